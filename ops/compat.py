@@ -1,0 +1,46 @@
+"""What differs between TensorFlow 1.15 and TensorFlow 2.15 (compat.v1).
+
+Everything else in the repository is written once, against
+`tensorflow.compat.v1`. Every program and `tests/conftest.py` call
+`enable_graph_mode()` before they build a graph.
+"""
+
+import tensorflow.compat.v1 as tf
+
+IS_TF2 = tf.__version__.startswith('2.')
+
+
+def enable_graph_mode():
+  """Graphs and sessions on both runtimes, with resource variables.
+
+  Resource variables read a consistent value inside a step (reference variables
+  may be read after their update) and are what a TPU uses anyway. Names and
+  checkpoints do not depend on the kind.
+  """
+  tf.disable_v2_behavior()
+  tf.enable_resource_variables()
+
+
+def non_max_suppression_padded(boxes, scores, max_output_size, iou_threshold,
+                               score_threshold):
+  """The compiled NMS kernel, on both runtimes.
+
+  `tf.image.non_max_suppression_padded` became a loop of small operations in
+  TF 2.x, 25 times slower on a CPU.
+
+  Args:
+    boxes: float32 [N, 4], yxyx.
+    scores: float32 [N].
+    max_output_size: int, the static length of the result.
+    iou_threshold: float; a box is dropped when it overlaps a better one by
+      more.
+    score_threshold: float; boxes that do not score above it are dropped.
+
+  Returns:
+    indices int32 [max_output_size] and the number of valid ones, int32 [].
+  """
+  # raw_ops takes tensors or Python values alike on both runtimes.
+  return tf.raw_ops.NonMaxSuppressionV4(
+      boxes=boxes, scores=scores, max_output_size=max_output_size,
+      iou_threshold=iou_threshold, score_threshold=score_threshold,
+      pad_to_max_output_size=True)
