@@ -1,0 +1,79 @@
+"""Learning-rate schedules, as functions of the global step.
+
+All start with a linear warm-up (arXiv:1706.02677, section 2.2).
+"""
+
+import math
+
+import tensorflow.compat.v1 as tf
+
+
+def _warm_up(section, step, rate):
+  """`rate`, but rising linearly to the initial one at first.
+
+  Args:
+    section: `train.learning_rate`.
+    step: float32 [], the global step.
+    rate: float32 [], what the schedule gives without the warm-up.
+
+  Returns:
+    float32 [].
+  """
+  if not section.warmup_steps:
+    return rate
+  slope = section.init_learning_rate - section.warmup_learning_rate
+  warm = section.warmup_learning_rate + step / section.warmup_steps * slope
+  return tf.where(step < section.warmup_steps, warm, rate)
+
+
+def _step_rate(section, step, total_steps):
+  """Piecewise constant; a level holds from its step on, in warm-up too."""
+  del total_steps
+  rate = _warm_up(section, step, tf.constant(section.init_learning_rate))
+  for level, start in zip(section.learning_rate_levels,
+                          section.learning_rate_steps):
+    rate = tf.where(step >= start, tf.constant(float(level)), rate)
+  return rate
+
+
+def _cosine_rate(section, step, total_steps):
+  """Half a cosine from the initial rate to zero at `total_steps`."""
+  length = max(total_steps - section.warmup_steps, 1)
+  # Without the clamp the rate would rise again after the last step.
+  done = tf.minimum((step - section.warmup_steps) / length, 1.)
+  rate = section.init_learning_rate * (tf.cos(math.pi * done) + 1.) / 2.
+  return _warm_up(section, step, rate)
+
+
+SCHEDULES = {'step': _step_rate, 'cosine': _cosine_rate}
+
+
+def learning_rate(section, global_step, total_steps):
+  """The learning rate at a step.
+
+  Args:
+    section: `train.learning_rate`: type, init_learning_rate,
+      warmup_learning_rate, warmup_steps, and for 'step' learning_rate_levels
+      and learning_rate_steps.
+    global_step: integer tensor of any shape.
+    total_steps: int, the length of the training.
+
+  Returns:
+    float32, the shape of `global_step`.
+
+  Raises:
+    ValueError: for an unknown type, or levels and steps of unequal length.
+  """
+  if section.type not in SCHEDULES:
+    raise ValueError('train.learning_rate.type is %r; it can be one of %s.'
+                     % (section.type, ', '.join(sorted(SCHEDULES))))
+  if section.type == 'step' and (len(section.learning_rate_levels)
+                                 != len(section.learning_rate_steps)):
+    raise ValueError(
+        'train.learning_rate.learning_rate_levels has %d entries and '
+        'learning_rate_steps has %d; each level needs the step it starts at.'
+        % (len(section.learning_rate_levels),
+           len(section.learning_rate_steps)))
+  with tf.name_scope('learning_rate'):
+    step = tf.cast(global_step, tf.float32)
+    return SCHEDULES[section.type](section, step, total_steps)

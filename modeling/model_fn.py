@@ -1,0 +1,163 @@
+"""The Estimator's model_fn: one training, evaluation or prediction step."""
+
+import tensorflow.compat.v1 as tf
+
+from modeling import checkpoints
+from modeling import factory
+from modeling import learning_rates
+from modeling import optimizers
+from modeling import summaries
+from utils import fields
+from utils import modes
+
+
+def make_model_fn(config):
+  """Makes the model_fn of an experiment.
+
+  Args:
+    config: an experiment of configs.factory.
+
+  Returns:
+    model_fn(features, labels, mode, params), for Estimator and TPUEstimator.
+    In TRAIN and EVAL mode `features` is the image batch; in PREDICT mode it is
+    {'images': ..., 'labels': ...}.
+  """
+  model = factory.build_model(config)
+  steps = {
+      tf.estimator.ModeKeys.TRAIN: _train_spec,
+      tf.estimator.ModeKeys.EVAL: _eval_spec,
+      tf.estimator.ModeKeys.PREDICT: _predict_spec,
+  }
+
+  def model_fn(features, labels, mode, params):
+    del params  # The configuration is complete without them.
+    spec = steps[mode](config, model, features, labels)
+    return spec if config.use_tpu else spec.as_estimator_spec()
+
+  return model_fn
+
+
+def restore_image_layout(images, transpose_input, space_to_depth_block_size):
+  """[B, H, W, C] images of a training batch in the infeed's layout.
+
+  A TPU reads a batch fastest when the batch is a minor dimension, so the input
+  pipeline may send HWCN, or HWNC after space-to-depth.
+
+  Args:
+    images: of rank 4.
+    transpose_input: `train.transpose_input`.
+    space_to_depth_block_size: `architecture.space_to_depth_block_size`.
+
+  Returns:
+    NHWC.
+  """
+  if not transpose_input:
+    return images
+  batch_axis = 2 if space_to_depth_block_size > 1 else 3
+  order = [batch_axis] + [axis for axis in range(4) if axis != batch_axis]
+  return tf.transpose(images, order)
+
+
+def model_outputs(config, model, images, labels, mode):
+  """`model.outputs`, in bfloat16 where configured; floats come back float32."""
+  if not config.architecture.use_bfloat16:
+    return model.outputs(images, labels, mode)
+  # Variables stay float32 and are read as bfloat16 inside the scope.
+  with tf.tpu.bfloat16_scope():
+    outputs = model.outputs(tf.cast(images, tf.bfloat16), labels, mode)
+  return tf.nest.map_structure(
+      lambda t: tf.cast(t, tf.float32) if t.dtype == tf.bfloat16 else t,
+      outputs)
+
+
+def _train_spec(config, model, images, labels):
+  """Forward, backward and update."""
+  train = config.train
+  images = restore_image_layout(images, train.transpose_input,
+                                config.architecture.space_to_depth_block_size)
+  outputs = model_outputs(config, model, images, labels, modes.TRAIN)
+  losses = model.losses(outputs, labels, is_training=True)
+
+  variables = optimizers.trained_variables(tf.trainable_variables(),
+                                           train.frozen_variable_prefix)
+  if not variables:
+    raise ValueError('train.frozen_variable_prefix %r matches every variable; '
+                     'nothing is left to train.' % train.frozen_variable_prefix)
+  l2_loss = optimizers.l2_regularization_loss(
+      variables, train.l2_weight_decay, train.regularization_variable_regex)
+  total_loss = losses[fields.MODEL_LOSS] + l2_loss
+
+  global_step = tf.train.get_or_create_global_step()
+  rate = learning_rates.learning_rate(train.learning_rate, global_step,
+                                      train.total_steps)
+  train_op = _train_op(config, total_loss, rate, variables, global_step)
+
+  scalars = dict(losses, learning_rate=rate, l2_regularization_loss=l2_loss)
+  host_call = None
+  if not config.use_tpu:
+    summaries.add_scalars(scalars)
+  elif config.enable_summary:
+    host_call = summaries.tpu_host_call(
+        scalars, global_step, config.model_dir, train.iterations_per_loop)
+  return tf.estimator.tpu.TPUEstimatorSpec(
+      mode=tf.estimator.ModeKeys.TRAIN, loss=total_loss, train_op=train_op,
+      host_call=host_call, scaffold_fn=_scaffold_fn(config))
+
+
+def _train_op(config, total_loss, rate, variables, global_step):
+  """Applies the gradients after the batch statistics were updated."""
+  optimizer = optimizers.build_optimizer(config.train.optimizer, rate)
+  if config.train.gradient_clip_norm > 0:
+    optimizer = optimizers.GlobalNormClipping(
+        optimizer, config.train.gradient_clip_norm)
+  if config.use_tpu:
+    optimizer = tf.tpu.CrossShardOptimizer(optimizer)
+  # Replicas add up their gradients; the mean over the global batch is meant.
+  # (TensorFlow would divide only after some kinds of tf.losses calls.)
+  num_replicas = tf.distribute.get_strategy().num_replicas_in_sync
+  update_ops = tf.get_collection(tf.GraphKeys.UPDATE_OPS)
+  gradients = optimizer.compute_gradients(total_loss / num_replicas, variables)
+  with tf.control_dependencies(update_ops):
+    return optimizer.apply_gradients(gradients, global_step=global_step)
+
+
+def _scaffold_fn(config):
+  """Warm start, unless model_dir already has a checkpoint to go on from."""
+  section = config.train.checkpoint
+  if not section.path:
+    return None
+
+  def scaffold_fn():
+    if config.model_dir and tf.train.latest_checkpoint(config.model_dir):
+      tf.logging.info('%s has a checkpoint: train.checkpoint.path is not read.',
+                      config.model_dir)
+    else:
+      checkpoints.warm_start(section, tf.global_variables())
+    return tf.train.Scaffold()
+
+  return scaffold_fn
+
+
+def _eval_spec(config, model, images, labels):
+  """Losses only: detections are scored on the host, from predictions."""
+  outputs = model_outputs(config, model, images, labels, modes.EVAL)
+  losses = model.losses(outputs, labels)
+  tiled = {name: tf.reshape(value, [1]) for name, value in losses.items()}
+
+  def metric_fn(**values):
+    return {name: tf.metrics.mean(value) for name, value in values.items()}
+
+  return tf.estimator.tpu.TPUEstimatorSpec(
+      mode=tf.estimator.ModeKeys.EVAL, loss=losses[fields.MODEL_LOSS],
+      eval_metrics=(metric_fn, tiled))
+
+
+def _predict_spec(config, model, features, labels):
+  """Detections, with what the labels carry for evaluation."""
+  del labels  # In PREDICT mode everything comes in the features.
+  images, labels = features['images'], features['labels']
+  outputs = model_outputs(config, model, images, labels, modes.PREDICT)
+  predictions = model.predictions(
+      outputs, labels, with_losses=not config.eval.skip_eval_loss)
+  return tf.estimator.tpu.TPUEstimatorSpec(
+      mode=tf.estimator.ModeKeys.PREDICT, predictions=predictions)

@@ -1,0 +1,106 @@
+"""Optimizers by name, gradient clipping and the L2 term."""
+
+import re
+
+import tensorflow.compat.v1 as tf
+
+OPTIMIZERS = {
+    'momentum': lambda rate, momentum: tf.train.MomentumOptimizer(
+        rate, momentum=momentum),
+    'adam': lambda rate, momentum: tf.train.AdamOptimizer(rate),
+    'adadelta': lambda rate, momentum: tf.train.AdadeltaOptimizer(rate),
+    'adagrad': lambda rate, momentum: tf.train.AdagradOptimizer(rate),
+    # Decay and epsilon as in the TPU Inception and MnasNet recipes.
+    'rmsprop': lambda rate, momentum: tf.train.RMSPropOptimizer(
+        rate, momentum=momentum, decay=0.9, epsilon=0.001),
+}
+
+
+def build_optimizer(section, rate):
+  """Makes the optimizer of `train.optimizer`.
+
+  Args:
+    section: has `type`, a key of OPTIMIZERS, and `momentum`.
+    rate: float32 [], the learning rate.
+
+  Returns:
+    tf.train.Optimizer.
+
+  Raises:
+    ValueError: for an unknown type.
+  """
+  if section.type not in OPTIMIZERS:
+    raise ValueError('train.optimizer.type is %r; it can be one of %s.'
+                     % (section.type, ', '.join(sorted(OPTIMIZERS))))
+  return OPTIMIZERS[section.type](rate, section.momentum)
+
+
+class GlobalNormClipping(tf.train.Optimizer):
+  """Clips the gradients it is given by their global norm, then applies them.
+
+  Inside a CrossShardOptimizer the gradients it is given are already summed
+  over the cores, so the threshold means the same for any number of them.
+  Source: arXiv:1211.5063, section 3.2.
+  """
+
+  def __init__(self, optimizer, clip_norm):
+    super().__init__(use_locking=False, name='GlobalNormClipping')
+    self._optimizer = optimizer
+    self._clip_norm = clip_norm
+
+  def compute_gradients(self, loss, *args, **kwargs):
+    return self._optimizer.compute_gradients(loss, *args, **kwargs)
+
+  def apply_gradients(self, grads_and_vars, global_step=None, name=None):
+    grads_and_vars = [(g, v) for g, v in grads_and_vars if g is not None]
+    gradients, variables = zip(*grads_and_vars)
+    clipped, _ = tf.clip_by_global_norm(gradients, self._clip_norm)
+    return self._optimizer.apply_gradients(
+        list(zip(clipped, variables)), global_step=global_step, name=name)
+
+  def get_slot(self, *args, **kwargs):
+    return self._optimizer.get_slot(*args, **kwargs)
+
+  def get_slot_names(self, *args, **kwargs):
+    return self._optimizer.get_slot_names(*args, **kwargs)
+
+  def variables(self):
+    return self._optimizer.variables()
+
+
+def trained_variables(variables, frozen_variable_prefix):
+  """Those whose name, ':0' included, does not start with the frozen pattern.
+
+  Args:
+    variables: [tf.Variable].
+    frozen_variable_prefix: regular expression matched at the start of the
+      name, or None or '' for 'all are trained'.
+
+  Returns:
+    [tf.Variable].
+  """
+  if not frozen_variable_prefix:
+    return list(variables)
+  frozen = re.compile(frozen_variable_prefix)
+  return [v for v in variables if not frozen.match(v.name)]
+
+
+def l2_regularization_loss(variables, weight, variable_regex):
+  """weight * sum(v ** 2) / 2 over the variables whose name matches.
+
+  Args:
+    variables: [tf.Variable], those that are trained; frozen ones do not decay.
+    weight: float, `train.l2_weight_decay`.
+    variable_regex: matched at the start of the name with ':0'; None or '' for
+      all of them.
+
+  Returns:
+    float32 []; zero when nothing matches.
+  """
+  if variable_regex:
+    pattern = re.compile(variable_regex)
+    variables = [v for v in variables if pattern.match(v.name)]
+  with tf.name_scope('l2_regularization'):
+    if not variables or not weight:
+      return tf.zeros([])
+    return weight * tf.add_n([tf.nn.l2_loss(v) for v in variables])

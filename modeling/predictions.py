@@ -1,0 +1,56 @@
+"""The prediction dictionary that evaluation on the host reads.
+
+Estimator predictions are one flat dictionary of batch-first tensors, so the
+three kinds of content are told apart by prefix: `pred_`, `gt_` and `loss_`
+(utils/fields.py).
+"""
+
+import tensorflow.compat.v1 as tf
+
+from utils import fields
+
+_GROUNDTRUTH_KEYS = ('source_id', 'height', 'width', 'num_detections', 'boxes',
+                     'classes', 'areas', 'is_crowds')
+
+
+def detection_predictions(outputs, labels):
+  """Detections and, when the labels carry it, the ground truth.
+
+  Args:
+    outputs: model outputs of inference; its `detection_*`, `raw_*` and
+      `num_detections` entries are passed on.
+    labels: needs `image_info` [B, 4, 2]; may have `source_id` [B] and
+      `groundtruths`, a dict of [B, ...] tensors.
+
+  Returns:
+    {prefixed name: tensor of leading dimension B}.
+  """
+  predictions = {fields.PRED + fields.IMAGE_INFO: labels[fields.IMAGE_INFO]}
+  for name, value in outputs.items():
+    if name.startswith(('detection_', 'raw_')) or name == fields.NUM_DETECTIONS:
+      predictions[fields.PRED + name] = value
+  groundtruths = labels.get(fields.GROUNDTRUTHS)
+  source_id = labels.get(fields.SOURCE_ID)
+  if groundtruths is not None:
+    source_id = groundtruths[fields.SOURCE_ID]
+    for key in _GROUNDTRUTH_KEYS:
+      if key in groundtruths:
+        predictions[fields.GT + key] = groundtruths[key]
+    predictions[fields.GT + fields.IMAGE_INFO] = labels[fields.IMAGE_INFO]
+  if source_id is not None:
+    predictions[fields.PRED + fields.SOURCE_ID] = source_id
+  return predictions
+
+
+def loss_predictions(losses, batch_size):
+  """The losses of a batch, repeated for each of its images.
+
+  Args:
+    losses: {name: float32 []}.
+    batch_size: int or int32 [].
+
+  Returns:
+    {prefixed name: float32 [B]}.
+  """
+  return {fields.LOSS + name: tf.fill([batch_size], value)
+          for name, value in losses.items()}

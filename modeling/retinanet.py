@@ -1,0 +1,147 @@
+"""RetinaNet: backbone, feature pyramid and one dense head (arXiv:1708.02002).
+
+The parts come from outside: any backbone that returns {level: features}, any
+decoder that returns the levels of the anchors, any head of the same outputs.
+"""
+
+import tensorflow.compat.v1 as tf
+
+from modeling import predictions
+from ops import losses as loss_ops
+from utils import fields
+from utils import modes
+
+
+class RetinaNet:
+  """One-stage detector."""
+
+  def __init__(self, backbone, decoder, head, anchors, detect, loss_section,
+               num_classes):
+    """Takes the parts.
+
+    Args:
+      backbone: (images, is_training) -> {level: [B, h, w, c]}.
+      decoder: (features, is_training) -> {min_level..max_level: features}.
+      head: (features, is_training) -> ({level: [B, h, w, A*C]} class logits,
+        {level: [B, h, w, A*4]} box deltas).
+      anchors: ops.anchors.AnchorGenerator, for labels without anchors.
+      detect: (box_outputs, class_outputs, anchor_boxes, image_shape) ->
+        {name: tensor}; see ops.detections.
+      loss_section: YAML section `retinanet_loss`.
+      num_classes: int, background included.
+    """
+    self._backbone, self._decoder, self._head = backbone, decoder, head
+    self._anchors = anchors
+    self._detect = detect
+    self._loss = loss_section
+    self._num_classes = num_classes
+
+  def outputs(self, images, labels, mode):
+    """Runs the network and, outside of training, the detection generator.
+
+    Args:
+      images: [B, H, W, 3], normalised, H and W static.
+      labels: dict; outside of training `image_info` [B, 4, 2] is read and
+        `anchor_boxes` {level: [B, hwA, 4]} if it is there.
+      mode: of utils.modes.
+
+    Returns:
+      {'cls_outputs': {level: [B, h, w, A*C]}, 'box_outputs': {level: [B, h, w,
+      A*4]}}; outside of training also the detections or, with
+      `postprocess.apply_nms` false, the raw tensors.
+    """
+    is_training = mode == modes.TRAIN
+    features = self._backbone(images, is_training)
+    features = self._decoder(features, is_training)
+    cls_outputs, box_outputs = self._head(features, is_training)
+    # Losses and boxes are computed in float32 whatever the network runs in.
+    cls_outputs = _to_float32(cls_outputs)
+    box_outputs = _to_float32(box_outputs)
+    outputs = {fields.CLS_OUTPUTS: cls_outputs,
+               fields.BOX_OUTPUTS: box_outputs}
+    if not is_training:
+      outputs.update(self._detect(
+          box_outputs, cls_outputs, self._anchor_boxes(images),
+          labels[fields.IMAGE_INFO][:, 1:2, :]))
+    return outputs
+
+  def _anchor_boxes(self, images):
+    """{level: float32 [hwA, 4]}, constants of the static image size."""
+    _, height, width, _ = images.shape.as_list()
+    return self._anchors.boxes((height, width))
+
+  def losses(self, outputs, labels, is_training=False):
+    """Focal and box losses.
+
+    Args:
+      outputs: of `outputs`.
+      labels: `cls_targets` {level: int32 [B, h, w, A]}, `box_targets` {level:
+        [B, h, w, 4A]}, `num_positives` [B].
+      is_training: whether the moving normalizer is used and updated.
+
+    Returns:
+      {'cls_loss', 'box_loss', 'model_loss': float32 []}.
+    """
+    num_positives = labels[fields.NUM_POSITIVES]
+    if is_training and self._loss.normalizer_momentum > 0:
+      num_positives = _moving_normalizer(tf.reduce_sum(num_positives),
+                                         self._loss.normalizer_momentum)
+    cls_loss = loss_ops.retinanet_class_loss(
+        outputs[fields.CLS_OUTPUTS], labels[fields.CLS_TARGETS], num_positives,
+        self._num_classes, self._loss.focal_loss_alpha,
+        self._loss.focal_loss_gamma)
+    box_loss = loss_ops.retinanet_box_loss(
+        outputs[fields.BOX_OUTPUTS], labels[fields.BOX_TARGETS], num_positives,
+        self._loss.huber_loss_delta)
+    return {fields.CLS_LOSS: cls_loss, fields.BOX_LOSS: box_loss,
+            fields.MODEL_LOSS: cls_loss + self._loss.box_loss_weight * box_loss}
+
+  def predictions(self, outputs, labels, with_losses=True):
+    """The dictionary for Estimator.predict; see modeling.predictions.
+
+    Args:
+      outputs: of `outputs`.
+      labels: with `image_info`; losses are added when it has the targets.
+      with_losses: False leaves them out (`eval.skip_eval_loss`).
+
+    Returns:
+      {prefixed name: tensor of leading dimension B}.
+    """
+    result = predictions.detection_predictions(outputs, labels)
+    if with_losses and fields.CLS_TARGETS in labels:
+      batch_size = tf.shape(labels[fields.IMAGE_INFO])[0]
+      result.update(predictions.loss_predictions(
+          self.losses(outputs, labels), batch_size))
+    return result
+
+
+def _to_float32(by_level):
+  return {level: tf.cast(value, tf.float32)
+          for level, value in by_level.items()}
+
+
+def _moving_normalizer(num_positives, momentum):
+  """Zero-debiased moving average of the number of positives of a batch.
+
+  The variable names are those of published checkpoints.
+  Source of the debiasing: Adam (arXiv:1412.6980), section 3.
+
+  Args:
+    num_positives: float32 [].
+    momentum: float in (0, 1).
+
+  Returns:
+    float32 [], the updated average.
+  """
+  def variable(name):
+    return tf.get_variable(name, [], initializer=tf.zeros_initializer(),
+                           trainable=False)
+  with tf.variable_scope('', reuse=tf.AUTO_REUSE):
+    average = variable('moving_normalizer')
+    biased = variable('moving_normalizer/biased')
+    local_step = variable('moving_normalizer/local_step')
+  step = local_step.assign_add(1.)
+  new_biased = biased.assign(
+      momentum * biased + (1. - momentum) * num_positives)
+  debiased = new_biased / (1. - tf.pow(momentum, step))
+  return tf.stop_gradient(average.assign(debiased))
