@@ -55,11 +55,11 @@ def learning_rate(section, global_step, total_steps):
     section: `train.learning_rate`: type, init_learning_rate,
       warmup_learning_rate, warmup_steps, and for 'step' learning_rate_levels
       and learning_rate_steps.
-    global_step: integer tensor of any shape.
+    global_step: integer [].
     total_steps: int, the length of the training.
 
   Returns:
-    float32, the shape of `global_step`.
+    float32 [].
 
   Raises:
     ValueError: for an unknown type, or levels and steps of unequal length.

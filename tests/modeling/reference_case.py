@@ -1,0 +1,90 @@
+"""Rebuilds a reference model case: configuration, inputs, weights."""
+
+import glob
+import os
+
+import numpy as np
+import tensorflow.compat.v1 as tf
+
+from configs import factory
+from tests import golden
+from tests import reference_weights
+from utils import fields
+
+
+def case_folders():
+  """Folders models/open/<case> of all reference folders, by case name."""
+  folders = {}
+  for root in golden.reference_dirs():
+    for path in glob.glob(os.path.join(root, 'models', '*', '*', 'case.json')):
+      folder = os.path.dirname(path)
+      folders[os.path.basename(folder)] = folder
+  return folders
+
+
+class ReferenceCase:
+  """One folder: `settings` (case.json), `config`, arrays and inputs."""
+
+  def __init__(self, folder):
+    self.folder = folder
+    self.settings = golden.load_json(os.path.join(folder, 'case.json'))
+    self.config, _ = factory.load_config(
+        self.settings['model'], os.path.join(folder, 'params.yaml'))
+
+  def arrays(self, name):
+    """The archive 'predict' or 'train' as {key: array}."""
+    return dict(np.load(os.path.join(self.folder, name + '.npz')))
+
+  def images(self):
+    s = self.settings
+    return reference_weights.images(s['seed'], s['batch'], s['height'],
+                                    s['width'])
+
+  def image_info(self):
+    s = self.settings
+    return reference_weights.image_info(s['batch'], s['height'], s['width'])
+
+  def labels(self):
+    """The labels of train.npz as constants, levels as nested dicts."""
+    labels = {fields.IMAGE_INFO: tf.constant(self.image_info())}
+    for key, value in self.arrays('train').items():
+      if not key.startswith('label.') or key.endswith('_used'):
+        continue
+      parts = key.split('.')[1:]
+      if len(parts) == 2:
+        labels.setdefault(parts[0], {})[int(parts[1])] = tf.constant(value)
+      else:
+        labels[parts[0]] = tf.constant(value)
+    return labels
+
+  def load_weights(self, session):
+    """Sets every model variable by the formula, the others by default."""
+    session.run(tf.global_variables_initializer())
+    slots = ('/Momentum', '/moving_normalizer')
+    for variable in tf.global_variables():
+      name = variable.op.name
+      if name == 'global_step' or name.endswith(slots):
+        continue
+      value = reference_weights.weight(
+          name, variable.shape.as_list(), self.settings['gains'])
+      variable.load(value, session)
+
+
+def check_array(actual, expected, name, kind='head'):
+  """Compares with a stored array that may be subsampled.
+
+  Args:
+    actual: the full array.
+    expected: {key: array} of the archive; `<name>.stride` says that only every
+      stride-th element was kept.
+    name: the key.
+    kind: 'head' allows 2e-4 of the standard deviation plus 1e-5; a number
+      allows that absolute difference.
+  """
+  want = expected[name]
+  tolerance = (2e-4 * actual.std() + 1e-5) if kind == 'head' else kind
+  if name + '.stride' in expected:
+    assert list(actual.shape) == list(expected[name + '.shape']), name
+    actual = actual.reshape(-1)[::int(expected[name + '.stride'])]
+  assert actual.shape == want.shape, (name, actual.shape, want.shape)
+  np.testing.assert_allclose(actual, want, rtol=0, atol=tolerance, err_msg=name)

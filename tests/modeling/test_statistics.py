@@ -1,0 +1,58 @@
+"""Variables, parameters and FLOPs against the reference's lists."""
+
+import glob
+import os
+
+import pytest
+
+from configs import factory
+from modeling import statistics
+from tests import golden
+
+
+def _variable_files():
+  """Lists of the RetinaNets with ResNet and FPN."""
+  files = {}
+  for root in golden.reference_dirs():
+    for path in glob.glob(os.path.join(root, 'models', 'variables', '*.json*')):
+      name = os.path.basename(path).split('.json')[0]
+      if name.startswith('retinanet_resnet') and '_fpn_' in name:
+        files[name] = path
+  return [pytest.param(path, id=name) for name, path in sorted(files.items())]
+
+
+def _config(reference):
+  override = dict(reference['override'])
+  parser = dict(override.get('retinanet_parser', {}))
+  parser['output_size'] = list(reference['input_size'])
+  override['retinanet_parser'] = parser
+  config, _ = factory.load_config(reference['model'], None, override)
+  return config
+
+
+@pytest.mark.parametrize('path', _variable_files())
+def test_variables_and_counts(path):
+  reference = golden.load_json(path)
+  stats = statistics.model_statistics(_config(reference))
+  got = {v['name']: (list(v['shape']), bool(v['trainable']))
+         for v in stats.variables}
+  want = {v['name']: (list(v['shape']), bool(v['trainable']))
+          for v in reference['variables']}
+  assert got == want
+  assert stats.params == reference['total_trainable_params']
+
+  zoo = golden.load_json(golden.reference_files('models/zoo.json')[0])
+  row = zoo['configs'].get(reference['config'])
+  if row:
+    assert stats.flops / 1e9 == pytest.approx(
+        row['predict_graph_multi_add_billion'], rel=1e-3)
+
+
+def test_parameters_by_scope():
+  variables = [
+      {'name': 'fpn/l3/kernel', 'shape': [1, 1, 2, 3], 'trainable': True},
+      {'name': 'fpn/l3/bias', 'shape': [3], 'trainable': True},
+      {'name': 'fpn/bn/moving_mean', 'shape': [3], 'trainable': False},
+      {'name': 'lonely', 'shape': [], 'trainable': True}]
+  groups = statistics.parameters_by_scope(variables)
+  assert groups == {'fpn': (3, 9), '': (1, 1)}

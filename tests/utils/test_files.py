@@ -1,0 +1,41 @@
+"""Atomic writing and patterns."""
+
+import os
+
+import pytest
+
+from utils import files
+
+
+def test_writes_text_and_bytes_into_new_folders(tmp_path):
+  path = str(tmp_path / 'a' / 'b.txt')
+  files.write_atomically(path, 'one')
+  files.write_atomically(path, b'two')
+  with open(path) as f:
+    assert f.read() == 'two'
+  assert os.listdir(os.path.dirname(path)) == ['b.txt']
+
+
+def test_a_failure_leaves_the_old_file(tmp_path):
+  path = str(tmp_path / 'a.txt')
+  files.write_atomically(path, 'old')
+  with pytest.raises(RuntimeError):
+    with files.atomic_path(path) as temporary:
+      with open(temporary, 'w') as f:
+        f.write('half')
+      raise RuntimeError('interrupted')
+  with open(path) as f:
+    assert f.read() == 'old'
+  assert os.listdir(str(tmp_path)) == ['a.txt']
+
+
+def test_patterns(tmp_path):
+  for name in ('x-0', 'x-1', 'y-0'):
+    (tmp_path / name).write_text('')
+  names = files.expand_patterns('%s/x-*,%s/y-*' % (tmp_path, tmp_path))
+  assert [os.path.basename(n) for n in names] == ['x-0', 'x-1', 'y-0']
+  assert files.expand_patterns([str(tmp_path / 'x-*')] * 2) == names[:2]
+  with pytest.raises(ValueError, match='z-'):
+    files.expand_patterns(str(tmp_path / 'z-*'))
+  with pytest.raises(ValueError, match='No file pattern'):
+    files.expand_patterns('')
