@@ -28,7 +28,6 @@ def build_retinanet(config):
   section = config.postprocess
   detect = functools.partial(
       detections.generate_one_stage_detections,
-      num_classes=config.architecture.num_classes,
       apply_nms=section.apply_nms,
       apply_sigmoid=section.apply_sigmoid,
       nms_version=section.nms_version,
@@ -36,8 +35,7 @@ def build_retinanet(config):
       max_total_size=section.max_total_size,
       nms_iou_threshold=section.nms_iou_threshold,
       score_threshold=section.score_threshold,
-      pre_nms_num_boxes=section.pre_nms_num_boxes,
-      static_shapes=bool(config.use_tpu))
+      pre_nms_num_boxes=section.pre_nms_num_boxes)
   return retinanet.RetinaNet(
       backbone=architecture_factory.build_backbone(config, norm_activation),
       decoder=architecture_factory.build_decoder(config, norm_activation),
