@@ -1,0 +1,228 @@
+"""The ground truth of an evaluation, from COCO annotations.
+
+What is wrong in an annotation file is told in messages, once, where the
+evaluation can go on, and raised where it cannot.
+"""
+
+import collections
+import json
+
+import numpy as np
+
+from evaluation import ids
+from utils import masks
+
+
+class Annotations(collections.namedtuple(
+    'Annotations', 'image_ids image_index image_sizes category_ids '
+    'category_index category_names images categories boxes areas is_crowds '
+    'rles messages')):
+  """Objects of an image set, one row of the arrays for each.
+
+  Attributes:
+    image_ids: [I] ids as the file writes them.
+    image_index: {canonical image id: row of image_ids}.
+    image_sizes: [I] (height, width), or None where the file does not tell.
+    category_ids: [C] ids as the file writes them.
+    category_index: {canonical category id: row of category_ids}.
+    category_names: [C] str.
+    images: int [N], row of image_ids.
+    categories: int [N], row of category_ids.
+    boxes: float64 [N, 4], (x, y, width, height), original pixels.
+    areas: float64 [N], pixels.
+    is_crowds: bool [N].
+    rles: [N] RLE (None where the object has no mask), or None without masks.
+    messages: [str], what a person should know about the file.
+  """
+  __slots__ = ()
+
+  def num_objects(self):
+    """{category id: number of objects, crowds not counted}."""
+    counts = np.bincount(self.categories[~self.is_crowds],
+                         minlength=len(self.category_ids))
+    return dict(zip(self.category_ids, counts.tolist()))
+
+
+def read_json(path):
+  """Reads a JSON file; an error names the file and the place in it."""
+  try:
+    with open(path, encoding='utf-8') as f:
+      return json.load(f)
+  except ValueError as e:
+    raise ValueError('%s is not valid JSON: %s' % (path, e))
+
+
+def load(source, include_mask=False, label_map=None):
+  """Reads COCO annotations.
+
+  Args:
+    source: path of a JSON file, or its content as a dict.
+    include_mask: whether the masks are needed too.
+    label_map: {category id: name}, goes before the names in `source`.
+
+  Returns:
+    `Annotations`.
+
+  Raises:
+    ValueError: if a key is missing or a value cannot be used; names it.
+  """
+  if isinstance(source, dict):
+    return _parse(source, 'The annotations', include_mask, label_map)
+  return _parse(read_json(source), str(source), include_mask, label_map)
+
+
+def _parse(content, name, include_mask, label_map):
+  """`load` of a parsed file; `name` is what the messages call it."""
+  _check_layout(content, name)
+  messages = []
+  image_ids, image_index = ids.index_ids(
+      [image['id'] for image in content['images']], 'image')
+  sizes = {ids.canonical_id(image['id']): _size(image)
+           for image in content['images']}
+  categories = content.get('categories')
+  if categories is None:
+    found = {ids.canonical_id(a['category_id'])
+             for a in content['annotations']}
+    categories = [{'id': i} for i in found]
+    messages.append('%s has no key categories: those of its annotations are '
+                    'taken.' % name)
+  category_ids, category_index = ids.index_ids(
+      [category['id'] for category in categories], 'category')
+  objects = _known_objects(content['annotations'], image_index,
+                           category_index, name, messages)
+  sizes = [sizes[ids.canonical_id(i)] for i in image_ids]
+  rles = None
+  if include_mask:
+    rles = _encode_masks(objects, image_index, sizes, name, messages)
+  boxes = np.array([_box(a, image_index, sizes, name) for a in objects],
+                   np.float64).reshape([-1, 4])
+  return Annotations(
+      image_ids=image_ids, image_index=image_index, image_sizes=sizes,
+      category_ids=category_ids, category_index=category_index,
+      category_names=_names(category_ids, categories, label_map),
+      images=_rows(objects, 'image_id', image_index),
+      categories=_rows(objects, 'category_id', category_index),
+      boxes=boxes, areas=_areas(objects, boxes, rles),
+      is_crowds=np.array([bool(a.get('iscrowd')) for a in objects], bool),
+      rles=rles, messages=messages)
+
+
+def _check_layout(content, name):
+  """Raises ValueError, naming the first key that misses or is no list."""
+  if not isinstance(content, dict):
+    raise ValueError(
+        '%s: COCO annotations are an object with the keys images, annotations '
+        'and categories, not a %s. Is this a file of detections?'
+        % (name, type(content).__name__))
+  needed = {'images': ['id'], 'annotations': ['image_id', 'category_id'],
+            'categories': ['id']}
+  for key, fields in needed.items():
+    if key == 'categories' and content.get(key) is None:
+      continue
+    if not isinstance(content.get(key), list):
+      raise ValueError('%s has no list %r (it has the keys %s).'
+                       % (name, key, sorted(content)))
+    for number, entry in enumerate(content[key]):
+      for field in fields:
+        if not isinstance(entry, dict) or not isinstance(
+            entry.get(field), (int, float, str)):
+          raise ValueError('%s: %s[%d] has no %s: %.200s'
+                           % (name, key, number, field, entry))
+
+
+def _size(image):
+  if image.get('height') and image.get('width'):
+    return int(image['height']), int(image['width'])
+  return None
+
+
+def _names(category_ids, categories, label_map):
+  names = {c['id']: str(c['name']) for c in categories if c.get('name')}
+  names.update(label_map or {})
+  return [names.get(i, str(i)) for i in category_ids]
+
+
+def _rows(objects, field, index):
+  return np.array([index[ids.canonical_id(a[field])] for a in objects],
+                  np.int64)
+
+
+def _known_objects(objects, image_index, category_index, name, messages):
+  """Drops objects of images or categories that the file does not list.
+
+  As in pycocotools, a shortened list of images or categories limits the
+  evaluation to them.
+  """
+  for field, index, listed in (('image_id', image_index, 'images'),
+                               ('category_id', category_index, 'categories')):
+    unknown = {a[field] for a in objects
+               if ids.canonical_id(a[field]) not in index}
+    if unknown:
+      kept = [a for a in objects if a[field] not in unknown]
+      messages.append(
+          '%s: %d annotations are left out, their %s is not among its %s: %s.'
+          % (name, len(objects) - len(kept), field, listed,
+             ids.name_some(sorted(unknown, key=str))))
+      objects = kept
+  return objects
+
+
+def _encode_masks(objects, image_index, sizes, name, messages):
+  """Returns the RLE of every object, None where a polygon is no area."""
+  rles, empty = [], []
+  for entry in objects:
+    where = _where(entry, name)
+    segmentation = entry.get('segmentation')
+    if segmentation is None:
+      raise ValueError('%s has no segmentation, which the evaluation of masks '
+                       'needs.' % where)
+    size = sizes[image_index[ids.canonical_id(entry['image_id'])]]
+    if size is None and not isinstance(segmentation, dict):
+      raise ValueError('%s: its image has no height and width, which polygons '
+                       'need.' % where)
+    try:
+      rle = masks.segmentation_to_rle(segmentation, *(size or (0, 0)))
+    except ValueError as e:
+      raise ValueError('%s: %s' % (where, e))
+    if rle is None:
+      empty.append(entry.get('id', '?'))
+    elif size and tuple(rle['size']) != size:
+      raise ValueError('%s: the mask has %d x %d pixels (height x width), its '
+                       'image has %d x %d.' % ((where,) + tuple(rle['size'])
+                                               + size))
+    rles.append(rle)
+  if empty:
+    messages.append(
+        '%s: %d annotations have no polygon of three points or more and are '
+        'left out of the evaluation of masks: id %s.'
+        % (name, len(empty), ids.name_some(empty)))
+  return rles
+
+
+def _where(entry, name):
+  return '%s: annotation %s of image %r' % (name, entry.get('id', '(no id)'),
+                                            entry['image_id'])
+
+
+def _box(entry, image_index, sizes, name):
+  """Box of an object, around its mask when none is given."""
+  box = entry.get('bbox')
+  if box is None and entry.get('segmentation'):
+    size = sizes[image_index[ids.canonical_id(entry['image_id'])]]
+    rle = masks.segmentation_to_rle(entry['segmentation'], *(size or (0, 0)))
+    box = masks.bounding_box(rle) if rle else None
+  if box is None or len(box) != 4 or not np.all(np.isfinite(box)):
+    raise ValueError('%s: its bbox should be [x, y, width, height], it is %r.'
+                     % (_where(entry, name), entry.get('bbox')))
+  return box
+
+
+def _areas(objects, boxes, rles):
+  """Areas as given, else of the mask, else of the box."""
+  areas = np.prod(boxes[:, 2:], axis=1)
+  for row, entry in enumerate(objects):
+    if entry.get('area') is not None:
+      areas[row] = entry['area']
+    elif rles and rles[row]:
+      areas[row] = masks.area(rles[row])
+  return areas

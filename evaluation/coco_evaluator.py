@@ -1,0 +1,283 @@
+"""Batches of predictions to COCO metrics and a COCO results list."""
+
+import logging
+
+import numpy as np
+
+from evaluation import annotations as annotations_lib
+from evaluation import coco_metrics
+from evaluation import coco_results
+from evaluation import detections as detections_lib
+from evaluation import groundtruth_collector
+from evaluation import ids
+
+_REQUIRED = ('source_id', 'num_detections', 'detection_boxes',
+             'detection_classes', 'detection_scores')
+_OPTIONAL = ('image_info', 'detection_masks', 'detection_outer_boxes')
+
+
+class COCOEvaluator:
+  """COCO metrics over all images of a set.
+
+  `reset()`, then `update()` for every batch, then `evaluate()`. What is kept
+  of an image is its boxes, and its masks run-length coded, so that memory does
+  not depend on the size of the pictures. An update after `evaluate` begins the
+  next evaluation.
+  """
+
+  def __init__(self, annotations=None, include_mask=False,
+               need_rescale_bboxes=True, per_category=True,
+               remove_invalid_boxes=True, label_map=None, id_map=None,
+               only_predicted_images=False):
+    """Reads the annotations.
+
+    Args:
+      annotations: path of a COCO JSON file or its content as a dict; None:
+        the ground truth comes with the batches.
+      include_mask: evaluates masks besides boxes; the size of a detection
+        then is that of its mask, for both.
+      need_rescale_bboxes: whether boxes are pixels of the network input, to be
+        divided by the scale in `image_info`.
+      per_category: all figures of every category, or its AP only.
+      remove_invalid_boxes: counts the first `num_detections` rows only; False
+        counts padding rows as detections, as the reference does.
+      label_map: {category id: name} for tables.
+      id_map: {source_id: id in the annotations}, where records do not carry
+        the annotations' ids (text ids are hashed).
+      only_predicted_images: scores only images that predictions were given
+        for, as the reference does; for an evaluation cut short on purpose.
+    """
+    self._include_mask = include_mask
+    self._need_rescale_bboxes = need_rescale_bboxes
+    self._per_category = per_category
+    self._remove_invalid_boxes = remove_invalid_boxes
+    self._label_map = label_map
+    self._id_map = id_map or {}
+    self._only_predicted_images = only_predicted_images
+    self._given = None
+    if annotations is not None:
+      self._given = annotations_lib.load(annotations, include_mask, label_map)
+    self.reset()
+
+  def reset(self):
+    """Forgets all predictions, and ground truth that came with them."""
+    self._image_ids = []  # of the images that predictions were given for
+    self._image_rows = {}  # canonical id -> place in _image_ids
+    self._parts = []      # Detections by batch: images are places in
+                          # _image_ids, categories are ids
+    self._collector = groundtruth_collector.GroundtruthCollector(
+        self._include_mask, self._id_map)
+    self._num_repeated = 0
+    self._num_not_finite = 0
+    self._is_finished = False
+    self._scored = self._given
+    self._notes = list(self._given.messages) if self._given else []
+    self.messages = []    # what a person should know of the last `evaluate`
+
+  @property
+  def num_images(self):
+    """Number of different images that predictions were given for."""
+    return len(self._image_ids)
+
+  @property
+  def category_names(self):
+    """{category id: name} of the ground truth."""
+    scored = self._scored or self._annotations()
+    return dict(zip(scored.category_ids, scored.category_names))
+
+  @property
+  def num_objects(self):
+    """{category id: number of objects, crowds not counted}."""
+    return (self._scored or self._annotations()).num_objects()
+
+  def update(self, predictions, groundtruths=None):
+    """Adds a batch.
+
+    Args:
+      predictions: {name: array}, batch first: source_id [B], -1 for padding;
+        num_detections [B]; detection_boxes [B, M, 4], yxyx;
+        detection_classes, detection_scores [B, M]; image_info [B, 4, 2] for
+        rescaling and masks; detection_masks [B, M, h, w] for masks, which
+        belong to detection_outer_boxes [B, M, 4] if given.
+      groundtruths: see `GroundtruthCollector.add`; needed, and looked at, only
+        without annotations.
+
+    Raises:
+      ValueError: if a key is missing, or the annotations do not have an image
+        (names the ids).
+    """
+    if self._is_finished:
+      self.reset()
+    self._check_keys(predictions)
+    if self._given is None:
+      if groundtruths is None:
+        raise ValueError('There is nothing to compare with: neither '
+                         'annotations nor ground truth with the batch.')
+      self._notes.extend(self._collector.add(groundtruths))
+    rows = self._new_rows(predictions['source_id'])
+    if rows:
+      batch = {k: np.asarray(predictions[k])[rows]
+               for k in _REQUIRED + _OPTIONAL if k in predictions}
+      columns, num_not_finite = detections_lib.from_predictions(
+          batch, self._include_mask, self._need_rescale_bboxes,
+          self._remove_invalid_boxes)
+      self._num_not_finite += num_not_finite
+      first = len(self._image_ids) - len(rows)
+      self._parts.append(columns._replace(images=first + columns.images))
+
+  def _check_keys(self, predictions):
+    needed = _REQUIRED + (('detection_masks',) if self._include_mask else ())
+    if self._need_rescale_bboxes or self._include_mask:
+      needed += ('image_info',)
+    missing = [k for k in needed if k not in predictions]
+    if missing:
+      raise ValueError('The predictions have no %s; they have the keys %s.'
+                       % (', '.join(missing), sorted(predictions)))
+
+  def _new_rows(self, source_ids):
+    """Rows of the batch to keep; notes their images."""
+    image_ids = [groundtruth_collector.known_id(i, self._id_map)
+                 for i in np.reshape(source_ids, [-1])]
+    keys = [ids.canonical_id(i) for i in image_ids]
+    if self._given is not None:
+      self._check_images_known(image_ids, keys)
+    rows = []
+    for row, (image_id, key) in enumerate(zip(image_ids, keys)):
+      if key == groundtruth_collector.PADDING_ID:
+        continue
+      if key in self._image_rows:
+        self._num_repeated += 1
+        continue
+      self._image_rows[key] = len(self._image_ids)
+      self._image_ids.append(image_id)
+      rows.append(row)
+    return rows
+
+  def _check_images_known(self, image_ids, keys):
+    index = self._given.image_index
+    unknown = [i for i, key in zip(image_ids, keys) if key not in index
+               and key != groundtruth_collector.PADDING_ID]
+    if unknown:
+      raise ValueError(
+          'Predictions are for images that the annotations do not have: '
+          'source_id %s. The annotations have %d images, such as %s. Do the '
+          'records belong to this annotation file? (Text ids are hashed in '
+          'records: id_map turns them back.)'
+          % (ids.name_some(unknown), len(index), ids.name_some(index)))
+
+  def merge(self, other):
+    """Adds what another evaluator of the same set was given.
+
+    Images that both were given count once, as this one has them.
+    """
+    self._collector.merge(other._collector)
+    columns = other._detections()
+    row_of = np.full([len(other._image_ids)], -1, np.int64)
+    for key, row in other._image_rows.items():
+      if key in self._image_rows:
+        self._num_repeated += 1
+        continue
+      row_of[row] = self._image_rows[key] = len(self._image_ids)
+      self._image_ids.append(other._image_ids[row])
+    columns = columns._replace(images=row_of[columns.images])
+    self._parts.append(detections_lib.select(columns, columns.images >= 0))
+    self._notes.extend(n for n in other._notes if n not in self._notes)
+    self._num_repeated += other._num_repeated
+    self._num_not_finite += other._num_not_finite
+
+  def evaluate(self):
+    """Scores all images of the set, those without detections too.
+
+    Returns:
+      {metric: float}: AP, AP50, ..., ARl; with masks the same with the prefix
+      mask_; figures by category. -1 is undefined: nothing was there to find.
+
+    Raises:
+      ValueError: if there was no update, or an image has no ground truth.
+    """
+    if not self._image_ids:
+      raise ValueError('There are no predictions to evaluate: update() was not '
+                       'called, or with padding only.')
+    scored = self._scored = self._given or self._annotations()
+    without = [i for i in self._image_ids
+               if ids.canonical_id(i) not in scored.image_index]
+    if without:
+      raise ValueError('Images have predictions but no ground truth: %s.'
+                       % ids.name_some(without))
+    rows = np.array([scored.image_index[ids.canonical_id(i)]
+                     for i in self._image_ids])
+    columns = self._scored_columns(scored, rows)
+    self.messages = self._notes + self._messages(scored, rows)
+    for message in self.messages:
+      logging.getLogger(__name__).warning('%s', message)
+    metrics = {}
+    for iou_type in ('bbox', 'segm') if self._include_mask else ('bbox',):
+      metrics.update(coco_metrics.evaluate(
+          scored, columns, iou_type, self._per_category,
+          rows if self._only_predicted_images else None))
+    self._is_finished = True
+    return metrics
+
+  def _annotations(self):
+    """`Annotations` of the ground truth that came with the batches."""
+    return annotations_lib.load(self._collector.annotations(self._label_map),
+                                self._include_mask, self._label_map)
+
+  def _scored_columns(self, scored, image_rows):
+    """Detections by the rows of the annotations, known categories only."""
+    columns = self._detections()
+    self._check_mask_sizes(scored, columns, image_rows)
+    found, inverse = np.unique(columns.categories, return_inverse=True)
+    rows = np.array([scored.category_index.get(int(c), -1) for c in found],
+                    np.int64)
+    columns = columns._replace(images=image_rows[columns.images],
+                               categories=rows[inverse])
+    return detections_lib.select(columns, columns.categories >= 0)
+
+  def _detections(self):
+    """All detections so far, joined once."""
+    self._parts = [detections_lib.concatenate(self._parts,
+                                              self._include_mask)]
+    return self._parts[0]
+
+  def _check_mask_sizes(self, scored, columns, image_rows):
+    """Masks of another size than the ground truth's would never match."""
+    for image, rle in zip(columns.images, columns.rles or []):
+      row = image_rows[image]
+      size = scored.image_sizes[row]
+      if size and size != tuple(rle['size']):
+        raise ValueError(
+            'Image %r has %d x %d pixels (height x width) in the annotations '
+            'but %d x %d in the records.'
+            % ((scored.image_ids[row],) + size + tuple(rle['size'])))
+
+  def _messages(self, scored, rows):
+    """About images and detections that are missing or were left out."""
+    messages = []
+    missing = sorted(set(range(len(scored.image_ids))) - set(rows.tolist()))
+    if missing:
+      messages.append(
+          '%d of %d images of the set got no predictions and %s: %s.'
+          % (len(missing), len(scored.image_ids),
+             'are not scored' if self._only_predicted_images else
+             'count as images without detections',
+             ids.name_some([scored.image_ids[i] for i in missing])))
+    if self._num_repeated:
+      messages.append('%d images were given more than once; the first time '
+                      'counts.' % self._num_repeated)
+    if self._num_not_finite:
+      messages.append('%d detections had a box or score that is not a finite '
+                      'number and are left out.' % self._num_not_finite)
+    if self._given is not None:
+      messages.extend(coco_results.unknown_category_messages(
+          self._detections().categories.tolist(), scored.category_index))
+    return messages
+
+  def results(self):
+    """The detections as a COCO results list, ready for JSON."""
+    columns = self._detections()
+    image_ids = self._image_ids
+    if self._given is not None:  # in the spelling of the annotations
+      image_ids = [self._given.image_ids[self._given.image_index[
+          ids.canonical_id(i)]] for i in image_ids]
+    return coco_results.to_results(columns, image_ids)

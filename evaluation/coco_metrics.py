@@ -1,0 +1,284 @@
+"""The COCO metrics: average precision and recall, overall and per category.
+
+The rules, thresholds and sums are those of pycocotools' COCOeval, and so are
+the results, to the last digit (a test compares all arrays). What differs is
+the work: columns instead of dicts, and matching only where a detection
+overlaps an object enough to be matched at all.
+"""
+
+import contextlib
+import io
+
+import numpy as np
+from pycocotools import cocoeval
+from pycocotools import mask as coco_mask
+
+from evaluation import detections as detections_lib
+
+METRIC_NAMES = ('AP', 'AP50', 'AP75', 'APs', 'APm', 'APl', 'ARmax1', 'ARmax10',
+                'ARmax100', 'ARs', 'ARm', 'ARl')
+
+UNDEFINED = -1.  # of a metric without any object to find
+
+_BOX, _MASK = 'bbox', 'segm'
+PREFIXES = {_BOX: '', _MASK: 'mask_'}
+
+# Key of a category's value -> (is precision, IoU threshold, area, most
+# detections), as arguments of COCOeval's summary.
+_CATEGORY_KEYS = (
+    ('Precision mAP ByCategory/%s', True, None, 'all', 100),
+    ('Precision mAP ByCategory@50IoU/%s', True, .5, 'all', 100),
+    ('Precision mAP ByCategory@75IoU/%s', True, .75, 'all', 100),
+    ('Precision mAP ByCategory (small)/%s', True, None, 'small', 100),
+    ('Precision mAP ByCategory (medium)/%s', True, None, 'medium', 100),
+    ('Precision mAP ByCategory (large)/%s', True, None, 'large', 100),
+    ('Recall AR@1 ByCategory/%s', False, None, 'all', 1),
+    ('Recall AR@10 ByCategory/%s', False, None, 'all', 10),
+    ('Recall AR@100 ByCategory/%s', False, None, 'all', 100),
+    ('Recall AR (small) ByCategory/%s', False, None, 'small', 100),
+    ('Recall AR (medium) ByCategory/%s', False, None, 'medium', 100),
+    ('Recall AR (large) ByCategory/%s', False, None, 'large', 100),
+)
+CATEGORY_AP = _CATEGORY_KEYS[0][0]  # reported always
+
+
+class ColumnCOCOeval(cocoeval.COCOeval):
+  """COCOeval over columns; parameters and summary are pycocotools' own."""
+
+  def __init__(self, annotations, detections, iou_type, image_rows=None):
+    """Prepares an evaluation.
+
+    Args:
+      annotations: `annotations.Annotations`, with masks for 'segm'.
+      detections: `detections.Detections`.
+      iou_type: 'bbox' or 'segm', what overlaps are measured between.
+      image_rows: int [I], images to score; all if None.
+    """
+    super().__init__(iouType=iou_type)
+    self._annotations = annotations
+    self._detections = detections
+    if image_rows is None:
+      image_rows = np.arange(len(annotations.image_ids))
+    self.params.imgIds = list(image_rows)
+    self.params.catIds = list(range(len(annotations.category_ids)))
+    is_scored = np.zeros([len(annotations.image_ids)], bool)
+    is_scored[image_rows] = True
+    self._gt_is_scored = is_scored[annotations.images]
+    self._dt_is_scored = is_scored[detections.images]
+    if iou_type == _MASK:
+      self._gt_is_scored &= [rle is not None for rle in annotations.rles]
+    self._matches = []
+
+  def evaluate(self):
+    """Matches detections with objects, category by category."""
+    areas = detections_lib.areas(self._detections)
+    num_categories = len(self.params.catIds)
+    dt_rows = _rows_by_category(self._detections.categories,
+                                self._dt_is_scored, num_categories)
+    gt_rows = _rows_by_category(self._annotations.categories,
+                                self._gt_is_scored, num_categories)
+    self._matches = [self._match_category(gt, dt, areas)
+                     for gt, dt in zip(gt_rows, dt_rows)]
+
+  def _match_category(self, gt, dt, dt_areas):
+    """Matches the objects and detections of one category, image by image.
+
+    Args:
+      gt: rows of the annotations.
+      dt: rows of the detections.
+      dt_areas: [N] of all detections.
+
+    Returns:
+      (rank [D] in the image, scores [D], is_matched [A, T, D],
+      is_ignored [A, T, D], number of objects that count [A]); detections in
+      the order of their images, best first.
+    """
+    p = self.params
+    dt, rank = _best_of_image(self._detections, dt, p.maxDets[-1])
+    gt = gt[np.argsort(self._annotations.images[gt], kind='mergesort')]
+    ignore_gt = (_outside(self._annotations.areas[gt], p.areaRng)
+                 | self._annotations.is_crowds[gt])
+    is_matched = np.zeros([len(p.areaRng), len(p.iouThrs), len(dt)], bool)
+    matches_ignored = is_matched.copy()
+    for g, d in _pairs(self._annotations.images[gt],
+                       self._detections.images[dt]):
+      is_matched[:, :, d], matches_ignored[:, :, d] = _match_image(
+          self._overlaps(dt[d], gt[g]), ignore_gt[:, g],
+          self._annotations.is_crowds[gt[g]], p.iouThrs)
+    outside = _outside(dt_areas[dt], p.areaRng)[:, np.newaxis]
+    is_ignored = np.where(is_matched, matches_ignored, outside)
+    return (rank, self._detections.scores[dt], is_matched, is_ignored,
+            np.count_nonzero(~ignore_gt, axis=1))
+
+  def _overlaps(self, dt, gt):
+    """IoU [D, G]; with crowds: intersection over the detection's area."""
+    is_crowds = self._annotations.is_crowds[gt].astype(int).tolist()
+    if self.params.iouType == _BOX:
+      return coco_mask.iou(self._detections.boxes[dt],
+                           self._annotations.boxes[gt], is_crowds)
+    return coco_mask.iou([self._detections.rles[i] for i in dt],
+                         [self._annotations.rles[i] for i in gt], is_crowds)
+
+  def accumulate(self, p=None):
+    """Fills `self.eval` with precision, recall and scores as COCOeval does."""
+    p = p or self.params
+    counts = [len(v) for v in (p.iouThrs, p.recThrs, p.catIds, p.areaRng,
+                               p.maxDets)]
+    num_thresholds, _, num_categories, num_areas, num_limits = counts
+    precision = np.full(counts, UNDEFINED)
+    scores = np.full(counts, UNDEFINED)
+    recall = np.full([num_thresholds, num_categories, num_areas, num_limits],
+                     UNDEFINED)
+    for k, (rank, score, matched, ignored, num_gt) in enumerate(self._matches):
+      order = np.argsort(-score, kind='mergesort')
+      for m, limit in enumerate(p.maxDets):
+        kept = order[rank[order] < limit]
+        for a in np.flatnonzero(num_gt):
+          precision[:, :, k, a, m], recall[:, k, a, m], scores[
+              :, :, k, a, m] = _precision_recall(
+                  matched[a][:, kept], ignored[a][:, kept], score[kept],
+                  num_gt[a], p.recThrs)
+    self.eval = {'params': p, 'counts': counts, 'precision': precision,
+                 'recall': recall, 'scores': scores}
+
+  def category_values(self, is_precision, iou_threshold, area, max_detections):
+    """One figure of COCOeval's summary for every category: [C]."""
+    p = self.params
+    a, m = p.areaRngLbl.index(area), p.maxDets.index(max_detections)
+    values = self.eval['precision' if is_precision else 'recall'][..., a, m]
+    if iou_threshold is not None:
+      values = values[p.iouThrs == iou_threshold]
+    values = values.reshape([-1, len(p.catIds)])
+    return [float(np.mean(v[v > -1])) if np.any(v > -1) else UNDEFINED
+            for v in values.T]
+
+
+def evaluate(annotations, detections, iou_type, per_category=True,
+             image_rows=None):
+  """Computes the metrics.
+
+  Args:
+    annotations: `annotations.Annotations`, with masks for 'segm'.
+    detections: `detections.Detections`; their size classes go by the masks if
+      they have any, else by the boxes.
+    iou_type: 'bbox' or 'segm'.
+    per_category: all figures of every category, or its AP only.
+    image_rows: int [I], images to score; all if None.
+
+  Returns:
+    {metric: float}; -1 is undefined: there was nothing to find.
+  """
+  engine = ColumnCOCOeval(annotations, detections, iou_type, image_rows)
+  engine.evaluate()
+  engine.accumulate()
+  with contextlib.redirect_stdout(io.StringIO()):
+    engine.summarize()
+  prefix = PREFIXES[iou_type]
+  metrics = {prefix + name: float(value)
+             for name, value in zip(METRIC_NAMES, engine.stats)}
+  for key, *what in _CATEGORY_KEYS if per_category else _CATEGORY_KEYS[:1]:
+    for category, value in zip(annotations.category_ids,
+                               engine.category_values(*what)):
+      metrics[prefix + key % category] = value
+  return metrics
+
+
+def _rows_by_category(categories, is_scored, num_categories):
+  """[scored rows of the category, in their order], for every category."""
+  rows = np.flatnonzero(is_scored)
+  rows = rows[np.argsort(categories[rows], kind='mergesort')]
+  ends = np.searchsorted(categories[rows], np.arange(num_categories),
+                         side='right')
+  return np.split(rows, ends)[:num_categories]
+
+
+def _best_of_image(detections, rows, limit):
+  """Sorts by image and score and keeps the best `limit` of every image.
+
+  Returns:
+    (rows, their rank within the image, from 0).
+  """
+  rows = rows[np.lexsort((-detections.scores[rows], detections.images[rows]))]
+  images = detections.images[rows]
+  rank = np.arange(len(rows)) - np.searchsorted(images, images, side='left')
+  return rows[rank < limit], rank[rank < limit]
+
+
+def _outside(areas, ranges):
+  """Whether areas [N] are outside of each (least, most): bool [A, N]."""
+  ranges = np.array(ranges)[:, :, np.newaxis]
+  return (areas < ranges[:, 0]) | (areas > ranges[:, 1])
+
+
+def _pairs(gt_images, dt_images):
+  """Yields slices (objects, detections) of every image that has both."""
+  for image in np.intersect1d(gt_images, dt_images):
+    yield (slice(*np.searchsorted(gt_images, [image, image + 1])),
+           slice(*np.searchsorted(dt_images, [image, image + 1])))
+
+
+def _match_image(overlaps, ignore_gt, is_crowds, thresholds):
+  """Matches the detections of one image, best first, with its objects.
+
+  A detection takes the free object that it overlaps most, among equals the
+  last; an ignored one only when there is no other. Crowds stay free.
+
+  Args:
+    overlaps: [D, G].
+    ignore_gt: bool [A, G], in each area range.
+    is_crowds: bool [G].
+    thresholds: [T], least overlaps.
+
+  Returns:
+    is_matched, matches_ignored: bool [A, T, D].
+  """
+  shape = [len(ignore_gt), len(thresholds), len(overlaps)]
+  is_matched, matches_ignored = np.zeros(shape, bool), np.zeros(shape, bool)
+  thresholds = np.minimum(thresholds, 1 - 1e-10)
+  is_free = np.ones(shape[:2] + [len(is_crowds)], bool)
+  for d in np.flatnonzero((overlaps >= thresholds[0]).any(axis=1)):
+    near = np.flatnonzero(overlaps[d] >= thresholds[0])
+    near = near[np.argsort(overlaps[d, near], kind='mergesort')]
+    can_match = is_free[:, :, near] & (
+        overlaps[d, near] >= thresholds[:, np.newaxis])
+    # The preference of each candidate, from 1; 0 where it is out of question.
+    preference = np.arange(1, len(near) + 1) + len(near) * ~ignore_gt[
+        :, np.newaxis, near]
+    preference = (can_match * preference).max(axis=2)
+    is_matched[:, :, d] = preference > 0
+    matches_ignored[:, :, d] = (preference > 0) & (preference <= len(near))
+    taken = near[(preference - 1) % len(near)]
+    a, t = np.nonzero((preference > 0) & ~is_crowds[taken])
+    is_free[a, t, taken[a, t]] = False
+  return is_matched, matches_ignored
+
+
+def _precision_recall(is_matched, is_ignored, scores, num_gt, recalls):
+  """Precision at given recalls, the final recall, and the scores there.
+
+  Args:
+    is_matched: bool [T, D], best detection first.
+    is_ignored: bool [T, D].
+    scores: [D].
+    num_gt: number of objects to find.
+    recalls: [R].
+
+  Returns:
+    precision [T, R], recall [T], scores [T, R].
+  """
+  shape = [len(is_matched), len(recalls)]
+  precision, score_at = np.zeros(shape), np.zeros(shape)
+  if not len(scores):
+    return precision, np.zeros(shape[:1]), score_at
+  hits = np.cumsum(is_matched & ~is_ignored, axis=1).astype(float)
+  misses = np.cumsum(~is_matched & ~is_ignored, axis=1).astype(float)
+  recall = hits / num_gt
+  curve = hits / (misses + hits + np.spacing(1))
+  # Precision is what some threshold of at least this recall reaches.
+  curve = np.maximum.accumulate(curve[:, ::-1], axis=1)[:, ::-1]
+  for t in range(shape[0]):
+    at = np.searchsorted(recall[t], recalls, side='left')
+    reached = at[at < len(scores)]
+    precision[t, :len(reached)] = curve[t, reached]
+    score_at[t, :len(reached)] = scores[reached]
+  return precision, recall[:, -1], score_at

@@ -1,0 +1,165 @@
+"""COCO results: the list of detections that files hold and servers take."""
+
+import collections
+
+import numpy as np
+
+from evaluation import detections as detections_lib
+from evaluation import ids
+from utils import masks
+
+
+def from_results(results, annotations, include_mask=False,
+                 ignore_unknown_categories=False, name='The detections'):
+  """Reads a list of COCO results.
+
+  Args:
+    results: [dict] with image_id, category_id, score, and bbox or
+      segmentation.
+    annotations: `annotations.Annotations` that the ids refer to.
+    include_mask: whether the masks are needed.
+    ignore_unknown_categories: drops detections of categories that the
+      annotations do not have, instead of raising.
+    name: of the list, for messages.
+
+  Returns:
+    (`detections.Detections`, [message]).
+
+  Raises:
+    ValueError: naming the entry and key that is wrong, or the ids that the
+      annotations do not have.
+  """
+  if not isinstance(results, list):
+    raise ValueError(
+        '%s: COCO results are a list of objects with image_id, category_id, '
+        'score and bbox or segmentation, not a %s.'
+        % (name, type(results).__name__))
+  for number, entry in enumerate(results):
+    _check_entry(entry, '%s: entry %d' % (name, number), include_mask)
+  _check_known(results, 'image_id', annotations.image_index, name)
+  messages = []
+  if ignore_unknown_categories:
+    known = [r for r in results if ids.canonical_id(r['category_id'])
+             in annotations.category_index]
+    messages = unknown_category_messages(
+        [r['category_id'] for r in results], annotations.category_index)
+    results = known
+  else:
+    _check_known(results, 'category_id', annotations.category_index, name)
+  images = [annotations.image_index[ids.canonical_id(r['image_id'])]
+            for r in results]
+  categories = [annotations.category_index[ids.canonical_id(r['category_id'])]
+                for r in results]
+  sizes = [annotations.image_sizes[i] for i in images]
+  rles = None
+  if include_mask:
+    rles = [_rle(r, size) for r, size in zip(results, sizes)]
+  boxes = [_box(r, size) for r, size in zip(results, sizes)]
+  columns = detections_lib.Detections(
+      np.array(images, np.int64), np.array(categories, np.int64),
+      np.array(boxes, np.float64).reshape([-1, 4]),
+      np.array([r['score'] for r in results], np.float64), rles)
+  keep = detections_lib.finite(columns)
+  if not keep.all():
+    messages.append('%s: %d entries have a box or score that is not a finite '
+                    'number and are left out.' % (name, (~keep).sum()))
+    columns = detections_lib.select(columns, keep)
+  return columns, messages
+
+
+def unknown_category_messages(category_ids, category_index):
+  """Names the category ids that the annotations do not have.
+
+  Args:
+    category_ids: of the detections.
+    category_index: {canonical id: ...} of the annotations.
+
+  Returns:
+    [message], empty or one.
+  """
+  counts = collections.Counter(category_ids)
+  unknown = [i for i in counts if ids.canonical_id(i) not in category_index]
+  if not unknown:
+    return []
+  return ['%d of %d detections are left out, the annotations do not have their '
+          'category: %s.' % (sum(counts[i] for i in unknown),
+                             len(category_ids),
+                             ids.name_some(sorted(unknown, key=str)))]
+
+
+def _check_entry(entry, where, include_mask):
+  """Raises ValueError for what cannot be evaluated."""
+  if not isinstance(entry, dict):
+    raise ValueError('%s is not an object: %.200r' % (where, entry))
+  needed = ['image_id', 'category_id', 'score']
+  if include_mask or not entry.get('bbox'):
+    needed.append('segmentation' if include_mask else 'bbox or segmentation')
+  for key in needed:
+    if not any(entry.get(k) is not None for k in key.split(' or ')):
+      raise ValueError('%s has no %s: %.200s' % (where, key, entry))
+  box = entry.get('bbox')
+  if box and (not isinstance(box, list) or len(box) != 4
+              or not all(isinstance(v, (int, float)) for v in box)):
+    raise ValueError('%s: its bbox should be [x, y, width, height], it is %r.'
+                     % (where, box))
+  if not isinstance(entry['score'], (int, float)):
+    raise ValueError('%s: its score should be a number, it is %r.'
+                     % (where, entry['score']))
+  for key in ('image_id', 'category_id'):
+    if not isinstance(entry[key], (int, float, str)):
+      raise ValueError('%s: its %s should be a number or text, it is %r.'
+                       % (where, key, entry[key]))
+
+
+def _check_known(results, field, index, name):
+  unknown = [r[field] for r in results
+             if ids.canonical_id(r[field]) not in index]
+  if not unknown:
+    return
+  known = list(index)
+  raise ValueError(
+      '%s: %d of %d entries have a %s that the annotations do not have: %s. '
+      'The annotations have %d, such as %s.'
+      % (name, len(unknown), len(results), field,
+         ids.name_some(sorted(set(unknown), key=str)), len(known),
+         ids.name_some(known)))
+
+
+def _rle(entry, size):
+  """RLE of a result; a polygon without area is a mask without pixels."""
+  where = 'The detection on image %r' % entry['image_id']
+  try:
+    rle = masks.segmentation_to_rle(entry['segmentation'], *(size or (0, 0)))
+  except ValueError as e:
+    raise ValueError('%s: %s' % (where, e))
+  if rle is None:
+    rle = masks.encode(np.zeros(size or (0, 0)))
+  if size and tuple(rle['size']) != size:
+    raise ValueError('%s: its mask has %d x %d pixels (height x width), the '
+                     'image has %d x %d.'
+                     % ((where,) + tuple(rle['size']) + size))
+  return rle
+
+
+def _box(entry, size):
+  return entry.get('bbox') or masks.bounding_box(_rle(entry, size))
+
+
+def to_results(detections, image_ids):
+  """COCO results list of detections, ready for JSON.
+
+  Args:
+    detections: `detections.Detections`; `categories` are ids.
+    image_ids: [I] ids that `images` are places of.
+
+  Returns:
+    [dict].
+  """
+  results = [
+      {'image_id': image_ids[image], 'category_id': category, 'bbox': box,
+       'score': score}
+      for image, category, box, score in zip(
+          *(column.tolist() for column in detections[:4]))]
+  for entry, rle in zip(results, detections.rles or []):
+    entry['segmentation'] = rle
+  return results

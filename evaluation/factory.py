@@ -1,0 +1,54 @@
+"""Evaluators by `eval.type` of the configuration."""
+
+from evaluation import coco_evaluator
+from utils import label_map as label_map_lib
+
+
+def _build_coco(include_mask):
+  """Returns a function that builds a COCO evaluator from the eval section."""
+
+  def build(section, annotations, id_map, only_predicted_images):
+    names = None
+    if section.label_map:
+      names = label_map_lib.read_label_map(section.label_map)
+    return coco_evaluator.COCOEvaluator(
+        annotations, include_mask=include_mask,
+        per_category=section.per_category_metrics,
+        remove_invalid_boxes=section.remove_invalid_boxes, label_map=names,
+        id_map=id_map, only_predicted_images=only_predicted_images)
+
+  return build
+
+
+EVALUATORS = {
+    'box': _build_coco(include_mask=False),
+    'box_and_mask': _build_coco(include_mask=True),
+}
+_NOT_BUILT = ('lvis_box', 'lvis_box_and_mask', 'shapemask_box_and_mask')
+
+
+def build_evaluator(section, annotations=None, id_map=None,
+                    only_predicted_images=False):
+  """Builds the evaluator that the section names.
+
+  Args:
+    section: the configuration's `eval`; its type, per_category_metrics,
+      remove_invalid_boxes and label_map are read.
+    annotations: path of a COCO JSON file or its content as a dict; None: the
+      ground truth comes with the batches.
+    id_map: {source_id: id in the annotations}, see `COCOEvaluator`.
+    only_predicted_images: scores only images with predictions.
+
+  Returns:
+    An evaluator with reset, update, evaluate and results.
+
+  Raises:
+    ValueError: if there is no evaluator of this type.
+  """
+  if section.type not in EVALUATORS:
+    raise ValueError('eval.type %r %s; there are: %s.' % (
+        section.type,
+        'is not built yet' if section.type in _NOT_BUILT else 'is unknown',
+        ', '.join(sorted(EVALUATORS))))
+  return EVALUATORS[section.type](section, annotations, id_map,
+                                  only_predicted_images)

@@ -1,0 +1,63 @@
+"""Ids of images and categories, which files write as numbers or as text."""
+
+import re
+
+MAX_NAMED = 5  # ids named in a message; further ones are counted
+
+
+def canonical_id(value):
+  """The form under which two spellings of one id are equal.
+
+  Records carry numeric ids as integers where the annotation file may have
+  text such as '000042'; JSON written from arrays has 42.0.
+
+  Args:
+    value: int, float, str, bytes or NumPy scalar.
+
+  Returns:
+    int where the id is a whole number, else str.
+  """
+  if hasattr(value, 'item'):
+    value = value.item()
+  if isinstance(value, bytes):
+    value = value.decode('utf-8')
+  if isinstance(value, float) and value.is_integer():
+    return int(value)
+  # int() alone would also read '1_000', ' 1' and '+1'.
+  if isinstance(value, str) and re.match(r'-?[0-9]+\Z', value):
+    return int(value)
+  return value
+
+
+def index_ids(values, what):
+  """Numbers ids in the order in which pycocotools goes through them.
+
+  Args:
+    values: the ids as the file writes them.
+    what: 'image' or 'category', for the error.
+
+  Returns:
+    ([id as written], {canonical id: its place in the list}).
+
+  Raises:
+    ValueError: if two are the same.
+  """
+  by_canonical = {}
+  for value in values:
+    key = canonical_id(value)
+    if key in by_canonical:
+      raise ValueError('The %s id %r occurs twice (as %r and %r).' %
+                       (what, key, by_canonical[key], value))
+    by_canonical[key] = value
+  # Numbers first, in order; then text.
+  ordered = sorted(by_canonical, key=lambda k: (isinstance(k, str), k))
+  return ([by_canonical[k] for k in ordered],
+          {k: i for i, k in enumerate(ordered)})
+
+
+def name_some(values):
+  """'3, 7, 9, 12, 15 and 4 more' for messages."""
+  values = list(values)
+  text = ', '.join(repr(v) for v in values[:MAX_NAMED])
+  more = len(values) - MAX_NAMED
+  return text + (' and %d more' % more if more > 0 else '')

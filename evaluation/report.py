@@ -1,0 +1,87 @@
+"""Metrics for people (a table) and for programs (JSON)."""
+
+import json
+
+from evaluation import coco_metrics
+from utils import files
+
+# Column of the class table -> key of the category's value.
+_COLUMNS = (('AP', 'Precision mAP ByCategory/%s'),
+            ('AP50', 'Precision mAP ByCategory@50IoU/%s'),
+            ('AP75', 'Precision mAP ByCategory@75IoU/%s'),
+            ('APs', 'Precision mAP ByCategory (small)/%s'),
+            ('APm', 'Precision mAP ByCategory (medium)/%s'),
+            ('APl', 'Precision mAP ByCategory (large)/%s'),
+            ('AR', 'Recall AR@100 ByCategory/%s'))
+_HEADINGS = {'': 'Boxes', 'mask_': 'Masks'}
+
+
+def format_table(metrics, category_names, num_objects=None, messages=()):
+  """Lays out metrics as text.
+
+  Args:
+    metrics: {metric: float} of `COCOEvaluator.evaluate`.
+    category_names: {category id: name}.
+    num_objects: {category id: number of objects}, a further column.
+    messages: [str], written below the tables.
+
+  Returns:
+    str of several lines; a metric that is undefined (-1) is shown as '-'.
+  """
+  lines = []
+  for prefix in sorted(_HEADINGS):
+    if prefix + 'AP' not in metrics:
+      continue
+    lines += _overall(metrics, prefix)
+    lines += ['', *_by_category(metrics, prefix, category_names, num_objects),
+              '']
+  if any(v == coco_metrics.UNDEFINED for v in metrics.values()):
+    lines.append('-: undefined, there is no such object in the set.')
+  lines += ['Note: ' + message for message in messages]
+  return '\n'.join(lines).rstrip() + '\n'
+
+
+def _overall(metrics, prefix):
+  """Precision above recall: two rows of six figures."""
+  lines = [_HEADINGS[prefix]]
+  names = coco_metrics.METRIC_NAMES
+  for row in (names[:6], names[6:]):
+    lines.append('  '.join('%-8s %s' % (name, _figure(metrics[prefix + name]))
+                           for name in row))
+  return lines
+
+
+def _by_category(metrics, prefix, category_names, num_objects):
+  """A row for every category."""
+  columns = [(title, prefix + key) for title, key in _COLUMNS
+             if any(prefix + key % i in metrics for i in category_names)]
+  if not columns:
+    return []
+  width = max([len('class')] + [len(n) for n in category_names.values()])
+  count_title = ['%8s' % 'objects'] if num_objects else []
+  lines = ['  '.join(['%5s' % 'id', 'class'.ljust(width)] + count_title
+                     + ['%6s' % title for title, _ in columns])]
+  for category, name in category_names.items():
+    count = ['%8d' % num_objects.get(category, 0)] if num_objects else []
+    lines.append('  '.join(
+        ['%5s' % category, name.ljust(width)] + count
+        + [_figure(metrics.get(key % category)) for _, key in columns]))
+  return lines
+
+
+def _figure(value):
+  if value is None or value == coco_metrics.UNDEFINED:
+    return '     -'
+  return '%6.4f' % value
+
+
+def write_metrics(path, metrics):
+  """Writes {name: number} as JSON; readers see the old or the new file."""
+  files.write_atomically(path, json.dumps(metrics, indent=1,
+                                          allow_nan=False) + '\n')
+
+
+def write_results(path, results):
+  """Writes a COCO results list; one detection a line."""
+  lines = [json.dumps(r, allow_nan=False) for r in results]
+  files.write_atomically(path, '[%s]\n' % ',\n'.join(lines))

@@ -1,0 +1,51 @@
+"""Tests of evaluation/factory.py."""
+
+import types
+
+import pytest
+
+from evaluation import factory
+from tests.evaluation import coco_files
+
+
+def _section(**kwargs):
+  section = {'type': 'box', 'per_category_metrics': False,
+             'remove_invalid_boxes': True, 'label_map': None}
+  section.update(kwargs)
+  return types.SimpleNamespace(**section)
+
+
+@pytest.mark.parametrize('name', sorted(factory.EVALUATORS))
+def test_every_evaluator_builds_and_runs(name):
+  evaluator = factory.build_evaluator(_section(type=name),
+                                      coco_files.square_set())
+  predictions = coco_files.square_predictions()
+  predictions['detection_masks'] = predictions['detection_boxes'].reshape(
+      [2, 3, 2, 2])
+  evaluator.reset()
+  evaluator.update(predictions)
+  metrics = evaluator.evaluate()
+  assert metrics['AP'] == pytest.approx(1)
+  assert ('mask_AP' in metrics) == (name == 'box_and_mask')
+  assert 'Recall AR@1 ByCategory/1' not in metrics
+  assert len(evaluator.results()) == 2
+
+
+def test_section_is_obeyed(tmp_path):
+  label_map = tmp_path / 'labels.csv'
+  label_map.write_text('1:brick\n')
+  evaluator = factory.build_evaluator(
+      _section(per_category_metrics=True, remove_invalid_boxes=False,
+               label_map=str(label_map)), coco_files.square_set(),
+      only_predicted_images=True)
+  evaluator.update(coco_files.square_predictions())
+  assert 'Recall AR@1 ByCategory/1' in evaluator.evaluate()
+  assert len(evaluator.results()) == 6
+  assert evaluator.category_names[1] == 'brick'
+
+
+@pytest.mark.parametrize('name, message', [
+    ('lvis_box', 'not built yet'), ('boxes', 'unknown.*box, box_and_mask')])
+def test_other_types_are_refused(name, message):
+  with pytest.raises(ValueError, match=message):
+    factory.build_evaluator(_section(type=name))

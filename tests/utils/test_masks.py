@@ -1,0 +1,96 @@
+"""Tests of utils/masks.py."""
+
+import numpy as np
+from pycocotools import mask as coco_mask
+import pytest
+
+from tests import golden
+from utils import masks
+
+
+@pytest.mark.parametrize('case', golden.load_cases('mask_paste'),
+                         ids=lambda case: case.name)
+def test_pasting_equals_reference(case):
+  height, width = case.params['height'], case.params['width']
+  expected = np.unpackbits(case.outputs['v1'], axis=-1)[..., :width]
+  pasted = masks.paste_masks(
+      case.inputs['masks'], case.inputs['boxes_xywh'], height, width)
+  assert pasted.dtype == np.uint8
+  # Another build of OpenCV may move a few pixels of the boundary.
+  assert np.count_nonzero(pasted != expected) <= 3
+
+
+@pytest.mark.parametrize('case', golden.load_cases('mask_paste'),
+                         ids=lambda case: case.name)
+def test_direct_encoding_equals_encoding_the_pasted_picture(case):
+  height, width = case.params['height'], case.params['width']
+  arguments = (case.inputs['masks'], case.inputs['boxes_xywh'], height, width)
+  expected = [masks.encode(m) for m in masks.paste_masks(*arguments)]
+  assert masks.paste_and_encode(*arguments) == expected
+
+
+def test_direct_encoding_of_random_boxes():
+  random = np.random.RandomState(3)
+  small_masks = random.uniform(size=[200, 5, 7]).astype(np.float32)
+  # Beyond every side, covering everything, and wholly outside.
+  boxes = np.concatenate([random.uniform(-30, 40, [200, 2]),
+                          random.uniform(0, 60, [200, 2])], axis=1)
+  boxes[:50, 1], boxes[:50, 3] = -20, 80
+  small_masks[:25] = 1
+  pasted = masks.paste_masks(small_masks, boxes, 23, 31)
+  rles = masks.paste_and_encode(small_masks, boxes, 23, 31)
+  assert not pasted.all() and pasted.any()
+  for canvas, rle in zip(pasted, rles):
+    assert rle == masks.encode(canvas)
+    np.testing.assert_array_equal(masks.decode(rle), canvas)
+    assert masks.area(rle) == canvas.sum()
+
+
+def test_full_mask_fills_its_box():
+  pasted = masks.paste_masks(np.ones([1, 4, 4]), [[2., 1., 4., 3.]], 6, 9)
+  ys, xs = np.nonzero(pasted[0])
+  # Half a pixel of the grown box still counts as inside.
+  assert (xs.min(), ys.min()) in {(1, 0), (2, 1)}
+  assert 12 <= pasted.sum() <= 30
+
+
+def test_no_masks():
+  assert masks.paste_masks(np.zeros([0, 4, 4]), [], 6, 9).shape == (0, 6, 9)
+  assert masks.paste_and_encode(np.zeros([0, 4, 4]), [], 6, 9) == []
+
+
+def test_encode_of_255_masks():
+  mask = np.zeros([5, 6], np.uint8)
+  mask[1:3, 2:5] = 255
+  rle = masks.encode(mask)
+  assert isinstance(rle['counts'], str)
+  assert rle['size'] == [5, 6]
+  assert masks.area(rle) == 6
+  assert masks.bounding_box(rle) == [2, 1, 3, 2]
+  np.testing.assert_array_equal(masks.decode(rle), mask > 0)
+
+
+def test_polygons_and_rle_become_rle():
+  square = [2., 1., 6., 1., 6., 4., 2., 4.]
+  line = [0., 0., 5., 5.]
+  rle = masks.segmentation_to_rle([square], 8, 9)
+  assert masks.area(rle) == 12
+  assert masks.segmentation_to_rle([line, square], 8, 9) == rle
+  assert masks.segmentation_to_rle(rle, 0, 0) == rle
+  as_bytes = {'size': [8, 9], 'counts': rle['counts'].encode()}
+  assert masks.segmentation_to_rle(as_bytes, 0, 0) == rle
+  plain = {'size': [2, 3], 'counts': [1, 2, 3]}
+  np.testing.assert_array_equal(
+      coco_mask.decode(masks.segmentation_to_rle(plain, 0, 0)),
+      [[0, 1, 0], [1, 0, 0]])
+
+
+def test_two_point_polygons_are_nothing():
+  assert masks.segmentation_to_rle([[0., 0., 5., 5.]], 8, 9) is None
+  assert masks.segmentation_to_rle([], 8, 9) is None
+
+
+@pytest.mark.parametrize('wrong', ['text', 3, None, {'size': [2, 2]}])
+def test_other_segmentations_are_refused(wrong):
+  with pytest.raises(ValueError, match='run-length code'):
+    masks.segmentation_to_rle(wrong, 8, 9)

@@ -1,0 +1,96 @@
+"""Scores a file of detections against COCO annotations.
+
+  python -m tools.evaluate_detections \\
+      --annotations=instances_val.json --detections=results.json --type=box
+
+Prints the metrics as one JSON object on stdout, and a table and remarks on
+stderr. All images of the annotations are scored, those without detections
+too. -1 means undefined: the set has no such object.
+
+Keys: AP AP50 AP75 APs APm APl ARmax1 ARmax10 ARmax100 ARs ARm ARl, and
+"Precision mAP ByCategory/<id>" and the like for every category. For masks all
+keys begin with mask_; with --type=mask the twelve are repeated without it.
+"""
+
+import argparse
+import json
+import sys
+
+from evaluation import annotations as annotations_lib
+from evaluation import coco_metrics
+from evaluation import coco_results
+from evaluation import report
+from utils import label_map as label_map_lib
+
+_IOU_TYPES = {'box': ('bbox',), 'mask': ('segm',),
+              'box_and_mask': ('bbox', 'segm')}
+
+
+def parse_arguments(argv=None):
+  """Command line to a namespace."""
+  parser = argparse.ArgumentParser(
+      prog='python -m tools.evaluate_detections', description=__doc__,
+      formatter_class=argparse.RawDescriptionHelpFormatter)
+  parser.add_argument('--annotations', required=True, metavar='A.json',
+                      help='the ground truth, a COCO instances file')
+  parser.add_argument('--detections', required=True, metavar='D.json',
+                      help='the detections, a COCO results list')
+  parser.add_argument('--type', choices=sorted(_IOU_TYPES), default='box',
+                      help='what is compared (default: box)')
+  parser.add_argument('--label_map', metavar='FILE', default=None,
+                      help='lines id:name, names for the table (default: the '
+                      'names in the annotations)')
+  parser.add_argument('--ignore_unknown_categories', action='store_true',
+                      help='leave out detections of categories that the '
+                      'annotations do not have, instead of stopping')
+  return parser.parse_args(argv)
+
+
+def evaluate_files(arguments):
+  """Reads both files and scores.
+
+  Args:
+    arguments: namespace of `parse_arguments`.
+
+  Returns:
+    ({metric: float}, table str).
+
+  Raises:
+    OSError, ValueError: naming the file and what is wrong in it.
+  """
+  include_mask = arguments.type != 'box'
+  names = None
+  if arguments.label_map:
+    names = label_map_lib.read_label_map(arguments.label_map)
+  annotations = annotations_lib.load(arguments.annotations, include_mask,
+                                     names)
+  detections, messages = coco_results.from_results(
+      annotations_lib.read_json(arguments.detections), annotations,
+      include_mask, arguments.ignore_unknown_categories, arguments.detections)
+  metrics = {}
+  for iou_type in _IOU_TYPES[arguments.type]:
+    metrics.update(coco_metrics.evaluate(annotations, detections, iou_type))
+  table = report.format_table(
+      metrics, dict(zip(annotations.category_ids,
+                        annotations.category_names)),
+      annotations.num_objects(), annotations.messages + messages)
+  if arguments.type == 'mask':
+    for name in coco_metrics.METRIC_NAMES:
+      metrics[name] = metrics['mask_' + name]
+  return metrics, table
+
+
+def main(argv=None):
+  """Entry point; returns the exit status."""
+  try:
+    metrics, table = evaluate_files(parse_arguments(argv))
+  except (OSError, ValueError) as e:
+    print('error: %s' % e, file=sys.stderr)
+    return 1
+  sys.stderr.write(table)
+  print(json.dumps(metrics, indent=1, allow_nan=False))
+  return 0
+
+
+if __name__ == '__main__':
+  sys.exit(main())

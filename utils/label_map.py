@@ -1,0 +1,50 @@
+"""Label maps: names of the class ids, as text lines `id:name`."""
+
+from utils import files
+
+
+def read_label_map(path):
+  """Reads the lines `id:name`; empty lines do not count.
+
+  Args:
+    path: of the text file.
+
+  Returns:
+    {id: name}, in the order of the file.
+
+  Raises:
+    ValueError: naming the file and line that is wrong or repeats an id.
+  """
+  names = {}
+  with open(path, encoding='utf-8') as f:
+    for number, line in enumerate(f, 1):
+      line = line.strip()
+      if not line:
+        continue
+      class_id, colon, name = line.partition(':')
+      try:
+        class_id = int(class_id)
+      except ValueError:
+        colon = ''
+      if not colon or not name.strip():
+        raise ValueError(
+            '%s, line %d: %r is not of the form `id:name`, such as `1:person`.'
+            % (path, number, line))
+      if class_id in names:
+        raise ValueError('%s, line %d: the id %d is given twice.'
+                         % (path, number, class_id))
+      names[class_id] = name.strip()
+  return names
+
+
+def write_label_map(path, names):
+  """Writes {id: name} as lines `id:name`, in order of the ids.
+
+  Raises:
+    ValueError: if a name cannot be written on one line.
+  """
+  for name in names.values():
+    if not name.strip() or len(name.splitlines()) != 1:
+      raise ValueError('The class name %r is empty or spans lines.' % name)
+  lines = ['%d:%s\n' % (i, names[i]) for i in sorted(names)]
+  files.write_atomically(path, ''.join(lines).encode('utf-8'))
