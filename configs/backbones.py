@@ -1,0 +1,46 @@
+"""Sections of the backbones; `architecture.backbone` names the one in use."""
+
+import dataclasses
+from typing import Optional
+
+from configs import base
+
+# EfficientNets have no section: the name says all.
+EFFICIENTNETS = tuple('efficientnet-%s' % v for v in (
+    'b0', 'b1', 'b2', 'b3', 'b4', 'b5', 'b6', 'b7', 'b8', 'l2'))
+BACKBONES = ('resnet', 'spinenet', 'spinenet_mbconv') + EFFICIENTNETS
+
+
+@dataclasses.dataclass(frozen=True)
+class ResNet:
+  """YAML section `resnet`; arXiv:1512.03385."""
+  resnet_depth: int = base.option(
+      50, choices=(10, 14, 18, 26, 34, 50, 101, 152, 200))
+  # Final rate of stochastic depth, arXiv:1603.09382; null: off.
+  init_drop_connect_rate: Optional[float] = base.option(
+      None, at_least=0, at_most=1)
+
+
+@dataclasses.dataclass(frozen=True)
+class SpineNet:
+  """YAML section `spinenet`; arXiv:1912.05027."""
+  model_id: str = base.option(
+      '49', choices=('49S', '49', '96', '143', '143l', '190'))
+  # Final rate of stochastic depth; null: off.
+  init_drop_connect_rate: Optional[float] = base.option(
+      None, at_least=0, at_most=1)
+  # Resize with tf.image instead of repeating pixels (faster on a TPU).
+  use_native_resize_op: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
+class SpineNetMBConv:
+  """YAML section `spinenet_mbconv`: SpineNet from mobile blocks."""
+  model_id: str = base.option('49', choices=('49XS', '49S', '49'))
+  # Width of squeeze-and-excitation, as a part of the block's input.
+  se_ratio: float = base.option(0.2, at_least=0, at_most=1)
+  # Final rate of stochastic depth; null: off.
+  init_drop_connect_rate: Optional[float] = base.option(
+      None, at_least=0, at_most=1)
+  # Resize with tf.image instead of repeating pixels.
+  use_native_resize_op: bool = False

@@ -1,0 +1,245 @@
+"""Frozen configuration sections: strict overrides, errors, plain dicts.
+
+A section is a frozen dataclass whose fields are scalars, tuples or further
+sections. Nothing changes one; `override` makes another.
+"""
+
+import collections.abc
+import dataclasses
+import difflib
+import functools
+import re
+import typing
+
+from configs import values
+
+
+class ConfigError(ValueError):
+  """A mistake in a configuration, in words for its author."""
+
+
+class LocatedDict(dict):
+  """A mapping that knows where each of its keys was written."""
+
+  def __init__(self, items=(), places=None):
+    super().__init__(items)
+    self.places = places or {}  # {key: such as 'my.yaml:12'}
+
+  def where(self, key):
+    return self.places.get(key, '')
+
+
+def option(default, choices=None, at_least=None, above=None, at_most=None,
+           pattern=False, inert=None):
+  """A field with more to check than its type.
+
+  Args:
+    default: the value of the field; immutable.
+    choices: the values that are allowed (besides None if the type has it).
+    at_least: smallest number; for a list, of each element.
+    above: the number must be greater than this.
+    at_most: greatest number.
+    pattern: whether the text must be a valid regular expression.
+    inert: for a key that has no effect: what decides instead.
+
+  Returns:
+    A dataclass field.
+  """
+  return dataclasses.field(default=default, metadata={
+      'choices': choices, 'at_least': at_least, 'above': above,
+      'at_most': at_most, 'pattern': pattern, 'inert': inert})
+
+
+def override(section, changes, path='', source=''):
+  """Applies changes to a section, strictly.
+
+  Args:
+    section: a frozen dataclass.
+    changes: {key: value}; a dict for a section, in which keys may be missing.
+    path: dotted name of the section, for messages.
+    source: where the changes come from, for messages; the places of a
+      `LocatedDict` are more exact and go first.
+
+  Returns:
+    A new section of the same class.
+
+  Raises:
+    ConfigError: at an unknown key, a value of a wrong type or out of range.
+  """
+  return _override(section, changes, path, source, section)
+
+
+def _override(section, changes, path, source, root):
+  if not isinstance(changes, collections.abc.Mapping):
+    raise ConfigError('%s must be a block of keys, got %s.' % (
+        _subject(path or 'the configuration', source),
+        values.describe_value(changes)))
+  fields = {f.name: f for f in dataclasses.fields(section)}
+  kinds = type_hints(type(section))
+  replaced = {}
+  for key, value in changes.items():
+    place = getattr(changes, 'where', lambda _: '')(key) or source
+    name = _join(path, key)
+    if key not in fields:
+      raise ConfigError(_unknown_key(root, section, path, key, place))
+    block = _section_class(kinds[key])
+    if block and not (value is None and _is_optional(kinds[key])):
+      # An optional block that is off starts from its own defaults.
+      old = getattr(section, key)
+      replaced[key] = _override(block() if old is None else old, value, name,
+                                place, root)
+    else:
+      replaced[key] = _checked(value, kinds[key], fields[key], name, place)
+  return dataclasses.replace(section, **replaced)
+
+
+@functools.lru_cache(maxsize=None)
+def type_hints(section_class):
+  """{field name: type} of a section class."""
+  return typing.get_type_hints(section_class)
+
+
+def _is_optional(kind):
+  return (getattr(kind, '__origin__', None) is typing.Union
+          and type(None) in kind.__args__)
+
+
+def _section_class(kind):
+  """The dataclass of a field's type, or None for plain values."""
+  kinds = kind.__args__ if _is_optional(kind) else (kind,)
+  return next((k for k in kinds if dataclasses.is_dataclass(k)), None)
+
+
+def _join(path, key):
+  return '%s.%s' % (path, key) if path else str(key)
+
+
+def _subject(name, place):
+  return '%s: %r' % (place, name) if place else repr(name)
+
+
+def _checked(value, kind, field, name, place):
+  """The value as the type of the field, once its limits are checked."""
+  subject = _subject(name, place)
+  choices = field.metadata.get('choices')
+  if value is None and kind is str and field.default == '':
+    value = ''  # `val_json_file:` without a value.
+  if choices and isinstance(value, int) and str(value) in choices:
+    value = str(value)  # spinenet.model_id=96
+  try:
+    value = values.coerce(value, kind)
+  except values.WrongType:
+    hint = (' (null means none)'
+            if value in ('None', 'none') and _is_optional(kind) else '')
+    raise ConfigError('%s must be %s, got %s%s.' % (
+        subject, values.describe_type(kind), values.describe_value(value),
+        hint))
+  if value is None:
+    return None
+  if choices and value not in choices:
+    raise ConfigError('%s must be one of %s; got %r.%s' % (
+        subject, ', '.join(repr(c) for c in choices), value,
+        did_you_mean(value, choices)))
+  _check_range(value, field.metadata, subject)
+  if field.metadata.get('pattern'):
+    try:
+      re.compile(value)
+    except re.error as error:
+      raise ConfigError('%s is not a valid regular expression: %r (%s).'
+                        % (subject, value, error))
+  return value
+
+
+def _check_range(value, limits, subject):
+  for number in value if isinstance(value, tuple) else (value,):
+    for limit, holds, words in (
+        ('at_least', lambda x, y: x >= y, 'at least'),
+        ('above', lambda x, y: x > y, 'greater than'),
+        ('at_most', lambda x, y: x <= y, 'at most')):
+      bound = limits.get(limit)
+      if bound is not None and not holds(number, bound):
+        raise ConfigError('%s must be %s %s, got %s.' % (
+            subject, words, bound, values.describe_value(value)))
+
+
+def did_you_mean(word, candidates):
+  """A question naming the nearest candidates; '' if none is near."""
+  close = difflib.get_close_matches(
+      str(word), [str(c) for c in candidates if c], n=3, cutoff=0.6)
+  return ' Did you mean %s?' % ' or '.join(map(repr, close)) if close else ''
+
+
+def _unknown_key(root, section, path, key, place):
+  """The message for a key that the section does not have."""
+  message = 'unknown key %r' % _join(path, key)
+  if place:
+    message = '%s: %s' % (place, message)
+  if isinstance(key, str) and '.' in key:
+    parts = key.split('.')
+    nested = '%s: ...%s' % (': {'.join(parts), '}' * (len(parts) - 1))
+    return ('%s: dotted keys work in a.b=c pairs; in YAML blocks are nested, '
+            'as in {%s}.' % (message, nested))
+  names = [f.name for f in dataclasses.fields(section)]
+  nearest = _nearest_keys(root, names, path, str(key))
+  if nearest:
+    return '%s; did you mean %s?' % (message, ' or '.join(map(repr, nearest)))
+  return '%s; the keys here are: %s.' % (message, ', '.join(sorted(names)))
+
+
+def _nearest_keys(root, siblings, path, key):
+  """Up to three dotted keys that an unknown one may stand for."""
+  leaves = list(flatten(root))
+  same_name = [n for n in leaves if n.split('.')[-1] == key]
+  if same_name:  # The right key under the wrong block; nearby blocks first.
+    return sorted(same_name, key=lambda n: not n.startswith(path))[:3]
+  close = difflib.get_close_matches(key, siblings, n=3, cutoff=0.6)
+  if close:
+    return [_join(path, name) for name in close]
+  return [n for n in leaves if difflib.get_close_matches(
+      key, [n.split('.')[-1]], cutoff=0.8)][:3]
+
+
+def to_dict(section):
+  """The section as nested plain dicts; tuples become lists."""
+  return {f.name: _plain(getattr(section, f.name))
+          for f in dataclasses.fields(section)}
+
+
+def _plain(value):
+  if dataclasses.is_dataclass(value):
+    return to_dict(value)
+  if isinstance(value, tuple):
+    return [_plain(v) for v in value]
+  return value
+
+
+def flatten(section, path=''):
+  """{dotted key: value} of all leaves of a section, in order of fields."""
+  leaves = {}
+  for field in dataclasses.fields(section):
+    value, name = getattr(section, field.name), _join(path, field.name)
+    if dataclasses.is_dataclass(value):
+      leaves.update(flatten(value, name))
+    else:
+      leaves[name] = value
+  return leaves
+
+
+def lookup(config, name):
+  """The value under a dotted key; AttributeError if there is none."""
+  for part in name.split('.'):
+    config = getattr(config, part)
+  return config
+
+
+def inert_notes(section, path=''):
+  """A note for every key that is set although it has no effect."""
+  notes = []
+  for field in dataclasses.fields(section):
+    value, name = getattr(section, field.name), _join(path, field.name)
+    if dataclasses.is_dataclass(value):
+      notes += inert_notes(value, name)
+    elif field.metadata.get('inert') and value != field.default:
+      notes.append('%s: %r has no effect: %s.' % (
+          name, _plain(value), field.metadata['inert']))
+  return notes

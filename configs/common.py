@@ -1,0 +1,164 @@
+"""Sections that every model has. Keys marked (+) are not in the reference."""
+
+import dataclasses
+from typing import Any, Optional, Tuple, Union
+
+from configs import backbones
+from configs import base
+
+# A glob pattern, several separated by commas, or a list of them.
+FilePattern = Union[str, Tuple[str, ...]]
+# 'sstable' stands in older files; records are read as TFRecord all the same.
+DATASET_TYPES = ('tfrecord', 'sstable')
+EVAL_TYPES = ('box', 'box_and_mask', 'shapemask_box_and_mask', 'lvis_box',
+              'lvis_box_and_mask', 'customized')
+
+
+@dataclasses.dataclass(frozen=True)
+class Platform:
+  """YAML section `platform` (+): set by the flags of the same names."""
+  tpu: Optional[str] = None
+  tpu_zone: Optional[str] = None
+  gcp_project: Optional[str] = None
+  eval_master: Optional[str] = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Architecture:
+  """YAML section `architecture`: which parts make up the model."""
+  backbone: str = base.option('resnet', choices=backbones.BACKBONES)
+  min_level: int = base.option(3, at_least=1)  # finest level; stride 2**level
+  max_level: int = base.option(7, at_least=1)  # coarsest level
+  # Second stream of records for copy-paste; null or '': none.
+  pre_parser: Optional[str] = base.option(
+      None, choices=('', 'extract_objects_parser'))
+  # 2: the host folds 2 x 2 pixels into channels (ResNet on TPU).
+  space_to_depth_block_size: int = base.option(1, choices=(1, 2))
+  use_bfloat16: bool = True  # activations only; variables stay float32
+
+
+@dataclasses.dataclass(frozen=True)
+class BatchNormActivation:
+  """YAML section `batch_norm_activation`: after every convolution."""
+  batch_norm_momentum: float = base.option(0.997, at_least=0, at_most=1)
+  batch_norm_epsilon: float = base.option(1e-4, above=0)
+  batch_norm_trainable: bool = True  # false: frozen statistics
+  use_sync_bn: bool = False  # statistics over all replicas
+  activation: str = base.option('relu', choices=('relu', 'swish'))
+
+
+@dataclasses.dataclass(frozen=True)
+class DropBlock:
+  """YAML section `dropblock`; arXiv:1810.12890. null: off."""
+  dropblock_keep_prob: Optional[float] = base.option(
+      None, above=0, at_most=1)
+  dropblock_size: Optional[int] = base.option(None, at_least=1)
+
+
+@dataclasses.dataclass(frozen=True)
+class Optimizer:
+  """YAML section `train.optimizer`."""
+  type: str = base.option('momentum', choices=(
+      'momentum', 'adam', 'adadelta', 'adagrad', 'rmsprop'))
+  momentum: float = base.option(0.9, at_least=0)  # of momentum and rmsprop
+
+
+@dataclasses.dataclass(frozen=True)
+class LearningRate:
+  """YAML section `train.learning_rate`; rates for the whole batch."""
+  type: str = base.option('step', choices=('step', 'cosine'))
+  warmup_learning_rate: float = base.option(0.0067, at_least=0)
+  warmup_steps: int = base.option(500, at_least=0)
+  init_learning_rate: float = base.option(0.08, at_least=0)
+  # type step: from each of these steps on, the level beside it.
+  learning_rate_levels: Tuple[float, ...] = base.option(
+      (0.008, 0.0008), at_least=0)
+  learning_rate_steps: Tuple[int, ...] = base.option(
+      (15000, 20000), at_least=0)
+
+
+@dataclasses.dataclass(frozen=True)
+class Checkpoint:
+  """YAML section `train.checkpoint`: where training starts from."""
+  path: str = ''  # a checkpoint or its folder; '': from scratch
+  # Scope of our variables that the checkpoint's names lack: 'resnet50/'.
+  prefix: str = base.option('', pattern=True)
+  skip_variables_regex: str = base.option('', pattern=True)
+  # (+) Without it, a checkpoint of which nothing fits is an error.
+  allow_no_match: bool = False
+  # (+) Also take momenta and the global step.
+  restore_optimizer_state: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
+class PreParserDataset:
+  """YAML section `train.pre_parser_dataset`: objects to paste."""
+  dataset_type: str = base.option('tfrecord', choices=DATASET_TYPES)
+  file_pattern: FilePattern = ''
+
+
+@dataclasses.dataclass(frozen=True)
+class Train:
+  """YAML section `train`."""
+  train_batch_size: int = base.option(64, at_least=1)  # of all devices
+  total_steps: int = base.option(22500, at_least=0)
+  iterations_per_loop: int = base.option(100, at_least=1)  # TPU steps per call
+  train_file_pattern: FilePattern = ''
+  train_dataset_type: str = base.option('tfrecord', choices=DATASET_TYPES)
+  pre_parser_dataset: PreParserDataset = PreParserDataset()
+  transpose_input: bool = True  # batch last, the layout TPUs prefer
+  optimizer: Optimizer = Optimizer()
+  learning_rate: LearningRate = LearningRate()
+  l2_weight_decay: float = base.option(1e-4, at_least=0)
+  # Variables that decay; null: all trainable ones.
+  regularization_variable_regex: Optional[str] = base.option(
+      r'.*(kernel|weight):0$', pattern=True)
+  gradient_clip_norm: float = base.option(0., at_least=0)  # 0: no clipping
+  # Variables whose names start so stay as they are; a regular expression.
+  frozen_variable_prefix: Optional[str] = base.option(None, pattern=True)
+  checkpoint: Checkpoint = Checkpoint()
+  # Spatial partitioning: cores for one image, and how they cut each input.
+  num_cores_per_replica: Optional[int] = base.option(None, at_least=1)
+  input_partition_dims: Optional[Tuple[Any, ...]] = None
+  space_to_depth_block_size: int = base.option(
+      1, inert='architecture.space_to_depth_block_size decides')
+  num_shards: Optional[int] = base.option(None, at_least=1)  # --num_cores
+  save_checkpoints_secs: float = base.option(600., above=0)  # (+)
+  # (+) Wins over save_checkpoints_secs.
+  save_checkpoints_steps: Optional[int] = base.option(None, at_least=1)
+  keep_checkpoint_max: int = base.option(5, at_least=0)  # (+) 0: keep all
+  log_every_steps: int = base.option(100, at_least=1)  # (+)
+  seed: Optional[int] = None  # (+) null: other numbers in every run
+  shuffle_buffer_size: int = base.option(64, at_least=1)  # (+) records
+  # (+) Records parsed at once; null: as many as there are cores.
+  num_parallel_calls: Optional[int] = base.option(None, at_least=1)
+
+
+@dataclasses.dataclass(frozen=True)
+class Eval:
+  """YAML section `eval`."""
+  type: str = base.option('customized', choices=EVAL_TYPES)
+  eval_batch_size: int = base.option(8, at_least=1)
+  # Records to evaluate; null: all.
+  eval_samples: Optional[int] = base.option(5000, at_least=1)
+  eval_file_pattern: FilePattern = ''
+  eval_dataset_type: str = base.option('tfrecord', choices=DATASET_TYPES)
+  skip_eval_loss: bool = False
+  num_steps_per_eval: int = base.option(1000, at_least=1)  # train_and_eval
+  min_eval_interval: float = base.option(180., at_least=0)  # seconds
+  # Seconds to wait for a new checkpoint; null: for ever.
+  eval_timeout: Optional[float] = base.option(None, at_least=0)
+  suffix: str = ''  # results go to model_dir/eval<suffix>
+  # (+) Evaluate all checkpoints that are found, not only the newest.
+  eval_every_checkpoint: bool = False
+  # (+) Label map of a converter: names of classes in tables and pictures.
+  label_map: Optional[str] = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Predict:
+  """YAML section `predict`."""
+  predict_batch_size: int = base.option(8, at_least=1)
+  output_file: str = ''  # (+) results of mode predict
+  # (+) Records of mode predict; '': eval.eval_file_pattern.
+  predict_file_pattern: FilePattern = ''

@@ -1,0 +1,38 @@
+"""Sections of the decoders, which `architecture.multilevel_features` names."""
+
+import dataclasses
+from typing import Optional
+
+from configs import base
+
+# identity: the backbone itself has all levels (SpineNet).
+DECODERS = ('fpn', 'nasfpn', 'identity')
+
+
+@dataclasses.dataclass(frozen=True)
+class FPN:
+  """YAML section `fpn`; arXiv:1612.03144."""
+  fpn_feat_dims: int = base.option(256, at_least=1)  # channels of all levels
+  use_separable_conv: bool = False
+  use_batch_norm: bool = True
+
+
+@dataclasses.dataclass(frozen=True)
+class NASFPN:
+  """YAML section `nasfpn`; arXiv:1904.07392."""
+  fpn_feat_dims: int = base.option(256, at_least=1)
+  num_repeats: int = base.option(5, at_least=1)  # cells; 7 in the paper
+  use_separable_conv: bool = False
+  block_fn: str = base.option('conv', choices=('conv', 'bottleneck'))
+  # null: that of batch_norm_activation.
+  activation: Optional[str] = base.option(None, choices=('relu', 'swish'))
+  # Rate of stochastic depth, the same in all bottlenecks; null: off.
+  init_drop_connect_rate: Optional[float] = base.option(
+      None, at_least=0, at_most=1)
+  # Sum where the paper has attention-like global pooling.
+  use_sum_for_combination: bool = False
+  # Written in a published file, never read by a model.
+  min_level: Optional[int] = base.option(
+      None, inert='architecture.min_level decides')
+  max_level: Optional[int] = base.option(
+      None, inert='architecture.max_level decides')

@@ -1,0 +1,64 @@
+"""Sections that all models with boxes share."""
+
+import dataclasses
+from typing import Optional, Tuple
+
+from configs import base
+from configs import common
+from configs import decoders
+from configs import experiment
+
+
+@dataclasses.dataclass(frozen=True)
+class DetectionArchitecture(common.Architecture):
+  """YAML section `architecture` of models with boxes."""
+  multilevel_features: str = base.option('fpn', choices=decoders.DECODERS)
+  # Class 0, the background, counts; COCO ids reach up to 90.
+  num_classes: int = base.option(91, at_least=2)
+
+
+@dataclasses.dataclass(frozen=True)
+class Anchor:
+  """YAML section `anchor`: boxes at every cell of every level."""
+  num_scales: int = base.option(3, at_least=1)  # sizes within an octave
+  aspect_ratios: Tuple[float, ...] = base.option(
+      (1., 2., .5), above=0)  # width / height
+  anchor_size: float = base.option(4., above=0)  # in strides
+
+
+@dataclasses.dataclass(frozen=True)
+class Postprocess:
+  """YAML section `postprocess`: from outputs to detections."""
+  apply_nms: bool = True  # false: raw boxes and scores
+  apply_sigmoid: bool = True  # false: scores are logits
+  # v1: per image and class; v2: tiled, for TPU; batched: one kernel, for GPU.
+  nms_version: str = base.option('v1', choices=('v1', 'v2', 'batched'))
+  use_batched_nms: bool = False  # older spelling of nms_version: batched
+  max_total_size: int = base.option(100, at_least=1)  # detections per image
+  nms_iou_threshold: float = base.option(0.5, at_least=0, at_most=1)
+  score_threshold: float = 0.05
+  pre_nms_num_boxes: int = base.option(5000, at_least=1)  # of each class
+
+
+@dataclasses.dataclass(frozen=True)
+class DetectionEval(common.Eval):
+  """YAML section `eval` of models with boxes."""
+  type: str = base.option('box', choices=common.EVAL_TYPES)
+  eval_samples: Optional[int] = base.option(None, at_least=1)
+  # Ground truth from val_json_file, or from the records if that is not set.
+  use_json_file: bool = True
+  val_json_file: str = ''
+  per_category_metrics: bool = False
+  # (+) Leave the padding behind the last detection out of the metrics.
+  remove_invalid_boxes: bool = True
+
+
+@dataclasses.dataclass(frozen=True)
+class DetectionExperiment(experiment.Experiment):
+  """A model with anchors, boxes and non-maximum suppression."""
+  architecture: DetectionArchitecture = DetectionArchitecture()
+  fpn: decoders.FPN = decoders.FPN()
+  nasfpn: decoders.NASFPN = decoders.NASFPN()
+  anchor: Anchor = Anchor()
+  postprocess: Postprocess = Postprocess()
+  eval: DetectionEval = DetectionEval()

@@ -1,0 +1,149 @@
+"""From a model name and overrides to the configuration of an experiment."""
+
+import dataclasses
+
+from configs import base
+from configs import classification
+from configs import io
+from configs import maskrcnn
+from configs import repairs
+from configs import retinanet
+from configs import segmentation
+from configs import shapemask
+
+_TEMPLATES = {
+    'classification': classification.Classification,
+    'retinanet': retinanet.RetinaNet,
+    'mask_rcnn': maskrcnn.MaskRCNN,
+    'cascade_mask_rcnn': maskrcnn.MaskRCNN,
+    'segmentation': segmentation.Segmentation,
+    'shapemask': shapemask.ShapeMask,
+}
+MODELS = tuple(_TEMPLATES)
+DEFAULT_MODEL = 'retinanet'
+# Projects of the reference whose files carry these names.
+_NOT_BUILT = ('vild', 'attribute_mask_rcnn')
+
+
+def default_config(model):
+  """The configuration of a model before any override.
+
+  Args:
+    model: one of MODELS; it becomes `type`.
+
+  Returns:
+    An experiment: a frozen dataclass.
+
+  Raises:
+    ConfigError: if there is no such model, or it is not built yet.
+  """
+  _check_model(model, '--model')
+  return dataclasses.replace(_TEMPLATES[model](), type=model)
+
+
+def load_config(model=None, config_file=None, params_override=None, extra=None,
+                params_file=None):
+  """Resolves a configuration; of two values of a key the later level's holds.
+
+  Args:
+    model: one of MODELS; None: the `type` that an override sets, else
+      retinanet.
+    config_file: a YAML file, or any other form that `io.parse_override` takes.
+    params_override: over `config_file`; text, a file or a mapping.
+    extra: over both, what the program sets itself (flags): a mapping, nested
+      or with dotted keys.
+    params_file: under all of these, the params.yaml of a model_dir.
+
+  Returns:
+    The experiment, and a list of notes: sentences for the user about keys
+    without effect, repairs and keys written twice.
+
+  Raises:
+    ConfigError: naming the key, its source and what is wrong with it.
+  """
+  levels, notes = [], []
+  for source, value in ((params_file, params_file),
+                        ('--config_file', config_file),
+                        ('--params_override', params_override),
+                        ('the flags', io.nest(extra) if extra else None)):
+    changes, more = io.parse_override(value, source)
+    changes, repair_notes = repairs.apply(changes, source)
+    levels.append((source, changes))
+    notes += more + repair_notes
+  model, type_notes = _resolve_model(model, levels)
+  config = default_config(model)
+  for source, changes in levels:
+    _check_blocks(config, changes, source)
+    config = base.override(config, changes, source=source)
+  for problem in config.problems():
+    raise base.ConfigError(problem)
+  return config, notes + type_notes + list(config.notes())
+
+
+def load_params_file(path):
+  """Loads a complete configuration such as model_dir/params.yaml.
+
+  Args:
+    path: the file; its key `type` says of which model.
+
+  Returns:
+    The experiment and a list of notes, as `load_config` does.
+
+  Raises:
+    ConfigError: as `load_config`, and if the file does not say its type.
+  """
+  changes, _ = io.read_yaml(path)
+  if 'type' not in changes:
+    raise base.ConfigError(
+        '%s: the key `type` is missing, which says what model the file is of '
+        '(one of: %s).' % (path, ', '.join(MODELS)))
+  return load_config(None, path)
+
+
+def _resolve_model(model, levels):
+  """The model to build, from --model and the last `type`, and notes."""
+  if model:
+    _check_model(model, '--model')
+  for source, changes in reversed(levels):
+    if 'type' in changes:
+      break
+  else:
+    return model or DEFAULT_MODEL, []
+  model_type, place = changes['type'], _place(changes, 'type', source)
+  _check_model(model_type, '%s: type' % place)
+  if model in (None, '', model_type):
+    return model_type, []
+  if _TEMPLATES[model_type] is not _TEMPLATES[model]:
+    raise base.ConfigError(
+        '--model is %r but %s sets type to %r: these are different kinds of '
+        'models.' % (model, place, model_type))
+  return model_type, [
+      '%s: type is %r, which decides what is built, not --model=%s.'
+      % (place, model_type, model)]
+
+
+def _place(changes, key, source):
+  return getattr(changes, 'where', lambda _: '')(key) or source
+
+
+def _check_model(model, subject):
+  if model in _NOT_BUILT:
+    raise base.ConfigError('%s: %r is not built yet; these are: %s.'
+                           % (subject, model, ', '.join(MODELS)))
+  if model not in MODELS:
+    raise base.ConfigError('%s: there is no model %r; these are: %s.%s' % (
+        subject, model, ', '.join(MODELS), base.did_you_mean(model, MODELS)))
+
+
+def _check_blocks(config, changes, source):
+  """Says of a block of another model to which one it belongs."""
+  for key in changes:
+    if hasattr(config, str(key)):
+      continue
+    owners = [name for name, template in _TEMPLATES.items()
+              if hasattr(template, str(key))]
+    if owners:
+      raise base.ConfigError(
+          '%s: unknown key %r; the model is %s, and that key belongs to %s.'
+          % (_place(changes, key, source), key, config.type,
+             ' and '.join(owners)))

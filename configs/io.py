@@ -1,0 +1,152 @@
+"""Configuration files and overrides: from text to mappings, and back."""
+
+import collections.abc
+import importlib
+import os
+import re
+
+from configs import base
+from configs import pairs
+from configs import yaml_format
+from utils import files
+
+
+def read_yaml(path):
+  """Reads a configuration file.
+
+  Args:
+    path: a local path, or a remote one such as gs://bucket/my.yaml.
+
+  Returns:
+    The content as nested `LocatedDict`s, and a list of notes.
+
+  Raises:
+    ConfigError: if there is no such file, or it is not a YAML mapping.
+  """
+  data, notes = yaml_format.parse(_read_text(path), path)
+  return _as_mapping(data, path), notes
+
+
+def _as_mapping(data, source):
+  if data is None:
+    raise base.ConfigError('%s: there are no keys in it.' % source)
+  if not isinstance(data, dict):
+    raise base.ConfigError('%s: a mapping of keys to values is expected, not '
+                           'a %s.' % (source, type(data).__name__))
+  return data
+
+
+def _is_remote(path):
+  return bool(re.match(r'[a-z][a-z0-9]*://', path))
+
+
+def _read_text(path):
+  if _is_remote(path):
+    return _read_remote(path)
+  try:
+    with open(os.path.expanduser(path), encoding='utf-8') as f:
+      return f.read()
+  except UnicodeDecodeError:
+    raise base.ConfigError('%s: this file is not text.' % path)
+  except OSError as error:
+    raise base.ConfigError('Cannot read the configuration file %s: %s.'
+                           % (path, error.strerror or error))
+
+
+def _read_remote(path):
+  tf = _tensorflow()
+  try:
+    with tf.io.gfile.GFile(path) as f:
+      return f.read()
+  except tf.errors.OpError as error:
+    raise base.ConfigError('Cannot read the configuration file %s: %s'
+                           % (path, error.message))
+
+
+def _tensorflow():
+  """TensorFlow, whose files include buckets; too slow to load for all else."""
+  return importlib.import_module('tensorflow.compat.v1')
+
+
+def parse_override(value, source='--params_override'):
+  """Reads an override in any of its forms.
+
+  Args:
+    value: None or '' (no change); a mapping; or a string: the path of an
+      existing file, `a.b=c` pairs, or YAML or JSON text, tried in that order.
+    source: what the value is called in messages.
+
+  Returns:
+    {key: value}, nested, and a list of notes.
+
+  Raises:
+    ConfigError: if it is none of these, with the position of the mistake.
+  """
+  if value is None or value == '':
+    return {}, []
+  if isinstance(value, collections.abc.Mapping):
+    return value, []
+  if not isinstance(value, str):
+    raise base.ConfigError('%s must be text or a mapping, got %r.'
+                           % (source, value))
+  if not value.strip():
+    return {}, []
+  if _is_file(value):
+    return read_yaml(value)
+  if pairs.looks_like_pairs(value):
+    return pairs.parse(value, source)
+  data, notes = yaml_format.parse(value, source)
+  if isinstance(data, str):
+    raise base.ConfigError(_neither_text_nor_file(value, source))
+  return _as_mapping(data, source), notes
+
+
+def _is_file(text):
+  if '\n' in text or '\0' in text:
+    return False
+  return _is_remote(text) or os.path.isfile(os.path.expanduser(text))
+
+
+def _neither_text_nor_file(text, source):
+  if '=' in text:
+    return ('%s: %r is neither a file nor a list of a.b=c pairs; a key is '
+            'made of letters, digits, _ and dots.' % (source, text))
+  message = '%s: there is no file %r (current folder: %s)' % (
+      source, text, os.getcwd())
+  if text.endswith(('.yaml', '.yml', '.json')):
+    return message + '.'
+  return message + (', and it is not a mapping either, such as '
+                    'train.total_steps=10 or {train: {total_steps: 10}}.')
+
+
+def nest(changes):
+  """Nested blocks of {'train.total_steps': 5}; nested input stays as it is."""
+  tree = {}
+  for key, value in changes.items():
+    block = tree
+    *parents, leaf = key.split('.')
+    for parent in parents:
+      block = block.setdefault(parent, {})
+    if isinstance(value, collections.abc.Mapping):
+      block.setdefault(leaf, {}).update(nest(value))
+    else:
+      block[leaf] = value
+  return tree
+
+
+def dump_yaml(config):
+  """The complete configuration as YAML text."""
+  return yaml_format.dump(base.to_dict(config))
+
+
+def save_params(config, path):
+  """Writes the complete configuration; it loads back to an equal one.
+
+  A local file is replaced in one step, so that nobody reads a part of it; a
+  bucket shows an object only when it is complete.
+  """
+  if _is_remote(path):
+    with _tensorflow().io.gfile.GFile(path, 'w') as f:
+      f.write(dump_yaml(config))
+  else:
+    files.write_atomically(path, dump_yaml(config))

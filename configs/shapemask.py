@@ -1,0 +1,106 @@
+"""ShapeMask, arXiv:1904.03239: RetinaNet with masks from shape priors."""
+
+import dataclasses
+from typing import Optional, Tuple
+
+from configs import base
+from configs import common
+from configs import detection
+from configs import retinanet
+
+_CLASS_SETS = ('all', 'voc', 'nonvoc')
+
+
+@dataclasses.dataclass(frozen=True)
+class ShapeMaskArchitecture(detection.DetectionArchitecture):
+  """YAML section `architecture` of ShapeMask."""
+  parser: str = base.option('shapemask_parser', choices=('shapemask_parser',))
+  outer_box_scale: float = base.option(1.25, at_least=1)  # context of a mask
+
+
+@dataclasses.dataclass(frozen=True)
+class ShapeMaskParser:
+  """YAML section `shapemask_parser`: from a record to image and labels."""
+  output_size: Tuple[int, int] = base.option(
+      (640, 640), at_least=1)  # height, width
+  match_threshold: float = base.option(0.5, at_least=0, at_most=1)
+  unmatched_threshold: float = base.option(0.5, at_least=0, at_most=1)
+  aug_rand_hflip: bool = True
+  aug_scale_min: float = base.option(0.8, above=0)
+  aug_scale_max: float = base.option(1.2, above=0)
+  skip_crowd_during_training: bool = True
+  max_num_instances: int = base.option(100, at_least=1)
+  use_category: bool = True  # false: all objects are of class 1
+  outer_box_scale: float = base.option(1.25, at_least=1)
+  box_jitter_scale: float = base.option(0.025, at_least=0)
+  num_sampled_masks: int = base.option(8, at_least=1)  # per image
+  mask_crop_size: int = base.option(32, at_least=1)
+  mask_min_level: int = base.option(3, inert='no model reads it')
+  mask_max_level: int = base.option(5, inert='no model reads it')
+  upsample_factor: int = base.option(4, at_least=1)
+  mask_train_class: str = base.option('all', choices=_CLASS_SETS)
+
+
+@dataclasses.dataclass(frozen=True)
+class ShapeMaskHead:
+  """YAML section `shapemask_head`."""
+  use_category_for_mask: bool = True  # priors per class
+  mask_crop_size: int = base.option(32, at_least=1)
+  num_convs: int = base.option(4, at_least=0)
+  num_downsample_channels: int = base.option(128, at_least=1)
+  upsample_factor: int = base.option(4, at_least=1)
+  shape_prior_path: str = ''
+
+
+@dataclasses.dataclass(frozen=True)
+class ShapeMaskLoss:
+  """YAML section `shapemask_loss`."""
+  shape_prior_loss_weight: float = base.option(0.1, at_least=0)
+  coarse_mask_loss_weight: float = base.option(1., at_least=0)
+  fine_mask_loss_weight: float = base.option(1., at_least=0)
+
+
+@dataclasses.dataclass(frozen=True)
+class ShapeMaskEval(detection.DetectionEval):
+  """YAML section `eval` of ShapeMask."""
+  type: str = base.option('shapemask_box_and_mask', choices=common.EVAL_TYPES)
+  eval_dataset_type: str = base.option('sstable', choices=common.DATASET_TYPES)
+  mask_eval_class: str = base.option('all', choices=_CLASS_SETS)
+
+
+@dataclasses.dataclass(frozen=True)
+class ShapeMaskTrain(common.Train):
+  """YAML section `train` of ShapeMask."""
+  total_steps: int = base.option(45000, at_least=0)
+  train_dataset_type: str = base.option('sstable', choices=common.DATASET_TYPES)
+  learning_rate: common.LearningRate = common.LearningRate(
+      learning_rate_steps=(30000, 40000))
+  regularization_variable_regex: Optional[str] = base.option(
+      None, pattern=True)
+  # The stem and the first block group of a ResNet.
+  frozen_variable_prefix: Optional[str] = base.option(
+      r'(resnet\d+/)conv2d(|_([1-9]|10))\/', pattern=True)
+
+
+@dataclasses.dataclass(frozen=True)
+class ShapeMask(detection.DetectionExperiment):
+  """The configuration of --model=shapemask."""
+  type: str = 'shapemask'
+  architecture: ShapeMaskArchitecture = ShapeMaskArchitecture()
+  shapemask_parser: ShapeMaskParser = ShapeMaskParser()
+  retinanet_head: retinanet.RetinaNetHead = retinanet.RetinaNetHead()
+  retinanet_loss: retinanet.DenseLoss = retinanet.DenseLoss(
+      focal_loss_alpha=0.4, huber_loss_delta=0.15)
+  shapemask_head: ShapeMaskHead = ShapeMaskHead()
+  shapemask_loss: ShapeMaskLoss = ShapeMaskLoss()
+  train: ShapeMaskTrain = ShapeMaskTrain()
+  eval: ShapeMaskEval = ShapeMaskEval()
+
+  RESTRICTIONS = detection.DetectionExperiment.RESTRICTIONS + (
+      'shapemask_head.mask_crop_size == shapemask_parser.mask_crop_size',
+      'shapemask_head.upsample_factor == shapemask_parser.upsample_factor',
+      'shapemask_parser.outer_box_scale == architecture.outer_box_scale',
+      'shapemask_parser.unmatched_threshold '
+      '<= shapemask_parser.match_threshold',
+      'shapemask_parser.aug_scale_min <= shapemask_parser.aug_scale_max')
+  EVAL_TYPES = ('shapemask_box_and_mask', 'box', 'box_and_mask')

@@ -1,0 +1,119 @@
+"""YAML as our configuration files use it: a private safe loader and dumper.
+
+YAML 1.1 as PyYAML reads it, except that every number with an exponent is a
+number (1e5, 4e-5, 1.5e5, which YAML 1.1 calls text) and that dates stay text.
+The loader remembers lines and reports keys that are written twice. It builds
+plain data only; no tag in a file can name a Python object.
+"""
+
+import re
+
+import yaml
+
+from configs import base
+
+_FLOAT_TAG = 'tag:yaml.org,2002:float'
+_FLOAT = re.compile(r"""^(?:
+    [-+]?[0-9][0-9_]*\.[0-9_]*(?:[eE][-+]?[0-9]+)?
+    |[-+]?[0-9][0-9_]*[eE][-+]?[0-9]+
+    |[-+]?\.[0-9][0-9_]*(?:[eE][-+]?[0-9]+)?
+    |[-+]?[0-9][0-9_]*(?::[0-5]?[0-9])+\.[0-9_]*
+    |[-+]?\.(?:inf|Inf|INF)
+    |\.(?:nan|NaN|NAN))$""", re.VERBOSE)
+_FLOAT_STARTS = list('-+0123456789.')
+
+
+class YamlSyntaxError(base.ConfigError):
+  """Text that is not YAML."""
+
+
+class _Loader(yaml.SafeLoader):
+  """Changes to its tables stay in this class: PyYAML copies them on write."""
+
+  source = ''
+  one_line = False
+
+  def __init__(self, text):
+    super().__init__(text)
+    self.notes = []
+
+  def place(self, node):
+    """'my.yaml:12'; just the source where that is a single line."""
+    return self.source if self.one_line else '%s:%d' % (
+        self.source, node.start_mark.line + 1)
+
+
+_Loader.yaml_implicit_resolvers = {
+    first: [(tag, regexp) for tag, regexp in resolvers
+            if tag not in (_FLOAT_TAG, 'tag:yaml.org,2002:timestamp')]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()}
+_Loader.add_implicit_resolver(_FLOAT_TAG, _FLOAT, _FLOAT_STARTS)
+
+
+def _construct_mapping(loader, node):
+  data = base.LocatedDict()
+  yield data
+  first_lines = {}
+  for key_node, _ in node.value:
+    key = key_node.value
+    if not isinstance(key, str):
+      continue  # construct_mapping says that the key is not hashable.
+    if key in first_lines and key_node.tag != 'tag:yaml.org,2002:merge':
+      loader.notes.append(
+          '%s: the key %r is written twice (first in line %d); the later one '
+          'replaces the earlier one.' % (loader.place(key_node), key,
+                                         first_lines[key]))
+    first_lines[key] = key_node.start_mark.line + 1
+  data.update(loader.construct_mapping(node))
+  for key_node, _ in node.value:
+    data.places[loader.construct_object(key_node)] = loader.place(key_node)
+
+
+_Loader.add_constructor('tag:yaml.org,2002:map', _construct_mapping)
+
+
+def parse(text, source):
+  """Parses YAML text (JSON is YAML).
+
+  Args:
+    text: one document.
+    source: what the text is called in messages.
+
+  Returns:
+    The data, with a `LocatedDict` for every mapping, and a list of notes.
+
+  Raises:
+    YamlSyntaxError: with the position of the mistake.
+  """
+  try:
+    loader = _Loader(text)
+    loader.source, loader.one_line = source, '\n' not in text.strip()
+    try:
+      return loader.get_single_data(), loader.notes
+    finally:
+      loader.dispose()
+  except yaml.MarkedYAMLError as error:
+    mark = error.problem_mark or error.context_mark
+    raise YamlSyntaxError('%s:%d:%d: this is not valid YAML: %s.' % (
+        source, mark.line + 1, mark.column + 1, error.problem))
+  except (yaml.YAMLError, ValueError) as error:
+    raise YamlSyntaxError('%s: this is not valid YAML: %s'
+                      % (source, str(error).replace('\n', ' ')))
+
+
+class _Dumper(yaml.SafeDumper):
+
+  def ignore_aliases(self, data):
+    return True
+
+
+# So that text such as '1e5' is quoted: our loader would read a number.
+_Dumper.add_implicit_resolver(_FLOAT_TAG, _FLOAT, _FLOAT_STARTS)
+_Dumper.add_representer(list, lambda dumper, data: dumper.represent_sequence(
+    'tag:yaml.org,2002:seq', data, flow_style=True))
+
+
+def dump(data):
+  """YAML text of plain data: keys sorted, blocks, lists within a line."""
+  return yaml.dump(data, Dumper=_Dumper, default_flow_style=False,
+                   allow_unicode=True)
