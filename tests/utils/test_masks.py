@@ -47,11 +47,11 @@ def test_direct_encoding_of_random_boxes():
 
 
 def test_full_mask_fills_its_box():
-  pasted = masks.paste_masks(np.ones([1, 4, 4]), [[2., 1., 4., 3.]], 6, 9)
-  ys, xs = np.nonzero(pasted[0])
-  # Half a pixel of the grown box still counts as inside.
-  assert (xs.min(), ys.min()) in {(1, 0), (2, 1)}
-  assert 12 <= pasted.sum() <= 30
+  """Columns 2 to 6: as in the reference, the far border belongs to the box."""
+  pasted = masks.paste_masks(np.ones([1, 4, 4]), [[2., 1., 4., 4.]], 7, 9)
+  expected = np.zeros([7, 9])
+  expected[1:6, 2:7] = 1
+  np.testing.assert_array_equal(pasted[0], expected)
 
 
 def test_no_masks():

@@ -1,0 +1,114 @@
+"""Tests of utils/drawing.py."""
+
+import numpy as np
+import pytest
+
+from utils import drawing
+
+_BOX = [[20., 30., 80., 120.]]
+
+
+def _image(height=100, width=200):
+  return np.full([height, width, 3], 100, np.uint8)
+
+
+def _is_colored(picture, color):
+  return np.all(picture == np.array(color, np.uint8), axis=-1)
+
+
+def test_colors_of_the_first_classes_differ():
+  colors = np.array([drawing.class_color(i) for i in range(91)], int)
+  assert colors.min() >= 0 and colors.max() <= 255
+  distances = np.abs(colors[:, np.newaxis] - colors).sum(-1)
+  distances[np.diag_indices(len(colors))] = 999
+  assert distances.min() > 0
+  assert distances[1:11, 1:11].min() > 80
+
+
+def test_box_is_drawn_where_it_is():
+  image = _image()
+  picture = drawing.draw_detections(image, _BOX, [3], min_size=0)
+  assert picture.shape == image.shape and picture.dtype == np.uint8
+  assert (image == 100).all()  # a copy was drawn into
+  color = drawing.class_color(3)
+  assert tuple(picture[80, 60]) == color  # lower side
+  assert tuple(picture[50, 120]) == color  # right side
+  np.testing.assert_array_equal(picture[50, 75], [100] * 3)  # inside
+  np.testing.assert_array_equal(picture[95, 150], [100] * 3)  # outside
+
+
+def test_small_pictures_are_enlarged():
+  picture = drawing.draw_detections(_image(50, 100), [[10, 15, 40, 60]], [1],
+                                    min_size=400)
+  assert picture.shape == (200, 400, 3)
+  assert tuple(picture[160, 150]) == drawing.class_color(1)
+  picture = drawing.draw_detections(_image(50, 700), [], [])
+  assert picture.shape == (50, 700, 3)
+
+
+def test_name_and_score_change_the_label():
+  def draw(**kwargs):
+    return drawing.draw_detections(_image(), _BOX, [1], min_size=0, **kwargs)
+
+  named = draw(label_map={1: 'K\u00e4se \u4e2d'})
+  assert (draw() != named).any()
+  assert (named != draw(scores=[.5], label_map={1: 'K\u00e4se'})).any()
+
+
+def test_masks_are_blended():
+  mask = np.zeros([1, 100, 200], bool)
+  mask[0, 30:70, 40:110] = True
+  picture = drawing.draw_detections(_image(), _BOX, [2], masks=mask,
+                                    min_size=0)
+  expected = 100 + .45 * (np.array(drawing.class_color(2)) - 100)
+  np.testing.assert_allclose(picture[50, 75], expected, atol=1)
+  np.testing.assert_array_equal(picture[25, 75], [100] * 3)
+  enlarged = drawing.draw_detections(_image(), _BOX, [2], masks=mask,
+                                     min_size=400)
+  np.testing.assert_allclose(enlarged[100, 150], expected, atol=1)
+
+
+def test_low_scores_and_surplus_boxes_are_left_out():
+  boxes = [[10, 10, 90, 90], [10, 110, 90, 190]]
+  kwargs = dict(classes=[1, 2], scores=[.3, .9], min_size=0)
+  both = drawing.draw_detections(_image(), boxes, **kwargs)
+  assert _is_colored(both, drawing.class_color(1)).any()
+  for limit in (dict(min_score=.5), dict(max_boxes=1)):
+    picture = drawing.draw_detections(_image(), boxes, **kwargs, **limit)
+    assert not _is_colored(picture, drawing.class_color(1)).any()
+    assert _is_colored(picture, drawing.class_color(2)).any()
+
+
+def test_best_object_is_on_top():
+  picture = drawing.draw_detections(_image(), _BOX * 2, [1, 2], [.9, .8],
+                                    min_size=0)
+  assert tuple(picture[80, 60]) == drawing.class_color(1)
+
+
+def test_odd_boxes_do_no_harm():
+  boxes = [[-50, -50, 500, 500], [30, 40, 30, 40], [np.nan, 0, 1, 1],
+           [90, 190, 99, 199], [0, 0, 5, 5]]
+  picture = drawing.draw_detections(_image(), boxes, range(5))
+  assert picture.shape == (320, 640, 3)
+
+
+def test_labels_avoid_each_other():
+  first = drawing._place((40, 10), (50, 50, 90, 90), (200, 100), [])
+  second = drawing._place((40, 10), (50, 50, 90, 90), (200, 100), [first])
+  assert first == (50, 40, 90, 50)
+  assert drawing._overlap(first, second) == 0
+  x0, y0, x1, y1 = drawing._place((40, 10), (190, 0, 199, 5), (200, 100), [])
+  assert 0 <= x0 and x1 <= 200 and 0 <= y0 and y1 <= 100
+
+
+def test_grey_pictures():
+  for shape in ([100, 200], [100, 200, 1]):
+    picture = drawing.draw_detections(np.zeros(shape, np.uint8), _BOX, [1])
+    assert picture.shape == (320, 640, 3)
+
+
+def test_wrong_input_is_refused():
+  with pytest.raises(ValueError, match='1 boxes but 2 classes'):
+    drawing.draw_detections(_image(), _BOX, [1, 2])
+  with pytest.raises(ValueError, match='float32'):
+    drawing.draw_detections(_image().astype(np.float32), _BOX, [1])
