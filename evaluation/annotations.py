@@ -20,8 +20,9 @@ class Annotations(collections.namedtuple(
   """Objects of an image set, one row of the arrays for each.
 
   Attributes:
-    image_ids: [I] ids as the file writes them.
-    image_index: {canonical image id: row of image_ids}.
+    image_ids: [I] ids as the file writes them; the text id of the record where
+      ground truth read from records has its hash.
+    image_index: {canonical image id: row of image_ids}, both for the latter.
     image_sizes: [I] (height, width), or None where the file does not tell.
     category_ids: [C] ids as the file writes them.
     category_index: {canonical category id: row of category_ids}.
@@ -79,6 +80,8 @@ def _parse(content, name, include_mask, label_map):
       [image['id'] for image in content['images']], 'image')
   sizes = {ids.canonical_id(image['id']): _size(image)
            for image in content['images']}
+  sizes = [sizes[ids.canonical_id(i)] for i in image_ids]
+  _use_source_ids(content['images'], image_ids, image_index)
   categories = content.get('categories')
   if categories is None:
     found = {ids.canonical_id(a['category_id'])
@@ -90,7 +93,6 @@ def _parse(content, name, include_mask, label_map):
       [category['id'] for category in categories], 'category')
   objects = _known_objects(content['annotations'], image_index,
                            category_index, name, messages)
-  sizes = [sizes[ids.canonical_id(i)] for i in image_ids]
   rles = None
   if include_mask:
     rles = _encode_masks(objects, image_index, sizes, name, messages)
@@ -128,6 +130,23 @@ def _check_layout(content, name):
             entry.get(field), (int, float, str)):
           raise ValueError('%s: %s[%d] has no %s: %.200s'
                            % (name, key, number, field, entry))
+
+
+def _use_source_ids(images, image_ids, image_index):
+  """Puts text ids in the place of their hashes, in place.
+
+  Ground truth read from records has the ids of the reader, which are numbers,
+  and beside them `source_id` as the record has it.
+  """
+  texts = {ids.canonical_id(image['id']): image.get('source_id')
+           for image in images}
+  if len(set(texts.values())) < len(images):
+    return  # the key means something else in this file
+  for row, image_id in enumerate(image_ids):
+    text = texts[ids.canonical_id(image_id)]
+    if isinstance(text, str) and ids.canonical_id(text) not in image_index:
+      image_ids[row] = text
+      image_index[ids.canonical_id(text)] = row
 
 
 def _size(image):

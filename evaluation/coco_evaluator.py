@@ -163,7 +163,8 @@ class COCOEvaluator:
           'source_id %s. The annotations have %d images, such as %s. Do the '
           'records belong to this annotation file? (Text ids are hashed in '
           'records: id_map turns them back.)'
-          % (ids.name_some(unknown), len(index), ids.name_some(index)))
+          % (ids.name_some(unknown), len(self._given.image_ids),
+             ids.name_some(self._given.image_ids)))
 
   def merge(self, other):
     """Adds what another evaluator of the same set was given.

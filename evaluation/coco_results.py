@@ -36,7 +36,8 @@ def from_results(results, annotations, include_mask=False,
         % (name, type(results).__name__))
   for number, entry in enumerate(results):
     _check_entry(entry, '%s: entry %d' % (name, number), include_mask)
-  _check_known(results, 'image_id', annotations.image_index, name)
+  _check_known(results, 'image_id', annotations.image_ids,
+               annotations.image_index, name)
   messages = []
   if ignore_unknown_categories:
     known = [r for r in results if ids.canonical_id(r['category_id'])
@@ -45,7 +46,8 @@ def from_results(results, annotations, include_mask=False,
         [r['category_id'] for r in results], annotations.category_index)
     results = known
   else:
-    _check_known(results, 'category_id', annotations.category_index, name)
+    _check_known(results, 'category_id', annotations.category_ids,
+                 annotations.category_index, name)
   images = [annotations.image_index[ids.canonical_id(r['image_id'])]
             for r in results]
   categories = [annotations.category_index[ids.canonical_id(r['category_id'])]
@@ -111,12 +113,12 @@ def _check_entry(entry, where, include_mask):
                        % (where, key, entry[key]))
 
 
-def _check_known(results, field, index, name):
+def _check_known(results, field, known, index, name):
+  """Raises ValueError, naming ids that are not in `index`."""
   unknown = [r[field] for r in results
              if ids.canonical_id(r[field]) not in index]
   if not unknown:
     return
-  known = list(index)
   raise ValueError(
       '%s: %d of %d entries have a %s that the annotations do not have: %s. '
       'The annotations have %d, such as %s.'

@@ -24,7 +24,7 @@ def canonical_id(value):
   if isinstance(value, float) and value.is_integer():
     return int(value)
   # int() alone would also read '1_000', ' 1' and '+1'.
-  if isinstance(value, str) and re.match(r'-?[0-9]+\Z', value):
+  if isinstance(value, str) and re.match(r'[0-9]+\Z', value):
     return int(value)
   return value
 

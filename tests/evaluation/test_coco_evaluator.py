@@ -343,6 +343,23 @@ def test_text_ids():
   assert {r['image_id'] for r in evaluator.results()} == {'photo_a', '0008'}
 
 
+def test_groundtruth_of_records_with_text_ids():
+  """Results carry the text, not the hash that stands for it."""
+  annotations = coco_files.square_set()
+  annotations['images'][0]['source_id'] = 'photo_a'
+  annotations['images'][1]['source_id'] = '0008'
+  evaluator = coco_evaluator.COCOEvaluator(annotations)
+  evaluator.update(coco_files.square_predictions())
+  assert evaluator.evaluate()['ARmax100'] == 1
+  assert {r['image_id'] for r in evaluator.results()} == {'photo_a'}
+  assert evaluator.messages == []
+  for image in annotations['images']:
+    image['source_id'] = 'the same for all'
+  evaluator = coco_evaluator.COCOEvaluator(annotations)
+  evaluator.update(coco_files.square_predictions())
+  assert {r['image_id'] for r in evaluator.results()} == {7}
+
+
 def test_picture_of_another_size_is_named():
   predictions = coco_files.square_predictions()
   predictions['detection_masks'] = np.ones([2, 3, 4, 4])
