@@ -1,0 +1,53 @@
+# Every target makes what it needs; the environments are .venv-tf1, .venv-tf2.
+#
+#   RUNTIME=tf1   Python 3.7, TensorFlow 1.15: the default where there is one
+#   RUNTIME=tf2   Python 3.11, TensorFlow 2.15
+#   PYTHON=...    the interpreter that a new environment is built from
+#   JOBS=...      test processes
+#   MODEL=...     of the demo
+
+RUNTIME ?=
+MODEL ?= retinanet
+JOBS ?= $(shell n=$$(nproc 2>/dev/null || echo 2); echo $$((n > 4 ? 4 : n)))
+TESTS ?= tests
+
+# Expands to the Python of the environment, which exists from then on.
+IN_ENV = venv=$$(bash tools/setup_env.sh $(RUNTIME)) && "$$venv/bin/python"
+PYTEST = -m pytest -n $(JOBS) -p no:cacheprovider
+
+export TF_CPP_MIN_LOG_LEVEL ?= 2
+export PYTHONUNBUFFERED = 1
+
+.PHONY: help setup demo test test-all lint env clean
+
+help:
+	@echo 'make demo       trains and evaluates a small detector, some ten minutes'
+	@echo 'make test       the tests, a few minutes'
+	@echo 'make test-all   the slow ones too'
+	@echo 'make lint       style of the code'
+	@echo 'make env        versions, devices, and what will not work here'
+	@echo 'make setup      only the environment'
+	@echo 'make clean      removes demo/ and caches, not the environments'
+	@echo 'Each takes RUNTIME=tf1 (TensorFlow 1.15) or RUNTIME=tf2 (2.15).'
+
+setup:
+	@$(IN_ENV) --version
+
+demo:
+	@$(IN_ENV) -m tools.demo --model=$(MODEL)
+
+test:
+	@$(IN_ENV) $(PYTEST) $(TESTS)
+
+test-all:
+	@$(IN_ENV) $(PYTEST) -m '' $(TESTS)
+
+lint:
+	@$(IN_ENV) -m ruff check .
+
+env:
+	@$(IN_ENV) -m tools.env
+
+clean:
+	rm -rf demo .pytest_cache .ruff_cache
+	find . -name __pycache__ -not -path './.venv-*' -prune -exec rm -rf {} +
