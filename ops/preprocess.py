@@ -1,0 +1,311 @@
+"""Steps that bring an image, its boxes and its masks to the network input.
+
+Functions take and return plain tensors. Every random draw can be given as an
+argument instead, which is how tests and replays fix it.
+"""
+
+import collections
+
+import tensorflow.compat.v1 as tf
+
+from ops import resample
+
+# ImageNet statistics of RGB values in 0..1; published weights expect them.
+MEAN_RGB = (0.485, 0.456, 0.406)
+STDDEV_RGB = (0.229, 0.224, 0.225)
+
+# How an image goes to the network input. scaled: int32 [2], size after the
+# resize. crop: int32 [2], first row and column that stay. scale: float32 [2],
+# resized / original size of each axis, as rounded.
+_Geometry = collections.namedtuple('_Geometry', 'scaled crop scale')
+
+
+def normalize_image(image, mean=MEAN_RGB, stddev=STDDEV_RGB):
+  """Shifts and scales colours to about zero mean and unit variance.
+
+  Args:
+    image: uint8 [H, W, 3], or float32 in 0..1. RGB.
+    mean: three floats, subtracted from values in 0..1.
+    stddev: three floats, divide the difference.
+
+  Returns:
+    float32 [H, W, 3].
+  """
+  with tf.name_scope('normalize_image'):
+    unit = 255. if image.dtype == tf.uint8 else 1.
+    return _normalize(tf.cast(image, tf.float32), unit, mean, stddev)
+
+
+def _normalize(image, unit, mean=MEAN_RGB, stddev=STDDEV_RGB):
+  """(image / unit - mean) / stddev as one product and one sum."""
+  scale = [1. / (unit * s) for s in stddev]
+  offset = [-m / s for m, s in zip(mean, stddev)]
+  # Rows of W * 3 values: broadcasting over a last dimension of 3 takes three
+  # times as long.
+  shape = tf.shape(image)
+  rows = tf.reshape(image, [shape[0], shape[1] * 3])
+  rows = rows * tf.tile(scale, shape[1:2]) + tf.tile(offset, shape[1:2])
+  result = tf.reshape(rows, shape)
+  result.set_shape(image.shape)
+  return result
+
+
+def compute_padded_size(desired_size, stride):
+  """The smallest size that holds an image and divides by the stride.
+
+  Args:
+    desired_size: (height, width), ints.
+    stride: int, 2**max_level.
+
+  Returns:
+    [height, width], ints, multiples of `stride`.
+  """
+  return [-(-int(size) // stride) * stride for size in desired_size]
+
+
+def resize_and_crop_image(image, desired_size, padded_size, scale_min=1.,
+                          scale_max=1., seed=None, random_scale=None,
+                          offset_fraction=None, normalize=False):
+  """Resizes an image to fit, keeping its shape, then pads it.
+
+  With a range of scales other than 1, the image is resized to fit a random
+  multiple of `desired_size` and, where it is larger than that, a random window
+  of it is cut out.
+
+  Args:
+    image: uint8 or float32 [H, W, 3].
+    desired_size: (height, width), ints, that the image must fit into.
+    padded_size: (height, width), ints, of the result; at least `desired_size`.
+    scale_min: float, smallest random scale.
+    scale_max: float, largest random scale.
+    seed: int of the random operations; None draws differently in every run.
+    random_scale: float, instead of the draw from [scale_min, scale_max).
+    offset_fraction: (y, x) floats in [0, 1), where the window lies, instead of
+      the draw.
+    normalize: whether to apply `normalize_image` after the resize, which gives
+      the same values as before it and costs less for a uint8 image.
+
+  Returns:
+    image: float32 [padded height, padded width, 3]; zeros at the bottom and on
+      the right.
+    image_info: float32 [4, 2], rows original size, desired size, scale, offset
+      of the window; each (y, x).
+  """
+  with tf.name_scope('resize_and_crop_image'):
+    size = tf.cast(tf.shape(image)[:2], tf.float32)
+    is_random = (scale_min != 1. or scale_max != 1. or random_scale is not None)
+    target = tf.constant(desired_size, tf.float32)
+    if is_random:
+      if random_scale is None:
+        random_scale = tf.random_uniform([], scale_min, scale_max, seed=seed)
+      target = tf.round(random_scale * target)
+    scaled = tf.round(size * tf.reduce_min(target / size))
+    crop = tf.zeros([2], tf.int32)
+    if is_random:
+      crop = _random_crop(scaled, desired_size, offset_fraction, seed)
+    geometry = _Geometry(tf.cast(scaled, tf.int32), crop, scaled / size)
+    image = _place(image, geometry, desired_size, padded_size, is_random,
+                   normalize)
+    image_info = tf.stack([size, tf.constant(desired_size, tf.float32),
+                           geometry.scale, tf.cast(crop, tf.float32)])
+    return image, image_info
+
+
+def resize_to_short_side(image, short_side, long_side, padded_size,
+                         normalize=False):
+  """Resizes an image by its shorter side, unless the longer gets too long.
+
+  Args:
+    image: uint8 or float32 [H, W, 3].
+    short_side: int, wanted length of the shorter side.
+    long_side: int, limit of the longer side.
+    padded_size: (height, width), ints, of the result.
+    normalize: as in `resize_and_crop_image`.
+
+  Returns:
+    image: float32 [padded height, padded width, 3].
+    image_info: float32 [4, 2] as in `resize_and_crop_image`, except that row 1
+      is the size after the resize.
+  """
+  with tf.name_scope('resize_to_short_side'):
+    size = tf.cast(tf.shape(image)[:2], tf.float32)
+    scaled = tf.round(size * (short_side / tf.reduce_min(size)))
+    limited = tf.round(size * (long_side / tf.reduce_max(size)))
+    scaled = tf.cond(tf.reduce_max(scaled) > long_side, lambda: limited,
+                     lambda: scaled)
+    geometry = _Geometry(tf.cast(scaled, tf.int32), tf.zeros([2], tf.int32),
+                         scaled / size)
+    image = _place(image, geometry, padded_size, padded_size, False, normalize)
+    return image, tf.stack([size, scaled, geometry.scale, tf.zeros([2])])
+
+
+def _random_crop(scaled, desired_size, offset_fraction, seed):
+  """int32 [2]: offset of a window of `desired_size` in a resized image."""
+  if offset_fraction is None:
+    # A seed of its own: with the same one the window would follow from the
+    # scale.
+    offset_seed = None if seed is None else seed + 1
+    offset_fraction = tf.random_uniform([2], 0., 1., seed=offset_seed)
+  room = tf.maximum(scaled - tf.constant(desired_size, tf.float32), 0.)
+  return tf.cast(room * offset_fraction, tf.int32)
+
+
+def _place(image, geometry, window, padded_size, is_cropped, normalize):
+  """Resizes, cuts and pads an image."""
+  unit = 255. if image.dtype == tf.uint8 else 1.
+  image = resample.resize_bilinear(image[tf.newaxis], geometry.scaled)[0]
+  if is_cropped:
+    y, x = tf.unstack(geometry.crop)
+    image = image[y:y + window[0], x:x + window[1]]
+  if normalize:
+    image = _normalize(image, unit)
+  missing = tf.constant(padded_size, tf.int32) - tf.shape(image)[:2]
+  image = tf.pad(image, [[0, missing[0]], [0, missing[1]], [0, 0]])
+  image.set_shape([padded_size[0], padded_size[1], 3])
+  return image
+
+
+def resize_and_crop_boxes(boxes, image_scale, output_size, offset):
+  """Moves boxes along with `resize_and_crop_image`.
+
+  Args:
+    boxes: float32 [K, 4], yxyx, pixels of the original image.
+    image_scale: float32 [2], row 2 of image_info.
+    output_size: (height, width), ints: the desired size, row 1.
+    offset: float32 [2], row 3.
+
+  Returns:
+    float32 [K, 4], pixels of the network input, clipped to [0, size - 1].
+    Boxes outside of the window become empty; see boxes.non_empty_indices.
+  """
+  with tf.name_scope('resize_and_crop_boxes'):
+    boxes = boxes * tf.tile(image_scale, [2]) - tf.tile(offset, [2])
+    height, width = output_size
+    last = tf.cast([height - 1, width - 1, height - 1, width - 1], tf.float32)
+    return tf.clip_by_value(boxes, 0., last)
+
+
+def resize_and_crop_masks(masks, image_scale, output_size, offset):
+  """Moves masks along with `resize_and_crop_image`, by nearest neighbour.
+
+  Args:
+    masks: [K, H, W, 1], any type; K may be 0.
+    image_scale: float32 [2], row 2 of image_info.
+    output_size: (height, width), ints: the desired size, row 1.
+    offset: float32 [2], row 3.
+
+  Returns:
+    [K, height, width, 1], the type of `masks`; zeros at the bottom and on the
+    right. The resized size is truncated, where that of the image is rounded:
+    now and then the mask is one pixel shorter.
+  """
+  with tf.name_scope('resize_and_crop_masks'):
+    size = tf.cast(tf.shape(masks)[1:3], tf.float32)
+    scaled = tf.cast(image_scale * size, tf.int32)
+    masks = resample.resize_nearest(
+        masks, tf.unstack(scaled), first=tf.unstack(tf.cast(offset, tf.int32)),
+        window=output_size)
+    shape = tf.shape(masks)
+    masks = tf.pad(masks, [[0, 0], [0, output_size[0] - shape[1]],
+                           [0, output_size[1] - shape[2]], [0, 0]])
+    masks.set_shape([None, output_size[0], output_size[1], 1])
+    return masks
+
+
+def random_horizontal_flip(image, normalized_boxes=None, masks=None, seed=None,
+                           random_value=None):
+  """Mirrors an image and what belongs to it in one of two cases.
+
+  Args:
+    image: [H, W, 3], any type.
+    normalized_boxes: float32 [K, 4], yxyx in 0..1, or None.
+    masks: [K, H, W], any type, or None.
+    seed: int of the random operation; None draws differently in every run.
+    random_value: float in [0, 1), instead of the draw; mirrors above 0.5.
+
+  Returns:
+    image, normalized_boxes, masks; None where None was given.
+  """
+  with tf.name_scope('random_horizontal_flip'):
+    if random_value is None:
+      random_value = tf.random_uniform([], seed=seed)
+    flip = tf.greater(random_value, 0.5)
+    image = _mirror_if(flip, image, 1)
+    if normalized_boxes is not None:
+      boxes = normalized_boxes
+      y0, x0, y1, x1 = tf.unstack(boxes, 4, axis=-1)
+      mirrored = tf.stack([y0, 1. - x1, y1, 1. - x0], axis=-1)
+      normalized_boxes = tf.cond(flip, lambda: mirrored, lambda: boxes)
+    if masks is not None:
+      masks = _mirror_if(flip, masks, 2)
+    return image, normalized_boxes, masks
+
+
+def _mirror_if(condition, tensor, axis):
+  return tf.cond(condition, lambda: tf.reverse(tensor, [axis]), lambda: tensor)
+
+
+def pad_or_clip(tensor, size, value):
+  """Makes the first dimension `size`.
+
+  Args:
+    tensor: [N, ...].
+    size: int.
+    value: number that fills new rows.
+
+  Returns:
+    [size, ...], static in the first dimension.
+  """
+  with tf.name_scope('pad_or_clip'):
+    tensor = tf.convert_to_tensor(tensor)[:size]
+    paddings = [[0, size - tf.shape(tensor)[0]]]
+    paddings += [[0, 0]] * (tensor.shape.ndims - 1)
+    padded = tf.pad(tensor, paddings, constant_values=value)
+    padded.set_shape([size] + tensor.shape.as_list()[1:])
+    return padded
+
+
+def center_crop(image, fraction=0.875):
+  """The square in the middle, for images that a classifier sees.
+
+  Args:
+    image: [H, W, 3], any type.
+    fraction: float, side of the square relative to the shorter side.
+
+  Returns:
+    [side, side, 3].
+  """
+  with tf.name_scope('center_crop'):
+    size = tf.cast(tf.shape(image)[:2], tf.float32)
+    side = fraction * tf.reduce_min(size)
+    offset = tf.cast((size - side) / 2., tf.int32)
+    side = tf.cast(side, tf.int32)
+    return image[offset[0]:offset[0] + side, offset[1]:offset[1] + side]
+
+
+def transpose_images(images, block_size=1, transpose=True):
+  """Lays a batch of images out as accelerators read it fastest.
+
+  Args:
+    images: [N, H, W, C]; H and W are multiples of `block_size`.
+    block_size: int; above 1, blocks of pixels become channels, in the order
+      block row, block column, channel.
+    transpose: whether to move the batch dimension.
+
+  Returns:
+    With block size b: [N, H/b, W/b, b*b*C], or transposed [H/b, W/b, N, b*b*C].
+    With block size 1: `images`, or transposed [H, W, C, N].
+  """
+  with tf.name_scope('transpose_images'):
+    if block_size == 1:
+      return tf.transpose(images, [1, 2, 3, 0]) if transpose else images
+    static, dynamic = images.shape.as_list(), tf.shape(images)
+    n, h, w, c = [dynamic[i] if size is None else size
+                  for i, size in enumerate(static)]
+    blocks = tf.reshape(images, [n, h // block_size, block_size,
+                                 w // block_size, block_size, c])
+    order = [1, 3, 0, 2, 4, 5] if transpose else [0, 1, 3, 2, 4, 5]
+    blocks = tf.transpose(blocks, order)
+    shape = [h // block_size, w // block_size, block_size ** 2 * c]
+    shape.insert(2 if transpose else 0, n)
+    return tf.reshape(blocks, shape)

@@ -1,0 +1,92 @@
+"""Changing the resolution of images and feature maps.
+
+Published weights were trained with the resize kernels of TensorFlow 1: output
+pixel i reads input position i * (input size / output size), without the offset
+of half a pixel that newer interfaces have.
+"""
+
+import tensorflow.compat.v1 as tf
+
+
+def nearest_upsample(x, scale):
+  """Repeats every pixel `scale` times along each spatial axis.
+
+  Args:
+    x: [B, h, w, C] or [B, d, h, w, C], any type.
+    scale: int, at least 1.
+
+  Returns:
+    [B, h*scale, w*scale, C] or [B, d*scale, h*scale, w*scale, C].
+  """
+  if scale == 1:
+    return x
+  with tf.name_scope('nearest_upsample'):
+    # Stacking copies whole rows of channels, forwards and backwards; tiling and
+    # broadcasting take ten times as long on a CPU, and not every resize kernel
+    # exists on a TPU.
+    static, dynamic = x.shape.as_list(), tf.shape(x)
+    shape = [dynamic[i] if size is None else size
+             for i, size in enumerate(static)]
+    for axis in range(len(shape) - 2, 0, -1):
+      x = tf.stack([x] * scale, axis=axis + 1)
+      shape[axis] *= scale
+      x = tf.reshape(x, shape[:axis + 1] + shape[axis + 1:])
+    return x
+
+
+def native_resize(x, size):
+  """Nearest-neighbour resize of a feature map, keeping its type.
+
+  Args:
+    x: [B, h, w, C], a numeric type whose values float32 holds.
+    size: (height, width) of the result.
+
+  Returns:
+    [B, height, width, C], the type of `x`.
+  """
+  with tf.name_scope('native_resize'):
+    resized = tf.image.resize_nearest_neighbor(tf.cast(x, tf.float32), size)
+    return tf.cast(resized, x.dtype)
+
+
+def resize_bilinear(images, size):
+  """Bilinear resize with the kernel of TensorFlow 1, without antialiasing.
+
+  Args:
+    images: [B, H, W, C], uint8 or float.
+    size: (height, width), ints or int32 [2].
+
+  Returns:
+    float32 [B, height, width, C].
+  """
+  return tf.image.resize_bilinear(images, size)
+
+
+def resize_nearest(x, size, first=(0, 0), window=None):
+  """Rows and columns of the nearest-neighbour resize; works for no images.
+
+  Args:
+    x: [N, H, W, ...], any type. N may be 0, which the kernel refuses.
+    size: int32 (height, width) of the whole result.
+    first: int32 (y, x), first row and column that are wanted.
+    window: int32 (height, width), how much is wanted; by default all. It is cut
+      off at the border of the result.
+
+  Returns:
+    [N, rows, cols, ...].
+  """
+  with tf.name_scope('resize_nearest'):
+    window = size if window is None else window
+    for i, axis in enumerate((1, 2)):
+      indices = _nearest_indices(tf.shape(x)[axis], size[i], first[i],
+                                 window[i])
+      x = tf.gather(x, indices, axis=axis)
+    return x
+
+
+def _nearest_indices(in_size, out_size, first, count):
+  """int32 [count or less]: source index of each wanted output index."""
+  step = tf.cast(in_size, tf.float32) / tf.cast(out_size, tf.float32)
+  outputs = tf.range(first, tf.minimum(first + count, out_size))
+  sources = tf.cast(tf.floor(tf.cast(outputs, tf.float32) * step), tf.int32)
+  return tf.minimum(sources, in_size - 1)

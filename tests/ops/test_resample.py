@@ -1,0 +1,96 @@
+"""Tests of ops/resample.py."""
+
+import numpy as np
+import pytest
+import tensorflow.compat.v1 as tf
+
+from ops import resample
+from tests import golden
+
+CASES = golden.load_cases('resize_misc')
+
+
+def _cases(name):
+  return [case for case in CASES if case.name == name]
+
+
+def _run(fetches):
+  with tf.Session() as session:
+    return session.run(fetches)
+
+
+def test_upsampling_equals_the_reference():
+  for case in _cases('upsample'):
+    x, volume = case.inputs['x'], case.inputs['x3d']
+    got = _run([resample.nearest_upsample(tf.constant(x), 2),
+                resample.nearest_upsample(tf.constant(x), 3),
+                resample.nearest_upsample(tf.constant(volume), 2)])
+    for value, name in zip(got, ('up2', 'up3', 'up3d')):
+      np.testing.assert_array_equal(value, case.outputs[name])
+
+
+def test_native_resize_equals_the_reference():
+  for case in _cases('upsample'):
+    x = case.inputs['x']
+    for name in ('nat_up', 'nat_odd', 'nat_down', 'nat_int'):
+      expected = case.outputs[name]
+      # The integers of the reference are 100 times the values, truncated.
+      values = (x * 100).astype(np.int32) if name == 'nat_int' else x
+      got = _run(resample.native_resize(tf.constant(values),
+                                        expected.shape[1:3]))
+      assert got.dtype == expected.dtype
+      np.testing.assert_array_equal(got, expected)
+
+
+def test_image_kernels_equal_the_reference():
+  for case in _cases('tf1_resize_images'):
+    x = case.inputs['x']
+    for name, expected in case.outputs.items():
+      kind, size = name.split('_')
+      size = [int(side) for side in size.split('x')]
+      resize = {'bilinear': resample.resize_bilinear,
+                'nearest': resample.resize_nearest}[kind]
+      got = _run(resize(tf.constant(x), size))
+      np.testing.assert_allclose(got.astype(np.float32),
+                                 expected.astype(np.float32), atol=1e-4)
+
+
+def test_upsampling_by_hand():
+  x = tf.constant([[[[1.], [2.]], [[3.], [4.]]]])
+  got = _run(resample.nearest_upsample(x, 2))[0, :, :, 0]
+  assert got.tolist() == [[1, 1, 2, 2]] * 2 + [[3, 3, 4, 4]] * 2
+  assert resample.nearest_upsample(x, 1) is x
+
+
+def test_gradient_of_upsampling_is_the_sum():
+  x = tf.placeholder(tf.float32, [None, 2, None, 1])
+  y = resample.nearest_upsample(x, 2)
+  gradient, = tf.gradients(y * tf.reshape(tf.range(16.), [1, 4, 4, 1]), x)
+  with tf.Session() as session:
+    got = session.run(gradient, {x: np.zeros([1, 2, 2, 1])})
+  assert got[0, :, :, 0].tolist() == [[0 + 1 + 4 + 5, 2 + 3 + 6 + 7],
+                                      [8 + 9 + 12 + 13, 10 + 11 + 14 + 15]]
+
+
+def test_upsampling_keeps_type_and_static_shape():
+  x = tf.zeros([2, 3, 5, 4], tf.bfloat16)
+  y = resample.nearest_upsample(x, 2)
+  assert y.dtype == tf.bfloat16 and y.shape.as_list() == [2, 6, 10, 4]
+
+
+@pytest.mark.parametrize('size', [(7, 3), (23, 64), (40, 17)])
+def test_nearest_equals_the_kernel(size):
+  """A window of the gathered form is the same window of TF's kernel."""
+  x = tf.constant(np.random.RandomState(0).randint(0, 255, [2, 23, 17, 3]),
+                  tf.uint8)
+  got, part, expected = _run([
+      resample.resize_nearest(x, size),
+      resample.resize_nearest(x, size, first=(2, 1), window=(4, 90)),
+      tf.image.resize_nearest_neighbor(x, size)])
+  np.testing.assert_array_equal(got, expected)
+  np.testing.assert_array_equal(part, expected[:, 2:6, 1:91])
+
+
+def test_nearest_of_no_images():
+  assert _run(resample.resize_nearest(tf.zeros([0, 5, 6, 1]),
+                                      (3, 4))).shape == (0, 3, 4, 1)
