@@ -6,6 +6,7 @@ Everything else in the repository is written once, against
 """
 
 import tensorflow.compat.v1 as tf
+from tensorflow.python.tpu import tpu_function
 
 IS_TF2 = tf.__version__.startswith('2.')
 
@@ -44,3 +45,13 @@ def non_max_suppression_padded(boxes, scores, max_output_size, iou_threshold,
       boxes=boxes, scores=scores, max_output_size=max_output_size,
       iou_threshold=iou_threshold, score_threshold=score_threshold,
       pad_to_max_output_size=True)
+
+
+def in_tpu_context():
+  """Whether the graph being built will be replicated on TPU cores."""
+  return tpu_function.get_tpu_context().number_of_shards is not None
+
+
+def num_tpu_shards():
+  """How many TPU replicas the graph being built will run on; 1 elsewhere."""
+  return tpu_function.get_tpu_context().number_of_shards or 1
