@@ -1,0 +1,180 @@
+"""Raw head outputs to final detections: decode, clip, suppress, best first.
+
+Suppression looks at pairs of box and class in order of score, so the pairs
+behind the one that fills the last place do not matter. The best two thousand
+are tried first, and more only where these neither fill all places nor reach
+down to the score threshold. Shapes are static in every try: the same graph
+serves CPU, GPU and TPU, and any batch size.
+"""
+
+import collections
+
+import tensorflow.compat.v1 as tf
+
+from ops import candidates
+from ops import nms
+
+# How many boxes, and how many pairs of box and class, each try looks at, before
+# one looks at all. Trained models have some hundreds to two thousand pairs that
+# score above 0.05.
+TRY_SIZES = (2048, 16384)
+
+# inclusive: an overlap of exactly the threshold suppresses.
+# limited: only the best `pre_nms_num_boxes` of each class are looked at.
+# padding_score: of unused places, whose class is 1.
+# padding_box: unused places show the best box of class 1 rather than zeros.
+# drop_zeros: a box of four zeros is not reported.
+_Rules = collections.namedtuple(
+    '_Rules', 'inclusive limited padding_score padding_box drop_zeros')
+
+NMS_VERSIONS = {
+    'v1': _Rules(False, True, -1., True, False),
+    'v2': _Rules(True, True, -1., False, True),
+    'batched': _Rules(False, False, 0., False, False),
+}
+
+
+def generate_one_stage_detections(
+    box_outputs, class_outputs, anchors, image_shape, apply_nms=True,
+    apply_sigmoid=True, **nms_options):
+  """Detections from the dense heads of RetinaNet and its relatives.
+
+  Args:
+    box_outputs: {level: float32 [B, h, w, A * 4]}, encoded boxes.
+    class_outputs: {level: float32 [B, h, w, A * C]}, logits (scores without
+      `apply_sigmoid`); class 0 is background.
+    anchors: {level: float32 [B, h * w * A, 4] or [h * w * A, 4]}.
+    image_shape: float32 [B, 1, 2] or [B, 2], (height, width) to clip to.
+    apply_nms: if False, return every box and every score instead.
+    apply_sigmoid: whether `class_outputs` are logits.
+    **nms_options: of `detect`.
+
+  Returns:
+    The dict of `detect`; without `apply_nms` {'raw_boxes': float32
+    [B, N, 1, 4], 'raw_encoded_boxes': float32 [B, N, 4], 'raw_scores': float32
+    [B, N, C - 1]} of all N anchors.
+
+  Source: RetinaNet (arXiv:1708.02002), section 4.
+  """
+  with tf.name_scope('generate_detections'):
+    outputs = candidates.DenseOutputs(
+        box_outputs, class_outputs, anchors, image_shape, apply_sigmoid)
+    if apply_nms:
+      return detect(outputs, **nms_options)
+    pool = outputs.pool()
+    return {'raw_boxes': pool.boxes,
+            'raw_encoded_boxes': outputs.encoded_boxes,
+            'raw_scores': pool.scores}
+
+
+def generate_two_stage_detections(
+    box_outputs, class_outputs, rois, image_shape, apply_nms=True,
+    regression_weights=(10., 10., 5., 5.), **nms_options):
+  """Detections from the heads of Faster R-CNN and its relatives.
+
+  Args:
+    box_outputs: float32 [B, R, C * 4], or [B, R, 4] for class-agnostic boxes.
+    class_outputs: float32 [B, R, C], logits; class 0 is background.
+    rois: float32 [B, R, 4], what the boxes were encoded against.
+    image_shape: float32 [B, 1, 2] or [B, 2], (height, width) to clip to.
+    apply_nms: if False, return every box and every score instead.
+    regression_weights: four floats the encoded boxes are scaled by.
+    **nms_options: of `detect`.
+
+  Returns:
+    The dict of `detect`; without `apply_nms` {'raw_boxes': float32
+    [B, R, C - 1 or 1, 4], 'raw_scores': float32 [B, R, C - 1]}.
+
+  Source: Fast R-CNN (arXiv:1504.08083), section 3.2.
+  """
+  with tf.name_scope('generate_detections'):
+    outputs = candidates.RegionOutputs(
+        box_outputs, class_outputs, rois, image_shape, regression_weights)
+    if apply_nms:
+      return detect(outputs, **nms_options)
+    pool = outputs.pool()
+    return {'raw_boxes': pool.boxes, 'raw_scores': pool.scores}
+
+
+def detect(outputs, nms_version='v1', use_batched_nms=False, max_total_size=100,
+           nms_iou_threshold=0.5, score_threshold=0.05, pre_nms_num_boxes=5000):
+  """Suppresses overlaps class by class and returns the best of all classes.
+
+  Pairs of equal score come in order of class, then of box.
+
+  Args:
+    outputs: candidates.DenseOutputs or RegionOutputs.
+    nms_version: a key of `NMS_VERSIONS`; they differ in conventions.
+    use_batched_nms: the same as nms_version 'batched'.
+    max_total_size: int, K, places for the detections of an image.
+    nms_iou_threshold: float; what overlaps a better box of its class by more
+      is dropped.
+    score_threshold: float; detections score more.
+    pre_nms_num_boxes: int; only so many boxes of a class are looked at.
+
+  Returns:
+    {'num_detections': int32 [B], 'detection_boxes': float32 [B, K, 4] yxyx,
+    'detection_classes': int32 [B, K] from 1, 'detection_scores': float32
+    [B, K]}, best first, then padding.
+
+  Raises:
+    ValueError: if `nms_version` is unknown.
+
+  Source: spec/data_ops_eval.md 6.3.
+  """
+  version = 'batched' if use_batched_nms else nms_version
+  if version not in NMS_VERSIONS:
+    raise ValueError("Unknown nms_version '%s'; there are %s." % (
+        version, ', '.join(sorted(NMS_VERSIONS))))
+  rules = NMS_VERSIONS[version]
+  limit = pre_nms_num_boxes if rules.limited else None
+
+  def attempt(sizes):
+    """Tries with sizes[0]; with everything when sizes is empty."""
+    size = sizes[0] if sizes else None
+    ranking = candidates.rank(
+        outputs.pool(size), size, limit, score_threshold)
+    result = _suppress(
+        ranking, rules, max_total_size, nms_iou_threshold)
+    if ranking.complete is None:
+      return result
+    done = tf.logical_or(ranking.complete, result[0] >= max_total_size)
+    return tf.cond(tf.reduce_all(done), lambda: result,
+                   lambda: attempt(sizes[1:]))
+
+  return _pad(rules, outputs, *attempt(TRY_SIZES))
+
+
+def _suppress(ranking, rules, max_total_size, iou_threshold):
+  """What is kept of a ranking.
+
+  Returns:
+    [int32 [B] count, boxes [B, K, 4], classes [B, K], scores [B, K]].
+  """
+  valid = ranking.valid
+  if rules.drop_zeros:
+    valid = tf.logical_and(
+        valid, tf.reduce_any(tf.not_equal(ranking.boxes, 0.), axis=2))
+  positions, num_kept = nms.select(
+      ranking.boxes, valid, max_total_size, iou_threshold, ranking.classes,
+      rules.inclusive)
+  return [num_kept] + [
+      tf.gather(values, positions, batch_dims=1)
+      for values in (ranking.boxes, ranking.classes, ranking.scores)]
+
+
+def _pad(rules, outputs, num_kept, boxes, classes, scores):
+  """The dict of `detect`; unused places are filled as `rules` say."""
+  in_use = tf.sequence_mask(num_kept, scores.shape[1].value)
+  padding_box = tf.zeros_like(boxes[:, :1])
+  if rules.padding_box:
+    padding_box = tf.expand_dims(outputs.first_class_box(), 1)
+  return {
+      'num_detections': num_kept,
+      'detection_boxes': tf.where_v2(
+          tf.expand_dims(in_use, 2), boxes, padding_box),
+      'detection_classes': 1 + tf.where(
+          in_use, classes, tf.zeros_like(classes)),
+      'detection_scores': tf.where(
+          in_use, scores, tf.fill(tf.shape(scores), rules.padding_score)),
+  }
