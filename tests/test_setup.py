@@ -1,0 +1,134 @@
+"""Tests of tools/setup_env.sh and the lock files, without installing."""
+
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+
+import pytest
+
+_ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+# What the script calls, besides Python, pyenv, uv and conda.
+_PROGRAMS = ('bash', 'sh', 'awk', 'cat', 'cut', 'dirname', 'flock', 'head', 'ls',
+             'mkdir', 'rm', 'sha256sum', 'sort', 'tail')
+_LOCKS = {'tf1': 'py37-tf115', 'tf2': 'py311-tf215'}
+
+
+def _pins(runtime):
+  """[(package, version)] of a runtime."""
+  lines = []
+  for suffix in ('-build.txt', '.txt'):
+    path = os.path.join(_ROOT, 'requirements', _LOCKS[runtime] + suffix)
+    with open(path) as f:
+      lines += [line.strip() for line in f if not line.startswith('#')]
+  return [tuple(re.match(r'([\w.-]+)==([\w.]+)$', line).groups())
+          for line in lines]
+
+
+@pytest.mark.parametrize('runtime', sorted(_LOCKS))
+def test_lock_files_pin_every_package_once(runtime):
+  names = [name.lower().replace('_', '-') for name, _ in _pins(runtime)]
+  assert len(set(names)) == len(names)
+  assert {'pip', 'setuptools', 'wheel', 'numpy', 'pycocotools', 'tqdm',
+          'opencv-python-headless', 'pytest-xdist', 'ruff'} <= set(names)
+  assert dict(_pins(runtime))['pytest'] == '7.4.4'
+
+
+def test_runtimes_are_those_of_the_readme():
+  assert dict(_pins('tf1'))['tensorflow'] == '1.15.0'
+  assert dict(_pins('tf2'))['tensorflow-cpu'].startswith('2.15.')
+
+
+@pytest.fixture
+def clone(tmp_path):
+  """A clone without environments, in a folder with a space."""
+  folder = tmp_path / 'my clone'
+  (folder / 'tools').mkdir(parents=True)
+  shutil.copy(os.path.join(_ROOT, 'tools', 'setup_env.sh'),
+              str(folder / 'tools'))
+  shutil.copytree(os.path.join(_ROOT, 'requirements'),
+                  str(folder / 'requirements'))
+  (folder / 'programs').mkdir()
+  for name in _PROGRAMS:
+    if shutil.which(name):
+      (folder / 'programs' / name).symlink_to(shutil.which(name))
+  return folder
+
+
+def _set_up(clone, *arguments, **environment):
+  """Runs the script on a machine without any Python; PATH is extended."""
+  environment = dict({'HOME': str(clone),
+                      'PYENV_ROOT': str(clone / 'pyenv')}, **environment)
+  environment['PATH'] = '%s:%s' % (environment.get('PATH', '/nowhere'),
+                                   clone / 'programs')
+  return subprocess.run(
+      ['bash', str(clone / 'tools' / 'setup_env.sh')] + list(arguments),
+      env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+      universal_newlines=True)
+
+
+def _program(path, text):
+  path.parent.mkdir(parents=True, exist_ok=True)
+  path.write_text('#!/bin/sh\n%s\n' % text)
+  path.chmod(0o755)
+
+
+def _complete_environment(clone, runtime):
+  """An environment that the script must take for complete."""
+  content = ''.join(
+      (clone / 'requirements' / (_LOCKS[runtime] + suffix)).read_text()
+      for suffix in ('-build.txt', '.txt'))
+  _program(clone / ('.venv-' + runtime) / 'bin' / 'python', 'exit 0')
+  (clone / ('.venv-' + runtime) / '.complete').write_text(
+      hashlib.sha256(content.encode()).hexdigest() + '\n')
+
+
+@pytest.mark.parametrize('runtime', sorted(_LOCKS))
+def test_complete_environment_is_left_alone(clone, runtime):
+  _complete_environment(clone, runtime)
+  result = _set_up(clone, runtime)
+  assert (result.returncode, result.stdout) == (0, '.venv-%s\n' % runtime)
+  assert not result.stderr
+
+
+def test_falls_back_to_tf2_in_one_line(clone):
+  """No Python 3.7 anywhere."""
+  _complete_environment(clone, 'tf2')
+  result = _set_up(clone)
+  assert (result.returncode, result.stdout) == (0, '.venv-tf2\n')
+  assert result.stderr == ('setup: no Python 3.7 here, so TensorFlow 2.15 is '
+                           'used (RUNTIME=tf2).\n')
+
+
+def test_a_python_3_7_of_pyenv_makes_tf1_the_default(clone):
+  _program(clone / 'pyenv' / 'versions' / '3.7.16' / 'bin' / 'python',
+           'exit 0')
+  _complete_environment(clone, 'tf1')
+  result = _set_up(clone)
+  assert (result.returncode, result.stdout) == (0, '.venv-tf1\n')
+
+
+def test_changed_lock_file_builds_again(clone):
+  """The old environment goes, and the new one is not taken for complete."""
+  _complete_environment(clone, 'tf1')
+  with open(str(clone / 'requirements' / 'py37-tf115.txt'), 'a') as f:
+    f.write('more==1.0\n')
+  _program(clone / 'bin' / 'python3.7', 'if [ "$1" = -c ]; then exit 0; fi\n'
+           'echo "no venv today" >&2; exit 1')
+  result = _set_up(clone, 'tf1', PATH=str(clone / 'bin'))
+  assert result.returncode == 1 and not result.stdout
+  assert 'no venv today' in result.stderr
+  assert not (clone / '.venv-tf1').exists()
+
+
+@pytest.mark.parametrize('arguments, environment, message', [
+    (['tf3'], {}, "RUNTIME is 'tf3'; it can be tf1 or tf2."),
+    (['tf1'], {}, 'no Python 3.7 found on PATH, with pyenv, uv or conda.'),
+    (['tf2'], {'PYTHON': '/bin/false'}, 'PYTHON=/bin/false is not a Python '
+     '3.11 with the modules venv and ensurepip.'),
+])
+def test_errors_say_what_to_do(clone, arguments, environment, message):
+  result = _set_up(clone, *arguments, **environment)
+  assert result.returncode != 0 and not result.stdout
+  assert message in result.stderr

@@ -1,0 +1,170 @@
+"""Tests of tools/demo_scenes.py and tools/make_demo_data.py."""
+
+import glob
+import json
+import os
+import subprocess
+import sys
+
+import numpy as np
+from PIL import Image
+import pytest
+
+from dataloader import records
+from tools import demo_scenes
+from tools import make_demo_data
+from utils import masks as mask_utils
+
+_SIZE = 256
+_SCENES = 150  # enough that shares can be checked
+
+
+@pytest.fixture(scope='module')
+def scenes():
+  """[(image, objects)]."""
+  return [demo_scenes.draw_scene([7, i], _SIZE) for i in range(_SCENES)]
+
+
+def _sides(mask):
+  rows, columns = (np.flatnonzero(mask.any(axis)) for axis in (1, 0))
+  return np.ptp(rows) + 1, np.ptp(columns) + 1
+
+
+def test_images_are_rgb_and_textured(scenes):
+  for image, _ in scenes:
+    assert image.shape == (_SIZE, _SIZE, 3) and image.dtype == np.uint8
+    assert image.std() > 1
+
+
+def test_every_class_occurs_and_has_a_name(scenes):
+  seen = {o.class_id for _, objects in scenes for o in objects}
+  assert seen == set(demo_scenes.LABEL_MAP) == set(range(1, 7))
+
+
+def test_number_of_objects(scenes):
+  counts = [sum(not o.is_crowd for o in objects) for _, objects in scenes]
+  assert max(counts) == demo_scenes.MAX_OBJECTS
+  assert min(c for c in counts if c) >= demo_scenes.MIN_OBJECTS
+  assert .04 < counts.count(0) / _SCENES < .16
+
+
+def test_sizes_of_the_visible_parts(scenes):
+  longest = [max(_sides(o.mask)) for _, objects in scenes for o in objects
+             if not o.is_crowd]
+  assert demo_scenes.MIN_SIZE <= min(longest)
+  assert demo_scenes.MAX_SIZE // 2 < max(longest) <= demo_scenes.MAX_SIZE
+  small = np.mean(np.array(longest) < 32)
+  assert .4 < small < .7
+
+
+def test_masks_are_visible_parts(scenes):
+  hidden = 0
+  for _, objects in scenes:
+    covered = np.zeros([_SIZE, _SIZE], int)
+    for o in objects:
+      covered += o.mask
+      assert o.mask.sum() >= demo_scenes.MIN_VISIBLE * o.whole_area
+      hidden += o.mask.sum() < o.whole_area
+    assert covered.max() <= 1
+  assert hidden > _SCENES / 4
+
+
+def test_crowds_cover_many_objects(scenes):
+  crowds = [o for _, objects in scenes for o in objects if o.is_crowd]
+  assert .02 < len(crowds) / _SCENES < .16
+  smallest = demo_scenes.CROWD_MEMBER_SIZE[0]
+  assert min(max(_sides(o.mask)) for o in crowds) > 2 * smallest
+
+
+def test_a_scene_follows_from_its_seed():
+  first, other = [demo_scenes.draw_scene([1, 0, i], 128) for i in (3, 4)]
+  again = demo_scenes.draw_scene([1, 0, 3], 128)
+  np.testing.assert_array_equal(first[0], again[0])
+  for a, b in zip(first[1], again[1]):
+    np.testing.assert_array_equal(a.mask, b.mask)
+  assert (first[0] != other[0]).any()
+
+
+def _make(folder, num_processes=1, split='val'):
+  return make_demo_data.make_split(str(folder), split, 12, 128, seed=5,
+                                   num_shards=2, num_processes=num_processes)
+
+
+def _contents(folder):
+  names = sorted(glob.glob(os.path.join(str(folder), '**', '*.*'),
+                           recursive=True))
+  return {os.path.relpath(n, str(folder)): open(n, 'rb').read() for n in names}
+
+
+def test_files_of_a_split(tmp_path):
+  index = _make(tmp_path)
+  assert index['num_records'] == 12 and index['include_masks']
+  assert not index['skipped']
+  assert sorted(os.listdir(str(tmp_path))) == [
+      'images', 'instances_val.json', 'val-00000-of-00002.tfrecord',
+      'val-00001-of-00002.tfrecord', 'val-annotations.json', 'val-index.json',
+      'val-label_map.csv']
+  with open(str(tmp_path / 'instances_val.json')) as f:
+    content = json.load(f)
+  assert [c['name'] for c in content['categories']] == list(
+      demo_scenes.CLASS_NAMES)
+  for image in content['images']:
+    path = tmp_path / 'images' / 'val' / image['file_name']
+    assert Image.open(str(path)).size == (image['width'], image['height'])
+
+
+def test_records_hold_the_annotations(tmp_path):
+  """Boxes, classes, crowds and masks, read back from the TFRecords."""
+  _make(tmp_path)
+  with open(str(tmp_path / 'instances_val.json')) as f:
+    expected = json.load(f)
+  found = records.read_groundtruth(str(tmp_path / 'val-*.tfrecord'),
+                                   include_mask=True)
+  assert {i['id'] for i in found['images']} == {
+      i['id'] for i in expected['images']}
+
+  def as_rows(content):
+    return sorted((a['image_id'], a['category_id'], a['iscrowd'],
+                   [round(v, 3) for v in a['bbox']], a['area'],
+                   mask_utils.decode(a['segmentation']).tolist())
+                  for a in content['annotations'])
+  assert as_rows(found) == as_rows(expected)
+
+
+def test_boxes_surround_their_masks(tmp_path):
+  _make(tmp_path)
+  with open(str(tmp_path / 'instances_val.json')) as f:
+    content = json.load(f)
+  for annotation in content['annotations']:
+    mask = mask_utils.decode(annotation['segmentation'])
+    x, y, w, h = (int(v) for v in annotation['bbox'])
+    assert mask[y:y + h, x:x + w].sum() == mask.sum() == annotation['area']
+    assert mask[y].any() and mask[:, x].any()
+
+
+def test_same_files_whatever_the_number_of_processes(tmp_path):
+  _make(tmp_path / 'a', num_processes=1)
+  _make(tmp_path / 'b', num_processes=2)
+  assert _contents(tmp_path / 'a') == _contents(tmp_path / 'b')
+
+
+def test_splits_show_other_scenes(tmp_path):
+  _make(tmp_path, split='train')
+  _make(tmp_path, split='val')
+  train, val = [{content for name, content in _contents(tmp_path).items()
+                 if name.startswith('images/' + split)}
+                for split in make_demo_data.SPLITS]
+  assert len(train) == len(val) == 12 and not train & val
+
+
+def test_command(tmp_path):
+  """As a person runs it; a second run replaces the first."""
+  for num_val in (3, 2):
+    subprocess.run(
+        [sys.executable, '-m', 'tools.make_demo_data', '--num_train=4',
+         '--num_val=%d' % num_val, '--image_size=128', '--num_shards=1',
+         '--output=' + str(tmp_path)], check=True)
+  assert records.count_records(
+      [str(tmp_path / 'train-00000-of-00001.tfrecord')]) == 4
+  assert records.count_records(
+      [str(tmp_path / 'val-00000-of-00001.tfrecord')]) == 2

@@ -1,0 +1,95 @@
+"""Tests of tools/make_report.py and tools/report_page.py."""
+
+import json
+import re
+
+import pytest
+
+from configs import factory
+from configs import io
+from tools import make_demo_data
+from tools import make_report
+from tools import report_page
+
+
+@pytest.fixture(scope='module')
+def model_dir(tmp_path_factory):
+  """Folder as a training and an evaluation leave it."""
+  folder = tmp_path_factory.mktemp('report')
+  make_demo_data.make_split(str(folder), 'val', 4, 128, seed=2, num_shards=1,
+                            num_processes=1)
+  config, _ = factory.load_config(
+      'retinanet', params_override='train.train_batch_size=2', extra={
+          'eval.eval_file_pattern': str(folder / 'val-*.tfrecord')})
+  io.save_params(config, str(folder / 'params.yaml'))
+  (folder / 'eval').mkdir()
+  (folder / 'eval' / 'metrics.json').write_text(json.dumps({
+      'step': 20, 'AP': .625, 'AP50': .875, 'AP75': .5, 'APs': -1.,
+      'APm': .6, 'APl': .7, 'ARmax100': .75,
+      'Precision mAP ByCategory/1': .3125}))
+  (folder / 'eval' / 'detections.json').write_text(json.dumps([
+      {'image_id': 10001, 'category_id': 1, 'bbox': [5, 5, 40, 30],
+       'score': .9}]))
+  (folder / 'train_metrics.jsonl').write_text(''.join(
+      json.dumps({'step': step, 'time': 60. * step, 'cls_loss': 1. / step})
+      + '\n' for step in (10, 20)))
+  return folder
+
+
+def test_page_shows_the_results(model_dir):
+  page = make_report.build_page(str(model_dir), num_pictures=3)
+  assert ('Box AP 0.625 on 4 pictures after 20 steps of 2 pictures, trained '
+          'in 10 minutes' in page)
+  assert page.count('data:image/jpeg;base64,') == 6
+  assert '<td>disc</td>' in page and '0.312' in page
+  assert 'cls_loss 0.05' in page
+  assert 'train_batch_size: 2' in page
+
+
+def test_page_needs_nothing_else(model_dir):
+  page = make_report.build_page(str(model_dir))
+  assert not re.findall(r'(?:src|href)="(?!data:)', page)
+  assert 'http' not in page.replace('http-equiv', '')
+
+
+def test_undefined_metrics_are_no_numbers(model_dir):
+  page = make_report.build_page(str(model_dir))
+  assert '-1' not in re.sub(r'(?s)<pre>.*</pre>|base64,[^"]*', '', page)
+
+
+def test_detections_are_drawn(model_dir):
+  """More ink with the detection than with a threshold above its score."""
+  drawn, bare = [make_report.build_page(str(model_dir), num_pictures=1,
+                                        min_score=score)
+                 for score in (.5, .95)]
+  assert drawn != bare
+
+
+def test_missing_files_name_the_command(tmp_path):
+  with pytest.raises(ValueError, match='main.py --mode=train writes it'):
+    make_report.build_page(str(tmp_path))
+
+
+def test_text_is_escaped():
+  page = report_page.page('a<b', [
+      report_page.paragraph('<script>'),
+      report_page.table(['<i>'], [['x&y', 3, .5]])])
+  assert '<script>' not in page and '<i>' not in page and 'a<b' not in page
+  assert 'x&amp;y' in page and '0.500' in page
+
+
+@pytest.mark.parametrize('series, expected', [
+    ({}, 'no record'),
+    ({'a': [(1, 0.), (2, -1.), (3, float('inf'))]}, 'no record'),
+    ({'a': [(1, 5.)]}, '<polyline'),
+    ({'a': [(10, 5.), (20, 5.)], 'b': [(10, 1e-6)]}, '>b 1e-06<'),
+])
+def test_curves_of_little_data(series, expected):
+  assert expected in report_page.curve(series)
+
+
+def test_curve_goes_down_when_the_loss_does():
+  svg = report_page.curve({'loss': [(0, 10.), (100, .1)]})
+  first, last = re.search(r'points="([^"]*)"', svg).group(1).split()
+  assert float(first.split(',')[1]) < float(last.split(',')[1])
+  assert float(first.split(',')[0]) < float(last.split(',')[0])

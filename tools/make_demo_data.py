@@ -1,0 +1,125 @@
+"""Makes the data of the demo: drawn scenes, the same ones for the same seed.
+
+  python -m tools.make_demo_data --output=demo/data
+
+writes pictures and COCO annotations,
+  demo/data/images/train/000001.jpg ...    demo/data/instances_train.json
+  demo/data/images/val/010001.jpg ...      demo/data/instances_val.json
+and the records made of them as by the COCO converter,
+  demo/data/train-00000-of-00008.tfrecord ... demo/data/train-label_map.csv
+  demo/data/val-00000-of-00008.tfrecord ...   demo/data/val-label_map.csv
+See tools/demo_scenes.py for what the scenes show.
+"""
+
+import argparse
+import functools
+import json
+import os
+
+import cv2
+
+from tools import demo_scenes
+from tools import staged_files
+from tools import tfrecord_writer
+from utils import files
+from utils import masks as mask_utils
+
+SPLITS = ('train', 'val')  # each draws from seeds of its own
+_JPEG_QUALITY = 92
+_IDS_PER_SPLIT = 10000  # so that image ids tell the splits apart
+
+
+def make_split(folder, split, num_scenes, size, seed, num_shards,
+               num_processes=None):
+  """Draws one set and converts it to records.
+
+  Args:
+    folder: of all data.
+    split: 'train' or 'val'.
+    num_scenes: int.
+    size: height and width of a scene, pixels.
+    seed: int.
+    num_shards: files of records.
+    num_processes: int; None: one per core.
+
+  Returns:
+    dict, content of the index file of the records.
+  """
+  image_folder = os.path.join(folder, 'images', split)
+  os.makedirs(image_folder, exist_ok=True)
+  draw = functools.partial(_draw, folder=image_folder,
+                           seed=[seed, SPLITS.index(split)], size=size)
+  first_id = _IDS_PER_SPLIT * SPLITS.index(split) + 1
+  image_ids = list(range(first_id, first_id + num_scenes))
+  drawn = list(staged_files.map_in_processes(draw, image_ids, num_processes))
+  dataset = _coco_dataset(image_ids, drawn, size)
+  files.write_atomically(os.path.join(folder, 'instances_%s.json' % split),
+                         json.dumps(dataset))
+  return tfrecord_writer.write_dataset(
+      dataset, os.path.join(folder, split),
+      functools.partial(_load, image_folder),
+      tfrecord_writer.Options(num_shards=num_shards, overwrite=True,
+                              num_processes=num_processes))
+
+
+def _file_name(image_id):
+  return '%06d.jpg' % image_id
+
+
+def _draw(image_id, folder, seed, size):
+  """Draws a scene and saves it.
+
+  Returns:
+    [(class id, is_crowd, RLE)], one for each object.
+  """
+  image, objects = demo_scenes.draw_scene(seed + [image_id], size)
+  cv2.imwrite(os.path.join(folder, _file_name(image_id)), image[:, :, ::-1],
+              [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])
+  return [(o.class_id, int(o.is_crowd), mask_utils.encode(o.mask))
+          for o in objects]
+
+
+def _coco_dataset(image_ids, drawn, size):
+  """COCO dictionary of a set; boxes and areas are those of visible parts."""
+  annotations = []
+  for image_id, objects in zip(image_ids, drawn):
+    for class_id, is_crowd, rle in objects:
+      annotations.append({
+          'id': len(annotations) + 1, 'image_id': image_id,
+          'category_id': class_id, 'iscrowd': is_crowd, 'segmentation': rle,
+          'bbox': mask_utils.bounding_box(rle), 'area': mask_utils.area(rle)})
+  return {
+      'images': [{'id': i, 'file_name': _file_name(i), 'height': size,
+                  'width': size} for i in image_ids],
+      'annotations': annotations,
+      'categories': [{'id': i, 'name': name}
+                     for i, name in sorted(demo_scenes.LABEL_MAP.items())]}
+
+
+def _load(folder, image):
+  with open(os.path.join(folder, image['file_name']), 'rb') as f:
+    return f.read()
+
+
+def main():
+  parser = argparse.ArgumentParser(
+      description='Draws the scenes of the demo and makes records of them.')
+  parser.add_argument('--output', default='demo/data', help='folder')
+  parser.add_argument('--num_train', type=int, default=2000,
+                      help='training scenes')
+  parser.add_argument('--num_val', type=int, default=200,
+                      help='validation scenes')
+  parser.add_argument('--image_size', type=int, default=256,
+                      help='height and width of a scene')
+  parser.add_argument('--num_shards', type=int, default=8,
+                      help='files of records of each set')
+  parser.add_argument('--seed', type=int, default=1,
+                      help='other seeds give other scenes')
+  args = parser.parse_args()
+  for split, num_scenes in zip(SPLITS, (args.num_train, args.num_val)):
+    make_split(args.output, split, num_scenes, args.image_size, args.seed,
+               args.num_shards)
+
+
+if __name__ == '__main__':
+  main()

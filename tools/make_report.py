@@ -1,0 +1,231 @@
+"""Writes a report of a trained and evaluated detector: one HTML page.
+
+  python -m tools.make_report --model_dir=demo/retinanet
+
+The page needs no other file. It shows the metrics, also by class, the curves
+of the losses, pictures of the evaluation set with the known objects beside the
+detections, and the configuration. Everything is found through
+model_dir/params.yaml: pictures and objects come from the evaluation records.
+"""
+
+import argparse
+import json
+import os
+
+import cv2
+import numpy as np
+import tensorflow.compat.v1 as tf
+
+from configs import factory
+from dataloader import file_patterns
+from dataloader import record_files
+from dataloader import records
+from tools import report_page
+from utils import drawing
+from utils import files
+from utils import label_map as label_maps
+from utils import masks as mask_utils
+
+_METRICS = (('AP', 'AP'), ('AP50', 'AP50'), ('AP75', 'AP75'),
+            ('APs', 'AP small'), ('APm', 'AP medium'), ('APl', 'AP large'),
+            ('ARmax100', 'AR'))
+_KINDS = (('', 'box'), ('mask_', 'mask'))
+_CLASS_METRIC = 'Precision mAP ByCategory%s/%s'
+
+
+def build_page(model_dir, suffix='', num_pictures=12, min_score=0.3):
+  """Builds the page.
+
+  Args:
+    model_dir: of a training that was evaluated.
+    suffix: `eval.suffix` of that evaluation.
+    num_pictures: how many of the evaluated pictures are shown.
+    min_score: detections below it are not drawn.
+
+  Returns:
+    HTML text.
+
+  Raises:
+    ValueError: if a file is missing; says what makes it.
+  """
+  config, _ = factory.load_config(
+      params_file=_existing(os.path.join(model_dir, 'params.yaml'), 'train'))
+  eval_dir = os.path.join(model_dir, 'eval' + suffix)
+  metrics = _load_json(os.path.join(eval_dir, 'metrics.json'))
+  detections = _load_json(os.path.join(eval_dir, 'detections.json'))
+  has_masks = any('segmentation' in d for d in detections)
+  groundtruth = records.read_groundtruth(
+      config.eval.eval_file_pattern, has_masks, config.eval.eval_samples)
+  names = {c['id']: c['name'] for c in groundtruth['categories']}
+  if config.eval.label_map:
+    names.update(label_maps.read_label_map(config.eval.label_map))
+  log = _read_log(os.path.join(model_dir, 'train_metrics.jsonl'))
+  with open(os.path.join(model_dir, 'params.yaml')) as f:
+    params = f.read()
+  return report_page.page('%s: what it learnt' % config.type, [
+      _headline(config, metrics, log, len(groundtruth['images'])),
+      report_page.heading('Average precision'), _metric_table(metrics),
+      report_page.heading('By class'),
+      _class_table(metrics, names, groundtruth['annotations']),
+      report_page.heading('Losses of the training'), _loss_curves(log),
+      report_page.heading('Pictures it was not trained on'),
+      _pictures(config, groundtruth, detections, names, num_pictures,
+                min_score),
+      report_page.heading('Configuration'),
+      report_page.preformatted('params.yaml', params)])
+
+
+def _existing(path, mode):
+  if not os.path.exists(path):
+    raise ValueError('There is no %s; main.py --mode=%s writes it.'
+                     % (path, mode))
+  return path
+
+
+def _load_json(path):
+  with open(_existing(path, 'eval')) as f:
+    return json.load(f)
+
+
+def _read_log(path):
+  """[{step, time, losses ...}] of the training; a later run of a step wins."""
+  if not os.path.exists(path):
+    return []
+  with open(path) as f:
+    by_step = {entry['step']: entry for entry in map(json.loads, f)}
+  return [by_step[step] for step in sorted(by_step)]
+
+
+def _headline(config, metrics, log, num_images):
+  """One sentence with the result."""
+  text = 'Box AP %s on %d pictures after %d steps of %d pictures' % (
+      report_page.figure_text(metrics.get('AP')), num_images,
+      metrics['step'], config.train.train_batch_size)
+  if len(log) > 1:
+    text += ', trained in %.0f minutes' % (
+        (log[-1]['time'] - log[0]['time']) / 60.)
+  return report_page.paragraph(
+      '%s with TensorFlow %s.' % (text, tf.VERSION), 'headline')
+
+
+def _metric_table(metrics):
+  """A row for boxes and one for masks."""
+  rows = [[kind] + [metrics.get(prefix + key) for key, _ in _METRICS]
+          for prefix, kind in _KINDS if prefix + 'AP' in metrics]
+  return report_page.table([''] + [title for _, title in _METRICS], rows) + (
+      report_page.paragraph(
+          'AP is the precision averaged over recall, classes and the overlaps '
+          '0.50 to 0.95 that count as found; AP50 and AP75 take one overlap. '
+          'Small is below 32 x 32 pixels, large from 96 x 96 on; "-": there '
+          'is no such object. AR is the share of objects that 100 detections '
+          'per picture find.'))
+
+
+def _class_table(metrics, names, annotations):
+  """A row for every class."""
+  counts = {}
+  for annotation in annotations:
+    if not annotation['iscrowd']:
+      category = annotation['category_id']
+      counts[category] = counts.get(category, 0) + 1
+  columns = [(prefix + _CLASS_METRIC, title, kind) for prefix, kind in _KINDS
+             for title in ('', '@50IoU')
+             if any(prefix + _CLASS_METRIC % (title, i) in metrics
+                    for i in names)]
+  titles = ['class', 'objects'] + [
+      '%s AP%s' % (kind, '50' if title else '') for _, title, kind in columns]
+  return report_page.table(titles, [
+      [names[i], counts.get(i, 0)]
+      + [metrics.get(key % (title, i)) for key, title, _ in columns]
+      for i in sorted(names)])
+
+
+def _loss_curves(log):
+  names = sorted({key for entry in log for key in entry
+                  if key.endswith('loss')})
+  return report_page.curve({name: [(entry['step'], entry.get(name))
+                                   for entry in log] for name in names})
+
+
+def _pictures(config, groundtruth, detections, names, num_pictures, min_score):
+  """Pairs of pictures, taken at equal distances from the set."""
+  images = groundtruth['images']
+  rows = set(np.linspace(0, len(images) - 1, min(num_pictures, len(images)))
+             .round().astype(int).tolist())
+  by_image = _group(groundtruth['annotations'])
+  found = _group(detections)
+  paths = file_patterns.expand(config.eval.eval_file_pattern,
+                               'eval.eval_file_pattern')
+  parts = []
+  for row, (_, _, serialized) in enumerate(
+      record_files.iterate(paths, len(images))):
+    if row not in rows:
+      continue
+    image = images[row]
+    picture = _decode(serialized)
+    # A detection has the text id of its record, or the number it stands for.
+    own = found.get(image['source_id'], found.get(str(image['id']), []))
+    parts.append(report_page.picture_pair(
+        _draw(picture, by_image.get(str(image['id']), []), names),
+        _draw(picture, [d for d in own if d['score'] >= min_score], names),
+        ('%s: %d known objects' % (image['file_name'] or image['source_id'],
+                                   len(by_image.get(str(image['id']), []))),
+         'detections with a score of at least %g' % min_score)))
+  return '\n'.join(parts)
+
+
+def _group(objects):
+  """{image id as text: [object]}."""
+  groups = {}
+  for entry in objects:
+    groups.setdefault(str(entry['image_id']), []).append(entry)
+  return groups
+
+
+def _decode(serialized):
+  """RGB picture of a record."""
+  features = tf.train.Example.FromString(serialized).features.feature
+  encoded = features['image/encoded'].bytes_list.value[0]
+  return cv2.imdecode(np.frombuffer(encoded, np.uint8),
+                      cv2.IMREAD_COLOR)[:, :, ::-1]
+
+
+def _draw(picture, objects, names):
+  """Draws annotations or detections of a COCO file."""
+  boxes = np.array([o['bbox'] for o in objects], np.float64).reshape([-1, 4])
+  boxes = np.concatenate([boxes[:, 1::-1], boxes[:, 1::-1] + boxes[:, :1:-1]],
+                         axis=1)
+  has_masks = objects and all('segmentation' in o for o in objects)
+  return drawing.draw_detections(
+      picture, boxes, [o['category_id'] for o in objects],
+      [o['score'] for o in objects] if objects and 'score' in objects[0]
+      else None, names,
+      [mask_utils.decode(o['segmentation']) for o in objects] if has_masks
+      else None, min_size=512)
+
+
+def main():
+  parser = argparse.ArgumentParser(
+      description='Writes a report of a trained and evaluated detector.')
+  parser.add_argument('--model_dir', required=True,
+                      help='folder of the training')
+  parser.add_argument('--output', help='the page; default: report.html in '
+                      'model_dir')
+  parser.add_argument('--suffix', default='', help='eval.suffix of the '
+                      'evaluation')
+  parser.add_argument('--num_pictures', type=int, default=12,
+                      help='pictures shown')
+  parser.add_argument('--min_score', type=float, default=0.3,
+                      help='detections below it are not drawn')
+  args = parser.parse_args()
+  output = args.output or os.path.join(args.model_dir, 'report.html')
+  try:
+    files.write_atomically(output, build_page(
+        args.model_dir, args.suffix, args.num_pictures, args.min_score))
+  except ValueError as e:
+    raise SystemExit('Error: %s' % e)
+  print('The report is %s.' % os.path.abspath(output))
+
+
+if __name__ == '__main__':
+  main()
