@@ -10,8 +10,8 @@ import pytest
 
 _ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 # What the script calls, besides Python, pyenv, uv and conda.
-_PROGRAMS = ('bash', 'sh', 'awk', 'cat', 'cut', 'dirname', 'flock', 'head', 'ls',
-             'mkdir', 'rm', 'sha256sum', 'sort', 'tail')
+_PROGRAMS = ('awk', 'bash', 'cat', 'cut', 'dirname', 'flock', 'head', 'ls',
+             'mkdir', 'rm', 'sh', 'sha256sum', 'sort', 'tail')
 _LOCKS = {'tf1': 'py37-tf115', 'tf2': 'py311-tf215'}
 
 
