@@ -1,0 +1,117 @@
+"""Turns an error of a running input pipeline into a sentence.
+
+A graph knows neither the file nor the record it was working on, so the record
+is looked for after the failure: nothing is paid while all goes well.
+"""
+
+import contextlib
+import logging
+import re
+
+import tensorflow.compat.v1 as tf
+import tqdm
+
+from dataloader import example_decoder
+from dataloader import record_files
+
+# How an error of the pipeline is told from one of the model. A dataset passes
+# the errors of its functions on through this operation.
+_PIPELINE_OP = 'IteratorGetNext'
+_PROGRESS_AFTER = 5  # seconds; a shorter search shows nothing
+_ASSERTION = re.compile(r'assertion failed: \[(Image .*?)\](?:\s|$)', re.DOTALL)
+
+
+class InputError(ValueError):
+  """A record that stopped the input, with its file or its id."""
+
+
+@contextlib.contextmanager
+def explained_errors(files):
+  """Raises InputError instead of what a broken record of `files` raises.
+
+  Args:
+    files: [path] of the records that are being read.
+  """
+  try:
+    yield
+  except (tf.errors.DataLossError, tf.errors.InvalidArgumentError) as e:
+    explanation = explain(e.message, files)
+    if explanation is None:
+      raise
+    raise InputError(explanation) from e
+  except UnicodeDecodeError as e:
+    # TensorFlow failed to report an error that quotes the bytes of a record.
+    explanation = _search(files)
+    if explanation is None:
+      raise
+    raise InputError(explanation) from e
+
+
+def explain(message, files):
+  """Finds out what was wrong with the input.
+
+  Args:
+    message: str, of the error that stopped reading, training or evaluation.
+    files: [path] of the records that were being read.
+
+  Returns:
+    str, or None if the input is not the cause.
+  """
+  # Checks of the parsers name the image themselves.
+  assertion = _ASSERTION.search(message)
+  if assertion:
+    return assertion.group(1)
+  return _search(files) if _PIPELINE_OP in message else None
+
+
+def _search(files):
+  """`find_broken_record` with an announcement, as it may take a while."""
+  logging.warning('A record cannot be read. Looking for it in %d files ...',
+                  len(files))
+  try:
+    return find_broken_record(files)
+  except record_files.RecordError as e:
+    return str(e)
+
+
+def find_broken_record(files):
+  """Reads and decodes record by record until one fails.
+
+  Args:
+    files: [path].
+
+  Returns:
+    str naming file, record and id, or None when all can be decoded.
+
+  Raises:
+    RecordError: for a file that is damaged or cut off.
+  """
+  with tf.Graph().as_default(), tf.Session() as session:
+    serialized = tf.placeholder(tf.string, [])
+    decoder = example_decoder.ExampleDecoder()
+    shape = tf.shape(decoder.decode(serialized)['image'])
+    for path, number, record in tqdm.tqdm(
+        record_files.iterate(files), unit=' records', delay=_PROGRESS_AFTER):
+      where = '%s: record %d (counting from 0)' % (path, number)
+      try:
+        name = _name(record)
+      except Exception:  # pylint: disable=broad-except
+        # The type depends on the implementation of protobuf.
+        return where + ' is no tf.train.Example.'
+      try:
+        session.run(shape, {serialized: record})
+      except tf.errors.InvalidArgumentError as e:
+        return '%s, %s, cannot be decoded: %s' % (
+            where, name, e.message.strip().splitlines()[0])
+  return None
+
+
+def _name(record):
+  """'image/source_id 7, image/filename a.jpg' of a record, as far as known."""
+  features = tf.train.Example.FromString(record).features.feature
+  names = []
+  for key in ('image/source_id', 'image/filename'):
+    values = features[key].bytes_list.value
+    if values:
+      names.append('%s %s' % (key, values[0].decode('utf-8', 'replace')))
+  return ', '.join(names) or 'without an id'

@@ -1,0 +1,147 @@
+"""Decodes one serialized tf.train.Example of detection data.
+
+The feature keys are public: records made by upstream's converters, or for its
+programs, are read unchanged.
+"""
+
+import tensorflow.compat.v1 as tf
+
+from dataloader import source_ids
+
+_FEATURES = {
+    'image/encoded': tf.FixedLenFeature([], tf.string),
+    'image/source_id': tf.FixedLenFeature([], tf.string, ''),
+    'image/object/bbox/ymin': tf.VarLenFeature(tf.float32),
+    'image/object/bbox/xmin': tf.VarLenFeature(tf.float32),
+    'image/object/bbox/ymax': tf.VarLenFeature(tf.float32),
+    'image/object/bbox/xmax': tf.VarLenFeature(tf.float32),
+    'image/object/class/label': tf.VarLenFeature(tf.int64),
+    'image/object/area': tf.VarLenFeature(tf.float32),
+    'image/object/is_crowd': tf.VarLenFeature(tf.int64),
+}
+_SIZE_FEATURES = {
+    'image/height': tf.FixedLenFeature([], tf.int64, -1),
+    'image/width': tf.FixedLenFeature([], tf.int64, -1),
+}
+_MASK_FEATURES = {'image/object/mask': tf.VarLenFeature(tf.string)}
+
+
+class ExampleDecoder:
+  """Picture, boxes, classes and, if asked for, masks of a record."""
+
+  def __init__(self, include_mask=False, regenerate_source_id=False):
+    """Keeps the choices.
+
+    Args:
+      include_mask: whether masks are decoded (slow; False ignores them).
+      regenerate_source_id: True takes the hash of the picture as its id even
+        where the record has an id.
+    """
+    self._include_mask = include_mask
+    self._regenerate_source_id = regenerate_source_id
+
+  def decode(self, serialized):
+    """Decodes a record.
+
+    Args:
+      serialized: string [], a tf.train.Example.
+
+    Returns:
+      dict: `image` uint8 [H, W, 3]; `source_id` string []; `height`, `width`
+      int64 []; `groundtruth_boxes` float32 [K, 4], yxyx, 0..1;
+      `groundtruth_classes` int64 [K]; `groundtruth_is_crowd` bool [K];
+      `groundtruth_area` float32 [K], pixels; with masks also
+      `groundtruth_instance_masks` float32 [K, H, W], 0 or 1, and
+      `groundtruth_instance_masks_png` string [K].
+    """
+    with tf.name_scope('decode_example'):
+      parsed = self._parse(serialized)
+      image = decode_image(parsed['image/encoded'])
+      height, width = _image_size(parsed, image)
+      boxes = tf.stack([parsed['image/object/bbox/' + side] for side in
+                        ('ymin', 'xmin', 'ymax', 'xmax')], axis=-1)
+      decoded = {
+          'image': image,
+          'source_id': self._source_id(parsed),
+          'height': height,
+          'width': width,
+          'groundtruth_boxes': boxes,
+          'groundtruth_classes': parsed['image/object/class/label'],
+          'groundtruth_is_crowd': _is_crowd(parsed),
+          'groundtruth_area': _area(parsed, boxes, height, width),
+      }
+      if self._include_mask:
+        pngs = parsed['image/object/mask']
+        decoded['groundtruth_instance_masks'] = _decode_masks(pngs, height,
+                                                              width)
+        decoded['groundtruth_instance_masks_png'] = pngs
+      return decoded
+
+  def _parse(self, serialized):
+    """{feature key: dense tensor}."""
+    features = dict(_FEATURES, **_SIZE_FEATURES)
+    if self._include_mask:
+      features.update(_MASK_FEATURES)
+    parsed = tf.io.parse_single_example(serialized, features)
+    # The values of a sparse vector without gaps are the vector.
+    return {key: value.values if isinstance(value, tf.SparseTensor) else value
+            for key, value in parsed.items()}
+
+  def _source_id(self, parsed):
+    """Id of the record; where it has none, the hash of the picture."""
+    generated = tf.as_string(tf.strings.to_hash_bucket_fast(
+        parsed['image/encoded'], source_ids.NUM_HASHES))
+    if self._regenerate_source_id:
+      return generated
+    source_id = parsed['image/source_id']
+    return tf.where(tf.equal(source_id, ''), generated, source_id)
+
+
+def decode_image(encoded):
+  """Picture uint8 [H, W, 3] of JPEG, PNG, BMP or GIF bytes, a string [].
+
+  Gray is repeated, transparency ignored; of an animation the first frame is
+  taken.
+  """
+  image = tf.io.decode_image(encoded, channels=3, expand_animations=False)
+  image.set_shape([None, None, 3])
+  return image
+
+
+def _image_size(parsed, image):
+  """Stored height and width, int64 []; of the picture if one is missing."""
+  stored = tf.stack([parsed['image/height'], parsed['image/width']])
+  decoded = tf.shape(image, out_type=tf.int64)[:2]
+  return tf.unstack(tf.where(tf.fill([2], tf.reduce_any(tf.equal(stored, -1))),
+                             decoded, stored))
+
+
+def _is_crowd(parsed):
+  """bool [K]; a record without the list has no crowds."""
+  is_crowd = tf.cast(parsed['image/object/is_crowd'], tf.bool)
+  classes = parsed['image/object/class/label']
+  return tf.cond(tf.size(is_crowd) > 0, lambda: is_crowd,
+                 lambda: tf.zeros_like(classes, tf.bool))
+
+
+def _area(parsed, boxes, height, width):
+  """Areas in pixels, float32 [K]; of the boxes where the record has none."""
+  def area_of_boxes():
+    sides = boxes[:, 2:] - boxes[:, :2]
+    return sides[:, 0] * sides[:, 1] * tf.cast(height * width, tf.float32)
+  area = parsed['image/object/area']
+  return tf.cond(tf.size(area) > 0, lambda: area, area_of_boxes)
+
+
+def _decode_masks(pngs, height, width):
+  """Masks float32 [K, H, W] of PNG bytes, whatever value marks the inside."""
+  def decode_mask(png):
+    # Some converters write 255 for the inside.
+    mask = tf.squeeze(tf.io.decode_png(png, channels=1), axis=-1) > 0
+    return tf.cast(mask, tf.float32)
+  # map_fn over no element cannot tell the shape of one.
+  masks = tf.cond(tf.size(pngs) > 0,
+                  lambda: tf.map_fn(decode_mask, pngs, dtype=tf.float32),
+                  lambda: tf.zeros(tf.stack([0, height, width])))
+  masks.set_shape([None, None, None])
+  return masks

@@ -1,0 +1,87 @@
+"""Parsers and input functions of an experiment."""
+
+from dataloader import input_reader
+from dataloader import retinanet_parser
+from ops import anchors as anchor_ops
+from utils import modes
+
+
+def _build_retinanet_parser(config, mode):
+  anchor = config.anchor
+  anchors = anchor_ops.AnchorGenerator(
+      config.architecture.min_level, config.architecture.max_level,
+      anchor.num_scales, anchor.aspect_ratios, anchor.anchor_size)
+  return retinanet_parser.RetinanetParser(
+      config.retinanet_parser, anchors, config.architecture.num_classes, mode,
+      'bfloat16' if config.architecture.use_bfloat16 else 'float32')
+
+
+# architecture.parser: build function (config, mode) -> parser.
+PARSERS = {
+    'retinanet_parser': _build_retinanet_parser,
+}
+
+
+def build_parser(config, mode):
+  """The parser of an experiment.
+
+  Args:
+    config: an experiment of configs.factory.
+    mode: of utils.modes.
+
+  Returns:
+    (serialized, seed=None) -> parsed example.
+
+  Raises:
+    ValueError: listing the parsers, for a name that is not one of them.
+  """
+  name = config.architecture.parser
+  if name not in PARSERS:
+    raise ValueError('architecture.parser is %r; it can be %s.' % (
+        name, ', '.join(sorted(PARSERS))))
+  return PARSERS[name](config, mode)
+
+
+def build_input_fn(config, mode, file_pattern=None, num_examples=None):
+  """The input function of an experiment.
+
+  Args:
+    config: an experiment of configs.factory.
+    mode: of utils.modes.
+    file_pattern: instead of the configured one (`train.train_file_pattern`;
+      `eval.eval_file_pattern`; `predict.predict_file_pattern` if it is set).
+    num_examples: int, records to read outside of training; None: all, or
+      `eval.eval_samples` in evaluation from the configured files.
+
+  Returns:
+    input_reader.InputReader: (params, input_context=None) -> Dataset, with the
+    attribute `files`. `params['batch_size']` is the size of its batches.
+
+  Raises:
+    ValueError: naming the key, when files are missing or cannot be read.
+  """
+  pattern, key, dataset_type = _source(config, mode)
+  if num_examples is None and mode != modes.PREDICT and not file_pattern:
+    num_examples = config.eval.eval_samples
+  if dataset_type[1] != 'tfrecord':
+    raise ValueError('%s is %r; only tfrecord can be read.' % dataset_type)
+  train = config.train
+  return input_reader.InputReader(
+      file_pattern or pattern, build_parser(config, mode), mode, key,
+      seed=train.seed, shuffle_buffer_size=train.shuffle_buffer_size,
+      num_parallel_calls=train.num_parallel_calls, num_examples=num_examples,
+      image_layout=input_reader.accelerator_layout(
+          train.transpose_input,
+          config.architecture.space_to_depth_block_size))
+
+
+def _source(config, mode):
+  """Pattern, its key, and (key, value) of the dataset type."""
+  if mode == modes.TRAIN:
+    return (config.train.train_file_pattern, 'train.train_file_pattern',
+            ('train.train_dataset_type', config.train.train_dataset_type))
+  eval_type = ('eval.eval_dataset_type', config.eval.eval_dataset_type)
+  if mode == modes.PREDICT and config.predict.predict_file_pattern:
+    return (config.predict.predict_file_pattern,
+            'predict.predict_file_pattern', eval_type)
+  return config.eval.eval_file_pattern, 'eval.eval_file_pattern', eval_type

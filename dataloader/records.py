@@ -1,0 +1,186 @@
+"""The ground truth as the records hold it, read without a graph."""
+
+import io
+
+import cv2
+import numpy as np
+from PIL import Image
+import tensorflow.compat.v1 as tf
+import tqdm
+
+from dataloader import file_patterns
+from dataloader import record_files
+from dataloader import source_ids
+from utils import masks as mask_utils
+
+RecordError = record_files.RecordError
+count_records = record_files.count_records
+
+_PROGRESS_AFTER = 5  # seconds; a scan that ends earlier shows nothing
+
+
+def read_groundtruth(file_pattern, include_mask=False, num_samples=None,
+                     key='eval.eval_file_pattern'):
+  """COCO annotations of what the records hold, for evaluation without a file.
+
+  Args:
+    file_pattern: see file_patterns.expand.
+    include_mask: whether the masks are wanted too, as run-length codes.
+    num_samples: int, the number of records to read; None: all.
+    key: configuration key of the pattern, for the error.
+
+  Returns:
+    {'images': [{'id' int, 'source_id' as in the record, 'file_name', 'height',
+    'width'}], 'annotations': [{'id', 'image_id', 'category_id', 'bbox' [x, y,
+    width, height] in pixels, 'area', 'iscrowd'[, 'segmentation']}],
+    'categories': [{'id', 'name'}]}, the images in the order in which the
+    reader gives them. Ids are those of the reader (source_ids.to_int64). The
+    categories are those that occur; where the records have no class text their
+    names are their numbers.
+
+  Raises:
+    ValueError: if no file matches.
+    RecordError: for a record that cannot be used, naming its file and number.
+  """
+  files = file_patterns.expand(file_pattern, key)
+  images, annotations, names = [], [], {}
+  reader = _ExampleReader(include_mask)
+  for path, number, serialized in tqdm.tqdm(
+      record_files.iterate(files, num_samples), 'Reading the ground truth',
+      num_samples, unit=' records', delay=_PROGRESS_AFTER):
+    try:
+      image, objects, texts = reader.read(serialized)
+    except ValueError as e:
+      raise RecordError('%s: record %d (counting from 0): %s' % (
+          path, number, e))
+    for annotation in objects:
+      annotations.append(dict(annotation, id=len(annotations) + 1,
+                              image_id=len(images)))
+    images.append(image)
+    names.update(texts)
+  ids = _unique_ids(images)
+  images = [dict(image, id=i) for image, i in zip(images, ids)]
+  for annotation in annotations:
+    annotation['image_id'] = ids[annotation['image_id']]
+  return {'images': images, 'annotations': annotations,
+          'categories': [{'id': i, 'name': names[i]} for i in sorted(names)]}
+
+
+def _unique_ids(images):
+  """Integer ids of the images; an id must not stand for two of them."""
+  ids = source_ids.to_ints([image['source_id'] for image in images])
+  first = {}
+  for image, image_id in zip(images, ids):
+    other = first.setdefault(image_id, image)
+    if other is not image:
+      raise RecordError(
+          'Two records have the image/source_id %r (files %r and %r), so their '
+          'detections cannot be told apart. Does the pattern match two '
+          'conversions of the same images?' % (
+              image['source_id'], other['file_name'], image['file_name']))
+  return ids
+
+
+class _ExampleReader:
+  """Image entry and annotations of serialized examples."""
+
+  def __init__(self, include_mask):
+    self._include_mask = include_mask
+    self._hash = source_ids.make_hash()
+
+  def read(self, serialized):
+    """Reads one record.
+
+    Args:
+      serialized: bytes.
+
+    Returns:
+      image entry without id, [annotation without ids], {class id: name}.
+
+    Raises:
+      ValueError: saying what the record lacks.
+    """
+    try:
+      features = tf.train.Example.FromString(serialized).features.feature
+    except Exception as e:  # pylint: disable=broad-except
+      # The type depends on the implementation of protobuf.
+      raise ValueError('it is no tf.train.Example (%s).' % e)
+    encoded = _text(features, 'image/encoded')
+    if not encoded:
+      raise ValueError('it has no image/encoded.')
+    source_id = _text(features, 'image/source_id').decode('utf-8')
+    height, width = _image_size(features, encoded, source_id)
+    image = {'source_id': source_id or str(self._hash(encoded)),
+             'file_name': _text(features, 'image/filename').decode('utf-8'),
+             'height': height, 'width': width}
+    objects = _objects(features, height, width)
+    if self._include_mask:
+      _add_masks(features, objects, height, width, image['source_id'])
+    return image, objects, _names(features)
+
+
+def _text(features, key):
+  """First bytes of a feature; empty when there are none."""
+  values = features[key].bytes_list.value
+  return values[0] if values else b''
+
+
+def _image_size(features, encoded, source_id):
+  """(height, width) of the picture, from its header, without decoding it."""
+  try:
+    width, height = Image.open(io.BytesIO(encoded)).size
+    return height, width
+  except Exception:  # pylint: disable=broad-except
+    # Pillow may lack a format that TensorFlow reads.
+    stored = [features['image/' + side].int64_list.value
+              for side in ('height', 'width')]
+    if not all(stored):
+      raise ValueError('the picture of image/source_id %r cannot be read, and '
+                       'its size is not stored.' % source_id)
+    return int(stored[0][0]), int(stored[1][0])
+
+
+def _objects(features, height, width):
+  """[annotation without ids] of a picture of this size."""
+  classes = features['image/object/class/label'].int64_list.value
+  y0, x0, y1, x1 = [
+      np.array(features['image/object/bbox/' + side].float_list.value)
+      for side in ('ymin', 'xmin', 'ymax', 'xmax')]
+  if not len(classes) == len(y0) == len(x0) == len(y1) == len(x1):
+    raise ValueError('it has %d classes, but %d, %d, %d and %d ymin, xmin, '
+                     'ymax and xmax.' % (len(classes), len(y0), len(x0),
+                                         len(y1), len(x1)))
+  boxes = np.stack([x0 * width, y0 * height, (x1 - x0) * width,
+                    (y1 - y0) * height], axis=-1)
+  areas = (features['image/object/area'].float_list.value or
+           boxes[:, 2] * boxes[:, 3])
+  crowds = (features['image/object/is_crowd'].int64_list.value or
+            [0] * len(classes))
+  return [{'category_id': int(c), 'bbox': [float(v) for v in box],
+           'area': float(area), 'iscrowd': int(crowd)}
+          for c, box, area, crowd in zip(classes, boxes, areas, crowds)]
+
+
+def _add_masks(features, objects, height, width, source_id):
+  """Adds the run-length codes to the annotations."""
+  pngs = features['image/object/mask'].bytes_list.value
+  if len(pngs) != len(objects):
+    raise ValueError(
+        'image/source_id %r has %d objects and %d masks (image/object/mask). '
+        'Evaluation of masks needs one each: convert again with '
+        '--include_masks.' % (source_id, len(objects), len(pngs)))
+  for annotation, png in zip(objects, pngs):
+    mask = cv2.imdecode(np.frombuffer(png, np.uint8), cv2.IMREAD_GRAYSCALE)
+    if mask is None or mask.shape != (height, width):
+      raise ValueError('a mask of image/source_id %r is no PNG of the size of '
+                       'the picture.' % source_id)
+    annotation['segmentation'] = mask_utils.encode(mask)
+
+
+def _names(features):
+  """{class id: class text, or the id where there is none}."""
+  classes = features['image/object/class/label'].int64_list.value
+  texts = features['image/object/class/text'].bytes_list.value
+  if len(texts) != len(classes):
+    return {int(c): str(c) for c in classes}
+  return {int(c): t.decode('utf-8') for c, t in zip(classes, texts)}

@@ -1,0 +1,126 @@
+"""Errors of a running pipeline name the file, the record and the image."""
+
+import types
+
+import pytest
+import tensorflow.compat.v1 as tf
+
+from dataloader import diagnosis
+from dataloader import input_reader
+from dataloader import retinanet_parser
+from ops import anchors as anchor_ops
+from tests.dataloader import examples
+from utils import modes
+
+
+def _reader(path, mode=modes.TRAIN):
+  section = types.SimpleNamespace(
+      output_size=(32, 32), match_threshold=.5, unmatched_threshold=.5,
+      aug_rand_hflip=False, aug_scale_min=1., aug_scale_max=1., aug_policy='',
+      skip_crowd_during_training=True, max_num_instances=8,
+      regenerate_source_id=False)
+  parser = retinanet_parser.RetinanetParser(
+      section, anchor_ops.AnchorGenerator(3, 4, 1, (1.,), 4.), 3, mode)
+  return input_reader.InputReader(path, parser, mode, 'some.key')
+
+
+def _run(reader):
+  """Reads a few batches, as a training loop does."""
+  batch = tf.data.make_one_shot_iterator(
+      reader({'batch_size': 2})).get_next()
+  with diagnosis.explained_errors(reader.files), tf.Session() as session:
+    for _ in range(4):
+      session.run(batch)
+
+
+def _record(source_id, **arguments):
+  arguments.setdefault('image', examples.picture(8, 8))
+  return examples.serialize(source_id=source_id, **arguments)
+
+
+def _files(tmp_path, bad):
+  """A good file, and one whose record 1 is bad."""
+  examples.write(tmp_path / 'a.tfrecord', [_record('1'), _record('2')])
+  path = examples.write(tmp_path / 'b.tfrecord', [_record('3'), bad])
+  return str(tmp_path / '?.tfrecord'), path
+
+
+@pytest.mark.parametrize('mode', [modes.TRAIN, modes.EVAL])
+def test_good_records(tmp_path, mode):
+  pattern, _ = _files(tmp_path, _record('4'))
+  if mode == modes.TRAIN:
+    _run(_reader(pattern, mode))
+  assert diagnosis.find_broken_record(_reader(pattern).files) is None
+
+
+@pytest.mark.parametrize('mode', [modes.TRAIN, modes.EVAL])
+@pytest.mark.parametrize('kind', ['no picture', 'half a JPEG', 'half a PNG'])
+def test_undecodable_image(tmp_path, mode, kind):
+  image_format = 'PNG' if 'PNG' in kind else 'JPEG'
+  encoded = examples.encode(examples.picture(64, 64), image_format)
+  encoded = b'none' if kind == 'no picture' else encoded[:len(encoded) // 2]
+  pattern, path = _files(tmp_path, _record('dog_4', encoded=encoded,
+                                           filename='dog.jpg'))
+  with pytest.raises(diagnosis.InputError) as e:
+    _run(_reader(pattern, mode))
+  assert path + ': record 1 (counting from 0)' in str(e.value)
+  assert 'image/source_id dog_4, image/filename dog.jpg' in str(e.value)
+
+
+def test_record_that_is_no_example(tmp_path):
+  # Not b'\xff': TF 1.15 dies of an error message that is no UTF-8.
+  pattern, path = _files(tmp_path, b'no example')
+  with pytest.raises(diagnosis.InputError) as e:
+    _run(_reader(pattern))
+  assert path + ': record 1' in str(e.value)
+  assert 'no tf.train.Example' in str(e.value)
+
+
+def _cut(path):
+  content = open(path, 'rb').read()
+  with open(path, 'wb') as f:
+    f.write(content[:-20])
+
+
+def _flip_a_bit(path):
+  content = bytearray(open(path, 'rb').read())
+  content[-20] ^= 1
+  with open(path, 'wb') as f:
+    f.write(content)
+
+
+@pytest.mark.parametrize('mode', [modes.TRAIN, modes.EVAL])
+@pytest.mark.parametrize('damage', [_cut, _flip_a_bit])
+def test_damaged_file(tmp_path, mode, damage):
+  pattern, path = _files(tmp_path, _record('4'))
+  damage(path)
+  with pytest.raises(diagnosis.InputError) as e:
+    _run(_reader(pattern, mode))
+  assert path + ': record 1 (counting from 0) cannot be read' in str(e.value)
+
+
+def test_class_id_out_of_range(tmp_path):
+  pattern, _ = _files(tmp_path, _record('cat_4', boxes=[[0., 0., 1., 1.]],
+                                        classes=[3]))
+  with pytest.raises(diagnosis.InputError) as e:
+    _run(_reader(pattern))
+  assert str(e.value) == (
+      'Image cat_4 has an object of class 3. architecture.num_classes is 3: '
+      'classes are 1 to 2, and 0 is the background.')
+
+
+def test_more_objects_than_max_num_instances(tmp_path):
+  pattern, _ = _files(tmp_path, _record(
+      'cat_4', boxes=[[0., 0., 1., 1.]] * 9, classes=[1] * 9))
+  with pytest.raises(diagnosis.InputError) as e:
+    _run(_reader(pattern, modes.PREDICT_WITH_GT))
+  assert str(e.value).startswith(
+      'Image cat_4 has 9 objects; retinanet_parser.max_num_instances is 8')
+
+
+def test_errors_of_the_model_pass_unchanged(tmp_path):
+  pattern, _ = _files(tmp_path, _record('4'))
+  with pytest.raises(tf.errors.InvalidArgumentError):
+    with diagnosis.explained_errors(_reader(pattern).files):
+      with tf.Session() as session:
+        session.run(tf.debugging.Assert(tf.constant(False), ['loss is bad']))

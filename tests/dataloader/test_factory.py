@@ -1,0 +1,115 @@
+"""From an experiment to batches."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import tensorflow.compat.v1 as tf
+
+from configs import base
+from configs import factory as config_factory
+from dataloader import factory
+from tests.dataloader import examples
+from utils import modes
+
+
+@pytest.fixture(name='pattern')
+def _pattern(tmp_path):
+  examples.write(tmp_path / 'a.tfrecord', [
+      examples.serialize(examples.picture(20, 30, i), source_id='img_%d' % i,
+                         boxes=[[.1, .1, .9, .9]][:i], classes=[1][:i])
+      for i in range(2)])
+  return str(tmp_path / '*.tfrecord')
+
+
+def _config(pattern, **changes):
+  """A small experiment; changes are whole sections."""
+  sections = {
+      'architecture': {'max_level': 4, 'num_classes': 2, 'use_bfloat16': False},
+      'retinanet_parser': {'output_size': [32, 32], 'aug_scale_min': .8,
+                           'aug_scale_max': 1.2},
+      'train': {'train_file_pattern': pattern, 'transpose_input': False},
+      'eval': {'eval_file_pattern': pattern}}
+  for section, values in changes.items():
+    sections.setdefault(section, {}).update(values)
+  return base.override(config_factory.default_config('retinanet'), sections)
+
+
+def _batch(config, mode, batch_size=3, **arguments):
+  input_fn = factory.build_input_fn(config, mode, **arguments)
+  batch = tf.data.make_one_shot_iterator(
+      input_fn({'batch_size': batch_size})).get_next()
+  with tf.Session() as session:
+    return session.run(batch)
+
+
+def test_training_batch_with_an_image_without_objects(pattern):
+  images, labels = _batch(_config(pattern), modes.TRAIN, 2)
+  assert images.shape == (2, 32, 32, 3) and images.dtype == np.float32
+  assert sorted(labels['num_positives'] > 0) == [False, True]
+  assert labels['cls_targets'][3].shape == (2, 4, 4, 9)
+
+
+def test_training_batch_for_an_accelerator(pattern):
+  images, _ = _batch(_config(
+      pattern, architecture={'use_bfloat16': True,
+                             'space_to_depth_block_size': 2},
+      train={'transpose_input': True}), modes.TRAIN, 2)
+  assert images.shape == (16, 16, 2, 12)
+  assert images.dtype == tf.bfloat16.as_numpy_dtype
+
+
+@pytest.mark.parametrize('mode', [modes.EVAL, modes.PREDICT_WITH_GT,
+                                  modes.PREDICT])
+def test_other_modes(pattern, mode):
+  batch = _batch(_config(pattern, train={'transpose_input': True}), mode)
+  images, labels = (batch if mode == modes.EVAL else
+                    (batch['images'], batch['labels']))
+  assert images.shape == (3, 32, 32, 3)
+  ids = labels.get('source_id', labels.get('groundtruths', {}).get('source_id'))
+  assert ids[2] == -1 and min(ids[:2]) > 0
+
+
+def test_eval_samples(pattern):
+  config = _config(pattern, eval={'eval_samples': 1})
+  labels = _batch(config, modes.PREDICT_WITH_GT)['labels']
+  assert (labels['groundtruths']['source_id'] >= 0).tolist() == [True, False,
+                                                                False]
+  # Another pattern is another set.
+  labels = _batch(config, modes.PREDICT_WITH_GT, file_pattern=pattern)['labels']
+  assert (labels['groundtruths']['source_id'] >= 0).tolist() == [True, True,
+                                                                False]
+
+
+def test_predict_file_pattern(pattern):
+  config = _config('nothing', predict={'predict_file_pattern': pattern})
+  assert len(factory.build_input_fn(config, modes.PREDICT).files) == 1
+
+
+@pytest.mark.parametrize('mode,key', [
+    (modes.TRAIN, 'train.train_file_pattern'),
+    (modes.EVAL, 'eval.eval_file_pattern'),
+    (modes.PREDICT_WITH_GT, 'eval.eval_file_pattern')])
+def test_missing_file_pattern(mode, key):
+  with pytest.raises(ValueError, match=key + ' is not set'):
+    factory.build_input_fn(_config(''), mode)
+
+
+def test_dataset_type(pattern):
+  config = _config(pattern, train={'train_dataset_type': 'sstable'})
+  with pytest.raises(ValueError, match='train.train_dataset_type.*sstable'):
+    factory.build_input_fn(config, modes.TRAIN)
+
+
+def test_unknown_parser(pattern):
+  config = _config(pattern)
+  config = dataclasses.replace(config, architecture=dataclasses.replace(
+      config.architecture, parser='retina_parser'))
+  with pytest.raises(ValueError, match='retina_parser.*retinanet_parser'):
+    factory.build_parser(config, modes.TRAIN)
+
+
+@pytest.mark.parametrize('name', sorted(factory.PARSERS))
+def test_every_parser_builds(pattern, name):
+  config = _config(pattern, architecture={'parser': name})
+  assert factory.build_parser(config, modes.TRAIN).labels_spec()
