@@ -83,13 +83,15 @@ def _override(section, changes, path, source, root):
     if key not in fields:
       raise ConfigError(_unknown_key(root, section, path, key, place))
     block = _section_class(kinds[key])
-    if block and not (value is None and _is_optional(kinds[key])):
+    if block is None:
+      replaced[key] = _checked(value, kinds[key], fields[key], name, place)
+    elif value is None and _is_optional(kinds[key]):
+      replaced[key] = None
+    else:
       # An optional block that is off starts from its own defaults.
       old = getattr(section, key)
       replaced[key] = _override(block() if old is None else old, value, name,
                                 place, root)
-    else:
-      replaced[key] = _checked(value, kinds[key], fields[key], name, place)
   return dataclasses.replace(section, **replaced)
 
 
@@ -124,16 +126,14 @@ def _checked(value, kind, field, name, place):
   choices = field.metadata.get('choices')
   if value is None and kind is str and field.default == '':
     value = ''  # `val_json_file:` without a value.
-  if choices and isinstance(value, int) and str(value) in choices:
+  if choices and isinstance(choices[0], str) and type(value) is int:
     value = str(value)  # spinenet.model_id=96
   try:
     value = values.coerce(value, kind)
   except values.WrongType:
-    hint = (' (null means none)'
-            if value in ('None', 'none') and _is_optional(kind) else '')
-    raise ConfigError('%s must be %s, got %s%s.' % (
+    raise ConfigError('%s must be %s, got %s.%s' % (
         subject, values.describe_type(kind), values.describe_value(value),
-        hint))
+        _type_hint(value, kind)))
   if value is None:
     return None
   if choices and value not in choices:
@@ -148,6 +148,14 @@ def _checked(value, kind, field, name, place):
       raise ConfigError('%s is not a valid regular expression: %r (%s).'
                         % (subject, value, error))
   return value
+
+
+def _type_hint(value, kind):
+  if value in ('None', 'none') and _is_optional(kind):
+    return ' Write null for none.'
+  if isinstance(value, (int, float)) and kind in (str, typing.Optional[str]):
+    return ' In quotes it is text.'
+  return ''
 
 
 def _check_range(value, limits, subject):

@@ -104,11 +104,10 @@ def _resolve_model(model, levels):
   """The model to build, from --model and the last `type`, and notes."""
   if model:
     _check_model(model, '--model')
-  for source, changes in reversed(levels):
-    if 'type' in changes:
-      break
-  else:
+  setting_type = [level for level in levels if 'type' in level[1]]
+  if not setting_type:
     return model or DEFAULT_MODEL, []
+  source, changes = setting_type[-1]
   model_type, place = changes['type'], _place(changes, 'type', source)
   _check_model(model_type, '%s: type' % place)
   if model in (None, '', model_type):

@@ -87,7 +87,7 @@ def parse_override(value, source='--params_override'):
   if isinstance(value, collections.abc.Mapping):
     return value, []
   if not isinstance(value, str):
-    raise base.ConfigError('%s must be text or a mapping, got %r.'
+    raise base.ConfigError('%s: text or a mapping is expected, got %r.'
                            % (source, value))
   if not value.strip():
     return {}, []
@@ -95,7 +95,7 @@ def parse_override(value, source='--params_override'):
     return read_yaml(value)
   if pairs.looks_like_pairs(value):
     return pairs.parse(value, source)
-  data, notes = yaml_format.parse(value, source)
+  data, notes = yaml_format.parse(value, source, '\n' in value.strip())
   if isinstance(data, str):
     raise base.ConfigError(_neither_text_nor_file(value, source))
   return _as_mapping(data, source), notes

@@ -9,8 +9,6 @@ null, 0x10). What YAML cannot read, such as *.tfrecord, is taken as text.
 
 import re
 
-import yaml
-
 from configs import base
 from configs import yaml_format
 

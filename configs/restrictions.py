@@ -32,12 +32,11 @@ def problem(config, restriction):
   Raises:
     ValueError: if the restriction itself is malformed.
   """
-  for symbol, holds, words in OPERATORS:
-    if symbol in restriction:
-      sides = [s.strip() for s in restriction.split(symbol)]
-      break
-  else:
+  found = [entry for entry in OPERATORS if entry[0] in restriction]
+  if not found:
     raise ValueError('No operator in the restriction %r.' % restriction)
+  symbol, holds, words = found[0]
+  sides = [s.strip() for s in restriction.split(symbol)]
   if len(sides) != 2 or not all(sides):
     raise ValueError('The restriction %r does not compare two values.'
                      % restriction)

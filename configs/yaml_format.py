@@ -30,17 +30,15 @@ class YamlSyntaxError(base.ConfigError):
 class _Loader(yaml.SafeLoader):
   """Changes to its tables stay in this class: PyYAML copies them on write."""
 
-  source = ''
-  one_line = False
-
-  def __init__(self, text):
+  def __init__(self, text, source, with_lines):
     super().__init__(text)
+    self._source, self._with_lines = source, with_lines
     self.notes = []
 
   def place(self, node):
-    """'my.yaml:12'; just the source where that is a single line."""
-    return self.source if self.one_line else '%s:%d' % (
-        self.source, node.start_mark.line + 1)
+    """'my.yaml:12', or just the source."""
+    return '%s:%d' % (self._source, node.start_mark.line + 1) if (
+        self._with_lines) else self._source
 
 
 _Loader.yaml_implicit_resolvers = {
@@ -72,12 +70,13 @@ def _construct_mapping(loader, node):
 _Loader.add_constructor('tag:yaml.org,2002:map', _construct_mapping)
 
 
-def parse(text, source):
+def parse(text, source, with_lines=True):
   """Parses YAML text (JSON is YAML).
 
   Args:
     text: one document.
     source: what the text is called in messages.
+    with_lines: whether the places of keys have line numbers.
 
   Returns:
     The data, with a `LocatedDict` for every mapping, and a list of notes.
@@ -86,8 +85,7 @@ def parse(text, source):
     YamlSyntaxError: with the position of the mistake.
   """
   try:
-    loader = _Loader(text)
-    loader.source, loader.one_line = source, '\n' not in text.strip()
+    loader = _Loader(text, source, with_lines)
     try:
       return loader.get_single_data(), loader.notes
     finally:
