@@ -1,0 +1,149 @@
+"""The checkpoints of a model_dir: which there are, and whether they fit."""
+
+import contextlib
+import os
+import re
+import tempfile
+
+import tensorflow.compat.v1 as tf
+
+from executor import errors
+
+_SHOWN = 5  # variables named in a message; further ones are counted
+# Copies of a variable on further GPUs; a checkpoint holds the first only.
+_COPY = re.compile(r'.*/replica_\d+(/|$)')
+
+
+def step_of(path):
+  """The training step in a checkpoint's name; 0 when it has none."""
+  found = re.search(r'-(\d+)$', path)
+  return int(found.group(1)) if found else 0
+
+
+def find_all(model_dir):
+  """Checkpoint prefixes in a folder, by step."""
+  paths = [p[:-len('.index')] for p in tf.gfile.Glob(
+      os.path.join(model_dir, '*.index'))]
+  return sorted(paths, key=lambda p: (step_of(p), p))
+
+
+def latest(model_dir):
+  """The checkpoint to go on from, or None.
+
+  Args:
+    model_dir: folder; it need not exist.
+
+  Returns:
+    The prefix that the folder's file `checkpoint` names, or the one of the
+    highest step where that file is missing, as in a downloaded folder.
+  """
+  path = tf.train.latest_checkpoint(model_dir)
+  if path or not tf.gfile.IsDirectory(model_dir):
+    return path
+  paths = find_all(model_dir)
+  return paths[-1] if paths else None
+
+
+def latest_step(model_dir):
+  """The step of the newest checkpoint; 0 when there is none."""
+  path = latest(model_dir)
+  return step_of(path) if path else 0
+
+
+def time_of(path):
+  """When a checkpoint was completed, seconds since 1970."""
+  return tf.gfile.Stat(path + '.index').mtime_nsec / 1e9
+
+
+def is_complete(path):
+  """Whether all files of a checkpoint are there and readable to the end."""
+  try:
+    reader = tf.train.load_checkpoint(path)
+    for name in reader.get_variable_to_shape_map():
+      reader.get_tensor(name)
+  except (tf.errors.OpError, ValueError, IndexError):
+    return False
+  return True
+
+
+def check_fits(path, variables):
+  """Compares a checkpoint with the variables of a graph.
+
+  Args:
+    path: checkpoint prefix.
+    variables: [tf.Variable], all that are to be restored.
+
+  Raises:
+    errors.SetupError: naming variables that it lacks or has in other shapes.
+  """
+  stored = tf.train.load_checkpoint(path).get_variable_to_shape_map()
+  missing, mis_shaped = [], []
+  for variable in variables:
+    name = variable.op.name
+    if _COPY.match(name):
+      continue
+    if name not in stored:
+      missing.append(name)
+    elif not variable.shape.is_compatible_with(stored[name]):
+      mis_shaped.append('%s is %s in the checkpoint, %s in the model' % (
+          name, stored[name], variable.shape.as_list()))
+  if missing or mis_shaped:
+    raise errors.SetupError(_misfit_message(path, stored, missing, mis_shaped))
+
+
+def _misfit_message(path, stored, missing, mis_shaped):
+  lines = ['The checkpoint %s was made by another model than the one that is '
+           'configured.' % path]
+  lines += _some('of another shape', mis_shaped)
+  lines += _some('not in the checkpoint (which has %d variables)'
+                 % len(stored), missing)
+  lines.append('Use the configuration it was trained with (params.yaml beside '
+               'it), another --model_dir, or start from it with '
+               'train.checkpoint.path.')
+  return '\n'.join(lines)
+
+
+def _some(title, names):
+  if not names:
+    return []
+  more = len(names) - _SHOWN
+  return ['  %d %s:' % (len(names), title)] + [
+      '    ' + n for n in names[:_SHOWN]] + (
+          ['    and %d more' % more] if more > 0 else [])
+
+
+@contextlib.contextmanager
+def restorable(path):
+  """Yields a checkpoint that Estimator can restore, whatever wrote `path`.
+
+  Estimator restores the training step too, which weights converted or
+  published for inference may lack; then it is a copy with the step of the file
+  name.
+  """
+  reader = tf.train.load_checkpoint(path)
+  names = reader.get_variable_to_shape_map()
+  if tf.GraphKeys.GLOBAL_STEP in names:
+    yield path
+    return
+  with tempfile.TemporaryDirectory() as folder:
+    with tf.Graph().as_default(), tf.Session() as session:
+      variables = [tf.Variable(reader.get_tensor(name), name=name)
+                   for name in sorted(names)]
+      variables.append(tf.Variable(
+          step_of(path), name=tf.GraphKeys.GLOBAL_STEP, dtype=tf.int64))
+      session.run(tf.variables_initializer(variables))
+      copy = tf.train.Saver(variables).save(
+          session, os.path.join(folder, os.path.basename(path)),
+          write_meta_graph=False, write_state=False)
+    yield copy
+
+
+class FitHook(tf.train.SessionRunHook):
+  """Checks that the checkpoint fits before TensorFlow restores it."""
+
+  def __init__(self, path):
+    """Keeps the prefix of the checkpoint."""
+    self._path = path
+
+  def begin(self):
+    check_fits(self._path, tf.global_variables())

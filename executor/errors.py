@@ -1,0 +1,29 @@
+"""What ends a job early: a message for people and an exit code for scripts."""
+
+
+class JobError(Exception):
+  """Ends the program with its message, without a traceback."""
+  exit_code = 1
+
+
+class SetupError(JobError):
+  """The job cannot start as it was asked for."""
+  exit_code = 2
+
+
+class EvalTimeout(JobError):
+  """No new checkpoint came within `eval.eval_timeout`."""
+  exit_code = 3
+
+
+class TrainingDiverged(JobError):
+  """A loss or a weight is no finite number any more."""
+  exit_code = 4
+
+
+class Terminated(JobError):
+  """A signal asked the training to stop; its state is saved."""
+
+  def __init__(self, message, signal_number):
+    super().__init__(message)
+    self.exit_code = 128 + signal_number  # The convention of shells.

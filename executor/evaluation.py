@@ -1,0 +1,203 @@
+"""Evaluates a checkpoint: predictions of all images, then the metrics."""
+
+import collections
+import sys
+import time
+
+import numpy as np
+import tensorflow.compat.v1 as tf
+
+from dataloader import records
+from dataloader import source_ids
+from evaluation import annotations as annotations_lib
+from evaluation import factory as evaluation_factory
+from evaluation import report
+from executor import checkpoints
+from executor import errors
+from executor import hooks
+from executor import model_dir as model_dir_lib
+from executor import storage
+from executor import summaries
+from utils import fields
+
+PADDING_ID = -1  # source_id of the examples that fill up the last batch
+_REPORT_SECONDS = 30
+_MASK_TYPES = ('box_and_mask', 'shapemask_box_and_mask', 'lvis_box_and_mask')
+
+# annotations: COCO dict. id_map: {source_id of the predictions: id in them}.
+GroundTruth = collections.namedtuple('GroundTruth', 'annotations id_map')
+
+
+def uses_json_file(section):
+  """Whether the ground truth comes from `eval.val_json_file`.
+
+  Args:
+    section: `eval`.
+  """
+  return bool(section.val_json_file and (
+      section.use_json_file or section.type == 'box_and_mask'))
+
+
+def load_groundtruth(section):
+  """Reads what the detections are compared with.
+
+  The annotation file is read where it lies. Without one the records themselves
+  are read, so nothing else is needed.
+
+  Args:
+    section: `eval`.
+
+  Returns:
+    GroundTruth.
+
+  Raises:
+    ValueError: naming the file, and the record, that cannot be read.
+  """
+  if not uses_json_file(section):
+    return GroundTruth(records.read_groundtruth(
+        section.eval_file_pattern, section.type in _MASK_TYPES,
+        section.eval_samples), {})
+  with storage.input_path(section.val_json_file) as path:
+    annotations = annotations_lib.read_json(path)
+  ids = [image['id'] for image in annotations.get('images', ())]
+  numbers = source_ids.to_ints([str(i) for i in ids]) if ids else []
+  return GroundTruth(annotations, dict(zip(numbers, ids)))
+
+
+def split_by_prefix(batch):
+  """Splits a prediction dictionary.
+
+  Args:
+    batch: {prefixed name: array}; see modeling.predictions.
+
+  Returns:
+    predictions, losses: {name without the prefix: array}.
+  """
+  def part(prefix):
+    return {name[len(prefix):]: value for name, value in batch.items()
+            if name.startswith(prefix)}
+  return part(fields.PRED), part(fields.LOSS)
+
+
+def images_of(batches):
+  """Yields the batches without the padding of the last one.
+
+  Args:
+    batches: iterable of {name: array [B, ...]} with `pred_source_id`.
+
+  Yields:
+    {name: array}, at least one image each.
+  """
+  for batch in batches:
+    rows = np.flatnonzero(
+        np.reshape(batch[fields.PRED + fields.SOURCE_ID], [-1]) != PADDING_ID)
+    if len(rows):
+      yield {name: value[rows] for name, value in batch.items()}
+
+
+def _for_people(function, *args):
+  """Calls an evaluator; what it finds wrong with the data ends the job."""
+  try:
+    return function(*args)
+  except ValueError as e:
+    raise errors.JobError('The evaluation stopped. %s' % e)
+
+
+class Evaluation:
+  """Evaluates checkpoints of one experiment on one set of images."""
+
+  def __init__(self, config, estimator, input_fn, stream=None):
+    """Prepares; the ground truth is read with the first checkpoint.
+
+    Args:
+      config: experiment.
+      estimator: of executor.estimator.
+      input_fn: for estimator.predict; batches as modeling.predictions has
+        them, with ground truth ids.
+      stream: where the table is printed; None: stdout.
+    """
+    self._config = config
+    self._estimator = estimator
+    self._input_fn = input_fn
+    self._stream = stream
+    self._evaluator = None
+    self._writer = summaries.ResultWriter(model_dir_lib.eval_dir(config))
+
+  def is_done(self, path):
+    """Whether there is a result of this checkpoint already.
+
+    Args:
+      path: checkpoint prefix.
+    """
+    written = self._writer.times().get(checkpoints.step_of(path))
+    # A later training may have come to the same step.
+    return written is not None and written >= checkpoints.time_of(path)
+
+  def run(self, path):
+    """Evaluates a checkpoint; prints and writes the results.
+
+    Args:
+      path: checkpoint prefix.
+
+    Returns:
+      {metric: float}.
+    """
+    if self._evaluator is None:
+      self._evaluator = self._build_evaluator()
+    # Whatever a failed evaluation left must not count.
+    self._evaluator.reset()
+    step = checkpoints.step_of(path)
+    tf.logging.info('Evaluating %s.', path)
+    start = time.time()
+    with checkpoints.restorable(path) as restorable:
+      losses = self._predict(restorable)
+    metrics = dict(_for_people(self._evaluator.evaluate), **losses)
+    self._print(step, metrics, losses, time.time() - start)
+    self._writer.write(step, metrics, self._evaluator.results())
+    return metrics
+
+  def _build_evaluator(self):
+    section = self._config.eval
+    try:
+      groundtruth = load_groundtruth(section)
+      num_images = len(groundtruth.annotations.get('images', ()))
+      # An evaluation cut short on purpose scores what it saw. Otherwise an
+      # image without predictions counts as one without detections.
+      is_part = bool(section.eval_samples
+                     and section.eval_samples < num_images)
+      return evaluation_factory.build_evaluator(
+          section, groundtruth.annotations, groundtruth.id_map,
+          only_predicted_images=is_part)
+    except ValueError as e:
+      raise errors.SetupError('The ground truth of the evaluation cannot be '
+                              'used. %s' % e)
+
+  def _predict(self, path):
+    """Feeds the evaluator; returns the losses averaged over images."""
+    sums, count = collections.Counter(), 0
+    last = time.time()
+    batches = self._estimator.predict(
+        self._input_fn, checkpoint_path=path, yield_single_examples=False,
+        hooks=[checkpoints.FitHook(path)])
+    for batch in images_of(batches):
+      predictions, losses = split_by_prefix(batch)
+      _for_people(self._evaluator.update, predictions)
+      for name, values in losses.items():
+        sums[name] += float(np.sum(values))
+      count += len(predictions[fields.SOURCE_ID])
+      if time.time() - last > _REPORT_SECONDS:
+        last = time.time()
+        tf.logging.info('%d images evaluated.', count)
+    return {name: total / count for name, total in sums.items()}
+
+  def _print(self, step, metrics, losses, seconds):
+    """The table for people."""
+    stream = self._stream or sys.stdout
+    count = self._evaluator.num_images
+    stream.write('\nEvaluation at step %d: %d images in %s%s\n' % (
+        step, count, hooks.format_duration(seconds), ''.join(
+            ', %s %.4g' % item for item in sorted(losses.items()))))
+    stream.write(report.format_table(
+        metrics, self._evaluator.category_names, self._evaluator.num_objects,
+        self._evaluator.messages) + '\n')
+    stream.flush()

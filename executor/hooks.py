@@ -1,0 +1,206 @@
+"""What happens between training steps: progress, divergence, polite ends."""
+
+import collections
+import math
+import signal
+import threading
+import time
+
+import numpy as np
+import tensorflow.compat.v1 as tf
+
+from executor import errors
+from executor import storage
+from modeling import summaries
+
+_MAX_NAMED = 5  # variables named in a message
+
+
+def _collected_scalars():
+  """{name: scalar tensor} of the training step; replicas are averaged."""
+  by_name = collections.OrderedDict()
+  collection = tf.get_collection_ref(summaries.TRAINING_SCALARS)
+  for name, tensor in collection:
+    by_name.setdefault(name, []).append(tf.cast(tensor, tf.float32))
+  # A checkpoint's .meta file cannot hold pairs, and TensorFlow would complain.
+  del collection[:]
+  return {name: tf.add_n(tensors) / len(tensors) if len(tensors) > 1
+                else tensors[0] for name, tensors in by_name.items()}
+
+
+def format_duration(seconds):
+  """'45 s', '12 min' or '3 h 20 min'."""
+  if seconds < 90:
+    return '%d s' % round(seconds)
+  minutes = int(round(seconds / 60.))
+  if minutes < 90:
+    return '%d min' % minutes
+  return '%d h %02d min' % (minutes // 60, minutes % 60)
+
+
+class TrainingHook(tf.train.SessionRunHook):
+  """Reports progress; stops at a loss that is not a finite number.
+
+  Every `every_n_steps` steps one line goes to the log, one to the file of JSON
+  lines and the rate to TensorBoard.
+  """
+
+  def __init__(self, config, every_n_steps, log_path, clock=time.time):
+    """Keeps what the lines need.
+
+    Args:
+      config: experiment.
+      every_n_steps: int, `train.log_every_steps`.
+      log_path: of the JSON lines.
+      clock: () -> seconds.
+    """
+    self._total_steps = config.train.total_steps
+    self._batch_size = config.train.train_batch_size
+    # A TPU runs a loop of steps in one call.
+    self._steps_per_run = (config.train.iterations_per_loop if config.use_tpu
+                           else 1)
+    self._model_dir = config.model_dir
+    self._every_n_steps = every_n_steps
+    self._log_path = log_path
+    self._clock = clock
+
+  def begin(self):
+    self._scalars = _collected_scalars()
+    self._read_step = tf.convert_to_tensor(tf.train.get_global_step())
+    self._start = None
+
+  def after_create_session(self, session, coord):
+    del coord
+    self._step = int(session.run(self._read_step))
+
+  def before_run(self, run_context):
+    del run_context
+    return tf.train.SessionRunArgs(self._scalars)
+
+  def after_run(self, run_context, run_values):
+    del run_context
+    previous = self._step
+    self._step = min(self._step + self._steps_per_run, self._total_steps)
+    scalars = {k: float(v) for k, v in run_values.results.items()}
+    check_finite(self._step, scalars)
+    now = self._clock()
+    if self._start is None:
+      # The first call also sets up the pipeline and is no measure of speed.
+      self._start = self._last = (self._step, now)
+    is_due = (self._step // self._every_n_steps
+              > previous // self._every_n_steps)
+    if is_due or self._step >= self._total_steps:
+      self._report(scalars, now)
+      self._last = (self._step, now)
+
+  def _report(self, scalars, now):
+    """Writes the three reports."""
+    step = self._step
+    record = collections.OrderedDict(step=step, time=now)
+    rate = _rate(self._last, (step, now))
+    line = 'Step %d of %d (%.1f %%)' % (
+        step, self._total_steps, 100. * step / max(1, self._total_steps))
+    if rate:
+      record.update(steps_per_second=rate,
+                    images_per_second=rate * self._batch_size)
+      line += ', %.3g steps/s, %.3g images/s' % (rate, rate * self._batch_size)
+      tf.summary.FileWriterCache.get(self._model_dir).add_summary(
+          tf.Summary(value=[tf.Summary.Value(tag='global_step/sec',
+                                             simple_value=rate)]), step)
+    for name in sorted(scalars):
+      line += ', %s %.4g' % (name, scalars[name])
+    overall = _rate(self._start, (step, now))
+    if overall and step < self._total_steps:
+      line += ', %s left' % format_duration(
+          (self._total_steps - step) / overall)
+    record.update(sorted(scalars.items()))
+    tf.logging.info('%s', line)
+    storage.append_json_line(self._log_path, record)
+
+
+def _rate(first, last):
+  """Steps per second between two (step, time); None if that is no time."""
+  steps, seconds = last[0] - first[0], last[1] - first[1]
+  return steps / seconds if steps > 0 and seconds > 0 else None
+
+
+def check_finite(step, scalars):
+  """Raises errors.TrainingDiverged, naming scalars that are no numbers.
+
+  Args:
+    step: int.
+    scalars: {name: float}.
+  """
+  bad = sorted(k for k, v in scalars.items() if not math.isfinite(v))
+  if bad:
+    good = sorted(set(scalars) - set(bad))
+    raise errors.TrainingDiverged(
+        'Training diverged at step %d: %s%s.' % (
+            step, ', '.join('%s is %s' % (k, scalars[k]) for k in bad),
+            ' (%s)' % ', '.join('%s %.4g' % (k, scalars[k]) for k in good)
+            if good else ''))
+
+
+class FiniteWeights(tf.train.CheckpointSaverListener):
+  """Keeps weights that are no finite numbers out of the checkpoints.
+
+  A checkpoint may be due in the very step in which the loss became NaN, and it
+  would replace the last good one.
+  """
+
+  def begin(self):
+    variables = [v for v in tf.global_variables() if v.dtype.is_floating]
+    self._names = [v.op.name for v in variables]
+    self._is_finite = tf.stack(
+        [tf.reduce_all(tf.is_finite(v)) for v in variables])
+
+  def before_save(self, session, global_step_value):
+    is_finite = session.run(self._is_finite)
+    if not is_finite.all():
+      bad = [self._names[i] for i in np.flatnonzero(~is_finite)]
+      raise errors.TrainingDiverged(
+          'Training diverged by step %d: %d of %d variables are no finite '
+          'numbers, such as %s. They were not saved.' % (
+              global_step_value, len(bad), len(self._names),
+              ', '.join(bad[:_MAX_NAMED])))
+
+
+class StopRequest(tf.train.SessionRunHook):
+  """Turns SIGTERM and Ctrl-C into a checkpoint and an end after the step.
+
+  A context manager: outside of it the signals have their usual effect. A
+  second signal ends the program at once.
+  """
+
+  def __init__(self, signals=(signal.SIGTERM, signal.SIGINT)):
+    """Keeps which signals are meant."""
+    self._signals = signals
+    self._previous = {}
+    self.signal_number = None
+
+  def __enter__(self):
+    # Python delivers signals to the main thread only.
+    if threading.current_thread() is threading.main_thread():
+      for number in self._signals:
+        self._previous[number] = signal.signal(number, self._receive)
+    return self
+
+  def __exit__(self, *exc_info):
+    self._restore()
+
+  def _restore(self):
+    for number, handler in self._previous.items():
+      signal.signal(number, handler)
+    self._previous = {}
+
+  def _receive(self, number, frame):
+    del frame
+    self.signal_number = number
+    self._restore()
+    tf.logging.warning(
+        '%s received: the training ends after this step with a checkpoint. '
+        'Once more ends it at once.', signal.Signals(number).name)
+
+  def after_run(self, run_context, run_values):
+    if self.signal_number is not None:
+      run_context.request_stop()

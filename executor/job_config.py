@@ -1,0 +1,182 @@
+"""From the flags of a job to its configuration."""
+
+import os
+
+import tensorflow.compat.v1 as tf
+
+from configs import base
+from configs import factory
+from configs import io
+from executor import model_dir as model_dir_lib
+
+# Flag -> key that it sets. The reference accepts the first four, but never
+# reads them.
+_FLAG_KEYS = {
+    'train_batch_size': 'train.train_batch_size',
+    'train_steps': 'train.total_steps',
+    'eval_batch_size': 'eval.eval_batch_size',
+    'iterations_per_loop': 'train.iterations_per_loop',
+    'model_dir': 'model_dir',
+    'tpu': 'platform.tpu',
+    'tpu_zone': 'platform.tpu_zone',
+    'gcp_project': 'platform.gcp_project',
+    'eval_master': 'platform.eval_master',
+    'tpu_job_name': 'tpu_job_name',
+}
+_PRECISIONS = {'bfloat16': True, 'float32': False}
+_DATA_KEYS = ('train.train_file_pattern',
+              'train.pre_parser_dataset.file_pattern',
+              'eval.eval_file_pattern', 'eval.val_json_file',
+              'predict.predict_file_pattern')
+_TPU_ONLY = ('architecture.use_bfloat16', 'batch_norm_activation.use_sync_bn')
+# Modes that read the configuration a model was trained with.
+_USES_PARAMS_FILE = ('eval', 'predict')
+
+
+def resolve(flags, mode):
+  """The configuration of a job.
+
+  Later levels win: the defaults of the model; in the modes eval and predict
+  the params.yaml of model_dir; --config_file; --params_override; other flags
+  that are given.
+
+  Args:
+    flags: object with the flags of main.py as attributes, None for a flag that
+      is not given.
+    mode: 'train', 'eval', 'train_and_eval' or 'predict'.
+
+  Returns:
+    The experiment and [note for the user].
+
+  Raises:
+    ConfigError: as configs.factory.load_config does, and when a flag and
+      --params_override contradict each other.
+  """
+  config_file, override = (
+      model_dir_lib.flatten(io.parse_override(value, source)[0])
+      for value, source in ((flags.config_file, '--config_file'),
+                            (flags.params_override, '--params_override')))
+  written = dict(config_file, **override)
+  levels = dict(model=flags.model, config_file=flags.config_file,
+                params_override=flags.params_override)
+  notes = []
+  path = _params_file(flags.model_dir or written.get('model_dir'), mode)
+  if path:
+    levels['params_file'] = path
+    notes.append('The configuration is that of %s, with what the flags change.'
+                 % path)
+  config, _ = factory.load_config(**levels)
+  changes, flag_notes = _changes(flags, config, override)
+  use_tpu = _use_tpu(flags, config, written, override)
+  changes.update(_platform_changes(flags, use_tpu, mode))
+  flag_notes += _platform_notes(flags, config, use_tpu, written)
+  config, config_notes = factory.load_config(extra=changes, **levels)
+  return config, notes + config_notes + flag_notes
+
+
+def _params_file(model_dir, mode):
+  """The file that a training left, if the mode is to read it."""
+  if mode not in _USES_PARAMS_FILE or not model_dir:
+    return None
+  path = model_dir_lib.params_path(model_dir)
+  return path if tf.gfile.Exists(path) else None
+
+
+def _changes(flags, config, override):
+  """What the flags set, {dotted key: value}, and notes about it."""
+  changes, notes = {}, []
+  wanted = {flag: (key, getattr(flags, flag))
+            for flag, key in _FLAG_KEYS.items()}
+  if flags.skip_host_call is not None:
+    wanted['skip_host_call'] = 'enable_summary', not flags.skip_host_call
+  if flags.precision is not None:
+    if flags.precision not in _PRECISIONS:
+      raise base.ConfigError('--precision is %r; it can be %s.' % (
+          flags.precision, ' or '.join(sorted(_PRECISIONS))))
+    wanted['precision'] = ('architecture.use_bfloat16',
+                           _PRECISIONS[flags.precision])
+  for flag, (key, value) in wanted.items():
+    if value is None:
+      continue
+    old = base.lookup(config, key)
+    if old != value:
+      if key in override:
+        _raise_conflict(flag, key, value, old)
+      changes[key] = value
+      if old not in (None, ''):
+        notes.append('--%s sets %s to %r (it was %r).' % (
+            flag, key, value, old))
+  if flags.data_dir:
+    data_changes = _under_data_dir(flags.data_dir, config)
+    notes += ['--data_dir sets %s to %s.' % item
+              for item in data_changes.items()]
+    changes.update(data_changes)
+  return changes, notes
+
+
+def _raise_conflict(flag, key, value, old):
+  raise base.ConfigError(
+      '--%s (%r) and --params_override (%s: %r) contradict each other: give '
+      'one of them.' % (flag, value, key, old))
+
+
+def _under_data_dir(data_dir, config):
+  """{key: patterns} for the patterns that are relative."""
+  changes = {}
+  for key in _DATA_KEYS:
+    try:
+      old = base.lookup(config, key)
+    except AttributeError:
+      continue  # Not every model has all of the keys.
+    patterns = old.split(',') if isinstance(old, str) else list(old)
+    new = [_join(data_dir, p.strip()) for p in patterns]
+    new = ','.join(new) if isinstance(old, str) else tuple(new)
+    if old and new != old:
+      changes[key] = new
+  return changes
+
+
+def _join(folder, path):
+  if not path or os.path.isabs(path) or '://' in path:
+    return path
+  return os.path.join(folder, path)
+
+
+def _use_tpu(flags, config, written, override):
+  """Whether to run on a TPU: only when it is asked for."""
+  if flags.use_tpu is not None:
+    if flags.use_tpu != override.get('use_tpu', flags.use_tpu):
+      _raise_conflict('use_tpu', 'use_tpu', flags.use_tpu, override['use_tpu'])
+    return flags.use_tpu
+  if flags.tpu or written.get('platform.tpu'):
+    return config.use_tpu
+  return False
+
+
+def _platform_changes(flags, use_tpu, mode):
+  """{dotted key: value} of what depends on the device and the mode."""
+  changes = {'use_tpu': use_tpu}
+  if use_tpu:
+    changes['train.num_shards'] = flags.num_cores
+  else:
+    changes.update({key: False for key in _TPU_ONLY})
+  if mode != 'train':
+    # Only training is partitioned.
+    changes.update({'train.input_partition_dims': None,
+                    'train.num_cores_per_replica': None})
+  return changes
+
+
+def _platform_notes(flags, config, use_tpu, written):
+  """Notes about what is switched off without a TPU."""
+  if use_tpu:
+    return []
+  notes = []
+  if written.get('use_tpu') and flags.use_tpu is None:
+    notes.append('use_tpu is true in the configuration, but neither --tpu nor '
+                 '--use_tpu is given: no TPU is used.')
+  off = [key for key in _TPU_ONLY if base.lookup(config, key)
+         or (key.endswith('bfloat16') and flags.precision == 'bfloat16')]
+  if off:
+    notes.append('Without a TPU these are switched off: %s.' % ', '.join(off))
+  return notes

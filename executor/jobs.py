@@ -1,0 +1,161 @@
+"""Runs the job of main.py: builds its parts and starts the loop of its mode."""
+
+import contextlib
+
+import tensorflow.compat.v1 as tf
+
+from configs import base
+from dataloader import diagnosis
+from dataloader import factory as dataloader_factory
+from executor import checkpoints
+from executor import devices
+from executor import errors
+from executor import estimator as estimator_lib
+from executor import evaluation as evaluation_lib
+from executor import loops
+from executor import model_dir as model_dir_lib
+from executor import prediction
+from executor import preflight
+from modeling import checkpoints as warm_start
+from modeling import model_fn as model_fn_lib
+from utils import modes
+
+MODES = ('train', 'eval', 'train_and_eval', 'predict')
+
+
+def run(config, mode, eval_once=False, eval_after_training=False,
+        checkpoint_path=None):
+  """Runs a job to its end.
+
+  Args:
+    config: experiment.
+    mode: of MODES.
+    eval_once: in mode eval, only the newest checkpoint.
+    eval_after_training: in mode train, one evaluation at the end.
+    checkpoint_path: in the modes eval and predict, this checkpoint alone
+      instead of those in model_dir.
+
+  Raises:
+    errors.JobError: what a person should read, with the exit code.
+  """
+  _JOBS[mode](_Parts(config, mode, eval_after_training, checkpoint_path),
+              eval_once)
+
+
+class _Parts:
+  """The Estimator and the input functions of a job."""
+
+  def __init__(self, config, mode, eval_after_training, checkpoint_path):
+    preflight.check(config, mode, eval_after_training, checkpoint_path)
+    self.config = config
+    self.checkpoint_path = checkpoint_path
+    self.eval_after_training = eval_after_training
+    self.replicas = estimator_lib.num_replicas(config)
+    self._files = []
+    tf.logging.info('%s', devices.describe(config, self.replicas))
+    model_fn = preflight.as_setup_error(model_fn_lib.make_model_fn, config)
+    self.estimator = estimator_lib.build_estimator(config, model_fn, mode)
+
+  def _reader(self, config, mode):
+    reader = preflight.as_setup_error(
+        dataloader_factory.build_input_fn, config, mode)
+    self._files += [f for f in reader.files if f not in self._files]
+    return reader
+
+  def train_input_fn(self):
+    """The batches of training, other ones after every start."""
+    config = self.config
+    reader = self._reader(config, modes.TRAIN)
+
+    def input_fn(params, input_context=None):
+      step = checkpoints.latest_step(config.model_dir)
+      if config.train.seed is None or not step:
+        return reader(params, input_context)
+      # With the same seed, each start would read the same records first.
+      seeded = base.override(config, {
+          'train': {'seed': config.train.seed + step}})
+      return dataloader_factory.build_input_fn(seeded, modes.TRAIN)(
+          params, input_context)
+
+    return estimator_lib.with_batch_size(input_fn, config, modes.TRAIN,
+                                         self.replicas)
+
+  def evaluation(self):
+    """executor.evaluation.Evaluation of the configured set."""
+    reader = self._reader(self.config, modes.PREDICT_WITH_GT)
+    return evaluation_lib.Evaluation(
+        self.config, self.estimator, estimator_lib.with_batch_size(
+            reader, self.config, modes.PREDICT_WITH_GT))
+
+  def predict_input_fn(self):
+    """The batches of mode predict."""
+    reader = self._reader(self.config, modes.PREDICT)
+    return estimator_lib.with_batch_size(reader, self.config, modes.PREDICT)
+
+  @contextlib.contextmanager
+  def explained_errors(self):
+    """Names the record that stops the input; warm start speaks for itself."""
+    try:
+      with diagnosis.explained_errors(self._files):
+        yield
+    except diagnosis.InputError as e:
+      raise errors.JobError('The input stopped. %s' % e)
+    except warm_start.WarmStartError as e:
+      raise errors.SetupError(str(e))
+
+
+def _start_training(parts):
+  """Writes the configuration and says what is trained."""
+  config = parts.config
+  for note in model_dir_lib.save_config(config):
+    tf.logging.warning('%s', note)
+  model_dir_lib.clear_finished(config.model_dir)
+  tf.logging.info(
+      'Training to step %d; the batch has %d images, %d on each of %d '
+      'replica(s).', config.train.total_steps, config.train.train_batch_size,
+      config.train.train_batch_size // parts.replicas, parts.replicas)
+
+
+def _train(parts, eval_once):
+  del eval_once
+  input_fn = parts.train_input_fn()
+  evaluation = parts.evaluation() if parts.eval_after_training else None
+  _start_training(parts)
+  with parts.explained_errors():
+    step = loops.train(parts.config, parts.estimator, input_fn)
+    model_dir_lib.mark_finished(parts.config.model_dir, step, 'finished')
+    if evaluation:
+      evaluation.run(checkpoints.latest(parts.config.model_dir))
+
+
+def _train_and_eval(parts, eval_once):
+  del eval_once
+  input_fn, evaluation = parts.train_input_fn(), parts.evaluation()
+  _start_training(parts)
+  with parts.explained_errors():
+    step = loops.train_and_eval(parts.config, parts.estimator, input_fn,
+                                evaluation)
+  model_dir_lib.mark_finished(parts.config.model_dir, step, 'finished')
+
+
+def _eval(parts, eval_once):
+  evaluation = parts.evaluation()
+  with parts.explained_errors():
+    if parts.checkpoint_path or eval_once:
+      evaluation.run(parts.checkpoint_path
+                     or loops.wait_for_checkpoint(parts.config))
+    else:
+      loops.evaluate_continuously(parts.config, evaluation)
+
+
+def _predict(parts, eval_once):
+  del eval_once
+  input_fn = parts.predict_input_fn()
+  with parts.explained_errors():
+    prediction.run(parts.config, parts.estimator, input_fn,
+                   parts.checkpoint_path
+                   or loops.wait_for_checkpoint(parts.config))
+
+
+_JOBS = {'train': _train, 'eval': _eval, 'train_and_eval': _train_and_eval,
+         'predict': _predict}

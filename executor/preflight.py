@@ -1,0 +1,88 @@
+"""What can be known to fail is told before any graph is built."""
+
+import tensorflow.compat.v1 as tf
+
+from evaluation import factory as evaluation_factory
+from executor import checkpoints
+from executor import errors
+from executor import estimator as estimator_lib
+from executor import evaluation
+from executor import model_dir as model_dir_lib
+from executor import prediction
+from modeling import checkpoints as warm_start
+
+
+def check(config, mode, with_eval=False, checkpoint_path=None):
+  """Checks a job.
+
+  The record files are checked by the input functions, when they are made.
+
+  Args:
+    config: experiment.
+    mode: 'train', 'eval', 'train_and_eval' or 'predict'.
+    with_eval: whether mode train ends with an evaluation.
+    checkpoint_path: the checkpoint of a single evaluation or prediction.
+
+  Raises:
+    errors.SetupError: saying which key or flag is to change.
+  """
+  _check_model_dir(config, mode, checkpoint_path)
+  if mode in ('train', 'train_and_eval'):
+    _check_training(config)
+  if mode in ('eval', 'train_and_eval') or with_eval:
+    _check_evaluation(config)
+  if mode == 'predict' and not prediction.file_pattern(config):
+    raise errors.SetupError(
+        'Mode predict needs record files: set predict.predict_file_pattern or '
+        'eval.eval_file_pattern.')
+  if mode != 'train' or with_eval:
+    _check_detections(config)
+
+
+def _check_model_dir(config, mode, checkpoint_path):
+  if not config.model_dir:
+    raise errors.SetupError('--model_dir is not given: the folder of '
+                            'checkpoints and results.')
+  if mode in ('eval', 'predict') and checkpoint_path:
+    if not tf.train.checkpoint_exists(checkpoint_path):
+      raise errors.SetupError(
+          '--checkpoint_path: there is no checkpoint %s (such as '
+          '.../model.ckpt-1000, without .index).' % checkpoint_path)
+    return
+  model_dir_lib.check_same_model(config)
+
+
+def _check_training(config):
+  estimator_lib.replica_batch_size(config, estimator_lib.num_replicas(config))
+  path = config.train.checkpoint.path
+  if path and not checkpoints.latest(config.model_dir):
+    as_setup_error(warm_start.resolve_path, path)
+
+
+def _check_evaluation(config):
+  section = config.eval
+  if evaluation.uses_json_file(section):
+    _check_file('eval.val_json_file', section.val_json_file)
+  if section.label_map:
+    _check_file('eval.label_map', section.label_map)
+  as_setup_error(evaluation_factory.build_evaluator, section)
+
+
+def _check_file(key, path):
+  if not tf.gfile.Exists(path) or tf.gfile.IsDirectory(path):
+    raise errors.SetupError('%s: there is no file %s.' % (key, path))
+
+
+def _check_detections(config):
+  if not config.postprocess.apply_nms:
+    raise errors.SetupError(
+        'postprocess.apply_nms is false: the model gives raw boxes, and '
+        'detections are needed. Set it to true.')
+
+
+def as_setup_error(function, *args, **kwargs):
+  """Calls a function whose ValueError is about the configuration."""
+  try:
+    return function(*args, **kwargs)
+  except ValueError as e:
+    raise errors.SetupError(str(e))

@@ -1,0 +1,75 @@
+"""Small files of a job, in a local folder or in a bucket."""
+
+import contextlib
+import json
+import os
+import tempfile
+
+import tensorflow.compat.v1 as tf
+
+from utils import files
+
+
+def is_remote(path):
+  """Whether plain Python cannot open the path, such as gs://..."""
+  return '://' in path
+
+
+@contextlib.contextmanager
+def output_path(path):
+  """Yields a local path to write to; then `path` is replaced in one step."""
+  if not is_remote(path):
+    with files.atomic_path(path) as temporary:
+      yield temporary
+    return
+  with tempfile.TemporaryDirectory() as folder:
+    local = os.path.join(folder, os.path.basename(path))
+    yield local
+    tf.gfile.Copy(local, path, overwrite=True)
+
+
+@contextlib.contextmanager
+def input_path(path):
+  """Yields a local path with the content of `path`."""
+  if not is_remote(path):
+    yield path
+    return
+  with tempfile.TemporaryDirectory() as folder:
+    local = os.path.join(folder, os.path.basename(path))
+    tf.gfile.Copy(path, local)
+    yield local
+
+
+def write_json(path, value):
+  """Writes one JSON value."""
+  with output_path(path) as temporary:
+    with open(temporary, 'w', encoding='utf-8') as f:
+      f.write(json.dumps(value, indent=1, allow_nan=False) + '\n')
+
+
+def append_json_line(path, value):
+  """Adds a line to a log of JSON lines, making the folder if need be."""
+  tf.gfile.MakeDirs(os.path.dirname(path))
+  with tf.gfile.GFile(path, 'a') as f:
+    f.write(json.dumps(value, allow_nan=False) + '\n')
+
+
+def read_json_lines(path):
+  """Reads a log of JSON lines.
+
+  Args:
+    path: of the log; it need not exist.
+
+  Returns:
+    [value]; a last line that is cut off (the writer was killed) is left out.
+  """
+  if not tf.gfile.Exists(path):
+    return []
+  values = []
+  with tf.gfile.GFile(path) as f:
+    for line in f:
+      try:
+        values.append(json.loads(line))
+      except ValueError:
+        pass
+  return values

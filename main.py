@@ -1,0 +1,117 @@
+"""Trains, evaluates and runs detectors.
+
+  python main.py --mode=train --model=retinanet --model_dir=/tmp/run \\
+      --config_file=my.yaml --params_override=train.total_steps=1000
+
+The configuration has levels, of which the later win: the defaults of --model;
+in the modes eval and predict the params.yaml that training left in model_dir;
+--config_file; --params_override; other flags that are given.
+`python -m tools.show_config` prints the result.
+
+Modes:
+  train           trains to train.total_steps, from the newest checkpoint on.
+  eval            evaluates checkpoints as they come, until the last one.
+  train_and_eval  trains, and evaluates every eval.num_steps_per_eval steps.
+  predict         writes the detections of all records as COCO results.
+
+Exit codes: 0 done; 2 wrong configuration or flags; 3 no checkpoint came within
+eval.eval_timeout; 4 training diverged; 128 + the signal after a signal (143
+SIGTERM; training has then saved its state); 1 anything else.
+"""
+
+import faulthandler
+import signal
+import sys
+import types
+
+from absl import app
+from absl import flags
+
+from executor import log
+
+_MODES = ('train', 'eval', 'train_and_eval', 'predict')
+
+flags.DEFINE_enum('mode', 'train', _MODES, 'what to do')
+flags.DEFINE_string('model', 'retinanet', 'which model; see configs/factory.py')
+flags.DEFINE_string('model_dir', None, 'folder of checkpoints and results')
+flags.DEFINE_string('config_file', None, 'YAML file over the defaults')
+flags.DEFINE_string('params_override', None, 'YAML or JSON text, a.b=c pairs '
+                    'or a file, over --config_file')
+flags.DEFINE_bool('eval_once', False, 'mode eval: only the newest checkpoint')
+flags.DEFINE_bool('eval_after_training', False, 'mode train: evaluate the last '
+                  'checkpoint')
+flags.DEFINE_string('checkpoint_path', None, 'modes eval and predict: this '
+                    'checkpoint instead of those in model_dir')
+
+flags.DEFINE_bool('use_tpu', None, 'whether to use a TPU; when not given: if '
+                  '--tpu is')
+flags.DEFINE_string('tpu', None, 'name or grpc:// address of the TPU')
+flags.DEFINE_string('tpu_zone', None, 'Cloud zone of the TPU')
+flags.DEFINE_string('gcp_project', None, 'Cloud project of the TPU')
+flags.DEFINE_string('eval_master', None, 'address for evaluation, if another')
+flags.DEFINE_string('tpu_job_name', None, 'name of the TPU worker job, if it '
+                    'is not the usual one')
+flags.DEFINE_integer('num_cores', 8, 'number of TPU cores')
+
+flags.DEFINE_string('data_dir', None, 'folder of file patterns that are not '
+                    'absolute')
+flags.DEFINE_integer('train_batch_size', None, 'train.train_batch_size')
+flags.DEFINE_integer('train_steps', None, 'train.total_steps')
+flags.DEFINE_integer('eval_batch_size', None, 'eval.eval_batch_size')
+flags.DEFINE_integer('iterations_per_loop', None, 'train.iterations_per_loop')
+flags.DEFINE_bool('skip_host_call', None, 'the opposite of enable_summary')
+flags.DEFINE_string('precision', None, 'bfloat16 or float32, for '
+                    'architecture.use_bfloat16')
+
+
+def _given_flags():
+  """The flags as attributes; None for those that are not given."""
+  values = types.SimpleNamespace(**flags.FLAGS.flag_values_dict())
+  if not flags.FLAGS['model'].present:
+    values.model = None  # `type` in a configuration may say it too.
+  return values
+
+
+def run():
+  """Runs the job of the parsed flags.
+
+  Returns:
+    The exit code.
+  """
+  # Slow to load, which --help should not wait for.
+  import tensorflow.compat.v1 as tf
+  from configs import base
+  from executor import errors
+  from executor import job_config
+  from executor import jobs
+  from ops import compat
+  values = _given_flags()
+  compat.enable_graph_mode()
+  try:
+    config, notes = job_config.resolve(values, values.mode)
+    for note in notes:
+      tf.logging.info('%s', note)
+    jobs.run(config, values.mode, values.eval_once, values.eval_after_training,
+             values.checkpoint_path)
+  except base.ConfigError as e:
+    sys.stderr.write('Error: %s\n' % e)
+    return errors.SetupError.exit_code
+  except errors.JobError as e:
+    sys.stderr.write('Error: %s\n' % e)
+    return e.exit_code
+  return 0
+
+
+def main(argv):
+  if len(argv) > 1:
+    raise app.UsageError('Unexpected arguments: %s' % ' '.join(argv[1:]))
+  log.set_up(verbose=flags.FLAGS.verbosity > 0)
+  # Files that are being written are cleaned up on the way out.
+  signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
+  # `kill -USR1` shows where a job that seems stuck is.
+  faulthandler.register(signal.SIGUSR1)
+  return run()
+
+
+if __name__ == '__main__':
+  app.run(main)

@@ -1,0 +1,65 @@
+"""Finding, checking and completing checkpoints."""
+
+import os
+
+import pytest
+import tensorflow.compat.v1 as tf
+
+from executor import checkpoints
+from executor import errors
+from tests.executor import toy
+
+
+def test_step_of_the_name():
+  assert checkpoints.step_of('/a-1/model.ckpt-120') == 120
+  assert checkpoints.step_of('/a/model.ckpt') == 0
+
+
+def test_latest(tmp_path):
+  assert checkpoints.latest(str(tmp_path / 'missing')) is None
+  assert checkpoints.latest(str(tmp_path)) is None
+  assert checkpoints.latest_step(str(tmp_path)) == 0
+  for step in (9, 10):
+    toy.save_checkpoint(tmp_path, step, w=[0.])
+  assert checkpoints.latest_step(str(tmp_path)) == 10
+  # A downloaded folder often lacks the file that names the newest.
+  os.remove(str(tmp_path / 'checkpoint'))
+  assert checkpoints.latest_step(str(tmp_path)) == 10
+  assert [checkpoints.step_of(p)
+          for p in checkpoints.find_all(str(tmp_path))] == [9, 10]
+
+
+def test_is_complete(tmp_path):
+  path = toy.save_checkpoint(tmp_path, 1, w=[0.])
+  assert checkpoints.is_complete(path)
+  os.truncate(path + '.data-00000-of-00001', 1)
+  assert not checkpoints.is_complete(path)
+  os.remove(path + '.index')
+  assert not checkpoints.is_complete(path)
+
+
+def test_check_fits(tmp_path):
+  path = toy.save_checkpoint(tmp_path, 1, a=[0.], b=[0., 1.], unused=[5.])
+  a = tf.get_variable('a', initializer=[0.])
+  b = tf.get_variable('b', initializer=[0.])
+  copy = tf.get_variable('a/replica_1', initializer=[0.])
+  others = [tf.get_variable('c%d' % i, initializer=[0.]) for i in range(7)]
+  checkpoints.check_fits(path, [a, copy])
+  with pytest.raises(errors.SetupError) as e:
+    checkpoints.check_fits(path, [a, b] + others)
+  message = str(e.value)
+  assert path in message and 'b is [2] in the checkpoint, [1]' in message
+  assert '7 not in the checkpoint' in message and 'and 2 more' in message
+
+
+def test_restorable_adds_the_step(tmp_path):
+  path = toy.save_checkpoint(tmp_path, 12, w=[3.])
+  with checkpoints.restorable(path) as copy:
+    reader = tf.train.load_checkpoint(copy)
+    assert reader.get_tensor('global_step') == 12
+    assert reader.get_tensor('w') == [3.]
+    assert checkpoints.step_of(copy) == 12
+  assert not os.path.exists(copy + '.index')
+  complete = toy.save_checkpoint(tmp_path, 13, global_step=13)
+  with checkpoints.restorable(complete) as same:
+    assert same == complete

@@ -1,0 +1,139 @@
+"""Progress, divergence and polite ends, on a model of one variable."""
+
+import json
+import os
+import signal
+
+import pytest
+import tensorflow.compat.v1 as tf
+
+from executor import checkpoints
+from executor import errors
+from executor import estimator as estimator_lib
+from executor import hooks
+from executor import loops
+from tests.executor import toy
+from utils import modes
+
+
+def _train(config, input_fn=toy.input_fn, max_steps=None):
+  estimator = estimator_lib.build_estimator(config, toy.model_fn)
+  return loops.train(config, estimator, estimator_lib.with_batch_size(
+      input_fn, config, modes.TRAIN), max_steps)
+
+
+def _log_lines(path):
+  with open(str(path / 'train_metrics.jsonl')) as f:
+    return [json.loads(line) for line in f]
+
+
+def _tags(folder):
+  tags = set()
+  for name in os.listdir(str(folder)):
+    if 'tfevents' in name:
+      for event in tf.train.summary_iterator(str(folder / name)):
+        tags |= {value.tag for value in event.summary.value}
+  return tags
+
+
+def test_format_duration():
+  assert [hooks.format_duration(s) for s in (5, 89, 90, 3600, 12000)] == [
+      '5 s', '89 s', '2 min', '60 min', '3 h 20 min']
+
+
+def test_progress_is_logged_by_name(tmp_path, caplog):
+  tf.logging.set_verbosity(tf.logging.INFO)
+  with caplog.at_level('INFO'):
+    assert _train(toy.config(tmp_path)) == 6
+  lines = [r.getMessage() for r in caplog.records
+           if r.getMessage().startswith('Step ')]
+  assert [line.split(' (')[0] for line in lines] == [
+      'Step 2 of 6', 'Step 4 of 6', 'Step 6 of 6']
+  assert 'images/s' in lines[1] and 'model_loss ' in lines[1]
+  assert ' left' in lines[1] and ' left' not in lines[2]
+  records = _log_lines(tmp_path)
+  assert [r['step'] for r in records] == [2, 4, 6]
+  assert records[2]['model_loss'] < records[0]['model_loss']
+  rate = records[1]['steps_per_second']
+  assert records[1]['images_per_second'] == pytest.approx(4 * rate)
+  assert {'global_step/sec', 'loss', 'model_loss', 'one'} <= _tags(tmp_path)
+
+
+def test_resumed_progress_counts_on(tmp_path):
+  config = toy.config(tmp_path)
+  _train(config, max_steps=3)
+  _train(config)
+  assert [r['step'] for r in _log_lines(tmp_path)] == [2, 4, 6]
+
+
+def test_replicas_are_averaged(tmp_path):
+  """Two replicas report one loss, and each gets half of the batch."""
+  config = toy.config(tmp_path)
+  sizes = []
+
+  def input_fn(params, input_context=None):
+    sizes.append(params['batch_size'])
+    return toy.input_fn(params, input_context)
+
+  estimator = estimator_lib.build_estimator(
+      config, toy.model_fn, devices=['/cpu:0', '/cpu:1'])
+  loops.train(config, estimator, estimator_lib.with_batch_size(
+      input_fn, config, modes.TRAIN, replicas=2))
+  _train(toy.config(tmp_path / 'one'))
+  assert sizes == [2]
+  for two, one in zip(_log_lines(tmp_path), _log_lines(tmp_path / 'one')):
+    assert two['model_loss'] == pytest.approx(one['model_loss'])
+    assert two['one'] == 1.
+
+
+def test_nan_names_the_losses_and_keeps_the_last_good_weights(tmp_path):
+  config = toy.config(tmp_path, train__save_checkpoints_steps=1)
+  with pytest.raises(errors.TrainingDiverged) as e:
+    _train(config, toy.nan_input_fn)
+  # A checkpoint is due in every step, and checked before it is written.
+  assert 'diverged' in str(e.value)
+  assert checkpoints.latest_step(str(tmp_path)) == 2
+  assert 'The last good checkpoint' in str(e.value)
+  value = tf.train.load_checkpoint(
+      checkpoints.latest(str(tmp_path))).get_tensor('weight')
+  assert (value == value).all()
+
+
+def test_nan_loss_is_named(tmp_path):
+  with pytest.raises(errors.TrainingDiverged,
+                     match=r'at step 3: model_loss is nan \(one 1\)'):
+    _train(toy.config(tmp_path), toy.nan_input_fn)
+
+
+def test_weights_that_are_not_finite_are_named():
+  listener = hooks.FiniteWeights()
+  tf.get_variable('good', initializer=[1.])
+  tf.get_variable('bad', initializer=[1., float('inf')])
+  tf.get_variable('count', initializer=[1])
+  listener.begin()
+  with tf.Session() as session:
+    session.run(tf.global_variables_initializer())
+    with pytest.raises(errors.TrainingDiverged,
+                       match='step 7: 1 of 2 variables .* such as bad'):
+      listener.before_save(session, 7)
+
+
+def test_signal_ends_the_training_with_a_checkpoint(tmp_path):
+  before = signal.getsignal(signal.SIGTERM)
+
+  def input_fn(params, input_context=None):
+    def send(x, y):
+      os.kill(os.getpid(), signal.SIGTERM)
+      return x, y
+    dataset = toy.input_fn(params, input_context)
+    return dataset.take(2).concatenate(dataset.take(1).map(
+        lambda x, y: tuple(tf.py_func(send, [x, y], [tf.float32] * 2))).map(
+            lambda x, y: (tf.ensure_shape(x, [4, 2]),
+                          tf.ensure_shape(y, [4, 2]))).concatenate(dataset))
+
+  config = toy.config(tmp_path, train__total_steps=10**6)
+  with pytest.raises(errors.Terminated, match='asked to stop') as e:
+    _train(config, input_fn)
+  assert e.value.exit_code == 143
+  assert 0 < checkpoints.latest_step(str(tmp_path)) < 10**6
+  assert signal.getsignal(signal.SIGTERM) == before

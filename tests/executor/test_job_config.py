@@ -1,0 +1,146 @@
+"""Flags over configurations."""
+
+import types
+
+import pytest
+
+from configs import base
+from executor import job_config
+from executor import model_dir as model_dir_lib
+from tests.executor import toy
+
+_NAMES = ('model model_dir config_file params_override use_tpu tpu tpu_zone '
+          'gcp_project eval_master tpu_job_name data_dir train_batch_size '
+          'train_steps eval_batch_size iterations_per_loop skip_host_call '
+          'precision').split()
+
+
+def _resolve(mode='train', **flags):
+  values = dict.fromkeys(_NAMES, None)
+  values['num_cores'] = 8
+  values.update(flags)
+  return job_config.resolve(types.SimpleNamespace(**values), mode)
+
+
+def test_flags_override_their_key_and_say_so():
+  config, notes = _resolve(
+      train_batch_size=16, train_steps=50, eval_batch_size=4,
+      iterations_per_loop=10, skip_host_call=False, model_dir='/m',
+      params_override='train.total_steps=50')
+  assert config.train.train_batch_size == 16
+  assert config.train.total_steps == 50
+  assert config.eval.eval_batch_size == 4
+  assert config.train.iterations_per_loop == 10
+  assert config.enable_summary and config.model_dir == '/m'
+  assert ('--train_batch_size sets train.train_batch_size to 16 (it was 64).'
+          in notes)
+  assert not any('train_steps' in note for note in notes)
+
+
+def test_flag_that_is_not_given_overrides_nothing():
+  config, _ = _resolve(params_override='model_dir=/yaml,enable_summary=true')
+  assert config.model_dir == '/yaml' and config.enable_summary
+
+
+@pytest.mark.parametrize('flags, override, names', [
+    (dict(train_steps=5), 'train.total_steps=6',
+     ['--train_steps (5)', 'train.total_steps: 6']),
+    (dict(model_dir='/a'), '{model_dir: /b}', ['--model_dir', '/b']),
+    (dict(use_tpu=True), 'use_tpu=false',
+     ['--use_tpu (True)', 'use_tpu: False']),
+    (dict(precision='float32', use_tpu=True),
+     'architecture.use_bfloat16=true', ['--precision', 'True'])])
+def test_contradiction(flags, override, names):
+  with pytest.raises(base.ConfigError) as e:
+    _resolve(params_override=override, **flags)
+  assert all(name in str(e.value) for name in names)
+  assert 'contradict' in str(e.value)
+
+
+def test_precision(tmp_path):
+  assert not _resolve(precision='float32', use_tpu=True
+                     )[0].architecture.use_bfloat16
+  with pytest.raises(base.ConfigError, match='bfloat16 or float32'):
+    _resolve(precision='half')
+
+
+def test_data_dir():
+  config, notes = _resolve(data_dir='/data', params_override=(
+      '{train: {train_file_pattern: "a-*, /b/c-*"}, '
+      'eval: {eval_file_pattern: [v-*, "gs://x/w-*"], val_json_file: v.json}}'))
+  assert config.train.train_file_pattern == '/data/a-*,/b/c-*'
+  assert config.eval.eval_file_pattern == ('/data/v-*', 'gs://x/w-*')
+  assert config.eval.val_json_file == '/data/v.json'
+  assert config.predict.predict_file_pattern == ''
+  assert any('eval.val_json_file' in note for note in notes)
+
+
+def test_tpu_only_when_asked_for():
+  config, notes = _resolve()
+  assert not config.use_tpu and config.train.num_shards is None
+  assert any('switched off: architecture.use_bfloat16' in n for n in notes)
+  config, notes = _resolve(params_override='{use_tpu: true, '
+                           'batch_norm_activation: {use_sync_bn: true}}')
+  assert not config.use_tpu and not config.batch_norm_activation.use_sync_bn
+  assert not config.architecture.use_bfloat16
+  assert any('no TPU is used' in n for n in notes)
+  for flags in (dict(tpu='t'), dict(use_tpu=True),
+                dict(params_override='platform.tpu=t')):
+    config, _ = _resolve(num_cores=32, **flags)
+    assert config.use_tpu and config.train.num_shards == 32
+    assert config.architecture.use_bfloat16
+  assert not _resolve(tpu='t', params_override='use_tpu=false')[0].use_tpu
+  assert not _resolve(use_tpu=False, tpu='t')[0].use_tpu
+  # A flag goes over a file, without a contradiction.
+  assert not _resolve(use_tpu=False, config_file='{use_tpu: true}')[0].use_tpu
+
+
+def test_only_training_is_partitioned():
+  override = ('train.num_cores_per_replica=2,'
+              'train.input_partition_dims=[[1,2,1,1],null]')
+  train, _ = _resolve(params_override=override, use_tpu=True)
+  assert train.train.num_cores_per_replica == 2
+  both, _ = _resolve('train_and_eval', params_override=override, use_tpu=True)
+  assert both.train.num_cores_per_replica is None
+  assert both.train.input_partition_dims is None
+
+
+def test_model_and_type():
+  assert _resolve()[0].type == 'retinanet'
+  assert _resolve(model='cascade_mask_rcnn')[0].type == 'cascade_mask_rcnn'
+  with pytest.raises(base.ConfigError, match='mask_rcnn.*retinanet'):
+    _resolve(model='mask_rcnn', params_override='type=retinanet')
+
+
+def _trained(tmp_path):
+  model_dir_lib.save_config(toy.config(
+      tmp_path, train__total_steps=11, train__seed=3,
+      architecture__num_classes=7, platform__tpu='t'))
+  return str(tmp_path)
+
+
+def test_evaluation_reads_the_configuration_of_the_training(tmp_path):
+  folder = _trained(tmp_path)
+  yaml = tmp_path / 'my.yaml'
+  yaml.write_text('train: {seed: 5, total_steps: 5}\n')
+  for mode in ('eval', 'predict'):
+    config, notes = _resolve(mode, model_dir=folder)
+    assert config.architecture.num_classes == 7
+    assert config.train.total_steps == 11
+    assert not config.use_tpu  # The training's TPU is not this job's.
+    assert any('params.yaml' in n for n in notes)
+  config, _ = _resolve('eval', config_file=str(yaml), params_override=(
+      'model_dir=%s,train.total_steps=6' % folder))
+  assert (config.architecture.num_classes, config.train.seed,
+          config.train.total_steps) == (7, 5, 6)
+  config, _ = _resolve('train', model_dir=folder)
+  assert config.architecture.num_classes == 91
+
+
+def test_model_dir_that_moved(tmp_path):
+  folder = _trained(tmp_path / 'old')
+  (tmp_path / 'old').rename(tmp_path / 'new')
+  config, _ = _resolve('eval', model_dir=str(tmp_path / 'new'))
+  assert config.model_dir == str(tmp_path / 'new') != folder
+  with pytest.raises(base.ConfigError, match='different kinds'):
+    _resolve('eval', model_dir=str(tmp_path / 'new'), model='mask_rcnn')
