@@ -17,6 +17,10 @@ _SLOT = re.compile(
     r'|ExponentialMovingAverage)$|^(beta1_power|beta2_power|global_step)$')
 
 
+class WarmStartError(ValueError):
+  """train.checkpoint names no checkpoint, or one of which nothing fits."""
+
+
 def resolve_path(path):
   """The checkpoint prefix of a path that may name a folder.
 
@@ -28,17 +32,17 @@ def resolve_path(path):
     The prefix.
 
   Raises:
-    ValueError: when there is no checkpoint.
+    WarmStartError: when there is no checkpoint.
   """
   if tf.gfile.IsDirectory(path):
     latest = tf.train.latest_checkpoint(path)
     if not latest:
-      raise ValueError('train.checkpoint.path: the folder %s holds no '
-                       'checkpoint.' % path)
+      raise WarmStartError('train.checkpoint.path: the folder %s holds no '
+                           'checkpoint.' % path)
     return latest
   path = re.sub(r'\.(index|meta|data-\d+-of-\d+)$', '', path)
   if not tf.train.checkpoint_exists(path):
-    raise ValueError(
+    raise WarmStartError(
         'train.checkpoint.path: there is no checkpoint %s (its file %s.index '
         'is not found).' % (path, path))
   return path
@@ -63,7 +67,7 @@ def plan_warm_start(section, variables):
     WarmStart.
 
   Raises:
-    ValueError: when there is no such checkpoint, or nothing matches.
+    WarmStartError: when there is no such checkpoint, or nothing matches.
   """
   path = resolve_path(section.path)
   reader = tf.train.load_checkpoint(path)
@@ -90,7 +94,7 @@ def plan_warm_start(section, variables):
   plan.unused.extend(sorted(
       n for n in shapes if n not in plan.assignment and not _SLOT.match(n)))
   if not plan.assignment and not section.allow_no_match:
-    raise ValueError(_no_match_message(section, plan, variables))
+    raise WarmStartError(_no_match_message(section, plan, variables))
   return plan
 
 

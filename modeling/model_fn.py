@@ -113,10 +113,10 @@ def _train_op(config, total_loss, rate, variables, global_step):
   if config.use_tpu:
     optimizer = tf.tpu.CrossShardOptimizer(optimizer)
   # Replicas add up their gradients; the mean over the global batch is meant.
-  # (TensorFlow would divide only after some kinds of tf.losses calls.)
-  num_replicas = tf.distribute.get_strategy().num_replicas_in_sync
+  # Inside of Estimator the optimizer divides the loss by their number, unless
+  # the last call of a tf.losses function was a sum: we call none of them.
   update_ops = tf.get_collection(tf.GraphKeys.UPDATE_OPS)
-  gradients = optimizer.compute_gradients(total_loss / num_replicas, variables)
+  gradients = optimizer.compute_gradients(total_loss, variables)
   with tf.control_dependencies(update_ops):
     return optimizer.apply_gradients(gradients, global_step=global_step)
 
