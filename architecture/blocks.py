@@ -1,0 +1,81 @@
+"""Residual blocks, arXiv:1512.03385.
+
+Variables are numbered in the order of calls, which published checkpoints fix:
+the projection of the shortcut comes before the main path.
+"""
+
+from architecture import layers
+
+
+class BlockBuilder:
+  """What all blocks of a network have in common."""
+
+  def __init__(self, norm_activation, dropblock=None):
+    """Takes the shared parts.
+
+    Args:
+      norm_activation: normalization.BatchNormActivation.
+      dropblock: layers.DropBlock, by default none.
+    """
+    self._norm_activation = norm_activation
+    self._dropblock = dropblock or layers.DropBlock()
+
+  def residual(self, inputs, filters, strides, is_training,
+               use_projection=False, drop_connect_rate=None):
+    """Two 3x3 convolutions, for networks of up to 34 layers.
+
+    Args:
+      inputs: [B, H, W, C].
+      filters: int, channels of the result.
+      strides: int.
+      is_training: Python bool.
+      use_projection: whether the shortcut has a 1x1 convolution. Needed where
+        the shapes of input and result differ.
+      drop_connect_rate: float in [0, 1) or None, share of the samples for which
+        only the shortcut is used in training.
+
+    Returns:
+      [B, ceil(H / strides), ceil(W / strides), filters].
+    """
+    shortcut = self._shortcut(inputs, filters, strides, is_training,
+                              use_projection)
+    x = self._conv(inputs, filters, 3, strides, is_training)
+    x = self._conv(x, filters, 3, 1, is_training, relu=False)
+    return self._join(x, shortcut, is_training, drop_connect_rate)
+
+  def bottleneck(self, inputs, filters, strides, is_training,
+                 use_projection=False, drop_connect_rate=None):
+    """1x1, 3x3 and 1x1 convolution; the stride is that of the 3x3.
+
+    Args:
+      inputs: [B, H, W, C].
+      filters: int, channels within the block.
+      strides: int.
+      is_training: Python bool.
+      use_projection: as in `residual`.
+      drop_connect_rate: as in `residual`.
+
+    Returns:
+      [B, ceil(H / strides), ceil(W / strides), 4 * filters].
+    """
+    shortcut = self._shortcut(inputs, 4 * filters, strides, is_training,
+                              use_projection)
+    x = self._conv(inputs, filters, 1, 1, is_training)
+    x = self._conv(x, filters, 3, strides, is_training)
+    x = self._conv(x, 4 * filters, 1, 1, is_training, relu=False)
+    return self._join(x, shortcut, is_training, drop_connect_rate)
+
+  def _conv(self, inputs, filters, kernel_size, strides, is_training,
+            relu=True):
+    x = layers.conv2d_fixed_padding(inputs, filters, kernel_size, strides)
+    x = self._norm_activation(x, is_training, relu=relu)
+    return self._dropblock(x, is_training)
+
+  def _shortcut(self, inputs, filters, strides, is_training, use_projection):
+    if not use_projection:
+      return self._dropblock(inputs, is_training)
+    return self._conv(inputs, filters, 1, strides, is_training, relu=False)
+
+  def _join(self, x, shortcut, is_training, drop_connect_rate):
+    x = layers.drop_connect(x, is_training, drop_connect_rate)
+    return self._norm_activation.activate(x + shortcut)

@@ -1,0 +1,120 @@
+"""Builds backbones, decoders and heads of the sections of a configuration.
+
+A part is chosen by its name in a table. The build functions read attributes
+named as the YAML keys; the parts themselves take plain arguments.
+"""
+
+from architecture import fpn
+from architecture import layers
+from architecture import normalization
+from architecture import resnet
+from architecture.heads import retinanet
+
+
+def build_norm_activation(section):
+  """The normalization and activation of a network.
+
+  Args:
+    section: `batch_norm_activation`.
+
+  Returns:
+    normalization.BatchNormActivation.
+  """
+  return normalization.BatchNormActivation(
+      momentum=section.batch_norm_momentum, epsilon=section.batch_norm_epsilon,
+      trainable=section.batch_norm_trainable, use_sync_bn=section.use_sync_bn,
+      activation=section.activation)
+
+
+def build_resnet(config, norm_activation):
+  """Sections `resnet`, `dropblock` and `architecture`."""
+  return resnet.ResNet(
+      config.resnet.resnet_depth, norm_activation,
+      dropblock=layers.DropBlock(config.dropblock.dropblock_keep_prob,
+                                 config.dropblock.dropblock_size),
+      init_drop_connect_rate=config.resnet.init_drop_connect_rate,
+      space_to_depth_block_size=config.architecture.space_to_depth_block_size)
+
+
+def build_fpn(config, norm_activation):
+  """Sections `fpn` and `architecture`."""
+  return fpn.FPN(
+      config.architecture.min_level, config.architecture.max_level,
+      fpn_feat_dims=config.fpn.fpn_feat_dims,
+      use_separable_conv=config.fpn.use_separable_conv,
+      use_batch_norm=config.fpn.use_batch_norm,
+      norm_activation=norm_activation)
+
+
+def build_identity(config, norm_activation):
+  """Section `architecture`."""
+  del norm_activation
+  return fpn.Identity(config.architecture.min_level,
+                      config.architecture.max_level)
+
+
+BACKBONES = {'resnet': build_resnet}
+DECODERS = {'fpn': build_fpn, 'identity': build_identity}
+
+
+def build_backbone(config, norm_activation):
+  """Builds what `architecture.backbone` names.
+
+  Args:
+    config: an experiment.
+    norm_activation: of `build_norm_activation`.
+
+  Returns:
+    (images [B, H, W, 3], is_training) -> {level: [B, h, w, c]}.
+
+  Raises:
+    ValueError: for a name that is not in BACKBONES.
+  """
+  build = _choose(BACKBONES, config.architecture.backbone,
+                  'architecture.backbone')
+  return build(config, norm_activation)
+
+
+def build_decoder(config, norm_activation):
+  """Builds what `architecture.multilevel_features` names.
+
+  Args:
+    config: an experiment.
+    norm_activation: of `build_norm_activation`.
+
+  Returns:
+    ({level: [B, h, w, c]}, is_training) -> {min_level..max_level: features}.
+
+  Raises:
+    ValueError: for a name that is not in DECODERS.
+  """
+  build = _choose(DECODERS, config.architecture.multilevel_features,
+                  'architecture.multilevel_features')
+  return build(config, norm_activation)
+
+
+def build_retinanet_head(config, norm_activation):
+  """The head of sections `retinanet_head`, `architecture` and `anchor`.
+
+  Args:
+    config: an experiment.
+    norm_activation: of `build_norm_activation`.
+
+  Returns:
+    retinanet.RetinanetHead.
+  """
+  section = config.retinanet_head
+  return retinanet.RetinanetHead(
+      config.architecture.min_level, config.architecture.max_level,
+      config.architecture.num_classes,
+      config.anchor.num_scales * len(config.anchor.aspect_ratios),
+      num_convs=section.num_convs, num_filters=section.num_filters,
+      use_separable_conv=section.use_separable_conv,
+      norm_activation=norm_activation, use_batch_norm=section.use_batch_norm)
+
+
+def _choose(table, name, key):
+  if name not in table:
+    raise ValueError('%s: %r is not built yet; there are: %s.'
+                     % (key, name, ', '.join(sorted(table))))
+  return table[name]

@@ -1,0 +1,189 @@
+"""Convolutions and stochastic regularizers.
+
+Layers are functions on tf.get_variable. An unnamed layer is called conv2d,
+conv2d_1 and so on, counted within the enclosing variable scope, so the order of
+calls is part of what a checkpoint depends on.
+"""
+
+import tensorflow.compat.v1 as tf
+
+
+def conv2d_fixed_padding(inputs, filters, kernel_size, strides=1, name=None):
+  """Convolution without bias, the kind that backbones stack.
+
+  Padding of a strided convolution does not depend on the size of the input, as
+  that of 'SAME' does.
+
+  Args:
+    inputs: [B, H, W, C].
+    filters: int, channels of the result.
+    kernel_size: int.
+    strides: int.
+    name: of the layer, by default conv2d, conv2d_1 and so on.
+
+  Returns:
+    [B, ceil(H / strides), ceil(W / strides), filters].
+  """
+  with tf.variable_scope(name, default_name='conv2d'):
+    kernel = tf.get_variable(
+        'kernel', [kernel_size, kernel_size, _channels(inputs), filters],
+        inputs.dtype, tf.variance_scaling_initializer())
+    padding = 'SAME'
+    if strides > 1:
+      inputs, padding = pad_spatially(inputs, kernel_size), 'VALID'
+    return tf.nn.conv2d(inputs, kernel, strides=[1, strides, strides, 1],
+                        padding=padding)
+
+
+def pad_spatially(inputs, kernel_size):
+  """Pads height and width by kernel_size - 1 zeros, the odd one at the end.
+
+  Args:
+    inputs: [B, H, W, C].
+    kernel_size: int.
+
+  Returns:
+    [B, H + kernel_size - 1, W + kernel_size - 1, C].
+  """
+  if kernel_size == 1:
+    return inputs
+  before = (kernel_size - 1) // 2
+  after = kernel_size - 1 - before
+  return tf.pad(inputs, [[0, 0], [before, after], [before, after], [0, 0]])
+
+
+def conv2d(inputs, filters, kernel_size, strides=1, use_separable_conv=False,
+           kernel_initializer=None, pointwise_initializer=None,
+           bias_initializer=None, name=None):
+  """Convolution with bias and 'SAME' padding, the kind of decoders and heads.
+
+  Args:
+    inputs: [B, H, W, C].
+    filters: int, channels of the result.
+    kernel_size: int.
+    strides: int.
+    use_separable_conv: whether to use a depthwise and a pointwise kernel, with
+      nothing in between, instead of one dense kernel.
+    kernel_initializer: of the dense kernel; by default Glorot uniform.
+    pointwise_initializer: of the pointwise kernel, likewise. The initializer
+      of a dense kernel does not suit: two kernels in a row multiply.
+    bias_initializer: by default zeros.
+    name: of the layer, by default (separable_)conv2d, (separable_)conv2d_1 and
+      so on.
+
+  Returns:
+    [B, ceil(H / strides), ceil(W / strides), filters].
+  """
+  default_name = 'separable_conv2d' if use_separable_conv else 'conv2d'
+  steps = [1, strides, strides, 1]
+  channels, dtype = _channels(inputs), inputs.dtype
+  with tf.variable_scope(name, default_name=default_name):
+    if use_separable_conv:
+      depthwise = tf.get_variable(
+          'depthwise_kernel', [kernel_size, kernel_size, channels, 1], dtype)
+      pointwise = tf.get_variable('pointwise_kernel', [1, 1, channels, filters],
+                                  dtype, pointwise_initializer)
+      outputs = tf.nn.separable_conv2d(inputs, depthwise, pointwise, steps,
+                                       'SAME')
+    else:
+      kernel = tf.get_variable(
+          'kernel', [kernel_size, kernel_size, channels, filters], dtype,
+          kernel_initializer)
+      outputs = tf.nn.conv2d(inputs, kernel, strides=steps, padding='SAME')
+    bias = tf.get_variable('bias', [filters], dtype,
+                           bias_initializer or tf.zeros_initializer())
+    return tf.nn.bias_add(outputs, bias)
+
+
+def _channels(inputs):
+  return inputs.shape.as_list()[-1]
+
+
+def drop_connect(inputs, is_training, rate):
+  """Drops the whole input of random samples of a batch (stochastic depth).
+
+  Args:
+    inputs: [B, ...], floating type.
+    is_training: Python bool; otherwise nothing is dropped.
+    rate: float in [0, 1), the share of samples that become zero, or None. The
+      others are scaled up, so that the mean stays.
+
+  Returns:
+    Same shape and type as `inputs`.
+
+  Raises:
+    ValueError: if the rate is not in [0, 1).
+
+  Source: arXiv:1603.09382.
+  """
+  if not rate:
+    return inputs
+  if not 0. <= rate < 1.:
+    raise ValueError('A drop connect rate must be in [0, 1), not %s.' % rate)
+  if not is_training:
+    return inputs
+  with tf.name_scope('drop_connect'):
+    keep_prob = 1. - rate
+    shape = [tf.shape(inputs)[0]] + [1] * (inputs.shape.rank - 1)
+    # Drawn in float32: bfloat16 has too few values for an exact rate.
+    kept = tf.floor(keep_prob + tf.random_uniform(shape))
+    return inputs * tf.cast(kept / keep_prob, inputs.dtype)
+
+
+class DropBlock:
+  """Drops square regions of feature maps in training; arXiv:1810.12890."""
+
+  def __init__(self, keep_prob=None, size=None):
+    """Takes the settings of section `dropblock`.
+
+    Args:
+      keep_prob: float in (0, 1], the share of values that should stay; None or
+        1 drops nothing.
+      size: int, height and width of the regions.
+
+    Raises:
+      ValueError: if keep_prob is out of range or set without a size.
+    """
+    if keep_prob is not None:
+      if not 0. < keep_prob <= 1.:
+        raise ValueError('dropblock_keep_prob must be in (0, 1], not %s.'
+                         % keep_prob)
+      if keep_prob < 1. and (size is None or size < 1):
+        raise ValueError('dropblock_size must be at least 1 where '
+                         'dropblock_keep_prob is set, not %s.' % size)
+    self._keep_prob = keep_prob
+    self._size = size
+
+  def __call__(self, inputs, is_training):
+    """Drops regions, each channel on its own.
+
+    Args:
+      inputs: [B, H, W, C], H and W static.
+      is_training: Python bool; otherwise nothing is dropped.
+
+    Returns:
+      Same shape and type as `inputs`, scaled up so that the mean stays.
+    """
+    if not is_training or self._keep_prob in (None, 1.):
+      return inputs
+    with tf.name_scope('dropblock'):
+      kept = self._kept(inputs)
+      share = tf.reduce_mean(kept)
+      # All values of a tiny map may be dropped; then the result is zero.
+      scale = kept / tf.maximum(share, 1e-6)
+      return inputs * tf.cast(scale, inputs.dtype)
+
+  def _kept(self, inputs):
+    """float32 [B, H, W, C] of ones and, in dropped regions, zeros."""
+    _, height, width, channels = inputs.shape.as_list()
+    size = min(self._size, height, width)
+    rows, cols = height - size + 1, width - size + 1
+    # Regions lie within the map, so fewer seeds have to drop as much.
+    seed_rate = ((1. - self._keep_prob) / size**2
+                 * (height * width) / (rows * cols))
+    draws = tf.random_uniform([tf.shape(inputs)[0], rows, cols, channels])
+    seeds = tf.cast(draws < seed_rate, tf.float32)
+    before, after = size // 2, (size - 1) // 2
+    seeds = tf.pad(seeds, [[0, 0], [before, after], [before, after], [0, 0]])
+    dropped = tf.nn.max_pool2d(seeds, ksize=size, strides=1, padding='SAME')
+    return 1. - dropped

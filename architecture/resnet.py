@@ -1,0 +1,132 @@
+"""ResNet, arXiv:1512.03385, as a backbone."""
+
+import tensorflow.compat.v1 as tf
+
+from architecture import blocks
+from architecture import layers
+
+# depth: (kind of block, blocks of each of the four groups).
+_GROUPS = {
+    10: ('residual', (1, 1, 1, 1)),
+    14: ('bottleneck', (1, 1, 1, 1)),
+    18: ('residual', (2, 2, 2, 2)),
+    26: ('bottleneck', (2, 2, 2, 2)),
+    34: ('residual', (3, 4, 6, 3)),
+    50: ('bottleneck', (3, 4, 6, 3)),
+    101: ('bottleneck', (3, 4, 23, 3)),
+    152: ('bottleneck', (3, 8, 36, 3)),
+    200: ('bottleneck', (3, 24, 36, 3)),
+}
+DEPTHS = tuple(sorted(_GROUPS))
+_STEM_FILTERS = 64
+
+
+class ResNet:
+  """The four block groups, as features of levels 2 to 5."""
+
+  def __init__(self, depth, norm_activation, dropblock=None,
+               init_drop_connect_rate=None, space_to_depth_block_size=1):
+    """Takes the settings.
+
+    Args:
+      depth: int of DEPTHS.
+      norm_activation: normalization.BatchNormActivation.
+      dropblock: layers.DropBlock, by default none.
+      init_drop_connect_rate: float in [0, 1), rate of stochastic depth in the
+        last group; earlier groups have less. None: off.
+      space_to_depth_block_size: 1, or 2 where the images of training come with
+        2 x 2 pixels folded into their channels (faster on a TPU).
+
+    Raises:
+      ValueError: for a depth, rate or block size that is not listed above.
+    """
+    if depth not in _GROUPS:
+      raise ValueError('resnet_depth must be one of %s, not %s.'
+                       % (', '.join(map(str, DEPTHS)), depth))
+    if not 0. <= (init_drop_connect_rate or 0.) < 1.:
+      raise ValueError('resnet.init_drop_connect_rate must be in [0, 1), '
+                       'not %s.' % init_drop_connect_rate)
+    if space_to_depth_block_size not in (1, 2):
+      raise ValueError('space_to_depth_block_size must be 1 or 2, not %s.'
+                       % space_to_depth_block_size)
+    self._depth = depth
+    self._norm_activation = norm_activation
+    self._init_drop_connect_rate = init_drop_connect_rate
+    self._has_folded_input = space_to_depth_block_size == 2
+    kind, self._repeats = _GROUPS[depth]
+    self._block = getattr(blocks.BlockBuilder(norm_activation, dropblock), kind)
+
+  def __call__(self, images, is_training):
+    """Runs the network in variable scope `resnet<depth>`.
+
+    Args:
+      images: [B, H, W, 3], H and W static; with a space_to_depth_block_size of
+        2 and in training [B, H/2, W/2, 12], channel (dy * 2 + dx) * 3 + colour.
+      is_training: Python bool.
+
+    Returns:
+      {2..5: [B, H / 2**level, W / 2**level, C]}, sizes rounded up.
+    """
+    with tf.variable_scope('resnet%d' % self._depth):
+      x = self._stem(images, is_training)
+      features = {}
+      for group, repeats in enumerate(self._repeats, 1):
+        x = self._block_group(x, group, repeats, is_training)
+        features[group + 1] = x
+      return features
+
+  def _stem(self, images, is_training):
+    """[B, H, W, 3] -> [B, H / 4, W / 4, 64]."""
+    if is_training and self._has_folded_input:
+      x = conv7x7_of_folded(images, _STEM_FILTERS)
+    else:
+      x = layers.conv2d_fixed_padding(images, _STEM_FILTERS, 7, 2)
+    x = tf.identity(x, 'initial_conv')
+    x = self._norm_activation(x, is_training)
+    x = tf.nn.max_pool2d(x, ksize=3, strides=2, padding='SAME')
+    return tf.identity(x, 'initial_max_pool')
+
+  def _block_group(self, x, group, repeats, is_training):
+    """Blocks of one resolution; group is 1 to 4."""
+    rate = None
+    if self._init_drop_connect_rate:
+      rate = self._init_drop_connect_rate * (group + 1) / 5.
+    for block in range(repeats):
+      is_first = block == 0
+      x = self._block(
+          x, filters=64 * 2 ** (group - 1),
+          strides=2 if is_first and group > 1 else 1, is_training=is_training,
+          use_projection=is_first, drop_connect_rate=rate)
+    return tf.identity(x, 'block_group%d' % group)
+
+
+def conv7x7_of_folded(inputs, filters):
+  """The strided 7x7 convolution, on images with folded pixels.
+
+  Twelve channels use a TPU's matrix unit better than three. The variable is
+  that of the ordinary stem, so checkpoints fit both.
+
+  Args:
+    inputs: [B, H/2, W/2, 12], channel (dy * 2 + dx) * 3 + colour.
+    filters: int.
+
+  Returns:
+    [B, H/2, W/2, filters].
+
+  Raises:
+    ValueError: if the inputs do not have 12 channels.
+  """
+  if inputs.shape.as_list()[-1] != 12:
+    raise ValueError('space_to_depth_block_size 2 needs images with 12 '
+                     'channels, not %s.' % inputs.shape)
+  with tf.variable_scope(None, default_name='conv2d'):
+    kernel = tf.get_variable('kernel', [7, 7, 3, filters], inputs.dtype,
+                             tf.variance_scaling_initializer())
+  # The 7x7 kernel reaches from pixel -3 to 3; with a zero in front, from -4 to 3,
+  # which is two whole blocks before and, with the block itself, two after.
+  kernel = tf.pad(kernel, [[1, 0], [1, 0], [0, 0], [0, 0]])
+  kernel = tf.reshape(kernel, [4, 2, 4, 2, 3, filters])
+  kernel = tf.transpose(kernel, [0, 2, 1, 3, 4, 5])  # y, x, dy, dx, colour
+  kernel = tf.reshape(kernel, [4, 4, 12, filters])
+  inputs = tf.pad(inputs, [[0, 0], [2, 1], [2, 1], [0, 0]])
+  return tf.nn.conv2d(inputs, kernel, strides=[1, 1, 1, 1], padding='VALID')
