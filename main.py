@@ -80,6 +80,7 @@ def run():
   """
   # Slow to load, which --help should not wait for.
   import tensorflow.compat.v1 as tf
+
   from configs import base
   from executor import errors
   from executor import job_config

@@ -50,8 +50,23 @@ def write_json(path, value):
 def append_json_line(path, value):
   """Adds a line to a log of JSON lines, making the folder if need be."""
   tf.gfile.MakeDirs(os.path.dirname(path))
+  line = json.dumps(value, allow_nan=False) + '\n'
+  if _ends_within_a_line(path):
+    line = '\n' + line
   with tf.gfile.GFile(path, 'a') as f:
-    f.write(json.dumps(value, allow_nan=False) + '\n')
+    f.write(line)
+
+
+def _ends_within_a_line(path):
+  """Whether the last writer was killed while it wrote."""
+  if not tf.gfile.Exists(path):
+    return False
+  with tf.gfile.GFile(path, 'rb') as f:
+    size = f.size()
+    if not size:
+      return False
+    f.seek(size - 1)
+    return f.read(1) != b'\n'
 
 
 def read_json_lines(path):
@@ -61,7 +76,7 @@ def read_json_lines(path):
     path: of the log; it need not exist.
 
   Returns:
-    [value]; a last line that is cut off (the writer was killed) is left out.
+    [value]; a line that is cut off (the writer was killed) is left out.
   """
   if not tf.gfile.Exists(path):
     return []

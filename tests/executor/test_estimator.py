@@ -106,9 +106,8 @@ def test_tpu_estimator(tmp_path):
       config, toy.model_fn, 'predict', make_resolver=_fake_resolver(calls))
   with estimator._ctx.with_mode('infer') as context:
     assert context.global_batch_size == 24
-  input_fn = lambda params: None
-  assert estimator_lib.with_batch_size(input_fn, config,
-                                       modes.TRAIN) is input_fn
+  assert estimator_lib.with_batch_size(toy.input_fn, config,
+                                       modes.TRAIN) is toy.input_fn
 
 
 def test_partition_of_plain_layout(tmp_path):

@@ -3,6 +3,7 @@
 import os
 
 import pytest
+import tensorflow.compat.v1 as tf
 
 from executor import checkpoints
 from executor import errors
@@ -116,7 +117,10 @@ def test_train_refuses_the_checkpoint_of_another_model(tmp_path):
 
 def test_continuous_evaluation_follows_a_training(tmp_path):
   config = toy.config(tmp_path, eval__min_eval_interval=60)
-  save = lambda step: lambda: toy.save_checkpoint(tmp_path, step, w=[0.])
+
+  def save(step):
+    return lambda: toy.save_checkpoint(tmp_path, step, w=[0.])
+
   clock = _Clock([(20, save(0)), (30, save(2)), (400, save(4)),
                   (410, save(5)), (900, save(6))])
   evaluation = _Evaluation()
@@ -137,7 +141,6 @@ def test_continuous_evaluation_of_every_checkpoint(tmp_path):
 
 
 def test_continuous_evaluation_tells_what_it_waits_for(tmp_path, caplog):
-  import tensorflow.compat.v1 as tf
   tf.logging.set_verbosity(tf.logging.INFO)
   config = toy.config(tmp_path, eval__eval_timeout=700)
   clock = _Clock()

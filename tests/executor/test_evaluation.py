@@ -1,0 +1,176 @@
+"""The path from prediction batches to result files, with a fake Estimator."""
+
+import io
+import json
+import os
+import pathlib
+
+import numpy as np
+import pytest
+import tensorflow.compat.v1 as tf
+
+from dataloader import source_ids
+from evaluation import annotations as annotations_lib
+from executor import errors
+from executor import evaluation
+from executor import model_dir as model_dir_lib
+from tests.dataloader import examples
+from tests.executor import toy
+
+
+def _batch(ids, box=(10., 10., 30., 50.), scale=2.):
+  """Predictions of one batch: the same box in every image."""
+  size = len(ids)
+  return {
+      'pred_source_id': np.array(ids, np.int64),
+      'pred_num_detections': np.ones([size], np.int32),
+      'pred_detection_boxes': np.tile(np.array(box, np.float32), [size, 1, 1]),
+      'pred_detection_classes': np.ones([size, 1], np.int32),
+      'pred_detection_scores': np.full([size, 1], .9, np.float32),
+      'pred_image_info': np.tile(np.array(
+          [[40, 40], [80, 80], [scale, scale], [0, 0]], np.float32),
+                                 [size, 1, 1]),
+      'gt_source_id': np.array(ids, np.int64),
+      'loss_cls_loss': np.array(ids, np.float32),
+  }
+
+
+class _Estimator:
+  """Predicts the same batches for any checkpoint."""
+
+  def __init__(self, batches):
+    self._batches = batches
+    self.paths = []
+
+  def predict(self, input_fn, checkpoint_path, yield_single_examples, hooks):
+    assert not yield_single_examples and hooks
+    self.paths.append(checkpoint_path)
+    return iter(self._batches)
+
+
+def _annotations(ids):
+  """One object per image, where `_batch` finds one."""
+  return {
+      'images': [{'id': i, 'height': 40, 'width': 40} for i in ids],
+      'annotations': [
+          {'id': n, 'image_id': i, 'category_id': 1, 'iscrowd': 0,
+           'area': 200., 'bbox': [5., 5., 20., 10.]}
+          for n, i in enumerate(ids, 1)],
+      'categories': [{'id': 1, 'name': 'thing'}, {'id': 2, 'name': 'other'}]}
+
+
+def _json_config(tmp_path, ids, **changes):
+  path = tmp_path / 'annotations.json'
+  path.write_text(json.dumps(_annotations(ids)))
+  return toy.config(tmp_path / 'run', eval__val_json_file=str(path), **changes)
+
+
+def _evaluate(config, batches, step=7):
+  folder = pathlib.Path(config.model_dir)
+  folder.mkdir(exist_ok=True)
+  checkpoint = toy.save_checkpoint(folder, step, global_step=step)
+  stream = io.StringIO()
+  job = evaluation.Evaluation(config, _Estimator(batches), None, stream)
+  return job, job.run(checkpoint), stream.getvalue(), checkpoint
+
+
+def test_results_are_printed_and_written(tmp_path):
+  config = _json_config(tmp_path, [1, 2, 3], eval__suffix='_mine')
+  job, metrics, table, checkpoint = _evaluate(
+      config, [_batch([1, 2]), _batch([3, -1])])
+  assert metrics['AP'] == pytest.approx(1.)
+  # The padding of the last batch counts nowhere.
+  assert metrics['cls_loss'] == pytest.approx(2.)
+  assert 'Evaluation at step 7: 3 images' in table
+  assert 'thing' in table and 'other' in table
+  folder = model_dir_lib.eval_dir(config)
+  assert folder.endswith('eval_mine')
+  with open(os.path.join(folder, 'metrics.json')) as f:
+    written = json.load(f)
+  assert (written['step'], written['AP']) == (7, metrics['AP'])
+  detections = annotations_lib.read_json(
+      os.path.join(folder, 'detections.json'))
+  assert sorted(d['image_id'] for d in detections) == [1, 2, 3]
+  assert detections[0]['bbox'] == [5., 5., 20., 10.]
+  assert job.is_done(checkpoint)
+  tags = [value.tag for name in os.listdir(folder) if 'tfevents' in name
+          for event in tf.train.summary_iterator(os.path.join(folder, name))
+          for value in event.summary.value if event.step == 7]
+  assert {'AP', 'ARl', 'cls_loss', 'Precision mAP ByCategory/1'} <= set(tags)
+
+
+def test_annotation_file_is_read_in_place(tmp_path):
+  config = _json_config(tmp_path, [1])
+  before = (tmp_path / 'annotations.json').read_text()
+  _evaluate(config, [_batch([1])])
+  assert (tmp_path / 'annotations.json').read_text() == before
+  assert not [n for n in os.listdir(config.model_dir) if 'annotation' in n]
+
+
+def test_second_evaluation_starts_anew(tmp_path):
+  config = _json_config(tmp_path, [1, 2])
+  job, first, _, checkpoint = _evaluate(config, [_batch([1, 2])])
+  assert job.run(checkpoint) == first
+  with open(os.path.join(model_dir_lib.eval_dir(config),
+                         'metrics.jsonl')) as f:
+    assert len(f.readlines()) == 2
+
+
+def test_images_without_predictions_count_and_are_named(tmp_path):
+  config = _json_config(tmp_path, [1, 2])
+  _, metrics, table, _ = _evaluate(config, [_batch([1])])
+  assert metrics['AP'] == pytest.approx(.5, abs=.01)
+  assert '1 of 2 images of the set got no predictions' in table
+
+
+def test_part_of_the_images_on_purpose(tmp_path):
+  config = _json_config(tmp_path, [1, 2], eval__eval_samples=1)
+  _, metrics, _, _ = _evaluate(config, [_batch([1])])
+  assert metrics['AP'] == pytest.approx(1.)
+
+
+def test_unknown_images_are_named(tmp_path):
+  with pytest.raises(errors.JobError, match='source_id 9'):
+    _evaluate(_json_config(tmp_path, [1, 2]), [_batch([1, 9])])
+
+
+def test_text_ids_of_the_annotation_file(tmp_path):
+  config = _json_config(tmp_path, ['a.jpg', '0042'])
+  _, metrics, _, _ = _evaluate(
+      config, [_batch(source_ids.to_ints(['a.jpg', '0042']))])
+  assert metrics['AP'] == pytest.approx(1.)
+  results = annotations_lib.read_json(os.path.join(
+      model_dir_lib.eval_dir(config), 'detections.json'))
+  assert sorted(r['image_id'] for r in results) == ['0042', 'a.jpg']
+
+
+def test_groundtruth_of_the_records_alone(tmp_path):
+  path = str(tmp_path / 'val.tfrecord')
+  with tf.io.TFRecordWriter(path) as writer:
+    for name in ('a.jpg', '8'):
+      writer.write(examples.serialize(
+          examples.picture(40, 40), [[5 / 40., 5 / 40., 15 / 40., 25 / 40.]],
+          [1], source_id=name))
+  config = toy.config(tmp_path / 'run', eval__eval_file_pattern=path)
+  _, metrics, _, _ = _evaluate(
+      config, [_batch(source_ids.to_ints(['a.jpg', '8']))])
+  assert metrics['AP'] == pytest.approx(1.)
+  results = annotations_lib.read_json(os.path.join(
+      model_dir_lib.eval_dir(config), 'detections.json'))
+  assert {str(r['image_id']) for r in results} == {'8', 'a.jpg'}
+
+
+def test_annotation_file_that_is_broken(tmp_path):
+  config = _json_config(tmp_path, [1])
+  (tmp_path / 'annotations.json').write_text('{"images": ')
+  with pytest.raises(errors.SetupError, match='annotations.json is not valid'):
+    _evaluate(config, [_batch([1])])
+
+
+def test_result_is_of_this_checkpoint_not_of_an_older_training(tmp_path):
+  config = _json_config(tmp_path, [1])
+  job, _, _, checkpoint = _evaluate(config, [_batch([1])])
+  assert job.is_done(checkpoint)
+  later = os.path.getmtime(checkpoint + '.index') + 1000
+  os.utime(checkpoint + '.index', (later, later))
+  assert not job.is_done(checkpoint)

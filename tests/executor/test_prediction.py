@@ -1,0 +1,81 @@
+"""Mode predict: batches to a COCO results file."""
+
+import json
+import os
+
+import numpy as np
+import pytest
+import tensorflow.compat.v1 as tf
+
+from dataloader import source_ids
+from executor import prediction
+from tests.dataloader import examples
+from tests.executor import toy
+
+
+def _batch(ids, counts):
+  size = len(ids)
+  return {
+      'pred_source_id': np.array(ids, np.int64),
+      'pred_num_detections': np.array(counts, np.int32),
+      'pred_detection_boxes': np.tile(
+          np.array([[2., 4., 6., 12.], [0., 0., 2., 2.]], np.float32),
+          [size, 1, 1]),
+      'pred_detection_classes': np.tile(np.array([3, 1], np.int32), [size, 1]),
+      'pred_detection_scores': np.tile(np.array([.5, .25], np.float32),
+                                       [size, 1]),
+      'pred_image_info': np.tile(np.array(
+          [[8, 8], [16, 16], [2, 2], [0, 0]], np.float32), [size, 1, 1])}
+
+
+def test_results_are_in_pixels_of_the_picture(tmp_path):
+  path = str(tmp_path / 'new' / 'results.json')
+  batches = iter([_batch([7, 8], [2, 0]), _batch([9, -1], [1, 2])])
+  assert prediction.write_results(batches, path) == (3, 3)
+  with open(path) as f:
+    assert json.load(f) == [
+        {'image_id': 7, 'category_id': 3, 'bbox': [2., 1., 4., 2.],
+         'score': .5},
+        {'image_id': 7, 'category_id': 1, 'bbox': [0., 0., 1., 1.],
+         'score': .25},
+        {'image_id': 9, 'category_id': 3, 'bbox': [2., 1., 4., 2.],
+         'score': .5}]
+
+
+def test_no_detection_at_all(tmp_path):
+  path = str(tmp_path / 'results.json')
+  assert prediction.write_results([_batch([7], [0])], path) == (1, 0)
+  with open(path) as f:
+    assert json.load(f) == []
+
+
+def test_nothing_is_left_of_a_prediction_that_failed(tmp_path):
+  def batches():
+    yield _batch([7], [1])
+    raise RuntimeError('device lost')
+  with pytest.raises(RuntimeError):
+    prediction.write_results(batches(), str(tmp_path / 'results.json'))
+  assert os.listdir(str(tmp_path)) == []
+
+
+def test_text_ids_come_back(tmp_path):
+  records = str(tmp_path / 'a.tfrecord')
+  with tf.io.TFRecordWriter(records) as writer:
+    for name in ('cat.jpg', '12'):
+      writer.write(examples.serialize(examples.picture(8, 8), source_id=name))
+  config = toy.config(tmp_path / 'run', eval__eval_file_pattern='other',
+                      predict__predict_file_pattern=records)
+  checkpoint = toy.save_checkpoint(tmp_path, 3, global_step=3)
+
+  class Estimator:
+    """Finds one object in each picture."""
+
+    def predict(self, input_fn, checkpoint_path, yield_single_examples, hooks):
+      del input_fn, yield_single_examples, hooks
+      assert checkpoint_path == checkpoint
+      yield _batch(source_ids.to_ints(['cat.jpg', '12']), [1, 1])
+
+  path = prediction.run(config, Estimator(), None, checkpoint)
+  assert path == str(tmp_path / 'run' / 'predictions.json')
+  with open(path) as f:
+    assert [r['image_id'] for r in json.load(f)] == ['cat.jpg', 12]

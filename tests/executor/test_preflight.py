@@ -1,0 +1,81 @@
+"""Mistakes are told before a graph is built."""
+
+import pytest
+
+from executor import errors
+from executor import estimator as estimator_lib
+from executor import model_dir as model_dir_lib
+from executor import preflight
+from tests.executor import toy
+
+
+def _fails(match, config, mode='train', **arguments):
+  with pytest.raises(errors.SetupError, match=match) as e:
+    preflight.check(config, mode, **arguments)
+  assert e.value.exit_code == 2
+
+
+def test_good_jobs_pass(tmp_path):
+  config = toy.config(tmp_path / 'new')
+  preflight.check(config, 'train')
+  preflight.check(config, 'train_and_eval')
+  preflight.check(toy.config(tmp_path, eval__eval_file_pattern='x'), 'predict')
+  preflight.check(config, 'eval', checkpoint_path=toy.save_checkpoint(
+      tmp_path, 1, w=[0.]))
+
+
+def test_model_dir_is_needed():
+  _fails('--model_dir is not given', toy.config(''))
+
+
+def test_batch_of_several_replicas(tmp_path, monkeypatch):
+  monkeypatch.setattr(estimator_lib, 'num_replicas', lambda config: 3)
+  _fails('train_batch_size is 4', toy.config(tmp_path))
+
+
+def test_warm_start_that_is_not_there(tmp_path):
+  config = toy.config(tmp_path, train__checkpoint__path=str(tmp_path / 'x'))
+  _fails('there is no checkpoint', config)
+  # A training that goes on does not read it.
+  toy.save_checkpoint(tmp_path, 1, w=[0.])
+  preflight.check(config, 'train')
+
+
+def test_files_of_the_evaluation(tmp_path):
+  missing = str(tmp_path / 'a.json')
+  config = toy.config(tmp_path, eval__val_json_file=missing)
+  preflight.check(config, 'train')
+  _fails('eval.val_json_file: there is no file', config, with_eval=True)
+  for mode in ('eval', 'train_and_eval'):
+    _fails('eval.val_json_file', config, mode)
+  _fails('eval.label_map', toy.config(tmp_path, eval__label_map=missing),
+         'eval')
+
+
+def test_evaluation_that_is_not_built(tmp_path):
+  _fails("'lvis_box' is not built yet",
+         toy.config(tmp_path, eval__type='lvis_box'), 'eval')
+
+
+def test_raw_outputs_cannot_be_evaluated(tmp_path):
+  config = toy.config(tmp_path, postprocess__apply_nms=False,
+                      eval__eval_file_pattern='x')
+  preflight.check(config, 'train')
+  _fails('postprocess.apply_nms is false', config, 'eval')
+  _fails('postprocess.apply_nms is false', config, 'predict')
+
+
+def test_prediction_needs_records(tmp_path):
+  _fails('predict.predict_file_pattern', toy.config(tmp_path), 'predict')
+
+
+def test_checkpoint_path(tmp_path):
+  _fails('--checkpoint_path: there is no checkpoint', toy.config(tmp_path),
+         'eval', checkpoint_path=str(tmp_path / 'model.ckpt-1'))
+
+
+def test_model_dir_of_another_model(tmp_path):
+  model_dir_lib.save_config(toy.config(tmp_path, resnet__resnet_depth=18))
+  toy.save_checkpoint(tmp_path, 1, w=[0.])
+  for mode in ('train', 'eval', 'predict'):
+    _fails('resnet.resnet_depth is 18 there', toy.config(tmp_path), mode)
