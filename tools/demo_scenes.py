@@ -22,20 +22,21 @@ CROWDED_SCENES = 0.08  # share with a crowd
 CROWD_MEMBERS = (14, 30)  # objects in a crowd, fewest and most
 CROWD_MEMBER_SIZE = (8, 14)  # pixels
 # An object of which less can be seen would be a matter of luck.
-MIN_VISIBLE = 0.4
+MIN_VISIBLE = 0.5
+MAX_TURN = math.radians(25)  # from the upright shape, to either side
 MIN_CONTRAST = 70.  # distance in RGB from what lies below
 _SUPERSAMPLING = 4  # subpixels, for smooth edges
 _ATTEMPTS = 20  # to place an object before it is left out
 
 
-def _regular(num_corners, inner_radius=None):
-  """Corners on the unit circle; with an inner radius a star.
+def _regular(num_corners, inner_radius=None, first_angle=-90.):
+  """Corners on the unit circle, the first one above; with a radius a star.
 
   Returns:
     float64 [corners, 2], (x, y).
   """
   count = num_corners * (1 if inner_radius is None else 2)
-  angles = 2 * np.pi * np.arange(count) / count
+  angles = np.radians(first_angle + 360. * np.arange(count) / count)
   radii = np.ones(count)
   if inner_radius is not None:
     radii[1::2] = inner_radius
@@ -54,7 +55,7 @@ _CIRCLE = _regular(48)
 # Outlines of every class; what an odd number of outlines surrounds is inside.
 _OUTLINES = collections.OrderedDict([
     ('disc', [_CIRCLE]),
-    ('square', [_regular(4)]),
+    ('square', [_regular(4, first_angle=45.)]),
     ('triangle', [_regular(3)]),
     ('star', [_regular(5, inner_radius=0.42)]),
     ('ring', [_CIRCLE, 0.55 * _CIRCLE]),
@@ -146,7 +147,7 @@ def _add_blob(rng, canvas, color, is_noise):
 
 
 def _coverage(rng, class_id, size):
-  """Draws one shape, turned at random.
+  """Draws one shape, turned a little.
 
   Args:
     rng: RandomState.
@@ -156,7 +157,7 @@ def _coverage(rng, class_id, size):
   Returns:
     float64 [h, w], 0..1, how much of each pixel it covers.
   """
-  angle = rng.uniform(0, 2 * np.pi)
+  angle = rng.uniform(-MAX_TURN, MAX_TURN)
   turn = np.array([[math.cos(angle), math.sin(angle)],
                    [-math.sin(angle), math.cos(angle)]])
   outlines = [o.dot(turn) for o in _OUTLINES[CLASS_NAMES[class_id - 1]]]
@@ -214,9 +215,9 @@ def _add_object(rng, canvas, objects):
   """
   size = canvas.shape[0]
   class_id = rng.randint(len(CLASS_NAMES)) + 1
-  # As many between 10 and 20 pixels as between 40 and 80. The smallest are
-  # drawn a pixel larger: half-covered pixels at the border do not count.
-  longest = math.exp(rng.uniform(math.log(MIN_SIZE + 1), math.log(MAX_SIZE)))
+  # Half of them are below 43 pixels. The smallest are drawn a pixel larger:
+  # half-covered pixels at the border do not count.
+  longest = rng.uniform(math.sqrt(MIN_SIZE + 1), math.sqrt(MAX_SIZE)) ** 2
   coverage = _coverage(rng, class_id, longest)
   height, width = coverage.shape
   for _ in range(_ATTEMPTS):

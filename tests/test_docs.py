@@ -1,0 +1,227 @@
+"""Runs the commands of the documents, small; docs_blocks.py has the tags."""
+
+import glob
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+
+import pytest
+import tensorflow.compat.v1 as tf
+
+from tests import docs_blocks
+from tests import voc_files
+from tools import make_demo_data
+
+_DOCUMENTS = ['README.md'] + sorted(
+    os.path.relpath(p, docs_blocks.ROOT)
+    for p in glob.glob(os.path.join(docs_blocks.ROOT, 'docs', '*.md')))
+_COMMANDS = ('run', 'flags', 'syntax', 'make')
+
+# What is too large for a test, or depends on the place, and what replaces it.
+_SMALL_STARTED = {
+    'make env': 'python -m tools.env',
+    '=coco_retinanet.yaml': '=$HOME/coco_retinanet.yaml',
+    '--num_shards=256': '--num_shards=2',
+    '--num_shards=32': '--num_shards=1',
+    'tools.create_imagenet_tfrecord':
+        'tools.create_imagenet_tfrecord --num_train_shards=2 '
+        '--num_validation_shards=1',
+    'resnet_depth: 50': 'resnet_depth: 10',
+    'output_size: [640, 640]': 'output_size: [128, 128]',
+    'output_size: [256, 256]': 'output_size: [128, 128]',
+    'train_batch_size: 64': 'train_batch_size: 2',
+    'total_steps: 22500': 'total_steps: 2',
+    'train_batch_size: 8, total_steps: 20000':
+        'train_batch_size: 2, total_steps: 2',
+    'train_batch_size: 8, total_steps: 180000':
+        'train_batch_size: 2, total_steps: 2',
+    "resnet50/model.ckpt-112603', prefix: resnet50/":
+        "backbone/model.ckpt', prefix: resnet10/",
+    'min_eval_interval: 60, eval_timeout: 3600':
+        'min_eval_interval: 0, eval_timeout: 5',
+}
+_SMALL_CUSTOM = {
+    'BCCD_Dataset/BCCD': '$HOME/voc',
+    '=data/bccd': '=$HOME/data/bccd',
+    ' data/bccd': ' $HOME/data/bccd',
+    'runs/bccd': '$HOME/runs/bccd',
+    '{train: {train_file_pattern':
+        '{fpn: {fpn_feat_dims: 16}, retinanet_parser: {output_size: [64, 64]}, '
+        'train: {train_batch_size: 2, total_steps: 2, train_file_pattern',
+}
+
+# Resolves the configuration of a TPU job and builds what needs no TPU.
+_TPU_CHECK = '''
+import sys
+from absl import flags
+import main
+from executor import job_config
+from executor import estimator
+from modeling import model_fn
+flags.FLAGS(sys.argv[1:])
+config, _ = job_config.resolve(main._given_flags(), flags.FLAGS.mode)
+replicas = estimator.num_replicas(config)
+estimator.replica_batch_size(config, replicas)
+model_fn.make_model_fn(config)
+print('TPU job of', replicas, 'replicas' if config.use_tpu else 'OFF',
+      config.train.train_file_pattern)
+'''
+
+
+@pytest.fixture
+def home(tmp_path):
+  """A home folder, and a program `python` that is this one."""
+  program = tmp_path / 'bin' / 'python'
+  program.parent.mkdir()
+  program.write_text('#!/bin/sh\nexec "%s" "$@"\n' % sys.executable)
+  program.chmod(0o755)
+  return tmp_path
+
+
+def _bash(script, home):
+  """Runs a script as a reader would, in the folder of the clone."""
+  environment = dict(os.environ, HOME=str(home), TF_CPP_MIN_LOG_LEVEL='2',
+                     PATH='%s:%s' % (home / 'bin', os.environ['PATH']))
+  return subprocess.run(
+      ['bash', '-euo', 'pipefail', '-c', script], cwd=docs_blocks.ROOT,
+      env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+      universal_newlines=True)
+
+
+def _run_document(path, substitutions, home):
+  """Runs the blocks of a document; every substitution must be of use.
+
+  Returns:
+    What was printed.
+  """
+  used, script = set(), []
+  for block in docs_blocks.read(path):
+    text = docs_blocks.substitute(block.text, substitutions, used)
+    if block.tag == 'file':
+      (home / block.argument).write_text(text)
+    elif block.tag == 'run':
+      script += ['echo "=== %s, line %d"' % (path, block.line), text]
+  assert not set(substitutions) - used
+  result = _bash('\n'.join(script), home)
+  assert result.returncode == 0, result.stdout[-6000:]
+  return result.stdout
+
+
+def _all_blocks(tags):
+  return [pytest.param(block, id='%s:%d' % (path, block.line))
+          for path in _DOCUMENTS for block in docs_blocks.read(path)
+          if block.tag in tags]
+
+
+@pytest.mark.parametrize('path', _DOCUMENTS)
+def test_every_block_says_how_it_is_checked(path):
+  for block in docs_blocks.read(path):
+    assert block.tag in _COMMANDS + ('file',), '%s:%d' % (path, block.line)
+
+
+@pytest.mark.parametrize('path', _DOCUMENTS)
+def test_links_lead_somewhere(path):
+  """Files and headings of this clone that a document points to."""
+  with open(os.path.join(docs_blocks.ROOT, path), encoding='utf-8') as f:
+    text = re.sub(r'(?s)```.*?```', '', f.read())
+  for target in re.findall(r'\]\(([^)\s]+)\)', text):
+    if '://' in target:
+      continue
+    name, _, anchor = target.partition('#')
+    file_path = os.path.join(docs_blocks.ROOT, os.path.dirname(path), name)
+    if not name:
+      file_path = os.path.join(docs_blocks.ROOT, path)
+    assert os.path.exists(file_path), target
+    if anchor:
+      with open(file_path, encoding='utf-8') as f:
+        headings = re.findall(r'(?m)^#+ (.*)$', f.read())
+      anchors = [re.sub(r'[^\w -]', '', h.lower()).replace(' ', '-')
+                 for h in headings]
+      assert anchor in anchors, target
+
+
+@pytest.mark.parametrize('block', _all_blocks(_COMMANDS))
+def test_syntax(block):
+  text = block.text.replace('<this repository>', 'repository')
+  result = subprocess.run(['bash', '-n', '-c', text], stderr=subprocess.PIPE,
+                          universal_newlines=True)
+  assert result.returncode == 0, result.stderr
+  for target in re.findall(r'(?m)^make ([a-z-]+)', text):
+    subprocess.run(['make', '-n', target], cwd=docs_blocks.ROOT, check=True,
+                   stdout=subprocess.PIPE)
+
+
+@pytest.mark.parametrize('block', _all_blocks(['flags']))
+def test_tpu_commands_resolve(block, home):
+  (home / 'check.py').write_text(_TPU_CHECK)
+  files = {b.argument: b.text
+           for b in docs_blocks.read('docs/getting_started.md')
+           if b.tag == 'file'}
+  for name, text in files.items():
+    (home / name).write_text(text)
+  script = block.text.replace('python main.py', 'PYTHONPATH=. python %s main.py'
+                              % (home / 'check.py'))
+  result = _bash(script.replace('=coco_', '=$HOME/coco_'), home)
+  assert result.returncode == 0, result.stdout[-3000:]
+  cores = re.search(r'--num_cores=(\d+)', block.text).group(1)
+  assert ('TPU job of %s replicas gs://my-bucket/coco/records/train-*.tfrecord'
+          % cores) in result.stdout
+
+
+def _write_coco(folder):
+  """Small sets in the places of COCO's."""
+  for split, name in (('train', 'train2017'), ('val', 'val2017')):
+    make_demo_data.make_split(str(folder / 'made'), split, 4, 128, seed=3,
+                              num_shards=1, num_processes=1)
+    shutil.copytree(str(folder / 'made' / 'images' / split),
+                    str(folder / name))
+    (folder / 'annotations').mkdir(exist_ok=True)
+    shutil.copy(str(folder / 'made' / ('instances_%s.json' % split)),
+                str(folder / 'annotations' / ('instances_%s.json' % name)))
+
+
+def _write_imagenet(coco, folder):
+  """The same pictures in the places of ImageNet's."""
+  shutil.copytree(str(coco / 'train2017'), str(folder / 'train' / 'n01440764'))
+  shutil.copytree(str(coco / 'val2017'), str(folder / 'validation'))
+  (folder / 'synset_labels.txt').write_text('n01440764\n' * 4)
+
+
+def _write_backbone(path):
+  """A checkpoint of a backbone's stem, under the names of a published one."""
+  with tf.Graph().as_default(), tf.Session() as session:
+    tf.get_variable('conv2d/kernel', [7, 7, 3, 64])
+    tf.get_variable('batch_normalization/gamma', [64])
+    session.run(tf.global_variables_initializer())
+    os.makedirs(os.path.dirname(path))
+    tf.train.Saver().save(session, path)
+
+
+def test_getting_started(home):
+  _write_coco(home / 'data' / 'coco')
+  _write_imagenet(home / 'data' / 'coco', home / 'data' / 'imagenet')
+  _write_backbone(str(home / 'data' / 'backbone' / 'model.ckpt'))
+  output = _run_document('docs/getting_started.md', _SMALL_STARTED, home)
+  runs = home / 'runs'
+  for name in ('cpu', 'gpu', 'warm'):
+    assert (runs / name / 'model.ckpt-2.index').exists(), name
+  for name in ('cpu/eval', 'cpu/eval_sidecar', 'gpu/eval'):
+    metrics = json.loads((runs / name / 'metrics.json').read_text())
+    assert metrics['step'] == 2 and 'AP' in metrics
+  assert json.loads((runs / 'cpu' / 'val_detections.json').read_text()) is not (
+      None)
+  assert (runs / 'cpu' / 'report.html').exists()
+  assert 'Devices: CPU' in output
+
+
+def test_custom_data(home):
+  voc_files.write(home / 'voc')
+  _run_document('docs/custom_data.md', _SMALL_CUSTOM, home)
+  metrics = json.loads(
+      (home / 'runs' / 'bccd' / 'eval' / 'metrics.json').read_text())
+  assert metrics['step'] == 2
+  page = (home / 'runs' / 'bccd' / 'report.html').read_text()
+  assert 'Platelets' in page

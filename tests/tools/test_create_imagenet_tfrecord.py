@@ -1,0 +1,98 @@
+"""Tests of tools/create_imagenet_tfrecord.py."""
+
+import glob
+import io
+
+import numpy as np
+from PIL import Image
+import pytest
+import tensorflow.compat.v1 as tf
+
+from tools import create_imagenet_tfrecord
+
+_SHARDS = {'train': 2, 'validation': 3}
+
+
+def _save(path, mode='RGB', image_format='JPEG', value=0):
+  path.parent.mkdir(parents=True, exist_ok=True)
+  channels = {'RGB': 3, 'CMYK': 4}[mode]
+  pixels = np.full([5, 7, channels], value, np.uint8)
+  Image.fromarray(pixels, mode).save(str(path), image_format)
+
+
+@pytest.fixture
+def raw(tmp_path):
+  """Two classes, three training and two validation pictures."""
+  folder = tmp_path / 'raw'
+  _save(folder / 'train' / 'n02' / 'n02_1.JPEG')
+  _save(folder / 'train' / 'n02' / 'n02_2.JPEG', image_format='PNG', value=90)
+  _save(folder / 'train' / 'n01' / 'n01_1.JPEG', mode='CMYK')
+  _save(folder / 'validation' / 'ILSVRC2012_val_1.JPEG')
+  _save(folder / 'validation' / 'ILSVRC2012_val_2.JPEG')
+  (folder / 'synset_labels.txt').write_text('n02\nn01\n')
+  return folder
+
+
+def _convert(raw, tmp_path):
+  return create_imagenet_tfrecord.convert(
+      str(raw), str(tmp_path / 'out'), _SHARDS, num_processes=1)
+
+
+def _read(tmp_path, name):
+  """{file name: features} of a set."""
+  result = {}
+  for path in sorted(glob.glob(str(tmp_path / 'out' / name / '*'))):
+    for record in tf.io.tf_record_iterator(path):
+      features = tf.train.Example.FromString(record).features.feature
+      result[features['image/filename'].bytes_list.value[0]] = features
+  return result
+
+
+def test_records(raw, tmp_path):
+  assert _convert(raw, tmp_path) == {'train': 3, 'validation': 2}
+  train = _read(tmp_path, 'train')
+  assert sorted(train) == [b'n01_1.JPEG', b'n02_1.JPEG', b'n02_2.JPEG']
+  features = train[b'n02_2.JPEG']
+  assert {k: list(v.int64_list.value or v.bytes_list.value)
+          for k, v in features.items() if k != 'image/encoded'} == {
+              'image/height': [5], 'image/width': [7], 'image/channels': [3],
+              'image/colorspace': [b'RGB'], 'image/class/label': [2],
+              'image/class/synset': [b'n02'], 'image/format': [b'JPEG'],
+              'image/filename': [b'n02_2.JPEG']}
+  labels = {name: f['image/class/label'].int64_list.value[0]
+            for name, f in _read(tmp_path, 'validation').items()}
+  assert labels == {b'ILSVRC2012_val_1.JPEG': 2, b'ILSVRC2012_val_2.JPEG': 1}
+
+
+def test_every_picture_is_rgb_jpeg(raw, tmp_path):
+  """The PNG and the CMYK one are encoded again."""
+  _convert(raw, tmp_path)
+  for features in _read(tmp_path, 'train').values():
+    image = Image.open(io.BytesIO(
+        features['image/encoded'].bytes_list.value[0]))
+    assert (image.format, image.mode) == ('JPEG', 'RGB')
+
+
+def test_names_of_the_files(raw, tmp_path):
+  """Contiguous parts, so the last file of a small set is empty."""
+  _convert(raw, tmp_path)
+  names = sorted(p.name for p in (tmp_path / 'out' / 'validation').iterdir())
+  assert names == ['validation-%05d-of-00003' % i for i in range(3)]
+  assert (tmp_path / 'out' / 'validation' / names[2]).stat().st_size == 0
+  assert (tmp_path / 'out' / 'label_map.csv').read_text() == '1:n01\n2:n02\n'
+
+
+@pytest.mark.parametrize('name, content, message', [
+    ('synset_labels.txt', 'n02\n', '1 lines for 2 validation pictures'),
+    ('synset_labels.txt', 'n02\nn09\n', 'such as n09'),
+    ('train/n01/n01_1.JPEG', 'no picture', 'n01_1.JPEG cannot be read'),
+])
+def test_what_is_wrong_is_named(raw, tmp_path, name, content, message):
+  (raw / name).write_text(content)
+  with pytest.raises(ValueError, match=message):
+    _convert(raw, tmp_path)
+
+
+def test_missing_folder(tmp_path):
+  with pytest.raises(ValueError, match='no folder .*train'):
+    create_imagenet_tfrecord.convert(str(tmp_path), str(tmp_path / 'out'))
