@@ -42,7 +42,7 @@ class TrainingHook(tf.train.SessionRunHook):
   """Reports progress; stops at a loss that is not a finite number.
 
   Every `every_n_steps` steps one line goes to the log, one to the file of JSON
-  lines and the rate to TensorBoard.
+  lines and the values to TensorBoard (there every step with `enable_summary`).
   """
 
   def __init__(self, config, every_n_steps, log_path, clock=time.time):
@@ -60,6 +60,7 @@ class TrainingHook(tf.train.SessionRunHook):
     self._steps_per_run = (config.train.iterations_per_loop if config.use_tpu
                            else 1)
     self._model_dir = config.model_dir
+    self._writes_every_step = config.enable_summary
     self._every_n_steps = every_n_steps
     self._log_path = log_path
     self._clock = clock
@@ -89,12 +90,22 @@ class TrainingHook(tf.train.SessionRunHook):
       self._start = self._last = (self._step, now)
     is_due = (self._step // self._every_n_steps
               > previous // self._every_n_steps)
-    if is_due or self._step >= self._total_steps:
+    is_due = is_due or self._step >= self._total_steps
+    if is_due or self._writes_every_step:
+      self._write_events(scalars)
+    if is_due:
       self._report(scalars, now)
       self._last = (self._step, now)
 
+  def _write_events(self, values):
+    """Writes {tag: value} to the event file of the training."""
+    tf.summary.FileWriterCache.get(self._model_dir).add_summary(
+        tf.Summary(value=[tf.Summary.Value(tag=tag, simple_value=value)
+                          for tag, value in sorted(values.items())]),
+        self._step)
+
   def _report(self, scalars, now):
-    """Writes the three reports."""
+    """Writes the line of the log and of the file."""
     step = self._step
     record = collections.OrderedDict(step=step, time=now)
     rate = _rate(self._last, (step, now))
@@ -104,9 +115,7 @@ class TrainingHook(tf.train.SessionRunHook):
       record.update(steps_per_second=rate,
                     images_per_second=rate * self._batch_size)
       line += ', %.3g steps/s, %.3g images/s' % (rate, rate * self._batch_size)
-      tf.summary.FileWriterCache.get(self._model_dir).add_summary(
-          tf.Summary(value=[tf.Summary.Value(tag='global_step/sec',
-                                             simple_value=rate)]), step)
+      self._write_events({'global_step/sec': rate})
     for name in sorted(scalars):
       line += ', %s %.4g' % (name, scalars[name])
     overall = _rate(self._start, (step, now))

@@ -2,7 +2,8 @@
 
 import tensorflow.compat.v1 as tf
 
-# Graph collection of (name, scalar tensor); the progress hook reads it.
+# Graph collection of (name, scalar tensor). The progress hook writes them:
+# tf.summary.scalar would rename a tag that is also the name of a scope.
 TRAINING_SCALARS = 'training_scalars'
 
 
@@ -14,7 +15,6 @@ def add_scalars(scalars):
   """
   for name, value in sorted(scalars.items()):
     tf.add_to_collection(TRAINING_SCALARS, (name, value))
-    tf.summary.scalar(name, value)
 
 
 def tpu_host_call(scalars, global_step, model_dir, max_queue):

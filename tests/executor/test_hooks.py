@@ -27,13 +27,15 @@ def _log_lines(path):
     return [json.loads(line) for line in f]
 
 
-def _tags(folder):
-  tags = set()
+def _event_steps(folder):
+  """{tag: [step]}."""
+  steps = {}
   for name in os.listdir(str(folder)):
     if 'tfevents' in name:
       for event in tf.train.summary_iterator(str(folder / name)):
-        tags |= {value.tag for value in event.summary.value}
-  return tags
+        for value in event.summary.value:
+          steps.setdefault(value.tag, []).append(event.step)
+  return steps
 
 
 def test_format_duration():
@@ -56,7 +58,24 @@ def test_progress_is_logged_by_name(tmp_path, caplog):
   assert records[2]['model_loss'] < records[0]['model_loss']
   rate = records[1]['steps_per_second']
   assert records[1]['images_per_second'] == pytest.approx(4 * rate)
-  assert {'global_step/sec', 'loss', 'model_loss', 'one'} <= _tags(tmp_path)
+  events = _event_steps(tmp_path)
+  assert {'global_step/sec', 'loss'} <= set(events)
+  assert events['model_loss'] == events['one'] == [2, 4, 6]
+
+
+def test_enable_summary_writes_every_step(tmp_path):
+  _train(toy.config(tmp_path, enable_summary=True))
+  assert _event_steps(tmp_path)['model_loss'] == [1, 2, 3, 4, 5, 6]
+
+
+def test_tags_are_the_names_though_a_scope_has_them(tmp_path):
+  def model_fn(features, labels, mode, params):
+    with tf.name_scope('model_loss'):
+      return toy.model_fn(features, labels, mode, params)
+  config = toy.config(tmp_path)
+  loops.train(config, estimator_lib.build_estimator(config, model_fn),
+              estimator_lib.with_batch_size(toy.input_fn, config, modes.TRAIN))
+  assert 'model_loss' in _event_steps(tmp_path)
 
 
 def test_resumed_progress_counts_on(tmp_path):
