@@ -12,6 +12,7 @@ from executor import model_dir as model_dir_lib
 _POLL_SECONDS = 5
 _REMIND_SECONDS = 300
 _ATTEMPTS = 3  # at a checkpoint that cannot be read
+_RESTART_SECONDS = 300  # for a training to take an old finish mark away
 
 
 def train(config, estimator, input_fn, max_steps=None):
@@ -192,10 +193,10 @@ def evaluate_continuously(config, evaluation, sleep=time.sleep,
     errors.TrainingDiverged: when the training said so and ended.
   """
   patience = _Patience(config, sleep, clock)
-  skipped = set()
+  skipped, job_start = set(), clock()
   while True:
-    # Read first: a checkpoint may come between the two looks.
-    finished = model_dir_lib.read_finished(config.model_dir)
+    # Looked at first: a checkpoint may come between the two looks.
+    finished = _has_ended(config.model_dir, job_start, clock())
     path = _next_checkpoint(config, evaluation, skipped)
     if path:
       patience.reset()
@@ -213,6 +214,17 @@ def evaluate_continuously(config, evaluation, sleep=time.sleep,
     else:
       patience.wait()
   _report_end(config, skipped)
+
+
+def _has_ended(model_dir, job_start, now):
+  """Whether the training in a folder says that it ended.
+
+  A mark from before this job may be of a training that is being started again
+  at this moment.
+  """
+  finished = model_dir_lib.read_finished(model_dir)
+  return bool(finished) and (finished['time'] >= job_start
+                             or now - job_start >= _RESTART_SECONDS)
 
 
 def _next_checkpoint(config, evaluation, skipped):

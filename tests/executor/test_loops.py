@@ -207,6 +207,18 @@ def test_continuous_evaluation_ends_with_a_training_that_ended(tmp_path):
   assert evaluation.steps == [4]
 
 
+def test_finish_mark_of_an_earlier_training(tmp_path):
+  """It is believed only when no training takes it away."""
+  config = toy.config(tmp_path)
+  toy.save_checkpoint(tmp_path, 4, w=[0.])
+  model_dir_lib.mark_finished(str(tmp_path), 4, 'finished')
+  later = _Clock()
+  later.now = 1e12
+  evaluation = _Evaluation()
+  loops.evaluate_continuously(config, evaluation, later.sleep, later)
+  assert evaluation.steps == [4] and 300 <= later.now - 1e12 < 400
+
+
 def test_waiting_for_one_checkpoint(tmp_path):
   with pytest.raises(errors.SetupError, match='There is no checkpoint'):
     loops.wait_for_checkpoint(toy.config(tmp_path))
