@@ -219,4 +219,7 @@ def _count_before(classes, num_classes):
 
 def _clip(boxes, image_shape):
   """Clips boxes [B, N, 4] to images of [B, 2] or [B, 1, 2]."""
-  return box_ops.clip_boxes(boxes, tf.reshape(image_shape, [-1, 1, 2]))
+  image_shape = tf.convert_to_tensor(image_shape)
+  if image_shape.shape.ndims == 2:
+    image_shape = tf.expand_dims(image_shape, 1)
+  return box_ops.clip_boxes(boxes, image_shape)
