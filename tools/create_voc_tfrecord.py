@@ -1,0 +1,188 @@
+"""Converts a Pascal VOC data set to TFRecords.
+
+  python -m tools.create_voc_tfrecord --data_dir=VOC2012 --split=train \\
+      --output=records/train
+
+reads Annotations/*.xml, JPEGImages/ and ImageSets/Main/train.txt and writes
+records/train-00000-of-00032.tfrecord and so on, records/train-label_map.csv,
+records/train-annotations.json (what evaluation compares with) and
+records/train-index.json (counts, ids, what was left out and why). Classes are
+numbered from 1 in alphabetical order of all annotations, so that every split
+gets the same numbers; --label_map gives others.
+"""
+
+import functools
+import os
+from xml.etree import ElementTree
+
+from absl import flags
+import tensorflow.compat.v1 as tf
+
+from dataloader import file_patterns
+from tools import conversion_flags
+from tools import tfrecord_writer
+
+ConversionError = tfrecord_writer.ConversionError
+
+FLAGS = flags.FLAGS
+
+flags.DEFINE_string('data_dir', None, 'Folder with Annotations, JPEGImages and '
+                    'ImageSets.')
+flags.DEFINE_string('split', None, 'Name of a list in ImageSets/Main, such as '
+                    'train. Default: all annotations.')
+flags.DEFINE_enum('difficult', 'keep', ['keep', 'crowd', 'skip'],
+                  'What becomes of objects marked difficult: ordinary objects, '
+                  'crowds (not trained on and not counted in evaluation, as in '
+                  'the VOC challenge) or nothing.')
+conversion_flags.define()
+
+
+def convert(data_dir, split, prefix, options, label_map=None,
+            difficult='keep'):
+  """Converts one split.
+
+  Args:
+    data_dir: see --data_dir.
+    split: name of the list, or None for all annotations.
+    prefix: of the written files.
+    options: tfrecord_writer.Options.
+    label_map: {id: name} or None.
+    difficult: 'keep', 'crowd' or 'skip'.
+
+  Returns:
+    The index; see tfrecord_writer.write_dataset.
+
+  Raises:
+    ConversionError: if a folder or list is missing or a file is unusable.
+  """
+  all_names = _annotated(data_dir)
+  names = _split(data_dir, split) if split else all_names
+  missing = sorted(set(names) - set(all_names))
+  if missing:
+    raise ConversionError(
+        '%d images of the split %s have no file in Annotations, such as '
+        '%s.xml. An image without objects needs one as well.' % (
+            len(missing), split, missing[0]))
+  # All of them are read, so that class ids do not depend on the split.
+  roots = {name: _parse(data_dir, name) for name in all_names}
+  notes = []
+  class_ids = _class_ids(roots, notes)
+  dataset = {'images': [], 'annotations': [], 'notes': notes, 'categories': [
+      {'id': i, 'name': name} for name, i in sorted(class_ids.items())]}
+  num_difficult = 0
+  for name in names:
+    dataset['images'].append(_image(name, roots[name]))
+    for element in roots[name].findall('object'):
+      is_difficult = _text(element, 'difficult') == '1'
+      num_difficult += is_difficult
+      if is_difficult and difficult == 'skip':
+        continue
+      dataset['annotations'].append({
+          'id': len(dataset['annotations']) + 1, 'image_id': name,
+          'category_id': class_ids[_text(element, 'name')],
+          'bbox': _box(element),
+          'iscrowd': int(is_difficult and difficult == 'crowd')})
+  if num_difficult:
+    notes.append('%d objects are marked difficult: --difficult=%s.' % (
+        num_difficult, difficult))
+  return tfrecord_writer.write_dataset(
+      dataset, prefix, functools.partial(_load_image, data_dir), options,
+      label_map)
+
+
+def _annotated(data_dir):
+  """Sorted names of the files in Annotations, without .xml."""
+  folder = os.path.join(data_dir, 'Annotations')
+  names = sorted(os.path.basename(p)[:-len('.xml')]
+                 for p in file_patterns.glob(os.path.join(folder, '*.xml')))
+  if not names:
+    raise ConversionError('There is no .xml file in %s.' % folder)
+  return names
+
+
+def _split(data_dir, split):
+  """Image names of a list; what follows a name on its line does not count."""
+  folder = os.path.join(data_dir, 'ImageSets', 'Main')
+  path = os.path.join(folder, split + '.txt')
+  if not tf.gfile.Exists(path):
+    raise ConversionError('There is no %s. The lists are: %s.' % (
+        path, ', '.join(sorted(os.path.basename(p) for p in file_patterns.glob(
+            os.path.join(folder, '*.txt')))) or 'none'))
+  with tf.gfile.Open(path, 'r') as f:
+    return [line.split()[0] for line in f if line.strip()]
+
+
+def _parse(data_dir, name):
+  """Root element of an annotation."""
+  path = os.path.join(data_dir, 'Annotations', name + '.xml')
+  with tf.gfile.Open(path, 'rb') as f:
+    try:
+      return ElementTree.fromstring(f.read())
+    except ElementTree.ParseError as e:
+      raise ConversionError('%s is not XML: %s' % (path, e))
+
+
+def _class_ids(roots, notes):
+  """{class name as spelt: id}, numbered from 1 in alphabetical order."""
+  names = sorted({_text(element, 'name') for root in roots.values()
+                  for element in root.findall('object')})
+  if '' in names:
+    nameless = [name for name, root in sorted(roots.items())
+                if '' in [_text(e, 'name') for e in root.findall('object')]]
+    raise ConversionError('An object in %s.xml has no name.' % nameless[0])
+  by_lower_case = {}
+  for name in names:
+    by_lower_case.setdefault(name.lower(), []).append(name)
+  for spellings in by_lower_case.values():
+    if len(spellings) > 1:
+      notes.append('%s are different classes here. If they are one, give a '
+                   '--label_map with one of them.' % ' and '.join(
+                       repr(s) for s in spellings))
+  return {name: i + 1 for i, name in enumerate(names)}
+
+
+def _image(name, root):
+  """Entry of the image; <path> names a file of the authors' computer."""
+  size = {key: _text(root, 'size/' + key) for key in ('height', 'width')}
+  return {'id': name, 'file_name': _text(root, 'filename') or name,
+          'height': int(size['height'] or 0), 'width': int(size['width'] or 0)}
+
+
+def _box(element):
+  """[x, y, width, height], or what is there when it is not four numbers."""
+  corners = [_text(element, 'bndbox/' + key)
+             for key in ('xmin', 'ymin', 'xmax', 'ymax')]
+  try:
+    x0, y0, x1, y1 = [float(c) for c in corners]
+  except ValueError:
+    return corners
+  return [x0, y0, x1 - x0, y1 - y0]
+
+
+def _text(element, path):
+  """Text below an element, '' when there is none."""
+  return (element.findtext(path) or '').strip()
+
+
+def _load_image(data_dir, image):
+  """Bytes of the file called <filename>, or like the annotation."""
+  folder = os.path.join(data_dir, 'JPEGImages')
+  paths = [os.path.join(folder, image['file_name'])]
+  paths.extend(os.path.join(folder, str(image['id']) + extension)
+               for extension in ('.jpg', '.jpeg', '.png', '.JPG', '.PNG'))
+  path = next((p for p in paths if tf.gfile.Exists(p)), paths[0])
+  with tf.gfile.Open(path, 'rb') as f:
+    return f.read()
+
+
+def main(unused_argv):
+  if not FLAGS.data_dir or not FLAGS.output:
+    raise ConversionError('Give --data_dir=FOLDER --split=NAME '
+                          '--output=PREFIX.')
+  convert(FLAGS.data_dir, FLAGS.split, FLAGS.output,
+          conversion_flags.options(), conversion_flags.label_map(),
+          FLAGS.difficult)
+
+
+if __name__ == '__main__':
+  conversion_flags.run(main)

@@ -1,0 +1,123 @@
+"""One picture and its annotations to one serialized tf.train.Example."""
+
+import collections
+import hashlib
+
+import cv2
+import tensorflow.compat.v1 as tf
+
+from tools import annotation_checks
+from tools import image_files
+from utils import masks as mask_utils
+
+Skip = annotation_checks.Skip
+
+UNREADABLE = 'its file cannot be read'
+SIZE_MISMATCH = 'its size is not the annotated one'
+
+# What becomes of one picture. image: its entry, with the real size; None when
+# it is left out. objects: [annotation] that are in the record. skips: [Skip].
+# notes: [str].
+Outcome = collections.namedtuple('Outcome', 'image objects skips notes')
+
+
+def build_record(task, load_image, names, include_masks, clip_boxes,
+                 trust_files):
+  """Makes the record of one picture.
+
+  Args:
+    task: (image entry, [annotation]) of a checked data set.
+    load_image: (image entry) -> bytes of its file.
+    names: {category id: name}.
+    include_masks: whether the record gets a PNG for every object.
+    clip_boxes: see annotation_checks.check_objects.
+    trust_files: whether a picture of another size than annotated is used.
+
+  Returns:
+    serialized Example (None when the picture is left out), Outcome.
+  """
+  image, annotations = task
+  size = (image.get('height'), image.get('width'))
+  size = size if all(size) else None
+  try:
+    encoded = image_files.check_image(load_image(image), size)
+  except (image_files.ImageError, IOError, tf.errors.OpError) as e:
+    return _left_out(image, UNREADABLE, str(e))
+  if size and size != (encoded.height, encoded.width) and not trust_files:
+    return _left_out(image, SIZE_MISMATCH, '%dx%d, annotated %dx%d' % (
+        encoded.width, encoded.height, size[1], size[0]))
+  objects, skips = annotation_checks.check_objects(
+      annotations, image['id'], encoded.height, encoded.width, include_masks,
+      clip_boxes)
+  image = dict(image, height=encoded.height, width=encoded.width)
+  example = tf.train.Example(features=tf.train.Features(
+      feature=_features(image, encoded, objects, names, include_masks)))
+  # Deterministic: the same input gives the same bytes.
+  return (example.SerializeToString(deterministic=True),
+          Outcome(image, objects, skips, encoded.notes))
+
+
+def _left_out(image, reason, detail):
+  skip = Skip('image', image['id'], None, reason,
+              '%s: %s' % (image['file_name'], detail))
+  return None, Outcome(None, [], [skip], [])
+
+
+def _features(image, encoded, objects, names, include_masks):
+  """{feature key: Feature}; the keys are public."""
+  features = {
+      'image/height': _ints([encoded.height]),
+      'image/width': _ints([encoded.width]),
+      'image/filename': _texts([image['file_name']]),
+      'image/source_id': _texts([str(image['id'])]),
+      'image/key/sha256': _texts([hashlib.sha256(encoded.encoded).hexdigest()]),
+      'image/encoded': _bytes([encoded.encoded]),
+      'image/format': _texts([encoded.format]),
+  }
+  if image.get('captions'):
+    features['image/caption'] = _texts(image['captions'])
+  if objects:
+    features.update(_object_features(encoded, objects, names))
+    if include_masks:
+      features['image/object/mask'] = _bytes(
+          [_mask_png(o['segmentation']) for o in objects])
+  return features
+
+
+def _object_features(encoded, objects, names):
+  """The lists of one entry per object."""
+  boxes = [o['bbox'] for o in objects]
+  height, width = float(encoded.height), float(encoded.width)
+  classes = [o['category_id'] for o in objects]
+  return {
+      'image/object/bbox/xmin': _floats([b[0] / width for b in boxes]),
+      'image/object/bbox/xmax': _floats([(b[0] + b[2]) / width for b in boxes]),
+      'image/object/bbox/ymin': _floats([b[1] / height for b in boxes]),
+      'image/object/bbox/ymax': _floats(
+          [(b[1] + b[3]) / height for b in boxes]),
+      'image/object/class/text': _texts([names[c] for c in classes]),
+      'image/object/class/label': _ints(classes),
+      'image/object/is_crowd': _ints([o['iscrowd'] for o in objects]),
+      'image/object/area': _floats([o['area'] for o in objects]),
+  }
+
+
+def _mask_png(rle):
+  """PNG bytes of a mask, of the picture's size, values 0 and 1."""
+  return cv2.imencode('.png', mask_utils.decode(rle))[1].tobytes()
+
+
+def _ints(values):
+  return tf.train.Feature(int64_list=tf.train.Int64List(value=values))
+
+
+def _floats(values):
+  return tf.train.Feature(float_list=tf.train.FloatList(value=values))
+
+
+def _bytes(values):
+  return tf.train.Feature(bytes_list=tf.train.BytesList(value=values))
+
+
+def _texts(values):
+  return _bytes([v.encode('utf-8') for v in values])

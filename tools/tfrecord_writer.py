@@ -1,0 +1,202 @@
+"""Writes a COCO-style dictionary and its pictures as sharded TFRecords.
+
+Beside the shards `PREFIX-00000-of-0000N.tfrecord` it leaves
+  PREFIX-label_map.csv     rows `id:name`
+  PREFIX-annotations.json  the same objects as COCO annotations, for evaluation
+  PREFIX-index.json        record counts, ids, and what was left out and why
+Nothing appears under its final name before everything has been written.
+"""
+
+import collections
+import functools
+import json
+import os
+import tempfile
+
+import tensorflow.compat.v1 as tf
+import tqdm
+
+from dataloader import file_patterns
+from dataloader import source_ids
+from tools import annotation_checks
+from tools import conversion_report
+from tools import record_builder
+from tools import staged_files
+from utils import label_map as label_maps
+
+ConversionError = annotation_checks.ConversionError
+DEFAULT_NUM_SHARDS = 32  # upstream's
+SHARD = '%s-%05d-of-%05d.tfrecord'
+
+# num_shards: None: 32, or one per picture if there are fewer. include_masks:
+# None: when the annotations have any. clip_boxes: see
+# annotation_checks.check_objects. trust_files: a picture whose size is not the
+# annotated one is used as it is, not left out. overwrite: replaces shards that
+# no index lists. num_processes: None: one per core.
+Options = collections.namedtuple(
+    'Options', 'num_shards include_masks clip_boxes trust_files overwrite '
+    'num_processes')
+Options.__new__.__defaults__ = (None, None, False, False, False, None)
+
+
+def write_dataset(dataset, prefix, load_image, options=Options(),
+                  label_map=None):
+  """Checks and writes a data set; prints what was left out and why.
+
+  Args:
+    dataset: COCO-style dictionary (see annotation_checks); an image may have
+      'captions', a list of str. Image ids may be any integer or string.
+    prefix: path prefix of all written files; a bucket path works too.
+    load_image: (image entry of the dictionary) -> bytes of its file.
+    options: Options.
+    label_map: {id: name} to use instead of the ids of the annotations.
+
+  Returns:
+    dict, the content of PREFIX-index.json.
+
+  Raises:
+    ConversionError: if the annotations are ambiguous, no picture is usable, or
+      files that this program did not write would be mixed with new ones.
+  """
+  old_shards = _old_shards(prefix, options.overwrite)
+  checked = annotation_checks.check_dataset(dataset, label_map)
+  include_masks = options.include_masks
+  if include_masks is None:
+    include_masks = annotation_checks.has_masks(checked.annotations)
+  names = {c['id']: c['name'] for c in checked.categories}
+  build = functools.partial(
+      record_builder.build_record, load_image=load_image, names=names,
+      include_masks=include_masks, clip_boxes=options.clip_boxes,
+      trust_files=options.trust_files)
+  num_shards = options.num_shards or max(
+      1, min(DEFAULT_NUM_SHARDS, len(checked.images)))
+  shards = [SHARD % (prefix, i, num_shards) for i in range(num_shards)]
+  with staged_files.StagedFiles(prefix) as files:
+    tasks = [(image, checked.annotations[str(image['id'])])
+             for image in checked.images]
+    outcomes = _write_shards(build, tasks, [files.stage(s) for s in shards],
+                             options.num_processes)
+    index = _index(checked, outcomes, shards, include_masks)
+    annotations = _annotations(checked, outcomes)
+    files.write(prefix + '-annotations.json', json.dumps(annotations))
+    files.write(prefix + '-label_map.csv', _label_map_text(names))
+    files.write(prefix + '-index.json', json.dumps(index, indent=1))
+    files.commit()
+  for path in sorted(set(old_shards) - set(shards)):
+    tf.gfile.Remove(path)
+    print('Removed %s of an earlier conversion.' % path)
+  print(conversion_report.report(index))
+  return index
+
+
+def _old_shards(prefix, overwrite):
+  """Shards under this prefix, all written by this program before.
+
+  A reader's pattern would match the shards of two conversions together.
+  """
+  pattern = prefix + '-' + 5 * '[0-9]' + '-of-' + 5 * '[0-9]' + '.tfrecord'
+  existing = file_patterns.glob(pattern)
+  listed = set()
+  if tf.gfile.Exists(prefix + '-index.json'):
+    with tf.gfile.Open(prefix + '-index.json') as f:
+      listed = {s['file'] for s in json.load(f)['shards']}
+  strange = [p for p in existing if os.path.basename(p) not in listed]
+  if strange and not overwrite:
+    raise ConversionError(
+        '%s and %d more files are already there, and %s-index.json does not '
+        'list them. Remove them, choose another prefix, or say --overwrite.'
+        % (strange[0], len(strange) - 1, prefix))
+  return existing
+
+
+def _write_shards(build, tasks, paths, num_processes):
+  """Record i goes to shard i modulo the number of shards, as upstream's does.
+
+  Returns:
+    [record_builder.Outcome], one for each task.
+  """
+  writers = [tf.io.TFRecordWriter(path) for path in paths]
+  outcomes = []
+  num_written = 0
+  results = staged_files.map_in_processes(build, tasks, num_processes)
+  for serialized, outcome in tqdm.tqdm(results, total=len(tasks),
+                                       unit='image'):
+    outcomes.append(outcome)
+    if serialized is not None:
+      writers[num_written % len(writers)].write(serialized)
+      num_written += 1
+  for writer in writers:
+    writer.close()
+  return outcomes
+
+
+def _index(checked, outcomes, shards, include_masks):
+  """Content of the index file."""
+  written = [o for o in outcomes if o.image]
+  skips = checked.skips + [s for o in outcomes for s in o.skips]
+  if not written:
+    raise ConversionError(
+        'Not one of %d images could be used. The first one: %s' % (
+            len(outcomes), '%s, %s' % skips[0][3:] if skips else 'none given'))
+  counts = [len(o.objects) for o in written]
+  notes = checked.notes + _image_notes(written) + (
+      conversion_report.corner_suspicion(
+          skips, checked.annotations,
+          {str(o.image['id']): (o.image['height'], o.image['width'])
+           for o in written}))
+  ids = [str(o.image['id']) for o in written]
+  return {
+      'num_records': len(written),
+      'num_objects': sum(counts),
+      'max_num_objects': max(counts),
+      'num_images_without_objects': counts.count(0),
+      'num_images_over_100_objects': sum(c > 100 for c in counts),
+      'include_masks': include_masks,
+      'category_id_shift': checked.id_shift,
+      'label_map': {c['id']: c['name'] for c in checked.categories},
+      'notes': notes,
+      'shards': [{'file': os.path.basename(path),
+                  'num_records': len(ids[i::len(shards)]),
+                  'source_ids': ids[i::len(shards)]}
+                 for i, path in enumerate(shards)],
+      'skipped': [s._asdict() for s in skips],
+  }
+
+
+def _image_notes(written):
+  """'3 images: transparency is ignored (a.png, ...)'."""
+  files_by_note = collections.OrderedDict()
+  for outcome in written:
+    for note in outcome.notes:
+      files_by_note.setdefault(note, []).append(outcome.image['file_name'])
+  return ['%d image%s: %s (%s%s)' % (
+      len(names), 's' if len(names) > 1 else '', note, names[0],
+      ', ...' if len(names) > 1 else '')
+          for note, names in files_by_note.items()]
+
+
+def _annotations(checked, outcomes):
+  """COCO annotations of what was written, under the ids of the records."""
+  written = [o for o in outcomes if o.image]
+  ids = source_ids.to_ints([str(o.image['id']) for o in written])
+  first = {}
+  images, annotations = [], []
+  for image_id, outcome in zip(ids, written):
+    source_id = str(outcome.image['id'])
+    if image_id in first:
+      raise ConversionError('The image ids %r and %r become the same number %d.'
+                            % (first[image_id], source_id, image_id))
+    first[image_id] = source_id
+    images.append(dict(outcome.image, id=image_id, source_id=source_id))
+    annotations.extend(dict(a, image_id=image_id) for a in outcome.objects)
+  return {'images': images, 'annotations': annotations,
+          'categories': checked.categories}
+
+
+def _label_map_text(names):
+  """Content of a label map file."""
+  with tempfile.TemporaryDirectory() as folder:
+    path = os.path.join(folder, 'label_map.csv')
+    label_maps.write_label_map(path, names)
+    with open(path, encoding='utf-8') as f:
+      return f.read()
