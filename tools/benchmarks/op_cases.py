@@ -1,0 +1,202 @@
+"""The operations that `tools.benchmarks.ops` times, at training sizes.
+
+To add one, write a function that builds it and name it in CASES.
+"""
+
+import collections
+import functools
+
+import numpy as np
+import tensorflow.compat.v1 as tf
+
+from ops import anchors as anchor_ops
+from ops import detections
+from ops import losses
+from ops import nms
+from ops import preprocess
+from ops import targets
+from tools.benchmarks import timing
+
+SIZE = 640  # pixels, both sides
+BATCH = 2
+NUM_CLASSES = 91
+
+# build: () -> nest of tensors or operations. reference: CPU seconds of the
+# reference on TF 1.15 and on 2.15 (two cores), or None.
+Case = collections.namedtuple('Case', 'build reference')
+
+
+def _anchors():
+  """Those of the default RetinaNet."""
+  return anchor_ops.AnchorGenerator(3, 7, 3, [1., 2., .5], 4.).boxes(
+      (SIZE, SIZE))
+
+
+def _cells(level):
+  return SIZE >> level, SIZE >> level
+
+
+def _random_boxes(rng, count, size):
+  """float32 [count, 4], sides of 16 to 320 pixels, in an image of `size`."""
+  centers = rng.uniform(0., size, [count, 2])
+  half = np.exp(rng.uniform(np.log(8.), np.log(160.), [count, 2]))
+  boxes = np.concatenate([centers - half, centers + half], axis=1)
+  return np.clip(boxes, 0., size - 1.).astype(np.float32)
+
+
+def anchor_labels():
+  """Targets of one image with seven objects."""
+  rng = np.random.RandomState(0)
+  return targets.label_retinanet_anchors(
+      _anchors(), timing.stored(_random_boxes(rng, 7, SIZE)),
+      timing.stored(rng.randint(1, NUM_CLASSES, 7).astype(np.int64)),
+      (SIZE, SIZE), 0.5, 0.5)
+
+
+def image_resize():
+  """A photograph of 640 x 480 to the network's input."""
+  image = np.random.RandomState(0).randint(0, 256, [480, 640, 3])
+  return preprocess.resize_and_crop_image(
+      timing.stored(image.astype(np.uint8)), (SIZE, SIZE), (SIZE, SIZE),
+      normalize=True)
+
+
+def random_logits(mean):
+  """{level: normal logits, standard deviation 1}."""
+  rng = np.random.RandomState(1)
+  return {level: rng.normal(mean, 1., (BATCH,) + _cells(level) + (
+      9 * NUM_CLASSES,)).astype(np.float32) for level in range(3, 8)}
+
+
+def trained_logits():
+  """What a trained model gives: some 500 pairs above 0.05 an image.
+
+  Near each of 15 objects, anchors score by how well they cover it.
+  """
+  rng = np.random.RandomState(2)
+  by_level, start = {}, 0
+  anchors = _anchors()
+  flat = np.concatenate([anchors[level] for level in sorted(anchors)])
+  logits = rng.normal(-8., .5, [BATCH, len(flat), NUM_CLASSES])
+  for image in logits:
+    for box in _random_boxes(rng, 15, SIZE):
+      overlap = _iou(flat, box)
+      near = np.flatnonzero(overlap > .4)
+      image[near, rng.randint(1, NUM_CLASSES)] = (
+          -3. + 8. * (overlap[near] - .4) + rng.normal(0., 1., len(near)))
+  for level in sorted(anchors):
+    stop = start + len(anchors[level])
+    by_level[level] = logits[:, start:stop].reshape(
+        (BATCH,) + _cells(level) + (-1,)).astype(np.float32)
+    start = stop
+  return by_level
+
+
+def _iou(boxes, box):
+  low = np.maximum(boxes[:, :2], box[:2])
+  high = np.minimum(boxes[:, 2:], box[2:])
+  intersection = np.prod(np.maximum(high - low, 0.), axis=1)
+  areas = np.prod(boxes[:, 2:] - boxes[:, :2], axis=1)
+  return intersection / (areas + np.prod(box[2:] - box[:2]) - intersection)
+
+
+def retinanet_detections(make_logits, nms_version):
+  """Boxes of a batch from the logits of `make_logits`."""
+  rng = np.random.RandomState(3)
+  box_outputs = {level: timing.stored(rng.normal(
+      0., .1, (BATCH,) + _cells(level) + (36,)).astype(np.float32))
+                 for level in range(3, 8)}
+  class_outputs = {level: timing.stored(logits)
+                   for level, logits in make_logits().items()}
+  shapes = np.full([BATCH, 1, 2], SIZE, np.float32)
+  return detections.generate_one_stage_detections(
+      box_outputs, class_outputs, _anchors(), timing.stored(shapes),
+      nms_version=nms_version)
+
+
+def maskrcnn_detections():
+  """Boxes of a batch from 1,000 regions an image."""
+  rng = np.random.RandomState(4)
+  rois = np.stack([_random_boxes(rng, 1000, SIZE) for _ in range(BATCH)])
+  return detections.generate_two_stage_detections(
+      timing.stored(rng.normal(
+          0., .5, [BATCH, 1000, 4 * NUM_CLASSES]).astype(np.float32)),
+      timing.stored(rng.normal(
+          0., 2., [BATCH, 1000, NUM_CLASSES]).astype(np.float32)),
+      timing.stored(rois),
+      timing.stored(np.full([BATCH, 1, 2], SIZE, np.float32)),
+      pre_nms_num_boxes=1000)
+
+
+def sorted_nms():
+  """1,000 of 2,000 proposals an image."""
+  rng = np.random.RandomState(5)
+  boxes = np.stack([_random_boxes(rng, 2000, 1024) for _ in range(BATCH)])
+  scores = np.sort(rng.uniform(size=[BATCH, 2000]))[:, ::-1]
+  return nms.sorted_nms_padded(
+      timing.stored(scores.astype(np.float32)), timing.stored(boxes), 1000, .7)
+
+
+def class_loss():
+  """Focal loss of a batch, and its gradient."""
+  rng = np.random.RandomState(6)
+  logits = {level: timing.stored(value)
+            for level, value in random_logits(-4.6).items()}
+  cls_targets = {}
+  for level in logits:
+    shape = (BATCH,) + _cells(level) + (9,)
+    labels = rng.randint(1, NUM_CLASSES, shape)
+    background = rng.uniform(size=shape) < .999
+    cls_targets[level] = timing.stored(
+        np.where(background, -1, labels).astype(np.int32))
+  loss = losses.retinanet_class_loss(
+      logits, cls_targets, timing.stored(np.float32([60., 60.])), NUM_CLASSES,
+      .25, 1.5)
+  return tf.gradients(loss, list(logits.values()))
+
+
+def box_loss():
+  """Box loss of a batch, and its gradient."""
+  rng = np.random.RandomState(7)
+  outputs, box_targets = {}, {}
+  for level in range(3, 8):
+    shape = (BATCH,) + _cells(level) + (36,)
+    outputs[level] = timing.stored(rng.normal(size=shape).astype(np.float32))
+    matched = rng.uniform(size=shape) > .999
+    box_targets[level] = timing.stored(
+        (matched * rng.normal(size=shape)).astype(np.float32))
+  loss = losses.retinanet_box_loss(
+      outputs, box_targets, timing.stored(np.float32([60., 60.])), .1)
+  return tf.gradients(loss, list(outputs.values()))
+
+
+# Detections: logits around the prior of an untrained head by default; `_wide`
+# ones give each class thousands of scores above the threshold.
+_prior_logits = functools.partial(random_logits, -4.6)
+_wide_logits = functools.partial(random_logits, 0.)
+
+
+def _detections(make_logits, nms_version, reference=None):
+  return Case(functools.partial(retinanet_detections, make_logits, nms_version),
+              reference)
+
+
+CASES = collections.OrderedDict([
+    ('image_resize_640', Case(image_resize, None)),
+    ('anchor_labels_640', Case(anchor_labels, (.018, .010))),
+    ('class_loss_640', Case(class_loss, None)),
+    ('box_loss_640', Case(box_loss, None)),
+    ('retinanet_detections_v1',
+     _detections(_prior_logits, 'v1', (.568, 1.028))),
+    ('retinanet_detections_v2',
+     _detections(_prior_logits, 'v2', (1.310, .712))),
+    ('retinanet_detections_batched',
+     _detections(_prior_logits, 'batched', (.261, .070))),
+    ('retinanet_detections_v1_wide', _detections(_wide_logits, 'v1')),
+    ('retinanet_detections_v2_wide', _detections(_wide_logits, 'v2')),
+    ('retinanet_detections_batched_wide',
+     _detections(_wide_logits, 'batched')),
+    ('retinanet_detections_v1_trained', _detections(trained_logits, 'v1')),
+    ('maskrcnn_detections_1000', Case(maskrcnn_detections, (.028, .797))),
+    ('sorted_nms_2000', Case(sorted_nms, (.042, .021))),
+])
