@@ -1,0 +1,359 @@
+"""main.py from end to end, on scenes of coloured squares and a tiny model."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+
+from absl import flags
+from absl.testing import flagsaver
+import numpy as np
+import pytest
+import tensorflow.compat.v1 as tf
+
+from configs import factory
+from dataloader import records as records_lib
+import main
+from tests import golden
+from tests import reference_weights
+from tests.dataloader import examples
+
+_ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+_SIZE = 64
+_COLOURS = {1: [200, 30, 30], 2: [20, 40, 220]}
+
+_CONFIG = """
+architecture: {num_classes: 3, min_level: 3, max_level: 5}
+anchor: {num_scales: 1}
+resnet: {resnet_depth: 10}
+fpn: {fpn_feat_dims: 16}
+retinanet_head: {num_convs: 1, num_filters: 16}
+retinanet_parser: {output_size: [64, 64], max_num_instances: 4}
+postprocess: {score_threshold: 0.0}
+train:
+  train_batch_size: 2
+  total_steps: 5
+  train_file_pattern: train-*
+  save_checkpoints_steps: 3
+  log_every_steps: 2
+  seed: 1
+  learning_rate: {warmup_steps: 0, init_learning_rate: 0.01}
+eval: {eval_batch_size: 2, eval_file_pattern: val-*, min_eval_interval: 0}
+"""
+
+
+def _scene(seed):
+  """Picture, boxes and classes of a scene with seed % 3 squares."""
+  rng = np.random.RandomState(seed)
+  image = np.full([_SIZE, _SIZE, 3], 120, np.uint8)
+  boxes, classes = [], []
+  for _ in range(seed % 3):
+    y, x = rng.randint(0, 40, 2)
+    side, class_id = rng.randint(12, 24), rng.randint(1, 3)
+    image[y:y + side, x:x + side] = _COLOURS[class_id]
+    boxes.append([v / float(_SIZE) for v in (y, x, y + side, x + side)])
+    classes.append(class_id)
+  return image, boxes, classes
+
+
+def _run(*arguments):
+  """Runs main.py in this process; returns its exit code."""
+  with flagsaver.flagsaver():
+    flags.FLAGS.unparse_flags()
+    flags.FLAGS(['main.py'] + [str(a) for a in arguments])
+    tf.reset_default_graph()
+    return main.run()
+
+
+def _fails(capsys, *arguments, **expected):
+  """Runs a job that must fail; returns its one message."""
+  assert _run(*arguments) == expected.get('code', 2)
+  message = capsys.readouterr().err
+  assert message.count('Error: ') == 1 and 'Traceback' not in message
+  return message
+
+
+def _steps(model_dir):
+  return sorted(int(name.split('-')[1].split('.')[0])
+                for name in os.listdir(str(model_dir))
+                if name.startswith('model.ckpt-') and name.endswith('.index'))
+
+
+def _metric_steps(model_dir, folder='eval'):
+  with open(str(model_dir / folder / 'metrics.jsonl')) as f:
+    return [json.loads(line)['step'] for line in f]
+
+
+@pytest.fixture(name='data', scope='session')
+def _data(tmp_path_factory):
+  """A folder with train-, val- and broken records and the YAML file.
+
+  Five scenes to evaluate do not fill the batches of two; one has a text id.
+  """
+  folder = tmp_path_factory.mktemp('data')
+  for name, seeds in (('train', range(6)), ('val', range(6, 11))):
+    examples.write(folder / (name + '-0.tfrecord'), [
+        examples.serialize(*_scene(seed), source_id=(
+            'scene.jpg' if seed == 8 else str(seed))) for seed in seeds])
+  good = examples.serialize(*_scene(1), source_id='1')
+  examples.write(folder / 'undecodable', [good, examples.serialize(
+      encoded=b'\xff\xd8 not a jpeg', source_id='bad')])
+  examples.write(folder / 'class', [good, examples.serialize(
+      _scene(2)[0], [[0., 0., .5, .5]], [7], source_id='strange')])
+  examples.write(folder / 'crowded', [examples.serialize(
+      _scene(2)[0], [[0., 0., .5, .5]] * 5, [1] * 5, source_id='full')])
+  whole = examples.write(folder / 'truncated', [good, good])
+  os.truncate(whole, os.path.getsize(whole) - 20)
+  (folder / 'config.yaml').write_text(_CONFIG)
+  return folder
+
+
+@pytest.fixture(name='trained', scope='session')
+def _trained(data, tmp_path_factory):
+  """model_dir of five steps of training."""
+  model_dir = tmp_path_factory.mktemp('trained') / 'run'
+  assert _run('--mode=train', '--model_dir=%s' % model_dir,
+              '--data_dir=%s' % data,
+              '--config_file=%s' % (data / 'config.yaml')) == 0
+  return model_dir
+
+
+@pytest.fixture(name='copy')
+def _copy(trained, tmp_path):
+  """A copy of `trained` to change."""
+  shutil.copytree(str(trained), str(tmp_path / 'copy'))
+  return tmp_path / 'copy'
+
+
+def test_flags_are_those_of_the_reference():
+  with open(os.path.join(golden.REFERENCE_DIR, 'config', 'flags.json')) as f:
+    reference = json.load(f)
+  program = reference['programs']['models/official/detection/main.py']
+  expected = program['flags'] + [
+      flag for group in program['groups']
+      for flag in reference['groups'][group]]
+  for flag in expected:
+    ours = flags.FLAGS[flag['name']]
+    assert ours.default == flag['default'], flag['name']
+    kind = 'string enum' if flag['name'] == 'mode' else flag['type']
+    assert ours.flag_type() == kind, flag['name']
+
+
+def test_wrong_mode():
+  with flagsaver.flagsaver():
+    with pytest.raises(flags.IllegalFlagValueError,
+                       match='train|eval|train_and_eval|predict'):
+      flags.FLAGS(['main.py', '--mode=trian'])
+
+
+def test_program_speaks_to_people():
+  """As a process of its own: help, and a mistake with exit code 2."""
+  def run(*arguments):
+    return subprocess.run(
+        [sys.executable, 'main.py'] + list(arguments), cwd=_ROOT,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+  assert b'train_and_eval' in run('--help').stdout
+  failed = run('--params_override=train.total_step=5', '--model_dir=/x')
+  assert failed.returncode == 2 and not failed.stdout
+  lines = failed.stderr.decode().strip().splitlines()
+  assert len(lines) == 1 and 'train.total_steps' in lines[0]
+
+
+def test_training_leaves_its_results(trained):
+  assert _steps(trained) == [0, 3, 5]
+  config, _ = factory.load_params_file(str(trained / 'params.yaml'))
+  assert config.architecture.num_classes == 3 and not config.use_tpu
+  assert config.train.train_file_pattern.endswith('/train-*')
+  assert json.loads((trained / 'training_finished.json').read_text())[
+      'step'] == 5
+  with open(str(trained / 'train_metrics.jsonl')) as f:
+    records = [json.loads(line) for line in f]
+  assert [r['step'] for r in records] == [2, 4, 5]
+  assert {'cls_loss', 'box_loss', 'model_loss', 'learning_rate',
+          'l2_regularization_loss', 'images_per_second'} <= set(records[1])
+  tags = {value.tag for name in os.listdir(str(trained))
+          if 'tfevents' in name
+          for event in tf.train.summary_iterator(str(trained / name))
+          for value in event.summary.value}
+  assert {'loss', 'cls_loss', 'box_loss', 'model_loss', 'learning_rate',
+          'l2_regularization_loss', 'global_step/sec'} <= tags
+
+
+def test_resume_keeps_the_old_configuration(copy, data):
+  assert _run('--mode=train', '--model_dir=%s' % copy, '--data_dir=%s' % data,
+              '--config_file=%s' % (data / 'config.yaml'),
+              '--train_steps=6') == 0
+  assert _steps(copy)[-1] == 6
+  old, _ = factory.load_params_file(str(copy / 'params.5.yaml'))
+  new, _ = factory.load_params_file(str(copy / 'params.yaml'))
+  assert (old.train.total_steps, new.train.total_steps) == (5, 6)
+
+
+def test_evaluation_needs_the_model_dir_only(copy, capsys):
+  assert _run('--mode=eval', '--eval_once', '--model_dir=%s' % copy) == 0
+  table = capsys.readouterr().out
+  assert 'Evaluation at step 5: 5 images' in table and 'AP50' in table
+  metrics = json.loads((copy / 'eval' / 'metrics.json').read_text())
+  assert metrics['step'] == 5
+  assert {'AP', 'ARl', 'cls_loss', 'box_loss', 'model_loss',
+          'Precision mAP ByCategory/2'} <= set(metrics)
+  results = json.loads((copy / 'eval' / 'detections.json').read_text())
+  assert results and {r['image_id'] for r in results} <= {
+      6, 7, 'scene.jpg', 9, 10}
+  # The last checkpoint has its result, so the worker ends.
+  assert _run('--mode=eval', '--model_dir=%s' % copy) == 0
+  assert _metric_steps(copy) == [5]
+  # A training that is to go on: the worker waits for it, in vain.
+  message = _fails(
+      capsys, '--mode=eval', '--model_dir=%s' % copy,
+      '--params_override={train: {total_steps: 9}, eval: {eval_timeout: 0}}',
+      code=3)
+  assert 'No new checkpoint' in message and str(copy) in message
+
+
+def test_annotation_file_and_records_agree(copy, data):
+  """The same figures from the records alone and from a JSON file."""
+  annotations = records_lib.read_groundtruth(str(data / 'val-*'))
+  path = copy / 'val.json'
+  path.write_text(json.dumps(annotations))
+  for suffix, json_file in (('_records', ''), ('_json', path)):
+    assert _run('--mode=eval', '--eval_once', '--model_dir=%s' % copy,
+                '--params_override={eval: {suffix: %s, val_json_file: "%s"}}'
+                % (suffix, json_file)) == 0
+  of_records, of_json = (
+      json.loads((copy / folder / 'metrics.json').read_text())
+      for folder in ('eval_records', 'eval_json'))
+  of_records.pop('time')
+  of_json.pop('time')
+  assert of_records == of_json
+
+
+def test_train_and_eval_with_a_remainder(data, tmp_path):
+  arguments = ['--mode=train_and_eval', '--model_dir=%s' % (tmp_path / 'run'),
+               '--data_dir=%s' % data, '--train_steps=3',
+               '--config_file=%s' % (data / 'config.yaml'),
+               '--params_override=eval.num_steps_per_eval=2']
+  assert _run(*arguments) == 0
+  assert _steps(tmp_path / 'run')[-1] == 3
+  assert _metric_steps(tmp_path / 'run') == [2, 3]
+  # Everything is done: a restart trains and evaluates nothing.
+  assert _run(*arguments) == 0
+  assert _metric_steps(tmp_path / 'run') == [2, 3]
+
+
+def test_predict_without_groundtruth(trained, tmp_path):
+  records = examples.write(tmp_path / 'new.tfrecord', [
+      examples.serialize(_scene(2)[0], source_id=name)
+      for name in ('3', 'b.png', 'c.png')])
+  output = tmp_path / 'results.json'
+  assert _run('--mode=predict', '--model_dir=%s' % trained,
+              '--params_override={predict: {predict_batch_size: 2, '
+              'predict_file_pattern: %s, output_file: %s}}'
+              % (records, output)) == 0
+  results = json.loads(output.read_text())
+  assert {r['image_id'] for r in results} == {3, 'b.png', 'c.png'}
+  assert {'image_id', 'category_id', 'bbox', 'score'} == set(results[0])
+
+
+@pytest.fixture(name='foreign', scope='session')
+def _foreign(trained, tmp_path_factory):
+  """Weights under the public names, written by plain TensorFlow."""
+  reader = tf.train.load_checkpoint(str(trained / 'model.ckpt-5'))
+  shapes = {name: shape
+            for name, shape in reader.get_variable_to_shape_map().items()
+            if name != 'global_step' and not name.endswith('/Momentum')}
+  with tf.Graph().as_default(), tf.Session() as session:
+    for name, shape in shapes.items():
+      tf.get_variable(name, initializer=reference_weights.weight(name, shape))
+    session.run(tf.global_variables_initializer())
+    return tf.train.Saver().save(
+        session, str(tmp_path_factory.mktemp('foreign') / 'weights.ckpt'))
+
+
+def test_foreign_checkpoint_is_evaluated(trained, foreign, tmp_path):
+  shutil.copy(str(trained / 'params.yaml'), str(tmp_path))
+  assert _run('--mode=eval', '--model_dir=%s' % tmp_path,
+              '--checkpoint_path=%s' % foreign) == 0
+  assert json.loads((tmp_path / 'eval' / 'metrics.json').read_text())[
+      'step'] == 0
+
+
+def test_foreign_checkpoint_warm_starts(data, foreign, tmp_path):
+  assert _run('--mode=train', '--model_dir=%s' % tmp_path,
+              '--data_dir=%s' % data, '--train_steps=1',
+              '--config_file=%s' % (data / 'config.yaml'),
+              '--params_override=train.checkpoint.path=%s' % foreign) == 0
+  start = tf.train.load_checkpoint(str(tmp_path / 'model.ckpt-0'))
+  given = tf.train.load_checkpoint(foreign)
+  for name in given.get_variable_to_shape_map():
+    np.testing.assert_array_equal(start.get_tensor(name),
+                                  given.get_tensor(name), err_msg=name)
+
+
+@pytest.mark.parametrize('arguments, words', [
+    (['--params_override=train.totl_steps=5'],
+     ['train.totl_steps', 'train.total_steps']),
+    (['--params_override=train.total_steps=many'],
+     ['train.total_steps', 'integer', 'many']),
+    (['--config_file=missing.yaml'], ['missing.yaml']),
+    (['--train_steps=5', '--params_override=train.total_steps=6'],
+     ['--train_steps', '5', '6']),
+    (['--params_override=train.train_file_pattern=/nowhere/a-*'],
+     ['train.train_file_pattern', '/nowhere/a-*']),
+    ([], ['train.train_file_pattern is not set']),
+    (['--mode=eval'], ['There is no checkpoint', 'eval.eval_timeout']),
+    (['--mode=eval', '--params_override=eval.val_json_file=/nowhere.json'],
+     ['eval.val_json_file', '/nowhere.json']),
+    (['--model=mask_rcnn', '--params_override=type=retinanet'],
+     ['mask_rcnn', 'retinanet']),
+    (['--use_tpu', '--precision=half'], ['--precision', 'bfloat16']),
+])
+def test_mistakes_before_the_start(data, tmp_path, capsys, arguments, words):
+  if '--mode=eval' in arguments:
+    arguments = arguments + ['--eval_once', '--data_dir=%s' % data]
+    if len(arguments) == 3:
+      arguments.append('--params_override=eval.eval_file_pattern=val-*')
+  message = _fails(capsys, '--model_dir=%s' % (tmp_path / 'run'), *arguments)
+  assert all(word in message for word in words), message
+
+
+def test_model_dir_is_not_given(capsys):
+  assert '--model_dir' in _fails(capsys, '--mode=train')
+
+
+def test_model_dir_of_another_model(copy, data, capsys):
+  arguments = ['--model_dir=%s' % copy, '--data_dir=%s' % data,
+               '--config_file=%s' % (data / 'config.yaml')]
+  message = _fails(capsys, '--params_override=architecture.num_classes=9',
+                   *arguments)
+  assert 'architecture.num_classes is 3 there (params.yaml), 9' in message
+  # Without params.yaml the variables tell.
+  os.remove(str(copy / 'params.yaml'))
+  message = _fails(capsys, '--params_override=retinanet_head.num_filters=8',
+                   '--mode=eval', '--eval_once', *arguments)
+  assert 'another model' in message
+  assert '16] in the checkpoint' in message and '8] in the model' in message
+
+
+@pytest.mark.parametrize('mode, name, words', [
+    ('predict', 'truncated', ['truncated: record 1', 'truncated record']),
+    ('predict', 'undecodable', ['undecodable: record 1', 'bad']),
+    ('eval', 'class', ['strange', 'class 7', 'architecture.num_classes is 3']),
+    ('eval', 'crowded', ['full', '5 objects', 'max_num_instances is 4']),
+])
+def test_broken_records_are_named(copy, data, capsys, mode, name, words):
+  message = _fails(
+      capsys, '--mode=' + mode, '--eval_once', '--model_dir=%s' % copy,
+      '--params_override={eval: {eval_file_pattern: %s, eval_batch_size: 1}}'
+      % (data / name), code=1)
+  assert all(word in message for word in words), message
+
+
+def test_undecodable_image_in_training(data, tmp_path, capsys):
+  message = _fails(
+      capsys, '--model_dir=%s' % tmp_path,
+      '--config_file=%s' % (data / 'config.yaml'),
+      '--params_override=train.train_file_pattern=%s'
+      % (data / 'undecodable'), code=1)
+  assert 'undecodable: record 1' in message and 'bad' in message
