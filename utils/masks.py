@@ -5,9 +5,13 @@ over the columns of the mask, compressed. It goes into JSON unchanged, and
 pycocotools reads it.
 """
 
+import numbers
+
 import cv2
 import numpy as np
 from pycocotools import mask as coco_mask
+
+_FAR = 10  # picture sizes; no annotator means points beyond
 
 
 def _grow_boxes(boxes_xywh, mask_size):
@@ -151,21 +155,86 @@ def segmentation_to_rle(segmentation, height, width):
     RLE, or None when no polygon is left.
 
   Raises:
-    ValueError: if `segmentation` is neither.
+    ValueError: if `segmentation` is neither, or damaged.
   """
   if isinstance(segmentation, dict):
-    if not {'size', 'counts'} <= set(segmentation):
-      raise ValueError('A run-length code needs the keys size and counts, '
-                       'this one has %s.' % sorted(segmentation))
-    if isinstance(segmentation['counts'], list):
-      segmentation = coco_mask.frPyObjects(segmentation,
-                                           *segmentation['size'])
-    return _as_text(segmentation)
+    return _checked_rle(segmentation)
   if not isinstance(segmentation, (list, tuple)):
     raise ValueError('A segmentation is a list of polygons or a run-length '
                      'code, not %r.' % (segmentation,))
+  if not all(isinstance(p, (list, tuple)) for p in segmentation):
+    raise ValueError('A segmentation is a list of polygons, each a list '
+                     '[x, y, x, y, ...].')
   polygons = valid_polygons(segmentation)
   if not polygons:
     return None
+  for polygon in polygons:
+    _check_polygon(polygon, height, width)
   return _as_text(coco_mask.merge(
       coco_mask.frPyObjects(polygons, height, width)))
+
+
+def _check_polygon(polygon, height, width):
+  """Refuses points for which pycocotools would take all memory there is."""
+  try:
+    furthest = np.abs(np.array(polygon, np.float64)).max()
+  except (TypeError, ValueError):
+    furthest = np.nan
+  # Written so that NaN is refused too.
+  if not furthest <= _FAR * max(height, width, 1):
+    raise ValueError('A polygon has points that are no numbers, or far away '
+                     'from its picture.')
+
+
+def _checked_rle(rle):
+  """The RLE, compressed; its runs must fill the picture."""
+  if not {'size', 'counts'} <= set(rle):
+    raise ValueError('A run-length code needs the keys size and counts, '
+                     'this one has %s.' % sorted(rle))
+  size, counts = rle['size'], rle['counts']
+  if not _are_integers(size) or len(size) != 2:
+    raise ValueError('The size of a run-length code is [height, width], not '
+                     '%r.' % (size,))
+  if _are_integers(counts):
+    runs = np.array(counts, np.int64)
+  elif isinstance(counts, (str, bytes)):
+    runs = _run_lengths(counts)
+  else:
+    raise ValueError('The counts of a run-length code are integers or text, '
+                     'not %.200r.' % (counts,))
+  # pycocotools fills what is missing with whatever the memory holds.
+  if np.any(runs < 0) or runs.sum() != size[0] * size[1]:
+    raise ValueError('The runs of a run-length code do not add up to its '
+                     'picture of %d x %d pixels.' % tuple(size))
+  if not isinstance(counts, (str, bytes)):
+    rle = coco_mask.frPyObjects(rle, *size)
+  return _as_text(rle)
+
+
+def _are_integers(values):
+  return isinstance(values, (list, tuple)) and all(
+      isinstance(v, numbers.Integral) for v in values)
+
+
+def _run_lengths(counts):
+  """int64 runs of compressed counts, str or bytes.
+
+  Each number is written in groups of 5 bits, the lowest first, 48 added; bit 5
+  says that another group follows, bit 4 of the last group is the sign. From
+  the fourth on it is the difference to the number two before.
+  """
+  if isinstance(counts, str):
+    counts = counts.encode('utf-8')
+  groups = np.frombuffer(counts, np.uint8).astype(np.int64) - 48
+  last = np.flatnonzero(groups & 0x20 == 0)
+  first = np.concatenate([[0], last + 1])[:-1]
+  if not len(last) or last[-1] != len(groups) - 1 or (
+      groups.min() < 0 or groups.max() > 63 or (last - first).max() > 10):
+    raise ValueError('The counts of a run-length code are damaged.')
+  place = np.arange(len(groups)) - np.repeat(first, last - first + 1)
+  differences = np.add.reduceat((groups & 0x1f) << 5 * place, first)
+  differences -= np.where(groups[last] & 0x10, 1 << 5 * (place[last] + 1), 0)
+  runs = differences.copy()
+  runs[1::2] = np.cumsum(differences[1::2])
+  runs[2::2] = np.cumsum(differences[2::2])
+  return runs

@@ -94,3 +94,43 @@ def test_two_point_polygons_are_nothing():
 def test_other_segmentations_are_refused(wrong):
   with pytest.raises(ValueError, match='run-length code'):
     masks.segmentation_to_rle(wrong, 8, 9)
+
+
+@pytest.mark.parametrize('wrong', [
+    [0, 100], [3], [], [-1, 17], [8, 'a'], None, '', '04@!!zz', '0T3', '3',
+    'ooooooooooooo0', '\u20ac', 'n'])
+def test_damaged_runs_are_refused(wrong):
+  """pycocotools reads foreign memory, or fails, where runs are too few."""
+  with pytest.raises(ValueError, match='run-length code'):
+    masks.segmentation_to_rle({'size': [4, 4], 'counts': wrong}, 0, 0)
+
+
+@pytest.mark.parametrize('size', ['ab', [4], [4, 4, 1], [4., 4.], None])
+def test_size_of_runs_is_two_integers(size):
+  with pytest.raises(ValueError, match='size of a run-length code'):
+    masks.segmentation_to_rle({'size': size, 'counts': [0, 16]}, 0, 0)
+
+
+def test_compressed_runs_of_any_mask_are_accepted():
+  """The check reads the compression right: nothing intact is refused."""
+  random = np.random.RandomState(1)
+  for density in (0, .02, .3, .98, 1):
+    for shape in ((1, 1), (7, 300), (640, 480)):
+      rle = masks.encode(random.uniform(size=shape) < density)
+      assert masks.segmentation_to_rle(rle, 0, 0) == rle
+      with pytest.raises(ValueError, match='add up'):
+        masks.segmentation_to_rle(dict(rle, size=[shape[0], shape[1] + 1]),
+                                  0, 0)
+
+
+@pytest.mark.parametrize('value', [float('nan'), float('inf'), 1e9, -1e9, 'x',
+                                   None, {}, [1.]])
+def test_impossible_points_are_refused(value):
+  """pycocotools takes all memory for a point that is NaN or far away."""
+  with pytest.raises(ValueError, match='polygon has points'):
+    masks.segmentation_to_rle([[1., 1., 5., 1., 5., value]], 8, 9)
+
+
+def test_polygons_are_lists():
+  with pytest.raises(ValueError, match='each a list'):
+    masks.segmentation_to_rle([1., 1., 5., 1., 5., 5.], 8, 9)
