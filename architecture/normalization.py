@@ -14,6 +14,10 @@ def swish(x):
 
 ACTIVATIONS = {'relu': tf.nn.relu, 'swish': swish}
 
+# TF 1.15 raises a smaller epsilon of its fused kernel to this; TF 2.15 does
+# not.
+_MIN_FUSED_EPSILON = 1.001e-5
+
 
 class BatchNormActivation:
   """Batch normalization (arXiv:1502.03167), then relu or swish.
@@ -22,8 +26,8 @@ class BatchNormActivation:
   variables of one layer, `<name>/{gamma,beta,moving_mean,moving_variance}`.
   Updates of the moving statistics are added to tf.GraphKeys.UPDATE_OPS.
 
-  Feature maps take TensorFlow's fused kernel, which is faster, never uses an
-  epsilon below 1.001e-5 and estimates the moving variance without bias (N-1).
+  Feature maps take TensorFlow's fused kernel, which is faster, with an epsilon
+  of at least 1.001e-5, and estimates the moving variance without bias (N-1).
   Other ranks, and synchronized statistics, are composed of simple operations
   with the exact epsilon and the biased variance. Published weights depend on
   this.
@@ -99,7 +103,8 @@ class BatchNormActivation:
   def _normalize_fused(self, inputs, gamma, beta, mean=None, variance=None):
     """(outputs, batch mean, unbiased batch variance); [B, h, w, C] only."""
     return tf.nn.fused_batch_norm(
-        inputs, gamma, beta, mean, variance, epsilon=self._epsilon,
+        inputs, gamma, beta, mean, variance,
+        epsilon=max(self._epsilon, _MIN_FUSED_EPSILON),
         is_training=mean is None)
 
   def _normalize_composed(self, inputs, gamma, beta, mean=None, variance=None):

@@ -122,8 +122,8 @@ def conv7x7_of_folded(inputs, filters):
   with tf.variable_scope(None, default_name='conv2d'):
     kernel = tf.get_variable('kernel', [7, 7, 3, filters], inputs.dtype,
                              tf.variance_scaling_initializer())
-  # The 7x7 kernel reaches from pixel -3 to 3; with a zero in front, from -4 to 3,
-  # which is two whole blocks before and, with the block itself, two after.
+  # The 7x7 kernel reaches from pixel -3 to 3; with a zero in front, from -4 to
+  # 3, which is two whole blocks before and, with the block itself, two after.
   kernel = tf.pad(kernel, [[1, 0], [1, 0], [0, 0], [0, 0]])
   kernel = tf.reshape(kernel, [4, 2, 4, 2, 3, filters])
   kernel = tf.transpose(kernel, [0, 2, 1, 3, 4, 5])  # y, x, dy, dx, colour

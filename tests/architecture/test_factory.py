@@ -1,0 +1,144 @@
+"""Every part that a configuration can name, and names that do not exist."""
+
+import dataclasses
+
+import pytest
+import tensorflow.compat.v1 as tf
+
+from architecture import factory
+from architecture import normalization
+from configs import factory as config_factory
+from tests.architecture import graphs
+
+SMALL = {'architecture': {'min_level': 3, 'max_level': 5, 'num_classes': 3},
+         'resnet': {'resnet_depth': 10}, 'fpn': {'fpn_feat_dims': 2},
+         'retinanet_head': {'num_convs': 1, 'num_filters': 2},
+         'anchor': {'num_scales': 2, 'aspect_ratios': [1., 2., .5]}}
+
+
+def _config(*overrides):
+  """The small configuration with further blocks over it."""
+  changes = {name: dict(values) for name, values in SMALL.items()}
+  for override in overrides:
+    for name, values in override.items():
+      changes.setdefault(name, {}).update(values)
+  return config_factory.load_config('retinanet', None, changes)[0]
+
+
+def _norm(config):
+  return factory.build_norm_activation(config.batch_norm_activation)
+
+
+def _named(config, **names):
+  """The configuration with names that its own checks would not let through."""
+  return dataclasses.replace(config, architecture=dataclasses.replace(
+      config.architecture, **names))
+
+
+@pytest.mark.parametrize('name', sorted(factory.BACKBONES))
+def test_every_backbone(name):
+  config = _config({'architecture': {'backbone': name}})
+  features = factory.build_backbone(config, _norm(config))(
+      tf.zeros([1, 64, 64, 3]), False)
+  for level in (3, 4, 5):
+    assert features[level].shape.as_list()[:3] == [1, 64 >> level, 64 >> level]
+
+
+@pytest.mark.parametrize('name', sorted(factory.DECODERS))
+def test_every_decoder(name):
+  config = _config({'architecture': {'multilevel_features': name}})
+  features = {level: tf.zeros([1, 64 >> level, 64 >> level, 2])
+              for level in (2, 3, 4, 5)}
+  pyramid = factory.build_decoder(config, _norm(config))(features, False)
+  assert {level: f.shape.as_list() for level, f in pyramid.items()} == {
+      level: [1, 64 >> level, 64 >> level, 2] for level in (3, 4, 5)}
+
+
+@pytest.mark.parametrize('name', sorted(normalization.ACTIVATIONS))
+def test_every_activation(name):
+  config = _config({'batch_norm_activation': {'activation': name}})
+  assert _norm(config).activate(tf.zeros([2])).shape.as_list() == [2]
+
+
+@pytest.mark.parametrize('build,key,table', [
+    (factory.build_backbone, 'backbone', factory.BACKBONES),
+    (factory.build_decoder, 'multilevel_features', factory.DECODERS)])
+def test_wrong_names_list_the_right_ones(build, key, table):
+  config = _named(_config(), **{key: 'mobilenet'})
+  with pytest.raises(ValueError) as e:
+    build(config, _norm(config))
+  assert str(e.value) == (
+      "architecture.%s: 'mobilenet' is not built yet; there are: %s."
+      % (key, ', '.join(sorted(table))))
+
+
+def test_section_of_the_normalization_is_obeyed():
+  config = _config({'batch_norm_activation': {
+      'batch_norm_momentum': .5, 'batch_norm_epsilon': 3., 'use_sync_bn': True,
+      'batch_norm_trainable': True, 'activation': 'relu'}})
+  outputs = _norm(config)(tf.constant([[2.], [4.]]), True)
+  with tf.Session() as session:
+    session.run(tf.global_variables_initializer())
+    outputs, _ = session.run(
+        [outputs, tf.get_collection(tf.GraphKeys.UPDATE_OPS)])
+    mean = session.run(tf.global_variables()[2])
+  # Variance 1 and epsilon 3: halves. Mean 3 with momentum 1/2: 1.5.
+  assert outputs.ravel().tolist() == [0., .5]
+  assert mean.tolist() == [1.5]
+  frozen = _config({'batch_norm_activation': {'batch_norm_trainable': False}})
+  tf.reset_default_graph()
+  _norm(frozen)(tf.zeros([2, 1]), True)
+  assert not tf.trainable_variables()
+
+
+def _depends_on_chance(config):
+  """Whether two runs of the backbone in training differ."""
+  tf.reset_default_graph()
+  backbone = factory.build_backbone(config, _norm(config))
+  images = tf.random.stateless_normal([2, 64, 64, 3], seed=[1, 2])
+  features = backbone(images, True)[5]
+  with tf.Session() as session:
+    session.run(tf.global_variables_initializer())
+    return (session.run(features) != session.run(features)).any()
+
+
+def test_regularizers_of_the_backbone_come_from_the_configuration():
+  assert not _depends_on_chance(_config())
+  assert _depends_on_chance(_config({'dropblock': {
+      'dropblock_keep_prob': .5, 'dropblock_size': 2}}))
+  assert _depends_on_chance(_config({'resnet': {
+      'init_drop_connect_rate': .5}}))
+
+
+def test_folded_images_come_from_the_configuration():
+  config = _config({'architecture': {'space_to_depth_block_size': 2}})
+  features = factory.build_backbone(config, _norm(config))(
+      tf.zeros([1, 32, 32, 12]), True)
+  assert features[2].shape.as_list()[:3] == [1, 16, 16]
+
+
+def test_section_of_the_pyramid_is_obeyed():
+  config = _config({'fpn': {'fpn_feat_dims': 6, 'use_separable_conv': True,
+                            'use_batch_norm': False}})
+  features = {level: tf.zeros([1, 32 >> level, 32 >> level, 2])
+              for level in (3, 4, 5)}
+  pyramid = factory.build_decoder(config, _norm(config))(features, False)
+  assert pyramid[3].shape.as_list() == [1, 4, 4, 6]
+  assert 'fpn/l3/pointwise_kernel' in graphs.names()
+  assert not [n for n in graphs.names() if n.endswith('gamma')]
+
+
+def test_head_of_the_sections():
+  config = _config({'retinanet_head': {
+      'num_convs': 2, 'num_filters': 6, 'use_separable_conv': True,
+      'use_batch_norm': False}})
+  features = {level: tf.zeros([1, 64 >> level, 64 >> level, 2])
+              for level in (3, 4, 5)}
+  classes, boxes = factory.build_retinanet_head(config, _norm(config))(
+      features, True)
+  # 2 scales of 3 ratios; 3 classes, 4 coordinates.
+  assert classes[3].shape.as_list() == [1, 8, 8, 18]
+  assert boxes[5].shape.as_list() == [1, 2, 2, 24]
+  shapes = dict(graphs.variables())
+  assert shapes['retinanet/box_net/box-1/pointwise_kernel'] == [1, 1, 6, 6]
+  assert not [n for n in shapes if n.endswith('gamma') or 'box-2' in n]
