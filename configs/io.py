@@ -8,7 +8,6 @@ import re
 from configs import base
 from configs import pairs
 from configs import yaml_format
-from utils import files
 
 
 def read_yaml(path):
@@ -137,16 +136,3 @@ def nest(changes):
 def dump_yaml(config):
   """The complete configuration as YAML text."""
   return yaml_format.dump(base.to_dict(config))
-
-
-def save_params(config, path):
-  """Writes the complete configuration; it loads back to an equal one.
-
-  A local file is replaced in one step, so that nobody reads a part of it; a
-  bucket shows an object only when it is complete.
-  """
-  if _is_remote(path):
-    with _tensorflow().io.gfile.GFile(path, 'w') as f:
-      f.write(dump_yaml(config))
-  else:
-    files.write_atomically(path, dump_yaml(config))

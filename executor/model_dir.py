@@ -133,8 +133,22 @@ def save_config(config):
     notes.append('The configuration differs from the one in %s, which is kept '
                  'as %s:' % (path, kept))
     notes += ['  %s: %r -> %r' % (k, old.get(k), new.get(k)) for k in changed]
-  io.save_params(config, path)
+  save_params(config, path)
   return notes
+
+
+def save_params(config, path):
+  """Writes the complete configuration; it loads back to an equal one.
+
+  Nobody sees a part of the file.
+
+  Args:
+    config: experiment.
+    path: of the YAML file, local or in a bucket.
+  """
+  with storage.output_path(path) as temporary:
+    with open(temporary, 'w', encoding='utf-8') as f:
+      f.write(io.dump_yaml(config))
 
 
 def _history_path(model_dir):

@@ -20,6 +20,20 @@ def test_config_is_saved_and_loads_back(tmp_path):
   assert os.listdir(config.model_dir) == ['params.yaml']
 
 
+def test_a_failed_save_leaves_the_old_file(tmp_path, monkeypatch):
+  path = str(tmp_path / 'params.yaml')
+  model_dir_lib.save_params(toy.config('a'), path)
+  before = (tmp_path / 'params.yaml').read_text()
+
+  def fail(*_):
+    raise OSError('disk full')
+  monkeypatch.setattr(os, 'replace', fail)
+  with pytest.raises(OSError):
+    model_dir_lib.save_params(toy.config('b'), path)
+  assert (tmp_path / 'params.yaml').read_text() == before
+  assert os.listdir(str(tmp_path)) == ['params.yaml']
+
+
 def test_changed_values_are_told_and_the_old_file_is_kept(tmp_path):
   old, new = toy.config(tmp_path), toy.config(tmp_path, train__total_steps=9)
   model_dir_lib.save_config(old)

@@ -6,7 +6,7 @@ import re
 import pytest
 
 from configs import factory
-from configs import io
+from executor import model_dir as model_dir_lib
 from tools import make_demo_data
 from tools import make_report
 from tools import report_page
@@ -21,7 +21,7 @@ def model_dir(tmp_path_factory):
   config, _ = factory.load_config(
       'retinanet', params_override='train.train_batch_size=2', extra={
           'eval.eval_file_pattern': str(folder / 'val-*.tfrecord')})
-  io.save_params(config, str(folder / 'params.yaml'))
+  model_dir_lib.save_params(config, str(folder / 'params.yaml'))
   (folder / 'eval').mkdir()
   (folder / 'eval' / 'metrics.json').write_text(json.dumps({
       'step': 20, 'AP': .625, 'AP50': .875, 'AP75': .5, 'APs': -1.,
