@@ -200,10 +200,13 @@ def test_continuous_evaluation_does_not_hide_other_errors(tmp_path):
 def test_continuous_evaluation_ends_with_a_training_that_ended(tmp_path):
   config = toy.config(tmp_path, eval__min_eval_interval=1000)
   toy.save_checkpoint(tmp_path, 4, w=[0.])
-  model_dir_lib.mark_finished(str(tmp_path), 4, 'diverged')
   evaluation = _Evaluation()
+
+  def sleep(unused_seconds):
+    model_dir_lib.mark_finished(str(tmp_path), 4, 'diverged')
+
   with pytest.raises(errors.TrainingDiverged, match='after step 4'):
-    loops.evaluate_continuously(config, evaluation, sleep=None)
+    loops.evaluate_continuously(config, evaluation, sleep)
   assert evaluation.steps == [4]
 
 

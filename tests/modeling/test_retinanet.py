@@ -94,7 +94,7 @@ def test_training(folder):
   for got, want, tolerance in zip(losses, expected['losses_over_steps'],
                                   (2e-4, 1e-3, 5e-3)):
     assert got == pytest.approx(want, rel=tolerance)
-  _check_lengths(lengths, expected['variable_l2_after_steps'])
+  _check_lengths(lengths, expected)
 
 
 def _check_losses(scalars, expected):
@@ -117,7 +117,13 @@ def _check_gradients(norms, dots, expected):
 
 
 def _check_lengths(lengths, expected):
-  for name, want in expected.items():
-    moving = '/moving_' in name
-    assert lengths[name] == pytest.approx(
-        want, rel=1e-3 if moving else 1e-5, abs=1e-6), name
+  """Lengths of the variables after the steps.
+
+  A variable may be off by the rounding of its length and of its gradient, which
+  three steps with a momentum of 0.9 add up 1 + 1.9 + 2.71 times.
+  """
+  for name, want in expected['variable_l2_after_steps'].items():
+    tolerance = 1e-6 + (1e-3 if '/moving_' in name else 1e-5) * want
+    gradient = expected['gradient_l2'].get(name)
+    tolerance += 3e-2 * 5.61 * expected['learning_rate'] * (gradient or 0.)
+    assert abs(lengths[name] - want) <= tolerance, name
