@@ -1,0 +1,197 @@
+"""The steps that parsers share, each by hand."""
+
+import numpy as np
+import pytest
+import tensorflow.compat.v1 as tf
+
+from dataloader import parser
+
+HEIGHT, WIDTH = 4, 8
+
+
+def _sample(num_objects=3, with_masks=True, **changes):
+  """Objects of classes 1, 2, 3; mask k is the picture's first k columns."""
+  masks = np.zeros([num_objects, HEIGHT, WIDTH], np.float32)
+  for k in range(num_objects):
+    masks[k, :, :k + 1] = 1.
+  image = np.arange(HEIGHT * WIDTH * 3, dtype=np.uint8)
+  values = dict(
+      image=image.reshape([HEIGHT, WIDTH, 3]),
+      boxes=np.float32([[.25, .125 * k, .75, .5 + .125 * k]
+                        for k in range(num_objects)]).reshape([-1, 4]),
+      classes=np.arange(1, num_objects + 1),
+      masks=masks if with_masks else None,
+      is_crowd=np.array([False, True, False][:num_objects], bool),
+      area=np.float32([10., 20., 30.][:num_objects]), image_info=None)
+  values.update(changes)
+  return parser.Sample(**{
+      name: None if value is None else tf.constant(value)
+      for name, value in values.items()})
+
+
+def _run(sample):
+  """The Sample with arrays."""
+  present = {k: v for k, v in sample._asdict().items() if v is not None}
+  with tf.Session() as session:
+    return sample._replace(**session.run(present))
+
+
+@pytest.mark.parametrize('with_masks', [True, False])
+def test_drop_crowds_keeps_what_belongs_together(with_masks):
+  sample = _run(parser.drop_crowds(_sample(with_masks=with_masks)))
+  assert sample.classes.tolist() == [1, 3]
+  assert sample.area.tolist() == [10., 30.]
+  assert sample.boxes[:, 1].tolist() == [0., .25]
+  assert not sample.is_crowd.any()
+  if with_masks:
+    assert sample.masks.sum(axis=(1, 2)).tolist() == [HEIGHT, 3. * HEIGHT]
+  else:
+    assert sample.masks is None
+
+
+@pytest.mark.parametrize('step', [
+    parser.drop_crowds, parser.drop_empty, parser.to_pixels,
+    lambda sample: parser.flip(sample, .9)])
+def test_steps_without_objects(step):
+  sample = _run(step(_sample(0)))
+  assert sample.boxes.shape == (0, 4)
+  assert sample.classes.shape == sample.area.shape == (0,)
+  assert sample.masks.shape == (0, HEIGHT, WIDTH)
+
+
+def test_flip_mirrors_picture_boxes_and_masks():
+  before = _run(_sample())
+  after = _run(parser.flip(_sample(), .51))
+  np.testing.assert_array_equal(after.image, before.image[:, ::-1])
+  np.testing.assert_array_equal(after.masks, before.masks[:, :, ::-1])
+  np.testing.assert_allclose(after.boxes[1], [.25, .375, .75, .875])
+  assert after.classes.tolist() == [1, 2, 3]
+
+
+@pytest.mark.parametrize('value', [0., .5])
+def test_no_flip(value):
+  before, after = _run(_sample()), _run(parser.flip(_sample(), value))
+  for name in ('image', 'boxes', 'masks'):
+    np.testing.assert_array_equal(getattr(after, name), getattr(before, name))
+
+
+def test_to_pixels_takes_the_size_of_the_picture():
+  sample = _run(parser.to_pixels(_sample()))
+  np.testing.assert_allclose(sample.boxes[1], [1., 1., 3., 5.])
+
+
+def test_resize_and_crop_moves_boxes_with_the_picture():
+  """4 x 8 fitted into 10 x 12: by 1.5 to 6 x 12, the rest is padding."""
+  sample = parser.to_pixels(_sample())
+  sample = _run(parser.resize_and_crop(sample, (10, 12), (16, 16)))
+  assert sample.image.shape == (16, 16, 3)
+  assert sample.image.dtype == np.float32
+  assert not sample.image[6:].any() and not sample.image[:, 12:].any()
+  assert sample.image[:6, :12].all()
+  np.testing.assert_allclose(sample.image_info, [[4, 8], [10, 12], [1.5, 1.5],
+                                                 [0, 0]])
+  np.testing.assert_allclose(sample.boxes[1], [1.5, 1.5, 4.5, 7.5])
+  # Masks stay in the picture.
+  assert sample.masks.shape == (3, HEIGHT, WIDTH)
+
+
+def test_resize_and_crop_with_draws():
+  """Twice as large, 8 x 16; the window lies half of the room down, right."""
+  sample = parser.to_pixels(_sample())
+  sample = _run(parser.resize_and_crop(
+      sample, (4, 8), (8, 8), tf.constant(2.), tf.constant([.5, .5])))
+  np.testing.assert_allclose(sample.image_info, [[4, 8], [4, 8], [2, 2],
+                                                 [2, 4]])
+  # (2, 2, 6, 10) less (2, 4), cut to the window of 4 x 8.
+  np.testing.assert_allclose(sample.boxes[1], [0., 0., 3., 6.])
+
+
+def test_drop_empty_leaves_out_what_has_no_height_or_width():
+  boxes = np.float32([[1, 1, 1, 5], [1, 1, 3, 5], [1, 5, 3, 5]])
+  sample = _run(parser.drop_empty(_sample(boxes=boxes)))
+  assert sample.classes.tolist() == [2]
+  assert sample.masks.sum() == 2. * HEIGHT
+
+
+def test_draws_lie_in_their_ranges():
+  draws = [parser.draw(tf.constant([7, i]), .5, 2.) for i in range(60)]
+  with tf.Session() as session:
+    flips, scales, offsets = map(np.array, zip(*session.run(draws)))
+  assert 0. <= flips.min() < .2 and .8 < flips.max() < 1.
+  assert .5 <= scales.min() < .8 and 1.7 < scales.max() < 2.
+  assert offsets.shape == (60, 2)
+  assert 0. <= offsets.min() and offsets.max() < 1.
+  # Every number is a draw of its own.
+  columns = np.stack([flips, scales, offsets[:, 0], offsets[:, 1]])
+  assert np.abs(np.corrcoef(columns) - np.eye(4)).max() < .5
+
+
+def _decoded(num_objects=2):
+  sample = _sample(num_objects)
+  return {'image': sample.image, 'source_id': tf.constant('12'),
+          'height': tf.constant(HEIGHT, tf.int64),
+          'width': tf.constant(WIDTH, tf.int64),
+          'groundtruth_boxes': sample.boxes,
+          'groundtruth_classes': sample.classes,
+          'groundtruth_is_crowd': sample.is_crowd,
+          'groundtruth_area': sample.area}
+
+
+def test_make_sample_of_a_record_without_masks():
+  sample = parser.make_sample(_decoded())
+  assert sample.masks is None and sample.image_info is None
+  assert _run(sample).area.tolist() == [10., 20.]
+
+
+def test_groundtruths_by_hand():
+  with tf.Session() as session:
+    result = session.run(parser.groundtruths(_decoded(), 3, 'some.key'))
+  assert (result['source_id'], result['height'], result['width']) == (
+      12, HEIGHT, WIDTH)
+  assert result['num_detections'].tolist() == [2]
+  # Pixels of the picture; crowds are kept.
+  np.testing.assert_allclose(
+      result['boxes'], [[1, 0, 3, 4], [1, 1, 3, 5], [-1, -1, -1, -1]])
+  assert result['classes'].tolist() == [1, 2, -1]
+  assert result['areas'].tolist() == [10., 20., -1.]
+  assert result['is_crowds'].tolist() == [0, 1, 0]
+
+
+@pytest.mark.parametrize('num_objects', [0, 2, 3])
+def test_groundtruths_emit_their_spec(num_objects):
+  result = parser.groundtruths(_decoded(num_objects), 3, 'some.key')
+  spec = parser.groundtruths_spec(3)
+  tf.nest.assert_same_structure(spec, result)
+  for name, expected in spec.items():
+    assert expected.shape == result[name].shape, name
+    assert expected.dtype == result[name].dtype, name
+
+
+def test_padding_is_no_image_and_no_object():
+  zeros = {name: tf.zeros(spec.shape, spec.dtype)
+           for name, spec in parser.groundtruths_spec(2).items()}
+  with tf.Session() as session:
+    result = session.run(parser.padding_groundtruths(zeros))
+  assert result['source_id'] == parser.PADDING_ID
+  assert result['num_detections'].tolist() == [0]
+  assert (result['boxes'] == -1.).all() and (result['classes'] == -1).all()
+  assert (result['areas'] == -1.).all() and (result['is_crowds'] == 0).all()
+
+
+def test_check_classes_names_the_first_wrong_one():
+  decoded = dict(_decoded(), groundtruth_classes=tf.constant([3, 0, 9]))
+  checked = parser.check_classes(decoded, 4)['groundtruth_classes']
+  with tf.Session() as session:
+    with pytest.raises(tf.errors.InvalidArgumentError,
+                       match='Image 12 has an object of class 0.'):
+      session.run(checked)
+
+
+@pytest.mark.parametrize('classes', [[], [1], [1, 3, 2]])
+def test_check_classes_passes_right_ones(classes):
+  decoded = dict(_decoded(), groundtruth_classes=tf.constant(
+      classes, tf.int64, [len(classes)]))
+  with tf.Session() as session:
+    checked = session.run(parser.check_classes(decoded, 4)[
+        'groundtruth_classes'])
+  assert checked.tolist() == classes
