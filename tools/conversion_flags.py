@@ -1,5 +1,6 @@
 """Flags that all converters share, and how they are started."""
 
+import signal
 import sys
 
 from absl import app
@@ -12,10 +13,14 @@ from utils import label_map as label_maps
 
 FLAGS = flags.FLAGS
 
+# --help of a converter shows these flags as its own.
+flags.disclaim_key_flags()
+
 
 def define():
   """Defines the flags."""
-  flags.DEFINE_string('output', None, 'Path prefix of the written files.')
+  flags.DEFINE_string('output', None, 'What the paths of all written files '
+                      'begin with, such as records/train. Required.')
   flags.DEFINE_integer('num_shards', None, 'Number of shards. Default: %d, or '
                        'one for each picture if there are fewer.' %
                        tfrecord_writer.DEFAULT_NUM_SHARDS, lower_bound=1)
@@ -46,12 +51,23 @@ def label_map():
 
 
 def run(main):
-  """Runs a converter; what is wrong with its input becomes one message."""
+  """Runs a converter; what is wrong with its input becomes one message.
+
+  Args:
+    main: the converter, called without arguments after the flags are parsed.
+  """
   def guarded(argv):
+    if len(argv) > 1:
+      sys.exit('Error: Unexpected argument %r; flags are written --name=value.'
+               % argv[1])
+    # Files that are being written are removed on the way out.
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     tf.logging.set_verbosity(tf.logging.ERROR)
     compat.enable_graph_mode()
     try:
-      main(argv)
-    except (ValueError, tf.errors.OpError) as e:
+      main()
+    except (ValueError, OSError, tf.errors.OpError) as e:
       sys.exit('Error: %s' % e)
+    except KeyboardInterrupt:
+      sys.exit(128 + signal.SIGINT)
   app.run(guarded)

@@ -2,10 +2,30 @@
 
 import collections
 
-from tools import annotation_checks
+from tools import object_checks
+from tools import record_builder
 
 _NUM_EXAMPLES = 3  # Entries printed for each reason; the index has them all.
-_LIMIT = 100       # `max_num_instances` of every parser unless it is set
+_NUM_CLASSES = 20  # classes that are listed
+# `max_num_instances` of every parser unless it is set, and the number of
+# detections of an image that the COCO metric looks at.
+_LIMIT = 100
+# The COCO metric's classes of area, pixels; the ends belong to both.
+_SIZES = (('small', 0, 32**2, '32 x 32 pixels or less'),
+          ('medium', 32**2, 96**2, '32 x 32 to 96 x 96 pixels'),
+          ('large', 96**2, float('inf'), '96 x 96 pixels or more'))
+
+
+_ADVICE = {
+    object_checks.BEYOND:
+        'Use --clip_boxes to cut boxes at the border of the picture instead of '
+        'leaving these objects out.',
+    object_checks.NO_MASK:
+        'Use --noinclude_masks to keep the boxes of objects without a mask.',
+    record_builder.SIZE_MISMATCH:
+        'Use --trust_files if the annotations belong to the pictures as they '
+        'are.',
+}
 
 
 def report(index):
@@ -17,17 +37,66 @@ def report(index):
   Returns:
     str.
   """
-  lines = ['Wrote %d records with %d objects of %d classes%s to %d shards.' % (
-      index['num_records'], index['num_objects'], len(index['label_map']),
+  lines = ['Wrote %s with %s of %s%s to %s.' % (
+      _count(index['num_records'], 'record'),
+      _count(index['num_objects'], 'object'),
+      _count(len(index['label_map']), 'class', 'es'),
       ' and their masks' if index['include_masks'] else '',
-      len(index['shards']))]
+      _count(len(index['shards']), 'shard'))]
   if index['num_images_without_objects']:
-    lines.append('%d of the images have no object; they train as background.'
-                 % index['num_images_without_objects'])
+    lines.append('%s without objects; they train as background.' % _count(
+        index['num_images_without_objects'], 'image'))
+  lines.extend(_class_lines(index))
+  lines.extend(_size_lines(index))
   lines.extend(index['notes'])
   lines.extend(_skip_lines(index['skipped']))
   lines.extend(_settings(index))
   return '\n'.join(lines)
+
+
+def _count(number, noun, plural='s'):
+  return '%d %s%s' % (number, noun, '' if number == 1 else plural)
+
+
+def count_by_size(objects):
+  """{'small', 'medium', 'large': number of objects, crowds not counted}."""
+  areas = [o['area'] for o in objects if not o['iscrowd']]
+  return {name: sum(low <= area <= high for area in areas)
+          for name, low, high, _ in _SIZES}
+
+
+def _class_lines(index):
+  """Objects of each class, the most frequent first, and empty classes."""
+  counts = sorted(index['num_objects_by_class'].items(),
+                  key=lambda item: (-item[1], item[0]))
+  names = index['label_map']
+  lines = []
+  if index['num_objects']:
+    lines.append('Objects of each class: %s.' % _some(
+        ['%s %d' % (names[i], count) for i, count in counts if count],
+        _NUM_CLASSES))
+    empty = [names[i] for i, count in counts if not count]
+    if empty:
+      lines.append(
+          '%d of the classes have no object here, so their AP is undefined: '
+          '%s.' % (len(empty), _some(empty, _NUM_CLASSES)))
+  return lines
+
+
+def _some(texts, limit):
+  """The texts, separated by commas; how many follow after `limit`."""
+  if len(texts) > limit:
+    texts = texts[:limit] + ['and %d more' % (len(texts) - limit)]
+  return ', '.join(texts)
+
+
+def _size_lines(index):
+  """Sizes without an object, for which metrics are undefined."""
+  if not index['num_objects']:
+    return []
+  return ['No object is %s (%s), so AP%s is undefined (-1).' % (
+      name, text, name[0]) for name, _, _, text in _SIZES
+          if not index['num_objects_by_size'][name]]
 
 
 def _skip_lines(skipped):
@@ -40,11 +109,10 @@ def _skip_lines(skipped):
     examples = '; '.join(_name(s) for s in skips[:_NUM_EXAMPLES])
     if len(skips) > _NUM_EXAMPLES:
       examples += '; ... (all of them in the index file)'
-    lines.append('Left out: %d %s%s, %s: %s' % (
-        len(skips), kind, 's' if len(skips) > 1 else '', reason, examples))
-  if any(s['reason'] == annotation_checks.BEYOND for s in skipped):
-    lines.append('Use --clip_boxes to cut boxes at the border of the picture '
-                 'instead of leaving these objects out.')
+    lines.append('Left out %s (%s): %s' % (_count(len(skips), kind), reason,
+                                           examples))
+  reasons = {s['reason'] for s in skipped}
+  lines.extend(_ADVICE[r] for r in _ADVICE if r in reasons)
   return lines
 
 
@@ -65,9 +133,12 @@ def _settings(index):
   if index['max_num_objects'] > _LIMIT:
     lines.append(
         'Up to %d objects in one image (%d images have more than %d): set '
-        'max_num_instances of the parser section to at least %d.' % (
+        'max_num_instances of the parser section and '
+        'postprocess.max_total_size to at least %d. COCO metrics count the '
+        'best %d detections of an image, so here even perfect detections '
+        'score below 1.' % (
             index['max_num_objects'], index['num_images_over_100_objects'],
-            _LIMIT, index['max_num_objects']))
+            _LIMIT, index['max_num_objects'], _LIMIT))
   return lines
 
 
@@ -83,14 +154,21 @@ def corner_suspicion(skips, annotations, sizes):
     [str], empty or one line.
   """
   beyond = {(str(s.image), s.annotation) for s in skips
-            if s.reason == annotation_checks.BEYOND}
+            if s.reason == object_checks.BEYOND}
   num_corners = 0
   for image_id, size in sizes.items():
     for annotation in annotations[image_id]:
       num_corners += (image_id, annotation['id']) in beyond and (
-          annotation_checks.looks_like_corners(annotation['bbox'], *size))
+          _looks_like_corners(annotation['bbox'], *size))
   if num_corners < 3 or num_corners < .5 * len(beyond):
     return []
   return ['%d of the %d boxes that reach beyond their picture would fit as '
           '[x0, y0, x1, y1]. COCO boxes are [x, y, width, height]: check how '
           'the annotations were made.' % (num_corners, len(beyond))]
+
+
+def _looks_like_corners(box, height, width):
+  """Whether [x, y, width, height] only fits when read as [x0, y0, x1, y1]."""
+  x, y, w, h = [float(v) for v in box]
+  return w > x >= 0 and h > y >= 0 and w <= width and h <= height and (
+      x + w > width or y + h > height)

@@ -23,28 +23,17 @@ ConversionError = tfrecord_writer.ConversionError
 
 FLAGS = flags.FLAGS
 
-flags.DEFINE_string('annotations', None, 'COCO file with objects.')
-flags.DEFINE_string('images', None, 'Folder of the pictures.')
-flags.DEFINE_string('image_info_file', '', 'COCO file whose list of images is '
-                    'used, such as that of a test set without objects.')
-flags.DEFINE_string('caption_annotations_file', '', 'COCO file with captions.')
-flags.DEFINE_string('object_annotations_file', '', 'Same as --annotations.')
-flags.DEFINE_string('image_dir', '', 'Same as --images.')
-flags.DEFINE_string('output_file_prefix', '', 'Same as --output.')
-conversion_flags.define()
-
-
-def convert(annotations, images, prefix, options, image_info_file='',
-            caption_annotations_file='', label_map=None):
+def convert(annotations, images, prefix, options, image_info_file=None,
+            caption_annotations_file=None, label_map=None):
   """Converts one set.
 
   Args:
-    annotations: path of the object annotations, or '' for none.
+    annotations: path of the object annotations, or None.
     images: folder of the pictures.
     prefix: of the written files.
     options: tfrecord_writer.Options.
-    image_info_file: path of a file whose images are used instead.
-    caption_annotations_file: path of captions to add.
+    image_info_file: path of a file whose images are used instead, or None.
+    caption_annotations_file: path of captions to add, or None.
     label_map: {id: name} or None.
 
   Returns:
@@ -57,6 +46,8 @@ def convert(annotations, images, prefix, options, image_info_file='',
            if p]
   if not paths:
     raise ConversionError('Give --annotations=FILE.')
+  if not tf.gfile.IsDirectory(images):
+    raise ConversionError('There is no folder %s of pictures.' % images)
   contents = {path: _load(path) for path in paths}
   dataset = {'images': contents[paths[0]].get('images'),
              'annotations': [], 'categories': []}
@@ -65,7 +56,8 @@ def convert(annotations, images, prefix, options, image_info_file='',
                     for k in ('annotations', 'categories')})
   if caption_annotations_file:
     dataset['images'] = _with_captions(
-        dataset['images'], contents[caption_annotations_file])
+        dataset['images'], contents[caption_annotations_file],
+        caption_annotations_file)
   return tfrecord_writer.write_dataset(
       dataset, prefix, functools.partial(_load_image, images), options,
       label_map)
@@ -85,22 +77,39 @@ def _load(path):
   return content
 
 
-def _with_captions(images, content):
-  """Images with their captions."""
+def _with_captions(images, content, path):
+  """Images with their captions; entries that are no images stay as they are."""
   captions = {}
-  for annotation in content['annotations']:
-    if 'caption' not in annotation:
+  for annotation in content.get('annotations') or [{}]:
+    try:
+      image_id, caption = annotation['image_id'], annotation['caption'].strip()
+    except (KeyError, TypeError, AttributeError):
       raise ConversionError(
-          '--caption_annotations_file has no captions. Files with objects '
-          'belong to --annotations.')
-    captions.setdefault(annotation['image_id'], []).append(
-        annotation['caption'])
-  return [dict(i, captions=captions.get(i['id'], [])) for i in images]
+          '%s (--caption_annotations_file) has annotations without a caption. '
+          'A file with objects belongs to --annotations.' % path)
+    captions.setdefault(str(image_id), []).append(caption)
+  return [dict(i, captions=captions.get(str(i.get('id')), []))
+          if isinstance(i, dict) else i for i in images or []]
 
 
 def _load_image(folder, image):
   with tf.gfile.Open(os.path.join(folder, image['file_name']), 'rb') as f:
     return f.read()
+
+
+def define_flags():
+  """Defines the flags; the second names are upstream's."""
+  flags.DEFINE_string('annotations', None, 'COCO file with objects, such as '
+                      'instances_train2017.json.')
+  flags.DEFINE_string('images', None, 'Folder of the pictures. Required.')
+  flags.DEFINE_string('image_info_file', None, 'COCO file whose list of images '
+                      'is used, such as that of a test set without objects.')
+  flags.DEFINE_string('caption_annotations_file', None, 'COCO file with '
+                      'captions to add.')
+  flags.DEFINE_string('object_annotations_file', None, 'Same as --annotations.')
+  flags.DEFINE_string('image_dir', None, 'Same as --images.')
+  flags.DEFINE_string('output_file_prefix', None, 'Same as --output.')
+  conversion_flags.define()
 
 
 def _one_of(*names):
@@ -110,10 +119,10 @@ def _one_of(*names):
     raise ConversionError(
         'Different values are given for %s.' % ' and '.join(
             '--' + name for name in names))
-  return values.pop() if values else ''
+  return values.pop() if values else None
 
 
-def main(unused_argv):
+def main():
   prefix = _one_of('output', 'output_file_prefix')
   images = _one_of('images', 'image_dir')
   if not prefix or not images:
@@ -125,4 +134,5 @@ def main(unused_argv):
 
 
 if __name__ == '__main__':
+  define_flags()
   conversion_flags.run(main)

@@ -8,9 +8,11 @@ records/train-00000-of-00032.tfrecord and so on, records/train-label_map.csv,
 records/train-annotations.json (what evaluation compares with) and
 records/train-index.json (counts, ids, what was left out and why). Classes are
 numbered from 1 in alphabetical order of all annotations, so that every split
-gets the same numbers; --label_map gives others.
+gets the same numbers; --label_map gives others. The corners of a box are taken
+as its edges, unchanged, although VOC counts pixels from 1.
 """
 
+import collections
 import functools
 import os
 from xml.etree import ElementTree
@@ -25,17 +27,6 @@ from tools import tfrecord_writer
 ConversionError = tfrecord_writer.ConversionError
 
 FLAGS = flags.FLAGS
-
-flags.DEFINE_string('data_dir', None, 'Folder with Annotations, JPEGImages and '
-                    'ImageSets.')
-flags.DEFINE_string('split', None, 'Name of a list in ImageSets/Main, such as '
-                    'train. Default: all annotations.')
-flags.DEFINE_enum('difficult', 'keep', ['keep', 'crowd', 'skip'],
-                  'What becomes of objects marked difficult: ordinary objects, '
-                  'crowds (not trained on and not counted in evaluation, as in '
-                  'the VOC challenge) or nothing.')
-conversion_flags.define()
-
 
 def convert(data_dir, split, prefix, options, label_map=None,
             difficult='keep'):
@@ -56,7 +47,8 @@ def convert(data_dir, split, prefix, options, label_map=None,
     ConversionError: if a folder or list is missing or a file is unusable.
   """
   all_names = _annotated(data_dir)
-  names = _split(data_dir, split) if split else all_names
+  notes = []
+  names = _split(data_dir, split, all_names, notes) if split else all_names
   missing = sorted(set(names) - set(all_names))
   if missing:
     raise ConversionError(
@@ -65,7 +57,6 @@ def convert(data_dir, split, prefix, options, label_map=None,
             len(missing), split, missing[0]))
   # All of them are read, so that class ids do not depend on the split.
   roots = {name: _parse(data_dir, name) for name in all_names}
-  notes = []
   class_ids = _class_ids(roots, notes)
   dataset = {'images': [], 'annotations': [], 'notes': notes, 'categories': [
       {'id': i, 'name': name} for name, i in sorted(class_ids.items())]}
@@ -100,16 +91,36 @@ def _annotated(data_dir):
   return names
 
 
-def _split(data_dir, split):
-  """Image names of a list; what follows a name on its line does not count."""
+def _split(data_dir, split, all_names, notes):
+  """Image names of a list, each once.
+
+  Args:
+    data_dir: see --data_dir.
+    split: name of the list.
+    all_names: names of all annotations.
+    notes: [str], extended.
+
+  Returns:
+    [name].
+  """
   folder = os.path.join(data_dir, 'ImageSets', 'Main')
   path = os.path.join(folder, split + '.txt')
   if not tf.gfile.Exists(path):
-    raise ConversionError('There is no %s. The lists are: %s.' % (
-        path, ', '.join(sorted(os.path.basename(p) for p in file_patterns.glob(
-            os.path.join(folder, '*.txt')))) or 'none'))
+    raise ConversionError('There is no %s. The splits are: %s.' % (
+        path, ', '.join(os.path.basename(p)[:-len('.txt')]
+                        for p in file_patterns.glob(
+                            os.path.join(folder, '*.txt'))) or 'none'))
   with tf.gfile.Open(path, 'r') as f:
-    return [line.split()[0] for line in f if line.strip()]
+    lines = [line.strip() for line in f if line.strip()]
+  # The lists of single classes have a number behind the name. Names may have
+  # blanks, though.
+  known = set(all_names)
+  names = [line if line in known else line.split()[0] for line in lines]
+  unique = list(collections.OrderedDict.fromkeys(names))
+  if len(unique) < len(names):
+    notes.append('%d lines of %s repeat an image; each is used once.' % (
+        len(names) - len(unique), os.path.basename(path)))
+  return unique
 
 
 def _parse(data_dir, name):
@@ -118,7 +129,8 @@ def _parse(data_dir, name):
   with tf.gfile.Open(path, 'rb') as f:
     try:
       return ElementTree.fromstring(f.read())
-    except ElementTree.ParseError as e:
+    except (ElementTree.ParseError, LookupError, ValueError) as e:
+      # The latter two: of an encoding that Python does not know or cannot read.
       raise ConversionError('%s is not XML: %s' % (path, e))
 
 
@@ -143,9 +155,13 @@ def _class_ids(roots, notes):
 
 def _image(name, root):
   """Entry of the image; <path> names a file of the authors' computer."""
-  size = {key: _text(root, 'size/' + key) for key in ('height', 'width')}
+  try:
+    height, width = [int(float(_text(root, 'size/' + key) or 0))
+                     for key in ('height', 'width')]
+  except (ValueError, OverflowError):
+    raise ConversionError('The <size> in %s.xml is not made of numbers.' % name)
   return {'id': name, 'file_name': _text(root, 'filename') or name,
-          'height': int(size['height'] or 0), 'width': int(size['width'] or 0)}
+          'height': height, 'width': width}
 
 
 def _box(element):
@@ -175,7 +191,21 @@ def _load_image(data_dir, image):
     return f.read()
 
 
-def main(unused_argv):
+def define_flags():
+  """Defines the flags."""
+  flags.DEFINE_string('data_dir', None, 'Folder with Annotations, JPEGImages '
+                      'and ImageSets. Required.')
+  flags.DEFINE_string('split', None, 'Name of a list in ImageSets/Main, such '
+                      'as train. Default: all annotations.')
+  flags.DEFINE_enum(
+      'difficult', 'keep', ['keep', 'crowd', 'skip'],
+      'What becomes of objects marked difficult: ordinary objects, crowds (not '
+      'trained on and not counted in evaluation, as in the VOC challenge) or '
+      'nothing.')
+  conversion_flags.define()
+
+
+def main():
   if not FLAGS.data_dir or not FLAGS.output:
     raise ConversionError('Give --data_dir=FOLDER --split=NAME '
                           '--output=PREFIX.')
@@ -185,4 +215,5 @@ def main(unused_argv):
 
 
 if __name__ == '__main__':
+  define_flags()
   conversion_flags.run(main)

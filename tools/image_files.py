@@ -70,8 +70,10 @@ def check_image(content, annotated_size=None):
 def _content_notes(image):
   """What is lost or doubtful when this picture is read as 8 bit RGB."""
   notes = []
-  if image.mode in ('RGBA', 'LA') and image.getextrema()[-1][0] < 255:
-    notes.append('transparency is ignored')
+  if image.mode in ('RGBA', 'LA', 'PA') or 'transparency' in image.info:
+    lowest = image.convert('RGBA').getextrema()[-1][0]
+    notes.append('transparency is ignored' if lowest < 255 else
+                 'opaque alpha channel, left out on reading')
   if image.mode.startswith('I'):
     notes.append('16 bits a channel reduced to 8')
     if image.getextrema()[1] < 4096:
@@ -86,7 +88,10 @@ def _encode(image, image_format):
   """JPEG or PNG bytes of a Pillow image, 8 bit RGB."""
   if image.mode.startswith('I'):
     # Pillow would clip 16 bit values at 255.
-    image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
+    pixels = np.asarray(image)
+    if pixels.min() < 0 or pixels.max() >= 2**16:
+      raise ImageError('has 32 bits a channel; save it as PNG or JPEG')
+    image = Image.fromarray((pixels >> 8).astype(np.uint8))
   elif image.mode == 'F':
     raise ImageError('has floating point pixels; save it as PNG or JPEG')
   stream = io.BytesIO()

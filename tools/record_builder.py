@@ -8,12 +8,13 @@ import tensorflow.compat.v1 as tf
 
 from tools import annotation_checks
 from tools import image_files
+from tools import object_checks
 from utils import masks as mask_utils
 
 Skip = annotation_checks.Skip
 
-UNREADABLE = 'its file cannot be read'
-SIZE_MISMATCH = 'its size is not the annotated one'
+UNREADABLE = 'file that cannot be read'
+SIZE_MISMATCH = 'size that is not the annotated one'
 
 # What becomes of one picture. image: its entry, with the real size; None when
 # it is left out. objects: [annotation] that are in the record. skips: [Skip].
@@ -30,7 +31,7 @@ def build_record(task, load_image, names, include_masks, clip_boxes,
     load_image: (image entry) -> bytes of its file.
     names: {category id: name}.
     include_masks: whether the record gets a PNG for every object.
-    clip_boxes: see annotation_checks.check_objects.
+    clip_boxes: see object_checks.check_objects.
     trust_files: whether a picture of another size than annotated is used.
 
   Returns:
@@ -41,12 +42,12 @@ def build_record(task, load_image, names, include_masks, clip_boxes,
   size = size if all(size) else None
   try:
     encoded = image_files.check_image(load_image(image), size)
-  except (image_files.ImageError, IOError, tf.errors.OpError) as e:
+  except (image_files.ImageError, OSError, tf.errors.OpError) as e:
     return _left_out(image, UNREADABLE, str(e))
   if size and size != (encoded.height, encoded.width) and not trust_files:
     return _left_out(image, SIZE_MISMATCH, '%dx%d, annotated %dx%d' % (
         encoded.width, encoded.height, size[1], size[0]))
-  objects, skips = annotation_checks.check_objects(
+  objects, skips, notes = object_checks.check_objects(
       annotations, image['id'], encoded.height, encoded.width, include_masks,
       clip_boxes)
   image = dict(image, height=encoded.height, width=encoded.width)
@@ -54,7 +55,7 @@ def build_record(task, load_image, names, include_masks, clip_boxes,
       feature=_features(image, encoded, objects, names, include_masks)))
   # Deterministic: the same input gives the same bytes.
   return (example.SerializeToString(deterministic=True),
-          Outcome(image, objects, skips, encoded.notes))
+          Outcome(image, objects, skips, encoded.notes + notes))
 
 
 def _left_out(image, reason, detail):

@@ -1,7 +1,11 @@
 """Files that appear together, and work spread over processes."""
 
+import collections
+from concurrent import futures
+from concurrent.futures import process
 import multiprocessing
 import os
+import signal
 
 import tensorflow.compat.v1 as tf
 
@@ -23,8 +27,7 @@ class StagedFiles:
     if self._folder:
       tf.gfile.MakeDirs(self._folder)
     # Left by a run that was killed.
-    for path in file_patterns.glob(
-        os.path.join(self._folder, '.%s-*.tmp' % self._base)):
+    for path in file_patterns.glob(self._temporary('*')):
       tf.gfile.Remove(path)
     return self
 
@@ -33,11 +36,17 @@ class StagedFiles:
       if tf.gfile.Exists(temporary):
         tf.gfile.Remove(temporary)
 
+  def _temporary(self, suffix):
+    """Temporary path of prefix + suffix.
+
+    The dot in front and the end keep it from the patterns of readers; the
+    separator keeps it from the files of a prefix that begins with this one.
+    """
+    return os.path.join(self._folder, '.%s~%s.tmp' % (self._base, suffix))
+
   def stage(self, path):
-    """A temporary path, which becomes `path`."""
-    # Starting with a dot, so that no pattern of a reader matches it.
-    temporary = os.path.join(self._folder,
-                             '.%s.tmp' % os.path.basename(path))
+    """A temporary path, which becomes `path`; that begins with the prefix."""
+    temporary = self._temporary(os.path.basename(path)[len(self._base):])
     self._staged.append((temporary, path))
     return temporary
 
@@ -53,6 +62,7 @@ class StagedFiles:
     self._staged = []
 
 
+_AHEAD = 16  # tasks given to each process before their results are needed
 _FUNCTION = None
 
 
@@ -60,6 +70,9 @@ def _keep(function):
   """Keeps the function in a worker, instead of sending it with every task."""
   global _FUNCTION
   _FUNCTION = function
+  # Ctrl-C goes to the whole group; the parent process ends its workers.
+  signal.signal(signal.SIGINT, signal.SIG_IGN)
+  signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 def _call(task):
@@ -76,6 +89,9 @@ def map_in_processes(function, tasks, num_processes=None):
 
   Yields:
     function(task), for each task.
+
+  Raises:
+    ChildProcessError: if a process died.
   """
   num_processes = min(num_processes or os.cpu_count(), max(len(tasks), 1))
   if num_processes == 1:
@@ -85,6 +101,21 @@ def map_in_processes(function, tasks, num_processes=None):
   # A forked worker inherits the function and starts without importing
   # TensorFlow again.
   context = multiprocessing.get_context('fork')
-  with context.Pool(num_processes, _keep, (function,)) as pool:
-    for result in pool.imap(_call, tasks, chunksize=8):
-      yield result
+  pending = collections.deque()
+  with futures.ProcessPoolExecutor(num_processes, context, _keep,
+                                   (function,)) as pool:
+    try:
+      for task in tasks:
+        pending.append(pool.submit(_call, task))
+        # Results that wait for their turn take memory.
+        if len(pending) == _AHEAD * num_processes:
+          yield pending.popleft().result()
+      while pending:
+        yield pending.popleft().result()
+    except process.BrokenProcessPool:
+      raise ChildProcessError(
+          'A worker process died, perhaps for lack of memory. Fewer processes '
+          'need less: --num_processes.')
+    finally:
+      for future in pending:
+        future.cancel()

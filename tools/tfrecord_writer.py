@@ -8,6 +8,7 @@ Nothing appears under its final name before everything has been written.
 """
 
 import collections
+import contextlib
 import functools
 import json
 import os
@@ -30,7 +31,7 @@ SHARD = '%s-%05d-of-%05d.tfrecord'
 
 # num_shards: None: 32, or one per picture if there are fewer. include_masks:
 # None: when the annotations have any. clip_boxes: see
-# annotation_checks.check_objects. trust_files: a picture whose size is not the
+# object_checks.check_objects. trust_files: a picture whose size is not the
 # annotated one is used as it is, not left out. overwrite: replaces shards that
 # no index lists. num_processes: None: one per core.
 Options = collections.namedtuple(
@@ -55,14 +56,17 @@ def write_dataset(dataset, prefix, load_image, options=Options(),
     dict, the content of PREFIX-index.json.
 
   Raises:
-    ConversionError: if the annotations are ambiguous, no picture is usable, or
-      files that this program did not write would be mixed with new ones.
+    ConversionError: if the annotations are ambiguous, no picture or no object
+      is usable, or files that this program did not write would be mixed with
+      new ones.
   """
+  if not os.path.basename(prefix):
+    raise ConversionError(
+        '%r is a folder. The output is what the names of the files begin with, '
+        'such as %strain.' % (prefix, prefix))
   old_shards = _old_shards(prefix, options.overwrite)
   checked = annotation_checks.check_dataset(dataset, label_map)
-  include_masks = options.include_masks
-  if include_masks is None:
-    include_masks = annotation_checks.has_masks(checked.annotations)
+  include_masks = _include_masks(checked, options)
   names = {c['id']: c['name'] for c in checked.categories}
   build = functools.partial(
       record_builder.build_record, load_image=load_image, names=names,
@@ -89,6 +93,16 @@ def write_dataset(dataset, prefix, load_image, options=Options(),
   return index
 
 
+def _include_masks(checked, options):
+  """Whether masks are written."""
+  has_masks = annotation_checks.has_masks(checked.annotations)
+  if options.include_masks and not has_masks and any(
+      checked.annotations.values()):
+    raise ConversionError('Masks are asked for (--include_masks), but no '
+                          'object has one.')
+  return has_masks if options.include_masks is None else options.include_masks
+
+
 def _old_shards(prefix, overwrite):
   """Shards under this prefix, all written by this program before.
 
@@ -96,10 +110,7 @@ def _old_shards(prefix, overwrite):
   """
   pattern = prefix + '-' + 5 * '[0-9]' + '-of-' + 5 * '[0-9]' + '.tfrecord'
   existing = file_patterns.glob(pattern)
-  listed = set()
-  if tf.gfile.Exists(prefix + '-index.json'):
-    with tf.gfile.Open(prefix + '-index.json') as f:
-      listed = {s['file'] for s in json.load(f)['shards']}
+  listed = _listed_shards(prefix + '-index.json')
   strange = [p for p in existing if os.path.basename(p) not in listed]
   if strange and not overwrite:
     raise ConversionError(
@@ -109,24 +120,35 @@ def _old_shards(prefix, overwrite):
   return existing
 
 
+def _listed_shards(path):
+  """Names of the shards in an index; none when there is no such file."""
+  if not tf.gfile.Exists(path):
+    return set()
+  with tf.gfile.Open(path) as f:
+    try:
+      return {shard['file'] for shard in json.load(f)['shards']}
+    except (ValueError, KeyError, TypeError):
+      return set()  # It is not of this program, so neither are the shards.
+
+
 def _write_shards(build, tasks, paths, num_processes):
   """Record i goes to shard i modulo the number of shards, as upstream's does.
 
   Returns:
     [record_builder.Outcome], one for each task.
   """
-  writers = [tf.io.TFRecordWriter(path) for path in paths]
   outcomes = []
   num_written = 0
-  results = staged_files.map_in_processes(build, tasks, num_processes)
-  for serialized, outcome in tqdm.tqdm(results, total=len(tasks),
-                                       unit='image'):
-    outcomes.append(outcome)
-    if serialized is not None:
-      writers[num_written % len(writers)].write(serialized)
-      num_written += 1
-  for writer in writers:
-    writer.close()
+  with contextlib.ExitStack() as stack:
+    writers = [stack.enter_context(tf.io.TFRecordWriter(p)) for p in paths]
+    results = stack.enter_context(contextlib.closing(
+        staged_files.map_in_processes(build, tasks, num_processes)))
+    for serialized, outcome in tqdm.tqdm(results, total=len(tasks),
+                                         unit='image'):
+      outcomes.append(outcome)
+      if serialized is not None:
+        writers[num_written % len(writers)].write(serialized)
+        num_written += 1
   return outcomes
 
 
@@ -134,10 +156,7 @@ def _index(checked, outcomes, shards, include_masks):
   """Content of the index file."""
   written = [o for o in outcomes if o.image]
   skips = checked.skips + [s for o in outcomes for s in o.skips]
-  if not written:
-    raise ConversionError(
-        'Not one of %d images could be used. The first one: %s' % (
-            len(outcomes), '%s, %s' % skips[0][3:] if skips else 'none given'))
+  _check_usable(outcomes, skips)
   counts = [len(o.objects) for o in written]
   notes = checked.notes + _image_notes(written) + (
       conversion_report.corner_suspicion(
@@ -151,6 +170,9 @@ def _index(checked, outcomes, shards, include_masks):
       'max_num_objects': max(counts),
       'num_images_without_objects': counts.count(0),
       'num_images_over_100_objects': sum(c > 100 for c in counts),
+      'num_objects_by_class': _count_by_class(checked.categories, written),
+      'num_objects_by_size': conversion_report.count_by_size(
+          [a for o in written for a in o.objects]),
       'include_masks': include_masks,
       'category_id_shift': checked.id_shift,
       'label_map': {c['id']: c['name'] for c in checked.categories},
@@ -163,11 +185,34 @@ def _index(checked, outcomes, shards, include_masks):
   }
 
 
+def _check_usable(outcomes, skips):
+  """Raises ConversionError when nothing at all is left of the input."""
+  if not outcomes:
+    raise ConversionError('The list of images is empty.')
+  if not any(o.image for o in outcomes):
+    raise ConversionError(
+        'Not one of %d images could be used. The first one: %s: %s' % (
+            len(outcomes), outcomes[0].skips[0].reason,
+            outcomes[0].skips[0].detail))
+  skips = [s for s in skips if s.kind == 'object']
+  if skips and not any(o.objects for o in outcomes):
+    raise ConversionError(
+        'Not one of %d objects could be used. The first one, of image %s: %s, '
+        '%s' % (len(skips), skips[0].image, skips[0].reason, skips[0].detail))
+
+
+def _count_by_class(categories, written):
+  """{class id: number of objects}, with the classes that have none."""
+  counts = collections.Counter(
+      a['category_id'] for o in written for a in o.objects)
+  return {c['id']: counts[c['id']] for c in categories}
+
+
 def _image_notes(written):
   """'3 images: transparency is ignored (a.png, ...)'."""
   files_by_note = collections.OrderedDict()
   for outcome in written:
-    for note in outcome.notes:
+    for note in sorted(set(outcome.notes)):
       files_by_note.setdefault(note, []).append(outcome.image['file_name'])
   return ['%d image%s: %s (%s%s)' % (
       len(names), 's' if len(names) > 1 else '', note, names[0],

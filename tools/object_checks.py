@@ -1,0 +1,135 @@
+"""Checks of the annotated objects of one picture of known size."""
+
+import math
+
+from tools import annotation_checks
+from utils import masks as mask_utils
+
+# Reasons that the report has an advice for.
+BEYOND = 'box beyond the border of the picture'
+NO_MASK = 'no mask'
+
+
+class _Unusable(Exception):
+  """What is wrong with an object."""
+
+
+def check_objects(annotations, image_id, height, width, include_masks,
+                  clip_boxes):
+  """The objects of one picture that can be trained on.
+
+  Args:
+    annotations: [annotation] of the picture; not changed.
+    image_id: for the report.
+    height: of the picture, pixels.
+    width: of the picture, pixels.
+    include_masks: whether an object needs a mask; its RLE is then in
+      'segmentation', which is missing otherwise.
+    clip_boxes: False leaves out boxes that reach beyond the picture, as
+      upstream's converter does; True cuts them at its border.
+
+  Returns:
+    [annotation] with complete 'bbox', 'area' (pixels) and 'iscrowd', [Skip],
+    [note for people].
+  """
+  kept, skips, notes = [], [], []
+  for annotation in annotations:
+    try:
+      kept.append(_complete(annotation, height, width, include_masks,
+                            clip_boxes))
+    except _Unusable as e:
+      skips.append(annotation_checks.Skip(
+          'object', image_id, annotation['id'], str(e),
+          'box %s' % (annotation.get('bbox'),)))
+      continue
+    if not include_masks and _is_line(annotation.get('segmentation')):
+      notes.append('polygon of less than three points, only the box is used')
+  return kept, skips, notes
+
+
+def _complete(annotation, height, width, include_masks, clip_boxes):
+  """The annotation with everything that a record needs."""
+  complete = {k: v for k, v in annotation.items() if k != 'segmentation'}
+  segmentation, box = annotation.get('segmentation'), annotation.get('bbox')
+  if box is None and not segmentation:
+    raise _Unusable('neither box nor mask')
+  rle = None
+  if include_masks or box is None:
+    rle = _read_mask(segmentation, height, width)
+  if box is None:
+    box = mask_utils.bounding_box(rle)
+  complete['bbox'] = _check_box(box, height, width, clip_boxes)
+  complete['area'] = _area(annotation.get('area'), complete['bbox'], rle)
+  complete['iscrowd'] = _is_crowd(annotation.get('iscrowd'))
+  if include_masks:
+    complete['segmentation'] = rle
+  return complete
+
+
+def _as_list_of_polygons(segmentation):
+  """Puts the list around a polygon that stands without it."""
+  if isinstance(segmentation, list) and segmentation and not any(
+      isinstance(part, (list, dict)) for part in segmentation):
+    return [segmentation]
+  return segmentation
+
+
+def _is_line(segmentation):
+  """Whether it has polygons, but none that encloses something."""
+  polygons = _as_list_of_polygons(segmentation)
+  return bool(polygons) and isinstance(polygons, list) and all(
+      isinstance(p, list) for p in polygons) and (
+          not mask_utils.valid_polygons(polygons))
+
+
+def _read_mask(segmentation, height, width):
+  """RLE of a mask of the picture."""
+  if not segmentation:
+    raise _Unusable(NO_MASK)
+  try:
+    rle = mask_utils.segmentation_to_rle(_as_list_of_polygons(segmentation),
+                                         height, width)
+  except ValueError as e:
+    raise _Unusable('mask that cannot be read: %s' % e)
+  if rle is None:
+    raise _Unusable('polygon of less than three points')
+  if rle['size'] != [height, width]:
+    raise _Unusable('mask of another size than the picture')
+  if not mask_utils.area(rle):
+    raise _Unusable('empty mask')
+  return rle
+
+
+def _check_box(box, height, width, clip_boxes):
+  """[x, y, width, height] as floats, of an area and within the picture."""
+  try:
+    x, y, w, h = box = [float(v) for v in box]
+  except (TypeError, ValueError):
+    raise _Unusable('box that is not four numbers')
+  if not all(math.isfinite(v) for v in box):
+    raise _Unusable('box that is not four finite numbers')
+  if w <= 0 or h <= 0:
+    raise _Unusable('box without an area')
+  if x >= 0 and y >= 0 and x + w <= width and y + h <= height:
+    return box
+  if not clip_boxes:
+    raise _Unusable(BEYOND)
+  x1, y1 = min(x + w, width), min(y + h, height)
+  x, y = max(x, 0.), max(y, 0.)
+  if x1 <= x or y1 <= y:
+    raise _Unusable('box outside of the picture')
+  return [x, y, x1 - x, y1 - y]
+
+
+def _area(area, box, rle):
+  """A usable area, pixels: as annotated, else of the mask, else of the box."""
+  if isinstance(area, (int, float)) and area > 0 and math.isfinite(area):
+    return float(area)
+  return mask_utils.area(rle) if rle else box[2] * box[3]
+
+
+def _is_crowd(value):
+  """0 or 1."""
+  if value not in (None, 0, 1, '0', '1'):
+    raise _Unusable('iscrowd is not 0 or 1')
+  return int(value or 0)
