@@ -1,6 +1,8 @@
-"""Scalars of the training step: the log line, TensorBoard, the TPU host call."""
+"""Scalars of the training step: log line, TensorBoard, TPU host call."""
 
 import tensorflow.compat.v1 as tf
+
+from ops import compat
 
 # Graph collection of (name, scalar tensor). The progress hook writes them:
 # tf.summary.scalar would rename a tag that is also the name of a scope.
@@ -36,7 +38,7 @@ def tpu_host_call(scalars, global_step, model_dir, max_queue):
   names = sorted(scalars)
 
   def write(steps, *values):
-    summary = tf.compat.v2.summary
+    summary = compat.v2_summary()
     step = tf.cast(steps[0], tf.int64)
     writer = summary.create_file_writer(model_dir, max_queue=max_queue)
     with writer.as_default(), summary.record_if(True):

@@ -6,6 +6,7 @@ Everything else in the repository is written once, against
 """
 
 import tensorflow.compat.v1 as tf
+from tensorflow.compat.v2 import summary
 from tensorflow.python.tpu import tpu_function
 
 IS_TF2 = tf.__version__.startswith('2.')
@@ -34,7 +35,7 @@ def non_max_suppression_padded(boxes, scores, max_output_size, iou_threshold,
     scores: float32 [N].
     max_output_size: int, the static length of the result.
     iou_threshold: float; a box is dropped when it overlaps a better one by
-      more.
+      more. At exactly the threshold TF 1.15 drops it, TF 2.15 keeps it.
     score_threshold: float; boxes that do not score above it are dropped.
 
   Returns:
@@ -45,6 +46,14 @@ def non_max_suppression_padded(boxes, scores, max_output_size, iou_threshold,
       boxes=boxes, scores=scores, max_output_size=max_output_size,
       iou_threshold=iou_threshold, score_threshold=score_threshold,
       pad_to_max_output_size=True)
+
+
+def v2_summary():
+  """The module tf.summary of TensorFlow 2, which the host call of a TPU needs.
+
+  In TF 1.15 `tensorflow.compat.v1` does not lead to it.
+  """
+  return summary
 
 
 def in_tpu_context():

@@ -12,6 +12,7 @@ import pytest  # noqa: E402
 def fresh_graph():
   """Every test starts from an empty default graph."""
   import tensorflow.compat.v1 as tf  # Tests of plain Python stay light.
+
   from ops import compat
   compat.enable_graph_mode()
   tf.logging.set_verbosity(tf.logging.ERROR)

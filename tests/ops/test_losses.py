@@ -63,8 +63,8 @@ def _box_loss(case):
 
 def _check_levels(case, outputs, loss):
   levels = sorted(outputs)
-  got, gradients = _run([loss,
-                         tf.gradients(loss, [outputs[l] for l in levels])])
+  inputs = [outputs[level] for level in levels]
+  got, gradients = _run([loss, tf.gradients(loss, inputs)])
   np.testing.assert_allclose(got, case.outputs['loss'], rtol=1e-5)
   expected = golden.levels(case.outputs, 'grad')
   for level, gradient in zip(levels, gradients):

@@ -115,7 +115,7 @@ def test_normalize_equals_the_reference(case):
 @_cases('clip_or_pad')
 def test_pad_or_clip_equals_the_reference(case):
   x = case.inputs['x']
-  for name, expected in case.outputs.items():
+  for expected in case.outputs.values():
     padded = preprocess.pad_or_clip(tf.constant(x), len(expected), -1)
     assert padded.shape.as_list() == list(expected.shape)
     np.testing.assert_array_equal(_run(padded), expected)

@@ -1,0 +1,109 @@
+"""Models accept what the parsers say that they emit.
+
+That the parsers do emit it is tested in tests/dataloader; here a random batch
+of the specification goes through the model of the same configuration.
+"""
+
+import numpy as np
+import pytest
+import tensorflow.compat.v1 as tf
+
+from configs import factory as config_factory
+from dataloader import factory as dataloader_factory
+from modeling import factory
+from modeling import model_fn
+from utils import fields
+from utils import modes
+
+BATCH, SIDE = 2, 64
+# The smallest configuration of each model.
+SMALL = {
+    'retinanet': {
+        'use_tpu': False, 'resnet': {'resnet_depth': 10},
+        'architecture': {'num_classes': 4, 'max_level': 5,
+                         'use_bfloat16': False},
+        'fpn': {'fpn_feat_dims': 8},
+        'retinanet_head': {'num_convs': 1, 'num_filters': 8},
+        'retinanet_parser': {'output_size': [SIDE, SIDE],
+                             'max_num_instances': 5},
+        'train': {'transpose_input': False}},
+}
+ESTIMATOR_MODES = {modes.TRAIN: tf.estimator.ModeKeys.TRAIN,
+                   modes.EVAL: tf.estimator.ModeKeys.EVAL,
+                   modes.PREDICT: tf.estimator.ModeKeys.PREDICT,
+                   modes.PREDICT_WITH_GT: tf.estimator.ModeKeys.PREDICT}
+
+
+def random_batch(spec, seed=0):
+  """A nest of constants [BATCH, ...] of a nest of tf.TensorSpec.
+
+  Integers are -2 to 3, as class targets are; what means a size is positive.
+  """
+  rng = np.random.RandomState(seed)
+
+  def constant(one):
+    shape = [BATCH] + one.shape.as_list()
+    values = (rng.randint(-2, 4, shape) if one.dtype.is_integer
+              else rng.uniform(0., 2., shape))
+    return tf.constant(values, one.dtype)
+
+  batch = tf.nest.map_structure(constant, spec)
+  batch[fields.IMAGE_INFO] = tf.constant(
+      [[[SIDE, SIDE], [SIDE, SIDE], [1., 1.], [0., 0.]]] * BATCH)
+  return batch
+
+
+def _config(model):
+  return config_factory.load_config(model, None, SMALL[model])[0]
+
+
+def test_every_model_has_a_small_configuration():
+  assert set(SMALL) == set(factory.MODELS)
+
+
+@pytest.mark.parametrize('mode', modes.ALL)
+@pytest.mark.parametrize('model', sorted(factory.MODELS))
+def test_a_random_batch_of_the_specification(model, mode):
+  config = _config(model)
+  labels = random_batch(dataloader_factory.build_parser(
+      config, mode).labels_spec())
+  images = tf.constant(np.random.RandomState(1).randn(BATCH, SIDE, SIDE, 3),
+                       tf.float32)
+  features = images
+  if ESTIMATOR_MODES[mode] == tf.estimator.ModeKeys.PREDICT:
+    features, labels = {'images': images, 'labels': labels}, None
+  spec = model_fn.make_model_fn(config)(features, labels,
+                                        ESTIMATOR_MODES[mode], {})
+  with tf.Session() as session:
+    session.run([tf.global_variables_initializer(),
+                 tf.local_variables_initializer()])
+    if mode == modes.TRAIN:
+      loss, _ = session.run([spec.loss, spec.train_op])
+      assert np.isfinite(loss)
+    elif mode == modes.EVAL:
+      assert np.isfinite(session.run(spec.loss))
+      assert session.run(spec.eval_metric_ops)
+    else:
+      predictions = session.run(spec.predictions)
+      assert {len(value) for value in predictions.values()} == {BATCH}
+      assert fields.PRED + fields.SOURCE_ID in predictions
+      assert (fields.LOSS + fields.MODEL_LOSS in predictions) == (
+          mode == modes.PREDICT_WITH_GT)
+
+
+@pytest.mark.parametrize('model', sorted(factory.MODELS))
+def test_a_batch_of_padding_alone(model):
+  """What fills up the last batch gives finite numbers."""
+  config = _config(model)
+  parser = dataloader_factory.build_parser(config, modes.PREDICT_WITH_GT)
+  features = tf.nest.map_structure(lambda t: tf.stack([t] * BATCH),
+                                   parser.padding_example())
+  spec = model_fn.make_model_fn(config)(
+      features, None, tf.estimator.ModeKeys.PREDICT, {})
+  with tf.Session() as session:
+    session.run(tf.global_variables_initializer())
+    predictions = session.run(spec.predictions)
+  assert (predictions[fields.PRED + fields.SOURCE_ID] == -1).all()
+  for name, value in predictions.items():
+    if name.startswith((fields.LOSS, fields.PRED)):
+      assert np.isfinite(value).all(), name
