@@ -1,5 +1,7 @@
 """File patterns, local or in a bucket, with errors that name the key."""
 
+import os
+
 import tensorflow.compat.v1 as tf
 
 # What the converters leave beside the shards. A pattern such as `train-*` is
@@ -38,8 +40,10 @@ def expand(patterns, key):
                      'such as /data/train-*.tfrecord.' % key)
   paths = set()
   for pattern in patterns:
-    matches = [p for p in glob(pattern)
-               if not p.endswith(_NOT_RECORDS) and not tf.gfile.IsDirectory(p)]
+    # Hidden files are those that a converter has not finished.
+    matches = [p for p in glob(pattern) if not (
+        p.endswith(_NOT_RECORDS) or os.path.basename(p).startswith('.') or
+        tf.gfile.IsDirectory(p))]
     if not matches:
       raise ValueError('%s: no file matches %r.' % (key, pattern))
     paths.update(matches)
