@@ -124,7 +124,7 @@ def _checked(value, kind, field, name, place):
   """The value as the type of the field, once its limits are checked."""
   subject = _subject(name, place)
   choices = field.metadata.get('choices')
-  if value is None and kind is str and field.default == '':
+  if value is None and field.default == '' and not _is_optional(kind):
     value = ''  # `val_json_file:` without a value.
   if choices and isinstance(choices[0], str) and type(value) is int:
     value = str(value)  # spinenet.model_id=96

@@ -60,11 +60,9 @@ def build_input_fn(config, mode, file_pattern=None, num_examples=None):
   Raises:
     ValueError: naming the key, when files are missing or cannot be read.
   """
-  pattern, key, dataset_type = _source(config, mode)
+  pattern, key = _source(config, mode)
   if num_examples is None and mode != modes.PREDICT and not file_pattern:
     num_examples = config.eval.eval_samples
-  if dataset_type[1] != 'tfrecord':
-    raise ValueError('%s is %r; only tfrecord can be read.' % dataset_type)
   train = config.train
   return input_reader.InputReader(
       file_pattern or pattern, build_parser(config, mode), mode, key,
@@ -76,12 +74,14 @@ def build_input_fn(config, mode, file_pattern=None, num_examples=None):
 
 
 def _source(config, mode):
-  """Pattern, its key, and (key, value) of the dataset type."""
+  """(pattern, its key).
+
+  The dataset type makes no difference: 'sstable', a default of older files, is
+  read as TFRecord too.
+  """
   if mode == modes.TRAIN:
-    return (config.train.train_file_pattern, 'train.train_file_pattern',
-            ('train.train_dataset_type', config.train.train_dataset_type))
-  eval_type = ('eval.eval_dataset_type', config.eval.eval_dataset_type)
+    return config.train.train_file_pattern, 'train.train_file_pattern'
   if mode == modes.PREDICT and config.predict.predict_file_pattern:
     return (config.predict.predict_file_pattern,
-            'predict.predict_file_pattern', eval_type)
-  return config.eval.eval_file_pattern, 'eval.eval_file_pattern', eval_type
+            'predict.predict_file_pattern')
+  return config.eval.eval_file_pattern, 'eval.eval_file_pattern'

@@ -8,6 +8,7 @@ from typing import Optional, Tuple
 import pytest
 
 from configs import base
+from configs import common
 
 
 @dataclasses.dataclass(frozen=True)
@@ -78,6 +79,12 @@ def test_flatten_and_lookup():
 
 def test_null_for_text_that_may_be_empty():
   assert base.override(Top(name='x'), {'name': None}).name == ''
+
+
+def test_null_for_file_patterns():
+  train = base.override(common.Train(train_file_pattern='a*'),
+                        {'train_file_pattern': None})
+  assert train.train_file_pattern == ''
 
 
 @pytest.mark.parametrize('changes, parts', [

@@ -95,10 +95,12 @@ def test_missing_file_pattern(mode, key):
     factory.build_input_fn(_config(''), mode)
 
 
-def test_dataset_type(pattern):
-  config = _config(pattern, train={'train_dataset_type': 'sstable'})
-  with pytest.raises(ValueError, match='train.train_dataset_type.*sstable'):
-    factory.build_input_fn(config, modes.TRAIN)
+@pytest.mark.parametrize('mode', [modes.TRAIN, modes.PREDICT_WITH_GT])
+def test_sstable_is_read_as_tfrecord(pattern, mode):
+  """It is the default of ShapeMask; the configuration notes it."""
+  config = _config(pattern, train={'train_dataset_type': 'sstable'},
+                   eval={'eval_dataset_type': 'sstable'})
+  assert _batch(config, mode, 2)
 
 
 def test_unknown_parser(pattern):
