@@ -21,8 +21,6 @@ from tools import tfrecord_writer
 
 ConversionError = tfrecord_writer.ConversionError
 
-FLAGS = flags.FLAGS
-
 def convert(annotations, images, prefix, options, image_info_file=None,
             caption_annotations_file=None, label_map=None):
   """Converts one set.
@@ -97,42 +95,43 @@ def _load_image(folder, image):
     return f.read()
 
 
-def define_flags():
-  """Defines the flags; the second names are upstream's."""
-  flags.DEFINE_string('annotations', None, 'COCO file with objects, such as '
-                      'instances_train2017.json.')
-  flags.DEFINE_string('images', None, 'Folder of the pictures. Required.')
-  flags.DEFINE_string('image_info_file', None, 'COCO file whose list of images '
-                      'is used, such as that of a test set without objects.')
-  flags.DEFINE_string('caption_annotations_file', None, 'COCO file with '
-                      'captions to add.')
-  flags.DEFINE_string('object_annotations_file', None, 'Same as --annotations.')
-  flags.DEFINE_string('image_dir', None, 'Same as --images.')
-  flags.DEFINE_string('output_file_prefix', None, 'Same as --output.')
-  conversion_flags.define()
+def define_flags(values):
+  """Defines the flags in flags.FlagValues; the second names are upstream's."""
+  for name, meaning in (
+      ('annotations', 'COCO file with objects, such as '
+       'instances_train2017.json.'),
+      ('images', 'Folder of the pictures. Required.'),
+      ('image_info_file', 'COCO file whose list of images is used, such as '
+       'that of a test set without objects.'),
+      ('caption_annotations_file', 'COCO file with captions to add.'),
+      ('object_annotations_file', 'Same as --annotations.'),
+      ('image_dir', 'Same as --images.'),
+      ('output_file_prefix', 'Same as --output.')):
+    flags.DEFINE_string(name, None, meaning, flag_values=values)
+  conversion_flags.define(values)
 
 
-def _one_of(*names):
+def _one_of(values, *names):
   """Value of a flag that has two names."""
-  values = {FLAGS[name].value for name in names if FLAGS[name].value}
-  if len(values) > 1:
+  given = {values[name].value for name in names if values[name].value}
+  if len(given) > 1:
     raise ConversionError(
         'Different values are given for %s.' % ' and '.join(
             '--' + name for name in names))
-  return values.pop() if values else None
+  return given.pop() if given else None
 
 
-def main():
-  prefix = _one_of('output', 'output_file_prefix')
-  images = _one_of('images', 'image_dir')
+def main(values):
+  """Converts as the flags say."""
+  prefix = _one_of(values, 'output', 'output_file_prefix')
+  images = _one_of(values, 'images', 'image_dir')
   if not prefix or not images:
     raise ConversionError(
         'Give --annotations=FILE --images=FOLDER --output=PREFIX.')
-  convert(_one_of('annotations', 'object_annotations_file'), images, prefix,
-          conversion_flags.options(), FLAGS.image_info_file,
-          FLAGS.caption_annotations_file, conversion_flags.label_map())
+  convert(_one_of(values, 'annotations', 'object_annotations_file'), images,
+          prefix, conversion_flags.options(values), values.image_info_file,
+          values.caption_annotations_file, conversion_flags.label_map(values))
 
 
 if __name__ == '__main__':
-  define_flags()
-  conversion_flags.run(main)
+  conversion_flags.run(define_flags, main)

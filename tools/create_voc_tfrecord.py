@@ -26,8 +26,6 @@ from tools import tfrecord_writer
 
 ConversionError = tfrecord_writer.ConversionError
 
-FLAGS = flags.FLAGS
-
 def convert(data_dir, split, prefix, options, label_map=None,
             difficult='keep'):
   """Converts one split.
@@ -191,29 +189,30 @@ def _load_image(data_dir, image):
     return f.read()
 
 
-def define_flags():
-  """Defines the flags."""
+def define_flags(values):
+  """Defines the flags in flags.FlagValues."""
   flags.DEFINE_string('data_dir', None, 'Folder with Annotations, JPEGImages '
-                      'and ImageSets. Required.')
+                      'and ImageSets. Required.', flag_values=values)
   flags.DEFINE_string('split', None, 'Name of a list in ImageSets/Main, such '
-                      'as train. Default: all annotations.')
+                      'as train. Default: all annotations.',
+                      flag_values=values)
   flags.DEFINE_enum(
       'difficult', 'keep', ['keep', 'crowd', 'skip'],
       'What becomes of objects marked difficult: ordinary objects, crowds (not '
       'trained on and not counted in evaluation, as in the VOC challenge) or '
-      'nothing.')
-  conversion_flags.define()
+      'nothing.', flag_values=values)
+  conversion_flags.define(values)
 
 
-def main():
-  if not FLAGS.data_dir or not FLAGS.output:
+def main(values):
+  """Converts as the flags say."""
+  if not values.data_dir or not values.output:
     raise ConversionError('Give --data_dir=FOLDER --split=NAME '
                           '--output=PREFIX.')
-  convert(FLAGS.data_dir, FLAGS.split, FLAGS.output,
-          conversion_flags.options(), conversion_flags.label_map(),
-          FLAGS.difficult)
+  convert(values.data_dir, values.split, values.output,
+          conversion_flags.options(values), conversion_flags.label_map(values),
+          values.difficult)
 
 
 if __name__ == '__main__':
-  define_flags()
-  conversion_flags.run(main)
+  conversion_flags.run(define_flags, main)
