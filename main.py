@@ -67,8 +67,9 @@ flags.DEFINE_string('precision', None, 'bfloat16 or float32, for '
 def _given_flags():
   """The flags as attributes; None for those that are not given."""
   values = types.SimpleNamespace(**flags.FLAGS.flag_values_dict())
-  if not flags.FLAGS['model'].present:
-    values.model = None  # `type` in a configuration may say it too.
+  for name in ('model', 'num_cores'):  # A configuration may say these, too.
+    if not flags.FLAGS[name].present:
+      setattr(values, name, None)
   return values
 
 

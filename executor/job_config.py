@@ -28,6 +28,7 @@ _DATA_KEYS = ('train.train_file_pattern',
               'train.pre_parser_dataset.file_pattern',
               'eval.eval_file_pattern', 'eval.val_json_file',
               'predict.predict_file_pattern')
+_NUM_CORES = 8  # of the smallest TPUs, such as a v3-8
 _TPU_ONLY = ('architecture.use_bfloat16', 'batch_norm_activation.use_sync_bn')
 # Modes that read the configuration a model was trained with.
 _USES_PARAMS_FILE = ('eval', 'predict')
@@ -68,7 +69,9 @@ def resolve(flags, mode):
   config, _ = factory.load_config(**levels)
   changes, flag_notes = _changes(flags, config, override)
   use_tpu = _use_tpu(flags, config, written, override)
-  changes.update(_platform_changes(flags, use_tpu, mode))
+  changes.update(_platform_changes(use_tpu, mode))
+  if use_tpu:
+    changes['train.num_shards'] = _num_cores(flags, config, written)
   flag_notes += _platform_notes(flags, config, use_tpu, written)
   config, config_notes = factory.load_config(extra=changes, **levels)
   return config, notes + config_notes + flag_notes
@@ -149,16 +152,22 @@ def _use_tpu(flags, config, written, override):
       _raise_conflict('use_tpu', 'use_tpu', flags.use_tpu, override['use_tpu'])
     return flags.use_tpu
   if flags.tpu or written.get('platform.tpu'):
-    return config.use_tpu
+    # A params.yaml tells what the training ran on.
+    return config.use_tpu if 'use_tpu' in written else True
   return False
 
 
-def _platform_changes(flags, use_tpu, mode):
+def _num_cores(flags, config, written):
+  """Cores of the TPU; those that a params.yaml names are the training's."""
+  if flags.num_cores is None and 'train.num_shards' in written:
+    return config.train.num_shards
+  return flags.num_cores or _NUM_CORES
+
+
+def _platform_changes(use_tpu, mode):
   """{dotted key: value} of what depends on the device and the mode."""
   changes = {'use_tpu': use_tpu}
-  if use_tpu:
-    changes['train.num_shards'] = flags.num_cores
-  else:
+  if not use_tpu:
     changes.update({key: False for key in _TPU_ONLY})
   if mode != 'train':
     # Only training is partitioned.

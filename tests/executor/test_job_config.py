@@ -12,12 +12,11 @@ from tests.executor import toy
 _NAMES = ('model model_dir config_file params_override use_tpu tpu tpu_zone '
           'gcp_project eval_master tpu_job_name data_dir train_batch_size '
           'train_steps eval_batch_size iterations_per_loop skip_host_call '
-          'precision').split()
+          'precision num_cores').split()
 
 
 def _resolve(mode='train', **flags):
   values = dict.fromkeys(_NAMES, None)
-  values['num_cores'] = 8
   values.update(flags)
   return job_config.resolve(types.SimpleNamespace(**values), mode)
 
@@ -95,6 +94,14 @@ def test_tpu_only_when_asked_for():
   assert not _resolve(use_tpu=False, config_file='{use_tpu: true}')[0].use_tpu
 
 
+def test_number_of_cores():
+  override = 'train.num_shards=16'
+  for flags, expected in ((dict(), 8), (dict(params_override=override), 16),
+                          (dict(params_override=override, num_cores=32), 32)):
+    assert _resolve(use_tpu=True, **flags)[0].train.num_shards == expected
+  assert _resolve(num_cores=32)[0].train.num_shards is None
+
+
 def test_only_training_is_partitioned():
   override = ('train.num_cores_per_replica=2,'
               'train.input_partition_dims=[[1,2,1,1],null]')
@@ -115,7 +122,7 @@ def test_model_and_type():
 def _trained(tmp_path):
   model_dir_lib.save_config(toy.config(
       tmp_path, train__total_steps=11, train__seed=3,
-      architecture__num_classes=7, platform__tpu='t'))
+      architecture__num_classes=7, platform__tpu='t', train__num_shards=32))
   return str(tmp_path)
 
 
@@ -129,6 +136,9 @@ def test_evaluation_reads_the_configuration_of_the_training(tmp_path):
     assert config.train.total_steps == 11
     assert not config.use_tpu  # The training's TPU is not this job's.
     assert any('params.yaml' in n for n in notes)
+    config, _ = _resolve(mode, model_dir=folder, tpu='other')
+    assert config.use_tpu and config.platform.tpu == 'other'
+    assert config.train.num_shards == 8
   config, _ = _resolve('eval', config_file=str(yaml), params_override=(
       'model_dir=%s,train.total_steps=6' % folder))
   assert (config.architecture.num_classes, config.train.seed,
