@@ -1,32 +1,48 @@
 """Counts the parameters and FLOPs of a model.
 
-  python -m tools.model_stats --model=retinanet \
-      --params_override='resnet.resnet_depth=101' --output=stats.json
+  python -m tools.model_stats --model=retinanet \\
+      --params_override=resnet.resnet_depth=101 --output=stats.json
 
 Prints a table and writes, with --output, {"params", "flops", "variables"}:
 trainable parameters, multiply-adds of the prediction graph of one image at the
 configured size, and every variable with its shape.
 """
 
+import argparse
 import json
 
-from absl import app
-from absl import flags
-
-from configs import base
 from configs import factory
 from utils import files
 
-FLAGS = flags.FLAGS
-flags.DEFINE_string('model', 'retinanet', 'Name of the model.')
-flags.DEFINE_string('config_file', None, 'YAML file over the defaults.')
-flags.DEFINE_string('params_override', None,
-                    'YAML text, a.b=c pairs, or a file, over --config_file.')
-flags.DEFINE_string('output', None, 'JSON file to write.')
+
+def parse_arguments(argv=None):
+  """Command line to a namespace."""
+  parser = argparse.ArgumentParser(
+      prog='python -m tools.model_stats', description=__doc__,
+      formatter_class=argparse.RawDescriptionHelpFormatter)
+  parser.add_argument(
+      '--model', help='name of the model: %s (default: the type that the '
+      'configuration sets, else %s)' % (', '.join(factory.MODELS),
+                                        factory.DEFAULT_MODEL))
+  parser.add_argument('--config_file', help='YAML file over the defaults')
+  parser.add_argument('--params_override', help='YAML text, a.b=c pairs, or a '
+                      'file, over --config_file')
+  parser.add_argument('--output', metavar='FILE.json', help='file to write')
+  return parser.parse_args(argv)
 
 
 def table(config, size, stats, groups):
-  """The statistics as lines of text."""
+  """The statistics as lines of text.
+
+  Args:
+    config: an experiment of configs.factory.
+    size: (height, width) of the network input.
+    stats: modeling.statistics.Statistics.
+    groups: {scope: (number of variables, trainable parameters)}.
+
+  Returns:
+    [str].
+  """
   lines = ['%s, %d x %d pixels' % (config.type, size[0], size[1]), '',
            '%-24s %10s %16s' % ('scope', 'variables', 'parameters')]
   lines += ['%-24s %10d %16s' % (scope or '(root)', count, format(params, ','))
@@ -38,27 +54,41 @@ def table(config, size, stats, groups):
   return lines
 
 
-def main(argv):
-  if len(argv) > 1:
-    raise app.UsageError('Unexpected argument %r.' % argv[1])
-  try:
-    config, notes = factory.load_config(FLAGS.model, FLAGS.config_file,
-                                        FLAGS.params_override)
-  except base.ConfigError as error:
-    raise SystemExit('Error: %s' % error)
+def run(arguments):
+  """Counts, prints and writes.
+
+  Args:
+    arguments: namespace of `parse_arguments`.
+
+  Raises:
+    OSError, ValueError: saying what is wrong with the configuration or file.
+  """
+  config, notes = factory.load_config(
+      arguments.model, arguments.config_file, arguments.params_override)
   for note in notes:
     print('Note: %s' % note)
   # TensorFlow takes seconds to load: not before the configuration is right.
-  from modeling import statistics  # pylint: disable=g-import-not-at-top
-  from ops import compat  # pylint: disable=g-import-not-at-top
+  import tensorflow.compat.v1 as tf
+
+  from modeling import statistics
+  from ops import compat
+  tf.logging.set_verbosity(tf.logging.ERROR)
   compat.enable_graph_mode()
   stats = statistics.model_statistics(config)
   groups = statistics.parameters_by_scope(stats.variables)
   print('\n'.join(table(config, statistics.input_size(config), stats, groups)))
-  if FLAGS.output:
-    files.write_atomically(FLAGS.output,
+  if arguments.output:
+    files.write_atomically(arguments.output,
                            json.dumps(stats._asdict(), indent=1) + '\n')
 
 
+def main(argv=None):
+  arguments = parse_arguments(argv)
+  try:
+    run(arguments)
+  except (OSError, ValueError) as e:
+    raise SystemExit('Error: %s' % e)
+
+
 if __name__ == '__main__':
-  app.run(main)
+  main()

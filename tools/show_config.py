@@ -1,6 +1,6 @@
 """Prints the complete resolved configuration as YAML.
 
-  python -m tools.show_config --model=retinanet \
+  python -m tools.show_config --model=retinanet \\
       --params_override='resnet.resnet_depth=101'
 
 Every key of the model is shown, those of unused parts too. Standard output

@@ -1,0 +1,124 @@
+"""Tests of tools/demo.py."""
+
+import os
+import re
+import subprocess
+import sys
+
+from absl import flags
+from absl.testing import flagsaver
+import pytest
+
+from executor import job_config
+import main
+from tools import demo
+from tools import make_demo_data
+from tools import make_report
+
+_ROOT = os.path.dirname(os.path.dirname(os.path.dirname(
+    os.path.abspath(__file__))))
+_MODELS = sorted(name[:-len('.yaml')] for name in os.listdir(
+    os.path.join(_ROOT, 'configs', 'experiments', 'demo')))
+
+
+def _resolve(arguments):
+  """Configuration of a command line of main.py."""
+  with flagsaver.flagsaver():
+    flags.FLAGS.unparse_flags()
+    assert flags.FLAGS(arguments) == ['main.py']
+    values = main._given_flags()
+    config, _ = job_config.resolve(values, values.mode)
+    return config, values.mode
+
+
+@pytest.mark.parametrize('model', _MODELS)
+def test_commands_of_main(model, tmp_path):
+  """They parse, and train on the records that are made."""
+  make, train, evaluate, report = demo.commands(model, str(tmp_path))
+  assert make[:2] == ['-m', 'tools.make_demo_data']
+  assert report[:2] == ['-m', 'tools.make_report']
+  config, mode = _resolve(train)
+  assert mode == 'train' and config.type == model
+  assert config.train.train_file_pattern == str(tmp_path / 'data' /
+                                                'train-*.tfrecord')
+  assert config.model_dir == str(tmp_path / model)
+  config, mode = _resolve(evaluate)
+  assert mode == 'eval' and '--eval_once' in evaluate
+  assert config.eval.eval_file_pattern == str(tmp_path / 'data' /
+                                              'val-*.tfrecord')
+
+
+def test_command_of_the_data(tmp_path, monkeypatch):
+  made = []
+  monkeypatch.setattr(make_demo_data, 'make_split',
+                      lambda folder, split, *_: made.append((folder, split)))
+  monkeypatch.setattr(sys, 'argv',
+                      demo.commands('retinanet', str(tmp_path))[0][1:])
+  make_demo_data.main()
+  assert made == [(str(tmp_path / 'data'), split) for split in ('train', 'val')]
+
+
+def test_command_of_the_report(tmp_path, monkeypatch):
+  monkeypatch.setattr(make_report, 'build_page', lambda *_: 'page')
+  monkeypatch.setattr(sys, 'argv',
+                      demo.commands('retinanet', str(tmp_path))[3][1:])
+  make_report.main()
+  assert (tmp_path / 'retinanet' / 'report.html').read_text() == 'page'
+
+
+@pytest.fixture(name='codes')
+def _codes(monkeypatch):
+  """Exit codes of the commands by what they contain; filled by a test."""
+  codes, called = {}, []
+
+  def call(command):
+    assert command[0] == sys.executable
+    called.append(command[1:])
+    return max([c for part, c in codes.items() if part in command] or [0])
+  monkeypatch.setattr(subprocess, 'call', call)
+  codes['called'] = 0
+  return codes, called
+
+
+def test_commands_are_printed_and_run(codes, capsys):
+  demo.run('retinanet', 'demo')
+  lines = capsys.readouterr().out.split('\n')
+  assert [line for line in lines if line.startswith('$ ')] == [
+      '$ python ' + ' '.join(command)
+      for command in demo.commands('retinanet', 'demo')]
+  assert codes[1] == demo.commands('retinanet', 'demo')
+  assert re.match(r'The demo took \d+\.\d minutes\.', lines[-2])
+
+
+def test_a_failing_command_ends_the_demo(codes):
+  codes[0]['--mode=train'] = 4
+  printed = []
+  with pytest.raises(SystemExit) as error:
+    demo.run('retinanet', 'demo', printed.append)
+  assert error.value.code == 4
+  assert len(codes[1]) == 2
+  assert 'goes on where it stopped' in printed[-1]
+
+
+def test_folders_with_blanks_can_be_copied(codes, capsys):
+  demo.run('retinanet', 'my demo')
+  assert "'--model_dir=my demo/retinanet'" in capsys.readouterr().out
+
+
+def test_choice_of_models(codes, monkeypatch, capsys):
+  """Every file of configs/experiments/demo, and nothing else."""
+  for model in _MODELS:
+    monkeypatch.setattr(sys, 'argv', ['demo', '--model=' + model])
+    demo.main()
+    assert '--model=%s' % model in codes[1][-3]
+  monkeypatch.setattr(sys, 'argv', ['demo', '--model=vild'])
+  with pytest.raises(SystemExit):
+    demo.main()
+  assert 'invalid choice' in capsys.readouterr().err
+
+
+def test_make_runs_it():
+  output = subprocess.check_output(
+      ['make', '-n', 'demo', 'MODEL=retinanet'], cwd=_ROOT,
+      universal_newlines=True)
+  assert '-m tools.demo --model=retinanet' in output
