@@ -43,7 +43,8 @@ def build_retinanet(config):
       anchors=build_anchors(config),
       detect=detect,
       loss_section=config.retinanet_loss,
-      num_classes=config.architecture.num_classes)
+      num_classes=config.architecture.num_classes,
+      output_flat_features=config.architecture.output_flat_fpn_features)
 
 
 MODELS = {'retinanet': build_retinanet}

@@ -36,10 +36,11 @@ def build_optimizer(section, rate):
 
 
 class GlobalNormClipping(tf.train.Optimizer):
-  """Clips the gradients it is given by their global norm, then applies them.
+  """Clips the gradient of the whole batch by its global norm, then applies it.
 
-  Inside a CrossShardOptimizer the gradients it is given are already summed
-  over the cores, so the threshold means the same for any number of them.
+  So the threshold means the same for any number of devices. On a TPU, inside of
+  a CrossShardOptimizer, the gradients come summed over the cores; replicas of a
+  distribution strategy sum them here.
   Source: arXiv:1211.5063, section 3.2.
   """
 
@@ -54,7 +55,14 @@ class GlobalNormClipping(tf.train.Optimizer):
   def apply_gradients(self, grads_and_vars, global_step=None, name=None):
     grads_and_vars = [(g, v) for g, v in grads_and_vars if g is not None]
     gradients, variables = zip(*grads_and_vars)
+    replica = tf.distribute.get_replica_context()
+    num_replicas = replica.num_replicas_in_sync
+    if num_replicas > 1:
+      gradients = replica.merge_call(_sum_over_replicas, args=gradients)
     clipped, _ = tf.clip_by_global_norm(gradients, self._clip_norm)
+    if num_replicas > 1:
+      # The optimizer sums over the replicas once more.
+      clipped = [gradient / num_replicas for gradient in clipped]
     return self._optimizer.apply_gradients(
         list(zip(clipped, variables)), global_step=global_step, name=name)
 
@@ -66,6 +74,13 @@ class GlobalNormClipping(tf.train.Optimizer):
 
   def variables(self):
     return self._optimizer.variables()
+
+
+def _sum_over_replicas(strategy, *gradients):
+  """Sums every gradient over the replicas, for each of them."""
+  # ReplicaContext.all_reduce of TF 1.15 fails on gradients.
+  return strategy.extended.batch_reduce_to(
+      tf.distribute.ReduceOp.SUM, [(g, g) for g in gradients])
 
 
 def trained_variables(variables, frozen_variable_prefix):

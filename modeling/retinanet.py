@@ -16,7 +16,7 @@ class RetinaNet:
   """One-stage detector."""
 
   def __init__(self, backbone, decoder, head, anchors, detect, loss_section,
-               num_classes):
+               num_classes, output_flat_features=False):
     """Takes the parts.
 
     Args:
@@ -24,25 +24,28 @@ class RetinaNet:
       decoder: (features, is_training) -> {min_level..max_level: features}.
       head: (features, is_training) -> ({level: [B, h, w, A*C]} class logits,
         {level: [B, h, w, A*4]} box deltas).
-      anchors: ops.anchors.AnchorGenerator, for labels without anchors.
+      anchors: ops.anchors.AnchorGenerator.
       detect: (box_outputs, class_outputs, anchor_boxes, image_shape) ->
         {name: tensor}; see ops.detections.
       loss_section: YAML section `retinanet_loss`.
       num_classes: int, background included.
+      output_flat_features: whether the graph gets a tensor `RawFpnFeatures`:
+        all levels of the decoder in one row per image, finest first.
     """
     self._backbone, self._decoder, self._head = backbone, decoder, head
     self._anchors = anchors
     self._detect = detect
     self._loss = loss_section
     self._num_classes = num_classes
+    self._output_flat_features = output_flat_features
 
   def outputs(self, images, labels, mode):
     """Runs the network and, outside of training, the detection generator.
 
     Args:
       images: [B, H, W, 3], normalised, H and W static.
-      labels: dict; outside of training `image_info` [B, 4, 2] is read and
-        `anchor_boxes` {level: [B, hwA, 4]} if it is there.
+      labels: dict; outside of training `image_info` [B, 4, 2] is read.
+        `anchor_boxes` are not: they follow from the size of the images.
       mode: of utils.modes.
 
     Returns:
@@ -53,6 +56,9 @@ class RetinaNet:
     is_training = mode == modes.TRAIN
     features = self._backbone(images, is_training)
     features = self._decoder(features, is_training)
+    if self._output_flat_features:
+      tf.concat([_flatten(features[level]) for level in sorted(features)],
+                axis=1, name='RawFpnFeatures')
     cls_outputs, box_outputs = self._head(features, is_training)
     # Losses and boxes are computed in float32 whatever the network runs in.
     cls_outputs = _to_float32(cls_outputs)
@@ -115,6 +121,11 @@ class RetinaNet:
     return result
 
 
+def _flatten(x):
+  """[B, h, w, c], h, w and c static, to [B, h * w * c]."""
+  return tf.reshape(x, [-1, x.shape[1:].num_elements()])
+
+
 def _to_float32(by_level):
   return {level: tf.cast(value, tf.float32)
           for level, value in by_level.items()}
@@ -134,8 +145,11 @@ def _moving_normalizer(num_positives, momentum):
     float32 [], the updated average.
   """
   def variable(name):
-    return tf.get_variable(name, [], initializer=tf.zeros_initializer(),
-                           trainable=False)
+    # Every replica of a distribution strategy counts for itself.
+    return tf.get_variable(
+        name, [], initializer=tf.zeros_initializer(), trainable=False,
+        synchronization=tf.VariableSynchronization.ON_READ,
+        aggregation=tf.VariableAggregation.MEAN)
   with tf.variable_scope('', reuse=tf.AUTO_REUSE):
     average = variable('moving_normalizer')
     biased = variable('moving_normalizer/biased')

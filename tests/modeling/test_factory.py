@@ -60,3 +60,30 @@ def test_settings_of_the_detection_generator(monkeypatch):
       tf.zeros([1, 128, 128, 3]), {'image_info': tf.zeros([1, 4, 2])},
       'predict')
   assert seen == changes
+
+
+@pytest.mark.parametrize('is_asked_for', [False, True])
+def test_features_in_one_row(is_asked_for):
+  """A tensor of the graph for those who fetch it by name; no output."""
+  config = _config({
+      'architecture': {'output_flat_fpn_features': is_asked_for,
+                       'min_level': 4, 'max_level': 5},
+      'resnet': {'resnet_depth': 10}, 'fpn': {'fpn_feat_dims': 2},
+      'retinanet_head': {'num_convs': 0}})
+  outputs = factory.build_model(config).outputs(
+      tf.zeros([3, 64, 32, 3]), {'image_info': tf.zeros([3, 4, 2])},
+      'predict')
+  graph = tf.get_default_graph()
+  names = [op.name for op in graph.get_operations()]
+  assert ('RawFpnFeatures' in names) == is_asked_for
+  assert 'RawFpnFeatures' not in outputs
+  if is_asked_for:
+    flat = graph.get_tensor_by_name('RawFpnFeatures:0')
+    assert flat.shape.as_list() == [3, 4 * 2 * 2 + 2 * 1 * 2]
+    levels = [graph.get_tensor_by_name('fpn/p%d-bn/FusedBatchNormV3:0' % level)
+              for level in (4, 5)]
+    with tf.Session() as session:
+      session.run(tf.global_variables_initializer())
+      flat, *levels = session.run([flat] + levels)
+    np.testing.assert_allclose(flat, np.concatenate(
+        [values.reshape([3, -1]) for values in levels], axis=1))

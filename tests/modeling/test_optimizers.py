@@ -51,6 +51,31 @@ def test_clipping_by_hand():
     assert session.run(step) == 1
 
 
+def test_clipping_is_of_the_gradient_of_all_replicas():
+  """(3, 0) of one and (0, 4) of the other: (3, 4), clipped (.6, .8).
+
+  Clipped on their own, they would add up to (1, 1).
+  """
+  devices = ['/cpu:0', '/cpu:1']
+  strategy = tf.distribute.MirroredStrategy(devices)
+  parts = iter([[3., 0.], [0., 4.]])
+
+  def step():
+    x = _variable('x', [10., 10.])
+    optimizer = optimizers.GlobalNormClipping(
+        tf.train.GradientDescentOptimizer(1.), 1.)
+    return optimizer.apply_gradients(optimizer.compute_gradients(
+        tf.reduce_sum(x * next(parts)), [x]))
+
+  with strategy.scope():
+    train = strategy.extended.call_for_each_replica(step)
+  with tf.Session(config=tf.ConfigProto(device_count={'CPU': 2})) as session:
+    session.run(tf.global_variables_initializer())
+    session.run(strategy.experimental_local_results(train))
+    for x in tf.global_variables():
+      np.testing.assert_allclose(session.run(x), [9.4, 9.2], rtol=1e-6)
+
+
 def test_frozen_prefix_is_matched_at_the_start_with_the_suffix():
   names = ['resnet18/conv2d/kernel', 'resnet18/conv2d_1/kernel', 'fpn/kernel']
   variables = [_variable(n, [1.]) for n in names]
