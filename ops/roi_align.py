@@ -6,7 +6,10 @@ centers of cells, without an offset of half a cell, and a sample left of or
 above the map continues the line through the first two cells.
 """
 
+import numpy as np
 import tensorflow.compat.v1 as tf
+
+from ops import compat
 
 # A box of 224 x 224 pixels, a whole ImageNet picture, reads level 4; FPN, arXiv
 # 1612.03144, equation 1.
@@ -14,7 +17,8 @@ CANONICAL_SIZE = 224.
 CANONICAL_LEVEL = 4
 
 
-def multilevel_roi_align(features, rois, output_size, border='clamp'):
+def multilevel_roi_align(features, rois, output_size, border='clamp',
+                         method=None):
   """Crops every ROI out of the pyramid level that suits its size.
 
   Args:
@@ -25,6 +29,7 @@ def multilevel_roi_align(features, rois, output_size, border='clamp'):
     output_size: int, S.
     border: what lies below and to the right of a map: 'clamp' repeats the last
       row and column, 'fade' is zero there (the reference's einsum form).
+    method: None, or one of METHODS.
 
   Returns:
     [B, R, S, S, C], the type of the features.
@@ -38,31 +43,32 @@ def multilevel_roi_align(features, rois, output_size, border='clamp'):
     levels = sorted(features)
     if levels != list(range(levels[0], levels[-1] + 1)):
       raise ValueError('ROI align needs consecutive levels, got %s.' % levels)
-    sizes = [_static_size(features[level]) for level in levels]
     rois = tf.stop_gradient(tf.cast(rois, tf.float32))
     index = roi_levels(rois, levels[0], levels[-1]) - levels[0]
-    strides = tf.gather(
-        tf.constant([2. ** level for level in levels]), index)
+
+    def of_level(values):
+      return tf.gather(tf.constant(values), index)  # [B, R]
+
+    sizes = [_static_size(features[level]) for level in levels]
+    strides = of_level([2. ** level for level in levels])
     y0, x0, y1, x1 = tf.unstack(rois / tf.expand_dims(strides, 2), axis=2)
     samples = []
-    for axis, (start, stop) in enumerate([(y0, y1), (x0, x1)]):
-      bounds = _bounds([size[axis] for size in sizes], border)
+    for start, stop, sides in zip((y0, x0), (y1, x1), zip(*sizes)):
       samples.append(_axis_samples(
-          start, stop - start, tf.gather(tf.constant(bounds), index),
-          tf.gather(tf.constant([size[axis] for size in sizes]), index),
-          output_size, .5))
-    starts, num_cells = [], 0
-    for height, width in sizes:
-      starts.append(num_cells)
-      num_cells += height * width
-    cells, weights = _corners(
-        samples[0], samples[1], tf.gather(tf.constant(starts), index),
-        tf.gather(tf.constant([width for _, width in sizes]), index))
-    channels = features[levels[0]].shape[3].value
+          start, stop - start, of_level(_last_cells(sides, border)),
+          of_level(sides), output_size, .5))
+    # All levels in one table of cells, level by level so that the slices of its
+    # gradient are no copies: each ROI reads its own level only.
     table = tf.concat(
-        [tf.reshape(features[level], [-1, height * width, channels])
-         for level, (height, width) in zip(levels, sizes)], axis=1)
-    return _align(table, cells, weights, output_size)
+        [_rows(features[level]) for level in levels], axis=0)
+    areas = [height * width for height, width in sizes]
+    images = tf.expand_dims(tf.range(tf.shape(rois)[0]), 1)
+    start = (tf.shape(rois)[0] * of_level(np.cumsum([0] + areas[:-1]).tolist())
+             + images * of_level(areas))
+    cells, weights = _corners(
+        samples[0], samples[1], start, of_level([size[1] for size in sizes]))
+    crops = _interpolate(table, cells, weights, method)
+    return tf.cast(crops, features[levels[0]].dtype)
 
 
 def roi_levels(rois, min_level, max_level):
@@ -90,7 +96,7 @@ def roi_levels(rois, min_level, max_level):
 
 
 def selective_crop_and_resize(features, boxes, levels, boundaries, output_size,
-                              sample_offset=0.5):
+                              sample_offset=0.5, method=None):
   """Crops every box out of the map that is named for it.
 
   Args:
@@ -103,6 +109,7 @@ def selective_crop_and_resize(features, boxes, levels, boundaries, output_size,
       beyond, they repeat. With (H, W) the map fades to zero instead.
     output_size: int, S.
     sample_offset: float, where in a bin its sample lies, 0 to 1.
+    method: None, or one of METHODS.
 
   Returns:
     [B, N, S, S, C], the type of the features.
@@ -110,16 +117,17 @@ def selective_crop_and_resize(features, boxes, levels, boundaries, output_size,
   Source: spec/data_ops_eval.md 8.2.
   """
   with tf.name_scope('selective_crop_and_resize'):
-    _, num_maps, height, width, channels = features.shape.as_list()
+    num_maps, height, width = features.shape.as_list()[1:4]
     boxes = tf.stop_gradient(tf.cast(boxes, tf.float32))
     samples = [
         _axis_samples(boxes[:, :, axis], boxes[:, :, axis + 2],
                       boundaries[:, :, axis], limit, output_size, sample_offset)
         for axis, limit in enumerate((height, width))]
-    cells, weights = _corners(
-        samples[0], samples[1], levels * (height * width), width)
-    table = tf.reshape(features, [-1, num_maps * height * width, channels])
-    return _align(table, cells, weights, output_size)
+    images = tf.expand_dims(tf.range(tf.shape(boxes)[0]), 1)
+    start = (images * num_maps + levels) * (height * width)
+    cells, weights = _corners(samples[0], samples[1], start, width)
+    crops = _interpolate(_rows(features), cells, weights, method)
+    return tf.cast(crops, features.dtype)
 
 
 def single_level_crop(features, level_boxes, levels, min_level, crop_size):
@@ -161,7 +169,7 @@ def _static_size(feature):
   return height, width
 
 
-def _bounds(sizes, border):
+def _last_cells(sizes, border):
   """float32 numbers: the last row (or column) of each level that is read.
 
   Args:
@@ -241,24 +249,74 @@ def _corners(y_samples, x_samples, start, width):
   return tf.stack(cells, axis=4), tf.stack(weights, axis=4)
 
 
-def _align(table, cells, weights, output_size):
-  """Weighted sums of rows of a table.
+def _rows(features):
+  """The cells of feature maps [..., C] as float32 [number of cells, C].
+
+  Sums of many bfloat16 gradients would lose most of them, so everything after
+  this is float32.
+  """
+  features = tf.cast(features, tf.float32)
+  return tf.reshape(features, [-1, features.shape[-1].value])
+
+
+def _interpolate(table, cells, weights, method):
+  """Weighted sums of four rows of a table each.
 
   Args:
-    table: [B, P, C].
-    cells: int32 [B, N, S, S, 4], rows of the image's part of the table.
+    table: float32 [P, C].
+    cells: int32 [B, N, S, S, 4], rows of the table.
     weights: float32 [B, N, S, S, 4].
-    output_size: int, S.
+    method: None, or one of METHODS.
 
   Returns:
-    [B, N, S, S, C], the type of the table.
+    float32 [B, N, S, S, C].
   """
-  batch_size, num_cells, channels = table.shape.as_list()
-  num_boxes = cells.shape[1].value
-  images = tf.range(tf.shape(table)[0])
-  cells += num_cells * tf.reshape(images, [-1, 1, 1, 1, 1])
-  rows = tf.reshape(tf.cast(table, tf.float32), [-1, channels])
-  samples = tf.matmul(tf.expand_dims(weights, 4), tf.gather(rows, cells))
-  crops = tf.squeeze(samples, 4)
-  crops.set_shape([batch_size, num_boxes, output_size, output_size, channels])
-  return tf.cast(crops, table.dtype)
+  if method is None:
+    use_sparse = not (compat.in_xla_context() or compat.has_gpu())
+    method = 'sparse' if use_sparse else 'gather'
+  static, dynamic = cells.shape.as_list()[:4], tf.shape(cells)
+  shape = [dynamic[i] if size is None else size
+           for i, size in enumerate(static)]
+  samples = METHODS[method](
+      table, tf.reshape(cells, [-1, 4]), tf.reshape(weights, [-1, 4]))
+  return tf.reshape(samples, shape + [table.shape[1].value])
+
+
+def _interpolate_by_gather(table, cells, weights):
+  """For XLA, so for TPUs; for GPUs; and for other formats, which have no more.
+
+  Corners come first, as a TPU would pad an axis of four next to the channels.
+  """
+  # The gradient of a reshape is dense. XLA cannot hand the rows of a gather's
+  # gradient on to the parts of a concatenation.
+  table = tf.reshape(table, [-1, table.shape[1].value])
+  corners = tf.gather(table, tf.transpose(cells))
+  return tf.reduce_sum(
+      corners * tf.expand_dims(tf.transpose(weights), 2), axis=0)
+
+
+def _interpolate_by_sparse_matmul(table, cells, weights):
+  """For CPUs: reads four rows and adds them up in the cache.
+
+  Gathering writes out four times the crops, and its gradient as much again,
+  which takes two to three times as long; memory is the limit here, above all
+  under TF 1.15, which asks the system for fresh pages each time. The gradient
+  is the product with the transposed matrix, as quick.
+  """
+  num_samples, num_cells = [
+      tf.cast(tf.shape(x)[0], tf.int64) for x in (cells, table)]
+  samples = tf.expand_dims(tf.range(num_samples), 1)
+  places = tf.stack([samples + tf.zeros([1, 4], tf.int64),
+                     tf.cast(cells, tf.int64)], axis=2)
+  matrix = tf.SparseTensor(
+      tf.reshape(places, [-1, 2]), tf.reshape(weights, [-1]),
+      tf.stack([num_samples, num_cells]))
+  return tf.sparse.sparse_dense_matmul(matrix, table)
+
+
+# How samples are summed up; the results are the same. By default what is
+# quickest where the graph is to run. 'gather' can be exported everywhere.
+METHODS = {
+    'gather': _interpolate_by_gather,
+    'sparse': _interpolate_by_sparse_matmul,
+}

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
 
+from ops import compat
 from ops import roi_align
 from tests import golden
 from tests.ops import slow_align
@@ -109,10 +110,11 @@ def test_beyond_the_map_by_hand():
   assert faded.ravel().tolist() == [1. - 2. * 2., 5. * .75, 0.]
 
 
+@pytest.mark.parametrize('method', sorted(roi_align.METHODS))
 @pytest.mark.parametrize('border', ['clamp', 'fade'])
 @pytest.mark.parametrize('size,image', [(1, (64, 96)), (3, (100, 36)),
                                         (7, (64, 64))])
-def test_values_and_gradient_equal_the_slow_path(size, image, border):
+def test_values_and_gradient_equal_the_slow_path(size, image, border, method):
   rng = np.random.RandomState(size)
   values = _random_features(rng, image)
   rois = _random_rois(rng, (2, 30))
@@ -120,7 +122,7 @@ def test_values_and_gradient_equal_the_slow_path(size, image, border):
   expected, gradient = slow_align.multilevel_align(values, rois, size, border)
   features = _constants(values)
   crops = roi_align.multilevel_roi_align(
-      features, tf.constant(rois), size, border)
+      features, tf.constant(rois), size, border, method)
   levels = sorted(features)
   got, gradients = _run([crops, tf.gradients(
       crops, [features[level] for level in levels], tf.constant(upstream))])
@@ -168,11 +170,12 @@ def test_no_gradient_to_the_rois():
   assert tf.gradients(crops, rois) == [None]
 
 
-def test_degenerate_rois_give_finite_values_and_gradients():
+@pytest.mark.parametrize('method', sorted(roi_align.METHODS))
+def test_degenerate_rois_give_finite_values_and_gradients(method):
   rng = np.random.RandomState(1)
   features = _constants(_random_features(rng, (64, 64), batch=1))
   crops = roi_align.multilevel_roi_align(
-      features, tf.constant(_DEGENERATE[None]), 7)
+      features, tf.constant(_DEGENERATE[None]), 7, method=method)
   got, gradients = _run(
       [crops, tf.gradients(crops, list(features.values()))])
   assert np.isfinite(got).all()
@@ -192,23 +195,27 @@ def test_nan_rois_give_nan_and_harm_no_other():
   assert np.isfinite(got[0, [0, 2]]).all() and np.isnan(got[0, 1]).all()
 
 
-def test_no_rois():
+@pytest.mark.parametrize('method', sorted(roi_align.METHODS))
+def test_no_rois(method):
   features = _constants(_random_features(np.random.RandomState(3)))
-  crops = roi_align.multilevel_roi_align(features, tf.zeros([2, 0, 4]), 7)
+  crops = roi_align.multilevel_roi_align(
+      features, tf.zeros([2, 0, 4]), 7, method=method)
   got, gradients = _run(
       [crops, tf.gradients(crops, list(features.values()))])
   assert got.shape == (2, 0, 7, 7, 3)
   assert not any(value.any() for value in gradients)
 
 
-def test_batch_may_be_unknown():
+@pytest.mark.parametrize('method', sorted(roi_align.METHODS))
+def test_batch_may_be_unknown(method):
   rng = np.random.RandomState(4)
   values = _random_features(rng, batch=3)
   rois = _random_rois(rng, (3, 5))
   features = {level: tf.placeholder(tf.float32, (None,) + value.shape[1:])
               for level, value in values.items()}
   roi_input = tf.placeholder(tf.float32, [None, 5, 4])
-  crops = roi_align.multilevel_roi_align(features, roi_input, 2)
+  crops = roi_align.multilevel_roi_align(
+      features, roi_input, 2, method=method)
   gradients = tf.gradients(crops, list(features.values()))
   assert crops.shape.as_list() == [None, 5, 2, 2, 3]
   expected, _ = slow_align.multilevel_align(values, rois, 2)
@@ -220,7 +227,8 @@ def test_batch_may_be_unknown():
     assert [len(value) for value in some] == [size] * 4
 
 
-def test_bfloat16_is_read_as_it_is_and_summed_exactly():
+@pytest.mark.parametrize('method', sorted(roi_align.METHODS))
+def test_bfloat16_is_read_as_it_is_and_summed_exactly(method):
   """Weights and sums are float32; only the results are rounded."""
   rng = np.random.RandomState(5)
   values = _random_features(rng, batch=1)
@@ -231,7 +239,7 @@ def test_bfloat16_is_read_as_it_is_and_summed_exactly():
            for level, value in rounded.items()}
   results = []
   for features in (rounded, exact):
-    crops = roi_align.multilevel_roi_align(features, rois, 7)
+    crops = roi_align.multilevel_roi_align(features, rois, 7, method=method)
     gradients = tf.gradients(crops, list(features.values()))
     assert {value.dtype for value in gradients + [crops]} == {
         features[2].dtype}
@@ -241,8 +249,18 @@ def test_bfloat16_is_read_as_it_is_and_summed_exactly():
     np.testing.assert_allclose(got, expected, rtol=2. ** -8, atol=1e-6)
 
 
-def test_compiles_with_xla():
-  """As on a TPU, gradient included."""
+def _xla_compile(build, inputs):
+  return tf.xla.experimental.compile(build, inputs)
+
+
+def _jit_compile(build, inputs):
+  return tf.function(build, jit_compile=True)(*inputs)
+
+
+@pytest.mark.parametrize('compile_it', [_xla_compile] + (
+    [_jit_compile] if compat.IS_TF2 else []))
+def test_compiles_with_xla(compile_it):
+  """As on a TPU, gradient included; the form for it is chosen by itself."""
   rng = np.random.RandomState(6)
   values = _random_features(rng, batch=2, channels=8)
   levels = sorted(values)
@@ -253,8 +271,7 @@ def test_compiles_with_xla():
 
   inputs = [tf.constant(_random_rois(rng, (2, 10)))] + [
       tf.constant(values[level]) for level in levels]
-  plain, compiled = _run(
-      [build(*inputs), tf.xla.experimental.compile(build, inputs)])
+  plain, compiled = _run([build(*inputs), compile_it(build, inputs)])
   for expected, value in zip(plain, compiled):
     np.testing.assert_allclose(value, expected, rtol=1e-3, atol=1e-2)
 
