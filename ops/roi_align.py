@@ -35,7 +35,8 @@ def multilevel_roi_align(features, rois, output_size, border='clamp',
     [B, R, S, S, C], the type of the features.
 
   Raises:
-    ValueError: if levels are missing, or heights and widths not static.
+    ValueError: if levels are missing, or heights and widths not static, or for
+      an unknown border or method.
 
   Source: spec/data_ops_eval.md 8.1; Mask R-CNN, arXiv:1703.06870.
   """
@@ -119,13 +120,15 @@ def selective_crop_and_resize(features, boxes, levels, boundaries, output_size,
   with tf.name_scope('selective_crop_and_resize'):
     num_maps, height, width = features.shape.as_list()[1:4]
     boxes = tf.stop_gradient(tf.cast(boxes, tf.float32))
-    samples = [
-        _axis_samples(boxes[:, :, axis], boxes[:, :, axis + 2],
-                      boundaries[:, :, axis], limit, output_size, sample_offset)
-        for axis, limit in enumerate((height, width))]
+    samples = []
+    for axis, side in enumerate((height, width)):
+      samples.append(_axis_samples(
+          boxes[:, :, axis], boxes[:, :, axis + 2], boundaries[:, :, axis],
+          tf.fill(tf.shape(levels), side), output_size, sample_offset))
     images = tf.expand_dims(tf.range(tf.shape(boxes)[0]), 1)
     start = (images * num_maps + levels) * (height * width)
-    cells, weights = _corners(samples[0], samples[1], start, width)
+    cells, weights = _corners(
+        samples[0], samples[1], start, tf.fill(tf.shape(levels), width))
     crops = _interpolate(_rows(features), cells, weights, method)
     return tf.cast(crops, features.dtype)
 
@@ -193,7 +196,7 @@ def _axis_samples(start, size, bound, limit, count, offset):
     start: float32 [B, N], edge of the box, cells.
     size: float32 [B, N], height or width of the box, cells.
     bound: float32 [B, N], the last cell that is read.
-    limit: int32 [B, N] or int, the number of cells of the map.
+    limit: int32 [B, N], the number of cells of the map.
     count: int, S, bins.
     offset: float, where in a bin its sample lies.
 
@@ -206,10 +209,8 @@ def _axis_samples(start, size, bound, limit, count, offset):
   low = tf.maximum(tf.floor(points), 0.)
   weights = tf.stack([1. - (points - low), points - low], axis=3)
   cells = tf.stack([low, low + 1.], axis=3)
-  cells = tf.minimum(cells, tf.reshape(bound, _with_ones(bound, 4)))
-  limit = tf.cast(limit, tf.float32)
-  if limit.shape.ndims:
-    limit = tf.reshape(limit, _with_ones(limit, 4))
+  cells = tf.minimum(cells, _per_box(bound))
+  limit = tf.cast(_per_box(limit), tf.float32)
   weights *= tf.cast(cells < limit, tf.float32)
   # A NaN of a diverging training must not become an index that fails; it stays
   # in the weights.
@@ -217,9 +218,9 @@ def _axis_samples(start, size, bound, limit, count, offset):
   return cells, weights
 
 
-def _with_ones(x, ndims):
-  """The shape of `x` with ones behind, so that it has `ndims` dimensions."""
-  return tf.concat([tf.shape(x), [1] * (ndims - x.shape.ndims)], axis=0)
+def _per_box(x):
+  """[B, N] as [B, N, 1, 1]."""
+  return tf.expand_dims(tf.expand_dims(x, 2), 3)
 
 
 def _corners(y_samples, x_samples, start, width):
@@ -228,17 +229,14 @@ def _corners(y_samples, x_samples, start, width):
   Args:
     y_samples, x_samples: of `_axis_samples`.
     start: int32 [B, N], first cell of the box's map in the table.
-    width: int32 [B, N] or int, row length of the box's map.
+    width: int32 [B, N], row length of the box's map.
 
   Returns:
     int32 and float32 [B, N, S, S, 4].
   """
   rows, row_weights = y_samples
   columns, column_weights = x_samples
-  start = tf.reshape(start, _with_ones(start, 4))
-  if not isinstance(width, int):
-    width = tf.reshape(width, _with_ones(width, 4))
-  rows = start + rows * width
+  rows = _per_box(start) + rows * _per_box(width)
   cells, weights = [], []
   for i in range(2):
     for j in range(2):
@@ -272,8 +270,11 @@ def _interpolate(table, cells, weights, method):
     float32 [B, N, S, S, C].
   """
   if method is None:
-    use_sparse = not (compat.in_xla_context() or compat.has_gpu())
-    method = 'sparse' if use_sparse else 'gather'
+    use_gather = compat.in_xla_context() or compat.has_gpu()
+    method = 'gather' if use_gather else 'sparse'
+  if method not in METHODS:
+    raise ValueError('method=%r: must be one of %s.' % (
+        method, ', '.join(sorted(METHODS))))
   static, dynamic = cells.shape.as_list()[:4], tf.shape(cells)
   shape = [dynamic[i] if size is None else size
            for i, size in enumerate(static)]
@@ -298,10 +299,10 @@ def _interpolate_by_gather(table, cells, weights):
 def _interpolate_by_sparse_matmul(table, cells, weights):
   """For CPUs: reads four rows and adds them up in the cache.
 
-  Gathering writes out four times the crops, and its gradient as much again,
-  which takes two to three times as long; memory is the limit here, above all
-  under TF 1.15, which asks the system for fresh pages each time. The gradient
-  is the product with the transposed matrix, as quick.
+  Gathering writes four times the crops to memory, and its gradient as much
+  again, which takes three times as long, above all under TF 1.15, which asks
+  the system for fresh pages each time. The gradient is the product with the
+  transposed matrix, which is as quick. XLA knows no sparse product.
   """
   num_samples, num_cells = [
       tf.cast(tf.shape(x)[0], tf.int64) for x in (cells, table)]

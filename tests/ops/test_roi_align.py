@@ -342,3 +342,6 @@ def test_clear_errors():
         {2: tf.placeholder(tf.float32, [1, None, 8, 1])}, rois, 7)
   with pytest.raises(ValueError, match="'clamp' or 'fade'"):
     roi_align.multilevel_roi_align({2: tf.zeros([1, 8, 8, 1])}, rois, 7, 'wrap')
+  with pytest.raises(ValueError, match="method='dense'.*gather, sparse"):
+    roi_align.multilevel_roi_align(
+        {2: tf.zeros([1, 8, 8, 1])}, rois, 7, method='dense')
