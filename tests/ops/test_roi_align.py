@@ -249,6 +249,15 @@ def test_bfloat16_is_read_as_it_is_and_summed_exactly(method):
     np.testing.assert_allclose(got, expected, rtol=2. ** -8, atol=1e-6)
 
 
+@pytest.mark.parametrize('has_gpu', [False, True])
+def test_form_follows_the_device(has_gpu, monkeypatch):
+  monkeypatch.setattr(compat, 'has_gpu', lambda: has_gpu)
+  features = {2: tf.ones([1, 16, 16, 2])}
+  roi_align.multilevel_roi_align(features, tf.zeros([1, 3, 4]), 2)
+  kinds = {op.type for op in tf.get_default_graph().get_operations()}
+  assert ('SparseTensorDenseMatMul' in kinds) == (not has_gpu)
+
+
 def _xla_compile(build, inputs):
   return tf.xla.experimental.compile(build, inputs)
 
