@@ -18,7 +18,8 @@ from configs import factory
 from utils import files
 
 FLAGS = flags.FLAGS
-flags.DEFINE_string('model', 'retinanet', 'Name of the model.')
+flags.DEFINE_string('model', factory.DEFAULT_MODEL, 'Name of the model. Not '
+                    'needed where the configuration sets `type`.')
 flags.DEFINE_string('config_file', None, 'YAML file over the defaults.')
 flags.DEFINE_string('params_override', None,
                     'YAML text, a.b=c pairs, or a file, over --config_file.')
@@ -41,8 +42,10 @@ def table(config, size, stats, groups):
 def main(argv):
   if len(argv) > 1:
     raise app.UsageError('Unexpected argument %r.' % argv[1])
+  # A flag that was not given does not decide.
+  model = FLAGS.model if FLAGS['model'].present else None
   try:
-    config, notes = factory.load_config(FLAGS.model, FLAGS.config_file,
+    config, notes = factory.load_config(model, FLAGS.config_file,
                                         FLAGS.params_override)
   except base.ConfigError as error:
     raise SystemExit('Error: %s' % error)
