@@ -135,12 +135,13 @@ def build_rpn_head(config, norm_activation):
       cast_to_float32=section.cast_to_float32)
 
 
-def build_fast_rcnn_head(config, norm_activation):
+def build_fast_rcnn_head(config, norm_activation, scope='fast_rcnn_head'):
   """The head of sections `frcnn_head` and `architecture`.
 
   Args:
     config: an experiment.
     norm_activation: of `build_norm_activation`.
+    scope: of its variables.
 
   Returns:
     fast_rcnn.FastRCNNHead.
@@ -152,7 +153,7 @@ def build_fast_rcnn_head(config, norm_activation):
       use_separable_conv=section.use_separable_conv, num_fcs=section.num_fcs,
       fc_dims=section.fc_dims, norm_activation=norm_activation,
       use_batch_norm=section.use_batch_norm,
-      class_agnostic_bbox_pred=section.class_agnostic_bbox_pred)
+      class_agnostic_bbox_pred=section.class_agnostic_bbox_pred, scope=scope)
 
 
 def build_mask_head(config, norm_activation):

@@ -12,7 +12,7 @@ class FastRCNNHead:
   def __init__(self, num_classes, num_convs=0, num_filters=256,
                use_separable_conv=False, num_fcs=2, fc_dims=1024,
                norm_activation=None, use_batch_norm=False,
-               class_agnostic_bbox_pred=False):
+               class_agnostic_bbox_pred=False, scope='fast_rcnn_head'):
     """Takes the settings.
 
     Args:
@@ -25,6 +25,7 @@ class FastRCNNHead:
       norm_activation: normalization.BatchNormActivation.
       use_batch_norm: bool; False leaves the activation only.
       class_agnostic_bbox_pred: bool, whether all classes share one box.
+      scope: of the variables. The heads of a cascade each have their own.
     """
     self._num_classes = num_classes
     self._num_convs = num_convs
@@ -35,9 +36,10 @@ class FastRCNNHead:
     self._normalize = norm_activation if use_batch_norm else (
         normalization.ActivationOnly(norm_activation))
     self._num_boxes = 1 if class_agnostic_bbox_pred else num_classes
+    self._scope = scope
 
   def __call__(self, roi_features, is_training):
-    """Predicts in variable scope `fast_rcnn_head`.
+    """Predicts in the head's variable scope.
 
     Args:
       roi_features: [B, R, S, S, c], all but B static.
@@ -49,7 +51,7 @@ class FastRCNNHead:
         [B, R, 4] where all classes share one box.
     """
     num_rois, height, width, channels = roi_features.shape.as_list()[1:]
-    with tf.variable_scope('fast_rcnn_head'):
+    with tf.variable_scope(self._scope):
       x = tf.reshape(roi_features, [-1, height, width, channels])
       for i in range(self._num_convs):
         x = layers.conv2d(
