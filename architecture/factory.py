@@ -8,7 +8,10 @@ from architecture import fpn
 from architecture import layers
 from architecture import normalization
 from architecture import resnet
+from architecture.heads import fast_rcnn
+from architecture.heads import mask
 from architecture.heads import retinanet
+from architecture.heads import rpn
 
 
 def build_norm_activation(section):
@@ -106,11 +109,75 @@ def build_retinanet_head(config, norm_activation):
   section = config.retinanet_head
   return retinanet.RetinanetHead(
       config.architecture.min_level, config.architecture.max_level,
-      config.architecture.num_classes,
-      config.anchor.num_scales * len(config.anchor.aspect_ratios),
+      config.architecture.num_classes, anchors_per_location(config),
       num_convs=section.num_convs, num_filters=section.num_filters,
       use_separable_conv=section.use_separable_conv,
       norm_activation=norm_activation, use_batch_norm=section.use_batch_norm)
+
+
+def build_rpn_head(config, norm_activation):
+  """The head of sections `rpn_head`, `architecture` and `anchor`.
+
+  Args:
+    config: an experiment.
+    norm_activation: of `build_norm_activation`.
+
+  Returns:
+    rpn.RPNHead.
+  """
+  section = config.rpn_head
+  return rpn.RPNHead(
+      config.architecture.min_level, config.architecture.max_level,
+      anchors_per_location(config), num_convs=section.num_convs,
+      num_filters=section.num_filters,
+      use_separable_conv=section.use_separable_conv,
+      norm_activation=norm_activation, use_batch_norm=section.use_batch_norm,
+      cast_to_float32=section.cast_to_float32)
+
+
+def build_fast_rcnn_head(config, norm_activation, scope='fast_rcnn_head'):
+  """The head of sections `frcnn_head` and `architecture`.
+
+  Args:
+    config: an experiment.
+    norm_activation: of `build_norm_activation`.
+    scope: of its variables.
+
+  Returns:
+    fast_rcnn.FastRCNNHead.
+  """
+  section = config.frcnn_head
+  return fast_rcnn.FastRCNNHead(
+      config.architecture.num_classes, num_convs=section.num_convs,
+      num_filters=section.num_filters,
+      use_separable_conv=section.use_separable_conv, num_fcs=section.num_fcs,
+      fc_dims=section.fc_dims, norm_activation=norm_activation,
+      use_batch_norm=section.use_batch_norm,
+      class_agnostic_bbox_pred=section.class_agnostic_bbox_pred, scope=scope)
+
+
+def build_mask_head(config, norm_activation):
+  """The head of sections `mrcnn_head` and `architecture`.
+
+  Args:
+    config: an experiment.
+    norm_activation: of `build_norm_activation`.
+
+  Returns:
+    mask.MaskHead.
+  """
+  section = config.mrcnn_head
+  return mask.MaskHead(
+      config.architecture.num_classes, num_convs=section.num_convs,
+      num_filters=section.num_filters,
+      use_separable_conv=section.use_separable_conv,
+      norm_activation=norm_activation, use_batch_norm=section.use_batch_norm,
+      class_agnostic_mask_pred=section.class_agnostic_mask_pred)
+
+
+def anchors_per_location(config):
+  """How many anchors section `anchor` has at every place."""
+  return config.anchor.num_scales * len(config.anchor.aspect_ratios)
 
 
 def _choose(table, name, key):

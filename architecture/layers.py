@@ -8,6 +8,12 @@ calls is part of what a checkpoint depends on.
 import tensorflow.compat.v1 as tf
 
 
+def he_normal_initializer():
+  """Standard deviation sqrt(2 / fan out); arXiv:1502.01852, not truncated."""
+  return tf.variance_scaling_initializer(
+      scale=2., mode='fan_out', distribution='untruncated_normal')
+
+
 def conv2d_fixed_padding(inputs, filters, kernel_size, strides=1, name=None):
   """Convolution without bias, the kind that backbones stack.
 
@@ -76,23 +82,118 @@ def conv2d(inputs, filters, kernel_size, strides=1, use_separable_conv=False,
   """
   default_name = 'separable_conv2d' if use_separable_conv else 'conv2d'
   steps = [1, strides, strides, 1]
-  channels, dtype = _channels(inputs), inputs.dtype
   with tf.variable_scope(name, default_name=default_name):
+    kernels = _kernels(inputs, filters, kernel_size, use_separable_conv,
+                       kernel_initializer, pointwise_initializer)
     if use_separable_conv:
-      depthwise = tf.get_variable(
-          'depthwise_kernel', [kernel_size, kernel_size, channels, 1], dtype)
-      pointwise = tf.get_variable('pointwise_kernel', [1, 1, channels, filters],
-                                  dtype, pointwise_initializer)
-      outputs = tf.nn.separable_conv2d(inputs, depthwise, pointwise, steps,
+      outputs = tf.nn.separable_conv2d(inputs, kernels[0], kernels[1], steps,
                                        'SAME')
     else:
-      kernel = tf.get_variable(
-          'kernel', [kernel_size, kernel_size, channels, filters], dtype,
-          kernel_initializer)
-      outputs = tf.nn.conv2d(inputs, kernel, strides=steps, padding='SAME')
-    bias = tf.get_variable('bias', [filters], dtype,
-                           bias_initializer or tf.zeros_initializer())
+      outputs = tf.nn.conv2d(inputs, kernels[0], strides=steps, padding='SAME')
+    return tf.nn.bias_add(outputs,
+                          _bias(filters, inputs.dtype, bias_initializer))
+
+
+def conv2d_of_chosen(inputs, filters, chosen, use_separable_conv=False,
+                     kernel_initializer=None, pointwise_initializer=None,
+                     name=None):
+  """One channel, another for each input, of `conv2d` with kernel size 1.
+
+  Has the variables of `conv2d`, but does not compute the other channels.
+
+  Args:
+    inputs: [N, H, W, C], H and W static.
+    filters: int, channels of the convolution.
+    chosen: int32 [N], the channel that is computed, from 0.
+    use_separable_conv: of `conv2d`, as the following.
+    kernel_initializer: see there.
+    pointwise_initializer: see there.
+    name: of the layer, by default (separable_)conv2d, (separable_)conv2d_1 and
+      so on.
+
+  Returns:
+    [N, H, W].
+  """
+  _, height, width, channels = inputs.shape.as_list()
+  default_name = 'separable_conv2d' if use_separable_conv else 'conv2d'
+  with tf.variable_scope(name, default_name=default_name):
+    kernels = _kernels(inputs, filters, 1, use_separable_conv,
+                       kernel_initializer, pointwise_initializer)
+    kernel = tf.reshape(kernels[-1], [channels, filters])
+    if use_separable_conv:
+      kernel *= tf.reshape(kernels[0], [channels, 1])
+    bias = _bias(filters, inputs.dtype)
+    # Products with one-hot rows: exact, and their gradient is dense.
+    rows = tf.one_hot(chosen, filters, dtype=inputs.dtype)
+    kernel = tf.matmul(rows, kernel, transpose_b=True)
+    bias = tf.matmul(rows, tf.reshape(bias, [filters, 1]))
+    outputs = tf.matmul(tf.reshape(inputs, [-1, height * width, channels]),
+                        tf.expand_dims(kernel, 2))
+    return tf.reshape(outputs + tf.expand_dims(bias, 2), [-1, height, width])
+
+
+def conv2d_transpose(inputs, filters, kernel_size, kernel_initializer=None,
+                     name=None):
+  """Transposed convolution with bias whose stride is its kernel size.
+
+  Args:
+    inputs: [B, H, W, C], H and W static.
+    filters: int, channels of the result.
+    kernel_size: int; output pixels of an input pixel in each direction.
+    kernel_initializer: by default Glorot uniform.
+    name: of the layer, by default conv2d_transpose, _1, _2 and so on.
+
+  Returns:
+    [B, H * kernel_size, W * kernel_size, filters].
+  """
+  _, height, width, channels = inputs.shape.as_list()
+  with tf.variable_scope(name, default_name='conv2d_transpose'):
+    kernel = tf.get_variable(
+        'kernel', [kernel_size, kernel_size, filters, channels], inputs.dtype,
+        kernel_initializer)
+    bias = _bias(filters, inputs.dtype)
+    shape = [tf.shape(inputs)[0], height * kernel_size, width * kernel_size,
+             filters]
+    strides = [1, kernel_size, kernel_size, 1]
+    outputs = tf.nn.conv2d_transpose(inputs, kernel, shape, strides, 'VALID')
     return tf.nn.bias_add(outputs, bias)
+
+
+def dense(inputs, units, kernel_initializer=None, name=None):
+  """Matrix product with bias.
+
+  Args:
+    inputs: [N, C].
+    units: int, width of the result.
+    kernel_initializer: by default Glorot uniform.
+    name: of the layer, by default dense, dense_1 and so on.
+
+  Returns:
+    [N, units].
+  """
+  with tf.variable_scope(name, default_name='dense'):
+    kernel = tf.get_variable('kernel', [_channels(inputs), units], inputs.dtype,
+                             kernel_initializer)
+    return tf.nn.bias_add(tf.matmul(inputs, kernel),
+                          _bias(units, inputs.dtype))
+
+
+def _kernels(inputs, filters, kernel_size, use_separable_conv,
+             kernel_initializer, pointwise_initializer):
+  """[dense kernel], or [depthwise kernel, pointwise kernel]."""
+  channels, dtype = _channels(inputs), inputs.dtype
+  sides = [kernel_size, kernel_size]
+  if not use_separable_conv:
+    return [tf.get_variable('kernel', sides + [channels, filters], dtype,
+                            kernel_initializer)]
+  return [tf.get_variable('depthwise_kernel', sides + [channels, 1], dtype),
+          tf.get_variable('pointwise_kernel', [1, 1, channels, filters], dtype,
+                          pointwise_initializer)]
+
+
+def _bias(size, dtype, initializer=None):
+  return tf.get_variable('bias', [size], dtype,
+                         initializer or tf.zeros_initializer())
 
 
 def _channels(inputs):

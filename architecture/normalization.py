@@ -129,6 +129,19 @@ class BatchNormActivation:
     tf.add_to_collection(tf.GraphKeys.UPDATE_OPS, update)
 
 
+class ActivationOnly:
+  """In the place of a BatchNormActivation where nothing is normalized."""
+
+  def __init__(self, norm_activation):
+    """Takes the activation of a BatchNormActivation."""
+    self._activate = norm_activation.activate
+
+  def __call__(self, inputs, is_training, relu=True, name=None):
+    """Activates; for the arguments see BatchNormActivation."""
+    del is_training, name
+    return self._activate(inputs) if relu else inputs
+
+
 def combine_statistics(mean, variance, average):
   """Mean and variance of the union of equally large groups.
 

@@ -51,6 +51,8 @@ class DetectionEval(common.Eval):
   per_category_metrics: bool = False
   # (+) Leave the padding behind the last detection out of the metrics.
   remove_invalid_boxes: bool = True
+  # (+) Also score so many detections of each image; COCO's limit is 100.
+  max_detections: Optional[int] = base.option(None, above=100)
 
 
 @dataclasses.dataclass(frozen=True)

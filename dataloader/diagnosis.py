@@ -88,8 +88,12 @@ def find_broken_record(files):
   """
   with tf.Graph().as_default(), tf.Session() as session:
     serialized = tf.placeholder(tf.string, [])
-    decoder = example_decoder.ExampleDecoder()
-    shape = tf.shape(decoder.decode(serialized)['image'])
+    image = tf.shape(example_decoder.ExampleDecoder().decode(
+        serialized)['image'])
+    # A mask that is broken stops nothing but a model with masks.
+    masks = tf.shape(example_decoder.ExampleDecoder(include_mask=True).decode(
+        serialized)['groundtruth_instance_masks'])
+    of_masks = None
     for path, number, record in tqdm.tqdm(
         record_files.iterate(files), unit=' records', delay=_PROGRESS_AFTER):
       where = '%s: record %d (counting from 0)' % (path, number)
@@ -98,11 +102,22 @@ def find_broken_record(files):
       except Exception:  # pylint: disable=broad-except
         # The type depends on the implementation of protobuf.
         return where + ' is no tf.train.Example.'
-      try:
-        session.run(shape, {serialized: record})
-      except tf.errors.InvalidArgumentError as e:
-        return '%s, %s, cannot be decoded: %s' % (
-            where, name, e.message.strip().splitlines()[0])
+      sentence = where + ', ' + name + ', cannot be decoded: %s'
+      broken = _first_line_of_error(session, image, {serialized: record})
+      if broken:
+        return sentence % broken
+      if not of_masks:
+        broken = _first_line_of_error(session, masks, {serialized: record})
+        of_masks = broken and sentence % ('image/object/mask: ' + broken)
+  return of_masks
+
+
+def _first_line_of_error(session, tensor, feed):
+  """What is wrong with a record, or None when it can be decoded."""
+  try:
+    session.run(tensor, feed)
+  except tf.errors.InvalidArgumentError as e:
+    return e.message.strip().splitlines()[0]
   return None
 
 

@@ -29,15 +29,19 @@ _MASK_FEATURES = {'image/object/mask': tf.VarLenFeature(tf.string)}
 class ExampleDecoder:
   """Picture, boxes, classes and, if asked for, masks of a record."""
 
-  def __init__(self, include_mask=False, regenerate_source_id=False):
+  def __init__(self, include_mask=False, regenerate_source_id=False,
+               decode_masks=True):
     """Keeps the choices.
 
     Args:
-      include_mask: whether masks are decoded (slow; False ignores them).
+      include_mask: whether masks are read (False ignores them).
       regenerate_source_id: True takes the hash of the picture as its id even
         where the record has an id.
+      decode_masks: False gives the PNG bytes of the masks only: pixels of all
+        objects take much memory.
     """
     self._include_mask = include_mask
+    self._decode_masks = decode_masks
     self._regenerate_source_id = regenerate_source_id
 
   def decode(self, serialized):
@@ -51,8 +55,8 @@ class ExampleDecoder:
       int64 []; `groundtruth_boxes` float32 [K, 4], yxyx, 0..1;
       `groundtruth_classes` int64 [K]; `groundtruth_is_crowd` bool [K];
       `groundtruth_area` float32 [K], pixels; with masks also
-      `groundtruth_instance_masks` float32 [K, H, W], 0 or 1, and
-      `groundtruth_instance_masks_png` string [K].
+      `groundtruth_instance_masks_png` string [K] and, unless they are not to
+      be decoded, `groundtruth_instance_masks` float32 [K, H, W], 0 or 1.
     """
     with tf.name_scope('decode_example'):
       parsed = self._parse(serialized)
@@ -72,9 +76,10 @@ class ExampleDecoder:
       }
       if self._include_mask:
         pngs = parsed['image/object/mask']
-        decoded['groundtruth_instance_masks'] = _decode_masks(pngs, height,
-                                                              width)
         decoded['groundtruth_instance_masks_png'] = pngs
+        if self._decode_masks:
+          decoded['groundtruth_instance_masks'] = _decode_masks(pngs, height,
+                                                                width)
       return decoded
 
   def _parse(self, serialized):
@@ -108,6 +113,11 @@ def decode_image(encoded):
   return image
 
 
+def decode_mask(png):
+  """Mask uint8 [H, W] of PNG bytes, a string []; above 0 is inside."""
+  return tf.squeeze(tf.io.decode_png(png, channels=1), axis=-1)
+
+
 def _image_size(parsed, image):
   """Stored height and width, int64 []; of the picture if one is missing."""
   stored = tf.stack([parsed['image/height'], parsed['image/width']])
@@ -135,13 +145,12 @@ def _area(parsed, boxes, height, width):
 
 def _decode_masks(pngs, height, width):
   """Masks float32 [K, H, W] of PNG bytes, whatever value marks the inside."""
-  def decode_mask(png):
+  def decode(png):
     # Some converters write 255 for the inside.
-    mask = tf.squeeze(tf.io.decode_png(png, channels=1), axis=-1) > 0
-    return tf.cast(mask, tf.float32)
+    return tf.cast(decode_mask(png) > 0, tf.float32)
   # map_fn over no element cannot tell the shape of one.
   masks = tf.cond(tf.size(pngs) > 0,
-                  lambda: tf.map_fn(decode_mask, pngs, dtype=tf.float32),
+                  lambda: tf.map_fn(decode, pngs, dtype=tf.float32),
                   lambda: tf.zeros(tf.stack([0, height, width])))
   masks.set_shape([None, None, None])
   return masks

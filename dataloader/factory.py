@@ -1,23 +1,44 @@
 """Parsers and input functions of an experiment."""
 
 from dataloader import input_reader
+from dataloader import maskrcnn_parser
+from dataloader import record_checks
 from dataloader import retinanet_parser
 from ops import anchors as anchor_ops
 from utils import modes
 
 
 def _build_retinanet_parser(config, mode):
+  return retinanet_parser.RetinanetParser(
+      config.retinanet_parser, _anchors(config),
+      config.architecture.num_classes, mode, _dtype(config))
+
+
+def _build_maskrcnn_parser(config, mode):
+  if config.architecture.pre_parser and mode == modes.TRAIN:
+    raise ValueError('architecture.pre_parser is %r, but copy-paste '
+                     'augmentation is not built yet: leave it empty.'
+                     % config.architecture.pre_parser)
+  return maskrcnn_parser.MaskrcnnParser(
+      config.maskrcnn_parser, _anchors(config),
+      config.architecture.num_classes, mode, _dtype(config),
+      include_mask=config.architecture.include_mask)
+
+
+def _anchors(config):
   anchor = config.anchor
-  anchors = anchor_ops.AnchorGenerator(
+  return anchor_ops.AnchorGenerator(
       config.architecture.min_level, config.architecture.max_level,
       anchor.num_scales, anchor.aspect_ratios, anchor.anchor_size)
-  return retinanet_parser.RetinanetParser(
-      config.retinanet_parser, anchors, config.architecture.num_classes, mode,
-      'bfloat16' if config.architecture.use_bfloat16 else 'float32')
+
+
+def _dtype(config):
+  return 'bfloat16' if config.architecture.use_bfloat16 else 'float32'
 
 
 # architecture.parser: build function (config, mode) -> parser.
 PARSERS = {
+    'maskrcnn_parser': _build_maskrcnn_parser,
     'retinanet_parser': _build_retinanet_parser,
 }
 
@@ -63,14 +84,17 @@ def build_input_fn(config, mode, file_pattern=None, num_examples=None):
   pattern, key = _source(config, mode)
   if num_examples is None and mode != modes.PREDICT and not file_pattern:
     num_examples = config.eval.eval_samples
-  train = config.train
-  return input_reader.InputReader(
-      file_pattern or pattern, build_parser(config, mode), mode, key,
+  train, parser = config.train, build_parser(config, mode)
+  reader = input_reader.InputReader(
+      file_pattern or pattern, parser, mode, key,
       seed=train.seed, shuffle_buffer_size=train.shuffle_buffer_size,
       num_parallel_calls=train.num_parallel_calls, num_examples=num_examples,
       image_layout=input_reader.accelerator_layout(
           train.transpose_input,
           config.architecture.space_to_depth_block_size))
+  if parser.needs_masks:
+    record_checks.check_masks(reader.files, key)
+  return reader
 
 
 def _source(config, mode):

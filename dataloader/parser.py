@@ -14,11 +14,12 @@ from ops import preprocess
 
 # What belongs together in every geometric step. image: [H, W, 3]. boxes:
 # float32 [K, 4], yxyx, 0..1 until `to_pixels`. classes: int64 [K]. masks:
-# float32 [K, h, w], always in the original picture, or None. is_crowd: bool
-# [K]. area: float32 [K], original pixels. image_info: float32 [4, 2] after
+# string [K], PNG bytes of the original picture (see mask_crops), or None.
+# is_mirrored: bool [], whether `boxes` are of the mirrored picture. is_crowd:
+# bool [K]. area: float32 [K], original pixels. image_info: float32 [4, 2] after
 # `resize_and_crop`, None before.
 Sample = collections.namedtuple(
-    'Sample', 'image boxes classes masks is_crowd area image_info')
+    'Sample', 'image boxes classes masks is_mirrored is_crowd area image_info')
 
 # The random numbers of one image. flip: [], mirrored above 0.5. scale: [], in
 # the configured range, or None. offset: [2], in [0, 1), or None.
@@ -54,7 +55,7 @@ def make_sample(decoded):
   return Sample(
       decoded['image'], decoded['groundtruth_boxes'],
       decoded['groundtruth_classes'],
-      decoded.get('groundtruth_instance_masks'),
+      decoded.get('groundtruth_instance_masks_png'), tf.constant(False),
       decoded['groundtruth_is_crowd'], decoded['groundtruth_area'], None)
 
 
@@ -74,10 +75,11 @@ def drop_crowds(sample):
 
 
 def flip(sample, random_value):
-  """Mirrors the image and its objects when the value is above 0.5."""
-  image, boxes, masks = preprocess.random_horizontal_flip(
-      sample.image, sample.boxes, sample.masks, random_value=random_value)
-  return sample._replace(image=image, boxes=boxes, masks=masks)
+  """Mirrors image and boxes when the value is above 0.5, and notes it."""
+  image, boxes, _ = preprocess.random_horizontal_flip(
+      sample.image, sample.boxes, random_value=random_value)
+  return sample._replace(image=image, boxes=boxes,
+                         is_mirrored=tf.greater(random_value, 0.5))
 
 
 def to_pixels(sample):
@@ -130,27 +132,42 @@ def groundtruths(decoded, max_num_instances, key):
   """
   boxes = box_ops.denormalize_boxes(decoded['groundtruth_boxes'],
                                     tf.shape(decoded['image'])[:2])
+  boxes = check_room(boxes, decoded['source_id'], max_num_instances, key,
+                     'evaluation')
   num_objects = tf.shape(boxes)[0]
-  enough = tf.debugging.Assert(num_objects <= max_num_instances, [
-      tf.strings.join([
-          'Image ', decoded['source_id'], ' has ', tf.as_string(num_objects),
-          ' objects; %s is %d, so some would be missing from the evaluation. '
-          'Raise it to at least the largest number of objects in an image.' % (
-              key, max_num_instances)])])
   def pad(values, value=-1):
     return preprocess.pad_or_clip(values, max_num_instances, value)
-  with tf.control_dependencies([enough]):
-    boxes = pad(boxes)
   return {
       'source_id': source_ids.to_int64(decoded['source_id']),
       'height': decoded['height'],
       'width': decoded['width'],
       'num_detections': num_objects[tf.newaxis],
-      'boxes': boxes,
+      'boxes': pad(boxes),
       'classes': pad(decoded['groundtruth_classes']),
       'areas': pad(decoded['groundtruth_area']),
       'is_crowds': pad(tf.cast(decoded['groundtruth_is_crowd'], tf.int32), 0),
   }
+
+
+def check_room(boxes, source_id, max_num_instances, key, purpose):
+  """Returns `boxes`; running it fails for more of them than there is room for.
+
+  Args:
+    boxes: [K, 4].
+    source_id: string [].
+    max_num_instances: int.
+    key: configuration key of that number.
+    purpose: 'training' or 'evaluation', for the error.
+  """
+  num_objects = tf.shape(boxes)[0]
+  check = tf.debugging.Assert(num_objects <= max_num_instances, [
+      tf.strings.join([
+          'Image ', source_id, ' has ', tf.as_string(num_objects),
+          ' objects; %s is %d, so some would be missing from the %s. Raise it '
+          'to at least the largest number of objects in an image.' % (
+              key, max_num_instances, purpose)])])
+  with tf.control_dependencies([check]):
+    return tf.identity(boxes)
 
 
 def groundtruths_spec(max_num_instances):

@@ -164,11 +164,12 @@ def _objects(features, height, width):
 def _add_masks(features, objects, height, width, source_id):
   """Adds the run-length codes to the annotations."""
   pngs = features['image/object/mask'].bytes_list.value
-  if len(pngs) != len(objects):
+  if len(pngs) != len(objects) or not all(pngs):
     raise ValueError(
         'image/source_id %r has %d objects and %d masks (image/object/mask). '
         'Evaluation of masks needs one each: convert again with '
-        '--include_masks.' % (source_id, len(objects), len(pngs)))
+        '--include_masks, or set eval.type to box.' % (
+            source_id, len(objects), sum(map(bool, pngs))))
   for annotation, png in zip(objects, pngs):
     mask = cv2.imdecode(np.frombuffer(png, np.uint8), cv2.IMREAD_GRAYSCALE)
     if mask is None or mask.shape != (height, width):

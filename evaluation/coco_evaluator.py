@@ -28,7 +28,7 @@ class COCOEvaluator:
   def __init__(self, annotations=None, include_mask=False,
                need_rescale_bboxes=True, per_category=True,
                remove_invalid_boxes=True, label_map=None, id_map=None,
-               only_predicted_images=False):
+               only_predicted_images=False, max_detections=None):
     """Reads the annotations.
 
     Args:
@@ -46,6 +46,8 @@ class COCOEvaluator:
         the annotations' ids (text ids are hashed).
       only_predicted_images: scores only images that predictions were given
         for, as the reference does; for an evaluation cut short on purpose.
+      max_detections: int above 100, adds figures that count so many detections
+        of an image; see coco_metrics.evaluate.
     """
     self._include_mask = include_mask
     self._need_rescale_bboxes = need_rescale_bboxes
@@ -54,6 +56,7 @@ class COCOEvaluator:
     self._label_map = label_map
     self._id_map = id_map or {}
     self._only_predicted_images = only_predicted_images
+    self._max_detections = max_detections
     self._given = None
     if annotations is not None:
       self._given = annotations_lib.load(annotations, include_mask, label_map)
@@ -69,6 +72,7 @@ class COCOEvaluator:
         self._include_mask, self._id_map)
     self._num_repeated = 0
     self._num_not_finite = 0
+    self._num_slots = 0   # detections that the model can give for an image
     self._is_finished = False
     self._scored = self._given
     self._notes = list(self._given.messages) if self._given else []
@@ -122,6 +126,7 @@ class COCOEvaluator:
           batch, self._include_mask, self._need_rescale_bboxes,
           self._remove_invalid_boxes)
       self._num_not_finite += num_not_finite
+      self._num_slots = max(self._num_slots, batch['detection_boxes'].shape[1])
       first = len(self._image_ids) - len(rows)
       self._parts.append(columns._replace(images=first + columns.images))
 
@@ -185,6 +190,7 @@ class COCOEvaluator:
     self._notes.extend(n for n in other._notes if n not in self._notes)
     self._num_repeated += other._num_repeated
     self._num_not_finite += other._num_not_finite
+    self._num_slots = max(self._num_slots, other._num_slots)
 
   def evaluate(self):
     """Scores all images of the set, those without detections too.
@@ -215,7 +221,8 @@ class COCOEvaluator:
     for iou_type in ('bbox', 'segm') if self._include_mask else ('bbox',):
       metrics.update(coco_metrics.evaluate(
           scored, columns, iou_type, self._per_category,
-          rows if self._only_predicted_images else None))
+          rows if self._only_predicted_images else None,
+          self._max_detections))
     self._is_finished = True
     return metrics
 
@@ -269,6 +276,14 @@ class COCOEvaluator:
     if self._num_not_finite:
       messages.append('%d detections had a box or score that is not a finite '
                       'number and are left out.' % self._num_not_finite)
+    messages.extend(coco_metrics.limit_messages(scored, self._max_detections))
+    counts = np.bincount(scored.images[~scored.is_crowds], minlength=1)
+    if counts.max() > self._num_slots:
+      messages.append(
+          'Image %r has %d objects, the model gives at most %d detections for '
+          'an image (postprocess.max_total_size).' % (
+              scored.image_ids[counts.argmax()], counts.max(),
+              self._num_slots))
     if self._given is not None:
       messages.extend(coco_results.unknown_category_messages(
           self._detections().categories.tolist(), scored.category_index))

@@ -8,6 +8,7 @@ overlaps an object enough to be matched at all.
 
 import contextlib
 import io
+import re
 
 import numpy as np
 from pycocotools import cocoeval
@@ -41,11 +42,20 @@ _CATEGORY_KEYS = (
 )
 CATEGORY_AP = _CATEGORY_KEYS[0][0]  # reported always
 
+# COCO counts so many detections of an image and category, the best ones.
+MAX_DETECTIONS = 100
+# Names of the figures with a limit of one's own, as in ARmax100, and the
+# arguments of COCOeval's summary: (is precision, IoU threshold).
+_LIMIT_KEYS = (('APmax%d', True, None), ('AP50max%d', True, .5),
+               ('AP75max%d', True, .75), ('ARmax%d', False, None))
+_LIMIT_NAME = re.compile(r'(AP|AP50|AP75|AR)max[0-9]+$')
+
 
 class ColumnCOCOeval(cocoeval.COCOeval):
   """COCOeval over columns; parameters and summary are pycocotools' own."""
 
-  def __init__(self, annotations, detections, iou_type, image_rows=None):
+  def __init__(self, annotations, detections, iou_type, image_rows=None,
+               max_detections=None):
     """Prepares an evaluation.
 
     Args:
@@ -53,8 +63,11 @@ class ColumnCOCOeval(cocoeval.COCOeval):
       detections: `detections.Detections`.
       iou_type: 'bbox' or 'segm', what overlaps are measured between.
       image_rows: int [I], images to score; all if None.
+      max_detections: int, a further limit of detections, above 100.
     """
     super().__init__(iouType=iou_type)
+    if max_detections:
+      self.params.maxDets = self.params.maxDets + [max_detections]
     self._annotations = annotations
     self._detections = detections
     if image_rows is None:
@@ -143,18 +156,31 @@ class ColumnCOCOeval(cocoeval.COCOeval):
 
   def category_values(self, is_precision, iou_threshold, area, max_detections):
     """One figure of COCOeval's summary for every category: [C]."""
+    return [_mean_defined(v) for v in self._values(
+        is_precision, iou_threshold, area, max_detections).T]
+
+  def overall_value(self, is_precision, iou_threshold, area, max_detections):
+    """One figure of COCOeval's summary, over all categories."""
+    return _mean_defined(self._values(is_precision, iou_threshold, area,
+                                      max_detections))
+
+  def _values(self, is_precision, iou_threshold, area, max_detections):
+    """What a figure is the mean of: [..., C]."""
     p = self.params
     a, m = p.areaRngLbl.index(area), p.maxDets.index(max_detections)
     values = self.eval['precision' if is_precision else 'recall'][..., a, m]
     if iou_threshold is not None:
       values = values[p.iouThrs == iou_threshold]
-    values = values.reshape([-1, len(p.catIds)])
-    return [float(np.mean(v[v > -1])) if np.any(v > -1) else UNDEFINED
-            for v in values.T]
+    return values.reshape([-1, len(p.catIds)])
+
+
+def _mean_defined(values):
+  is_defined = values > UNDEFINED
+  return float(np.mean(values[is_defined])) if is_defined.any() else UNDEFINED
 
 
 def evaluate(annotations, detections, iou_type, per_category=True,
-             image_rows=None):
+             image_rows=None, max_detections=None):
   """Computes the metrics.
 
   Args:
@@ -164,11 +190,15 @@ def evaluate(annotations, detections, iou_type, per_category=True,
     iou_type: 'bbox' or 'segm'.
     per_category: all figures of every category, or its AP only.
     image_rows: int [I], images to score; all if None.
+    max_detections: int N above 100; adds APmaxN, AP50maxN, AP75maxN, ARmaxN,
+      for which the best N detections of an image and category count. The
+      others stay as they are.
 
   Returns:
     {metric: float}; -1 is undefined: there was nothing to find.
   """
-  engine = ColumnCOCOeval(annotations, detections, iou_type, image_rows)
+  engine = ColumnCOCOeval(annotations, detections, iou_type, image_rows,
+                          max_detections)
   engine.evaluate()
   engine.accumulate()
   with contextlib.redirect_stdout(io.StringIO()):
@@ -176,11 +206,57 @@ def evaluate(annotations, detections, iou_type, per_category=True,
   prefix = PREFIXES[iou_type]
   metrics = {prefix + name: float(value)
              for name, value in zip(METRIC_NAMES, engine.stats)}
+  if max_detections:
+    metrics.update({
+        prefix + name % max_detections: engine.overall_value(
+            is_precision, threshold, 'all', max_detections)
+        for name, is_precision, threshold in _LIMIT_KEYS})
   for key, *what in _CATEGORY_KEYS if per_category else _CATEGORY_KEYS[:1]:
     for category, value in zip(annotations.category_ids,
                                engine.category_values(*what)):
       metrics[prefix + key % category] = value
   return metrics
+
+
+def limit_names(metrics, prefix=''):
+  """Names, without the prefix, of metrics with a limit of one's own.
+
+  Args:
+    metrics: {metric: float} of `evaluate`.
+    prefix: of PREFIXES.
+  """
+  names = [name[len(prefix):] for name in metrics if name.startswith(prefix)]
+  return [name for name in names
+          if _LIMIT_NAME.match(name) and name not in METRIC_NAMES]
+
+
+def limit_messages(annotations, max_detections=None):
+  """Says when an image has more objects than COCO's metrics count.
+
+  Args:
+    annotations: `annotations.Annotations`.
+    max_detections: as in `evaluate`.
+
+  Returns:
+    [message], empty or one.
+  """
+  of_image = (annotations.images[~annotations.is_crowds]
+              * len(annotations.category_ids)
+              + annotations.categories[~annotations.is_crowds])
+  groups, counts = np.unique(of_image, return_counts=True)
+  if not len(counts) or counts.max() <= MAX_DETECTIONS:
+    return []
+  image = groups[counts.argmax()] // len(annotations.category_ids)
+  return [
+      '%d images have more than %d objects of one class, image %r has %d. The '
+      'COCO metrics count the %d best detections of an image and class: even '
+      'perfect ones score below 1. %s' % (
+          np.count_nonzero(counts > MAX_DETECTIONS), MAX_DETECTIONS,
+          annotations.image_ids[image], counts.max(), MAX_DETECTIONS,
+          'APmax%d and the like count %d.' % ((max_detections,) * 2)
+          if max_detections else
+          'eval.max_detections=%d (--max_detections of evaluate_detections) '
+          'adds figures that count all.' % counts.max())]
 
 
 def _rows_by_category(categories, is_scored, num_categories):

@@ -15,7 +15,8 @@ def _build_coco(include_mask):
         annotations, include_mask=include_mask,
         per_category=section.per_category_metrics,
         remove_invalid_boxes=section.remove_invalid_boxes, label_map=names,
-        id_map=id_map, only_predicted_images=only_predicted_images)
+        id_map=id_map, only_predicted_images=only_predicted_images,
+        max_detections=section.max_detections)
 
   return build
 
@@ -33,7 +34,7 @@ def build_evaluator(section, annotations=None, id_map=None,
 
   Args:
     section: the configuration's `eval`; its type, per_category_metrics,
-      remove_invalid_boxes and label_map are read.
+      remove_invalid_boxes, max_detections and label_map are read.
     annotations: path of a COCO JSON file or its content as a dict; None: the
       ground truth comes with the batches.
     id_map: {source_id: id in the annotations}, see `COCOEvaluator`.

@@ -42,10 +42,11 @@ def format_table(metrics, category_names, num_objects=None, messages=()):
 
 
 def _overall(metrics, prefix):
-  """Precision above recall: two rows of six figures."""
+  """Precision above recall: rows of six figures, and of those asked for."""
   lines = [_HEADINGS[prefix]]
   names = coco_metrics.METRIC_NAMES
-  for row in (names[:6], names[6:]):
+  for row in filter(None, (names[:6], names[6:],
+                           coco_metrics.limit_names(metrics, prefix))):
     lines.append('  '.join('%-8s %s' % (name, _figure(metrics[prefix + name]))
                            for name in row))
   return lines

@@ -22,7 +22,7 @@ from utils import fields
 
 PADDING_ID = -1  # source_id of the examples that fill up the last batch
 _REPORT_SECONDS = 30
-_MASK_TYPES = ('box_and_mask', 'shapemask_box_and_mask', 'lvis_box_and_mask')
+MASK_TYPES = ('box_and_mask', 'shapemask_box_and_mask', 'lvis_box_and_mask')
 
 # annotations: COCO dict. id_map: {source_id of the predictions: id in them}.
 GroundTruth = collections.namedtuple('GroundTruth', 'annotations id_map')
@@ -36,6 +36,15 @@ def uses_json_file(section):
   """
   return bool(section.val_json_file and (
       section.use_json_file or section.type == 'box_and_mask'))
+
+
+def needs_masks_of_records(section):
+  """Whether the masks of the ground truth come from the records.
+
+  Args:
+    section: `eval`.
+  """
+  return section.type in MASK_TYPES and not uses_json_file(section)
 
 
 def load_groundtruth(section):
@@ -55,7 +64,7 @@ def load_groundtruth(section):
   """
   if not uses_json_file(section):
     return GroundTruth(records.read_groundtruth(
-        section.eval_file_pattern, section.type in _MASK_TYPES,
+        section.eval_file_pattern, section.type in MASK_TYPES,
         section.eval_samples), {})
   with storage.input_path(section.val_json_file) as path:
     annotations = annotations_lib.read_json(path)

@@ -7,6 +7,7 @@ import tensorflow.compat.v1 as tf
 from configs import base
 from dataloader import diagnosis
 from dataloader import factory as dataloader_factory
+from dataloader import record_checks
 from executor import checkpoints
 from executor import devices
 from executor import errors
@@ -83,6 +84,9 @@ class _Parts:
   def evaluation(self):
     """executor.evaluation.Evaluation of the configured set."""
     reader = self._reader(self.config, modes.PREDICT_WITH_GT)
+    if evaluation_lib.needs_masks_of_records(self.config.eval):
+      preflight.as_setup_error(record_checks.check_masks, reader.files,
+                               'eval.eval_file_pattern')
     return evaluation_lib.Evaluation(
         self.config, self.estimator, estimator_lib.with_batch_size(
             reader, self.config, modes.PREDICT_WITH_GT))

@@ -66,6 +66,11 @@ def _check_evaluation(config):
   if section.label_map:
     _check_file('eval.label_map', section.label_map)
   as_setup_error(evaluation_factory.build_evaluator, section)
+  if section.type in evaluation.MASK_TYPES and not getattr(
+      config.architecture, 'include_mask', True):
+    raise errors.SetupError(
+        'eval.type is %r, but architecture.include_mask is false: the model '
+        'gives no masks to evaluate. Set eval.type to box.' % section.type)
 
 
 def _check_file(key, path):

@@ -8,9 +8,19 @@ the same composition.
 import functools
 
 from architecture import factory as architecture_factory
+from architecture.heads import mask
+from modeling import box_branch
+from modeling import mask_branch
+from modeling import maskrcnn
 from modeling import retinanet
+from modeling import rpn
 from ops import anchors
 from ops import detections
+from ops import roi_targets
+
+# Of the encoded boxes of each stage; arXiv:1712.00726, section 4.1. A model of
+# one stage has the first.
+BOX_WEIGHTS = ((10., 10., 5., 5.), (20., 20., 10., 10.), (30., 30., 15., 15.))
 
 
 def build_anchors(config):
@@ -25,17 +35,10 @@ def build_retinanet(config):
   """RetinaNet of a `retinanet` configuration."""
   norm_activation = architecture_factory.build_norm_activation(
       config.batch_norm_activation)
-  section = config.postprocess
   detect = functools.partial(
       detections.generate_one_stage_detections,
-      apply_nms=section.apply_nms,
-      apply_sigmoid=section.apply_sigmoid,
-      nms_version=section.nms_version,
-      use_batched_nms=section.use_batched_nms,
-      max_total_size=section.max_total_size,
-      nms_iou_threshold=section.nms_iou_threshold,
-      score_threshold=section.score_threshold,
-      pre_nms_num_boxes=section.pre_nms_num_boxes)
+      apply_sigmoid=config.postprocess.apply_sigmoid,
+      **_detection_options(config.postprocess))
   return retinanet.RetinaNet(
       backbone=architecture_factory.build_backbone(config, norm_activation),
       decoder=architecture_factory.build_decoder(config, norm_activation),
@@ -47,7 +50,115 @@ def build_retinanet(config):
       output_flat_features=config.architecture.output_flat_fpn_features)
 
 
-MODELS = {'retinanet': build_retinanet}
+def _detection_options(section):
+  """Arguments of the detection generators from section `postprocess`."""
+  return dict(
+      apply_nms=section.apply_nms,
+      nms_version=section.nms_version,
+      use_batched_nms=section.use_batched_nms,
+      max_total_size=section.max_total_size,
+      nms_iou_threshold=section.nms_iou_threshold,
+      score_threshold=section.score_threshold,
+      pre_nms_num_boxes=section.pre_nms_num_boxes)
+
+
+def build_mask_rcnn(config):
+  """Mask R-CNN, or without masks Faster R-CNN, of a `mask_rcnn` configuration.
+  """
+  norm_activation = architecture_factory.build_norm_activation(
+      config.batch_norm_activation)
+  head = architecture_factory.build_fast_rcnn_head(config, norm_activation)
+  stage = box_branch.Stage(head, _build_sampler(config.roi_sampling),
+                           BOX_WEIGHTS[0], suffix='')
+  return _build_two_stage_model(config, norm_activation, [stage])
+
+
+def build_cascade_mask_rcnn(config):
+  """Cascade (Mask) R-CNN of a `cascade_mask_rcnn` configuration."""
+  norm_activation = architecture_factory.build_norm_activation(
+      config.batch_norm_activation)
+  section = config.roi_sampling
+  samplers = [_build_sampler(section)]
+  for threshold in section.cascade_iou_thresholds or ():
+    samplers.append(functools.partial(
+        roi_targets.sample_rois, fg_iou_thresh=threshold,
+        bg_iou_thresh_hi=threshold, bg_iou_thresh_lo=0., mix_gt_boxes=False,
+        skip_subsampling=True))
+  if len(samplers) > len(BOX_WEIGHTS):
+    raise ValueError(
+        'roi_sampling.cascade_iou_thresholds has %d entries; %d at most.'
+        % (len(samplers) - 1, len(BOX_WEIGHTS) - 1))
+  stages = []
+  for i, sample in enumerate(samplers):
+    head = architecture_factory.build_fast_rcnn_head(
+        config, norm_activation, 'frcnn_layer_%d/fast_rcnn_head' % i)
+    stages.append(box_branch.Stage(head, sample, BOX_WEIGHTS[i],
+                                   suffix='_%d' % i))
+  return _build_two_stage_model(config, norm_activation, stages)
+
+
+def _build_two_stage_model(config, norm_activation, stages):
+  """MaskRCNN with box heads of the given stages."""
+  section = config.frcnn_head
+  branch = box_branch.BoxBranch(
+      stages,
+      detect=functools.partial(detections.generate_two_stage_detections,
+                               **_detection_options(config.postprocess)),
+      huber_loss_delta=config.frcnn_box_loss.huber_loss_delta,
+      class_agnostic=section.class_agnostic_bbox_pred,
+      class_ensemble=section.cascade_class_ensemble)
+  return maskrcnn.MaskRCNN(
+      backbone=architecture_factory.build_backbone(config, norm_activation),
+      decoder=architecture_factory.build_decoder(config, norm_activation),
+      rpn=_build_rpn(config, norm_activation), box_branch=branch,
+      mask_branch=_build_mask_branch(config, norm_activation))
+
+
+def _build_rpn(config, norm_activation):
+  """The region proposal network of its four sections."""
+  section = config.roi_proposal
+  def options(prefix):
+    names = ('pre_nms_top_k', 'post_nms_top_k', 'nms_threshold',
+             'score_threshold', 'min_size_threshold')
+    return dict({name: getattr(section, prefix + name) for name in names},
+                use_batched_nms=section.use_batched_nms)
+  return rpn.RegionProposalNetwork(
+      architecture_factory.build_rpn_head(config, norm_activation),
+      build_anchors(config), train_options=options('rpn_'),
+      test_options=options('test_rpn_'),
+      rpn_batch_size_per_im=config.rpn_score_loss.rpn_batch_size_per_im,
+      huber_loss_delta=config.rpn_box_loss.huber_loss_delta)
+
+
+def _build_sampler(section):
+  """What samples RoIs as section `roi_sampling` says."""
+  return functools.partial(
+      roi_targets.sample_rois,
+      num_samples=section.num_samples_per_image,
+      fg_fraction=section.fg_fraction,
+      fg_iou_thresh=section.fg_iou_thresh,
+      bg_iou_thresh_hi=section.bg_iou_thresh_hi,
+      bg_iou_thresh_lo=section.bg_iou_thresh_lo,
+      mix_gt_boxes=section.mix_gt_boxes)
+
+
+def _build_mask_branch(config, norm_activation):
+  """The mask branch, or None without `architecture.include_mask`."""
+  if not config.architecture.include_mask:
+    return None
+  size = config.architecture.mask_target_size
+  if size % mask.UPSAMPLING:
+    raise ValueError('architecture.mask_target_size is %d, but the mask head '
+                     'doubles the size of its input: it must be even.' % size)
+  return mask_branch.MaskBranch(
+      architecture_factory.build_mask_head(config, norm_activation),
+      crop_size=size // mask.UPSAMPLING, target_size=size,
+      num_samples=config.mask_sampling.num_mask_samples_per_image)
+
+
+MODELS = {'retinanet': build_retinanet,
+          'mask_rcnn': build_mask_rcnn,
+          'cascade_mask_rcnn': build_cascade_mask_rcnn}
 
 
 def build_model(config):

@@ -7,6 +7,7 @@ Everything else in the repository is written once, against
 
 import tensorflow.compat.v1 as tf
 from tensorflow.compat.v2 import summary
+from tensorflow.python.ops import control_flow_util
 from tensorflow.python.tpu import tpu_function
 
 IS_TF2 = tf.__version__.startswith('2.')
@@ -59,6 +60,20 @@ def v2_summary():
 def in_tpu_context():
   """Whether the graph being built will be replicated on TPU cores."""
   return tpu_function.get_tpu_context().number_of_shards is not None
+
+
+def has_gpu():
+  """Whether TensorFlow can use a GPU of this machine."""
+  return bool(tf.config.experimental.list_physical_devices('GPU'))
+
+
+def in_xla_context():
+  """Whether XLA will compile the graph being built: as a whole, for a TPU too.
+
+  XLA knows no sparse operations, for instance. Clusters that XLA finds by
+  itself do not count; it leaves out what it does not know.
+  """
+  return control_flow_util.GraphOrParentsInXlaContext(tf.get_default_graph())
 
 
 def num_tpu_shards():

@@ -75,7 +75,8 @@ def select(boxes, valid, max_output_size, iou_threshold, classes=None,
     return positions, num_kept
 
 
-def sorted_nms_padded(scores, boxes, max_output_size, iou_threshold):
+def sorted_nms_padded(scores, boxes, max_output_size, iou_threshold,
+                      classes=None):
   """Boxes that overlap no better one by `iou_threshold` or more.
 
   Args:
@@ -84,6 +85,8 @@ def sorted_nms_padded(scores, boxes, max_output_size, iou_threshold):
       one and is never returned.
     max_output_size: int, K; may exceed N.
     iou_threshold: float; an overlap of exactly this suppresses.
+    classes: int32 [B, N], or None; boxes of different classes do not suppress
+      each other.
 
   Returns:
     scores: float32 [B, K], descending, padded with -1.
@@ -94,7 +97,7 @@ def sorted_nms_padded(scores, boxes, max_output_size, iou_threshold):
   with tf.name_scope('sorted_nms_padded'):
     valid = tf.reduce_any(tf.not_equal(boxes, 0.), axis=2)
     positions, num_kept = select(
-        boxes, valid, max_output_size, iou_threshold, inclusive=True)
+        boxes, valid, max_output_size, iou_threshold, classes, inclusive=True)
     in_use = tf.sequence_mask(num_kept, max_output_size)
     scores = tf.gather(scores, positions, batch_dims=1)
     boxes = tf.gather(boxes, positions, batch_dims=1)

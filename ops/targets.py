@@ -46,16 +46,109 @@ def label_retinanet_anchors(anchors, boxes, classes, image_size,
     cls_targets = tf.tensor_scatter_update(
         tf.fill([len(grid.boxes)], matching.NEGATIVE),
         matches.anchor_ids[:, tf.newaxis], labels)
-    positives = tf.where(matches.is_positive)[:, 0]
-    anchor_ids = tf.gather(matches.anchor_ids, positives)
-    encoded = box_ops.encode_anchor_targets(
-        tf.gather(boxes, tf.gather(matches.box_ids, positives)),
-        tf.gather(grid.boxes, anchor_ids))
-    box_targets = tf.scatter_nd(anchor_ids[:, tf.newaxis], encoded,
-                                grid.boxes.shape)
+    box_targets, anchor_ids = _anchor_box_targets(boxes, matches, grid)
     num_positives = tf.cast(tf.size(anchor_ids), tf.float32)
     return (unpack_levels(cls_targets, grid.level_shapes),
             unpack_levels(box_targets, grid.level_shapes), num_positives)
+
+
+def label_rpn_anchors(anchors, boxes, image_size, match_threshold,
+                      unmatched_threshold, batch_size_per_im, fg_fraction,
+                      draw):
+  """Training targets of a region proposal network, for one image.
+
+  Made for the input pipeline, like `label_retinanet_anchors`. All objects are
+  one class here.
+
+  Args:
+    anchors: {level: float32 NumPy array [h*w*A, 4]}, of AnchorGenerator.boxes.
+    boxes: float32 [K, 4], yxyx, pixels of the network input. K may be 0. Rows
+      whose coordinates are all negative are padding.
+    image_size: (height, width), ints, of the network input.
+    match_threshold: float, smallest IoU of a positive anchor.
+    unmatched_threshold: float in (0, match_threshold]; anchors with an IoU
+      below it are negative. Every box has a positive anchor nevertheless.
+    batch_size_per_im: int, anchors that are sampled for the score loss.
+    fg_fraction: float, at most this share of them is positive.
+    draw: function of int32 scalars (size, count) to int32 [min(size, count)],
+      different numbers below size: `sampling.draw_distinct` with a seed of its
+      own in every call.
+
+  Returns:
+    score_targets: {level: int32 [h, w, A]}, 1 object, 0 background, -1 not
+      sampled.
+    box_targets: {level: float32 [h, w, 4*A]}, encoded as (dy, dx, log dh, log
+      dw) of every matched anchor, sampled or not; zeros elsewhere.
+
+  Raises:
+    ValueError: if the anchors are no regular grid for this image size, or for
+      thresholds out of order.
+
+  Source: Faster R-CNN (arXiv:1506.01497), section 3.1.
+  """
+  grid = anchor_ops.make_grid(anchors, image_size)
+  with tf.name_scope('label_rpn_anchors'):
+    matches = _in_order(matching.match_grid_anchors(
+        boxes, grid, match_threshold, unmatched_threshold))
+    box_targets, anchor_ids = _anchor_box_targets(boxes, matches, grid)
+    positives = tf.gather(anchor_ids, draw(
+        tf.size(anchor_ids), int(batch_size_per_im * fg_fraction)))
+    negatives = _draw_absent(matches.anchor_ids, len(grid.boxes),
+                             batch_size_per_im - tf.size(positives), draw)
+    score_targets = tf.tensor_scatter_update(
+        tf.fill([len(grid.boxes)], -1),
+        tf.concat([positives, negatives], axis=0)[:, tf.newaxis],
+        tf.concat([tf.ones_like(positives), tf.zeros_like(negatives)], axis=0))
+    return (unpack_levels(score_targets, grid.level_shapes),
+            unpack_levels(box_targets, grid.level_shapes))
+
+
+def _in_order(matches):
+  """The same GridMatches, ordered by anchor."""
+  order = tf.argsort(matches.anchor_ids)
+  return matching.GridMatches(*[tf.gather(values, order) for values in matches])
+
+
+def _draw_absent(present, size, count, draw):
+  """Different numbers below `size` that are not in a list.
+
+  The number of rank r among the absent ones is r plus how many of the present
+  ones come before it, so that nobody has to list the absent ones.
+
+  Args:
+    present: int32 [M], different and ascending.
+    size: int.
+    count: int32 [], how many.
+    draw: function of `label_rpn_anchors`.
+
+  Returns:
+    int32 [min(size - M, count)].
+  """
+  num_present = tf.size(present)
+  ranks = draw(size - num_present, count)
+  return ranks + tf.searchsorted(present - tf.range(num_present), ranks,
+                                 side='right')
+
+
+def _anchor_box_targets(boxes, matches, grid):
+  """Encoded boxes of the positive anchors.
+
+  Args:
+    boxes: float32 [K, 4].
+    matches: GridMatches.
+    grid: AnchorGrid of N anchors.
+
+  Returns:
+    float32 [N, 4], zeros where nothing matched; and the positive anchors, int32
+    [P], in the order of `matches`.
+  """
+  positives = tf.where(matches.is_positive)[:, 0]
+  anchor_ids = tf.gather(matches.anchor_ids, positives)
+  encoded = box_ops.encode_anchor_targets(
+      tf.gather(boxes, tf.gather(matches.box_ids, positives)),
+      tf.gather(grid.boxes, anchor_ids))
+  return tf.scatter_nd(anchor_ids[:, tf.newaxis], encoded,
+                       grid.boxes.shape), anchor_ids
 
 
 def unpack_levels(flat, level_shapes):

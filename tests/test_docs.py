@@ -12,6 +12,7 @@ import pytest
 import tensorflow.compat.v1 as tf
 
 from tests import docs_blocks
+from tests import nuclei_files
 from tests import voc_files
 from tools import make_demo_data
 
@@ -50,6 +51,19 @@ _SMALL_CUSTOM = {
     'runs/bccd': '$HOME/runs/bccd',
     '{train: {train_file_pattern':
         '{fpn: {fpn_feat_dims: 16}, retinanet_parser: {output_size: [64, 64]}, '
+        'train: {train_batch_size: 2, total_steps: 2, train_file_pattern',
+}
+_SMALL_INSTANCES = {
+    '=nuclei/': '=$HOME/nuclei/',
+    '=data/nuclei': '=$HOME/data/nuclei',
+    ' data/nuclei': ' $HOME/data/nuclei',
+    'runs/nuclei': '$HOME/runs/nuclei',
+    '{train: {train_file_pattern':
+        '{fpn: {fpn_feat_dims: 16}, rpn_head: {num_filters: 16}, '
+        'mrcnn_head: {num_filters: 16}, frcnn_head: {fc_dims: 16}, '
+        'maskrcnn_parser: {output_size: [64, 64]}, '
+        'roi_proposal: {test_rpn_post_nms_top_k: 50}, '
+        'postprocess: {max_total_size: 20, score_threshold: 0.0}, '
         'train: {train_batch_size: 2, total_steps: 2, train_file_pattern',
 }
 
@@ -225,3 +239,17 @@ def test_custom_data(home):
   assert metrics['step'] == 2
   page = (home / 'runs' / 'bccd' / 'report.html').read_text()
   assert 'Platelets' in page
+
+
+def test_instance_segmentation(home):
+  nuclei_files.write(home / 'nuclei' / 'stage1_train', num_pictures=4)
+  output = _run_document('docs/instance_segmentation.md', _SMALL_INSTANCES,
+                         home)
+  runs = home / 'runs' / 'nuclei'
+  metrics = json.loads((runs / 'eval' / 'metrics.json').read_text())
+  assert metrics['step'] == 2
+  assert {'AP', 'mask_AP', 'mask_APmax400'} <= set(metrics)
+  found = json.loads((runs / 'found.json').read_text())
+  assert found[0]['segmentation']['size'] == list(nuclei_files.SIZE)
+  assert 'nucleus' in (runs / 'report.html').read_text()
+  assert '"mask_AP50max400"' in output

@@ -9,7 +9,8 @@ too. -1 means undefined: the set has no such object.
 
 Keys: AP AP50 AP75 APs APm APl ARmax1 ARmax10 ARmax100 ARs ARm ARl, and
 "Precision mAP ByCategory/<id>" and the like for every category. For masks all
-keys begin with mask_; with --type=mask the twelve are repeated without it.
+keys begin with mask_; with --type=mask those of all categories are repeated
+without it.
 """
 
 import argparse
@@ -40,10 +41,19 @@ def parse_arguments(argv=None):
   parser.add_argument('--label_map', metavar='FILE', default=None,
                       help='lines id:name, names for the table (default: the '
                       'names in the annotations)')
+  parser.add_argument('--max_detections', type=int, metavar='N',
+                      help='above 100: adds APmaxN, AP50maxN, AP75maxN and '
+                      'ARmaxN, which count N detections of an image and class '
+                      '(the others count 100)')
   parser.add_argument('--ignore_unknown_categories', action='store_true',
                       help='leave out detections of categories that the '
                       'annotations do not have, instead of stopping')
-  return parser.parse_args(argv)
+  arguments = parser.parse_args(argv)
+  if arguments.max_detections and (
+      arguments.max_detections <= coco_metrics.MAX_DETECTIONS):
+    parser.error('--max_detections should be above %d, which is always scored.'
+                 % coco_metrics.MAX_DETECTIONS)
+  return arguments
 
 
 def evaluate_files(arguments):
@@ -69,13 +79,17 @@ def evaluate_files(arguments):
       include_mask, arguments.ignore_unknown_categories, arguments.detections)
   metrics = {}
   for iou_type in _IOU_TYPES[arguments.type]:
-    metrics.update(coco_metrics.evaluate(annotations, detections, iou_type))
+    metrics.update(coco_metrics.evaluate(
+        annotations, detections, iou_type,
+        max_detections=arguments.max_detections))
   table = report.format_table(
       metrics, dict(zip(annotations.category_ids,
                         annotations.category_names)),
-      annotations.num_objects(), annotations.messages + messages)
+      annotations.num_objects(), annotations.messages + messages
+      + coco_metrics.limit_messages(annotations, arguments.max_detections))
   if arguments.type == 'mask':
-    for name in coco_metrics.METRIC_NAMES:
+    for name in (list(coco_metrics.METRIC_NAMES)
+                 + coco_metrics.limit_names(metrics, 'mask_')):
       metrics[name] = metrics['mask_' + name]
   return metrics, table
 

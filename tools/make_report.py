@@ -20,6 +20,7 @@ from configs import factory
 from dataloader import file_patterns
 from dataloader import record_files
 from dataloader import records
+from evaluation import coco_metrics
 from tools import report_page
 from utils import drawing
 from utils import files
@@ -98,8 +99,11 @@ def _read_log(path):
 
 def _headline(config, metrics, log, num_images):
   """One sentence with the result."""
-  text = 'Box AP %s on %d pictures after %d steps of %d pictures' % (
-      report_page.figure_text(metrics.get('AP')), num_images,
+  figures = ' and '.join('%s AP %s' % (
+      kind, report_page.figure_text(metrics[prefix + 'AP']))
+                         for prefix, kind in _KINDS if prefix + 'AP' in metrics)
+  text = '%s on %d pictures after %d steps of %d pictures' % (
+      figures.capitalize().replace(' ap ', ' AP '), num_images,
       metrics['step'], config.train.train_batch_size)
   if len(log) > 1:
     text += ', trained in %.0f minutes' % (
@@ -110,15 +114,18 @@ def _headline(config, metrics, log, num_images):
 
 def _metric_table(metrics):
   """A row for boxes and one for masks."""
-  rows = [[kind] + [metrics.get(prefix + key) for key, _ in _METRICS]
+  columns = _METRICS + tuple(
+      (name, name) for name in coco_metrics.limit_names(metrics))
+  rows = [[kind] + [metrics.get(prefix + key) for key, _ in columns]
           for prefix, kind in _KINDS if prefix + 'AP' in metrics]
-  return report_page.table([''] + [title for _, title in _METRICS], rows) + (
+  return report_page.table([''] + [title for _, title in columns], rows) + (
       report_page.paragraph(
           'AP is the precision averaged over recall, classes and the overlaps '
           '0.50 to 0.95 that count as found; AP50 and AP75 take one overlap. '
           'Small is below 32 x 32 pixels, large from 96 x 96 on; "-": there '
           'is no such object. AR is the share of objects that 100 detections '
-          'per picture find.'))
+          'per picture find. All count the 100 best detections of a picture '
+          'and class, those with max in their name as many as it says.'))
 
 
 def _class_table(metrics, names, annotations):
@@ -201,7 +208,9 @@ def _draw(picture, objects, names):
       [o['score'] for o in objects] if objects and 'score' in objects[0]
       else None, names,
       [mask_utils.decode(o['segmentation']) for o in objects] if has_masks
-      else None, min_size=512)
+      else None, min_size=512, max_boxes=len(objects),
+      # With masks of one class, its colour would melt neighbours together.
+      color_objects=bool(has_masks) and len(names) == 1)
 
 
 def main():

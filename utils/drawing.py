@@ -18,6 +18,7 @@ _TONES = ((0.56, 0.82), (0.72, 0.70), (0.42, 0.75))
 
 _MASK_OPACITY = 0.45
 _LABEL_OPACITY = 0.85  # what a label covers can still be guessed
+_MAX_LABELS = 50  # of more objects, labels would hide one another and the rest
 _MIN_SIZE = 640  # pixels of the longer side below which text is unreadable
 
 
@@ -40,7 +41,7 @@ def class_color(class_id):
 
 def draw_detections(image, boxes, classes, scores=None, label_map=None,
                     masks=None, min_score=0., max_boxes=100,
-                    min_size=_MIN_SIZE):
+                    min_size=_MIN_SIZE, color_objects=False):
   """Draws objects into a picture; the best ones on top.
 
   Args:
@@ -54,9 +55,12 @@ def draw_detections(image, boxes, classes, scores=None, label_map=None,
     max_boxes: at most so many are drawn, those of the highest scores.
     min_size: smaller pictures are enlarged until their longer side has so
       many pixels; 0 keeps the size.
+    color_objects: gives every object a colour of its own, which tells objects
+      of one class apart, not every class.
 
   Returns:
-    uint8 [height, width, 3], RGB, enlarged if need be; a copy.
+    uint8 [height, width, 3], RGB, enlarged if need be; a copy. Of very many
+    objects only masks, or without them boxes, are drawn.
 
   Raises:
     ValueError: if the arrays do not have N entries each.
@@ -66,20 +70,20 @@ def draw_detections(image, boxes, classes, scores=None, label_map=None,
   _check_lengths(boxes=boxes, classes=classes, scores=scores, masks=masks)
   order = _drawing_order(boxes, scores, min_score, max_boxes)
   canvas, scale = _enlarge(_as_rgb(image), min_size)
+  colors = [class_color(i if color_objects else classes[i]) for i in order]
   if masks is not None:
-    for i in order:
-      _blend_mask(canvas, np.asarray(masks[i]), class_color(classes[i]))
-  size = canvas.shape[:2]
-  corners = [_visible_corners(boxes[i], scale, size) for i in order]
-  thickness = max(1, int(round(max(size) / 400.)))
-  # Dark below, colour above: seen on bright and on dark ground.
-  for i, (x0, y0, x1, y1) in zip(order, corners):
-    cv2.rectangle(canvas, (x0, y0), (x1, y1), (0, 0, 0), thickness + 2)
-    cv2.rectangle(canvas, (x0, y0), (x1, y1), class_color(classes[i]),
-                  thickness)
+    for i, color in zip(order, colors):
+      _blend_mask(canvas, np.asarray(masks[i]), color)
+  is_crowded = len(order) > _MAX_LABELS
+  if is_crowded and masks is not None:
+    return canvas
+  corners = [_visible_corners(boxes[i], scale, canvas.shape[:2])
+             for i in order]
+  _draw_boxes(canvas, corners, colors)
+  if is_crowded:
+    return canvas
   texts = [_label(classes[i], None if scores is None else scores[i],
                   label_map or {}) for i in order]
-  colors = [class_color(classes[i]) for i in order]
   return _draw_labels(canvas, corners, texts, colors)
 
 
@@ -131,6 +135,15 @@ def _visible_corners(box, scale, size):
   limit = np.array([height, width, height, width]) - 1
   y0, x0, y1, x1 = np.clip(np.round(box * scale), 0, limit).astype(int)
   return int(x0), int(y0), int(x1), int(y1)
+
+
+def _draw_boxes(canvas, corners, colors):
+  """Draws rectangles in place."""
+  thickness = max(1, int(round(max(canvas.shape[:2]) / 400.)))
+  # Dark below, colour above: seen on bright and on dark ground.
+  for (x0, y0, x1, y1), color in zip(corners, colors):
+    cv2.rectangle(canvas, (x0, y0), (x1, y1), (0, 0, 0), thickness + 2)
+    cv2.rectangle(canvas, (x0, y0), (x1, y1), color, thickness)
 
 
 def _blend_mask(canvas, mask, color):

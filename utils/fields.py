@@ -11,6 +11,12 @@ ANCHOR_BOXES = 'anchor_boxes'    # {level: [h*w*A, 4]}
 CLS_TARGETS = 'cls_targets'  # {level: int32 [h, w, A]}; -1 negative, -2 ignored
 BOX_TARGETS = 'box_targets'      # {level: [h, w, 4A]}
 NUM_POSITIVES = 'num_positives'  # [], anchors matched to an object
+RPN_SCORE_TARGETS = 'rpn_score_targets'  # {level: int32 [h, w, A]}; 1 object,
+                                         # 0 background, -1 not sampled
+RPN_BOX_TARGETS = 'rpn_box_targets'      # {level: [h, w, 4A]}
+GT_BOXES = 'gt_boxes'        # [K, 4], pixels of the network input, padding -1
+GT_CLASSES = 'gt_classes'    # int64 [K], padding -1
+GT_MASKS = 'gt_masks'        # [K, c, c], 0..1 inside of each box, padding -1
 GROUNDTRUTHS = 'groundtruths'    # dict, original image pixels
 SOURCE_ID = 'source_id'          # int64 []; -1 marks padding of the last batch
 
@@ -25,6 +31,19 @@ RAW_BOXES = 'raw_boxes'                      # [B, N, 1, 4]
 RAW_ENCODED_BOXES = 'raw_encoded_boxes'      # [B, N, 4]
 RAW_SCORES = 'raw_scores'                    # [B, N, C-1]
 
+# Outputs of two-stage models. Those of the box heads of a cascade end in _0, _1
+# and so on: class_outputs, box_outputs ([B, R, 4C or 4] here) and the targets.
+RPN_SCORE_OUTPUTS = 'rpn_score_outputs'      # {level: [B, h, w, A]}
+RPN_BOX_OUTPUTS = 'rpn_box_outputs'          # {level: [B, h, w, A*4]}
+RPN_ROIS = 'rpn_rois'                        # [B, R, 4], proposals
+RPN_ROI_SCORES = 'rpn_roi_scores'            # [B, R]
+CLASS_OUTPUTS = 'class_outputs'              # [B, R, C]
+CLASS_TARGETS = 'class_targets'              # int32 [B, R]
+MASK_OUTPUTS = 'mask_outputs'                # [B, N, S, S], logits
+MASK_TARGETS = 'mask_targets'                # [B, N, S, S]
+SAMPLED_CLASS_TARGETS = 'sampled_class_targets'  # int32 [B, N], of the masks
+DETECTION_MASKS = 'detection_masks'          # [B, M, S, S], within the boxes
+
 # Prefixes of the prediction dictionary.
 PRED = 'pred_'
 GT = 'gt_'
@@ -33,4 +52,13 @@ LOSS = 'loss_'
 # Losses. Every model reports MODEL_LOSS, the sum that is trained.
 CLS_LOSS = 'cls_loss'
 BOX_LOSS = 'box_loss'
+RPN_SCORE_LOSS = 'rpn_score_loss'
+RPN_BOX_LOSS = 'rpn_box_loss'
+FAST_RCNN_CLASS_LOSS = 'fast_rcnn_class_loss'
+FAST_RCNN_BOX_LOSS = 'fast_rcnn_box_loss'
+MASK_LOSS = 'mask_loss'
+# What the model loss of a two-stage model is the sum of.
+TWO_STAGE_LOSSES = (RPN_SCORE_LOSS, RPN_BOX_LOSS, FAST_RCNN_CLASS_LOSS,
+                    FAST_RCNN_BOX_LOSS, MASK_LOSS)
+FG_BG_RATIO = 'fg_bg_ratio'  # objects among the RoIs of a stage, a share
 MODEL_LOSS = 'model_loss'

@@ -5,6 +5,7 @@ import math
 import tensorflow.compat.v1 as tf
 
 from architecture import layers
+from architecture import normalization
 
 # Every anchor starts with this probability of being an object: the many easy
 # negatives would swamp the loss of the first steps. arXiv:1708.02002, 4.1.
@@ -40,8 +41,8 @@ class RetinanetHead:
     self._num_convs = num_convs
     self._num_filters = num_filters
     self._use_separable_conv = use_separable_conv
-    self._norm_activation = norm_activation
-    self._use_batch_norm = use_batch_norm
+    self._normalize = norm_activation if use_batch_norm else (
+        normalization.ActivationOnly(norm_activation))
 
   def __call__(self, features, is_training):
     """Predicts in variable scopes `retinanet/{class_net,box_net}`.
@@ -77,11 +78,7 @@ class RetinanetHead:
           x, self._num_filters, 3, use_separable_conv=self._use_separable_conv,
           kernel_initializer=tf.random_normal_initializer(stddev=0.01),
           name='%s-%d' % (name, i))
-      if self._use_batch_norm:
-        x = self._norm_activation(x, is_training,
-                                  name='%s-%d-%d' % (name, i, level))
-      else:
-        x = self._norm_activation.activate(x)
+      x = self._normalize(x, is_training, name='%s-%d-%d' % (name, i, level))
     initializer = tf.random_normal_initializer(stddev=_PREDICTION_STDDEV)
     return layers.conv2d(
         x, outputs_per_anchor * self._anchors_per_location, 3,

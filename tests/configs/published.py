@@ -20,14 +20,19 @@ MISPLACED = ('train_batch_size', 'total_steps', 'learning_rate',
              'gradient_clip_norm', 'frozen_variable_prefix', 'l2_weight_decay')
 
 
+def our_name(name):
+  """The path below FOLDER of a published path, models/official/detection/...
+  """
+  parts = name.split('/')[3:]
+  return '/'.join(p for p in parts if p not in ('configs', 'projects'))
+
+
 def published_files():
   """{relative path in our layout: entry of config_files.json}."""
   files = {}
   for path in golden.reference_files('config/config_files.json'):
     for name, entry in golden.load_json(path)['detection'].items():
-      parts = name.split('/')[3:]  # below models/official/detection
-      parts = [p for p in parts if p not in ('configs', 'projects')]
-      files['/'.join(parts)] = entry
+      files[our_name(name)] = entry
   return files
 
 

@@ -7,6 +7,7 @@ import tensorflow.compat.v1 as tf
 
 from dataloader import diagnosis
 from dataloader import input_reader
+from dataloader import maskrcnn_parser
 from dataloader import retinanet_parser
 from ops import anchors as anchor_ops
 from tests.dataloader import examples
@@ -116,6 +117,32 @@ def test_more_objects_than_max_num_instances(tmp_path):
     _run(_reader(pattern, modes.PREDICT_WITH_GT))
   assert str(e.value).startswith(
       'Image cat_4 has 9 objects; retinanet_parser.max_num_instances is 8')
+
+
+def _mask_reader(path):
+  section = types.SimpleNamespace(
+      output_size=(32, 32), rpn_match_threshold=.7, rpn_unmatched_threshold=.3,
+      rpn_batch_size_per_im=8, rpn_fg_fraction=.5, aug_rand_hflip=False,
+      aug_scale_min=1., aug_scale_max=1., copy_paste=False,
+      skip_crowd_during_training=True, max_num_instances=8, mask_crop_size=8,
+      regenerate_source_id=False)
+  parser = maskrcnn_parser.MaskrcnnParser(
+      section, anchor_ops.AnchorGenerator(3, 4, 1, (1.,), 4.), 3, modes.TRAIN)
+  return input_reader.InputReader(path, parser, modes.TRAIN, 'some.key')
+
+
+@pytest.mark.parametrize('pngs, words', [
+    ([], ['Image cat_4 has 1 objects and 0 masks (image/object/mask)']),
+    ([b'no PNG'], ['b.tfrecord: record 1', 'image/source_id cat_4',
+                   'cannot be decoded: image/object/mask'])])
+def test_bad_masks(tmp_path, pngs, words):
+  pattern, _ = _files(tmp_path, _record(
+      'cat_4', boxes=[[0., 0., 1., 1.]], classes=[1], mask_pngs=pngs))
+  with pytest.raises(diagnosis.InputError) as e:
+    _run(_mask_reader(pattern))
+  assert all(word in str(e.value) for word in words), str(e.value)
+  # A model without masks reads the record.
+  _run(_reader(pattern))
 
 
 def test_errors_of_the_model_pass_unchanged(tmp_path):

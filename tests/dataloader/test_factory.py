@@ -22,17 +22,18 @@ def _pattern(tmp_path):
   return str(tmp_path / '*.tfrecord')
 
 
-def _config(pattern, **changes):
+def _config(pattern, model='retinanet', **changes):
   """A small experiment; changes are whole sections."""
+  parser = {'retinanet': 'retinanet_parser'}.get(model, 'maskrcnn_parser')
   sections = {
       'architecture': {'max_level': 4, 'num_classes': 2, 'use_bfloat16': False},
-      'retinanet_parser': {'output_size': [32, 32], 'aug_scale_min': .8,
-                           'aug_scale_max': 1.2},
+      parser: {'output_size': [32, 32], 'aug_scale_min': .8,
+               'aug_scale_max': 1.2},
       'train': {'train_file_pattern': pattern, 'transpose_input': False},
       'eval': {'eval_file_pattern': pattern}}
   for section, values in changes.items():
     sections.setdefault(section, {}).update(values)
-  return base.override(config_factory.default_config('retinanet'), sections)
+  return base.override(config_factory.default_config(model), sections)
 
 
 def _batch(config, mode, batch_size=3, **arguments):
@@ -111,7 +112,41 @@ def test_unknown_parser(pattern):
     factory.build_parser(config, modes.TRAIN)
 
 
-@pytest.mark.parametrize('name', sorted(factory.PARSERS))
-def test_every_parser_builds(pattern, name):
-  config = _config(pattern, architecture={'parser': name})
+@pytest.mark.parametrize('model', ['retinanet', 'mask_rcnn',
+                                   'cascade_mask_rcnn'])
+def test_every_parser_builds(pattern, model):
+  config = _config(pattern, model)
+  assert config.architecture.parser in factory.PARSERS
   assert factory.build_parser(config, modes.TRAIN).labels_spec()
+
+
+def test_training_batch_with_masks(tmp_path):
+  mask = np.zeros([20, 30], np.uint8)
+  mask[4:15, 6:24] = 255
+  path = examples.write(tmp_path / 'a', [examples.serialize(
+      examples.picture(20, 30), [[.2, .2, .8, .8]] * i, [1] * i,
+      masks=[mask] * i) for i in range(2)])
+  _, labels = _batch(_config(path, 'mask_rcnn', maskrcnn_parser={
+      'max_num_instances': 3}), modes.TRAIN, 2)
+  assert labels['gt_masks'].shape == (2, 3, 112, 112)
+  assert labels['gt_masks'].max() == 1.
+  assert sorted((labels['gt_classes'] > 0).sum(axis=1)) == [0, 1]
+  assert labels['rpn_score_targets'][2].shape == (2, 8, 8, 3)
+
+
+def test_masks_that_are_missing_are_told_before_the_first_step(pattern):
+  with pytest.raises(ValueError, match='train.train_file_pattern: .*a.tfrecord'
+                     ': record 1 .*Image img_1 has 1 objects and 0 masks'):
+    factory.build_input_fn(_config(pattern, 'mask_rcnn'), modes.TRAIN)
+  factory.build_input_fn(_config(pattern, 'mask_rcnn', architecture={
+      'include_mask': False}), modes.TRAIN)
+  factory.build_input_fn(_config(pattern, 'mask_rcnn'), modes.PREDICT)
+
+
+def test_pre_parser_is_not_built_yet(pattern):
+  config = _config(pattern, 'mask_rcnn', architecture={
+      'pre_parser': 'extract_objects_parser'})
+  with pytest.raises(ValueError, match='architecture.pre_parser .*not built'):
+    factory.build_parser(config, modes.TRAIN)
+  # A model that was trained with it can be evaluated.
+  assert factory.build_parser(config, modes.PREDICT_WITH_GT)

@@ -59,9 +59,11 @@ def test_masks(tmp_path):
       mask_utils.decode(annotation['segmentation']), mask > 0)
 
 
-def test_missing_masks_are_named(tmp_path):
+@pytest.mark.parametrize('pngs', [[], [b'']])
+def test_missing_masks_are_named(tmp_path, pngs):
   path = _write(tmp_path, [examples.serialize(
-      examples.picture(8, 6), boxes=[[0., 0., 1., 1.]], classes=[1])])
+      examples.picture(8, 6), boxes=[[0., 0., 1., 1.]], classes=[1],
+      mask_pngs=pngs)])
   with pytest.raises(records.RecordError) as e:
     records.read_groundtruth(path, include_mask=True)
   assert path + ': record 0' in str(e.value)

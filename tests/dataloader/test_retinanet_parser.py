@@ -11,11 +11,12 @@ from dataloader import retinanet_parser
 from ops import anchors as anchor_ops
 from tests import golden
 from tests.dataloader import examples
+from tests.dataloader import parser_cases
 from utils import modes
 
+_run = parser_cases.run
+
 CASES = golden.load_cases('parser_retinanet')
-RECORDS = {c.name: c.inputs['serialized'].tobytes()
-           for c in golden.load_cases('examples_decoder')}
 SECTION = dict(
     output_size=(100, 120), match_threshold=.5, unmatched_threshold=.5,
     aug_rand_hflip=False, aug_scale_min=1., aug_scale_max=1., aug_policy='',
@@ -23,55 +24,19 @@ SECTION = dict(
     regenerate_source_id=False)
 
 
-def _section(**changes):
-  return types.SimpleNamespace(**dict(SECTION, **changes))
-
-
 def _parser(mode, num_classes=91, emit_anchor_boxes=False, dtype='float32',
-            anchors=(3, 5, 2, (1., 2., .5), 4.), **changes):
+            anchors=None, **changes):
   return retinanet_parser.RetinanetParser(
-      _section(**changes), anchor_ops.AnchorGenerator(*anchors), num_classes,
-      mode, dtype, emit_anchor_boxes)
-
-
-def _run(parser, serialized, **arguments):
-  """(image, labels) as arrays."""
-  placeholder = tf.placeholder(tf.string, [])
-  parsed = parser(placeholder, **arguments)
-  if isinstance(parsed, dict):
-    parsed = parsed['images'], parsed['labels']
-  # The graph optimizer reorders products, which changes the last bit of boxes,
-  # and with it which of two equally good anchors is taken.
-  config = tf.ConfigProto()
-  config.graph_options.rewrite_options.disable_meta_optimizer = True
-  with tf.Session(config=config) as session:
-    return session.run(parsed, {placeholder: serialized})
-
-
-def _record_name(case):
-  return max((n for n in RECORDS if case.name.startswith(n)), key=len)
-
-
-def _mode(case):
-  return case.params.get('mode', modes.PREDICT)
+      types.SimpleNamespace(**dict(SECTION, **changes)),
+      anchors or anchor_ops.AnchorGenerator(3, 5, 2, (1., 2., .5), 4.),
+      num_classes, mode, dtype, emit_anchor_boxes)
 
 
 def _case_parser(case):
-  params = case.params
-  changes = {k: v for k, v in params.items() if k in SECTION}
   return _parser(
-      _mode(case), anchors=tuple(params[k] for k in (
-          'min_level', 'max_level', 'num_scales', 'aspect_ratios',
-          'anchor_size')), emit_anchor_boxes=True,
-      dtype='bfloat16' if params['use_bfloat16'] else 'float32', **changes)
-
-
-def _draws(case):
-  params = case.params
-  if 'random_scale' not in params:
-    return parsing.Draws(params.get('flip_u', 0.), None, None)
-  return parsing.Draws(params['flip_u'], params['random_scale'],
-                       params['offset_fraction'])
+      parser_cases.mode(case), anchors=parser_cases.anchors(case),
+      emit_anchor_boxes=True, dtype=parser_cases.dtype(case),
+      **{k: v for k, v in case.params.items() if k in SECTION})
 
 
 @pytest.mark.parametrize('case', CASES, ids=lambda c: c.name)
@@ -80,46 +45,14 @@ def test_reference(case):
     with pytest.raises(ValueError, match='aug_policy.*not built yet'):
       _case_parser(case)
     return
-  name = _record_name(case)
-  image, labels = _run(_case_parser(case), RECORDS[name],
-                       draws=_draws(case) if _mode(case) == modes.TRAIN
-                       else None)
-  # A JPEG may be decoded differently in the last bit.
-  tolerance = .05 if 'jpeg' in name else case.meta['tolerance']
-  same_as = case.outputs.get('image_same_as_eval')
-  expected = (case.meta['all_arrays'][name + '_eval']['out']['image']
-              if same_as is not None else case.outputs['image'])
-  # bfloat16 has 8 bits; the last one may be rounded the other way.
-  rtol = 1e-7 if image.dtype == np.float32 else 2**-7
-  np.testing.assert_allclose(image.astype(np.float32), expected, rtol,
-                             tolerance)
-  for key, value in _flatten(case.outputs, 'labels.').items():
-    actual = _lookup(labels, key)
-    if key == 'groundtruths.areas' and 'missing_optional' in name:
-      # Pixels here, although the record has no size (Q1 of the spec).
-      value = np.where(value < 0, value, value * np.prod(labels[
-          'image_info'][0]))
-    np.testing.assert_allclose(actual, value, rtol=1e-4,
-                               atol=case.meta['tolerance'], err_msg=key)
-    assert actual.dtype == value.dtype, key
-
-
-def _flatten(outputs, prefix):
-  return {k[len(prefix):]: v for k, v in outputs.items()
-          if k.startswith(prefix)}
-
-
-def _lookup(labels, key):
-  """labels['cls_targets'][3] for 'cls_targets.L3'."""
-  for part in key.split('.'):
-    is_level = part[0] == 'L' and part[1:].isdigit()
-    labels = labels[int(part[1:]) if is_level else part]
-  return labels
+  image, labels = _run(_case_parser(case), parser_cases.record(case),
+                       draws=parser_cases.draws(case))
+  parser_cases.check(case, image, labels)
 
 
 def test_reference_anchor_boxes_of_other_cases_are_the_same():
   _, labels = _run(_parser(modes.PREDICT, emit_anchor_boxes=True),
-                   RECORDS['no_objects'])
+                   parser_cases.RECORDS['no_objects'])
   for level, boxes in golden.levels(CASES[0].outputs,
                                     'labels.anchor_boxes').items():
     np.testing.assert_allclose(labels['anchor_boxes'][level], boxes, atol=1e-4)
@@ -128,18 +61,8 @@ def test_reference_anchor_boxes_of_other_cases_are_the_same():
 @pytest.mark.parametrize('emit_anchor_boxes', [False, True])
 @pytest.mark.parametrize('mode', modes.ALL)
 def test_emits_its_spec(mode, emit_anchor_boxes):
-  parser = _parser(mode, emit_anchor_boxes=emit_anchor_boxes)
-  spec = parser.labels_spec()
-  parsed = parser(tf.constant(RECORDS['full_png']), seed=tf.constant([1, 2]))
-  padding = parser.padding_example()
-  tf.nest.assert_same_structure(parsed, padding)
-  for one in (parsed, padding):
-    labels = one['labels'] if isinstance(one, dict) else one[1]
-    tf.nest.assert_same_structure(spec, labels)
-    for expected, tensor in zip(tf.nest.flatten(spec),
-                                tf.nest.flatten(labels)):
-      assert expected.dtype == tensor.dtype
-      assert expected.shape.as_list() == tensor.shape.as_list()
+  parser_cases.check_spec(_parser(mode, emit_anchor_boxes=emit_anchor_boxes),
+                          parser_cases.RECORDS['full_png'])
 
 
 def test_steps_of_training_are_in_order():

@@ -3,6 +3,7 @@
 import json
 import logging
 import os
+import tracemalloc
 
 import cv2
 import numpy as np
@@ -395,3 +396,51 @@ def test_names_and_counts():
   evaluator = _square_evaluator(label_map={2: 'disc'})
   assert evaluator.category_names == {1: 'square', 2: 'disc'}
   assert evaluator.num_objects == {1: 2, 2: 0}
+
+
+def test_limits_of_detections_are_told():
+  annotations = coco_files.square_set()
+  annotations['annotations'] = [
+      dict(annotations['annotations'][0], id=i) for i in range(120)]
+  evaluator = coco_evaluator.COCOEvaluator(annotations, max_detections=150)
+  evaluator.update(coco_files.square_predictions())
+  assert evaluator.evaluate()['APmax150'] >= 0
+  text = ' '.join(evaluator.messages)
+  assert 'image 7 has 120' in text and 'APmax150' in text
+  assert ('Image 7 has 120 objects, the model gives at most 3 detections for '
+          'an image (postprocess.max_total_size).') in text
+
+
+def _memory_of_masks(num_images):
+  """Most memory, in bytes, while that many pictures are added and scored."""
+  side, num_slots = 400, 5
+  random = np.random.RandomState(0)
+  annotations = coco_files.square_set()
+  annotations['images'] = [{'id': i, 'height': side, 'width': side}
+                           for i in range(num_images)]
+  for entry in annotations['annotations']:
+    entry['image_id'] = 0
+  image_info = np.ones([1, 4, 2], np.float32)
+  image_info[:, 0] = side
+  evaluator = coco_evaluator.COCOEvaluator(annotations, include_mask=True)
+  tracemalloc.start()
+  for i in range(num_images):
+    evaluator.update({
+        'source_id': np.array([i]), 'image_info': image_info,
+        'num_detections': np.array([num_slots]),
+        'detection_boxes': np.tile([[[20., 30., 360., 380.]]],
+                                   [1, num_slots, 1]),
+        'detection_classes': np.ones([1, num_slots], int),
+        'detection_scores': random.uniform(size=[1, num_slots]),
+        'detection_masks': np.ones([1, num_slots, 28, 28], np.float32)})
+  evaluator.evaluate()
+  _, peak = tracemalloc.get_traced_memory()
+  tracemalloc.stop()
+  return peak
+
+
+def test_memory_stays_flat_over_the_number_of_images():
+  """An image more costs the codes of its masks, not their pixels."""
+  few, many = _memory_of_masks(5), _memory_of_masks(35)
+  pixels = 5 * 400 * 400  # of the masks of one image, a byte each
+  assert (many - few) / 30. < .02 * pixels

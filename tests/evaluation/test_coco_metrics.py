@@ -158,3 +158,66 @@ def test_category_ap_is_always_there():
   metrics = _evaluate(coco_files.square_set(), [], 'bbox', per_category=False)
   assert set(metrics) == set(coco_metrics.METRIC_NAMES) | {
       'Precision mAP ByCategory/1', 'Precision mAP ByCategory/2'}
+
+
+def _crowded_set(num_objects):
+  """One image with so many squares, and another with none."""
+  annotations = coco_files.square_set()
+  annotations['annotations'] = []
+  for i in range(num_objects):
+    box = [5. * (i % 20), 5. * (i // 20), 4., 4.]
+    annotations['annotations'].append({
+        'id': i + 1, 'image_id': 7, 'category_id': 1, 'bbox': box, 'area': 16.,
+        'iscrowd': 0, 'segmentation': [coco_files.corners(box)]})
+  return annotations
+
+
+@pytest.mark.parametrize('iou_type', _TYPES)
+def test_more_objects_than_the_metric_counts(iou_type):
+  """Perfect detections of 160 objects: 100 count, recall 0.625."""
+  annotations = _crowded_set(160)
+  results = [dict(a, score=1. - .001 * a['id'])
+             for a in annotations['annotations']]
+  standard = _evaluate(annotations, results, iou_type)
+  prefix = coco_metrics.PREFIXES[iou_type]
+  assert standard[prefix + 'ARmax100'] == .625
+  # 63 of the 101 recalls are at most 0.625.
+  assert standard[prefix + 'AP'] == pytest.approx(63 / 101.)
+  metrics = _evaluate(annotations, results, iou_type, max_detections=200)
+  assert coco_metrics.limit_names(metrics, prefix) == [
+      'APmax200', 'AP50max200', 'AP75max200', 'ARmax200']
+  for name in coco_metrics.limit_names(metrics, prefix):
+    assert metrics.pop(prefix + name) == pytest.approx(1)
+  assert metrics == standard
+
+
+def test_figures_of_a_limit_are_those_of_pycocotools():
+  """Its summary takes AP from the third limit, so that one is replaced."""
+  annotations, results = _random_set(7)
+  metrics = _evaluate(annotations, results, 'bbox', max_detections=250)
+  with contextlib.redirect_stdout(io.StringIO()):
+    gt = coco.COCO()
+    gt.dataset = annotations
+    gt.createIndex()
+    engine = cocoeval.COCOeval(gt, gt.loadRes(results), 'bbox')
+    engine.params.maxDets = [1, 10, 250]
+    engine.evaluate()
+    engine.accumulate()
+  precision = engine.eval['precision'][..., 0, 2]
+  assert metrics['APmax250'] == np.mean(precision[precision > -1])
+  at_half = precision[:1]
+  assert metrics['AP50max250'] == np.mean(at_half[at_half > -1])
+  recall = engine.eval['recall'][..., 0, 2]
+  assert metrics['ARmax250'] == np.mean(recall[recall > -1])
+
+
+def test_limit_is_stated_where_it_matters():
+  def messages(num_objects, **kwargs):
+    return coco_metrics.limit_messages(
+        annotations_lib.load(_crowded_set(num_objects)), **kwargs)
+  assert messages(0) == messages(100) == []
+  message, = messages(160)
+  assert '1 images have more than 100 objects' in message
+  assert 'image 7 has 160' in message and 'eval.max_detections=160' in message
+  message, = messages(160, max_detections=300)
+  assert 'APmax300' in message and 'eval.max_detections' not in message

@@ -10,7 +10,8 @@ from tests.evaluation import coco_files
 
 def _section(**kwargs):
   section = {'type': 'box', 'per_category_metrics': False,
-             'remove_invalid_boxes': True, 'label_map': None}
+             'remove_invalid_boxes': True, 'label_map': None,
+             'max_detections': None}
   section.update(kwargs)
   return types.SimpleNamespace(**section)
 
@@ -36,10 +37,11 @@ def test_section_is_obeyed(tmp_path):
   label_map.write_text('1:brick\n')
   evaluator = factory.build_evaluator(
       _section(per_category_metrics=True, remove_invalid_boxes=False,
-               label_map=str(label_map)), coco_files.square_set(),
-      only_predicted_images=True)
+               label_map=str(label_map), max_detections=300),
+      coco_files.square_set(), only_predicted_images=True)
   evaluator.update(coco_files.square_predictions())
-  assert 'Recall AR@1 ByCategory/1' in evaluator.evaluate()
+  metrics = evaluator.evaluate()
+  assert 'Recall AR@1 ByCategory/1' in metrics and 'APmax300' in metrics
   assert len(evaluator.results()) == 6
   assert evaluator.category_names[1] == 'brick'
 

@@ -42,6 +42,15 @@ def test_table_of_category_ap_only():
   assert 'Masks' not in text
 
 
+def test_figures_of_another_limit_are_a_row_of_their_own():
+  evaluator = _evaluator(include_mask=True, max_detections=300)
+  lines = report.format_table(evaluator.evaluate(),
+                              evaluator.category_names).splitlines()
+  for row in (3, lines.index('Masks') + 3):
+    assert lines[row].split()[::2] == ['APmax300', 'AP50max300', 'AP75max300',
+                                       'ARmax300']
+
+
 def test_files(tmp_path):
   evaluator = _evaluator(include_mask=True)
   metrics = evaluator.evaluate()

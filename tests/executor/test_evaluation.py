@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
 
+from dataloader import records
 from dataloader import source_ids
 from evaluation import annotations as annotations_lib
 from executor import errors
@@ -16,6 +17,7 @@ from executor import evaluation
 from executor import model_dir as model_dir_lib
 from tests.dataloader import examples
 from tests.executor import toy
+from utils import masks as mask_utils
 
 
 def _batch(ids, box=(10., 10., 30., 50.), scale=2.):
@@ -158,6 +160,54 @@ def test_groundtruth_of_the_records_alone(tmp_path):
   results = annotations_lib.read_json(os.path.join(
       model_dir_lib.eval_dir(config), 'detections.json'))
   assert {str(r['image_id']) for r in results} == {'8', 'a.jpg'}
+
+
+def _mask_config(tmp_path, with_masks=True, **changes):
+  """Records of two pictures of 40 x 40 with one object each, and the job."""
+  # What a mask of ones in the predicted box covers.
+  mask, = 255 * mask_utils.paste_masks(np.ones([1, 28, 28]), [[5, 5, 20, 10]],
+                                       40, 40)
+  path = examples.write(tmp_path / 'val.tfrecord', [examples.serialize(
+      examples.picture(40, 40), [[5 / 40., 5 / 40., 15 / 40., 25 / 40.]], [1],
+      source_id=name, masks=[mask] * with_masks) for name in ('a.jpg', '8')])
+  return toy.config(tmp_path / 'run', 'mask_rcnn', eval__eval_file_pattern=path,
+                    eval__type='box_and_mask', **changes)
+
+
+def test_masks_of_the_records_alone(tmp_path):
+  batch = _batch(source_ids.to_ints(['a.jpg', '8']))
+  batch['pred_detection_masks'] = np.ones([2, 1, 28, 28], np.float32)
+  config = _mask_config(tmp_path, eval__max_detections=200)
+  _, metrics, table, _ = _evaluate(config, [batch])
+  assert metrics['AP'] == metrics['mask_AP'] == pytest.approx(1.)
+  assert metrics['mask_Precision mAP ByCategory/1'] == pytest.approx(1.)
+  assert metrics['mask_APmax200'] == pytest.approx(1.)
+  assert 'Boxes' in table and 'Masks' in table
+  results = annotations_lib.read_json(os.path.join(
+      model_dir_lib.eval_dir(config), 'detections.json'))
+  assert {r['segmentation']['size'][0] for r in results} == {40}
+
+
+def test_masks_of_records_and_of_a_file_agree(tmp_path):
+  batch = _batch(source_ids.to_ints(['a.jpg', '8']))
+  batch['pred_detection_masks'] = np.random.RandomState(0).uniform(
+      .3, 1., [2, 1, 28, 28]).astype(np.float32)
+  config = _mask_config(tmp_path)
+  _, of_records, _, _ = _evaluate(config, [batch])
+  path = tmp_path / 'annotations.json'
+  path.write_text(json.dumps(records.read_groundtruth(
+      config.eval.eval_file_pattern, include_mask=True)))
+  config = toy.config(tmp_path / 'other', 'mask_rcnn',
+                      eval__val_json_file=str(path), eval__use_json_file=False,
+                      eval__type='box_and_mask')
+  _, of_file, _, _ = _evaluate(config, [batch])
+  assert of_file == of_records and 0 < of_file['mask_AP'] < 1
+
+
+def test_records_without_masks_cannot_be_evaluated(tmp_path):
+  with pytest.raises(errors.SetupError, match='val.tfrecord: record 0.* 0 masks'
+                     '.*eval.type to box'):
+    _evaluate(_mask_config(tmp_path, with_masks=False), [])
 
 
 def test_annotation_file_that_is_broken(tmp_path):

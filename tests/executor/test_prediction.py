@@ -11,6 +11,7 @@ from dataloader import source_ids
 from executor import prediction
 from tests.dataloader import examples
 from tests.executor import toy
+from utils import masks as mask_utils
 
 
 def _batch(ids, counts):
@@ -40,6 +41,22 @@ def test_results_are_in_pixels_of_the_picture(tmp_path):
          'score': .25},
         {'image_id': 9, 'category_id': 3, 'bbox': [2., 1., 4., 2.],
          'score': .5}]
+
+
+def test_masks_become_run_length_codes_of_the_picture(tmp_path):
+  batch = _batch([7], [1])
+  batch['pred_detection_masks'] = np.zeros([1, 2, 4, 4], np.float32)
+  batch['pred_detection_masks'][0, 0, :, :2] = 1.  # the left half of the box
+  path = str(tmp_path / 'results.json')
+  assert prediction.write_results([batch], path) == (1, 1)
+  with open(path) as f:
+    result, = json.load(f)
+  assert result['bbox'] == [2., 1., 4., 2.]
+  mask = mask_utils.decode(result['segmentation'])
+  assert mask.shape == (8, 8)
+  # The box is columns 2 to 5 and rows 1 to 2.
+  assert mask[1:3, 2:4].all() and not mask[:, 5:].any()
+  assert mask.sum() == mask[1:4, 2:5].sum()
 
 
 def test_no_detection_at_all(tmp_path):

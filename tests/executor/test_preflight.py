@@ -57,6 +57,15 @@ def test_evaluation_that_is_not_built(tmp_path):
          toy.config(tmp_path, eval__type='lvis_box'), 'eval')
 
 
+def test_masks_of_a_model_without_masks(tmp_path):
+  config = toy.config(tmp_path, 'mask_rcnn', eval__eval_file_pattern='x',
+                      architecture__include_mask=False)
+  _fails('architecture.include_mask is false.*eval.type to box', config, 'eval')
+  preflight.check(config, 'predict')
+  preflight.check(toy.config(tmp_path, 'mask_rcnn', eval__type='box',
+                             architecture__include_mask=False), 'eval')
+
+
 def test_raw_outputs_cannot_be_evaluated(tmp_path):
   config = toy.config(tmp_path, postprocess__apply_nms=False,
                       eval__eval_file_pattern='x')

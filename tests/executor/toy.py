@@ -7,15 +7,15 @@ from configs import factory
 from modeling import summaries
 
 
-def config(model_dir, **changes):
-  """A RetinaNet configuration with these changes by dotted key ('__')."""
+def config(model_dir, model='retinanet', **changes):
+  """A configuration with these changes by dotted key ('__')."""
   values = {'model_dir': str(model_dir), 'use_tpu': False,
             'train.train_batch_size': 4, 'train.total_steps': 6,
             'train.log_every_steps': 2, 'train.save_checkpoints_steps': 1000,
             'eval.min_eval_interval': 0, 'architecture.use_bfloat16': False}
   values.update({key.replace('__', '.'): value
                  for key, value in changes.items()})
-  return factory.load_config('retinanet', extra=values)[0]
+  return factory.load_config(model, extra=values)[0]
 
 
 def model_fn(features, labels, mode, params):

@@ -120,3 +120,56 @@ def test_sizes_between_strides_agree_with_the_anchors():
   assert cls_targets[3].shape == (12, 7, 2)
   assert cls_targets[4].shape == (6, 4, 2)
   assert box_targets[4].shape == (6, 4, 8)
+
+
+def _first(size, count):
+  return tf.range(tf.minimum(size, count))
+
+
+def _last(size, count):
+  return size - 1 - _first(size, count)
+
+
+def _label_rpn(generator, size, boxes, *parameters):
+  """RPN labels through placeholders of unknown K, with static shapes out."""
+  box_input = tf.placeholder(tf.float32, [None, 4])
+  labels = targets.label_rpn_anchors(
+      generator.boxes(size), box_input, size, *parameters)
+  with tf.Session() as session:
+    result = session.run(labels, {box_input: np.reshape(boxes, [-1, 4])})
+  for tensors, values in zip(labels, result):
+    for level, value in values.items():
+      assert tensors[level].shape.as_list() == list(value.shape)
+  return result
+
+
+def _flat(by_level):
+  return np.concatenate([by_level[level].ravel() for level in sorted(by_level)])
+
+
+@pytest.mark.parametrize('case', golden.load_cases('anchor_labels_rpn'),
+                         ids=lambda case: case.name)
+def test_rpn_labels_equal_the_reference(case):
+  params = case.params
+  generator = anchors.AnchorGenerator(
+      params['min_level'], params['max_level'], params['num_scales'],
+      params['aspect_ratios'], params['anchor_size'])
+
+  def label(batch_size, draw):
+    return _label_rpn(
+        generator, params['image_size'], case.inputs['gt_boxes'],
+        params['match_threshold'], params['unmatched_threshold'], batch_size,
+        params['rpn_fg_fraction'], draw)
+
+  for name, draw, batch_size in (
+      ('ident', _first, params['rpn_batch_size_per_im']),
+      ('rev', _last, params['rpn_batch_size_per_im']),
+      ('all', _first, 10 ** 6)):
+    score_targets, box_targets = label(batch_size, draw)
+    np.testing.assert_array_equal(
+        _flat(score_targets), case.outputs['score_' + name])
+    assert score_targets[3].dtype == np.int32
+    for level, value in golden.levels(case.outputs, 'box_targets').items():
+      np.testing.assert_allclose(box_targets[level], value, rtol=0, atol=1e-4)
+  matched = case.outputs['match'] >= 0
+  assert not _flat(box_targets).reshape([-1, 4])[~matched].any()

@@ -68,6 +68,19 @@ def test_figures_equal_reference(capsys, path, kind, case):
     assert metrics[name] == pytest.approx(value, abs=1e-5), name
 
 
+def test_more_detections_than_coco_counts(capsys, tmp_path):
+  annotations = coco_files.square_set()
+  detections = [dict(a, score=.5) for a in annotations['annotations']]
+  arguments = _arguments(tmp_path, annotations, detections, 'mask')
+  status, out, err = _run(capsys, arguments + ['--max_detections=400'])
+  assert status == 0 and 'ARmax400' in err
+  metrics = json.loads(out)
+  assert metrics['mask_APmax400'] == metrics['APmax400'] == pytest.approx(1)
+  with pytest.raises(SystemExit):
+    _run(capsys, arguments + ['--max_detections=100'])
+  assert 'above 100' in capsys.readouterr().err
+
+
 def test_no_detections(capsys, tmp_path):
   status, out, _ = _run(capsys, _arguments(
       tmp_path, coco_files.square_set(), [], 'mask'))

@@ -3,6 +3,7 @@
 import json
 import re
 
+import numpy as np
 import pytest
 
 from configs import factory
@@ -10,6 +11,7 @@ from executor import model_dir as model_dir_lib
 from tools import make_demo_data
 from tools import make_report
 from tools import report_page
+from utils import masks as mask_utils
 
 
 @pytest.fixture(scope='module')
@@ -63,6 +65,38 @@ def test_detections_are_drawn(model_dir):
                                         min_score=score)
                  for score in (.5, .95)]
   assert drawn != bare
+
+
+@pytest.fixture(scope='module')
+def mask_model_dir(model_dir, tmp_path_factory):
+  """The same with masks, which were scored with a limit of their own too."""
+  folder = tmp_path_factory.mktemp('mask_report')
+  config, _ = factory.load_config('mask_rcnn', extra={
+      'eval.eval_file_pattern': str(model_dir / 'val-*.tfrecord')})
+  io.save_params(config, str(folder / 'params.yaml'))
+  (folder / 'eval').mkdir()
+  metrics = json.loads((model_dir / 'eval' / 'metrics.json').read_text())
+  metrics.update({'mask_' + key: value / 2. for key, value in metrics.items()
+                  if key != 'step'})
+  metrics.update({'APmax300': .65, 'mask_APmax300': .325})
+  (folder / 'eval' / 'metrics.json').write_text(json.dumps(metrics))
+  mask = np.zeros([128, 128], np.uint8)
+  mask[5:35, 5:45] = 1
+  (folder / 'eval' / 'detections.json').write_text(json.dumps([
+      {'image_id': 10001, 'category_id': 1, 'bbox': [5, 5, 40, 30],
+       'score': .9, 'segmentation': mask_utils.encode(mask)}]))
+  return folder
+
+
+def test_page_of_masks(model_dir, mask_model_dir):
+  page = make_report.build_page(str(mask_model_dir), num_pictures=1)
+  assert 'Box AP 0.625 and mask AP 0.312 on 4 pictures' in page
+  assert '<th>APmax300</th>' in page and '<th>mask AP</th>' in page
+  assert re.search('<td>mask</td>.*0.325', page)
+  # The pictures differ from those without masks, on both sides.
+  boxes = make_report.build_page(str(model_dir), num_pictures=1)
+  pictures = [re.findall('base64,([^"]*)', text) for text in (page, boxes)]
+  assert all(one != other for one, other in zip(*pictures))
 
 
 def test_missing_files_name_the_command(tmp_path):

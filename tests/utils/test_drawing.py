@@ -112,3 +112,33 @@ def test_wrong_input_is_refused():
     drawing.draw_detections(_image(), _BOX, [1, 2])
   with pytest.raises(ValueError, match='float32'):
     drawing.draw_detections(_image().astype(np.float32), _BOX, [1])
+
+
+def test_objects_of_one_class_can_have_colours_of_their_own():
+  boxes = [[10., 10., 40., 60.], [50., 110., 90., 160.]]
+  picture = drawing.draw_detections(_image(), boxes, [3, 3], min_size=0,
+                                    color_objects=True)
+  assert tuple(picture[30, 60]) == drawing.class_color(0)
+  assert tuple(picture[70, 160]) == drawing.class_color(1)
+
+
+@pytest.mark.parametrize('with_masks', [False, True])
+def test_very_many_objects_have_no_labels(with_masks):
+  """Nothing is drawn outside of the boxes, nor their borders around masks."""
+  corners = np.stack(np.mgrid[4:200:24, 4:300:24], axis=-1).reshape([-1, 2])
+  boxes = np.concatenate([corners, corners + 12], axis=1)
+  masks = np.zeros([len(boxes), 210, 310], bool)
+  for mask, (y, x) in zip(masks, corners):
+    mask[y + 4:y + 8, x + 4:x + 8] = True
+  picture = drawing.draw_detections(
+      _image(210, 310), boxes, [1] * len(boxes), min_size=0,
+      max_boxes=len(boxes), masks=masks if with_masks else None)
+  inside = [picture[y + 5, x + 5] for y, x in corners]
+  border = [picture[y, x] for y, x in corners]
+  color = np.array(drawing.class_color(1))
+  assert all((pixel == color).all() != with_masks for pixel in border)
+  assert all((pixel != 100).any() == with_masks for pixel in inside)
+  is_drawn = (picture != 100).any(axis=-1)
+  for y, x in corners:
+    is_drawn[y - 2:y + 15, x - 2:x + 15] = False
+  assert not is_drawn.any()

@@ -12,8 +12,10 @@ import tensorflow.compat.v1 as tf
 from ops import anchors as anchor_ops
 from ops import detections
 from ops import losses
+from ops import masks
 from ops import nms
 from ops import preprocess
+from ops import roi_align
 from ops import targets
 from tools.benchmarks import timing
 
@@ -170,6 +172,34 @@ def box_loss():
   return tf.gradients(loss, list(outputs.values()))
 
 
+def roi_crops(num_rois, crop_size, with_gradient):
+  """Crops out of a pyramid of 256 channels; their gradient to the features."""
+  rng = np.random.RandomState(8)
+  features = {level: timing.stored(
+      rng.normal(size=(BATCH,) + _cells(level) + (256,)).astype(np.float32))
+              for level in range(2, 7)}
+  rois = np.stack([_random_boxes(rng, num_rois, SIZE) for _ in range(BATCH)])
+  crops = roi_align.multilevel_roi_align(
+      features, timing.stored(rois), crop_size)
+  if not with_gradient:
+    return crops
+  upstream = rng.normal(size=crops.shape.as_list()).astype(np.float32)
+  # The crops too: the gradient alone does not need them.
+  return [crops, tf.gradients(
+      crops, list(features.values()), timing.stored(upstream))]
+
+
+def mask_crops():
+  """Targets of the mask head: 128 regions an image, masks of 112 x 112."""
+  rng = np.random.RandomState(9)
+  boxes = np.stack([_random_boxes(rng, 128, SIZE) for _ in range(BATCH)])
+  shifted = boxes + rng.uniform(-8., 8., boxes.shape).astype(np.float32)
+  gt_masks = rng.uniform(size=[BATCH, 128, 112, 112]) > .5
+  return masks.crop_masks_in_boxes(
+      timing.stored(gt_masks.astype(np.float32)), timing.stored(boxes),
+      timing.stored(shifted), 28)
+
+
 # Detections: logits around the prior of an untrained head by default; `_wide`
 # ones give each class thousands of scores above the threshold.
 _prior_logits = functools.partial(random_logits, -4.6)
@@ -199,4 +229,11 @@ CASES = collections.OrderedDict([
     ('retinanet_detections_v1_trained', _detections(trained_logits, 'v1')),
     ('maskrcnn_detections_1000', Case(maskrcnn_detections, (.028, .797))),
     ('sorted_nms_2000', Case(sorted_nms, (.042, .021))),
+    ('roi_align_7_forward',
+     Case(functools.partial(roi_crops, 512, 7, False), (.366, .076))),
+    ('roi_align_7_train512',
+     Case(functools.partial(roi_crops, 512, 7, True), (.468, .106))),
+    ('roi_align_14_train128',
+     Case(functools.partial(roi_crops, 128, 14, True), (.436, .099))),
+    ('crop_mask_28', Case(mask_crops, (.072, .012))),
 ])

@@ -1,0 +1,79 @@
+"""The mask head of Mask R-CNN, arXiv:1703.06870."""
+
+import tensorflow.compat.v1 as tf
+
+from architecture import layers
+from architecture import normalization
+
+UPSAMPLING = 2  # mask pixels of a pixel of the features, in each direction
+
+
+class MaskHead:
+  """The mask of every RoI: a small fully convolutional network."""
+
+  def __init__(self, num_classes, num_convs=4, num_filters=256,
+               use_separable_conv=False, norm_activation=None,
+               use_batch_norm=False, class_agnostic_mask_pred=False):
+    """Takes the settings.
+
+    Args:
+      num_classes: int, C, background included.
+      num_convs: int, convolutions before the upsampling.
+      num_filters: int, their channels, and those of the upsampling.
+      use_separable_conv: bool, for all but the upsampling.
+      norm_activation: normalization.BatchNormActivation.
+      use_batch_norm: bool; False leaves the activation only.
+      class_agnostic_mask_pred: bool, whether all classes share one mask.
+    """
+    self._num_masks = 1 if class_agnostic_mask_pred else num_classes
+    self._num_convs = num_convs
+    self._num_filters = num_filters
+    self._use_separable_conv = use_separable_conv
+    self._normalize = norm_activation if use_batch_norm else (
+        normalization.ActivationOnly(norm_activation))
+
+  def __call__(self, roi_features, classes, is_training):
+    """Predicts in variable scope `mask_head`.
+
+    Args:
+      roi_features: [B, R, S, S, c], all but B static.
+      classes: int32 [B, R], the class whose mask is meant, from 0.
+      is_training: Python bool.
+
+    Returns:
+      [B, R, 2 * S, 2 * S], logits.
+    """
+    num_rois, height, width, channels = roi_features.shape.as_list()[1:]
+    with tf.variable_scope('mask_head'):
+      x = tf.reshape(roi_features, [-1, height, width, channels])
+      for i in range(self._num_convs):
+        x = layers.conv2d(
+            x, self._num_filters, 3,
+            use_separable_conv=self._use_separable_conv,
+            kernel_initializer=layers.he_normal_initializer(),
+            name='mask-conv-l%d' % i)
+        x = self._normalize(x, is_training)
+      x = layers.conv2d_transpose(
+          x, self._num_filters, UPSAMPLING, layers.he_normal_initializer(),
+          name='conv5-mask')
+      x = self._normalize(x, is_training)
+      logits = self._predict(x, tf.reshape(classes, [-1]), is_training)
+    return tf.reshape(
+        logits, [-1, num_rois, height * UPSAMPLING, width * UPSAMPLING])
+
+  def _predict(self, x, classes, is_training):
+    """Logits [N, h, w] of the classes [N] from features [N, h, w, c]."""
+    settings = dict(use_separable_conv=self._use_separable_conv,
+                    kernel_initializer=layers.he_normal_initializer(),
+                    name='mask_fcn_logits')
+    if self._num_masks == 1:
+      return tf.squeeze(layers.conv2d(x, 1, 1, **settings), 3)
+    if is_training:
+      # The logits of all classes, and their gradients, would take 4% of a
+      # training step.
+      return layers.conv2d_of_chosen(x, self._num_masks, classes, **settings)
+    # A plain convolution, which every converter of models knows. TF 1.15 has no
+    # gather with two batch dimensions.
+    logits = layers.conv2d(x, self._num_masks, 1, **settings)
+    rows = tf.one_hot(classes, self._num_masks, dtype=logits.dtype)
+    return tf.reduce_sum(logits * rows[:, tf.newaxis, tf.newaxis, :], axis=3)

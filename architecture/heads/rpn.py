@@ -1,0 +1,79 @@
+"""The region proposal network of Faster R-CNN, arXiv:1506.01497."""
+
+import tensorflow.compat.v1 as tf
+
+from architecture import layers
+from architecture import normalization
+
+
+class RPNHead:
+  """Tells at every anchor whether there is an object, and its box."""
+
+  def __init__(self, min_level, max_level, anchors_per_location, num_convs=1,
+               num_filters=256, use_separable_conv=False, norm_activation=None,
+               use_batch_norm=False, cast_to_float32=False):
+    """Takes the settings.
+
+    Args:
+      min_level: int, finest level.
+      max_level: int, coarsest level.
+      anchors_per_location: int, A.
+      num_convs: int, convolutions before the two predictions.
+      num_filters: int, their channels.
+      use_separable_conv: bool, for all convolutions.
+      norm_activation: normalization.BatchNormActivation.
+      use_batch_norm: bool; False leaves the activation only. Statistics and
+        parameters of a normalization belong to one level.
+      cast_to_float32: bool, whether the predictions are computed in float32
+        where the network is not.
+    """
+    self._levels = range(min_level, max_level + 1)
+    self._anchors_per_location = anchors_per_location
+    self._num_convs = num_convs
+    self._num_filters = num_filters
+    self._use_separable_conv = use_separable_conv
+    self._normalize = norm_activation if use_batch_norm else (
+        normalization.ActivationOnly(norm_activation))
+    self._cast_to_float32 = cast_to_float32
+
+  def __call__(self, features, is_training):
+    """Predicts in variable scope `rpn_head`.
+
+    Args:
+      features: {min_level..max_level: [B, h, w, c]}.
+      is_training: Python bool.
+
+    Returns:
+      score_outputs: {level: [B, h, w, A]}, logits.
+      box_outputs: {level: [B, h, w, A * 4]}, channel anchor * 4 + (dy, dx, dh,
+        dw).
+    """
+    score_outputs, box_outputs = {}, {}
+    with tf.variable_scope('rpn_head', reuse=tf.AUTO_REUSE):
+      for level in self._levels:
+        x = self._tower(features[level], level, is_training)
+        if self._cast_to_float32:
+          x = tf.cast(x, tf.float32)
+        score_outputs[level] = self._predict(x, 1, 'rpn-class')
+        box_outputs[level] = self._predict(x, 4, 'rpn-box')
+    return score_outputs, box_outputs
+
+  def _tower(self, x, level, is_training):
+    """The convolutions `rpn`, `rpn-1` and so on, on one level."""
+    for i in range(self._num_convs):
+      # The first one came alone once, without a number.
+      number = '-%d' % i if i else ''
+      x = layers.conv2d(
+          x, self._num_filters, 3, use_separable_conv=self._use_separable_conv,
+          kernel_initializer=tf.random_normal_initializer(stddev=0.01),
+          name='rpn' + number)
+      x = self._normalize(x, is_training, name='rpn-l%d-bn%s' % (level, number))
+    return x
+
+  def _predict(self, x, outputs_per_anchor, name):
+    initializer = tf.random_normal_initializer(stddev=0.01)
+    return layers.conv2d(
+        x, outputs_per_anchor * self._anchors_per_location, 1,
+        use_separable_conv=self._use_separable_conv,
+        kernel_initializer=initializer, pointwise_initializer=initializer,
+        name=name)

@@ -1,0 +1,210 @@
+"""One record to what a detector needs, but for the targets of training."""
+
+import functools
+
+import tensorflow.compat.v1 as tf
+
+from dataloader import example_decoder
+from dataloader import parser
+from dataloader import source_ids
+from ops import anchors as anchor_ops
+from ops import preprocess
+from utils import fields
+from utils import modes
+
+_WITH_GROUNDTRUTHS = (modes.EVAL, modes.PREDICT_WITH_GT)
+
+
+class DetectionParser:
+  """Decodes, augments and resizes; parsers of models add the labelling.
+
+  Those give the three methods at the end, and these facts:
+    SECTION: name of their YAML section.
+    WITH_TARGETS: the modes whose labels hold the targets of training.
+    WITH_SOURCE_ID: the modes whose labels hold `source_id`.
+  """
+
+  SECTION, WITH_TARGETS, WITH_SOURCE_ID = None, (), ()
+
+  def __init__(self, section, anchors, num_classes, mode, dtype='float32',
+               emit_anchor_boxes=False, needs_masks=False):
+    """Takes what the configuration says.
+
+    Args:
+      section: YAML section of the parser.
+      anchors: ops.anchors.AnchorGenerator.
+      num_classes: int, background included.
+      mode: of utils.modes.
+      dtype: of the image, 'float32' or 'bfloat16'.
+      emit_anchor_boxes: whether the labels carry the anchors of every level.
+        Models know them; one copy for each image would only cost memory.
+      needs_masks: whether the targets need the masks of the record; kept in
+        the attribute of the same name.
+
+    Raises:
+      ValueError: for a mode that does not exist.
+    """
+    if mode not in modes.ALL:
+      raise ValueError('The mode is %r; it can be %s.'
+                       % (mode, ', '.join(modes.ALL)))
+    self._section = section
+    self._num_classes = num_classes
+    self.needs_masks = needs_masks
+    self._mode = mode
+    self._dtype = tf.as_dtype(dtype)
+    self._padded_size = preprocess.compute_padded_size(
+        section.output_size, 2 ** anchors.max_level)
+    self._anchor_boxes = anchors.boxes(self._padded_size)
+    self._anchors_per_location = anchors.anchors_per_location
+    self._emit_anchor_boxes = emit_anchor_boxes
+    self._decoder = example_decoder.ExampleDecoder(
+        needs_masks, section.regenerate_source_id, decode_masks=False)
+
+  def __call__(self, serialized, seed=None, draws=None):
+    """Parses one record.
+
+    Args:
+      serialized: string [], a tf.train.Example.
+      seed: int [2] tensor, in training; different for every image.
+      draws: parser.Draws to use instead of drawing them.
+
+    Returns:
+      (image, labels) in the modes TRAIN and EVAL, {'images': image, 'labels':
+      labels} in the others; `image` [H, W, 3], see `labels_spec`.
+    """
+    decoded = self._checked(self._decoder.decode(serialized))
+    if self._mode != modes.TRAIN:
+      draws = parser.NO_DRAWS
+    elif draws is None:
+      draws = self._draw(seed)
+    sample = parser.make_sample(decoded)
+    for step in self.steps(draws):
+      sample = step(sample)
+    labels = self._labels(sample, decoded, draws)
+    return self._structure(tf.cast(sample.image, self._dtype), labels)
+
+  def _checked(self, decoded):
+    """Returns `decoded`; running it fails for what the labels cannot hold."""
+    if self._mode == modes.PREDICT:
+      return decoded
+    return parser.check_classes(decoded, self._num_classes)
+
+  def _draw(self, seed):
+    """parser.Draws of one image."""
+    return parser.draw(seed, self._section.aug_scale_min,
+                       self._section.aug_scale_max)
+
+  def steps(self, draws):
+    """The steps before labelling, in their order.
+
+    Args:
+      draws: parser.Draws.
+
+    Returns:
+      [Sample -> Sample].
+    """
+    section = self._section
+    is_training = self._mode == modes.TRAIN
+    steps = []
+    if is_training and section.skip_crowd_during_training:
+      steps.append(parser.drop_crowds)
+    if is_training and section.aug_rand_hflip:
+      steps.append(functools.partial(parser.flip, random_value=draws.flip))
+    steps.append(parser.to_pixels)
+    steps.append(functools.partial(
+        parser.resize_and_crop, output_size=section.output_size,
+        padded_size=self._padded_size, scale=draws.scale, offset=draws.offset))
+    steps.append(parser.drop_empty)
+    return steps
+
+  def _labels(self, sample, decoded, draws):
+    """Everything but the image."""
+    labels = {fields.IMAGE_INFO: sample.image_info}
+    if self._emit_anchor_boxes:
+      labels[fields.ANCHOR_BOXES] = {
+          level: tf.constant(boxes)
+          for level, boxes in self._anchor_boxes.items()}
+    if self._mode in self.WITH_TARGETS:
+      labels.update(self._targets(sample, decoded, draws))
+    if self._mode in _WITH_GROUNDTRUTHS:
+      labels[fields.GROUNDTRUTHS] = self._groundtruths(decoded)
+    if self._mode in self.WITH_SOURCE_ID:
+      labels[fields.SOURCE_ID] = source_ids.to_int64(decoded['source_id'])
+    return labels
+
+  def _groundtruths(self, decoded):
+    """parser.groundtruths; in EVAL mode the count has two names."""
+    groundtruths = parser.groundtruths(
+        decoded, self._section.max_num_instances, self._key_of_room())
+    if self._mode == modes.EVAL:
+      groundtruths['num_groundtruths'] = groundtruths['num_detections']
+    return groundtruths
+
+  def _key_of_room(self):
+    """Configuration key of the number of objects that labels hold."""
+    return self.SECTION + '.max_num_instances'
+
+  def _structure(self, image, labels):
+    if self._mode in (modes.TRAIN, modes.EVAL):
+      return image, labels
+    return {'images': image, 'labels': labels}
+
+  def labels_spec(self):
+    """The nest of tf.TensorSpec of the labels of one image."""
+    spec = {fields.IMAGE_INFO: tf.TensorSpec([4, 2], tf.float32)}
+    if self._emit_anchor_boxes:
+      spec[fields.ANCHOR_BOXES] = {
+          level: tf.TensorSpec(boxes.shape, tf.float32)
+          for level, boxes in self._anchor_boxes.items()}
+    if self._mode in self.WITH_TARGETS:
+      spec.update(self._targets_spec())
+    if self._mode in _WITH_GROUNDTRUTHS:
+      groundtruths = parser.groundtruths_spec(self._section.max_num_instances)
+      if self._mode == modes.EVAL:
+        groundtruths['num_groundtruths'] = groundtruths['num_detections']
+      spec[fields.GROUNDTRUTHS] = groundtruths
+    if self._mode in self.WITH_SOURCE_ID:
+      spec[fields.SOURCE_ID] = tf.TensorSpec([], tf.int64)
+    return spec
+
+  def _level_specs(self, depth, dtype):
+    """{level: TensorSpec [h, w, A * depth]}."""
+    return {level: tf.TensorSpec(
+        anchor_ops.cells(self._padded_size, level) +
+        (self._anchors_per_location * depth,), dtype)
+            for level in self._anchor_boxes}
+
+  def padding_example(self):
+    """A parsed example without content, to fill up the last batch.
+
+    Returns:
+      The structure of `__call__`: a gray image, `source_id` -1, every anchor
+      ignored, no object.
+    """
+    image = tf.zeros(list(self._padded_size) + [3], self._dtype)
+    labels = tf.nest.map_structure(
+        lambda spec: tf.zeros(spec.shape, spec.dtype), self.labels_spec())
+    size = [float(side) for side in self._padded_size]
+    labels[fields.IMAGE_INFO] = tf.constant([size, size, [1., 1.], [0., 0.]])
+    if fields.SOURCE_ID in labels:
+      labels[fields.SOURCE_ID] = tf.constant(parser.PADDING_ID, tf.int64)
+    if fields.GROUNDTRUTHS in labels:
+      labels[fields.GROUNDTRUTHS] = parser.padding_groundtruths(
+          labels[fields.GROUNDTRUTHS])
+    for key, value in self._padding_values().items():
+      if key in labels:  # They are zeros so far.
+        labels[key] = tf.nest.map_structure(lambda t, v=value: t + v,
+                                            labels[key])
+    return self._structure(image, labels)
+
+  def _targets(self, sample, decoded, draws):
+    """The targets of training, of parsed objects: {label: nest of tensors}."""
+    raise NotImplementedError
+
+  def _targets_spec(self):
+    """Their tf.TensorSpec."""
+    raise NotImplementedError
+
+  def _padding_values(self):
+    """{label: what fills it in an example without content}, but for zeros."""
+    raise NotImplementedError

@@ -1,0 +1,130 @@
+"""Instance masks cut out of the picture, each at the box of its object.
+
+Masks are PNG files of the size of the picture, and a picture may have hundreds.
+They are decoded one after the other, and of each only the pixels that are
+sampled are kept, so that memory does not grow with the picture.
+"""
+
+import tensorflow.compat.v1 as tf
+
+from dataloader import example_decoder
+
+
+def check_masks(decoded):
+  """Returns `decoded`; running it fails for objects without a mask.
+
+  Args:
+    decoded: of ExampleDecoder, with `groundtruth_instance_masks_png`.
+  """
+  pngs = decoded['groundtruth_instance_masks_png']
+  num_objects = tf.shape(decoded['groundtruth_classes'])[0]
+  num_masks = tf.reduce_sum(tf.to_int32(tf.strings.length(pngs) > 0))
+  check = tf.debugging.Assert(
+      tf.reduce_all(tf.equal(num_objects, [num_masks, tf.size(pngs)])),
+      [missing_masks(decoded['source_id'], tf.as_string(num_objects),
+                     tf.as_string(num_masks), tf.strings.join)])
+  with tf.control_dependencies([check]):
+    return dict(decoded, groundtruth_instance_masks_png=tf.identity(pngs))
+
+
+def missing_masks(source_id, num_objects, num_masks, join=''.join):
+  """The sentence about a record that lacks masks, of str or of tensors."""
+  return join([
+      'Image ', source_id, ' has ', num_objects, ' objects and ', num_masks,
+      ' masks (image/object/mask). architecture.include_mask is true, so every '
+      'object needs one: convert again with --include_masks, or use boxes only '
+      'with architecture.include_mask=false, eval.type=box.'])
+
+
+def crop_masks(pngs, normalized_boxes, crop_size, is_mirrored, image_size,
+               source_id):
+  """Resizes what is inside of each box to a square, by bilinear sampling.
+
+  Args:
+    pngs: string [K], PNG bytes of the masks; above 0 is inside. K may be 0.
+    normalized_boxes: float32 [K, 4], yxyx, 0..1 of the picture.
+    crop_size: int, pixels of a side of the results.
+    is_mirrored: bool [], whether the boxes are of the mirrored picture.
+    image_size: int32 [2], height and width of the picture.
+    source_id: string [], of the record, for the error.
+
+  Returns:
+    float32 [K, crop_size, crop_size], 0..1; the first and the last row lie on
+    the borders of the box. What is beyond the picture is 0.
+
+  Raises:
+    InvalidArgumentError: when run on a mask of another size than the picture.
+
+  Source: tf.image.crop_and_resize.
+  """
+  def crop(arguments):
+    png, box = arguments
+    mask = example_decoder.decode_mask(png)
+    with tf.control_dependencies([_check_size(mask, image_size, source_id)]):
+      return _sample(tf.identity(mask), box, crop_size, is_mirrored)
+
+  with tf.name_scope('crop_masks'):
+    masks = tf.cond(
+        tf.size(pngs) > 0,
+        lambda: tf.map_fn(crop, (pngs, normalized_boxes), dtype=tf.float32),
+        # map_fn over no element cannot tell the shape of one.
+        lambda: tf.zeros([0, crop_size, crop_size]))
+    masks.set_shape([None, crop_size, crop_size])
+    return masks
+
+
+def _check_size(mask, image_size, source_id):
+  """Assertion that a mask [H, W] has the size of its picture."""
+  def text(size):
+    return tf.strings.reduce_join(tf.as_string(size), separator=' x ')
+  return tf.debugging.Assert(
+      tf.reduce_all(tf.equal(tf.shape(mask), image_size)),
+      [tf.strings.join(['Image ', source_id, ' has a mask of ',
+                        text(tf.shape(mask)), ' pixels (height x width); the '
+                        'picture has ', text(image_size), '.'])])
+
+
+def _sample(mask, box, crop_size, is_mirrored):
+  """Bilinear samples float32 [crop_size, crop_size] of a mask uint8 [H, W]."""
+  height, width = tf.unstack(tf.shape(mask))
+  y0, x0, y1, x1 = tf.unstack(box)
+  rows, y_fraction, y_inside = _positions(y0, y1, height, crop_size)
+  columns, x_fraction, x_inside = _positions(x0, x1, width, crop_size)
+  columns = tf.where(is_mirrored, width - 1 - columns, columns)
+  # [2 * crop_size, 2 * crop_size], the neighbours before, then those behind.
+  pixels = tf.gather(tf.gather(mask, rows), columns, axis=1)
+  above, below = tf.split(tf.cast(pixels > 0, tf.float32), 2)
+  lines = above + (below - above) * y_fraction[:, tf.newaxis]
+  left, right = tf.split(lines, 2, axis=1)
+  samples = left + (right - left) * x_fraction
+  return samples * y_inside[:, tf.newaxis] * x_inside
+
+
+def _positions(start, end, length, count):
+  """Where an axis is sampled.
+
+  Args:
+    start: float32 [], 0..1, first position.
+    end: float32 [], last position.
+    length: int32 [], pixels of the axis.
+    count: int, number of positions.
+
+  Returns:
+    int32 [2 * count]: the pixels before all positions, then those behind.
+    float32 [count]: distance from the pixel before, 0..1.
+    float32 [count]: 1 where the position is inside of the picture, 0 elsewhere.
+  """
+  last = tf.to_float(length - 1)
+  # The order of operations decides whether a sample on the border of the
+  # picture is inside; it is that of the stock operation.
+  if count > 1:
+    positions = start * last + tf.range(float(count)) * (
+        (end - start) * last / (count - 1.))
+  else:
+    positions = .5 * (start + end) * last[tf.newaxis]
+  is_inside = tf.logical_and(positions >= 0., positions <= last)
+  positions = tf.clip_by_value(positions, 0., last)
+  before = tf.floor(positions)
+  behind = tf.minimum(before + 1., last)
+  return (tf.to_int32(tf.concat([before, behind], axis=0)), positions - before,
+          tf.to_float(is_inside))

@@ -1,0 +1,104 @@
+"""One record to the input and the targets of Mask R-CNN and its relatives."""
+
+import collections
+
+import tensorflow.compat.v1 as tf
+
+from dataloader import detection_parser
+from dataloader import mask_crops
+from dataloader import parser
+from ops import preprocess
+from ops import sampling
+from ops import targets
+from utils import fields
+from utils import modes
+
+# parser.Draws, and choose_anchors: (size, count) -> int32 [min(size, count)],
+# the anchors that are sampled; see ops.targets.label_rpn_anchors.
+Draws = collections.namedtuple('Draws',
+                               parser.Draws._fields + ('choose_anchors',))
+
+
+class MaskrcnnParser(detection_parser.DetectionParser):
+  """Decodes, augments, resizes and labels; arXiv:1703.06870, section 3.1."""
+
+  SECTION = 'maskrcnn_parser'
+  WITH_TARGETS = (modes.TRAIN,)
+  WITH_SOURCE_ID = (modes.PREDICT, modes.PREDICT_WITH_GT)
+
+  def __init__(self, section, anchors, num_classes, mode, dtype='float32',
+               emit_anchor_boxes=False, include_mask=True):
+    """See DetectionParser; `section` is the YAML section `maskrcnn_parser`.
+
+    Raises:
+      ValueError: for a mode or a key that does not exist here.
+    """
+    if section.copy_paste and mode == modes.TRAIN:
+      raise ValueError('maskrcnn_parser.copy_paste is true, but the '
+                       'augmentation is not built yet: set it to false.')
+    # Masks are expensive, and only training has a use for them.
+    super().__init__(section, anchors, num_classes, mode, dtype,
+                     emit_anchor_boxes, include_mask and mode == modes.TRAIN)
+
+  def _checked(self, decoded):
+    decoded = super()._checked(decoded)
+    return mask_crops.check_masks(decoded) if self.needs_masks else decoded
+
+  def _draw(self, seed):
+    draws = super()._draw(seed)
+    return Draws(*draws, choose_anchors=_chooser(seed))
+
+  def _targets(self, sample, decoded, draws):
+    section = self._section
+    boxes = parser.check_room(
+        sample.boxes, decoded['source_id'], section.max_num_instances,
+        self._key_of_room(), 'training')
+    score_targets, box_targets = targets.label_rpn_anchors(
+        self._anchor_boxes, boxes, self._padded_size,
+        section.rpn_match_threshold, section.rpn_unmatched_threshold,
+        section.rpn_batch_size_per_im, section.rpn_fg_fraction,
+        draw=draws.choose_anchors)
+    labels = {fields.RPN_SCORE_TARGETS: score_targets,
+              fields.RPN_BOX_TARGETS: box_targets,
+              fields.GT_BOXES: boxes, fields.GT_CLASSES: sample.classes}
+    if self.needs_masks:
+      labels[fields.GT_MASKS] = mask_crops.crop_masks(
+          sample.masks, _normalized_boxes(boxes, sample.image_info),
+          section.mask_crop_size, sample.is_mirrored,
+          tf.to_int32(sample.image_info[0]), decoded['source_id'])
+    for name in (fields.GT_BOXES, fields.GT_CLASSES, fields.GT_MASKS):
+      if name in labels:
+        labels[name] = preprocess.pad_or_clip(
+            labels[name], section.max_num_instances, -1)
+    return labels
+
+  def _targets_spec(self):
+    section = self._section
+    count, side = section.max_num_instances, section.mask_crop_size
+    spec = {fields.RPN_SCORE_TARGETS: self._level_specs(1, tf.int32),
+            fields.RPN_BOX_TARGETS: self._level_specs(4, tf.float32),
+            fields.GT_BOXES: tf.TensorSpec([count, 4], tf.float32),
+            fields.GT_CLASSES: tf.TensorSpec([count], tf.int64)}
+    if self.needs_masks:
+      spec[fields.GT_MASKS] = tf.TensorSpec([count, side, side], tf.float32)
+    return spec
+
+  def _padding_values(self):
+    return dict.fromkeys((fields.RPN_SCORE_TARGETS, fields.GT_BOXES,
+                          fields.GT_CLASSES, fields.GT_MASKS), -1)
+
+
+def _chooser(seed):
+  """Returns a `choose_anchors` that depends on nothing but the seed."""
+  calls = []
+  def choose(size, count):
+    # Other numbers for every call, and none of those of parser.draw.
+    calls.append(None)
+    return sampling.draw_distinct(size, count, seed + [len(calls), 0])
+  return choose
+
+
+def _normalized_boxes(boxes, image_info):
+  """Boxes of the network input as fractions 0..1 of the (mirrored) picture."""
+  size, _, scale, offset = tf.unstack(tf.tile(image_info, [1, 2]))
+  return (boxes + offset) / scale / size

@@ -1,0 +1,168 @@
+"""The box heads of two-stage models: one, or a cascade (arXiv:1712.00726).
+
+Each stage of a cascade works on the boxes that the one before it predicts, and
+is trained to separate objects by a higher overlap.
+"""
+
+import collections
+
+import tensorflow.compat.v1 as tf
+
+from ops import boxes as box_ops
+from ops import roi_align
+from ops import roi_losses
+from ops import roi_targets
+from utils import fields
+
+CROP_SIZE = 7  # features of a RoI, height and width; arXiv:1504.08083
+
+# head: (roi_features, is_training) -> (class_outputs, box_outputs), for example
+# fast_rcnn.FastRCNNHead. sample: (rois, gt_boxes, gt_classes) -> SampledRois,
+# what it is trained with. box_weights: four floats that its encoded boxes are
+# scaled by. suffix: of the names of its outputs and losses.
+Stage = collections.namedtuple('Stage', 'head sample box_weights suffix')
+
+
+class BoxBranch:
+  """Classifies RoIs and refines their boxes, in one or several stages."""
+
+  def __init__(self, stages, detect, huber_loss_delta, class_agnostic=False,
+               class_ensemble=False):
+    """Takes the parts.
+
+    Args:
+      stages: [Stage].
+      detect: (box_outputs, class_outputs, rois, image_shape,
+        regression_weights) -> {name: tensor}; see ops.detections.
+      huber_loss_delta: float, of the box loss.
+      class_agnostic: bool, whether the heads give one box for all classes.
+      class_ensemble: bool, whether detections take the mean class logits of
+        all stages, not those of the last.
+    """
+    self._stages = stages
+    self._detect = detect
+    self._huber_loss_delta = huber_loss_delta
+    self._class_agnostic = class_agnostic
+    self._class_ensemble = class_ensemble
+
+  def training_outputs(self, features, rois, labels, image_shape, is_training):
+    """Samples RoIs and runs the heads on them.
+
+    Args:
+      features: {level: [B, h, w, c]}.
+      rois: float32 [B, N, 4], yxyx, pixels of the network input.
+      labels: `gt_boxes` [B, K, 4], `gt_classes` [B, K].
+      image_shape: float32 [B, 1, 2], where boxes end.
+      is_training: Python bool.
+
+    Returns:
+      {'class_outputs': float32 [B, R, C], 'box_outputs': float32 [B, R, C*4 or
+      4], 'class_targets': int32 [B, R], 'box_targets': float32 [B, R, 4]}, the
+      names with the suffix of each stage, and the SampledRois of the last.
+    """
+    outputs = {}
+    previous = None
+    for stage in self._stages:
+      if previous:
+        rois = self._refine(*previous, image_shape)
+      sampled = stage.sample(rois, labels[fields.GT_BOXES],
+                             labels[fields.GT_CLASSES])
+      class_outputs, box_outputs = _run(stage, features, sampled.rois,
+                                        is_training)
+      outputs.update({
+          fields.CLASS_OUTPUTS + stage.suffix: class_outputs,
+          fields.BOX_OUTPUTS + stage.suffix: box_outputs,
+          fields.CLASS_TARGETS + stage.suffix: sampled.classes,
+          fields.BOX_TARGETS + stage.suffix: roi_targets.encode_box_targets(
+              sampled, stage.box_weights)})
+      previous = stage, sampled.rois, box_outputs, sampled.classes
+    return outputs, sampled
+
+  def detections(self, features, rois, image_shape):
+    """Runs the heads on all RoIs, and the detection generator on the result.
+
+    Args:
+      features: {level: [B, h, w, c]}.
+      rois: float32 [B, R, 4].
+      image_shape: float32 [B, 1, 2].
+
+    Returns:
+      `class_outputs` and `box_outputs` as in training, and the detections or,
+      with `postprocess.apply_nms` false, the raw tensors.
+    """
+    outputs = {}
+    previous = None
+    all_class_outputs = []
+    for stage in self._stages:
+      if previous:
+        rois = self._refine(*previous, image_shape)
+      class_outputs, box_outputs = _run(stage, features, rois, False)
+      outputs[fields.CLASS_OUTPUTS + stage.suffix] = class_outputs
+      outputs[fields.BOX_OUTPUTS + stage.suffix] = box_outputs
+      all_class_outputs.append(class_outputs)
+      # Background takes part, as in published models, though its box is not
+      # trained.
+      previous = stage, rois, box_outputs, tf.argmax(
+          class_outputs, axis=2, output_type=tf.int32)
+    if self._class_ensemble:
+      class_outputs = tf.add_n(all_class_outputs) / len(all_class_outputs)
+    outputs.update(self._detect(box_outputs, class_outputs, rois, image_shape,
+                                regression_weights=stage.box_weights))
+    return outputs
+
+  def _refine(self, stage, rois, box_outputs, classes, image_shape):
+    """The boxes that a stage predicts for its RoIs; without gradient.
+
+    Args:
+      stage: Stage.
+      rois: float32 [B, R, 4].
+      box_outputs: float32 [B, R, C*4 or 4].
+      classes: int32 [B, R], whose boxes are meant, if they differ.
+      image_shape: float32 [B, 1, 2].
+
+    Returns:
+      float32 [B, R, 4].
+    """
+    if not self._class_agnostic:
+      box_outputs = roi_losses.boxes_of_class(box_outputs, classes)
+    boxes = box_ops.decode_boxes(box_outputs, rois, stage.box_weights)
+    return tf.stop_gradient(box_ops.clip_boxes(boxes, image_shape))
+
+  def losses(self, outputs):
+    """Class and box loss, means over the stages.
+
+    Args:
+      outputs: of `training_outputs`.
+
+    Returns:
+      {'fast_rcnn_class_loss', 'fast_rcnn_box_loss': float32 []}. Numbered
+      stages also report theirs, and `fg_bg_ratio`, the share of objects among
+      their RoIs.
+    """
+    class_losses, box_losses, reports = [], [], {}
+    for stage in self._stages:
+      class_targets = outputs[fields.CLASS_TARGETS + stage.suffix]
+      class_losses.append(roi_losses.fast_rcnn_class_loss(
+          outputs[fields.CLASS_OUTPUTS + stage.suffix], class_targets))
+      box_losses.append(roi_losses.fast_rcnn_box_loss(
+          outputs[fields.BOX_OUTPUTS + stage.suffix], class_targets,
+          outputs[fields.BOX_TARGETS + stage.suffix], self._huber_loss_delta,
+          self._class_agnostic))
+      if stage.suffix:
+        reports.update({
+            fields.FAST_RCNN_CLASS_LOSS + stage.suffix: class_losses[-1],
+            fields.FAST_RCNN_BOX_LOSS + stage.suffix: box_losses[-1],
+            fields.FG_BG_RATIO + stage.suffix: tf.reduce_mean(
+                tf.cast(class_targets > 0, tf.float32))})
+    count = float(len(self._stages))
+    return dict(reports, **{
+        fields.FAST_RCNN_CLASS_LOSS: tf.add_n(class_losses) / count,
+        fields.FAST_RCNN_BOX_LOSS: tf.add_n(box_losses) / count})
+
+
+def _run(stage, features, rois, is_training):
+  """float32 class and box outputs of the head for RoIs [B, R, 4]."""
+  crops = roi_align.multilevel_roi_align(features, rois, CROP_SIZE)
+  # Losses and boxes are computed in float32 whatever the network runs in.
+  return [tf.cast(values, tf.float32)
+          for values in stage.head(crops, is_training)]

@@ -1,0 +1,113 @@
+"""Faster R-CNN, Mask R-CNN (arXiv:1703.06870) and Cascade R-CNN.
+
+Backbone, feature pyramid, region proposals, then branches that look at each
+region. The parts come from outside: a cascade is a box branch of several
+stages, Faster R-CNN has no mask branch.
+"""
+
+import tensorflow.compat.v1 as tf
+
+from modeling import predictions
+from utils import fields
+from utils import modes
+
+
+class MaskRCNN:
+  """Two-stage detector."""
+
+  def __init__(self, backbone, decoder, rpn, box_branch, mask_branch=None):
+    """Takes the parts.
+
+    Args:
+      backbone: (images, is_training) -> {level: [B, h, w, c]}.
+      decoder: (features, is_training) -> {min_level..max_level: features}.
+      rpn: modeling.rpn.RegionProposalNetwork.
+      box_branch: modeling.box_branch.BoxBranch.
+      mask_branch: modeling.mask_branch.MaskBranch, or None for boxes only.
+    """
+    self._backbone, self._decoder = backbone, decoder
+    self._rpn = rpn
+    self._box_branch, self._mask_branch = box_branch, mask_branch
+
+  def outputs(self, images, labels, mode):
+    """Runs the network.
+
+    Args:
+      images: [B, H, W, 3], normalised, H and W static.
+      labels: `image_info` [B, 4, 2]. In training also `gt_boxes` [B, K, 4] in
+        pixels of the network input, `gt_classes` [B, K] and, with a mask
+        branch, `gt_masks` [B, K, h, w] within the boxes; padding is -1.
+      mode: of utils.modes.
+
+    Returns:
+      {name: tensor or {level: tensor}}. In training, and in EVAL mode if the
+      labels have the ground truth: outputs and targets for `losses`. Otherwise
+      outputs and the detections, with masks if there is a mask branch; with
+      `postprocess.apply_nms` false the raw boxes and scores, without masks.
+    """
+    is_training = mode == modes.TRAIN
+    features = self._backbone(images, is_training)
+    features = self._decoder(features, is_training)
+    image_shape = labels[fields.IMAGE_INFO][:, 1:2, :]
+    outputs = self._rpn.outputs(features, images.shape.as_list()[1:3],
+                                image_shape, is_training)
+    rois = outputs[fields.RPN_ROIS]
+    if is_training or (mode == modes.EVAL and fields.GT_BOXES in labels):
+      box_outputs, sampled = self._box_branch.training_outputs(
+          features, rois, labels, image_shape, is_training)
+      outputs.update(box_outputs)
+      if self._mask_branch:
+        outputs.update(self._mask_branch.training_outputs(
+            features, sampled, labels[fields.GT_MASKS], is_training))
+      return outputs
+    outputs.update(self._box_branch.detections(features, rois, image_shape))
+    if self._mask_branch and fields.DETECTION_BOXES in outputs:
+      outputs.update(self._mask_branch.detections(
+          features, outputs[fields.DETECTION_BOXES],
+          outputs[fields.DETECTION_CLASSES]))
+    return outputs
+
+  def losses(self, outputs, labels, is_training=False):
+    """The losses of all stages.
+
+    Args:
+      outputs: of `outputs`, with targets.
+      labels: `rpn_score_targets` {level: int32 [B, h, w, A]} and
+        `rpn_box_targets` {level: [B, h, w, A*4]}.
+      is_training: not used.
+
+    Returns:
+      {name: float32 []}: 'rpn_score_loss', 'rpn_box_loss',
+      'fast_rcnn_class_loss', 'fast_rcnn_box_loss', 'mask_loss' if there is a
+      mask branch, their sum 'model_loss', and what the box branch reports.
+
+    Raises:
+      ValueError: for labels without targets, such as those of mode EVAL.
+    """
+    del is_training
+    if fields.RPN_SCORE_TARGETS not in labels:
+      raise ValueError(
+          'The labels have no %r, which the losses of a two-stage model need. '
+          'Only mode TRAIN of its parser makes them; evaluate it by its '
+          'predictions.' % fields.RPN_SCORE_TARGETS)
+    losses = self._rpn.losses(outputs, labels)
+    losses.update(self._box_branch.losses(outputs))
+    if self._mask_branch:
+      losses.update(self._mask_branch.losses(outputs))
+    losses[fields.MODEL_LOSS] = tf.add_n([
+        losses[name] for name in fields.TWO_STAGE_LOSSES if name in losses])
+    return losses
+
+  def predictions(self, outputs, labels, with_losses=True):
+    """The dictionary for Estimator.predict; see modeling.predictions.
+
+    Args:
+      outputs: of `outputs`.
+      labels: with `image_info`.
+      with_losses: not used; there are no losses without sampled regions.
+
+    Returns:
+      {prefixed name: tensor of leading dimension B}.
+    """
+    del with_losses
+    return predictions.detection_predictions(outputs, labels)

@@ -1,0 +1,74 @@
+"""The region proposal stage of two-stage models, arXiv:1506.01497."""
+
+import tensorflow.compat.v1 as tf
+
+from ops import proposals
+from ops import roi_losses
+from utils import fields
+
+
+class RegionProposalNetwork:
+  """A dense head, and the regions that its outputs propose."""
+
+  def __init__(self, head, anchors, train_options, test_options,
+               rpn_batch_size_per_im, huber_loss_delta):
+    """Takes the parts.
+
+    Args:
+      head: (features, is_training) -> ({level: [B, h, w, A]} score logits,
+        {level: [B, h, w, A*4]} box deltas).
+      anchors: ops.anchors.AnchorGenerator.
+      train_options: keyword arguments of ops.proposals.generate_proposals.
+      test_options: likewise, outside of training.
+      rpn_batch_size_per_im: int, anchors of an image that the score loss is
+        divided by.
+      huber_loss_delta: float, of the box loss.
+    """
+    self._head = head
+    self._anchors = anchors
+    self._train_options, self._test_options = train_options, test_options
+    self._rpn_batch_size_per_im = rpn_batch_size_per_im
+    self._huber_loss_delta = huber_loss_delta
+
+  def outputs(self, features, image_size, image_shape, is_training):
+    """Runs the head and generates proposals.
+
+    Args:
+      features: {level: [B, h, w, c]}.
+      image_size: (height, width), ints, of the network input.
+      image_shape: float32 [B, 1, 2], (height, width) of what is not padding.
+      is_training: Python bool.
+
+    Returns:
+      {'rpn_score_outputs': {level: float32 [B, h, w, A]}, 'rpn_box_outputs':
+      {level: float32 [B, h, w, A*4]}, 'rpn_rois': float32 [B, R, 4],
+      'rpn_roi_scores': float32 [B, R]}; no gradient flows through the last two.
+    """
+    scores, boxes = self._head(features, is_training)
+    scores, boxes = tf.nest.map_structure(
+        lambda values: tf.cast(values, tf.float32), (scores, boxes))
+    options = self._train_options if is_training else self._test_options
+    rois, roi_scores = proposals.generate_proposals(
+        boxes, scores, self._anchors.boxes(image_size), image_shape, **options)
+    return {fields.RPN_SCORE_OUTPUTS: scores, fields.RPN_BOX_OUTPUTS: boxes,
+            fields.RPN_ROIS: tf.stop_gradient(rois),
+            fields.RPN_ROI_SCORES: tf.stop_gradient(roi_scores)}
+
+  def losses(self, outputs, labels):
+    """The losses of the sampled anchors.
+
+    Args:
+      outputs: of `outputs`.
+      labels: `rpn_score_targets` {level: int32 [B, h, w, A]},
+        `rpn_box_targets` {level: [B, h, w, A*4]}.
+
+    Returns:
+      {'rpn_score_loss', 'rpn_box_loss': float32 []}.
+    """
+    return {
+        fields.RPN_SCORE_LOSS: roi_losses.rpn_score_loss(
+            outputs[fields.RPN_SCORE_OUTPUTS],
+            labels[fields.RPN_SCORE_TARGETS], self._rpn_batch_size_per_im),
+        fields.RPN_BOX_LOSS: roi_losses.rpn_box_loss(
+            outputs[fields.RPN_BOX_OUTPUTS], labels[fields.RPN_BOX_TARGETS],
+            self._huber_loss_delta)}

@@ -1,0 +1,122 @@
+"""What the tests of the parsers of detectors share."""
+
+import numpy as np
+import tensorflow.compat.v1 as tf
+
+from dataloader import parser as parsing
+from ops import anchors as anchor_ops
+from tests import golden
+from utils import modes
+
+# Records of the reference; the cases of parsers are named after them.
+RECORDS = {c.name: c.inputs['serialized'].tobytes()
+           for c in golden.load_cases('examples_decoder')}
+
+
+def run(parser, serialized, **arguments):
+  """(image, labels) of a record as arrays."""
+  placeholder = tf.placeholder(tf.string, [])
+  parsed = parser(placeholder, **arguments)
+  if isinstance(parsed, dict):
+    parsed = parsed['images'], parsed['labels']
+  # The graph optimizer reorders products, which changes the last bit of boxes,
+  # and with it which of two equally good anchors is taken.
+  config = tf.ConfigProto()
+  config.graph_options.rewrite_options.disable_meta_optimizer = True
+  with tf.Session(config=config) as session:
+    return session.run(parsed, {placeholder: serialized})
+
+
+def record(case):
+  """The record that a case parses."""
+  return RECORDS[_record_name(case)]
+
+
+def _record_name(case):
+  return max((n for n in RECORDS if case.name.startswith(n)), key=len)
+
+
+def mode(case):
+  return case.params.get('mode', modes.PREDICT)
+
+
+def anchors(case):
+  """The AnchorGenerator of a case."""
+  return anchor_ops.AnchorGenerator(*[case.params[k] for k in (
+      'min_level', 'max_level', 'num_scales', 'aspect_ratios', 'anchor_size')])
+
+
+def dtype(case):
+  return 'bfloat16' if case.params['use_bfloat16'] else 'float32'
+
+
+def draws(case):
+  """The parser.Draws that the reference was given; None outside of training."""
+  if mode(case) != modes.TRAIN:
+    return None
+  params = case.params
+  if 'random_scale' not in params:
+    return parsing.Draws(params.get('flip_u', 0.), None, None)
+  return parsing.Draws(params['flip_u'], params['random_scale'],
+                       params['offset_fraction'])
+
+
+def check(case, image, labels, expected=None):
+  """Compares the result of a parser with a case of the reference.
+
+  Args:
+    case: of a golden file.
+    image: array.
+    labels: nest of arrays.
+    expected: {path of the label: array}, instead of those of the case.
+  """
+  name = _record_name(case)
+  if 'image' in case.outputs or 'image_same_as_eval' in case.outputs:
+    _check_image(case, image, name)
+  if expected is None:
+    expected = {k[len('labels.'):]: v for k, v in case.outputs.items()
+                if k.startswith('labels.')}
+  for key, value in expected.items():
+    actual = lookup(labels, key)
+    if key == 'groundtruths.areas' and 'missing_optional' in name:
+      # Pixels here, although the record has no size (Q1 of the spec).
+      value = np.where(value < 0, value, value * np.prod(labels[
+          'image_info'][0]))
+    np.testing.assert_allclose(actual, value, rtol=1e-4,
+                               atol=case.meta['tolerance'], err_msg=key)
+    assert actual.dtype == value.dtype, key
+
+
+def _check_image(case, image, name):
+  # A JPEG may be decoded differently in the last bit.
+  tolerance = .05 if 'jpeg' in name else case.meta['tolerance']
+  same_as = case.outputs.get('image_same_as_eval')
+  expected = (case.meta['all_arrays'][name + '_eval']['out']['image']
+              if same_as is not None else case.outputs['image'])
+  # bfloat16 has 8 bits; the last one may be rounded the other way.
+  rtol = 1e-7 if image.dtype == np.float32 else 2**-7
+  np.testing.assert_allclose(image.astype(np.float32), expected, rtol,
+                             tolerance)
+
+
+def lookup(labels, key):
+  """labels['cls_targets'][3] for 'cls_targets.L3'."""
+  for part in key.split('.'):
+    is_level = part[0] == 'L' and part[1:].isdigit()
+    labels = labels[int(part[1:]) if is_level else part]
+  return labels
+
+
+def check_spec(parser, serialized):
+  """Compares what a parser emits, for records and padding, with its spec."""
+  spec = parser.labels_spec()
+  parsed = parser(tf.constant(serialized), seed=tf.constant([1, 2]))
+  padding = parser.padding_example()
+  tf.nest.assert_same_structure(parsed, padding)
+  for one in (parsed, padding):
+    labels = one['labels'] if isinstance(one, dict) else one[1]
+    tf.nest.assert_same_structure(spec, labels)
+    for expected, tensor in zip(tf.nest.flatten(spec),
+                                tf.nest.flatten(labels)):
+      assert expected.dtype == tensor.dtype
+      assert expected.shape.as_list() == tensor.shape.as_list()

@@ -1,0 +1,65 @@
+"""Masks cut out of their boxes, against whole pictures and by hand."""
+
+import numpy as np
+import pytest
+import tensorflow.compat.v1 as tf
+
+from dataloader import mask_crops
+from tests.dataloader import examples
+
+
+def _crop(masks, boxes, size=5, is_mirrored=False):
+  """Masks [K, H, W] as PNG files through `crop_masks`."""
+  crops = mask_crops.crop_masks(
+      tf.constant([examples.encode(m) for m in masks], tf.string,
+                  [len(masks)]),
+      tf.constant(boxes, tf.float32, [len(masks), 4]), size,
+      tf.constant(is_mirrored), tf.constant(np.shape(masks)[1:3]),
+      tf.constant('7'))
+  with tf.Session() as session:
+    return session.run(crops)
+
+
+def _crop_whole_pictures(masks, boxes, size, is_mirrored):
+  """The slow second path: the stock operation on masks of all pixels."""
+  masks = (masks > 0).astype(np.float32)[..., np.newaxis]
+  if is_mirrored:
+    masks = masks[:, :, ::-1]
+  crops = tf.image.crop_and_resize(masks, boxes, np.arange(len(masks)),
+                                   [size, size])
+  with tf.Session() as session:
+    return session.run(crops)[..., 0]
+
+
+@pytest.mark.parametrize('size', [1, 2, 28])
+@pytest.mark.parametrize('is_mirrored', [False, True])
+def test_equals_the_stock_operation_on_whole_pictures(size, is_mirrored):
+  random = np.random.RandomState(1)
+  masks = (random.uniform(size=[40, 33, 47]) < .5) * np.uint8(255)
+  # Many reach beyond the picture; some lie outside, some have no area.
+  boxes = random.uniform(-.3, 1.3, [40, 4])
+  boxes[:30] = np.sort(boxes[:30].reshape([-1, 2, 2]), axis=1).reshape([-1, 4])
+  boxes[28, 2:] = boxes[28, :2]
+  boxes = boxes.astype(np.float32)
+  np.testing.assert_allclose(
+      _crop(masks, boxes, size, is_mirrored),
+      _crop_whole_pictures(masks, boxes, size, is_mirrored), atol=1e-5)
+
+
+def test_corners_lie_on_the_border_of_the_box():
+  """Pixels 1 to 3 of 5 in five samples: every half pixel."""
+  mask = np.zeros([1, 5, 5], np.uint8)
+  mask[0, 2, 2] = 1
+  crop = _crop(mask, [[.25, .25, .75, .75]])[0]
+  weights = [0., .5, 1., .5, 0.]
+  np.testing.assert_allclose(crop, np.outer(weights, weights), atol=1e-6)
+
+
+def test_outside_of_the_picture_is_nothing():
+  mask = np.ones([1, 11, 11], np.uint8)
+  crop = _crop(mask, [[.5, .5, 1.5, 1.]])[0]
+  np.testing.assert_array_equal(crop.max(axis=1), [1., 1., 1., 0., 0.])
+
+
+def test_no_objects():
+  assert _crop(np.zeros([0, 8, 9], np.uint8), []).shape == (0, 5, 5)

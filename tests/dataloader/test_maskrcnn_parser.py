@@ -1,0 +1,179 @@
+"""Mask R-CNN's parser, against the reference and on records that go wrong."""
+
+import types
+
+import numpy as np
+import pytest
+import tensorflow.compat.v1 as tf
+
+from dataloader import maskrcnn_parser
+from dataloader import parser as parsing
+from ops import anchors as anchor_ops
+from tests import golden
+from tests.dataloader import examples
+from tests.dataloader import parser_cases
+from utils import modes
+
+_run = parser_cases.run
+
+CASES = golden.load_cases('parser_maskrcnn')
+SECTION = dict(
+    output_size=(100, 120), rpn_match_threshold=.7, rpn_unmatched_threshold=.3,
+    rpn_batch_size_per_im=16, rpn_fg_fraction=.5, aug_rand_hflip=False,
+    aug_scale_min=1., aug_scale_max=1., copy_paste=False,
+    skip_crowd_during_training=True, max_num_instances=6, mask_crop_size=28,
+    regenerate_source_id=False)
+
+
+def _parser(mode=modes.TRAIN, num_classes=91, emit_anchor_boxes=False,
+            dtype='float32', include_mask=True, anchors=None, **changes):
+  return maskrcnn_parser.MaskrcnnParser(
+      types.SimpleNamespace(**dict(SECTION, **changes)),
+      anchors or anchor_ops.AnchorGenerator(3, 5, 1, (1., 2., .5), 4.),
+      num_classes, mode, dtype, emit_anchor_boxes, include_mask)
+
+
+def _draws(flip=0., scale=None, offset=None):
+  """Draws that take the first anchors."""
+  def first(size, count):
+    return tf.range(tf.minimum(size, count))
+  return maskrcnn_parser.Draws(flip, scale, offset, first)
+
+
+@pytest.mark.parametrize('case', CASES, ids=lambda c: c.name)
+def test_reference(case):
+  parser = _parser(
+      parser_cases.mode(case), anchors=parser_cases.anchors(case),
+      emit_anchor_boxes=True, dtype=parser_cases.dtype(case),
+      include_mask=case.params['include_mask'],
+      **{k: v for k, v in case.params.items() if k in SECTION})
+  draws = parser_cases.draws(case)
+  image, labels = _run(parser, parser_cases.record(case),
+                       draws=draws and _draws(*draws))
+  if case.name.endswith('_train256'):
+    parser_cases.check(case, image, labels, case.outputs)
+    return
+  if 'labels.gt_masks' in case.outputs:
+    # 0 or 1 here, whatever the record has (Q2 of the spec).
+    masks = case.outputs['labels.gt_masks']
+    case.outputs['labels.gt_masks'] = np.where(
+        masks < 0, masks, masks / max(1., masks.max()))
+  parser_cases.check(case, image, labels)
+
+
+@pytest.mark.parametrize('include_mask', [False, True])
+@pytest.mark.parametrize('emit_anchor_boxes', [False, True])
+@pytest.mark.parametrize('mode', modes.ALL)
+def test_emits_its_spec(mode, emit_anchor_boxes, include_mask):
+  parser = _parser(mode, emit_anchor_boxes=emit_anchor_boxes,
+                   include_mask=include_mask)
+  parser_cases.check_spec(parser, parser_cases.RECORDS['full_png'])
+  assert parser.needs_masks == (include_mask and mode == modes.TRAIN)
+  assert ('gt_masks' in parser.labels_spec()) == parser.needs_masks
+
+
+def test_steps_of_training_are_in_order():
+  names = [getattr(step, 'func', step).__name__ for step in _parser(
+      aug_rand_hflip=True).steps(parsing.NO_DRAWS)]
+  assert names == ['drop_crowds', 'flip', 'to_pixels', 'resize_and_crop',
+                   'drop_empty']
+
+
+def test_padding_counts_nowhere():
+  with tf.Session() as session:
+    _, labels = session.run(_parser().padding_example())
+  assert all(np.all(v == -1) for v in labels['rpn_score_targets'].values())
+  for name in ('gt_boxes', 'gt_classes', 'gt_masks'):
+    assert np.all(labels[name] == -1)
+
+
+def _record(inside=1, num_objects=2, **changes):
+  """A picture of 40 x 50 pixels; each object is the left half of its box."""
+  boxes = np.array([[.1, .2, .5, .6], [.5, .4, .9, .8], [0., 0., .4, .4]])
+  masks = []
+  for y0, x0, y1, x1 in boxes[:num_objects] * [40, 50, 40, 50]:
+    masks.append(np.zeros([40, 50], np.uint8))
+    masks[-1][int(y0):int(y1), int(x0):int((x0 + x1) / 2)] = inside
+  arguments = dict(boxes=boxes[:num_objects], masks=masks, source_id='cat_12',
+                   classes=[1, 2, 3][:num_objects])
+  arguments.update(changes)
+  return examples.serialize(examples.picture(40, 50), **arguments)
+
+
+@pytest.mark.parametrize('flip', [0., .9])
+@pytest.mark.parametrize('inside', [1, 255])
+def test_masks_are_0_or_1_inside_of_their_box(inside, flip):
+  _, labels = _run(_parser(aug_rand_hflip=True, mask_crop_size=9),
+                   _record(inside), draws=_draws(flip))
+  masks = labels['gt_masks']
+  assert masks.shape == (6, 9, 9) and masks.dtype == np.float32
+  # Samples beside an edge are between the two.
+  left, right = masks[:2, 1:-1, 1:4], masks[:2, 1:-1, 5:-1]
+  if flip:
+    left, right = right, left
+  np.testing.assert_array_equal(left, 1.)
+  np.testing.assert_array_equal(right, 0.)
+  assert np.all(masks[2:] == -1)
+  np.testing.assert_array_equal(labels['gt_classes'], [1, 2, -1, -1, -1, -1])
+
+
+def test_anchors_are_drawn_from_the_seed():
+  def score_targets(*seed):
+    _, labels = _run(_parser(), _record(), seed=tf.constant(seed, tf.int64))
+    return np.concatenate([v.ravel() for _, v in sorted(
+        labels['rpn_score_targets'].items())])
+  first = score_targets(3, 1)
+  np.testing.assert_array_equal(first, score_targets(3, 1))
+  assert np.any(first != score_targets(3, 2))
+  assert np.any(first != score_targets(4, 1))
+  assert np.sum(first >= 0) == SECTION['rpn_batch_size_per_im']
+
+
+def _fails(parser, serialized):
+  with pytest.raises(tf.errors.InvalidArgumentError) as e:
+    _run(parser, serialized, draws=_draws())
+  return e.value.message
+
+
+@pytest.mark.parametrize('changes, count', [
+    ({'masks': []}, 0), ({'mask_pngs': [b'']}, 2),
+    ({'masks': [], 'mask_pngs': [b'', examples.encode(
+        np.ones([40, 50], np.uint8))]}, 1)])
+def test_objects_without_a_mask(changes, count):
+  serialized = _record(**changes)
+  message = _fails(_parser(), serialized)
+  assert ('Image cat_12 has 2 objects and %d masks (image/object/mask). '
+          'architecture.include_mask is true' % count) in message
+  # Whoever does not train masks has no use for them.
+  _run(_parser(include_mask=False), serialized, draws=_draws())
+  _run(_parser(modes.PREDICT_WITH_GT), serialized)
+
+
+def test_mask_of_another_size_than_the_picture():
+  message = _fails(_parser(), _record(
+      num_objects=1, masks=[np.ones([40, 51], np.uint8)]))
+  assert ('Image cat_12 has a mask of 40 x 51 pixels (height x width); the '
+          'picture has 40 x 50.') in message
+
+
+def test_more_objects_than_the_labels_hold():
+  message = _fails(_parser(max_num_instances=1), _record())
+  assert ('Image cat_12 has 2 objects; maskrcnn_parser.max_num_instances is 1, '
+          'so some would be missing from the training.') in message
+  # Crowds are no objects to train on.
+  _run(_parser(max_num_instances=1), _record(is_crowd=[0, 1]), draws=_draws())
+
+
+@pytest.mark.parametrize('mode', [modes.TRAIN, modes.EVAL,
+                                  modes.PREDICT_WITH_GT])
+def test_class_id_out_of_range(mode):
+  with pytest.raises(tf.errors.InvalidArgumentError) as e:
+    _run(_parser(mode, num_classes=2), _record(), draws=_draws())
+  assert 'Image cat_12 has an object of class 2.' in e.value.message
+
+
+def test_copy_paste_is_not_built_yet():
+  with pytest.raises(ValueError, match='maskrcnn_parser.copy_paste is true'):
+    _parser(copy_paste=True)
+  # A model that was trained with it can be evaluated.
+  _parser(modes.PREDICT_WITH_GT, copy_paste=True)

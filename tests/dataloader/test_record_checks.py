@@ -1,0 +1,38 @@
+"""Records that lack masks are told before the first step."""
+
+import numpy as np
+import pytest
+
+from dataloader import record_checks
+from tests.dataloader import examples
+
+
+def _record(source_id, num_objects, num_masks):
+  return examples.serialize(
+      examples.picture(8, 8), [[0., 0., 1., 1.]] * num_objects,
+      [1] * num_objects, source_id=source_id,
+      masks=[np.ones([8, 8], np.uint8)] * num_masks)
+
+
+def test_good_records(tmp_path):
+  path = examples.write(tmp_path / 'a', [_record('1', 0, 0),
+                                         _record('2', 2, 2)])
+  record_checks.check_masks([path], 'train.train_file_pattern')
+
+
+@pytest.mark.parametrize('num_masks', [0, 1])
+def test_first_object_without_a_mask(tmp_path, num_masks):
+  good = examples.write(tmp_path / 'a', [_record('1', 1, 1)])
+  bad = examples.write(tmp_path / 'b', [_record('2', 0, 0),
+                                        _record('dog', 2, num_masks)])
+  with pytest.raises(ValueError) as e:
+    record_checks.check_masks([good, bad], 'train.train_file_pattern')
+  assert str(e.value).startswith(
+      'train.train_file_pattern: %s: record 1 (counting from 0): Image dog has '
+      '2 objects and %d masks (image/object/mask). architecture.include_mask '
+      'is true' % (bad, num_masks))
+
+
+def test_record_that_is_no_example_is_left_to_the_parser(tmp_path):
+  path = examples.write(tmp_path / 'a', [b'no example'])
+  record_checks.check_masks([path], 'train.train_file_pattern')

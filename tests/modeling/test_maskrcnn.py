@@ -1,0 +1,262 @@
+"""The R-CNN family by its rules, with a backbone of next to nothing.
+
+Against the reference: test_maskrcnn_reference.py.
+"""
+
+import numpy as np
+import pytest
+import tensorflow.compat.v1 as tf
+
+from architecture import factory as parts
+from architecture import layers
+from configs import factory as config_factory
+from modeling import factory
+from modeling import model_fn
+from modeling import summaries
+from utils import fields
+from utils import modes
+
+BATCH, SIZE, NUM_CLASSES = 2, 64, 4
+SMALL = {
+    'architecture': {'num_classes': NUM_CLASSES, 'min_level': 3, 'max_level': 5,
+                     'use_bfloat16': False},
+    'fpn': {'fpn_feat_dims': 8},
+    'rpn_head': {'num_filters': 8},
+    'frcnn_head': {'num_filters': 8, 'fc_dims': 16},
+    'mrcnn_head': {'num_convs': 1, 'num_filters': 8},
+    'roi_proposal': {'rpn_pre_nms_top_k': 20, 'rpn_post_nms_top_k': 12,
+                     'test_rpn_pre_nms_top_k': 20,
+                     'test_rpn_post_nms_top_k': 8},
+    'roi_sampling': {'num_samples_per_image': 10},
+    'mask_sampling': {'num_mask_samples_per_image': 4},
+    'postprocess': {'max_total_size': 6},
+    'train': {'transpose_input': False, 'learning_rate': {
+        'warmup_steps': 0, 'init_learning_rate': 0.01}},
+}
+@pytest.fixture(autouse=True)
+def small_backbone(monkeypatch):
+  """One convolution a level, instead of a ResNet."""
+  def backbone(images, is_training):
+    del is_training
+    return {level: layers.conv2d(
+        tf.nn.avg_pool2d(images, 2 ** level, 2 ** level, 'SAME'), 8, 1)
+            for level in (3, 4, 5)}
+  monkeypatch.setitem(parts.BACKBONES, 'resnet', lambda *parts: backbone)
+
+
+def _config(model='mask_rcnn', **sections):
+  changes = {name: dict(values) for name, values in SMALL.items()}
+  for name, values in sections.items():
+    changes[name] = dict(changes.get(name, {}), **values)
+  config, _ = config_factory.load_config(
+      model, None, dict(changes, use_tpu=False))
+  return config
+
+
+def _images():
+  return tf.constant(np.random.RandomState(0).randn(BATCH, SIZE, SIZE, 3),
+                     tf.float32)
+
+
+def _labels(objects=2):
+  """Labels of two images; `objects` of five places are in use."""
+  rng = np.random.RandomState(1)
+  in_use = np.arange(5) < objects
+  low = rng.uniform(0, 30, [BATCH, 5, 2])
+  boxes = np.concatenate([low, low + rng.uniform(10, 30, [BATCH, 5, 2])], 2)
+  boxes[:, ~in_use] = -1.
+  classes = np.where(in_use, rng.randint(1, NUM_CLASSES, [BATCH, 5]), -1)
+  masks = rng.randint(0, 2, [BATCH, 5, 28, 28]).astype(np.float32)
+  masks[:, ~in_use] = -1.
+  labels = {fields.IMAGE_INFO: tf.constant(
+      np.tile([[[SIZE, SIZE], [SIZE, SIZE], [1., 1.], [0., 0.]]],
+              [BATCH, 1, 1]), tf.float32),
+            fields.GT_BOXES: tf.constant(boxes, tf.float32),
+            fields.GT_CLASSES: tf.constant(classes, tf.int64),
+            fields.GT_MASKS: tf.constant(masks),
+            fields.RPN_SCORE_TARGETS: {}, fields.RPN_BOX_TARGETS: {}}
+  for level in (3, 4, 5):
+    side = SIZE >> level
+    scores = rng.randint(-1, 2 if objects else 1, [BATCH, side, side, 3])
+    matched = np.repeat(scores == 1, 4, axis=3)
+    labels[fields.RPN_SCORE_TARGETS][level] = tf.constant(scores, tf.int32)
+    labels[fields.RPN_BOX_TARGETS][level] = tf.constant(
+        matched * rng.randn(*matched.shape), tf.float32)
+  return labels
+
+
+def _train(config, labels=None, steps=2):
+  """(losses over steps, scalars of the first) on one batch."""
+  tf.reset_default_graph()
+  tf.set_random_seed(0)
+  spec = model_fn.make_model_fn(config)(
+      _images(), _labels() if labels is None else labels(),
+      tf.estimator.ModeKeys.TRAIN, {})
+  scalars = dict(tf.get_collection(summaries.TRAINING_SCALARS))
+  with tf.Session() as session:
+    session.run(tf.global_variables_initializer())
+    first = session.run(scalars)
+    losses = [session.run([spec.loss, spec.train_op])[0] for _ in range(steps)]
+    parameters = session.run(tf.trainable_variables())
+  assert all(np.isfinite(values).all() for values in parameters)
+  return losses, first
+
+
+def _predict(config, **options):
+  """Predictions on two images, as arrays."""
+  spec = model_fn.make_model_fn(config)(
+      {'images': _images(), 'labels': {
+          fields.IMAGE_INFO: _labels()[fields.IMAGE_INFO]}}, None,
+      tf.estimator.ModeKeys.PREDICT, options)
+  with tf.Session() as session:
+    session.run(tf.global_variables_initializer())
+    return session.run(spec.predictions)
+
+
+CASCADE = dict(model='cascade_mask_rcnn', roi_sampling={
+    'cascade_iou_thresholds': [.6, .7]})
+
+
+@pytest.mark.parametrize('options', [
+    {}, {'architecture': {'include_mask': False}, 'eval': {'type': 'box'}},
+    CASCADE, dict(CASCADE, frcnn_head={'class_agnostic_bbox_pred': True,
+                                       'cascade_class_ensemble': True})],
+                         ids=['mask', 'faster', 'cascade', 'agnostic cascade'])
+def test_training_lowers_the_loss(options):
+  losses, scalars = _train(_config(**options), steps=8)
+  assert np.isfinite(losses).all() and losses[-1] < losses[0]
+  assert scalars['model_loss'] == pytest.approx(sum(
+      scalars[name] for name in fields.TWO_STAGE_LOSSES if name in scalars),
+                                                rel=1e-5)
+
+
+def test_training_scalars_have_the_public_tags():
+  _, scalars = _train(_config(), steps=1)
+  common = {'rpn_score_loss', 'rpn_box_loss', 'fast_rcnn_class_loss',
+            'fast_rcnn_box_loss', 'model_loss', 'l2_regularization_loss',
+            'learning_rate'}
+  assert set(scalars) == common | {'mask_loss'}
+  _, scalars = _train(_config(architecture={'include_mask': False},
+                              eval={'type': 'box'}, **CASCADE), steps=1)
+  assert set(scalars) == common | {
+      '%s_%d' % (name, i) for i in range(3)
+      for name in ('fg_bg_ratio', 'fast_rcnn_class_loss', 'fast_rcnn_box_loss')}
+
+
+OPTIONS = {
+    'class-agnostic': {'frcnn_head': {'class_agnostic_bbox_pred': True},
+                       'mrcnn_head': {'class_agnostic_mask_pred': True}},
+    'normalized': {name: {'use_batch_norm': True, 'num_convs': 2}
+                   for name in ('rpn_head', 'frcnn_head', 'mrcnn_head')},
+    'separable': {name: {'use_separable_conv': True, 'num_convs': 1}
+                  for name in ('rpn_head', 'frcnn_head', 'mrcnn_head')},
+    'bfloat16': {'architecture': {'use_bfloat16': True},
+                 'rpn_head': {'cast_to_float32': True}},
+    'batched NMS': {'roi_proposal': {'use_batched_nms': True},
+                    'postprocess': {'nms_version': 'batched'}},
+    'other size of masks': {'architecture': {'mask_target_size': 14}},
+}
+
+
+@pytest.mark.parametrize('name', sorted(OPTIONS))
+def test_options_train_and_predict(name):
+  """Mask R-CNN with class-agnostic boxes does not build in the reference."""
+  config = _config(**OPTIONS[name])
+  losses, _ = _train(config)
+  assert np.isfinite(losses).all()
+  assert all(v.dtype.base_dtype != tf.bfloat16 for v in tf.global_variables())
+  tf.reset_default_graph()
+  side = config.architecture.mask_target_size
+  predictions = _predict(config)
+  assert predictions['pred_detection_masks'].shape == (BATCH, 6, side, side)
+  assert predictions['pred_detection_boxes'].dtype == np.float32
+
+
+@pytest.mark.parametrize('options', [{}, CASCADE], ids=['mask', 'cascade'])
+def test_images_without_objects(options):
+  """Padding only: no object for any loss, and nothing that is not a number."""
+  losses, scalars = _train(_config(**options), lambda: _labels(objects=0))
+  assert np.isfinite(losses).all()
+  assert scalars['rpn_box_loss'] == scalars['fast_rcnn_box_loss'] == 0.
+  assert scalars['mask_loss'] == 0.
+  assert scalars['rpn_score_loss'] > 0 and scalars['fast_rcnn_class_loss'] > 0
+
+
+def test_gradients_without_any_sampled_anchor():
+  """As for an image that only fills up a batch."""
+  def labels():
+    result = _labels(objects=0)
+    for level in (3, 4, 5):
+      result[fields.RPN_SCORE_TARGETS][level] *= 0
+      result[fields.RPN_SCORE_TARGETS][level] -= 1
+    return result
+  losses, scalars = _train(_config(), labels)
+  assert np.isfinite(losses).all() and scalars['rpn_score_loss'] == 0.
+
+
+def test_prediction_keys_and_shapes():
+  predictions = _predict(_config())
+  assert {name: value.shape for name, value in predictions.items()} == {
+      'pred_image_info': (BATCH, 4, 2), 'pred_num_detections': (BATCH,),
+      'pred_detection_boxes': (BATCH, 6, 4),
+      'pred_detection_classes': (BATCH, 6),
+      'pred_detection_scores': (BATCH, 6),
+      'pred_detection_masks': (BATCH, 6, 28, 28)}
+  masks = predictions['pred_detection_masks']
+  assert masks.min() >= 0. and masks.max() <= 1.
+
+
+def test_without_masks():
+  predictions = _predict(_config(architecture={'include_mask': False},
+                                 eval={'type': 'box'}))
+  assert 'pred_detection_masks' not in predictions
+  assert not [v for v in tf.global_variables() if 'mask' in v.op.name]
+
+
+def test_without_suppression_boxes_and_scores_come_raw():
+  """There are no detections that masks could belong to."""
+  predictions = _predict(_config(postprocess={'apply_nms': False}))
+  assert {name: value.shape for name, value in predictions.items()} == {
+      'pred_image_info': (BATCH, 4, 2),
+      'pred_raw_boxes': (BATCH, 8, NUM_CLASSES - 1, 4),
+      'pred_raw_scores': (BATCH, 8, NUM_CLASSES - 1)}
+
+
+def test_losses_in_eval_mode_need_targets():
+  step = model_fn.make_model_fn(_config())
+  spec = step(_images(), _labels(), tf.estimator.ModeKeys.EVAL, {})
+  assert set(spec.eval_metric_ops) == set(fields.TWO_STAGE_LOSSES) | {
+      'model_loss'}
+  tf.reset_default_graph()
+  info = {fields.IMAGE_INFO: _labels()[fields.IMAGE_INFO]}
+  with pytest.raises(ValueError, match='no .rpn_score_targets'):
+    step(_images(), info, tf.estimator.ModeKeys.EVAL, {})
+
+
+def test_head_of_a_cascade_of_one_stage_has_the_name_of_its_layer():
+  """Published copy-paste models are of this kind."""
+  model = factory.build_model(_config('cascade_mask_rcnn'))
+  outputs = model.outputs(_images(), _labels(), modes.PREDICT)
+  assert 'class_outputs_0' in outputs and 'class_outputs' not in outputs
+  names = [v.op.name for v in tf.global_variables()]
+  assert 'frcnn_layer_0/fast_rcnn_head/fc6/kernel' in names
+
+
+def test_masks_of_an_odd_size():
+  with pytest.raises(ValueError, match='mask_target_size is 27.*even'):
+    factory.build_model(_config(architecture={'mask_target_size': 27}))
+
+
+def test_batch_size_may_be_open_in_prediction():
+  images = tf.placeholder(tf.float32, [None, SIZE, SIZE, 3])
+  info = tf.placeholder(tf.float32, [None, 4, 2])
+  model = factory.build_model(_config(**CASCADE))
+  outputs = model.outputs(images, {fields.IMAGE_INFO: info}, modes.PREDICT)
+  with tf.Session() as session:
+    session.run(tf.global_variables_initializer())
+    for batch in (1, 3):
+      masks = session.run(outputs[fields.DETECTION_MASKS], {
+          images: np.zeros([batch, SIZE, SIZE, 3]),
+          info: np.tile([[[SIZE] * 2] * 2 + [[1.] * 2, [0.] * 2]],
+                        [batch, 1, 1])})
+      assert masks.shape == (batch, 6, 28, 28)

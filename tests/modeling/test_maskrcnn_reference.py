@@ -1,0 +1,17 @@
+"""Faster, Mask and Cascade R-CNN against the reference."""
+
+import pytest
+
+from tests.modeling import reference_checks
+
+CASES = reference_checks.cases('faster_rcnn', 'mask_rcnn', 'cascade')
+
+
+@pytest.mark.parametrize('folder', CASES)
+def test_predictions(folder):
+  reference_checks.check_predictions(folder)
+
+
+@pytest.mark.parametrize('folder', CASES)
+def test_training(folder):
+  reference_checks.check_training(folder)

@@ -1,0 +1,208 @@
+"""Makes COCO annotations of objects that are drawn in pictures of masks.
+
+  python -m tools.create_mask_annotations --images=stage1_train \\
+      --class_name=nucleus --output=data/nuclei
+
+writes data/nuclei_train.json and data/nuclei_val.json for
+tools.create_coco_tfrecord. Two layouts of files are understood:
+
+  one mask file for every object, beside its picture:
+    stage1_train/NAME/images/NAME.png     stage1_train/NAME/masks/*.png
+  one picture of numbers for every picture (--labels=FOLDER), 8 or 16 bits,
+  where 0 is the background and the pixels of object k have the value k:
+    images/NAME.png                       labels/NAME.png
+
+All objects are of one class.
+"""
+
+import argparse
+import functools
+import glob
+import json
+import os
+
+import cv2
+import numpy as np
+from PIL import Image
+import tqdm
+
+from tools import staged_files
+from utils import files
+from utils import masks as mask_utils
+
+_PICTURES = ('.png', '.jpg', '.jpeg', '.tif', '.tiff', '.bmp')
+
+
+class AnnotationError(ValueError):
+  """Files that do not fit together, with their names."""
+
+
+def find_pictures(images, labels=None):
+  """The pictures of a folder and where their objects are drawn.
+
+  Args:
+    images: folder; see the layouts above.
+    labels: folder of the pictures of numbers, or None for mask files.
+
+  Returns:
+    [(path of the picture relative to `images`, [path of a mask file] or the
+    path of its picture of numbers)], in order of their names.
+
+  Raises:
+    AnnotationError: if there is none, or one has no masks.
+  """
+  if labels is None:
+    pictures = [(os.path.join(name, 'images', picture),
+                 _listed(os.path.join(images, name, 'masks')))
+                for name in sorted(os.listdir(images))
+                for picture in map(os.path.basename, _listed(
+                    os.path.join(images, name, 'images')))]
+    expected = '%s/NAME/images/*.png' % images
+  else:
+    by_name = {_stem(path): path for path in _listed(labels)}
+    pictures = [(os.path.basename(path), by_name.get(_stem(path)))
+                for path in _listed(images)]
+    expected = '%s/NAME.png' % images
+  if not pictures:
+    raise AnnotationError('There is no picture %s.' % expected)
+  for name, masks in pictures:
+    # No mask file is no object; no picture of numbers is a mistake.
+    if masks is None:
+      raise AnnotationError('The picture %s has no picture of numbers in %s.'
+                            % (name, labels))
+  return pictures
+
+
+def _listed(folder):
+  """Paths of the pictures in a folder, in order."""
+  return [path for path in sorted(glob.glob(os.path.join(folder, '*')))
+          if path.lower().endswith(_PICTURES)]
+
+
+def _stem(path):
+  return os.path.splitext(os.path.basename(path))[0]
+
+
+def read_objects(picture, images):
+  """The objects of one picture.
+
+  Args:
+    picture: of `find_pictures`.
+    images: its folder.
+
+  Returns:
+    (height, width), [RLE]; masks without a pixel are left out.
+
+  Raises:
+    AnnotationError: naming the mask that cannot be read or has another size.
+  """
+  name, masks = picture
+  with Image.open(os.path.join(images, name)) as image:
+    size = image.size[::-1]
+  rles = []
+  if isinstance(masks, str):
+    numbers = _read_mask(masks, size, name)
+    # 0 is the background.
+    rles = [mask_utils.encode(numbers == k) for k in np.unique(numbers) if k]
+  else:
+    rles = [mask_utils.encode(_read_mask(path, size, name)) for path in masks]
+  return size, [rle for rle in rles if mask_utils.area(rle)]
+
+
+def _read_mask(path, size, name):
+  """Values [height, width] of a mask file, of 8 or 16 bits."""
+  mask = cv2.imread(path, cv2.IMREAD_ANYDEPTH)
+  if mask is None:
+    raise AnnotationError('The mask %s cannot be read.' % path)
+  if mask.shape != size:
+    raise AnnotationError(
+        'The mask %s has %d x %d pixels (height x width), its picture %s has '
+        '%d x %d.' % ((path,) + mask.shape + (name,) + size))
+  return mask
+
+
+def coco_dataset(pictures, objects, class_name):
+  """COCO dictionary of pictures.
+
+  Args:
+    pictures: of `find_pictures`.
+    objects: [result of `read_objects`], one for each.
+    class_name: str, of all objects; its id is 1.
+  """
+  images, annotations = [], []
+  for (name, _), ((height, width), rles) in zip(pictures, objects):
+    images.append({'id': len(images) + 1, 'file_name': name, 'height': height,
+                   'width': width})
+    for rle in rles:
+      annotations.append({
+          'id': len(annotations) + 1, 'image_id': len(images),
+          'category_id': 1, 'iscrowd': 0, 'segmentation': rle,
+          'bbox': mask_utils.bounding_box(rle), 'area': mask_utils.area(rle)})
+  return {'images': images, 'annotations': annotations,
+          'categories': [{'id': 1, 'name': class_name}]}
+
+
+def write_annotations(images, prefix, class_name, labels=None, val_every=4,
+                      num_processes=None):
+  """Reads all masks and writes the annotations of each split.
+
+  Args:
+    images: folder.
+    prefix: of the written files.
+    class_name: str.
+    labels: folder or None; see `find_pictures`.
+    val_every: int, every so many pictures one is for validation; 0: one file.
+    num_processes: int; None: one per core.
+
+  Returns:
+    {path: COCO dictionary}.
+
+  Raises:
+    AnnotationError: naming the file that is wrong.
+  """
+  pictures = find_pictures(images, labels)
+  objects = list(tqdm.tqdm(
+      staged_files.map_in_processes(
+          functools.partial(read_objects, images=images), pictures,
+          num_processes), 'Reading masks', len(pictures), unit=' pictures'))
+  datasets = {}
+  for split in ('train', 'val') if val_every else ('all',):
+    rows = [i for i in range(len(pictures)) if split == 'all'
+            or (i % val_every == val_every - 1) == (split == 'val')]
+    suffix = '.json' if split == 'all' else '_%s.json' % split
+    datasets[prefix + suffix] = coco_dataset(
+        [pictures[i] for i in rows], [objects[i] for i in rows], class_name)
+  for path, dataset in datasets.items():
+    files.write_atomically(path, json.dumps(dataset))
+  return datasets
+
+
+def main():
+  parser = argparse.ArgumentParser(
+      prog='python -m tools.create_mask_annotations', description=__doc__,
+      formatter_class=argparse.RawDescriptionHelpFormatter)
+  parser.add_argument('--images', required=True, help='folder of the pictures')
+  parser.add_argument('--labels', help='folder of the pictures of numbers; '
+                      'default: a folder `masks` beside each picture')
+  parser.add_argument('--class_name', required=True,
+                      help='what the objects are')
+  parser.add_argument('--output', required=True,
+                      help='path prefix of the annotations')
+  parser.add_argument('--val_every', type=int, default=4, help='every so many '
+                      'pictures one is for validation (default: 4); 0: one '
+                      'file for all pictures')
+  args = parser.parse_args()
+  try:
+    datasets = write_annotations(args.images, args.output, args.class_name,
+                                 args.labels, args.val_every)
+  except (AnnotationError, OSError) as e:
+    raise SystemExit('Error: %s' % e)
+  for path, dataset in datasets.items():
+    counts = np.bincount([a['image_id'] for a in dataset['annotations']],
+                         minlength=1)
+    print('%s: %d pictures, %d objects, at most %d in one picture.' % (
+        path, len(dataset['images']), counts.sum(), counts.max()))
+
+
+if __name__ == '__main__':
+  main()
