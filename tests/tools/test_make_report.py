@@ -73,7 +73,7 @@ def mask_model_dir(model_dir, tmp_path_factory):
   folder = tmp_path_factory.mktemp('mask_report')
   config, _ = factory.load_config('mask_rcnn', extra={
       'eval.eval_file_pattern': str(model_dir / 'val-*.tfrecord')})
-  io.save_params(config, str(folder / 'params.yaml'))
+  model_dir_lib.save_params(config, str(folder / 'params.yaml'))
   (folder / 'eval').mkdir()
   metrics = json.loads((model_dir / 'eval' / 'metrics.json').read_text())
   metrics.update({'mask_' + key: value / 2. for key, value in metrics.items()
