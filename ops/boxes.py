@@ -170,7 +170,9 @@ def denormalize_boxes(normalized_boxes, image_shape):
 def _corner_sizes(image_shape, dtype):
   """(height, width, height, width) in the last dimension."""
   sizes = tf.cast(image_shape, dtype)
-  return tf.concat([sizes, sizes], axis=-1)
+  # Not a concatenation of a tensor with itself: the graph optimizer of TF 1.15
+  # may make a cycle of it, and then leaves the whole graph as it is.
+  return tf.tile(sizes, [1] * (sizes.shape.ndims - 1) + [2])
 
 
 def filter_by_size(boxes, scores, image_shape, min_size_threshold):
