@@ -28,7 +28,8 @@ def select(boxes, valid, max_output_size, iou_threshold, classes=None,
     iou_threshold: float; see `inclusive`.
     classes: int32 [B, N], or None; boxes of different classes do not suppress
       each other.
-    inclusive: whether an overlap of exactly the threshold suppresses, too.
+    inclusive: whether an overlap of exactly the threshold suppresses, too. No
+      overlap at all never does.
 
   Returns:
     positions: int32 [B, K], rows of `boxes` in order; 0 where unused.
@@ -37,9 +38,16 @@ def select(boxes, valid, max_output_size, iou_threshold, classes=None,
   with tf.name_scope('nms'):
     batch_size = tf.shape(boxes)[0]
     boxes, valid, classes = _pad_to_tiles(boxes, valid, classes)
+    if classes is not None:
+      classes = tf.cast(classes, tf.float32)
     # The loop need not look behind the last valid box of the batch.
     places = tf.range(1, tf.shape(valid)[1] + 1)
     num_candidates = tf.reduce_max(tf.cast(valid, tf.int32) * places)
+
+    def is_too_much(overlaps):
+      if inclusive and iou_threshold > 0:
+        return overlaps >= iou_threshold
+      return overlaps > iou_threshold
 
     def unfinished(start, positions, num_kept):
       del positions
@@ -50,15 +58,10 @@ def select(boxes, valid, max_output_size, iou_threshold, classes=None,
     def settle_tile(start, positions, num_kept):
       """Decides on the TILE boxes at `start`, given the kept ones before."""
       tile = _tile(boxes, classes, start)
-      kept = _rows(boxes, classes, positions)
-      in_use = tf.sequence_mask(num_kept, max_output_size)
-      alive = _slice_tile(valid, start)
-      alive = tf.logical_and(alive, tf.logical_not(tf.reduce_any(
-          tf.logical_and(
-              _suppresses(kept, tile, iou_threshold, inclusive),
-              tf.expand_dims(in_use, 2)), axis=1)))
-      alive = _suppress_within(
-          _suppresses(tile, tile, iou_threshold, inclusive), alive)
+      kept = _kept(boxes, classes, positions, num_kept)
+      alive = tf.logical_and(_slice_tile(valid, start), tf.logical_not(
+          is_too_much(tf.reduce_max(_overlaps(kept, tile), axis=1))))
+      alive = _suppress_within(is_too_much(_overlaps(tile, tile)), alive)
       positions, num_kept = _append(
           positions, num_kept, alive, start, max_output_size)
       return start + TILE, positions, num_kept
@@ -131,34 +134,34 @@ def _slice_tile(values, start):
   return result
 
 
-def _rows(boxes, classes, positions):
-  """(boxes, classes) at `positions` [B, K]; classes may be None."""
-  return (tf.gather(boxes, positions, batch_dims=1),
+def _kept(boxes, classes, positions, num_kept):
+  """(boxes, classes) at `positions` [B, K]; boxes of zeros where unused."""
+  in_use = tf.sequence_mask(
+      num_kept, positions.shape[1].value, dtype=boxes.dtype)
+  kept = tf.gather(boxes, positions, batch_dims=1)
+  return (kept * tf.expand_dims(in_use, 2),
           None if classes is None
           else tf.gather(classes, positions, batch_dims=1))
 
 
-def _suppresses(better, worse, iou_threshold, inclusive):
-  """Which of the better boxes would suppress which of the worse ones.
+def _overlaps(boxes, others):
+  """What suppression goes by.
 
   Args:
-    better: (boxes [B, N, 4], classes [B, N] or None).
-    worse: (boxes [B, M, 4], classes [B, M] or None).
-    iou_threshold: float.
-    inclusive: bool.
+    boxes: (float32 [B, N, 4], float32 classes [B, N] or None).
+    others: (float32 [B, M, 4], float32 classes [B, M] or None).
 
   Returns:
-    bool [B, N, M].
+    float32 [B, N, M], intersection over union; not above 0 for different
+    classes.
   """
-  overlaps = pairwise_iou(better[0], worse[0])
-  if inclusive:
-    result = overlaps >= iou_threshold
-  else:
-    result = overlaps > iou_threshold
-  if better[1] is None:
-    return result
-  return tf.logical_and(result, tf.equal(
-      tf.expand_dims(better[1], 2), tf.expand_dims(worse[1], 1)))
+  iou = pairwise_iou(boxes[0], others[0])
+  if boxes[1] is None:
+    return iou
+  # At least 1 for different classes. Numbers are faster to compare than
+  # classes, and truth values slower to combine, by a factor of three.
+  return iou - tf.math.squared_difference(
+      tf.expand_dims(boxes[1], 2), tf.expand_dims(others[1], 1))
 
 
 def pairwise_iou(boxes, others):

@@ -9,6 +9,7 @@ import collections
 import tensorflow.compat.v1 as tf
 
 from ops import boxes as box_ops
+from ops import masks as mask_ops
 from ops import sampling
 
 # Regions and the objects they are assigned to. rois, matched_boxes: float32
@@ -115,9 +116,11 @@ def _first(values, condition, count):
   Returns:
     The nest with [B, min(count, R), ...].
   """
-  count = min(count, condition.shape[1].value)
-  # Of equals, top-k takes the first.
-  rows = tf.nn.top_k(tf.cast(condition, tf.int32), count).indices
+  size = condition.shape[1].value
+  count = min(count, size)
+  # Different numbers: XLA does not promise the first of equals.
+  order = tf.range(size, 0, -1) + size * tf.cast(condition, tf.int32)
+  rows = tf.nn.top_k(order, count).indices
   return tf.nest.map_structure(
       lambda value: tf.gather(value, rows, batch_dims=1), values)
 
@@ -156,8 +159,6 @@ def sample_mask_rois(sampled, gt_masks, num_samples, mask_target_size):
 
   Source: Mask R-CNN (arXiv:1703.06870), section 3.
   """
-  # Needs the masks' own module only here.
-  from ops import masks as mask_ops
   with tf.name_scope('sample_mask_rois'):
     first = _first(sampled, sampled.classes > 0, num_samples)
     masks = tf.gather(gt_masks, tf.maximum(first.indices, 0), batch_dims=1)

@@ -104,6 +104,25 @@ def test_classes_do_not_suppress_each_other():
   np.testing.assert_array_equal(positions[0, :num_kept[0]], sorted(expected))
 
 
+def test_classes_in_the_padded_form():
+  boxes = np.float32([[[0, 0, 10, 10], [0, 0, 10, 9], [0, 0, 10, 8]]])
+  scores, kept = _run(nms.sorted_nms_padded(
+      tf.constant([[.9, .8, .7]]), tf.constant(boxes), 3, .5,
+      tf.constant([[2, 0, 2]])))
+  np.testing.assert_allclose(scores, [[.9, .8, -1.]])
+  np.testing.assert_allclose(kept[0], [boxes[0, 0], boxes[0, 1], [0.] * 4])
+
+
+@pytest.mark.parametrize('inclusive', [False, True])
+def test_at_threshold_zero_any_overlap_suppresses(inclusive):
+  """But not none, as of boxes that only touch."""
+  boxes = np.float32([[[0, 0, 10, 10], [0, 10, 10, 20], [9, 9, 30, 30],
+                       [0, 40, 5, 50]]])
+  positions, num_kept = _run(nms.select(
+      tf.constant(boxes), tf.fill([1, 4], True), 4, 0., inclusive=inclusive))
+  np.testing.assert_array_equal(positions[0, :num_kept[0]], [0, 1, 3])
+
+
 def test_invalid_boxes_neither_stay_nor_suppress():
   boxes = np.float32([[[0, 0, 10, 10], [0, 0, 10, 9], [0, 0, 10, 10],
                        [50, 50, 60, 60]]])

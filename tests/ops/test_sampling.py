@@ -120,13 +120,13 @@ def test_every_choice_is_equally_likely(size, count):
   draws = sampling.draw_distinct(tf.constant(size), tf.constant(count),
                                  [5, number])
   counts = np.zeros([count, size])
-  num_draws = 3000
+  num_draws = 1000
   with tf.Session() as session:
     run = session.make_callable(draws, [number])
     for index in range(num_draws):
       counts[np.arange(count), run(index)] += 1
   # Five standard deviations at most.
-  np.testing.assert_allclose(counts / num_draws, 1. / size, atol=.04)
+  np.testing.assert_allclose(counts / num_draws, 1. / size, atol=.08)
 
 
 def test_draws_depend_on_the_seed_alone():

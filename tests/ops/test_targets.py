@@ -6,6 +6,8 @@ import tensorflow.compat.v1 as tf
 
 from ops import anchors
 from ops import boxes as box_ops
+from ops import matching
+from ops import sampling
 from ops import targets
 from tests import golden
 
@@ -131,45 +133,146 @@ def _last(size, count):
 
 
 def _label_rpn(generator, size, boxes, *parameters):
-  """RPN labels through placeholders of unknown K, with static shapes out."""
+  """RPN labels through placeholders of unknown K, with static shapes out.
+
+  Args:
+    parameters: tuples of what follows `image_size`.
+
+  Returns:
+    [(score_targets, box_targets)], one for each tuple.
+  """
   box_input = tf.placeholder(tf.float32, [None, 4])
-  labels = targets.label_rpn_anchors(
-      generator.boxes(size), box_input, size, *parameters)
+  labels = [
+      targets.label_rpn_anchors(generator.boxes(size), box_input, size, *values)
+      for values in parameters]
   with tf.Session() as session:
-    result = session.run(labels, {box_input: np.reshape(boxes, [-1, 4])})
-  for tensors, values in zip(labels, result):
-    for level, value in values.items():
-      assert tensors[level].shape.as_list() == list(value.shape)
-  return result
+    results = session.run(labels, {box_input: np.reshape(boxes, [-1, 4])})
+  for tensor, value in zip(tf.nest.flatten(labels), tf.nest.flatten(results)):
+    assert tensor.shape.as_list() == list(value.shape)
+  return results
 
 
 def _flat(by_level):
   return np.concatenate([by_level[level].ravel() for level in sorted(by_level)])
 
 
+def _random_draw(seed):
+  """A draw function; other numbers for every call."""
+  numbers = iter(range(100))
+  return lambda size, count: sampling.draw_distinct(
+      size, count, [seed, next(numbers)])
+
+
 @pytest.mark.parametrize('case', golden.load_cases('anchor_labels_rpn'),
                          ids=lambda case: case.name)
 def test_rpn_labels_equal_the_reference(case):
-  params = case.params
+  params, expected = case.params, case.outputs
   generator = anchors.AnchorGenerator(
       params['min_level'], params['max_level'], params['num_scales'],
       params['aspect_ratios'], params['anchor_size'])
-
-  def label(batch_size, draw):
-    return _label_rpn(
-        generator, params['image_size'], case.inputs['gt_boxes'],
-        params['match_threshold'], params['unmatched_threshold'], batch_size,
-        params['rpn_fg_fraction'], draw)
-
-  for name, draw, batch_size in (
-      ('ident', _first, params['rpn_batch_size_per_im']),
-      ('rev', _last, params['rpn_batch_size_per_im']),
-      ('all', _first, 10 ** 6)):
-    score_targets, box_targets = label(batch_size, draw)
-    np.testing.assert_array_equal(
-        _flat(score_targets), case.outputs['score_' + name])
+  thresholds = (params['match_threshold'], params['unmatched_threshold'])
+  budget, fraction = params['rpn_batch_size_per_im'], params['rpn_fg_fraction']
+  results = _label_rpn(
+      generator, params['image_size'], case.inputs['gt_boxes'],
+      *[thresholds + (count, fraction, draw) for count, draw in (
+          (budget, _first), (budget, _last), (10 ** 6, _first),
+          (budget, _random_draw(1)))])
+  for (score_targets, box_targets), name in zip(
+      results, ('score_ident', 'score_rev', 'score_all', None)):
     assert score_targets[3].dtype == np.int32
-    for level, value in golden.levels(case.outputs, 'box_targets').items():
+    if name:
+      np.testing.assert_array_equal(_flat(score_targets), expected[name])
+    for level, value in golden.levels(expected, 'box_targets').items():
       np.testing.assert_allclose(box_targets[level], value, rtol=0, atol=1e-4)
-  matched = case.outputs['match'] >= 0
-  assert not _flat(box_targets).reshape([-1, 4])[~matched].any()
+    unmatched = expected['match'] < 0
+    assert not _flat(box_targets).reshape([-1, 4])[unmatched].any()
+  # The counts of random draws are those of others, and what is drawn may be.
+  scores = _flat(results[3][0])
+  for counts in expected['counts_random_pos_neg_ign']:
+    assert [(scores == label).sum() for label in (1, 0, -1)] == counts.tolist()
+  assert (expected['match'][scores == 1] >= 0).all()
+  assert (expected['match'][scores == 0] == -1).all()
+
+
+def _slow_rpn(generator, size, boxes, match_threshold, unmatched_threshold,
+              batch_size, fg_fraction, take):
+  """By the full matrix of overlaps; flat scores and box targets.
+
+  Args:
+    take: function (candidates, count) -> those of them that are sampled.
+  """
+  boxes = np.reshape(boxes, [-1, 4]).astype(np.float32)
+  flat = generator.flat(size)
+  overlaps = box_ops.paired_iou(
+      tf.constant(boxes[:, np.newaxis]), tf.constant(flat[np.newaxis]))
+  match = matching.match_anchors(
+      overlaps, match_threshold, unmatched_threshold)
+  # Row 0 is for those without a match.
+  encoded = box_ops.encode_anchor_targets(
+      tf.gather(np.concatenate([flat[:1], boxes]), tf.maximum(match + 1, 0)),
+      flat)
+  with tf.Session() as session:
+    match, encoded = session.run([match, encoded])
+  scores = np.full(len(flat), -1)
+  positives = take(np.flatnonzero(match >= 0), int(batch_size * fg_fraction))
+  negatives = take(np.flatnonzero(match == -1), batch_size - len(positives))
+  scores[positives], scores[negatives] = 1, 0
+  return scores, np.where((match >= 0)[:, np.newaxis], encoded, 0.)
+
+
+_RPN_GENERATOR = anchors.AnchorGenerator(3, 5, 1, [1., 2., .5], 4.)
+
+
+@pytest.mark.parametrize('boxes', [
+    [], [[5., 5., 5., 5.]], [[0., 0., 0., 0.]], [[60., 90., 63., 95.]],
+    [[-50., -50., 200., 200.]], [[500., 500., 600., 600.]],
+    [[0., 0., 63., 95.]] * 3, [[10., 12., 40., 44.], [0., 50., 63., 90.]]],
+                         ids=str)
+def test_rpn_labels_equal_the_slow_ones(boxes):
+  """Also without boxes, with one pixel, and out of the image."""
+  parameters = [(.7, .3, batch_size, fg_fraction) for batch_size, fg_fraction in
+                ((16, .5), (64, .25), (4, 0.), (4, 1.), (100000, .5))]
+  results = _label_rpn(_RPN_GENERATOR, SIZE, boxes,
+                       *[p + (_last,) for p in parameters])
+  for (score_targets, box_targets), values in zip(results, parameters):
+    scores, encoded = _slow_rpn(
+        _RPN_GENERATOR, SIZE, boxes, *values,
+        take=lambda candidates, count: candidates[::-1][:count])
+    np.testing.assert_array_equal(_flat(score_targets), scores)
+    np.testing.assert_allclose(
+        _flat(box_targets).reshape([-1, 4]), encoded, rtol=0, atol=1e-4)
+
+
+def test_rpn_padding_changes_nothing():
+  boxes = [[10., 12., 40., 44.], [0., 50., 63., 90.]]
+  parameters = (.7, .3, 32, .5, _first)
+  plain, = _label_rpn(_RPN_GENERATOR, SIZE, boxes, parameters)
+  padded, = _label_rpn(_RPN_GENERATOR, SIZE, boxes + [[-1.] * 4] * 3,
+                       parameters)
+  for values, expected in zip(padded, plain):
+    np.testing.assert_array_equal(_flat(values), _flat(expected))
+  nothing, = _label_rpn(_RPN_GENERATOR, SIZE, [[-1.] * 4] * 3, parameters)
+  assert (_flat(nothing[0]) == 0).sum() == 32
+  assert (_flat(nothing[0]) == 1).sum() == 0 and not _flat(nothing[1]).any()
+
+
+def test_rpn_samples_are_even():
+  """Every negative anchor is drawn about as often as every other."""
+  boxes = tf.constant([[10., 12., 40., 44.]])
+  number = tf.placeholder(tf.int64, [])
+  calls = iter(range(2))
+  scores, _ = targets.label_rpn_anchors(
+      _RPN_GENERATOR.boxes(SIZE), boxes, SIZE, .7, .3, 64, .5,
+      lambda size, count: sampling.draw_distinct(
+          size, count, [number, next(calls)]))
+  num_draws = 400
+  with tf.Session() as session:
+    drawn = sum(_flat(session.run(scores, {number: n})) == 0
+                for n in range(num_draws))
+  negative = drawn > 0
+  # 378 anchors, of which few are not negative.
+  assert 300 < negative.sum() < 378
+  mean = 63. / negative.sum()
+  np.testing.assert_allclose(
+      drawn[negative] / num_draws, mean,
+      atol=5. * np.sqrt(mean * (1. - mean) / num_draws))

@@ -5,6 +5,7 @@ To add one, write a function that builds it and name it in CASES.
 
 import collections
 import functools
+import itertools
 
 import numpy as np
 import tensorflow.compat.v1 as tf
@@ -15,7 +16,11 @@ from ops import losses
 from ops import masks
 from ops import nms
 from ops import preprocess
+from ops import proposals
 from ops import roi_align
+from ops import roi_losses
+from ops import roi_targets
+from ops import sampling
 from ops import targets
 from tools.benchmarks import timing
 
@@ -200,6 +205,92 @@ def mask_crops():
       timing.stored(shifted), 28)
 
 
+def _rpn_anchors(size):
+  """Those of the default Mask R-CNN."""
+  return anchor_ops.AnchorGenerator(2, 6, 1, [1., 2., .5], 8.).boxes(
+      (size, size))
+
+
+def rpn_anchor_labels():
+  """Targets of one image of 1024 pixels with seven objects."""
+  rng = np.random.RandomState(10)
+  calls = itertools.count()
+  return targets.label_rpn_anchors(
+      _rpn_anchors(1024), timing.stored(_random_boxes(rng, 7, 1024)),
+      (1024, 1024), 0.7, 0.3, 256, 0.5,
+      lambda size, count: sampling.draw_distinct(size, count, [0, next(calls)]))
+
+
+def random_rpn_logits():
+  """{level: logits of an untrained network}."""
+  rng = np.random.RandomState(11)
+  return {level: rng.normal(size=[BATCH, len(boxes)])
+          for level, boxes in _rpn_anchors(SIZE).items()}
+
+
+def trained_rpn_logits():
+  """{level: logits}, high near 15 objects: most proposals overlap a better one.
+  """
+  rng = np.random.RandomState(12)
+  logits = random_rpn_logits()
+  for image in range(BATCH):
+    for box in _random_boxes(rng, 15, SIZE):
+      for level, boxes in _rpn_anchors(SIZE).items():
+        logits[level][image] += 14. * np.maximum(_iou(boxes, box) - .2, 0.)
+  return logits
+
+
+def _rpn_outputs(logits):
+  """({level: boxes}, {level: scores}) of flat logits."""
+  rng = np.random.RandomState(13)
+  boxes, scores = {}, {}
+  for level, values in logits.items():
+    shape = (BATCH,) + _cells(level)
+    boxes[level] = timing.stored(
+        rng.normal(0., .1, shape + (12,)).astype(np.float32))
+    scores[level] = timing.stored(
+        values.reshape(shape + (3,)).astype(np.float32))
+  return boxes, scores
+
+
+def roi_proposals(make_logits, pre_nms_top_k):
+  """1,000 regions an image from the logits of `make_logits`."""
+  return proposals.generate_proposals(
+      *_rpn_outputs(make_logits()), anchor_boxes=_rpn_anchors(SIZE),
+      image_shape=timing.stored(np.full([BATCH, 2], SIZE, np.float32)),
+      pre_nms_top_k=pre_nms_top_k, post_nms_top_k=1000, nms_threshold=.7)
+
+
+def roi_sampling():
+  """512 of 1,000 regions an image, with their box targets; seven objects."""
+  rng = np.random.RandomState(14)
+  rois = np.stack([_random_boxes(rng, 1000, SIZE) for _ in range(BATCH)])
+  gt_boxes = np.full([BATCH, 100, 4], -1., np.float32)
+  gt_boxes[:, :7] = rois[:, :7]
+  gt_classes = np.full([BATCH, 100], -1, np.int64)
+  gt_classes[:, :7] = rng.randint(1, NUM_CLASSES, [BATCH, 7])
+  sampled = roi_targets.sample_rois(
+      timing.stored(rois), timing.stored(gt_boxes), timing.stored(gt_classes),
+      num_samples=512)
+  return sampled, roi_targets.encode_box_targets(sampled)
+
+
+def rpn_losses():
+  """Score and box loss of a batch, and their gradient."""
+  rng = np.random.RandomState(15)
+  outputs = _rpn_outputs(random_rpn_logits())
+  score_targets, box_targets = {}, {}
+  for level in outputs[0]:
+    shape = outputs[1][level].shape.as_list()
+    matched = rng.uniform(size=shape) > .999
+    score_targets[level] = timing.stored(matched.astype(np.int32) - 1)
+    box_targets[level] = timing.stored(
+        np.repeat(matched, 4, axis=3).astype(np.float32))
+  loss = (roi_losses.rpn_score_loss(outputs[1], score_targets, 256) +
+          roi_losses.rpn_box_loss(outputs[0], box_targets, 1. / 9.))
+  return tf.gradients(loss, tf.nest.flatten(outputs))
+
+
 # Detections: logits around the prior of an untrained head by default; `_wide`
 # ones give each class thousands of scores above the threshold.
 _prior_logits = functools.partial(random_logits, -4.6)
@@ -208,6 +299,11 @@ _wide_logits = functools.partial(random_logits, 0.)
 
 def _detections(make_logits, nms_version, reference=None):
   return Case(functools.partial(retinanet_detections, make_logits, nms_version),
+              reference)
+
+
+def _proposals(make_logits, pre_nms_top_k, reference=None):
+  return Case(functools.partial(roi_proposals, make_logits, pre_nms_top_k),
               reference)
 
 
@@ -235,5 +331,11 @@ CASES = collections.OrderedDict([
      Case(functools.partial(roi_crops, 512, 7, True), (.468, .106))),
     ('roi_align_14_train128',
      Case(functools.partial(roi_crops, 128, 14, True), (.436, .099))),
+    ('anchor_labels_rpn_1024', Case(rpn_anchor_labels, (.049, .035))),
+    ('roi_proposal_train', _proposals(random_rpn_logits, 2000, (.147, .073))),
+    ('roi_proposal_test', _proposals(random_rpn_logits, 1000, (.096, .061))),
+    ('roi_proposal_train_trained', _proposals(trained_rpn_logits, 2000)),
+    ('roi_sampling_512', Case(roi_sampling, (.016, .004))),
+    ('rpn_losses_640', Case(rpn_losses, None)),
     ('crop_mask_28', Case(mask_crops, (.072, .012))),
 ])
