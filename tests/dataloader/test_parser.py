@@ -10,22 +10,21 @@ HEIGHT, WIDTH = 4, 8
 
 
 def _sample(num_objects=3, with_masks=True, **changes):
-  """Objects of classes 1, 2, 3; mask k is the picture's first k columns."""
-  masks = np.zeros([num_objects, HEIGHT, WIDTH], np.float32)
-  for k in range(num_objects):
-    masks[k, :, :k + 1] = 1.
+  """Objects of classes 1, 2, 3; masks go with objects as bytes of files."""
+  masks = np.array([b'mask 0', b'mask 1', b'mask 2'][:num_objects], object)
   image = np.arange(HEIGHT * WIDTH * 3, dtype=np.uint8)
   values = dict(
       image=image.reshape([HEIGHT, WIDTH, 3]),
       boxes=np.float32([[.25, .125 * k, .75, .5 + .125 * k]
                         for k in range(num_objects)]).reshape([-1, 4]),
       classes=np.arange(1, num_objects + 1),
-      masks=masks if with_masks else None,
+      masks=masks if with_masks else None, is_mirrored=False,
       is_crowd=np.array([False, True, False][:num_objects], bool),
       area=np.float32([10., 20., 30.][:num_objects]), image_info=None)
   values.update(changes)
   return parser.Sample(**{
-      name: None if value is None else tf.constant(value)
+      name: None if value is None else tf.constant(
+          value, tf.string if name == 'masks' else None)
       for name, value in values.items()})
 
 
@@ -44,7 +43,7 @@ def test_drop_crowds_keeps_what_belongs_together(with_masks):
   assert sample.boxes[:, 1].tolist() == [0., .25]
   assert not sample.is_crowd.any()
   if with_masks:
-    assert sample.masks.sum(axis=(1, 2)).tolist() == [HEIGHT, 3. * HEIGHT]
+    assert sample.masks.tolist() == [b'mask 0', b'mask 2']
   else:
     assert sample.masks is None
 
@@ -56,14 +55,15 @@ def test_steps_without_objects(step):
   sample = _run(step(_sample(0)))
   assert sample.boxes.shape == (0, 4)
   assert sample.classes.shape == sample.area.shape == (0,)
-  assert sample.masks.shape == (0, HEIGHT, WIDTH)
+  assert sample.masks.shape == (0,)
 
 
-def test_flip_mirrors_picture_boxes_and_masks():
+def test_flip_mirrors_picture_and_boxes_and_notes_it_for_the_masks():
   before = _run(_sample())
   after = _run(parser.flip(_sample(), .51))
   np.testing.assert_array_equal(after.image, before.image[:, ::-1])
-  np.testing.assert_array_equal(after.masks, before.masks[:, :, ::-1])
+  assert after.is_mirrored and not before.is_mirrored
+  assert after.masks.tolist() == before.masks.tolist()
   np.testing.assert_allclose(after.boxes[1], [.25, .375, .75, .875])
   assert after.classes.tolist() == [1, 2, 3]
 
@@ -71,7 +71,7 @@ def test_flip_mirrors_picture_boxes_and_masks():
 @pytest.mark.parametrize('value', [0., .5])
 def test_no_flip(value):
   before, after = _run(_sample()), _run(parser.flip(_sample(), value))
-  for name in ('image', 'boxes', 'masks'):
+  for name in ('image', 'boxes', 'masks', 'is_mirrored'):
     np.testing.assert_array_equal(getattr(after, name), getattr(before, name))
 
 
@@ -91,8 +91,8 @@ def test_resize_and_crop_moves_boxes_with_the_picture():
   np.testing.assert_allclose(sample.image_info, [[4, 8], [10, 12], [1.5, 1.5],
                                                  [0, 0]])
   np.testing.assert_allclose(sample.boxes[1], [1.5, 1.5, 4.5, 7.5])
-  # Masks stay in the picture.
-  assert sample.masks.shape == (3, HEIGHT, WIDTH)
+  # Masks stay those of the picture.
+  assert sample.masks.tolist() == [b'mask 0', b'mask 1', b'mask 2']
 
 
 def test_resize_and_crop_with_draws():
@@ -110,7 +110,7 @@ def test_drop_empty_leaves_out_what_has_no_height_or_width():
   boxes = np.float32([[1, 1, 1, 5], [1, 1, 3, 5], [1, 5, 3, 5]])
   sample = _run(parser.drop_empty(_sample(boxes=boxes)))
   assert sample.classes.tolist() == [2]
-  assert sample.masks.sum() == 2. * HEIGHT
+  assert sample.masks.tolist() == [b'mask 1']
 
 
 def test_draws_lie_in_their_ranges():
