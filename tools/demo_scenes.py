@@ -1,9 +1,13 @@
 """Draws the scenes of the demo: shapes of six classes that hide each other.
 
-Everything about a scene follows from its seed. NumPy and OpenCV only.
+Everything about a scene follows from its seed. NumPy and OpenCV only. As in
+photographs, objects of a class look alike: each class has its shape and a range
+of hues. Shapes of any colour would take a network without prior knowledge
+longer than a demo may last.
 """
 
 import collections
+import colorsys
 import math
 
 import cv2
@@ -22,9 +26,10 @@ CROWDED_SCENES = 0.08  # share with a crowd
 CROWD_MEMBERS = (14, 30)  # objects in a crowd, fewest and most
 CROWD_MEMBER_SIZE = (8, 14)  # pixels
 # An object of which less can be seen would be a matter of luck.
-MIN_VISIBLE = 0.5
+MIN_VISIBLE = 0.75
 MAX_TURN = math.radians(25)  # from the upright shape, to either side
-MIN_CONTRAST = 70.  # distance in RGB from what lies below
+MIN_CONTRAST = 90.  # distance in RGB from what lies below
+HUE_DEVIATION = 8.  # degrees; the hues of two classes are 60 apart
 _SUPERSAMPLING = 4  # subpixels, for smooth edges
 _ATTEMPTS = 20  # to place an object before it is left out
 
@@ -117,7 +122,7 @@ def _background(rng, size):
 def _add_distractors(rng, canvas):
   """Draws what belongs to no class: lines, scribbles, soft blobs, noise."""
   size = canvas.shape[0]
-  for _ in range(rng.randint(0, 7)):
+  for _ in range(rng.randint(0, 5)):
     color = tuple(rng.uniform(0, 255, 3))
     kind = rng.randint(4)
     if kind == 0:
@@ -172,14 +177,21 @@ def _coverage(rng, class_id, size):
                     interpolation=cv2.INTER_AREA) / 255.
 
 
-def _color_unlike(rng, ground):
-  """A colour far enough from the colours it is painted on."""
-  color = rng.uniform(0, 255, 3)
+def _color_unlike(rng, class_id, ground):
+  """A colour of a class, far enough from the colours it is painted on."""
+  color = _class_color(rng, class_id)
   for _ in range(_ATTEMPTS):
     if np.linalg.norm(color - ground) >= MIN_CONTRAST:
       break
-    color = rng.uniform(0, 255, 3)
+    color = _class_color(rng, class_id)
   return color
+
+
+def _class_color(rng, class_id):
+  """RGB, 0..255, of a hue that is usual for the class."""
+  hue = 360. * (class_id - 1) / len(CLASS_NAMES) + rng.normal(0, HUE_DEVIATION)
+  return 255. * np.array(colorsys.hsv_to_rgb(
+      hue / 360. % 1., rng.uniform(.4, 1.), rng.uniform(.35, 1.)))
 
 
 def _paint(rng, canvas, coverage, y, x, color):
@@ -226,7 +238,8 @@ def _add_object(rng, canvas, objects):
     placed[y:y + height, x:x + width] = coverage >= .5
     if not all(_stays_visible(o, placed) for o in objects):
       continue
-    color = _color_unlike(rng, _mean_color(canvas, coverage, y, x))
+    color = _color_unlike(rng, class_id,
+                          _mean_color(canvas, coverage, y, x))
     mask = _paint(rng, canvas, coverage, y, x, color)
     objects[:] = [o._replace(mask=o.mask & ~mask) for o in objects]
     objects.append(SceneObject(class_id, False, mask, np.count_nonzero(mask)))
@@ -251,7 +264,7 @@ def _add_crowd(rng, canvas):
   size = canvas.shape[0]
   class_id = rng.randint(len(CLASS_NAMES)) + 1
   center = rng.uniform(.25 * size, .75 * size, 2)
-  color = _color_unlike(rng, canvas.reshape([-1, 3]).mean(axis=0))
+  color = _color_unlike(rng, class_id, canvas.reshape([-1, 3]).mean(axis=0))
   crowd = np.zeros([size, size], bool)
   for _ in range(rng.randint(*CROWD_MEMBERS)):
     coverage = _coverage(rng, class_id, rng.uniform(*CROWD_MEMBER_SIZE))

@@ -105,11 +105,11 @@ def main():
   parser = argparse.ArgumentParser(
       description='Draws the scenes of the demo and makes records of them.')
   parser.add_argument('--output', default='demo/data', help='folder')
-  parser.add_argument('--num_train', type=int, default=2000,
+  parser.add_argument('--num_train', type=int, default=4000,
                       help='training scenes')
   parser.add_argument('--num_val', type=int, default=200,
                       help='validation scenes')
-  parser.add_argument('--image_size', type=int, default=256,
+  parser.add_argument('--image_size', type=int, default=192,
                       help='height and width of a scene')
   parser.add_argument('--num_shards', type=int, default=8,
                       help='files of records of each set')
