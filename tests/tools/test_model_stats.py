@@ -74,7 +74,7 @@ def test_table(capsys):
 def test_configuration_says_the_model(capsys):
   """--model is not needed where the file sets `type`."""
   model_stats.main(['--config_file=configs/experiments/demo/retinanet.yaml'])
-  assert capsys.readouterr().out.startswith('retinanet, 256 x 256 pixels')
+  assert capsys.readouterr().out.startswith('retinanet, 192 x 192 pixels')
 
 
 @pytest.mark.parametrize('arguments, message', [
