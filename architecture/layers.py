@@ -7,6 +7,8 @@ calls is part of what a checkpoint depends on.
 
 import tensorflow.compat.v1 as tf
 
+from ops import convolution
+
 
 def he_normal_initializer():
   """Standard deviation sqrt(2 / fan out); arXiv:1502.01852, not truncated."""
@@ -37,8 +39,7 @@ def conv2d_fixed_padding(inputs, filters, kernel_size, strides=1, name=None):
     padding = 'SAME'
     if strides > 1:
       inputs, padding = pad_spatially(inputs, kernel_size), 'VALID'
-    return tf.nn.conv2d(inputs, kernel, strides=[1, strides, strides, 1],
-                        padding=padding)
+    return convolution.conv2d(inputs, kernel, strides, padding)
 
 
 def pad_spatially(inputs, kernel_size):
@@ -81,15 +82,14 @@ def conv2d(inputs, filters, kernel_size, strides=1, use_separable_conv=False,
     [B, ceil(H / strides), ceil(W / strides), filters].
   """
   default_name = 'separable_conv2d' if use_separable_conv else 'conv2d'
-  steps = [1, strides, strides, 1]
   with tf.variable_scope(name, default_name=default_name):
     kernels = _kernels(inputs, filters, kernel_size, use_separable_conv,
                        kernel_initializer, pointwise_initializer)
     if use_separable_conv:
-      outputs = tf.nn.separable_conv2d(inputs, kernels[0], kernels[1], steps,
-                                       'SAME')
+      outputs = tf.nn.separable_conv2d(
+          inputs, kernels[0], kernels[1], [1, strides, strides, 1], 'SAME')
     else:
-      outputs = tf.nn.conv2d(inputs, kernels[0], strides=steps, padding='SAME')
+      outputs = convolution.conv2d(inputs, kernels[0], strides)
     return tf.nn.bias_add(outputs,
                           _bias(filters, inputs.dtype, bias_initializer))
 
@@ -132,31 +132,51 @@ def conv2d_of_chosen(inputs, filters, chosen, use_separable_conv=False,
     return tf.reshape(outputs + tf.expand_dims(bias, 2), [-1, height, width])
 
 
-def conv2d_transpose(inputs, filters, kernel_size, kernel_initializer=None,
-                     name=None):
+def conv2d_transpose_to_blocks(inputs, filters, kernel_size,
+                               kernel_initializer=None, name=None):
   """Transposed convolution with bias whose stride is its kernel size.
+
+  Each input pixel makes a block of output pixels, which is a matrix product.
+  To put the blocks side by side takes as long again, so it is left to
+  `blocks_to_image`, for when there are fewer channels: what works pixel by
+  pixel, or on all pixels alike, can do so before.
 
   Args:
     inputs: [B, H, W, C], H and W static.
     filters: int, channels of the result.
-    kernel_size: int; output pixels of an input pixel in each direction.
+    kernel_size: int, k; output pixels of an input pixel in each direction.
     kernel_initializer: by default Glorot uniform.
     name: of the layer, by default conv2d_transpose, _1, _2 and so on.
 
   Returns:
-    [B, H * kernel_size, W * kernel_size, filters].
+    [B, H, W * k * k, filters], k x k pixels after k x k pixels.
   """
   _, height, width, channels = inputs.shape.as_list()
+  num_pixels = kernel_size * kernel_size
   with tf.variable_scope(name, default_name='conv2d_transpose'):
     kernel = tf.get_variable(
         'kernel', [kernel_size, kernel_size, filters, channels], inputs.dtype,
         kernel_initializer)
-    bias = _bias(filters, inputs.dtype)
-    shape = [tf.shape(inputs)[0], height * kernel_size, width * kernel_size,
-             filters]
-    strides = [1, kernel_size, kernel_size, 1]
-    outputs = tf.nn.conv2d_transpose(inputs, kernel, shape, strides, 'VALID')
-    return tf.nn.bias_add(outputs, bias)
+    matrix = tf.transpose(tf.reshape(kernel, [num_pixels * filters, channels]))
+    blocks = tf.matmul(tf.reshape(inputs, [-1, channels]), matrix)
+    outputs = tf.reshape(blocks, [-1, height, width * num_pixels, filters])
+    return tf.nn.bias_add(outputs, _bias(filters, inputs.dtype))
+
+
+def blocks_to_image(blocks, kernel_size):
+  """Puts the pixels of `conv2d_transpose_to_blocks` in their places.
+
+  Args:
+    blocks: [B, H, W * k * k], static but for B.
+    kernel_size: int, k.
+
+  Returns:
+    [B, H * k, W * k].
+  """
+  k, (height, width) = kernel_size, blocks.shape.as_list()[1:]
+  pixels = tf.reshape(blocks, [-1, height, width // (k * k), k, k])
+  pixels = tf.transpose(pixels, [0, 1, 3, 2, 4])
+  return tf.reshape(pixels, [-1, height * k, width // k])
 
 
 def dense(inputs, units, kernel_initializer=None, name=None):

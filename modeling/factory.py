@@ -153,7 +153,8 @@ def _build_mask_branch(config, norm_activation):
   return mask_branch.MaskBranch(
       architecture_factory.build_mask_head(config, norm_activation),
       crop_size=size // mask.UPSAMPLING, target_size=size,
-      num_samples=config.mask_sampling.num_mask_samples_per_image)
+      num_samples=config.mask_sampling.num_mask_samples_per_image,
+      skip_background=not config.mrcnn_head.use_batch_norm)
 
 
 MODELS = {'retinanet': build_retinanet,

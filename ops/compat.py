@@ -73,7 +73,9 @@ def in_xla_context():
   XLA knows no sparse operations, for instance. Clusters that XLA finds by
   itself do not count; it leaves out what it does not know.
   """
-  return control_flow_util.GraphOrParentsInXlaContext(tf.get_default_graph())
+  # A graph for the TPU compiler is built without being replicated.
+  return in_tpu_context() or control_flow_util.GraphOrParentsInXlaContext(
+      tf.get_default_graph())
 
 
 def num_tpu_shards():

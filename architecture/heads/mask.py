@@ -53,11 +53,12 @@ class MaskHead:
             kernel_initializer=layers.he_normal_initializer(),
             name='mask-conv-l%d' % i)
         x = self._normalize(x, is_training)
-      x = layers.conv2d_transpose(
+      x = layers.conv2d_transpose_to_blocks(
           x, self._num_filters, UPSAMPLING, layers.he_normal_initializer(),
           name='conv5-mask')
       x = self._normalize(x, is_training)
       logits = self._predict(x, tf.reshape(classes, [-1]), is_training)
+      logits = layers.blocks_to_image(logits, UPSAMPLING)
     return tf.reshape(
         logits, [-1, num_rois, height * UPSAMPLING, width * UPSAMPLING])
 

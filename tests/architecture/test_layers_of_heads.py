@@ -25,21 +25,41 @@ def test_dense_layers_without_a_name_are_counted():
 
 def test_transposed_convolution_writes_its_kernel_at_every_pixel():
   inputs = tf.constant([[[[1.], [10.]], [[0.], [2.]]]])
-  outputs = layers.conv2d_transpose(inputs, 1, 2, name='up')
+  blocks = layers.conv2d_transpose_to_blocks(inputs, 1, 2, name='up')
+  outputs = layers.blocks_to_image(tf.squeeze(blocks, 3), 2)
   kernel = np.reshape([[1., 2.], [3., 4.]], [2, 2, 1, 1])
-  outputs = graphs.run(outputs, {'up/kernel': kernel, 'up/bias': .5})
-  np.testing.assert_allclose(outputs[0, :, :, 0] - .5, [
+  blocks, outputs = graphs.run([blocks, outputs], {
+      'up/kernel': kernel, 'up/bias': .5})
+  np.testing.assert_allclose(blocks[0, 0, :, 0] - .5,
+                             [1., 2., 3., 4., 10., 20., 30., 40.])
+  np.testing.assert_allclose(outputs[0] - .5, [
       [1., 2., 10., 20.],
       [3., 4., 30., 40.],
       [0., 0., 2., 4.],
       [0., 0., 6., 8.]])
 
 
-def test_kernel_of_a_transposed_convolution_is_output_by_input():
-  outputs = layers.conv2d_transpose(tf.zeros([2, 3, 4, 5]), 7, 4)
-  assert outputs.shape.as_list() == [2, 12, 16, 7]
+@pytest.mark.parametrize('size', [2, 4])
+def test_transposed_convolution_is_that_of_tensorflow(size):
+  """Values, and gradients of inputs and kernel; pixels are not square."""
+  rng = np.random.RandomState(0)
+  inputs = tf.constant(rng.randn(2, 3, 5, 4), tf.float32)
+  blocks = layers.conv2d_transpose_to_blocks(inputs, 6, size)
   assert graphs.variables() == [
-      ('conv2d_transpose/kernel', [4, 4, 7, 5]), ('conv2d_transpose/bias', [7])]
+      ('conv2d_transpose/kernel', [size, size, 6, 4]),
+      ('conv2d_transpose/bias', [6])]
+  ours = tf.stack([layers.blocks_to_image(blocks[..., channel], size)
+                   for channel in range(6)], axis=3)
+  kernel = tf.trainable_variables()[0]
+  shape = [2, 3 * size, 5 * size, 6]
+  theirs = tf.nn.conv2d_transpose(inputs, kernel, shape, [1, size, size, 1],
+                                  'VALID')
+  weights = rng.randn(*shape)
+  results = [[outputs] + tf.gradients(
+      tf.reduce_sum(outputs * weights), [inputs, kernel])
+             for outputs in (ours, theirs)]
+  for got, want in zip(*graphs.run(results)):
+    np.testing.assert_allclose(got, want, rtol=1e-4, atol=1e-5)
 
 
 def test_he_normal_takes_the_last_dimension_for_the_fan_out():

@@ -194,6 +194,20 @@ def test_gradients_without_any_sampled_anchor():
   assert np.isfinite(losses).all() and scalars['rpn_score_loss'] == 0.
 
 
+@pytest.mark.parametrize('use_batch_norm', [False, True])
+def test_batch_statistics_of_masks_are_those_of_all_regions(use_batch_norm):
+  """So background may be left out without them only."""
+  model_fn.make_model_fn(_config(
+      mrcnn_head={'use_batch_norm': use_batch_norm},
+      roi_sampling={'num_samples_per_image': 48},
+      roi_proposal={'rpn_post_nms_top_k': 48},
+      mask_sampling={'num_mask_samples_per_image': 40}))(
+          _images(), _labels(), tf.estimator.ModeKeys.TRAIN, {})
+  names = [op.name for op in tf.get_default_graph().get_operations()
+           if op.type == 'Switch' and op.name.startswith('cond')]
+  assert bool(names) != use_batch_norm
+
+
 def test_prediction_keys_and_shapes():
   predictions = _predict(_config())
   assert {name: value.shape for name, value in predictions.items()} == {
