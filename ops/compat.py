@@ -11,6 +11,8 @@ from tensorflow.python.ops import control_flow_util
 from tensorflow.python.tpu import tpu_function
 
 IS_TF2 = tf.__version__.startswith('2.')
+# On CPUs; see ops/convolution.py.
+HAS_SLOW_CONVOLUTION_GRADIENTS = not IS_TF2
 
 
 def enable_graph_mode():

@@ -38,7 +38,8 @@ def conv2d(inputs, kernel, strides=1, padding='SAME'):
 
 def _suits(inputs, kernel, strides, padding):
   """Whether the gradients of this convolution should be written out."""
-  if compat.IS_TF2 or compat.has_gpu() or compat.in_xla_context():
+  if (not compat.HAS_SLOW_CONVOLUTION_GRADIENTS or compat.has_gpu()
+      or compat.in_xla_context()):
     return False
   pixels = inputs.shape[:3].num_elements()
   # Of an even kernel 'SAME' pads one side more, its gradient the other one.
