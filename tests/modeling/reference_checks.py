@@ -18,9 +18,12 @@ from utils import fields
 from utils import modes
 
 _SCORES, _BOXES, _MASKS = 1e-4, 1e-2, 1e-3  # boxes in pixels
-# Of the standard deviation of an output. Batch statistics, and boxes made of
-# predictions, carry rounding on: four times what the reference measured of it.
+# Batch statistics, and boxes made of predictions, carry rounding on. For the
+# outputs in training, of their standard deviation: four times what the
+# reference measured of it.
 _DENSE_IN_TRAINING, _OF_ROIS_IN_TRAINING = 1.5e-2, 2e-2
+_BOXES_IN_TRAINING = 5e-2
+_MASK_TARGETS = 2e-2  # a hundredth of a pixel at the edge of a mask
 _BY_ROI = re.compile(r'(class|box)_(outputs|targets)(_\d)?$')
 _BY_MASK = (fields.MASK_OUTPUTS, fields.MASK_TARGETS,
             fields.SAMPLED_CLASS_TARGETS)
@@ -58,16 +61,21 @@ def check_predictions(folder):
 
 
 def _check_training_outputs(outputs, expected):
-  """Raw outputs and sampled targets of the training graph."""
-  _sort_rows(outputs, expected, 'output.')
+  """Raw outputs and sampled targets of the training graph.
+
+  Returns:
+    The share of RoIs that others took the place of.
+  """
+  exchanged = _sort_rows(outputs, expected, 'output.', _BOXES_IN_TRAINING)
   for name, level in _stored(expected, 'output.'):
     share = _DENSE_IN_TRAINING if level else _OF_ROIS_IN_TRAINING
     tolerance = share * expected['output.' + name + level].std() + 1e-5
     if name in (fields.RPN_ROIS, fields.RPN_ROI_SCORES):
-      tolerance = _BOXES if name == fields.RPN_ROIS else _SCORES
+      tolerance = (_BOXES_IN_TRAINING if name == fields.RPN_ROIS else _SCORES)
     elif name == fields.MASK_TARGETS:
-      tolerance = 2e-2  # a hundredth of a pixel at the edge of a mask
+      tolerance = _MASK_TARGETS
     _check_output(outputs, expected, 'output.', name, level, tolerance)
+  return exchanged
 
 
 def _stored(expected, prefix):
@@ -86,43 +94,65 @@ def _check_output(outputs, expected, prefix, name, level, tolerance):
   reference_case.check_array(actual, expected, prefix + name + level, tolerance)
 
 
-def _sort_rows(outputs, expected, prefix):
+def _sort_rows(outputs, expected, prefix, boxes=_BOXES):
   """Puts RoIs and masks in the stored order.
 
-  Proposals of almost the same score may come in another order.
+  Proposals of almost the same score may come in another order, and one of them
+  may take the last place of the other.
 
   Args:
     outputs: {name: array}, changed in place.
     expected: {prefixed name: array}.
     prefix: of the names.
+    boxes: how far the same box may be off, in pixels.
+
+  Returns:
+    The share of the proposals that others took the place of.
   """
+  exchanged = 0.
   if prefix + fields.RPN_ROIS in expected:
-    order = _order(outputs[fields.RPN_ROIS],
-                   expected[prefix + fields.RPN_ROIS], _BOXES)
+    order, missing = _order(outputs[fields.RPN_ROIS],
+                            expected[prefix + fields.RPN_ROIS], boxes)
+    scores = expected[prefix + fields.RPN_ROI_SCORES]
+    assert np.all((scores - scores[:, -1:])[missing] < _SCORES)
+    exchanged = missing.mean()
     for name in list(outputs):
       if name in (fields.RPN_ROIS, fields.RPN_ROI_SCORES) or (
           _BY_ROI.match(name)):
         outputs[name] = _take(outputs[name], order)
+        outputs[name][:, :order.shape[1]][missing] = (
+            expected[prefix + name][:, :order.shape[1]][missing])
   if prefix + fields.MASK_TARGETS in expected:
-    order = _order(outputs[fields.MASK_TARGETS],
-                   expected[prefix + fields.MASK_TARGETS], 2e-2)
+    order, missing = _order(outputs[fields.MASK_TARGETS],
+                            expected[prefix + fields.MASK_TARGETS],
+                            _MASK_TARGETS)
+    assert not missing.any()
     for name in _BY_MASK:
       outputs[name] = _take(outputs[name], order)
+  return exchanged
 
 
 def _order(actual, expected, tolerance):
-  """Which row of [B, N, ...] is each expected one; [B, N]."""
-  orders = []
+  """Which row of [B, N, ...] is each expected one, and which are missing.
+
+  Returns:
+    Two arrays [B, N]; each missing row has one that was not expected.
+  """
+  orders, all_missing = [], []
   for got, want in zip(actual, expected):
     got, want = [x.reshape([len(x), -1]) for x in (got, want)]
     order = np.arange(len(want))
-    moved = np.nonzero(np.abs(got - want).max(axis=1) > tolerance)[0]
-    if len(moved):
-      distances = np.abs(got[moved] - want[moved][:, np.newaxis]).max(axis=2)
-      order[moved] = moved[distances.argmin(axis=1)]
-    assert sorted(order) == list(range(len(want))), 'other rows than expected'
+    missing = np.abs(got - want).max(axis=1) > tolerance
+    free = list(np.nonzero(missing)[0])
+    for row in list(free):
+      distances = np.abs(got[free] - want[row]).max(axis=1)
+      if distances.min() <= tolerance:
+        order[row] = free.pop(distances.argmin())
+        missing[row] = False
+    order[missing] = free
     orders.append(order)
-  return np.stack(orders)
+    all_missing.append(missing)
+  return np.stack(orders), np.stack(all_missing)
 
 
 def _take(values, order):
@@ -143,7 +173,8 @@ def _check_detections(outputs, expected):
     key = np.concatenate([arrays[fields.DETECTION_BOXES], 1000. * arrays[
         fields.DETECTION_CLASSES][..., np.newaxis]], axis=2)
     return key * in_use[..., np.newaxis]
-  order = _order(keys(outputs), keys(expected), _BOXES)
+  order, missing = _order(keys(outputs), keys(expected), _BOXES)
+  assert not missing.any(), 'other detections than expected'
   outputs = {name: _take(values, order) for name, values in outputs.items()
              if name in names + (fields.DETECTION_MASKS,)}
   for name, tolerance in zip(names, (_SCORES, 0, _BOXES)):
@@ -185,8 +216,8 @@ def check_training(folder):
     case.load_weights(session)
     outputs, scalars, norms, dots = session.run(
         [outputs, scalars, norms, dots])
-    _check_training_outputs(outputs, case.arrays('train'))
-    _check_losses(scalars, expected['losses'])
+    exchanged = _check_training_outputs(outputs, case.arrays('train'))
+    _check_losses(scalars, expected['losses'], exchanged)
     _check_gradients(norms, dots, expected)
     losses = []
     for _ in range(3):
@@ -212,12 +243,14 @@ def _training_step(case):
   return spec, outputs
 
 
-def _check_losses(scalars, expected):
+def _check_losses(scalars, expected, exchanged):
   for name, want in expected.items():
-    # Stages of a cascade work on boxes that are rounded already.
-    of_stage = re.match(r'fast_rcnn_box_loss_\d$', name)
-    assert scalars[name] == pytest.approx(
-        want, rel=1e-3 if of_stage else 2e-4), name
+    tolerance = 2e-4
+    if re.match(r'fast_rcnn_box_loss_\d$', name):
+      tolerance = 1e-3  # Stages of a cascade work on boxes that are rounded.
+    elif name.startswith('fast_rcnn_class_loss'):
+      tolerance += exchanged  # Another RoI has another loss.
+    assert scalars[name] == pytest.approx(want, rel=tolerance), name
 
 
 def _check_gradients(norms, dots, expected):
