@@ -4,10 +4,16 @@ A part is chosen by its name in a table. The build functions read attributes
 named as the YAML keys; the parts themselves take plain arguments.
 """
 
+import dataclasses
+
+from architecture import efficientnet
 from architecture import fpn
 from architecture import layers
+from architecture import nasfpn
 from architecture import normalization
 from architecture import resnet
+from architecture import spinenet
+from architecture import spinenet_mbconv
 from architecture.heads import fast_rcnn
 from architecture.heads import mask
 from architecture.heads import retinanet
@@ -33,10 +39,38 @@ def build_resnet(config, norm_activation):
   """Sections `resnet`, `dropblock` and `architecture`."""
   return resnet.ResNet(
       config.resnet.resnet_depth, norm_activation,
-      dropblock=layers.DropBlock(config.dropblock.dropblock_keep_prob,
-                                 config.dropblock.dropblock_size),
+      dropblock=_build_dropblock(config),
       init_drop_connect_rate=config.resnet.init_drop_connect_rate,
       space_to_depth_block_size=config.architecture.space_to_depth_block_size)
+
+
+def build_spinenet(config, norm_activation):
+  """Sections `spinenet` and `architecture`."""
+  section = config.spinenet
+  return spinenet.SpineNet(
+      section.model_id, config.architecture.min_level,
+      config.architecture.max_level, norm_activation,
+      endpoint_filters=section.endpoints_num_filters,
+      init_drop_connect_rate=section.init_drop_connect_rate,
+      use_native_resize_op=section.use_native_resize_op)
+
+
+def build_spinenet_mbconv(config, norm_activation):
+  """Sections `spinenet_mbconv` and `architecture`."""
+  section = config.spinenet_mbconv
+  return spinenet_mbconv.SpineNetMBConv(
+      section.model_id, config.architecture.min_level,
+      config.architecture.max_level, norm_activation,
+      se_ratio=section.se_ratio,
+      init_drop_connect_rate=section.init_drop_connect_rate,
+      use_native_resize_op=section.use_native_resize_op)
+
+
+def build_efficientnet(config, norm_activation):
+  """Section `architecture`; these networks have a normalization of their own.
+  """
+  del norm_activation
+  return efficientnet.EfficientNet(config.architecture.backbone)
 
 
 def build_fpn(config, norm_activation):
@@ -49,6 +83,22 @@ def build_fpn(config, norm_activation):
       norm_activation=norm_activation)
 
 
+def build_nasfpn(config, norm_activation):
+  """Sections `nasfpn`, `dropblock`, `architecture`, `batch_norm_activation`."""
+  section = config.nasfpn
+  if section.activation:
+    norm_activation = build_norm_activation(dataclasses.replace(
+        config.batch_norm_activation, activation=section.activation))
+  return nasfpn.NASFPN(
+      config.architecture.min_level, config.architecture.max_level,
+      norm_activation, fpn_feat_dims=section.fpn_feat_dims,
+      num_repeats=section.num_repeats,
+      use_separable_conv=section.use_separable_conv,
+      block_fn=section.block_fn, dropblock=_build_dropblock(config),
+      init_drop_connect_rate=section.init_drop_connect_rate,
+      use_sum_for_combination=section.use_sum_for_combination)
+
+
 def build_identity(config, norm_activation):
   """Section `architecture`."""
   del norm_activation
@@ -56,8 +106,12 @@ def build_identity(config, norm_activation):
                       config.architecture.max_level)
 
 
-BACKBONES = {'resnet': build_resnet}
-DECODERS = {'fpn': build_fpn, 'identity': build_identity}
+BACKBONES = dict(
+    {name: build_efficientnet for name in efficientnet.NAMES},
+    resnet=build_resnet, spinenet=build_spinenet,
+    spinenet_mbconv=build_spinenet_mbconv)
+DECODERS = {'fpn': build_fpn, 'nasfpn': build_nasfpn,
+            'identity': build_identity}
 
 
 def build_backbone(config, norm_activation):
@@ -178,6 +232,11 @@ def build_mask_head(config, norm_activation):
 def anchors_per_location(config):
   """How many anchors section `anchor` has at every place."""
   return config.anchor.num_scales * len(config.anchor.aspect_ratios)
+
+
+def _build_dropblock(config):
+  return layers.DropBlock(config.dropblock.dropblock_keep_prob,
+                          config.dropblock.dropblock_size)
 
 
 def _choose(table, name, key):

@@ -9,6 +9,9 @@ import tensorflow.compat.v1 as tf
 
 from ops import convolution
 
+# Padding by the size of the kernel alone; see `conv2d_fixed_padding`.
+FIXED = 'FIXED'
+
 
 def he_normal_initializer():
   """Standard deviation sqrt(2 / fan out); arXiv:1502.01852, not truncated."""
@@ -32,14 +35,50 @@ def conv2d_fixed_padding(inputs, filters, kernel_size, strides=1, name=None):
   Returns:
     [B, ceil(H / strides), ceil(W / strides), filters].
   """
+  return conv2d_without_bias(inputs, filters, kernel_size, strides, name=name)
+
+
+def conv2d_without_bias(inputs, filters, kernel_size, strides=1,
+                        padding=FIXED, kernel_initializer=None, name=None):
+  """`conv2d_fixed_padding` with other paddings and initializers.
+
+  Args:
+    inputs: [B, H, W, C].
+    filters: int, channels of the result.
+    kernel_size: int.
+    strides: int.
+    padding: FIXED, or 'SAME' of TensorFlow.
+    kernel_initializer: by default truncated normal, variance 1 / fan in.
+    name: of the layer, by default conv2d, conv2d_1 and so on.
+
+  Returns:
+    [B, ceil(H / strides), ceil(W / strides), filters].
+  """
   with tf.variable_scope(name, default_name='conv2d'):
     kernel = tf.get_variable(
         'kernel', [kernel_size, kernel_size, _channels(inputs), filters],
-        inputs.dtype, tf.variance_scaling_initializer())
-    padding = 'SAME'
-    if strides > 1:
-      inputs, padding = pad_spatially(inputs, kernel_size), 'VALID'
+        inputs.dtype, kernel_initializer or tf.variance_scaling_initializer())
+    inputs, padding = pad(inputs, kernel_size, strides, padding)
     return convolution.conv2d(inputs, kernel, strides, padding)
+
+
+def pad(inputs, kernel_size, strides, padding):
+  """Pads for a convolution with FIXED padding.
+
+  Args:
+    inputs: [B, H, W, C].
+    kernel_size: int.
+    strides: int.
+    padding: FIXED, or one of TensorFlow's, which leaves the inputs as they are.
+
+  Returns:
+    The inputs and the padding of TensorFlow that is left to do.
+  """
+  if padding != FIXED:
+    return inputs, padding
+  if strides == 1:
+    return inputs, 'SAME'
+  return pad_spatially(inputs, kernel_size), 'VALID'
 
 
 def pad_spatially(inputs, kernel_size):

@@ -34,7 +34,8 @@ class BatchNormActivation:
   """
 
   def __init__(self, momentum=0.997, epsilon=1e-4, trainable=True,
-               use_sync_bn=False, activation='relu'):
+               use_sync_bn=False, activation='relu',
+               layer_name='batch_normalization'):
     """Takes the settings of section `batch_norm_activation`.
 
     Args:
@@ -43,6 +44,7 @@ class BatchNormActivation:
       trainable: bool; False freezes statistics, gamma and beta.
       use_sync_bn: bool, whether training statistics come from all TPU cores.
       activation: key of ACTIVATIONS.
+      layer_name: of layers that are not named when called.
 
     Raises:
       ValueError: for an unknown activation.
@@ -55,6 +57,7 @@ class BatchNormActivation:
     self._trainable = trainable
     self._use_sync_bn = use_sync_bn
     self._activation = activation
+    self._layer_name = layer_name
 
   def activate(self, inputs):
     """The activation alone, for places without normalization."""
@@ -67,13 +70,13 @@ class BatchNormActivation:
       inputs: [B, ..., C], C static, any floating type.
       is_training: Python bool, whether to use the statistics of the batch.
       relu: whether to apply the activation, whichever it is.
-      name: of the layer; by default batch_normalization, _1, _2 and so on,
+      name: of the layer; by default `layer_name`, and with _1, _2 and so on,
         counted within the enclosing variable scope.
 
     Returns:
       Same shape and type as `inputs`.
     """
-    with tf.variable_scope(name, default_name='batch_normalization'):
+    with tf.variable_scope(name, default_name=self._layer_name):
       outputs = self._normalize(inputs, is_training and self._trainable)
     return self.activate(outputs) if relu else outputs
 

@@ -31,6 +31,8 @@ class SpineNet:
       None, at_least=0, at_most=1)
   # Resize with tf.image instead of repeating pixels (faster on a TPU).
   use_native_resize_op: bool = False
+  # Channels of the pyramid; null: those of the model (128, 256 or 512).
+  endpoints_num_filters: Optional[int] = base.option(None, at_least=1)
 
 
 @dataclasses.dataclass(frozen=True)

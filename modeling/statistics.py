@@ -1,6 +1,7 @@
 """Parameters and FLOPs of a configured model."""
 
 import collections
+import dataclasses
 
 import tensorflow.compat.v1 as tf
 
@@ -9,6 +10,13 @@ from modeling import model_fn
 from ops import preprocess
 from utils import fields
 from utils import modes
+
+# The operations that count: those that TF 1.15's profiler knows, with which the
+# published figures were counted. It does not know AddV2, that of TF 2.15 does.
+_COUNTED = ['Conv2D', 'DepthwiseConv2dNative', 'MatMul', 'BatchMatMul',
+            'BatchMatMulV2', 'BiasAdd', 'AddN', 'Mul', 'Sub', 'RealDiv', 'Mean',
+            'Sum', 'MaxPool', 'AvgPool', 'Maximum', 'Minimum', 'Softmax',
+            'SquaredDifference', 'Rsqrt']
 
 # params: number of trainable parameters. flops: multiply-adds. variables:
 # [{'name', 'shape', 'trainable'}] in creation order, without the global step.
@@ -33,8 +41,8 @@ def model_statistics(config):
   """Counts on the prediction graph of one image, heads included.
 
   One multiply-add counts as 1, as published tables do. Elementwise operations
-  that TensorFlow's profiler knows count a half each; fused batch norm and
-  operations of unknown shape do not count.
+  of _COUNTED count a half each; batch norm and operations of unknown shape do
+  not count.
 
   Args:
     config: an experiment of configs.factory.
@@ -42,6 +50,10 @@ def model_statistics(config):
   Returns:
     Statistics.
   """
+  # Synchronized batch norm is no single operation, and would count.
+  config = dataclasses.replace(
+      config, batch_norm_activation=dataclasses.replace(
+          config.batch_norm_activation, use_sync_bn=False))
   graph = tf.Graph()
   with graph.as_default():
     height, width = input_size(config)
@@ -49,16 +61,22 @@ def model_statistics(config):
     labels = {fields.IMAGE_INFO: tf.placeholder(tf.float32, [1, 4, 2])}
     model = factory.build_model(config)
     model_fn.model_outputs(config, model, images, labels, modes.PREDICT)
-    options = tf.profiler.ProfileOptionBuilder(
-        tf.profiler.ProfileOptionBuilder.float_operation()
-    ).with_empty_output().build()
-    profile = tf.profiler.profile(graph, options=options)
+    profile = tf.profiler.profile(graph, options=_profile_options())
     trainable = set(v.op.name for v in tf.trainable_variables())
     variables = [{'name': v.op.name, 'shape': v.shape.as_list(),
                   'trainable': v.op.name in trainable}
                  for v in tf.global_variables()]
     params = sum(v.shape.num_elements() for v in tf.trainable_variables())
   return Statistics(params, profile.total_float_ops / 2., variables)
+
+
+def _profile_options():
+  options = tf.profiler.ProfileOptionBuilder(
+      tf.profiler.ProfileOptionBuilder.float_operation()
+  ).with_accounted_types(_COUNTED).with_node_names(
+      hide_name_regexes=['.*/Initializer/.*']).with_empty_output().build()
+  options['account_displayed_op_only'] = True
+  return options
 
 
 def parameters_by_scope(variables, depth=1):

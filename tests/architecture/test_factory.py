@@ -6,14 +6,19 @@ import pytest
 import tensorflow.compat.v1 as tf
 
 from architecture import factory
+from architecture import layers
 from architecture import normalization
+from configs import backbones
+from configs import decoders
 from configs import factory as config_factory
+from ops import resample
 from tests.architecture import graphs
 
 SMALL = {'architecture': {'min_level': 3, 'max_level': 5, 'num_classes': 3},
          'resnet': {'resnet_depth': 10}, 'fpn': {'fpn_feat_dims': 2},
          'retinanet_head': {'num_convs': 1, 'num_filters': 2},
          'anchor': {'num_scales': 2, 'aspect_ratios': [1., 2., .5]}}
+SMALLEST = ('resnet', 'spinenet', 'spinenet_mbconv', 'efficientnet-b0')
 
 
 def _config(*overrides):
@@ -35,7 +40,9 @@ def _named(config, **names):
       config.architecture, **names))
 
 
-@pytest.mark.parametrize('name', sorted(factory.BACKBONES))
+@pytest.mark.parametrize('name', [
+    pytest.param(name, marks=[] if name in SMALLEST else [pytest.mark.slow])
+    for name in sorted(factory.BACKBONES)])
 def test_every_backbone(name):
   config = _config({'architecture': {'backbone': name}})
   features = factory.build_backbone(config, _norm(config))(
@@ -46,12 +53,63 @@ def test_every_backbone(name):
 
 @pytest.mark.parametrize('name', sorted(factory.DECODERS))
 def test_every_decoder(name):
-  config = _config({'architecture': {'multilevel_features': name}})
-  features = {level: tf.zeros([1, 64 >> level, 64 >> level, 2])
-              for level in (2, 3, 4, 5)}
+  config = _config({
+      'architecture': {'multilevel_features': name, 'max_level': 7},
+      'nasfpn': {'fpn_feat_dims': 2, 'num_repeats': 1}})
+  features = {level: tf.zeros([1, 128 >> level, 128 >> level, 2])
+              for level in (2, 3, 4, 5, 6, 7)}
   pyramid = factory.build_decoder(config, _norm(config))(features, False)
   assert {level: f.shape.as_list() for level, f in pyramid.items()} == {
-      level: [1, 64 >> level, 64 >> level, 2] for level in (3, 4, 5)}
+      level: [1, 128 >> level, 128 >> level, 2] for level in (3, 4, 5, 6, 7)}
+
+
+def test_the_configuration_offers_what_is_built():
+  assert set(backbones.BACKBONES) == set(factory.BACKBONES)
+  assert set(decoders.DECODERS) == set(factory.DECODERS)
+
+
+# Pyramids that each kind of backbone can have: `identity` wants all levels.
+PAIRS = [(backbone, decoder)
+         for backbone in ('resnet', 'spinenet', 'spinenet_mbconv',
+                          'efficientnet-b0')
+         for decoder in sorted(factory.DECODERS)
+         if decoder != 'identity' or backbone.startswith('spinenet')]
+
+
+@pytest.mark.parametrize('backbone,decoder', PAIRS)
+def test_every_pyramid_on_every_family_with_every_head(backbone, decoder):
+  """The smallest members; the other ones have lists of their variables."""
+  config = _config({
+      'architecture': {'backbone': backbone, 'max_level': 7,
+                       'multilevel_features': decoder},
+      'spinenet': {'model_id': '49S'}, 'spinenet_mbconv': {'model_id': '49XS'},
+      'nasfpn': {'fpn_feat_dims': 2, 'num_repeats': 1}})
+  norm = _norm(config)
+  features = factory.build_backbone(config, norm)(
+      tf.zeros([1, 128, 128, 3]), False)
+  pyramid = factory.build_decoder(config, norm)(features, False)
+  assert {level: f.shape.as_list()[:3] for level, f in pyramid.items()} == {
+      level: [1, 128 >> level, 128 >> level] for level in range(3, 8)}
+  classes, boxes = factory.build_retinanet_head(config, norm)(pyramid, False)
+  scores, deltas = factory.build_rpn_head(_mask_config(), norm)(pyramid, False)
+  for level in range(3, 8):
+    assert [x[level].shape.as_list()[3] for x in (
+        classes, boxes, scores, deltas)] == [18, 24, 3, 12]
+  crops = pyramid[3][:, :4, :4]
+  logits, encoded = factory.build_fast_rcnn_head(_mask_config(), norm)(
+      crops[:, tf.newaxis], False)
+  assert logits.shape.as_list() == [1, 1, 3]
+  assert encoded.shape.as_list() == [1, 1, 12]
+  masks = factory.build_mask_head(_mask_config(), norm)(
+      crops[:, tf.newaxis], tf.ones([1, 1], tf.int32), False)
+  assert masks.shape.as_list() == [1, 1, 8, 8]
+
+
+def _mask_config():
+  return config_factory.load_config('mask_rcnn', None, {
+      'architecture': {'min_level': 3, 'max_level': 7, 'num_classes': 3},
+      'rpn_head': {'num_filters': 2}, 'frcnn_head': {'fc_dims': 2},
+      'mrcnn_head': {'num_convs': 1, 'num_filters': 2}})[0]
 
 
 @pytest.mark.parametrize('name', sorted(normalization.ACTIVATIONS))
@@ -116,6 +174,48 @@ def test_folded_images_come_from_the_configuration():
   features = factory.build_backbone(config, _norm(config))(
       tf.zeros([1, 32, 32, 12]), True)
   assert features[2].shape.as_list()[:3] == [1, 16, 16]
+
+
+@pytest.mark.parametrize('name,num_enlarged', [
+    ('spinenet', 5), ('spinenet_mbconv', 5)])
+def test_sections_of_the_spinenets_are_obeyed(monkeypatch, name, num_enlarged):
+  """Stochastic depth and the kind of resize."""
+  rates, enlarged = [], []
+  resize = resample.native_resize
+  monkeypatch.setattr(layers, 'drop_connect',
+                      lambda x, is_training, rate: rates.append(rate) or x)
+  monkeypatch.setattr(resample, 'native_resize',
+                      lambda *args: enlarged.append(args) or resize(*args))
+  config = _config({
+      'architecture': {'backbone': name, 'max_level': 4},
+      name: {'init_drop_connect_rate': .5, 'use_native_resize_op': True}})
+  factory.build_backbone(config, _norm(config))(
+      tf.zeros([1, 128, 128, 3]), True)
+  assert rates[-1] == .5 and len(set(rates)) >= 15
+  assert len(enlarged) == num_enlarged
+
+
+def test_width_of_spinenets_pyramid():
+  config = _config({'architecture': {'backbone': 'spinenet'},
+                    'spinenet': {'endpoints_num_filters': 7}})
+  features = factory.build_backbone(config, _norm(config))(
+      tf.zeros([1, 128, 128, 3]), True)
+  assert features[5].shape.as_list() == [1, 4, 4, 7]
+
+
+def test_section_of_nasfpn_is_obeyed():
+  config = _config({
+      'architecture': {'multilevel_features': 'nasfpn', 'max_level': 7},
+      'nasfpn': {'fpn_feat_dims': 2, 'num_repeats': 2, 'activation': 'swish',
+                 'use_separable_conv': True, 'use_sum_for_combination': True}})
+  features = {level: tf.zeros([1, 128 >> level, 128 >> level, 2])
+              for level in (3, 4, 5)}
+  factory.build_decoder(config, _norm(config))(features, False)
+  assert 'fpn_cells/cell_1/sub_policy6/op_after_combine11/conv/' \
+      'pointwise_kernel' in graphs.names()
+  assert not [n for n in graphs.names() if 'cell_2' in n]
+  kinds = [op.type for op in tf.get_default_graph().get_operations()]
+  assert 'Sigmoid' in kinds and 'Relu' not in kinds and 'Max' not in kinds
 
 
 def test_section_of_the_pyramid_is_obeyed():

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
 
+from architecture import layers
 from modeling import factory
 from modeling import model_fn
 from modeling import summaries
@@ -25,12 +26,20 @@ _DENSE_IN_TRAINING, _OF_ROIS_IN_TRAINING = 1.5e-2, 2e-2
 _BOXES_IN_TRAINING = 5e-2
 _MASK_TARGETS = 2e-2  # a hundredth of a pixel at the edge of a mask
 _BY_ROI = re.compile(r'(class|box)_(outputs|targets)(_\d)?$')
+_UNUSED_HEAD = re.compile(r'efficientnet[^/]*/head/')
 _BY_MASK = (fields.MASK_OUTPUTS, fields.MASK_TARGETS,
             fields.SAMPLED_CLASS_TARGETS)
 
 
-def cases(*prefixes):
-  """The cases of these names whose parts are built, for pytest.parametrize."""
+def cases(*prefixes, **options):
+  """The cases of these names whose parts are built, for pytest.parametrize.
+
+  Args:
+    *prefixes: of the names.
+    **options: `slow`, a regular expression; only `make test-all` runs the cases
+      whose names it matches.
+  """
+  slow = re.compile(options.get('slow', '$'))
   from architecture import factory as parts
   result = []
   for name, folder in sorted(reference_case.case_folders().items()):
@@ -38,7 +47,8 @@ def cases(*prefixes):
     if (name.startswith(prefixes)
         and architecture.backbone in parts.BACKBONES
         and architecture.multilevel_features in parts.DECODERS):
-      result.append(pytest.param(folder, id=name))
+      marks = [pytest.mark.slow] if slow.match(name) else []
+      result.append(pytest.param(folder, id=name, marks=marks))
   return result
 
 
@@ -60,20 +70,33 @@ def check_predictions(folder):
   _check_detections(outputs, expected)
 
 
-def _check_training_outputs(outputs, expected):
+def _check_training_outputs(outputs, case):
   """Raw outputs and sampled targets of the training graph.
 
   Returns:
     The share of RoIs that others took the place of.
   """
-  exchanged = _sort_rows(outputs, expected, 'output.', _BOXES_IN_TRAINING)
+  expected = case.arrays('train')
+  noise = {name: entry['max_abs_diff'] for name, entry in case.settings[
+      'train']['outputs_noise_rounding_proxy'].items()}
+  # How much more a case's proposals depend on rounding than the limits allow.
+  scale = max(1., 4. * noise.get(fields.RPN_ROI_SCORES, 0.) / _SCORES)
+  def limit(name, default):
+    # RoIs in another order are put right; the noise has them as they came.
+    return default if scale == 1. else max(default * scale, 4. * noise[name])
+  exchanged = _sort_rows(
+      outputs, expected, 'output.', boxes=_BOXES_IN_TRAINING * scale,
+      scores=_SCORES * scale, masks=limit(fields.MASK_TARGETS, _MASK_TARGETS))
+  limits = {fields.RPN_ROIS: _BOXES_IN_TRAINING * scale,
+            fields.RPN_ROI_SCORES: _SCORES * scale,
+            fields.MASK_TARGETS: limit(fields.MASK_TARGETS, _MASK_TARGETS)}
   for name, level in _stored(expected, 'output.'):
-    share = _DENSE_IN_TRAINING if level else _OF_ROIS_IN_TRAINING
-    tolerance = share * expected['output.' + name + level].std() + 1e-5
-    if name in (fields.RPN_ROIS, fields.RPN_ROI_SCORES):
-      tolerance = (_BOXES_IN_TRAINING if name == fields.RPN_ROIS else _SCORES)
-    elif name == fields.MASK_TARGETS:
-      tolerance = _MASK_TARGETS
+    std = expected['output.' + name + level].std()
+    if level:
+      tolerance = max(_DENSE_IN_TRAINING * std, 4. * noise[name + level]) + 1e-5
+    else:
+      tolerance = limits.get(
+          name, limit(name, _OF_ROIS_IN_TRAINING * std) + 1e-5)
     _check_output(outputs, expected, 'output.', name, level, tolerance)
   return exchanged
 
@@ -94,7 +117,8 @@ def _check_output(outputs, expected, prefix, name, level, tolerance):
   reference_case.check_array(actual, expected, prefix + name + level, tolerance)
 
 
-def _sort_rows(outputs, expected, prefix, boxes=_BOXES):
+def _sort_rows(outputs, expected, prefix, boxes=_BOXES, scores=_SCORES,
+               masks=_MASK_TARGETS):
   """Puts RoIs and masks in the stored order.
 
   Proposals of almost the same score may come in another order, and one of them
@@ -105,6 +129,8 @@ def _sort_rows(outputs, expected, prefix, boxes=_BOXES):
     expected: {prefixed name: array}.
     prefix: of the names.
     boxes: how far the same box may be off, in pixels.
+    scores: how far its score may be off.
+    masks: how far the target of the same mask may be off.
 
   Returns:
     The share of the proposals that others took the place of.
@@ -113,8 +139,8 @@ def _sort_rows(outputs, expected, prefix, boxes=_BOXES):
   if prefix + fields.RPN_ROIS in expected:
     order, missing = _order(outputs[fields.RPN_ROIS],
                             expected[prefix + fields.RPN_ROIS], boxes)
-    scores = expected[prefix + fields.RPN_ROI_SCORES]
-    assert np.all((scores - scores[:, -1:])[missing] < _SCORES)
+    of_rois = expected[prefix + fields.RPN_ROI_SCORES]
+    assert np.all((of_rois - of_rois[:, -1:])[missing] < scores)
     exchanged = missing.mean()
     for name in list(outputs):
       if name in (fields.RPN_ROIS, fields.RPN_ROI_SCORES) or (
@@ -125,7 +151,7 @@ def _sort_rows(outputs, expected, prefix, boxes=_BOXES):
   if prefix + fields.MASK_TARGETS in expected:
     order, missing = _order(outputs[fields.MASK_TARGETS],
                             expected[prefix + fields.MASK_TARGETS],
-                            _MASK_TARGETS)
+                            masks)
     assert not missing.any()
     for name in _BY_MASK:
       outputs[name] = _take(outputs[name], order)
@@ -197,9 +223,9 @@ def _check_masks(masks, in_use, expected):
 def check_training(folder):
   """Outputs, losses, the gradient of every variable, and three steps."""
   case = reference_case.ReferenceCase(folder)
-  expected = case.settings.get('train')
-  if not expected:
+  if 'train' not in case.settings:
     pytest.skip('The case has no training part.')
+  expected = _without_unused_head(case.settings['train'])
   spec, outputs = _training_step(case)
   variables = tf.trainable_variables()
   gradients = tf.gradients(spec.loss, variables)
@@ -216,21 +242,58 @@ def check_training(folder):
     case.load_weights(session)
     outputs, scalars, norms, dots = session.run(
         [outputs, scalars, norms, dots])
-    exchanged = _check_training_outputs(outputs, case.arrays('train'))
-    _check_losses(scalars, expected['losses'], exchanged)
+    exchanged = _check_training_outputs(outputs, case)
+    _check_losses(scalars, expected, exchanged)
     _check_gradients(norms, dots, expected)
     losses = []
     for _ in range(3):
       losses.append(session.run([spec.loss, spec.train_op])[0])
     lengths = session.run(lengths)
-  for got, want, tolerance in zip(losses, expected['losses_over_steps'],
-                                  (2e-4, 1e-3, 5e-3)):
-    assert got == pytest.approx(want, rel=tolerance)
+  for got, want, tolerance, noise in zip(
+      losses, expected['losses_over_steps'], (2e-4, 1e-3, 5e-3),
+      expected['noise_rounding_proxy']['losses_over_steps_rel']):
+    assert got == pytest.approx(want, rel=max(tolerance, 4. * noise))
   _check_lengths(lengths, expected)
+
+
+def _without_unused_head(expected):
+  """The training part without the ImageNet head of an EfficientNet.
+
+  The reference has its variables in every model, where only weight decay
+  reaches them; our models do not. Three steps do not change them visibly.
+  """
+  gradients, dots = expected['gradient_l2'], expected['gradient_dot_variable']
+  def kept(names):
+    return [n for n in names if not _UNUSED_HEAD.match(n)]
+  unused = [n for n in gradients if _UNUSED_HEAD.match(n)]
+  squares = sum((gradients[n] or 0.) ** 2 for n in unused)
+  # The gradient of the decay is decay * v: its product with v is twice the
+  # decay's loss.
+  decay = sum(dots[n] or 0. for n in unused) / 2.
+  lengths = expected['variable_l2_after_steps']
+  name = 'l2_regularization_loss'
+  return dict(
+      expected, gradient_l2={n: gradients[n] for n in kept(gradients)},
+      gradient_dot_variable={n: dots[n] for n in kept(dots)},
+      variable_l2_after_steps={n: lengths[n] for n in kept(lengths)},
+      no_gradient=kept(expected['no_gradient']),
+      global_gradient_norm=np.sqrt(
+          expected['global_gradient_norm'] ** 2 - squares),
+      losses=dict(expected['losses'],
+                  **{name: expected['losses'][name] - decay}),
+      losses_over_steps=[
+          loss - decay for loss in expected['losses_over_steps']])
 
 
 def _training_step(case):
   """The training step's EstimatorSpec, and the outputs of its model."""
+  if any('drop-connect' in patch for patch in case.settings['patches']):
+    with mock.patch.object(layers, 'drop_connect', lambda x, *_: x):
+      return _build_training_step(case)
+  return _build_training_step(case)
+
+
+def _build_training_step(case):
   outputs = {}
   compute = model_fn.model_outputs
   def record(*args):
@@ -244,27 +307,38 @@ def _training_step(case):
 
 
 def _check_losses(scalars, expected, exchanged):
-  for name, want in expected.items():
+  # As the README has it: of a case, not of each of its losses.
+  noise = max(expected['noise_rounding_proxy']['losses_rel'].values())
+  for name, want in expected['losses'].items():
     tolerance = 2e-4
     if re.match(r'fast_rcnn_box_loss_\d$', name):
       tolerance = 1e-3  # Stages of a cascade work on boxes that are rounded.
-    elif name.startswith('fast_rcnn_class_loss'):
+    tolerance = max(tolerance, 4. * noise)
+    if name.startswith('fast_rcnn_class_loss'):
       tolerance += exchanged  # Another RoI has another loss.
     assert scalars[name] == pytest.approx(want, rel=tolerance), name
 
 
 def _check_gradients(norms, dots, expected):
-  whole = expected['global_gradient_norm']
+  """Within the limits, or four times the noise of a case that has more."""
+  whole, noise = (expected[name] for name in (
+      'global_gradient_norm', 'noise_rounding_proxy'))
+  def limit(default, name):
+    return max(default, 4. * noise[name])
   got = np.sqrt(sum(float(n) ** 2 for n in norms.values()))
-  assert got == pytest.approx(whole, rel=5e-3)
+  assert got == pytest.approx(whole,
+                              rel=limit(5e-3, 'global_gradient_norm_rel'))
+  relative = limit(3e-2, 'gradient_l2_max_rel')
+  absolute = limit(3e-3, 'gradient_l2_max_abs_over_global') * whole
   for name, want in expected['gradient_l2'].items():
     if want is None:
       continue
-    tolerance = 3e-2 * want if want > 1e-3 * whole else 3e-3 * whole
+    tolerance = relative * want if want > 1e-3 * whole else absolute
     assert abs(norms[name] - want) <= tolerance, name
+  absolute = limit(5e-3, 'gradient_dot_variable_max_abs_over_global') * whole
   for name, want in expected['gradient_dot_variable'].items():
     if want is not None:
-      assert abs(dots[name] - want) <= 5e-3 * whole, name
+      assert abs(dots[name] - want) <= absolute, name
 
 
 def _check_lengths(lengths, expected):

@@ -4,7 +4,8 @@ import pytest
 
 from tests.modeling import reference_checks
 
-CASES = reference_checks.cases('faster_rcnn', 'mask_rcnn', 'cascade')
+CASES = reference_checks.cases('faster_rcnn', 'mask_rcnn', 'cascade',
+                               slow='.*spinenet')
 
 
 @pytest.mark.parametrize('folder', CASES)

@@ -1,0 +1,131 @@
+"""Mobile inverted bottlenecks, arXiv:1801.04381, and their parts.
+
+The order of calls numbers the variables, which published checkpoints fix.
+"""
+
+import contextlib
+
+import tensorflow.compat.v1 as tf
+
+from architecture import layers
+from architecture import normalization
+
+
+def depthwise_conv2d(inputs, kernel_size, strides=1, padding=layers.FIXED,
+                     kernel_initializer=None, name=None):
+  """Convolution of every channel on its own, without bias.
+
+  Args:
+    inputs: [B, H, W, C].
+    kernel_size: int.
+    strides: int.
+    padding: layers.FIXED, or 'SAME' of TensorFlow.
+    kernel_initializer: by default Glorot uniform.
+    name: of the layer, by default depthwise_conv2d, depthwise_conv2d_1 and so
+      on.
+
+  Returns:
+    [B, ceil(H / strides), ceil(W / strides), C].
+  """
+  channels = inputs.shape.as_list()[-1]
+  with tf.variable_scope(name, default_name='depthwise_conv2d'):
+    kernel = tf.get_variable(
+        'depthwise_kernel', [kernel_size, kernel_size, channels, 1],
+        inputs.dtype, kernel_initializer)
+    inputs, padding = layers.pad(inputs, kernel_size, strides, padding)
+    return tf.nn.depthwise_conv2d(inputs, kernel, [1, strides, strides, 1],
+                                  padding)
+
+
+def squeeze_excite(inputs, filters, kernel_initializer=None):
+  """Scales every channel by a function of all channels' means.
+
+  Args:
+    inputs: [B, H, W, C].
+    filters: int, width of the layer in between.
+    kernel_initializer: by default truncated normal, variance 1 / fan in.
+
+  Returns:
+    Same shape as `inputs`.
+
+  Source: arXiv:1709.01507.
+  """
+  initializer = kernel_initializer or tf.variance_scaling_initializer()
+  x = tf.reduce_mean(inputs, [1, 2], keepdims=True)
+  x = layers.conv2d(x, filters, 1, kernel_initializer=initializer)
+  x = normalization.swish(x)
+  x = layers.conv2d(x, inputs.shape.as_list()[-1], 1,
+                    kernel_initializer=initializer)
+  return tf.sigmoid(x) * inputs
+
+
+class MobileBlockBuilder:
+  """What all blocks of a network have in common."""
+
+  def __init__(self, norm_activation, se_ratio=None, se_scope=None,
+               padding=layers.FIXED, kernel_initializer=None):
+    """Takes the shared parts.
+
+    Args:
+      norm_activation: normalization.BatchNormActivation.
+      se_ratio: float in [0, 1] or None, width of squeeze-and-excitation as a
+        part of a block's input; 0 or None: there is none.
+      se_scope: variable scope of squeeze-and-excitation; by default that of the
+        block, so that its layers are counted with the others.
+      padding: of the depthwise convolution, layers.FIXED or 'SAME'.
+      kernel_initializer: of all convolutions; by default each has its own.
+
+    Raises:
+      ValueError: for a ratio out of range.
+    """
+    if not 0. <= (se_ratio or 0.) <= 1.:
+      raise ValueError('se_ratio must be in [0, 1], not %s.' % se_ratio)
+    self._norm_activation = norm_activation
+    self._se_ratio = se_ratio
+    self._se_scope = se_scope
+    self._padding = padding
+    self._initializer = kernel_initializer
+
+  def __call__(self, inputs, filters, strides, is_training, expand_ratio,
+               kernel_size=3, drop_connect_rate=None):
+    """Widens, convolves every channel, and narrows; linear at the end.
+
+    Args:
+      inputs: [B, H, W, C].
+      filters: int, channels of the result.
+      strides: int.
+      is_training: Python bool.
+      expand_ratio: int, channels in between over C.
+      kernel_size: int, of the depthwise convolution.
+      drop_connect_rate: float in [0, 1) or None, share of the samples for which
+        only the shortcut is used in training.
+
+    Returns:
+      [B, ceil(H / strides), ceil(W / strides), filters]; where that is the
+      shape of the inputs they are added.
+    """
+    channels = inputs.shape.as_list()[-1]
+    x = inputs
+    if expand_ratio != 1:
+      x = self._conv1x1(x, channels * expand_ratio, is_training)
+    x = depthwise_conv2d(x, kernel_size, strides, self._padding,
+                         self._initializer)
+    x = self._norm_activation(x, is_training)
+    if self._se_ratio:
+      with self._scope_of_se():
+        x = squeeze_excite(x, max(1, int(channels * self._se_ratio)),
+                           self._initializer)
+    x = self._conv1x1(x, filters, is_training, relu=False)
+    if strides == 1 and channels == filters:
+      x = inputs + layers.drop_connect(x, is_training, drop_connect_rate)
+    return x
+
+  def _conv1x1(self, x, filters, is_training, relu=True):
+    x = layers.conv2d_without_bias(x, filters, 1,
+                                   kernel_initializer=self._initializer)
+    return self._norm_activation(x, is_training, relu=relu)
+
+  def _scope_of_se(self):
+    if self._se_scope:
+      return tf.variable_scope(self._se_scope)
+    return contextlib.nullcontext()
