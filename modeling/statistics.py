@@ -7,6 +7,7 @@ import tensorflow.compat.v1 as tf
 
 from modeling import factory
 from modeling import model_fn
+from ops import convolution
 from ops import preprocess
 from utils import fields
 from utils import modes
@@ -56,6 +57,7 @@ def model_statistics(config):
           config.batch_norm_activation, use_sync_bn=False))
   graph = tf.Graph()
   with graph.as_default():
+    convolution.keep_plain()
     height, width = input_size(config)
     images = tf.placeholder(tf.float32, [1, height, width, 3])
     labels = {fields.IMAGE_INFO: tf.placeholder(tf.float32, [1, 4, 2])}
