@@ -69,6 +69,32 @@ def test_variables_and_counts(path):
         row['predict_graph_multi_add_billion'], rel=1e-3)
 
 
+# Settings that published figures fit, unlike the published files; see
+# docs/MODEL_ZOO.md.
+ALTERNATIVES = {
+    'retinanet_resnet50_nasfpn_640_repeats7':
+        'retinanet_resnet50_nasfpn_7cells_640_350ep',
+    'spinenet190_mrcnn_rpn1conv': 'mask_rcnn_spinenet190_rpn1conv',
+    'spinenet49S_retinanet_endpoints256': 'retinanet_spinenet49S_endpoints256'}
+
+
+@pytest.mark.parametrize('name', [
+    pytest.param(name, marks=[] if '49S' in name else [pytest.mark.slow])
+    for name in sorted(ALTERNATIVES)])
+def test_other_readings_of_published_rows(name):
+  path, = golden.reference_files('models/variables/alternatives/%s.json.gz'
+                                 % name)
+  reference = golden.load_json(path)
+  config, _ = factory.load_config(None, os.path.join(
+      published.FOLDER, 'zoo', ALTERNATIVES[name] + '.yaml'))
+  stats = statistics.model_statistics(config)
+  assert {v['name']: list(v['shape']) for v in stats.variables} == {
+      v['name']: list(v['shape']) for v in reference['variables']}
+  assert stats.params / 1e6 == pytest.approx(reference['params_million'])
+  assert stats.flops / 1e9 == pytest.approx(
+      reference['predict_graph_multi_add_billion'], rel=1e-3)
+
+
 def test_parameters_by_scope():
   variables = [
       {'name': 'fpn/l3/kernel', 'shape': [1, 1, 2, 3], 'trainable': True},
