@@ -8,6 +8,7 @@ from architecture import fpn
 from architecture import layers
 from architecture import normalization
 from architecture import resnet
+from architecture.heads import classification
 from architecture.heads import fast_rcnn
 from architecture.heads import mask
 from architecture.heads import retinanet
@@ -173,6 +174,24 @@ def build_mask_head(config, norm_activation):
       use_separable_conv=section.use_separable_conv,
       norm_activation=norm_activation, use_batch_norm=section.use_batch_norm,
       class_agnostic_mask_pred=section.class_agnostic_mask_pred)
+
+
+def build_classification_head(config, norm_activation):
+  """The head of sections `classification_head` and `architecture`.
+
+  Args:
+    config: an experiment.
+    norm_activation: of `build_norm_activation`.
+
+  Returns:
+    classification.ClassificationHead.
+  """
+  section = config.classification_head
+  return classification.ClassificationHead(
+      config.architecture.num_classes, norm_activation,
+      aggregation=section.aggregation,
+      endpoints_num_filters=section.endpoints_num_filters,
+      dropout_rate=section.dropout_rate)
 
 
 def anchors_per_location(config):

@@ -10,6 +10,7 @@ import functools
 from architecture import factory as architecture_factory
 from architecture.heads import mask
 from modeling import box_branch
+from modeling import classification
 from modeling import mask_branch
 from modeling import maskrcnn
 from modeling import retinanet
@@ -29,6 +30,18 @@ def build_anchors(config):
       config.architecture.min_level, config.architecture.max_level,
       config.anchor.num_scales, config.anchor.aspect_ratios,
       config.anchor.anchor_size)
+
+
+def build_classification(config):
+  """Image classifier of a `classification` configuration."""
+  norm_activation = architecture_factory.build_norm_activation(
+      config.batch_norm_activation)
+  return classification.Classification(
+      backbone=architecture_factory.build_backbone(config, norm_activation),
+      head=architecture_factory.build_classification_head(
+          config, norm_activation),
+      num_classes=config.architecture.num_classes,
+      label_smoothing=config.train.label_smoothing)
 
 
 def build_retinanet(config):
@@ -157,7 +170,8 @@ def _build_mask_branch(config, norm_activation):
       skip_background=not config.mrcnn_head.use_batch_norm)
 
 
-MODELS = {'retinanet': build_retinanet,
+MODELS = {'classification': build_classification,
+          'retinanet': build_retinanet,
           'mask_rcnn': build_mask_rcnn,
           'cascade_mask_rcnn': build_cascade_mask_rcnn}
 

@@ -204,6 +204,27 @@ def retinanet_box_loss(box_outputs, box_targets, num_positives, delta,
     return tf.add_n(sums) / (4. * normalizer + _EPSILON)
 
 
+def softmax_cross_entropy(logits, labels, num_classes, label_smoothing=0.):
+  """Cross entropy of each element.
+
+  Args:
+    logits: float32 [..., C].
+    labels: int32 [...], classes; without smoothing, one that is no class
+      costs nothing.
+    num_classes: int, C.
+    label_smoothing: float in [0, 1], s: the target is 1 - s + s / C for the
+      class and s / C for the others; arXiv:1512.00567, section 7.
+
+  Returns:
+    float32 [...].
+  """
+  with tf.name_scope('softmax_cross_entropy'):
+    off = label_smoothing / num_classes
+    targets = tf.one_hot(labels, num_classes, 1. - label_smoothing + off, off)
+    return tf.nn.softmax_cross_entropy_with_logits_v2(
+        labels=tf.stop_gradient(targets), logits=logits)
+
+
 def huber(predictions, targets, delta):
   """Square for small errors, linear for errors above `delta`.
 

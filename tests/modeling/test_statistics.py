@@ -21,7 +21,7 @@ def _variable_files():
       config = _config(golden.load_json(path))
       if (config.type in models.MODELS
           and config.architecture.backbone in parts.BACKBONES
-          and getattr(config.architecture, 'multilevel_features', 'fpn')
+          and (config.architecture.multilevel_features or 'identity')
           in parts.DECODERS):
         files[os.path.basename(path).split('.json')[0]] = path
   return [pytest.param(path, id=name) for name, path in sorted(files.items())]
