@@ -4,6 +4,7 @@ A part is chosen by its name in a table. The build functions read attributes
 named as the YAML keys; the parts themselves take plain arguments.
 """
 
+from architecture import aspp
 from architecture import fpn
 from architecture import layers
 from architecture import normalization
@@ -13,6 +14,7 @@ from architecture.heads import fast_rcnn
 from architecture.heads import mask
 from architecture.heads import retinanet
 from architecture.heads import rpn
+from architecture.heads import segmentation
 
 
 def build_norm_activation(section):
@@ -192,6 +194,29 @@ def build_classification_head(config, norm_activation):
       aggregation=section.aggregation,
       endpoints_num_filters=section.endpoints_num_filters,
       dropout_rate=section.dropout_rate)
+
+
+def build_segmentation_head(config, norm_activation):
+  """The head of sections `segmentation_head` and `architecture`.
+
+  Args:
+    config: an experiment.
+    norm_activation: of `build_norm_activation`.
+
+  Returns:
+    segmentation.SegmentationHead.
+  """
+  section = config.segmentation_head
+  return segmentation.SegmentationHead(
+      config.architecture.num_classes, norm_activation,
+      num_convs=section.num_convs, use_batch_norm=section.use_batch_norm,
+      upsample_factor=section.upsample_factor,
+      upsample_num_filters=section.upsample_num_filters)
+
+
+def build_aspp(config):
+  """aspp.ASPP where `architecture.use_aspp` is set, otherwise None."""
+  return aspp.ASPP() if config.architecture.use_aspp else None
 
 
 def anchors_per_location(config):

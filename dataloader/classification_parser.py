@@ -12,11 +12,9 @@ from utils import fields
 from utils import modes
 
 _FEATURES = {
-    'image/encoded': tf.FixedLenFeature([], tf.string),
-    'image/source_id': tf.FixedLenFeature([], tf.string, ''),
-    'image/filename': tf.FixedLenFeature([], tf.string, ''),
     'image/class/label': tf.FixedLenFeature([], tf.int64, -1),
 }
+_FEATURES.update(source_ids.FEATURES)
 _ATTEMPTS = 10  # at a random window before the middle of the image is taken
 
 # The random numbers of one image. flip: [], mirrored above 0.5. window: int32
@@ -100,7 +98,7 @@ class ClassificationParser:
         picture.size, tf.reshape(numbers[1:], [_ATTEMPTS, 4])))
 
   def _labels(self, parsed):
-    source_id = _source_id(parsed)
+    source_id = source_ids.of_record(parsed)
     if self._mode == modes.PREDICT:
       return {fields.SOURCE_ID: source_ids.to_int64(source_id)}
     label = _checked_label(parsed, source_id, self._num_classes)
@@ -172,16 +170,6 @@ def _middle_of_whole(window, size):
   is_whole = tf.reduce_all(tf.equal(window[2:], size))
   return tf.cond(is_whole, lambda: preprocess.center_window(size),
                  lambda: window)
-
-
-def _source_id(parsed):
-  """Id of the record, string []: what it says, its file name, or a hash."""
-  hashed = tf.as_string(tf.strings.to_hash_bucket_fast(
-      parsed['image/encoded'], source_ids.NUM_HASHES))
-  name = tf.where(tf.equal(parsed['image/filename'], ''), hashed,
-                  parsed['image/filename'])
-  return tf.where(tf.equal(parsed['image/source_id'], ''), name,
-                  parsed['image/source_id'])
 
 
 def _checked_label(parsed, source_id, num_classes):

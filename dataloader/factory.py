@@ -5,6 +5,7 @@ from dataloader import input_reader
 from dataloader import maskrcnn_parser
 from dataloader import record_checks
 from dataloader import retinanet_parser
+from dataloader import segmentation_parser
 from ops import anchors as anchor_ops
 from utils import modes
 
@@ -30,6 +31,12 @@ def _build_classification_parser(config, mode):
   return classification_parser.ClassificationParser(
       config.classification_parser, config.architecture.num_classes, mode,
       _dtype(config), _build_augment(config.classification_parser, mode))
+
+
+def _build_segmentation_parser(config, mode):
+  return segmentation_parser.SegmentationParser(
+      config.segmentation_parser, config.architecture.num_classes, mode,
+      _dtype(config))
 
 
 def _build_augment(section, mode):
@@ -59,6 +66,7 @@ PARSERS = {
     'classification_parser': _build_classification_parser,
     'maskrcnn_parser': _build_maskrcnn_parser,
     'retinanet_parser': _build_retinanet_parser,
+    'segmentation_parser': _build_segmentation_parser,
 }
 
 

@@ -15,6 +15,7 @@ from modeling import mask_branch
 from modeling import maskrcnn
 from modeling import retinanet
 from modeling import rpn
+from modeling import segmentation
 from ops import anchors
 from ops import detections
 from ops import roi_targets
@@ -73,6 +74,22 @@ def _detection_options(section):
       nms_iou_threshold=section.nms_iou_threshold,
       score_threshold=section.score_threshold,
       pre_nms_num_boxes=section.pre_nms_num_boxes)
+
+
+def build_segmentation(config):
+  """Segmentation model of a `segmentation` configuration."""
+  norm_activation = architecture_factory.build_norm_activation(
+      config.batch_norm_activation)
+  return segmentation.Segmentation(
+      backbone=architecture_factory.build_backbone(config, norm_activation),
+      decoder=architecture_factory.build_decoder(config, norm_activation),
+      head=architecture_factory.build_segmentation_head(
+          config, norm_activation),
+      level=config.segmentation_head.level,
+      loss_section=config.segmentation_loss,
+      num_classes=config.architecture.num_classes,
+      aspp=architecture_factory.build_aspp(config),
+      use_pyramid_fusion=config.architecture.use_pyramid_fusion)
 
 
 def build_mask_rcnn(config):
@@ -173,7 +190,8 @@ def _build_mask_branch(config, norm_activation):
 MODELS = {'classification': build_classification,
           'retinanet': build_retinanet,
           'mask_rcnn': build_mask_rcnn,
-          'cascade_mask_rcnn': build_cascade_mask_rcnn}
+          'cascade_mask_rcnn': build_cascade_mask_rcnn,
+          'segmentation': build_segmentation}
 
 
 def build_model(config):

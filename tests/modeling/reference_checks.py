@@ -12,6 +12,7 @@ import tensorflow.compat.v1 as tf
 
 from modeling import factory
 from modeling import model_fn
+from modeling import optimizers
 from modeling import summaries
 from tests.modeling import reference_case
 from utils import fields
@@ -203,7 +204,8 @@ def check_training(folder):
   if not expected:
     pytest.skip('The case has no training part.')
   spec, outputs = _training_step(case)
-  variables = tf.trainable_variables()
+  variables = optimizers.trained_variables(
+      tf.trainable_variables(), case.config.train.frozen_variable_prefix)
   gradients = tf.gradients(spec.loss, variables)
   missing = [v.op.name for v, g in zip(variables, gradients) if g is None]
   assert sorted(missing) == sorted(expected['no_gradient'])

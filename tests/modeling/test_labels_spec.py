@@ -45,6 +45,15 @@ SMALL = {
         'retinanet_parser': {'output_size': [SIDE, SIDE],
                              'max_num_instances': 5},
         'train': {'transpose_input': False}},
+    'segmentation': {
+        'use_tpu': False, 'resnet': {'resnet_depth': 10},
+        'architecture': {'num_classes': 4, 'max_level': 5, 'use_aspp': True,
+                         'use_bfloat16': False, 'use_pyramid_fusion': True},
+        'fpn': {'fpn_feat_dims': 8},
+        'segmentation_head': {'level': 2, 'upsample_factor': 2,
+                              'upsample_num_filters': 4},
+        'segmentation_loss': {'class_weights': [1., 2., 3., 4.]},
+        'segmentation_parser': {'output_size': [SIDE, SIDE]}},
     'mask_rcnn': _TWO_STAGE,
     'cascade_mask_rcnn': dict(_TWO_STAGE, roi_sampling={
         'num_samples_per_image': 8, 'cascade_iou_thresholds': [0.6]}),
