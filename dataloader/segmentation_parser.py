@@ -1,4 +1,4 @@
-"""One record to the input of a segmentation model and the class of its pixels."""
+"""One record to the input of a segmentation model and the classes of it."""
 
 import tensorflow.compat.v1 as tf
 

@@ -64,7 +64,8 @@ class _Names:
     if number < _SMALLEST_HASH:
       return number
     if self._id_map is None:
-      ids = [i for i in records.read_source_ids(self._pattern) if not i.isdigit()]
+      ids = [i for i in records.read_source_ids(self._pattern)
+             if not i.isdigit()]
       self._id_map = dict(zip(source_ids.to_ints(ids), ids))
     return self._id_map.get(number, number)
 

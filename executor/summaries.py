@@ -20,8 +20,9 @@ class ResultWriter:
   """Writes the results of evaluations into one folder.
 
   The folder gets `metrics.json` and the results (of detectors
-  `detections.json`, of others `predictions.json`) of the latest evaluation, `metrics.jsonl` with a line for each, and one event file for as
-  long as the writer lives.
+  `detections.json`, of others `predictions.json`) of the latest evaluation,
+  `metrics.jsonl` with a line for each, and one event file for as long as the
+  writer lives.
   """
 
   def __init__(self, folder):

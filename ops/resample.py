@@ -85,8 +85,8 @@ def fuse_levels(features, level):
     size = [side * 2 ** (finest - level)
             for side in features[finest].shape.as_list()[1:3]]
   with tf.name_scope('fuse_levels'):
-    resized = [resize_bilinear(tf.cast(features[l], tf.float32), size)
-               for l in sorted(features)]
+    resized = [resize_bilinear(tf.cast(features[one], tf.float32), size)
+               for one in sorted(features)]
     return tf.cast(tf.add_n(resized), features[finest].dtype)
 
 

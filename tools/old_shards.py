@@ -1,4 +1,4 @@
-"""Shards of an earlier conversion, which a pattern would match with new ones."""
+"""Shards of an earlier conversion, which patterns would match with new ones."""
 
 import json
 import os

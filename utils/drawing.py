@@ -87,6 +87,26 @@ def draw_detections(image, boxes, classes, scores=None, label_map=None,
   return _draw_labels(canvas, corners, texts, colors)
 
 
+def draw_label_map(image, label_map, min_size=512):
+  """Colours the pixels of a picture by their class; class 0 stays.
+
+  Args:
+    image: uint8 [height, width, 3], RGB; or grey [height, width(, 1)].
+    label_map: int [height, width], classes.
+    min_size: smaller pictures are enlarged until their longer side has so
+      many pixels; 0 keeps the size.
+
+  Returns:
+    uint8 [height, width, 3], RGB, enlarged if need be; a copy.
+  """
+  canvas, _ = _enlarge(_as_rgb(image), min_size)
+  for class_id in np.unique(label_map):
+    if class_id:
+      _blend_mask(canvas, np.asarray(label_map) == class_id,
+                  class_color(class_id))
+  return canvas
+
+
 def _check_lengths(boxes, **others):
   for name, values in others.items():
     if values is not None and len(values) != len(boxes):
