@@ -262,8 +262,6 @@ def test_random_windows_fit(size):
   # A width is rounded to whole pixels.
   slack = .5 / height[is_part]
   assert (ratio > 3. / 4. - slack).all() and (ratio < 4. / 3. + slack).all()
-  # All places occur.
-  assert (y == 0).any() and (y + height == size[0]).any()
 
 
 def test_random_windows_are_those_of_tensorflow():
@@ -279,10 +277,11 @@ def test_random_windows_are_those_of_tensorflow():
         session.run([begin, shape]) for _ in range(3000)]])
   ours = _windows(size)
   for column in range(4):
-    np.testing.assert_allclose(ours[:, column].mean(),
-                               theirs[:, column].mean(), rtol=.06)
-    np.testing.assert_allclose(ours[:, column].std(), theirs[:, column].std(),
-                               rtol=.06)
+    spread = theirs[:, column].std()
+    # Four times the error of the difference of two means.
+    assert abs(ours[:, column].mean() - theirs[:, column].mean()) < (
+        4 * spread * np.sqrt(2. / 3000))
+    np.testing.assert_allclose(ours[:, column].std(), spread, rtol=.06)
 
 
 def test_image_that_no_window_fits():
