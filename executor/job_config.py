@@ -131,10 +131,12 @@ def _under_data_dir(data_dir, config):
       old = base.lookup(config, key)
     except AttributeError:
       continue  # Not every model has all of the keys.
+    if not old:
+      continue
     patterns = old.split(',') if isinstance(old, str) else list(old)
     new = [_join(data_dir, p.strip()) for p in patterns]
     new = ','.join(new) if isinstance(old, str) else tuple(new)
-    if old and new != old:
+    if new != old:
       changes[key] = new
   return changes
 
