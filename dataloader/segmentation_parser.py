@@ -9,9 +9,8 @@ from ops import preprocess
 from utils import fields
 from utils import modes
 
-_FEATURES = {
-    'image/segmentation/class/encoded': tf.FixedLenFeature([], tf.string, ''),
-}
+CLASSES_KEY = 'image/segmentation/class/encoded'  # PNG bytes
+_FEATURES = {CLASSES_KEY: tf.FixedLenFeature([], tf.string, '')}
 _FEATURES.update(source_ids.FEATURES)
 
 
@@ -108,7 +107,7 @@ class SegmentationParser:
     Running it fails for a label map that is missing, of another size than the
     picture, or with numbers that are no class.
     """
-    encoded = parsed['image/segmentation/class/encoded']
+    encoded = parsed[CLASSES_KEY]
     source_id = source_ids.of_record(parsed)
     def fail_unless(condition, *texts):
       return tf.debugging.Assert(condition, [tf.strings.join(
@@ -183,3 +182,18 @@ class SegmentationParser:
     if fields.MASKS in labels:
       labels[fields.MASKS] += float(self._section.ignore_label)
     return self._structure(tf.zeros(size + [3], self._dtype), labels)
+
+
+def classes_size(serialized):
+  """Height and width of the label map of a record, to see if it can be decoded.
+
+  Args:
+    serialized: string [], a tf.train.Example.
+
+  Returns:
+    int32 [2]; zeros without a label map.
+  """
+  encoded = tf.io.parse_single_example(serialized, {
+      CLASSES_KEY: _FEATURES[CLASSES_KEY]})[CLASSES_KEY]
+  return tf.cond(tf.equal(encoded, ''), lambda: tf.zeros([2], tf.int32),
+                 lambda: tf.shape(example_decoder.decode_mask(encoded)))

@@ -374,8 +374,9 @@ def random_window(size, draws, min_area=0.08, max_area=1., min_ratio=3. / 4.,
     fits = tf.reduce_all([
         area >= limits[0], area <= limits[1], rows >= 1., rows <= height,
         columns >= 1., columns <= width], axis=0)
-    windows = tf.stack([tf.floor(draws[:, 2] * (height - rows + 1.)),
-                        tf.floor(draws[:, 3] * (width - columns + 1.)),
+    # The last place is never drawn, unless it is the only one.
+    windows = tf.stack([tf.floor(draws[:, 2] * (height - rows)),
+                        tf.floor(draws[:, 3] * (width - columns)),
                         rows, columns], axis=1)
     # The whole image comes last, and always fits.
     windows = tf.concat([windows, [tf.concat([[0., 0.], sides], 0)]], axis=0)

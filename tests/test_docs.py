@@ -289,20 +289,20 @@ def test_classification(home):
   assert 'eval/accuracy_class_6' in metrics and 'triangle' in output
   found = json.loads((runs / 'found.json').read_text())
   assert len(found) == 6 * 5
-  assert found[0]['image_id'] == 'cross/010002.jpg'
+  assert found[0]['image_id'] == 'cross/010001.jpg'
   assert 'triangle' in (runs / 'report.html').read_text()
 
 
 def test_segmentation(home):
   for split in make_demo_data.SPLITS:
-    make_demo_data.make_label_maps(str(home / 'scenes'), split, 3, 80, seed=3,
+    make_demo_data.make_label_maps(str(home / 'scenes'), split, 3, 112, seed=3,
                                    num_processes=1)
   output = _run_document('docs/segmentation.md', _SMALL_SEGMENTS, home)
   runs = home / 'runs' / 'scenes'
   metrics = json.loads((runs / 'eval' / 'metrics.json').read_text())
   assert metrics['step'] == 2 and 'eval/iou_class_6' in metrics
   found = json.loads((runs / 'found.json').read_text())
-  assert found[0]['segmentation']['size'] == [80, 80]
+  assert found[0]['segmentation']['size'] == [112, 112]
   assert {r['image_id'] for r in found} == {10001, 10002, 10003}
   assert 'mean IoU' in output and 'background' in output
   assert 'triangle' in (runs / 'report.html').read_text()

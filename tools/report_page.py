@@ -18,6 +18,9 @@ td { border-bottom: 1px solid #ddd; } .number { text-align: right; }
 .pair { display: grid; grid-template-columns: 1fr 1fr; gap: .5em;
         margin-bottom: 1em; }
 .pair img { width: 100%; } .pair figure { margin: 0; }
+.triple { display: grid; grid-template-columns: 1fr 1fr 1fr; gap: .5em;
+          margin-bottom: 1em; }
+.triple img { width: 100%; } .triple figure { margin: 0; }
 .grid { display: grid; grid-template-columns: repeat(6, 1fr); gap: .8em; }
 .grid img { width: 100%; } .grid figure { margin: 0; }
 .legend span { display: inline-block; width: .9em; height: .9em;
@@ -96,9 +99,12 @@ def picture_pair(left, right, captions):
     right: uint8 [h, w, 3], RGB.
     captions: (str, str).
   """
-  return '<div class="pair">%s</div>' % ''.join(
-      _figure(image, caption)
-      for image, caption in zip((left, right), captions))
+  return _pictures('pair', zip((left, right), captions))
+
+
+def picture_triple(figures):
+  """Three pictures side by side: [(uint8 [h, w, 3], RGB; str)]."""
+  return _pictures('triple', figures)
 
 
 def picture_grid(figures):
@@ -107,8 +113,12 @@ def picture_grid(figures):
   Args:
     figures: [(uint8 [h, w, 3], RGB; str)].
   """
-  return '<div class="grid">%s</div>' % ''.join(
-      _figure(image, caption) for image, caption in figures)
+  return _pictures('grid', figures)
+
+
+def _pictures(css_class, figures):
+  return '<div class="%s">%s</div>' % (css_class, ''.join(
+      _figure(image, caption) for image, caption in figures))
 
 
 def _figure(image, caption):

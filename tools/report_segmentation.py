@@ -49,11 +49,11 @@ def content(config, metrics, results, num_pictures):
         'image/segmentation/class/encoded'].bytes_list.value[0], np.uint8),
                         cv2.IMREAD_GRAYSCALE)
     ignored = true == config.segmentation_parser.ignore_label
-    pictures.append(report_page.picture_pair(
-        drawing.draw_label_map(picture, np.where(ignored, 0, true)),
-        drawing.draw_label_map(picture, predicted),
-        ('%s: known classes' % report_records.file_name(features),
-         'what the model said')))
+    pictures.append(report_page.picture_triple([
+        (picture, report_records.file_name(features)),
+        (drawing.draw_label_map(picture, np.where(ignored, 0, true)),
+         'known classes'),
+        (drawing.draw_label_map(picture, predicted), 'what the model said')]))
   return report_page.Content(
       'Mean IoU %s' % report_page.figure_text(metrics['miou']),
       len(image_ids), tables, pictures)

@@ -57,6 +57,7 @@ def test_commands_of_main(model, tmp_path):
       tmp_path / data / (pattern % ((name,) * pattern.count('%'))))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('model', sorted(_RECORDS))
 def test_commands_make_what_is_read(model, tmp_path):
   """At a small size: the pictures, their records, and names of the classes."""

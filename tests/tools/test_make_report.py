@@ -190,7 +190,7 @@ def test_page_of_a_segmentation_model(tmp_path):
        for i, mask in ((0, classes != 2), (1, classes == 1))])
   page = make_report.build_page(folder)
   assert 'Mean IoU 0.500 on 1 pictures after 20 steps' in page
-  assert 'a.png: known classes' in page
-  left, right = re.findall('base64,([^"]*)', page)
-  assert left == right  # The model said what is known; ignored pixels stay.
+  assert '<figcaption>a.png</figcaption>' in page
+  _, known, said = re.findall('base64,([^"]*)', page)
+  assert known == said  # The model said what is known; ignored pixels stay.
   assert '<td>2</td><td class="number">-</td>' in page

@@ -152,4 +152,4 @@ def test_label_maps_colour_their_pixels():
   assert drawn.shape == (80, 80, 3) and (image == 100).all()
   assert (drawn[:16] == 100).all() and (drawn[50:] == 100).all()
   color = np.array(drawing.class_color(3), float)
-  np.testing.assert_allclose(drawn[30, 40], 100 + .45 * (color - 100), atol=1)
+  np.testing.assert_allclose(drawn[30, 40], 100 + .7 * (color - 100), atol=1)
