@@ -46,12 +46,9 @@ class ClassificationParser:
     Raises:
       ValueError: for a mode that does not exist.
     """
-    if mode not in modes.ALL:
-      raise ValueError('The mode is %r; it can be %s.'
-                       % (mode, ', '.join(modes.ALL)))
     self._section = section
     self._num_classes = num_classes
-    self._mode = mode
+    self._mode = parser.checked_mode(mode)
     self._dtype = tf.as_dtype(dtype)
     self._augment = augment
 
@@ -75,7 +72,8 @@ class ClassificationParser:
       image = preprocess.resize_image(
           picture.cut_out(preprocess.center_window(picture.size)),
           self._section.output_size)
-    return self._structure(tf.cast(image, self._dtype), self._labels(parsed))
+    return parser.structure(self._mode, tf.cast(image, self._dtype),
+                            self._labels(parsed))
 
   def _training_image(self, picture, seed, draws):
     """float32 [H, W, 3]: augmented and normalised."""
@@ -107,11 +105,6 @@ class ClassificationParser:
               fields.LABEL: label}
     return label
 
-  def _structure(self, image, labels):
-    if self._mode in (modes.TRAIN, modes.EVAL):
-      return image, labels
-    return {'images': image, 'labels': labels}
-
   def labels_spec(self):
     """The nest of tf.TensorSpec of the labels of one image."""
     label = tf.TensorSpec([], tf.int32)
@@ -133,7 +126,7 @@ class ClassificationParser:
         lambda spec: tf.zeros(spec.shape, spec.dtype), self.labels_spec())
     if isinstance(labels, dict):
       labels[fields.SOURCE_ID] = tf.constant(parser.PADDING_ID, tf.int64)
-    return self._structure(image, labels)
+    return parser.structure(self._mode, image, labels)
 
 
 class _Picture:

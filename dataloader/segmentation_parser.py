@@ -36,12 +36,9 @@ class SegmentationParser:
     Raises:
       ValueError: for a mode that does not exist.
     """
-    if mode not in modes.ALL:
-      raise ValueError('The mode is %r; it can be %s.'
-                       % (mode, ', '.join(modes.ALL)))
     self._section = section
     self._num_classes = num_classes
-    self._mode = mode
+    self._mode = parser.checked_mode(mode)
     self._dtype = tf.as_dtype(dtype)
 
   def __call__(self, serialized, seed=None, draws=None):
@@ -77,7 +74,7 @@ class SegmentationParser:
           source_ids.of_record(parsed))
     if classes is not None:
       labels.update(self._class_labels(classes, image_info))
-    return self._structure(tf.cast(image, self._dtype), labels)
+    return parser.structure(self._mode, tf.cast(image, self._dtype), labels)
 
   def _to_network_size(self, image, draws, parsed):
     """(normalised image of the output size, image_info)."""
@@ -147,11 +144,6 @@ class SegmentationParser:
     return {fields.MASKS: tf.cast(masks, tf.float32),
             fields.VALID_MASKS: tf.not_equal(masks, ignore_label)}
 
-  def _structure(self, image, labels):
-    if self._mode in (modes.TRAIN, modes.EVAL):
-      return image, labels
-    return {'images': image, 'labels': labels}
-
   def labels_spec(self):
     """The nest of tf.TensorSpec of the labels of one image."""
     spec = {}
@@ -181,7 +173,8 @@ class SegmentationParser:
                                                [0., 0.]])
     if fields.MASKS in labels:
       labels[fields.MASKS] += float(self._section.ignore_label)
-    return self._structure(tf.zeros(size + [3], self._dtype), labels)
+    return parser.structure(self._mode, tf.zeros(size + [3], self._dtype),
+                            labels)
 
 
 def classes_size(serialized):
