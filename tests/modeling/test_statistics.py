@@ -2,6 +2,7 @@
 
 import glob
 import os
+import re
 
 import pytest
 
@@ -11,6 +12,8 @@ from modeling import factory as models
 from modeling import statistics
 from tests import golden
 from tests.configs import published
+# What takes more than some seconds, and is the smaller ones' code repeated.
+_SLOW = re.compile(r'.*(classification_resnet(101|152|200))')
 
 
 def _variable_files():
@@ -24,7 +27,9 @@ def _variable_files():
           and (config.architecture.multilevel_features or 'identity')
           in parts.DECODERS):
         files[os.path.basename(path).split('.json')[0]] = path
-  return [pytest.param(path, id=name) for name, path in sorted(files.items())]
+  return [pytest.param(path, id=name, marks=(
+      [pytest.mark.slow] if _SLOW.match(name) else []))
+          for name, path in sorted(files.items())]
 
 
 def _config(reference):
