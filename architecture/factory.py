@@ -6,6 +6,7 @@ named as the YAML keys; the parts themselves take plain arguments.
 
 import dataclasses
 
+from architecture import aspp
 from architecture import efficientnet
 from architecture import fpn
 from architecture import layers
@@ -14,10 +15,12 @@ from architecture import normalization
 from architecture import resnet
 from architecture import spinenet
 from architecture import spinenet_mbconv
+from architecture.heads import classification
 from architecture.heads import fast_rcnn
 from architecture.heads import mask
 from architecture.heads import retinanet
 from architecture.heads import rpn
+from architecture.heads import segmentation
 
 
 def build_norm_activation(section):
@@ -227,6 +230,47 @@ def build_mask_head(config, norm_activation):
       use_separable_conv=section.use_separable_conv,
       norm_activation=norm_activation, use_batch_norm=section.use_batch_norm,
       class_agnostic_mask_pred=section.class_agnostic_mask_pred)
+
+
+def build_classification_head(config, norm_activation):
+  """The head of sections `classification_head` and `architecture`.
+
+  Args:
+    config: an experiment.
+    norm_activation: of `build_norm_activation`.
+
+  Returns:
+    classification.ClassificationHead.
+  """
+  section = config.classification_head
+  return classification.ClassificationHead(
+      config.architecture.num_classes, norm_activation,
+      aggregation=section.aggregation,
+      endpoints_num_filters=section.endpoints_num_filters,
+      dropout_rate=section.dropout_rate)
+
+
+def build_segmentation_head(config, norm_activation):
+  """The head of sections `segmentation_head` and `architecture`.
+
+  Args:
+    config: an experiment.
+    norm_activation: of `build_norm_activation`.
+
+  Returns:
+    segmentation.SegmentationHead.
+  """
+  section = config.segmentation_head
+  return segmentation.SegmentationHead(
+      config.architecture.num_classes, norm_activation,
+      num_convs=section.num_convs, use_batch_norm=section.use_batch_norm,
+      upsample_factor=section.upsample_factor,
+      upsample_num_filters=section.upsample_num_filters)
+
+
+def build_aspp(config):
+  """aspp.ASPP where `architecture.use_aspp` is set, otherwise None."""
+  return aspp.ASPP() if config.architecture.use_aspp else None
 
 
 def anchors_per_location(config):

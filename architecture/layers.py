@@ -81,6 +81,37 @@ def pad(inputs, kernel_size, strides, padding):
   return pad_spatially(inputs, kernel_size), 'VALID'
 
 
+def dilated_conv2d(inputs, filters, kernel_size, rate=1, name=None):
+  """Convolution without bias whose kernel reads every `rate`-th pixel.
+
+  Args:
+    inputs: [B, H, W, C].
+    filters: int, channels of the result.
+    kernel_size: int.
+    rate: int, distance between pixels that are next to each other in the
+      kernel.
+    name: of the layer, by default conv2d, conv2d_1 and so on.
+
+  Returns:
+    [B, H, W, filters], 'SAME' padding.
+
+  Source: atrous convolution, arXiv:1606.00915.
+  """
+  with tf.variable_scope(name, default_name='conv2d'):
+    kernel = tf.get_variable(
+        'kernel', [kernel_size, kernel_size, _channels(inputs), filters],
+        inputs.dtype)
+    if rate == 1:
+      return convolution.conv2d(inputs, kernel)
+    # CPU kernels have no gradient of dilated convolutions: every `rate`-th
+    # pixel becomes a picture of its own.
+    return tf.nn.with_space_to_batch(
+        inputs, dilation_rate=[rate, rate], padding='SAME',
+        filter_shape=tf.constant([kernel_size, kernel_size]),
+        op=lambda images, num_spatial_dims, padding: tf.nn.conv2d(
+            images, kernel, strides=[1] * 4, padding=padding))
+
+
 def pad_spatially(inputs, kernel_size):
   """Pads height and width by kernel_size - 1 zeros, the odd one at the end.
 
@@ -224,6 +255,22 @@ def blocks_to_image(blocks, kernel_size):
   pixels = tf.reshape(blocks, [-1, height, width // (k * k), k, k])
   pixels = tf.transpose(pixels, [0, 1, 3, 2, 4])
   return tf.reshape(pixels, [-1, height * k, width // k])
+
+
+def blocks_to_map(blocks, kernel_size):
+  """`blocks_to_image` for features.
+
+  Args:
+    blocks: [B, H, W * k * k, C], static but for B.
+    kernel_size: int, k.
+
+  Returns:
+    [B, H * k, W * k, C].
+  """
+  k, (height, width, channels) = kernel_size, blocks.shape.as_list()[1:]
+  pixels = tf.reshape(blocks, [-1, height, width // (k * k), k, k * channels])
+  pixels = tf.transpose(pixels, [0, 1, 3, 2, 4])
+  return tf.reshape(pixels, [-1, height * k, width // k, channels])
 
 
 def dense(inputs, units, kernel_initializer=None, name=None):

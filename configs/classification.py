@@ -26,6 +26,11 @@ class ClassificationParser:
   """YAML section `classification_parser`: from a record to image and label."""
   output_size: Tuple[int, int] = base.option((224, 224), at_least=1)
   aug_rand_hflip: bool = True
+  # (+) 'v0': AutoAugment for ImageNet, arXiv:1805.09501; 'randaug':
+  # RandAugment, arXiv:1909.13719; '': neither.
+  autoaugment_name: str = base.option('', choices=('', 'v0', 'randaug'))
+  randaug_num_layers: int = base.option(2, at_least=1)  # (+) of randaug
+  randaug_magnitude: float = base.option(10., at_least=0)  # (+) likewise
 
 
 @dataclasses.dataclass(frozen=True)

@@ -44,13 +44,10 @@ class DetectionParser:
     Raises:
       ValueError: for a mode that does not exist.
     """
-    if mode not in modes.ALL:
-      raise ValueError('The mode is %r; it can be %s.'
-                       % (mode, ', '.join(modes.ALL)))
     self._section = section
     self._num_classes = num_classes
     self.needs_masks = needs_masks
-    self._mode = mode
+    self._mode = parser.checked_mode(mode)
     self._dtype = tf.as_dtype(dtype)
     self._padded_size = preprocess.compute_padded_size(
         section.output_size, 2 ** anchors.max_level)
@@ -81,7 +78,8 @@ class DetectionParser:
     for step in self.steps(draws):
       sample = step(sample)
     labels = self._labels(sample, decoded, draws)
-    return self._structure(tf.cast(sample.image, self._dtype), labels)
+    return parser.structure(self._mode, tf.cast(sample.image, self._dtype),
+                            labels)
 
   def _checked(self, decoded):
     """Returns `decoded`; running it fails for what the labels cannot hold."""
@@ -144,11 +142,6 @@ class DetectionParser:
     """Configuration key of the number of objects that labels hold."""
     return self.SECTION + '.max_num_instances'
 
-  def _structure(self, image, labels):
-    if self._mode in (modes.TRAIN, modes.EVAL):
-      return image, labels
-    return {'images': image, 'labels': labels}
-
   def labels_spec(self):
     """The nest of tf.TensorSpec of the labels of one image."""
     spec = {fields.IMAGE_INFO: tf.TensorSpec([4, 2], tf.float32)}
@@ -195,7 +188,7 @@ class DetectionParser:
       if key in labels:  # They are zeros so far.
         labels[key] = tf.nest.map_structure(lambda t, v=value: t + v,
                                             labels[key])
-    return self._structure(image, labels)
+    return parser.structure(self._mode, image, labels)
 
   def _targets(self, sample, decoded, draws):
     """The targets of training, of parsed objects: {label: nest of tensors}."""

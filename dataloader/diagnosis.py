@@ -13,6 +13,7 @@ import tqdm
 
 from dataloader import example_decoder
 from dataloader import record_files
+from dataloader import segmentation_parser
 
 # How an error of the pipeline is told from one of the model. A dataset passes
 # the errors of its functions on through this operation.
@@ -90,9 +91,13 @@ def find_broken_record(files):
     serialized = tf.placeholder(tf.string, [])
     image = tf.shape(example_decoder.ExampleDecoder().decode(
         serialized)['image'])
-    # A mask that is broken stops nothing but a model with masks.
-    masks = tf.shape(example_decoder.ExampleDecoder(include_mask=True).decode(
-        serialized)['groundtruth_instance_masks'])
+    # What is broken here stops nothing but a model with masks, or one of
+    # segmentation.
+    parts = {
+        'image/object/mask': tf.shape(example_decoder.ExampleDecoder(
+            include_mask=True).decode(serialized)['groundtruth_instance_masks']),
+        segmentation_parser.CLASSES_KEY: segmentation_parser.classes_size(
+            serialized)}
     of_masks = None
     for path, number, record in tqdm.tqdm(
         record_files.iterate(files), unit=' records', delay=_PROGRESS_AFTER):
@@ -106,9 +111,10 @@ def find_broken_record(files):
       broken = _first_line_of_error(session, image, {serialized: record})
       if broken:
         return sentence % broken
-      if not of_masks:
-        broken = _first_line_of_error(session, masks, {serialized: record})
-        of_masks = broken and sentence % ('image/object/mask: ' + broken)
+      for key, part in parts.items():
+        if not of_masks:
+          broken = _first_line_of_error(session, part, {serialized: record})
+          of_masks = broken and sentence % ('%s: %s' % (key, broken))
   return of_masks
 
 

@@ -1,9 +1,11 @@
 """Parsers and input functions of an experiment."""
 
+from dataloader import classification_parser
 from dataloader import input_reader
 from dataloader import maskrcnn_parser
 from dataloader import record_checks
 from dataloader import retinanet_parser
+from dataloader import segmentation_parser
 from ops import anchors as anchor_ops
 from utils import modes
 
@@ -25,6 +27,29 @@ def _build_maskrcnn_parser(config, mode):
       include_mask=config.architecture.include_mask)
 
 
+def _build_classification_parser(config, mode):
+  return classification_parser.ClassificationParser(
+      config.classification_parser, config.architecture.num_classes, mode,
+      _dtype(config), _build_augment(config.classification_parser, mode))
+
+
+def _build_segmentation_parser(config, mode):
+  return segmentation_parser.SegmentationParser(
+      config.segmentation_parser, config.architecture.num_classes, mode,
+      _dtype(config))
+
+
+def _build_augment(section, mode):
+  """(image uint8, seed) -> image of section `classification_parser`, or None.
+  """
+  if mode != modes.TRAIN or not section.autoaugment_name:
+    return None
+  raise ValueError(
+      'classification_parser.autoaugment_name is %r, but AutoAugment and '
+      'RandAugment are not built yet for classification: leave it empty.'
+      % section.autoaugment_name)
+
+
 def _anchors(config):
   anchor = config.anchor
   return anchor_ops.AnchorGenerator(
@@ -38,8 +63,10 @@ def _dtype(config):
 
 # architecture.parser: build function (config, mode) -> parser.
 PARSERS = {
+    'classification_parser': _build_classification_parser,
     'maskrcnn_parser': _build_maskrcnn_parser,
     'retinanet_parser': _build_retinanet_parser,
+    'segmentation_parser': _build_segmentation_parser,
 }
 
 

@@ -11,6 +11,7 @@ import tensorflow.compat.v1 as tf
 from dataloader import source_ids
 from ops import boxes as box_ops
 from ops import preprocess
+from utils import modes
 
 # What belongs together in every geometric step. image: [H, W, 3]. boxes:
 # float32 [K, 4], yxyx, 0..1 until `to_pixels`. classes: int64 [K]. masks:
@@ -27,6 +28,25 @@ Draws = collections.namedtuple('Draws', 'flip scale offset')
 
 NO_DRAWS = Draws(None, None, None)
 PADDING_ID = -1  # source_id of the examples that fill up the last batch
+
+
+def checked_mode(mode):
+  """Returns the mode.
+
+  Raises:
+    ValueError: listing the modes, for one that does not exist.
+  """
+  if mode not in modes.ALL:
+    raise ValueError('The mode is %r; it can be %s.'
+                     % (mode, ', '.join(modes.ALL)))
+  return mode
+
+
+def structure(mode, image, labels):
+  """What a parser returns in a mode: a pair, or for prediction one dict."""
+  if mode in (modes.TRAIN, modes.EVAL):
+    return image, labels
+  return {'images': image, 'labels': labels}
 
 
 def draw(seed, scale_min, scale_max):

@@ -66,6 +66,31 @@ def read_groundtruth(file_pattern, include_mask=False, num_samples=None,
           'categories': [{'id': i, 'name': names[i]} for i in sorted(names)]}
 
 
+def read_source_ids(file_pattern, key='predict.predict_file_pattern'):
+  """The ids of records as texts, whatever else they hold.
+
+  Args:
+    file_pattern: see file_patterns.expand.
+    key: configuration key of the pattern, for the error.
+
+  Returns:
+    [str]: image/source_id or, where that is missing, image/filename; '' where
+    both are.
+
+  Raises:
+    ValueError: if no file matches.
+    RecordError: for a record that cannot be read.
+  """
+  ids = []
+  for _, _, serialized in tqdm.tqdm(
+      record_files.iterate(file_patterns.expand(file_pattern, key)),
+      'Reading the ids', unit=' records', delay=_PROGRESS_AFTER):
+    features = tf.train.Example.FromString(serialized).features.feature
+    ids.append((_text(features, 'image/source_id')
+                or _text(features, 'image/filename')).decode('utf-8'))
+  return ids
+
+
 def _unique_ids(images):
   """Integer ids of the images; an id must not stand for two of them."""
   ids = source_ids.to_ints([image['source_id'] for image in images])

@@ -7,6 +7,13 @@ truth taken from the records and the converters all use these two functions.
 
 import tensorflow.compat.v1 as tf
 
+# What `of_record` reads.
+FEATURES = {
+    'image/encoded': tf.FixedLenFeature([], tf.string),
+    'image/source_id': tf.FixedLenFeature([], tf.string, ''),
+    'image/filename': tf.FixedLenFeature([], tf.string, ''),
+}
+
 _INT64_MAX = str(2**63 - 1)
 NUM_HASHES = 2**63 - 1
 
@@ -22,6 +29,23 @@ def _int64_pattern():
 
 
 _INT64_PATTERN = _int64_pattern()
+
+
+def of_record(parsed):
+  """Id of a record: what it says, else its file name, else a hash of it.
+
+  Args:
+    parsed: {feature key: tensor} with those of FEATURES.
+
+  Returns:
+    string [].
+  """
+  hashed = tf.as_string(tf.strings.to_hash_bucket_fast(
+      parsed['image/encoded'], NUM_HASHES))
+  name = tf.where(tf.equal(parsed['image/filename'], ''), hashed,
+                  parsed['image/filename'])
+  return tf.where(tf.equal(parsed['image/source_id'], ''), name,
+                  parsed['image/source_id'])
 
 
 def to_int64(source_ids):

@@ -10,6 +10,7 @@ from evaluation import coco_results
 from evaluation import detections as detections_lib
 from evaluation import groundtruth_collector
 from evaluation import ids
+from evaluation import report
 
 _REQUIRED = ('source_id', 'num_detections', 'detection_boxes',
              'detection_classes', 'detection_scores')
@@ -24,6 +25,8 @@ class COCOEvaluator:
   not depend on the size of the pictures. An update after `evaluate` begins the
   next evaluation.
   """
+
+  results_name = 'detections.json'
 
   def __init__(self, annotations=None, include_mask=False,
                need_rescale_bboxes=True, per_category=True,
@@ -288,6 +291,11 @@ class COCOEvaluator:
       messages.extend(coco_results.unknown_category_messages(
           self._detections().categories.tolist(), scored.category_index))
     return messages
+
+  def format_table(self, metrics):
+    """The figures of `evaluate` as text."""
+    return report.format_table(metrics, self.category_names, self.num_objects,
+                               self.messages)
 
   def results(self):
     """The detections as a COCO results list, ready for JSON."""

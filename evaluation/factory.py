@@ -1,16 +1,23 @@
 """Evaluators by `eval.type` of the configuration."""
 
+from evaluation import classification_evaluator
 from evaluation import coco_evaluator
+from evaluation import segmentation_evaluator
 from utils import label_map as label_map_lib
+
+
+def _label_map(section):
+  """{class id: name} of `eval.label_map`, or None."""
+  if not section.label_map:
+    return None
+  return label_map_lib.read_label_map(section.label_map)
 
 
 def _build_coco(include_mask):
   """Returns a function that builds a COCO evaluator from the eval section."""
 
   def build(section, annotations, id_map, only_predicted_images):
-    names = None
-    if section.label_map:
-      names = label_map_lib.read_label_map(section.label_map)
+    names = _label_map(section)
     return coco_evaluator.COCOEvaluator(
         annotations, include_mask=include_mask,
         per_category=section.per_category_metrics,
@@ -24,6 +31,16 @@ def _build_coco(include_mask):
 EVALUATORS = {
     'box': _build_coco(include_mask=False),
     'box_and_mask': _build_coco(include_mask=True),
+}
+# eval.type customized: by the type of the experiment, which gives the ground
+# truth with the batches.
+CUSTOMIZED = {
+    'classification': lambda config: (
+        classification_evaluator.ClassificationEvaluator(
+            _label_map(config.eval))),
+    'segmentation': lambda config: (
+        segmentation_evaluator.SegmentationEvaluator(
+            config.architecture.num_classes, _label_map(config.eval))),
 }
 _NOT_BUILT = ('lvis_box', 'lvis_box_and_mask', 'shapemask_box_and_mask')
 
@@ -53,3 +70,22 @@ def build_evaluator(section, annotations=None, id_map=None,
         ', '.join(sorted(EVALUATORS))))
   return EVALUATORS[section.type](section, annotations, id_map,
                                   only_predicted_images)
+
+
+def build_customized_evaluator(config):
+  """Builds the evaluator of a model whose batches carry the ground truth.
+
+  Args:
+    config: an experiment whose `eval.type` is 'customized'.
+
+  Returns:
+    An evaluator with reset, update, evaluate and results.
+
+  Raises:
+    ValueError: if there is no evaluator for models of this type.
+  """
+  if config.type not in CUSTOMIZED:
+    raise ValueError("eval.type 'customized' has no evaluator for type %r; "
+                     'there are: %s.' % (config.type,
+                                         ', '.join(sorted(CUSTOMIZED))))
+  return CUSTOMIZED[config.type](config)

@@ -47,7 +47,7 @@ def _overall(metrics, prefix):
   names = coco_metrics.METRIC_NAMES
   for row in filter(None, (names[:6], names[6:],
                            coco_metrics.limit_names(metrics, prefix))):
-    lines.append('  '.join('%-8s %s' % (name, _figure(metrics[prefix + name]))
+    lines.append('  '.join('%-8s %s' % (name, figure(metrics[prefix + name]))
                            for name in row))
   return lines
 
@@ -66,11 +66,39 @@ def _by_category(metrics, prefix, category_names, num_objects):
     count = ['%8d' % num_objects.get(category, 0)] if num_objects else []
     lines.append('  '.join(
         ['%5s' % category, name.ljust(width)] + count
-        + [_figure(metrics.get(key % category)) for _, key in columns]))
+        + [figure(metrics.get(key % category)) for _, key in columns]))
   return lines
 
 
-def _figure(value):
+def format_class_table(lines, title, count_title, rows, limit=30):
+  """Lays out one figure for each class.
+
+  Args:
+    lines: [str], what stands above.
+    title: of the figure.
+    count_title: of the number beside it.
+    rows: [(class id, name, number, figure)].
+    limit: int, rows that are shown; None: all.
+
+  Returns:
+    str of several lines; a figure that is undefined (-1) is shown as '-'.
+  """
+  width = max([len('class')] + [len(name) for _, name, _, _ in rows])
+  lines = lines + ['', '%5s  %s  %10s  %8s' % (
+      'id', 'class'.ljust(width), count_title, title)]
+  for class_id, name, number, value in rows[:limit]:
+    lines.append('%5d  %s  %10d  %8s' % (class_id, name.ljust(width), number,
+                                         figure(value)))
+  if limit is not None and len(rows) > limit:
+    lines.append('... and %d more classes, all of them in metrics.json'
+                 % (len(rows) - limit))
+  if any(value == coco_metrics.UNDEFINED for *_, value in rows):
+    lines.append('-: undefined, the class does not occur.')
+  return '\n'.join(lines) + '\n'
+
+
+def figure(value):
+  """A metric as text; '-' if it is undefined."""
   if value is None or value == coco_metrics.UNDEFINED:
     return '     -'
   return '%6.4f' % value

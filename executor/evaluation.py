@@ -11,7 +11,6 @@ from dataloader import records
 from dataloader import source_ids
 from evaluation import annotations as annotations_lib
 from evaluation import factory as evaluation_factory
-from evaluation import report
 from executor import checkpoints
 from executor import errors
 from executor import hooks
@@ -34,7 +33,7 @@ def uses_json_file(section):
   Args:
     section: `eval`.
   """
-  return bool(section.val_json_file and (
+  return bool(section.type != 'customized' and section.val_json_file and (
       section.use_json_file or section.type == 'box_and_mask'))
 
 
@@ -80,12 +79,12 @@ def split_by_prefix(batch):
     batch: {prefixed name: array}; see modeling.predictions.
 
   Returns:
-    predictions, losses: {name without the prefix: array}.
+    predictions, ground truth, losses: {name without the prefix: array}.
   """
   def part(prefix):
     return {name[len(prefix):]: value for name, value in batch.items()
             if name.startswith(prefix)}
-  return part(fields.PRED), part(fields.LOSS)
+  return part(fields.PRED), part(fields.GT), part(fields.LOSS)
 
 
 def images_of(batches):
@@ -162,12 +161,15 @@ class Evaluation:
       losses = self._predict(restorable)
     metrics = dict(_for_people(self._evaluator.evaluate), **losses)
     self._print(step, metrics, losses, time.time() - start)
-    self._writer.write(step, metrics, self._evaluator.results())
+    self._writer.write(step, metrics, self._evaluator.results(),
+                       self._evaluator.results_name)
     return metrics
 
   def _build_evaluator(self):
     section = self._config.eval
     try:
+      if section.type == 'customized':
+        return evaluation_factory.build_customized_evaluator(self._config)
       groundtruth = load_groundtruth(section)
       num_images = len(groundtruth.annotations.get('images', ()))
       # An evaluation cut short on purpose scores what it saw. Otherwise an
@@ -189,8 +191,8 @@ class Evaluation:
         self._input_fn, checkpoint_path=path, yield_single_examples=False,
         hooks=[checkpoints.FitHook(path)])
     for batch in images_of(batches):
-      predictions, losses = split_by_prefix(batch)
-      _for_people(self._evaluator.update, predictions)
+      predictions, groundtruths, losses = split_by_prefix(batch)
+      _for_people(self._evaluator.update, predictions, groundtruths)
       for name, values in losses.items():
         sums[name] += float(np.sum(values))
       count += len(predictions[fields.SOURCE_ID])
@@ -206,7 +208,5 @@ class Evaluation:
     stream.write('\nEvaluation at step %d: %d images in %s%s\n' % (
         step, count, hooks.format_duration(seconds), ''.join(
             ', %s %.4g' % item for item in sorted(losses.items()))))
-    stream.write(report.format_table(
-        metrics, self._evaluator.category_names, self._evaluator.num_objects,
-        self._evaluator.messages) + '\n')
+    stream.write(self._evaluator.format_table(metrics) + '\n')
     stream.flush()

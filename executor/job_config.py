@@ -27,7 +27,7 @@ _PRECISIONS = {'bfloat16': True, 'float32': False}
 _DATA_KEYS = ('train.train_file_pattern',
               'train.pre_parser_dataset.file_pattern',
               'eval.eval_file_pattern', 'eval.val_json_file',
-              'predict.predict_file_pattern')
+              'eval.label_map', 'predict.predict_file_pattern')
 _NUM_CORES = 8  # of the smallest TPUs, such as a v3-8
 _TPU_ONLY = ('architecture.use_bfloat16', 'batch_norm_activation.use_sync_bn')
 # Modes that read the configuration a model was trained with.
@@ -131,10 +131,12 @@ def _under_data_dir(data_dir, config):
       old = base.lookup(config, key)
     except AttributeError:
       continue  # Not every model has all of the keys.
+    if not old:
+      continue
     patterns = old.split(',') if isinstance(old, str) else list(old)
     new = [_join(data_dir, p.strip()) for p in patterns]
     new = ','.join(new) if isinstance(old, str) else tuple(new)
-    if old and new != old:
+    if new != old:
       changes[key] = new
   return changes
 

@@ -1,4 +1,8 @@
-"""Mode predict: the detections of all records as a COCO results file."""
+"""Mode predict: what a model finds in all records, as a COCO results file.
+
+Of detectors the detections; of classifiers the best classes of each picture,
+without a box; of segmentation models the region of each class, without a score.
+"""
 
 import json
 import os
@@ -6,8 +10,11 @@ import os
 import tensorflow.compat.v1 as tf
 
 from dataloader import records
+from dataloader import source_ids
+from evaluation import classification_evaluator
 from evaluation import coco_results
 from evaluation import detections as detections_lib
+from evaluation import segmentation_results
 from executor import checkpoints
 from executor import evaluation
 from executor import storage
@@ -29,6 +36,22 @@ def file_pattern(config):
   return config.predict.predict_file_pattern or config.eval.eval_file_pattern
 
 
+def _detection_results(predictions, image_ids):
+  """COCO results of a batch."""
+  columns, num_not_finite = detections_lib.from_predictions(
+      predictions, include_mask='detection_masks' in predictions)
+  if num_not_finite:
+    tf.logging.warning('%d detections are no finite numbers and are left out.',
+                       num_not_finite)
+  return coco_results.to_results(columns, image_ids)
+
+
+# type of the experiment, where it is no detector: ({name: array}, [image id])
+# -> results of a batch.
+_RESULTS = {'classification': classification_evaluator.to_results,
+            'segmentation': segmentation_results.to_results}
+
+
 class _Names:
   """The ids of images as their records have them."""
 
@@ -41,48 +64,40 @@ class _Names:
     if number < _SMALLEST_HASH:
       return number
     if self._id_map is None:
-      images = records.read_groundtruth(self._pattern)['images']
-      self._id_map = {image['id']: image['source_id'] for image in images
-                      if not image['source_id'].isdigit()}
+      ids = [i for i in records.read_source_ids(self._pattern)
+             if not i.isdigit()]
+      self._id_map = dict(zip(source_ids.to_ints(ids), ids))
     return self._id_map.get(number, number)
 
 
-def write_results(batches, path, name_of=lambda number: number):
+def write_results(batches, path, name_of=lambda number: number,
+                  to_results=_detection_results):
   """Writes a COCO results file, batch by batch.
 
   Args:
     batches: iterable of {name: array}; see modeling.predictions.
     path: of the file; it appears when it is complete.
     name_of: source_id -> image_id.
+    to_results: ({name: array}, [image_id]) -> [entry of the file].
 
   Returns:
-    Number of images and of detections.
+    Number of images and of entries.
   """
   num_images = num_results = 0
   with storage.output_path(path) as temporary:
     with open(temporary, 'w', encoding='utf-8') as f:
       f.write('[')
       for batch in evaluation.images_of(batches):
-        predictions, _ = evaluation.split_by_prefix(batch)
+        predictions, _, _ = evaluation.split_by_prefix(batch)
         ids = [name_of(int(i))
                for i in predictions[fields.SOURCE_ID].reshape([-1])]
-        for result in _results(predictions, ids):
+        for result in to_results(predictions, ids):
           f.write(',\n' if num_results else '')
           f.write(json.dumps(result, allow_nan=False))
           num_results += 1
         num_images += len(ids)
       f.write(']\n')
   return num_images, num_results
-
-
-def _results(predictions, image_ids):
-  """COCO results of a batch."""
-  columns, num_not_finite = detections_lib.from_predictions(
-      predictions, include_mask='detection_masks' in predictions)
-  if num_not_finite:
-    tf.logging.warning('%d detections are no finite numbers and are left out.',
-                       num_not_finite)
-  return coco_results.to_results(columns, image_ids)
 
 
 def run(config, estimator, input_fn, path):
@@ -103,7 +118,8 @@ def run(config, estimator, input_fn, path):
         input_fn, checkpoint_path=restorable, yield_single_examples=False,
         hooks=[checkpoints.FitHook(restorable)])
     num_images, num_results = write_results(
-        batches, output, _Names(file_pattern(config)))
-  tf.logging.info('%d detections in %d images are written to %s.',
+        batches, output, _Names(file_pattern(config)),
+        _RESULTS.get(config.type, _detection_results))
+  tf.logging.info('%d results of %d images are written to %s.',
                   num_results, num_images, output)
   return output

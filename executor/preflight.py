@@ -65,7 +65,10 @@ def _check_evaluation(config):
     _check_file('eval.val_json_file', section.val_json_file)
   if section.label_map:
     _check_file('eval.label_map', section.label_map)
-  as_setup_error(evaluation_factory.build_evaluator, section)
+  if section.type == 'customized':
+    as_setup_error(evaluation_factory.build_customized_evaluator, config)
+  else:
+    as_setup_error(evaluation_factory.build_evaluator, section)
   if section.type in evaluation.MASK_TYPES and not getattr(
       config.architecture, 'include_mask', True):
     raise errors.SetupError(
@@ -79,7 +82,8 @@ def _check_file(key, path):
 
 
 def _check_detections(config):
-  if not config.postprocess.apply_nms:
+  section = getattr(config, 'postprocess', None)  # only detectors have it
+  if section and not section.apply_nms:
     raise errors.SetupError(
         'postprocess.apply_nms is false: the model gives raw boxes, and '
         'detections are needed. Set it to true.')

@@ -19,9 +19,10 @@ def _number_or_none(value):
 class ResultWriter:
   """Writes the results of evaluations into one folder.
 
-  The folder gets `metrics.json` and `detections.json` of the latest
-  evaluation, `metrics.jsonl` with a line for each, and one event file for as
-  long as the writer lives.
+  The folder gets `metrics.json` and the results (of detectors
+  `detections.json`, of others `predictions.json`) of the latest evaluation,
+  `metrics.jsonl` with a line for each, and one event file for as long as the
+  writer lives.
   """
 
   def __init__(self, folder):
@@ -38,13 +39,14 @@ class ResultWriter:
     return {int(entry['step']): entry['time']
             for entry in storage.read_json_lines(self._log_path)}
 
-  def write(self, step, metrics, results=None):
+  def write(self, step, metrics, results=None, results_name='detections.json'):
     """Writes one evaluation.
 
     Args:
       step: int, of the checkpoint.
       metrics: {name: float}; the names are the TensorBoard tags.
       results: COCO results list, or None to write none.
+      results_name: name of its file.
     """
     if self._events is None:
       self._events = tf.summary.FileWriter(self._folder)
@@ -54,7 +56,7 @@ class ResultWriter:
     self._events.flush()
     if results is not None:
       with storage.output_path(os.path.join(
-          self._folder, 'detections.json')) as path:
+          self._folder, results_name)) as path:
         report.write_results(path, results)
     record = {name: _number_or_none(value) for name, value in metrics.items()}
     record.update(step=step, time=time.time())

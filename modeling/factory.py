@@ -10,10 +10,12 @@ import functools
 from architecture import factory as architecture_factory
 from architecture.heads import mask
 from modeling import box_branch
+from modeling import classification
 from modeling import mask_branch
 from modeling import maskrcnn
 from modeling import retinanet
 from modeling import rpn
+from modeling import segmentation
 from ops import anchors
 from ops import detections
 from ops import roi_targets
@@ -29,6 +31,18 @@ def build_anchors(config):
       config.architecture.min_level, config.architecture.max_level,
       config.anchor.num_scales, config.anchor.aspect_ratios,
       config.anchor.anchor_size)
+
+
+def build_classification(config):
+  """Image classifier of a `classification` configuration."""
+  norm_activation = architecture_factory.build_norm_activation(
+      config.batch_norm_activation)
+  return classification.Classification(
+      backbone=architecture_factory.build_backbone(config, norm_activation),
+      head=architecture_factory.build_classification_head(
+          config, norm_activation),
+      num_classes=config.architecture.num_classes,
+      label_smoothing=config.train.label_smoothing)
 
 
 def build_retinanet(config):
@@ -60,6 +74,22 @@ def _detection_options(section):
       nms_iou_threshold=section.nms_iou_threshold,
       score_threshold=section.score_threshold,
       pre_nms_num_boxes=section.pre_nms_num_boxes)
+
+
+def build_segmentation(config):
+  """Segmentation model of a `segmentation` configuration."""
+  norm_activation = architecture_factory.build_norm_activation(
+      config.batch_norm_activation)
+  return segmentation.Segmentation(
+      backbone=architecture_factory.build_backbone(config, norm_activation),
+      decoder=architecture_factory.build_decoder(config, norm_activation),
+      head=architecture_factory.build_segmentation_head(
+          config, norm_activation),
+      level=config.segmentation_head.level,
+      loss_section=config.segmentation_loss,
+      num_classes=config.architecture.num_classes,
+      aspp=architecture_factory.build_aspp(config),
+      use_pyramid_fusion=config.architecture.use_pyramid_fusion)
 
 
 def build_mask_rcnn(config):
@@ -157,9 +187,11 @@ def _build_mask_branch(config, norm_activation):
       skip_background=not config.mrcnn_head.use_batch_norm)
 
 
-MODELS = {'retinanet': build_retinanet,
+MODELS = {'classification': build_classification,
+          'retinanet': build_retinanet,
           'mask_rcnn': build_mask_rcnn,
-          'cascade_mask_rcnn': build_cascade_mask_rcnn}
+          'cascade_mask_rcnn': build_cascade_mask_rcnn,
+          'segmentation': build_segmentation}
 
 
 def build_model(config):

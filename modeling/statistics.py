@@ -31,9 +31,11 @@ def input_size(config):
     config: an experiment; its parser section has `output_size`.
 
   Returns:
-    Two ints, multiples of the coarsest stride.
+    Two ints; of detectors multiples of the coarsest stride.
   """
   section = getattr(config, config.architecture.parser)
+  if not hasattr(config, 'postprocess'):  # no detector
+    return list(section.output_size)
   return preprocess.compute_padded_size(
       section.output_size, 2 ** config.architecture.max_level)
 

@@ -8,6 +8,7 @@ import numpy as np
 import tensorflow.compat.v1 as tf
 
 from ops import compat
+from ops import resample
 
 _EPSILON = 1e-20  # added to normalisers
 _IGNORED = -2  # class target of an anchor that takes no part in the loss
@@ -202,6 +203,64 @@ def retinanet_box_loss(box_outputs, box_targets, num_positives, delta,
       sums.append(tf.reduce_sum(huber(box_outputs[level], targets, delta) *
                                 mask))
     return tf.add_n(sums) / (4. * normalizer + _EPSILON)
+
+
+def softmax_cross_entropy(logits, labels, num_classes, label_smoothing=0.):
+  """Cross entropy of each element.
+
+  Args:
+    logits: float32 [..., C].
+    labels: int32 [...], classes; without smoothing, one that is no class
+      costs nothing.
+    num_classes: int, C.
+    label_smoothing: float in [0, 1], s: the target is 1 - s + s / C for the
+      class and s / C for the others; arXiv:1512.00567, section 7.
+
+  Returns:
+    float32 [...].
+  """
+  with tf.name_scope('softmax_cross_entropy'):
+    off = label_smoothing / num_classes
+    targets = tf.one_hot(labels, num_classes, 1. - label_smoothing + off, off)
+    return tf.nn.softmax_cross_entropy_with_logits_v2(
+        labels=tf.stop_gradient(targets), logits=logits)
+
+
+def segmentation_loss(logits, labels, num_classes, ignore_label,
+                      use_groundtruth_dimension=True, class_weights=(),
+                      label_smoothing=0.):
+  """Cross entropy of the pixels that have a class.
+
+  Args:
+    logits: float32 [B, h, w, C].
+    labels: [B, H, W, 1], any number type, class of each pixel.
+    num_classes: int, C.
+    ignore_label: int, label of pixels without a class.
+    use_groundtruth_dimension: whether the logits are resized to the labels, or
+      the labels to the logits.
+    class_weights: C floats, which the pixels of each class are weighted with;
+      (): all alike.
+    label_smoothing: float in [0, 1]; see `softmax_cross_entropy`.
+
+  Returns:
+    float32 [], the sum over the pixels that count, divided by their number; 0
+    if there are none.
+  """
+  with tf.name_scope('segmentation_loss'):
+    if use_groundtruth_dimension:
+      logits = resample.resize_bilinear(logits, labels.shape.as_list()[1:3])
+    else:
+      # Not bilinear: between two classes there is none.
+      labels = resample.native_resize(labels, logits.shape.as_list()[1:3])
+    labels = tf.cast(tf.squeeze(labels, axis=3), tf.int32)
+    counts = tf.cast(tf.not_equal(labels, ignore_label), tf.float32)
+    loss = counts * softmax_cross_entropy(logits, labels, num_classes,
+                                          label_smoothing)
+    if class_weights:
+      # An ignored label is no class; its weight does not matter.
+      table = tf.constant(class_weights, tf.float32)
+      loss *= tf.gather(table, tf.clip_by_value(labels, 0, num_classes - 1))
+    return tf.reduce_sum(loss) / tf.maximum(tf.reduce_sum(counts), 1.)
 
 
 def huber(predictions, targets, delta):

@@ -265,6 +265,40 @@ def pad_or_clip(tensor, size, value):
     return padded
 
 
+def resize_image(image, size):
+  """Resizes an image to a size, whatever its shape, and normalises it.
+
+  Args:
+    image: uint8 [H, W, 3].
+    size: (height, width), ints.
+
+  Returns:
+    float32 [height, width, 3], as of `normalize_image`.
+  """
+  with tf.name_scope('resize_image'):
+    image = _normalize(resample.resize_bilinear(image[tf.newaxis], size)[0],
+                       255.)
+    image.set_shape([size[0], size[1], 3])
+    return image
+
+
+def resize_to_uint8(image, size):
+  """Resizes an image to a size, rounding it to whole colours again.
+
+  Args:
+    image: uint8 [H, W, 3].
+    size: (height, width), ints.
+
+  Returns:
+    uint8 [height, width, 3].
+  """
+  with tf.name_scope('resize_to_uint8'):
+    image = tf.cast(tf.round(
+        resample.resize_bilinear(image[tf.newaxis], size)[0]), tf.uint8)
+    image.set_shape([size[0], size[1], 3])
+    return image
+
+
 def center_crop(image, fraction=0.875):
   """The square in the middle, for images that a classifier sees.
 
@@ -276,11 +310,78 @@ def center_crop(image, fraction=0.875):
     [side, side, 3].
   """
   with tf.name_scope('center_crop'):
-    size = tf.cast(tf.shape(image)[:2], tf.float32)
-    side = fraction * tf.reduce_min(size)
-    offset = tf.cast((size - side) / 2., tf.int32)
-    side = tf.cast(side, tf.int32)
-    return image[offset[0]:offset[0] + side, offset[1]:offset[1] + side]
+    y, x, height, width = tf.unstack(
+        center_window(tf.shape(image)[:2], fraction))
+    return image[y:y + height, x:x + width]
+
+
+def center_window(size, fraction=0.875):
+  """The window of `center_crop`.
+
+  Args:
+    size: int32 [2], height and width of an image.
+    fraction: float, side of the square relative to the shorter side.
+
+  Returns:
+    int32 [4]: first row and column, height, width.
+  """
+  size = tf.cast(size, tf.float32)
+  side = fraction * tf.reduce_min(size)
+  offset = tf.cast((size - side) / 2., tf.int32)
+  return tf.concat([offset, tf.fill([2], tf.cast(side, tf.int32))], axis=0)
+
+
+def random_window(size, draws, min_area=0.08, max_area=1., min_ratio=3. / 4.,
+                  max_ratio=4. / 3.):
+  """A window of random area, shape and place.
+
+  Draws as tf.image.sample_distorted_bounding_box does, which takes no numbers
+  from outside: a ratio, then a height among those that give an area within the
+  limits, then a place.
+
+  Args:
+    size: int32 [2], height and width of an image.
+    draws: float32 [N, 4] in [0, 1), random numbers of N attempts.
+    min_area: float, smallest area, a share of the image.
+    max_area: float, largest area.
+    min_ratio: float, smallest width / height.
+    max_ratio: float, largest width / height.
+
+  Returns:
+    int32 [4]: first row and column, height, width. The whole image if no
+    attempt fits into it.
+
+  Source: arXiv:1409.4842, section 6.
+  """
+  with tf.name_scope('random_window'):
+    sides = tf.cast(size, tf.float32)
+    height, width = tf.unstack(sides)
+    ratio = min_ratio + draws[:, 0] * (max_ratio - min_ratio)
+    smallest, largest = [tf.round(tf.sqrt(area * height * width / ratio))
+                         for area in (min_area, max_area)]
+    # What rounds to a wider window than the image would not fit.
+    largest = tf.minimum(tf.minimum(largest, height),
+                         tf.ceil((width + .5) / ratio) - 1.)
+    smallest = tf.minimum(smallest, largest)
+    rows = smallest + tf.floor(draws[:, 1] * (largest - smallest + 1.))
+    # Rounding may leave the limits by a row.
+    limits = [area * height * width for area in (min_area, max_area)]
+    area = rows * tf.round(rows * ratio)
+    rows += tf.cast(area < limits[0], tf.float32)
+    rows -= tf.cast(area > limits[1], tf.float32)
+    columns = tf.round(rows * ratio)
+    area = rows * columns
+    fits = tf.reduce_all([
+        area >= limits[0], area <= limits[1], rows >= 1., rows <= height,
+        columns >= 1., columns <= width], axis=0)
+    # The last place is never drawn, unless it is the only one.
+    windows = tf.stack([tf.floor(draws[:, 2] * (height - rows)),
+                        tf.floor(draws[:, 3] * (width - columns)),
+                        rows, columns], axis=1)
+    # The whole image comes last, and always fits.
+    windows = tf.concat([windows, [tf.concat([[0., 0.], sides], 0)]], axis=0)
+    first = tf.argmax(tf.cast(tf.concat([fits, [True]], 0), tf.int32))
+    return tf.cast(windows[first], tf.int32)
 
 
 def transpose_images(images, block_size=1, transpose=True):

@@ -62,6 +62,34 @@ def resize_bilinear(images, size):
   return tf.image.resize_bilinear(images, size)
 
 
+def fuse_levels(features, level):
+  """The sum of all levels of a pyramid at the size of one.
+
+  Args:
+    features: {level: [B, h, w, C]}, h and w static.
+    level: int; one of the features, or a finer one.
+
+  Returns:
+    [B, h, w, C] of that level, the type of the features.
+
+  Raises:
+    ValueError: for a level that is coarser than all features.
+  """
+  finest = min(features)
+  if level > max(features):
+    raise ValueError('Level %d is coarser than all of the levels %s.'
+                     % (level, sorted(features)))
+  if level in features:
+    size = features[level].shape.as_list()[1:3]
+  else:
+    size = [side * 2 ** (finest - level)
+            for side in features[finest].shape.as_list()[1:3]]
+  with tf.name_scope('fuse_levels'):
+    resized = [resize_bilinear(tf.cast(features[one], tf.float32), size)
+               for one in sorted(features)]
+    return tf.cast(tf.add_n(resized), features[finest].dtype)
+
+
 def resize_nearest(x, size, first=(0, 0), window=None):
   """Rows and columns of the nearest-neighbour resize; works for no images.
 

@@ -67,6 +67,29 @@ _SMALL_INSTANCES = {
         'train: {train_batch_size: 2, total_steps: 2, train_file_pattern',
 }
 
+_SMALL_CLASSES = {
+    '=pictures ': '=$HOME/pictures ',
+    '=pictures.yaml': '=$HOME/pictures.yaml',
+    '=data/pictures': '=$HOME/data/pictures',
+    '=runs/pictures': '=$HOME/runs/pictures',
+    'train_shards=16': 'train_shards=1',
+    'resnet_depth: 50': 'resnet_depth: 10',
+    'output_size: [224, 224]': 'output_size: [32, 32]',
+    'train_batch_size: 64': 'train_batch_size: 2',
+    'eval_batch_size: 64': 'eval_batch_size: 4',
+    'total_steps: 20000': 'total_steps: 2',
+}
+_SMALL_SEGMENTS = {
+    '=scenes/': '=$HOME/scenes/',
+    '=scenes.yaml': '=$HOME/scenes.yaml',
+    '=data/scenes': '=$HOME/data/scenes',
+    '=runs/scenes': '=$HOME/runs/scenes',
+    'resnet_depth: 50': 'resnet_depth: 10',
+    'output_size: [512, 512]': 'output_size: [64, 64]',
+    'train_batch_size: 16': 'train_batch_size: 2',
+    'total_steps: 10000': 'total_steps: 2',
+}
+
 # Resolves the configuration of a TPU job and builds what needs no TPU.
 _TPU_CHECK = '''
 import sys
@@ -253,3 +276,33 @@ def test_instance_segmentation(home):
   assert found[0]['segmentation']['size'] == list(nuclei_files.SIZE)
   assert 'nucleus' in (runs / 'report.html').read_text()
   assert '"mask_AP50max400"' in output
+
+
+def test_classification(home):
+  for split in make_demo_data.SPLITS:
+    make_demo_data.make_pictures(str(home / 'pictures'), split, 6, 48, seed=3,
+                                 num_processes=1)
+  output = _run_document('docs/classification.md', _SMALL_CLASSES, home)
+  runs = home / 'runs' / 'pictures'
+  metrics = json.loads((runs / 'eval' / 'metrics.json').read_text())
+  assert metrics['step'] == 2 and 0 <= metrics['top_1_accuracy'] <= 1
+  assert 'eval/accuracy_class_6' in metrics and 'triangle' in output
+  found = json.loads((runs / 'found.json').read_text())
+  assert len(found) == 6 * 5
+  assert found[0]['image_id'] == 'cross/010001.jpg'
+  assert 'triangle' in (runs / 'report.html').read_text()
+
+
+def test_segmentation(home):
+  for split in make_demo_data.SPLITS:
+    make_demo_data.make_label_maps(str(home / 'scenes'), split, 3, 112, seed=3,
+                                   num_processes=1)
+  output = _run_document('docs/segmentation.md', _SMALL_SEGMENTS, home)
+  runs = home / 'runs' / 'scenes'
+  metrics = json.loads((runs / 'eval' / 'metrics.json').read_text())
+  assert metrics['step'] == 2 and 'eval/iou_class_6' in metrics
+  found = json.loads((runs / 'found.json').read_text())
+  assert found[0]['segmentation']['size'] == [112, 112]
+  assert {r['image_id'] for r in found} == {10001, 10002, 10003}
+  assert 'mean IoU' in output and 'background' in output
+  assert 'triangle' in (runs / 'report.html').read_text()

@@ -18,6 +18,45 @@ import time
 _CONFIGS = 'configs/experiments/demo'
 
 
+def _detection_data(folder):
+  """Scenes, as records already."""
+  data = '%s/data' % folder
+  return data, [['-m', 'tools.make_demo_data', '--output=' + data]]
+
+
+def _classification_data(folder):
+  """Pictures by class, converted to records."""
+  data = '%s/classification_data' % folder
+  return data, [
+      ['-m', 'tools.make_demo_data', '--kind=classification',
+       '--output=%s/pictures' % data, '--num_train=6000', '--num_val=600',
+       '--image_size=80'],
+      ['-m', 'tools.create_imagenet_tfrecord',
+       '--raw_data_dir=%s/pictures' % data, '--output=' + data,
+       '--num_train_shards=8', '--num_validation_shards=2']]
+
+
+def _segmentation_data(folder):
+  """Scenes and their label maps, converted to records."""
+  data = '%s/segmentation_data' % folder
+  return data, [
+      ['-m', 'tools.make_demo_data', '--kind=segmentation',
+       '--output=%s/scenes' % data, '--num_train=4000', '--num_val=200',
+       '--image_size=128']] + [
+           ['-m', 'tools.create_segmentation_tfrecord',
+            '--image_dir=%s/scenes/images/%s' % (data, split),
+            '--label_dir=%s/scenes/labels/%s' % (data, split),
+            '--output=%s/%s' % (data, split),
+            '--label_map=%s/scenes/label_map.csv' % data, '--num_shards=8']
+           for split in ('train', 'val')]
+
+
+# Of other models than detectors: (folder) -> (folder of the records,
+# [command that makes them]).
+_DATA = {'classification': _classification_data,
+         'segmentation': _segmentation_data}
+
+
 def commands(model, folder):
   """The commands of the demo.
 
@@ -29,11 +68,11 @@ def commands(model, folder):
     [[program argument]], to be run by Python in this order.
   """
   model_dir = os.path.join(folder, model)
+  data, data_commands = _DATA.get(model, _detection_data)(folder)
   flags = ['--model=' + model,
            '--config_file=%s/%s.yaml' % (_CONFIGS, model),
-           '--model_dir=' + model_dir, '--data_dir=%s/data' % folder]
-  return [
-      ['-m', 'tools.make_demo_data', '--output=%s/data' % folder],
+           '--model_dir=' + model_dir, '--data_dir=' + data]
+  return data_commands + [
       ['main.py', '--mode=train'] + flags,
       ['main.py', '--mode=eval', '--eval_once'] + flags,
       ['-m', 'tools.make_report', '--model_dir=' + model_dir]]
@@ -64,7 +103,7 @@ def main():
   models = sorted(os.path.splitext(name)[0] for name in os.listdir(_CONFIGS)
                   if name.endswith('.yaml'))
   parser = argparse.ArgumentParser(
-      description='Trains and evaluates a small detector on drawn scenes.')
+      description='Trains and evaluates a small model on drawn scenes.')
   parser.add_argument('--model', default='retinanet', choices=models,
                       help='which model')
   parser.add_argument('--folder', default='demo',

@@ -21,6 +21,7 @@ SceneObject = collections.namedtuple('SceneObject',
 
 MIN_SIZE, MAX_SIZE = 8, 100  # pixels of an object's longer side
 MIN_OBJECTS, MAX_OBJECTS = 2, 12
+PICTURE_OBJECT = (0.4, 0.8)  # size of the object of a picture, share of it
 EMPTY_SCENES = 0.10  # share of the scenes that show no object
 CROWDED_SCENES = 0.08  # share with a crowd
 CROWD_MEMBERS = (14, 30)  # objects in a crowd, fewest and most
@@ -90,9 +91,34 @@ def draw_scene(seed, size):
       objects.append(_add_crowd(rng, canvas))
     for _ in range(rng.randint(MIN_OBJECTS, MAX_OBJECTS + 1)):
       _add_object(rng, canvas, objects)
-  canvas += rng.normal(0., rng.uniform(1., 6.), canvas.shape)
-  image = np.clip(np.round(canvas), 0, 255).astype(np.uint8)
-  return image, objects
+  return _photograph(rng, canvas), objects
+
+
+def draw_picture(seed, class_id, size):
+  """Draws one large object, for classification.
+
+  Args:
+    seed: int or list of ints.
+    class_id: int, from 1.
+    size: height and width, pixels.
+
+  Returns:
+    uint8 [size, size, 3], RGB.
+  """
+  rng = np.random.RandomState(seed)
+  canvas = _background(rng, size)
+  _add_distractors(rng, canvas)
+  coverage = _coverage(rng, class_id, size * rng.uniform(*PICTURE_OBJECT))
+  y, x = (rng.randint(0, size - side + 1) for side in coverage.shape)
+  color = _color_unlike(rng, class_id, _mean_color(canvas, coverage, y, x))
+  _paint(rng, canvas, coverage, y, x, color)
+  return _photograph(rng, canvas)
+
+
+def _photograph(rng, canvas):
+  """Adds noise; uint8 of the canvas."""
+  canvas = canvas + rng.normal(0., rng.uniform(1., 6.), canvas.shape)
+  return np.clip(np.round(canvas), 0, 255).astype(np.uint8)
 
 
 def _background(rng, size):

@@ -9,6 +9,15 @@ and the records made of them as by the COCO converter,
   demo/data/train-00000-of-00008.tfrecord ... demo/data/train-label_map.csv
   demo/data/val-00000-of-00008.tfrecord ...   demo/data/val-label_map.csv
 See tools/demo_scenes.py for what the scenes show.
+
+With --kind=classification it writes pictures of one object, in a folder for
+each class,
+  demo/pictures/train/disc/000001.jpg ...
+  demo/pictures/validation/disc/010001.jpg ...
+and with --kind=segmentation pictures and label maps,
+  demo/scenes/images/train/000001.jpg ...
+  demo/scenes/labels/train/000001.png ...    demo/scenes/label_map.csv
+which the converters of such data make records of.
 """
 
 import argparse
@@ -17,11 +26,13 @@ import json
 import os
 
 import cv2
+import numpy as np
 
 from tools import demo_scenes
 from tools import staged_files
 from tools import tfrecord_writer
 from utils import files
+from utils import label_map as label_maps
 from utils import masks as mask_utils
 
 SPLITS = ('train', 'val')  # each draws from seeds of its own
@@ -49,8 +60,7 @@ def make_split(folder, split, num_scenes, size, seed, num_shards,
   os.makedirs(image_folder, exist_ok=True)
   draw = functools.partial(_draw, folder=image_folder,
                            seed=[seed, SPLITS.index(split)], size=size)
-  first_id = _IDS_PER_SPLIT * SPLITS.index(split) + 1
-  image_ids = list(range(first_id, first_id + num_scenes))
+  image_ids = _image_ids(split, num_scenes)
   drawn = list(staged_files.map_in_processes(draw, image_ids, num_processes))
   dataset = _coco_dataset(image_ids, drawn, size)
   files.write_atomically(os.path.join(folder, 'instances_%s.json' % split),
@@ -66,6 +76,16 @@ def _file_name(image_id):
   return '%06d.jpg' % image_id
 
 
+def _image_ids(split, count):
+  first = _IDS_PER_SPLIT * SPLITS.index(split) + 1
+  return list(range(first, first + count))
+
+
+def _save(folder, image_id, image):
+  cv2.imwrite(os.path.join(folder, _file_name(image_id)), image[:, :, ::-1],
+              [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])
+
+
 def _draw(image_id, folder, seed, size):
   """Draws a scene and saves it.
 
@@ -73,8 +93,7 @@ def _draw(image_id, folder, seed, size):
     [(class id, is_crowd, RLE)], one for each object.
   """
   image, objects = demo_scenes.draw_scene(seed + [image_id], size)
-  cv2.imwrite(os.path.join(folder, _file_name(image_id)), image[:, :, ::-1],
-              [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])
+  _save(folder, image_id, image)
   return [(o.class_id, int(o.is_crowd), mask_utils.encode(o.mask))
           for o in objects]
 
@@ -101,9 +120,75 @@ def _load(folder, image):
     return f.read()
 
 
+def make_pictures(folder, split, num_pictures, size, seed,
+                  num_processes=None):
+  """Draws one set for classification, in a folder for each class.
+
+  Args:
+    folder: of both sets.
+    split: 'train' or 'val', which is called validation.
+    num_pictures: int; all classes have the same number, or one more.
+    size: height and width of a picture, pixels.
+    seed: int.
+    num_processes: int; None: one per core.
+  """
+  name = 'validation' if split == 'val' else split
+  for class_name in demo_scenes.CLASS_NAMES:
+    os.makedirs(os.path.join(folder, name, class_name), exist_ok=True)
+  draw = functools.partial(
+      _draw_picture, folder=os.path.join(folder, name),
+      seed=[seed, SPLITS.index(split)], size=size)
+  for _ in staged_files.map_in_processes(
+      draw, _image_ids(split, num_pictures), num_processes):
+    pass
+
+
+def _draw_picture(image_id, folder, seed, size):
+  """Draws a picture into the folder of its class."""
+  class_id = image_id % len(demo_scenes.CLASS_NAMES) + 1
+  image = demo_scenes.draw_picture(seed + [image_id], class_id, size)
+  _save(os.path.join(folder, demo_scenes.LABEL_MAP[class_id]), image_id, image)
+
+
+def make_label_maps(folder, split, num_scenes, size, seed, num_processes=None):
+  """Draws one set for segmentation: pictures, and classes of their pixels.
+
+  Args:
+    folder: of both sets.
+    split: 'train' or 'val'.
+    num_scenes: int.
+    size: height and width of a scene, pixels.
+    seed: int.
+    num_processes: int; None: one per core.
+  """
+  for kind in ('images', 'labels'):
+    os.makedirs(os.path.join(folder, kind, split), exist_ok=True)
+  draw = functools.partial(_draw_label_map, folder=folder, split=split,
+                           seed=[seed, SPLITS.index(split)], size=size)
+  for _ in staged_files.map_in_processes(
+      draw, _image_ids(split, num_scenes), num_processes):
+    pass
+  names = dict(demo_scenes.LABEL_MAP)
+  names[0] = 'background'
+  label_maps.write_label_map(os.path.join(folder, 'label_map.csv'), names)
+
+
+def _draw_label_map(image_id, folder, split, seed, size):
+  """Draws a scene and the label map of what can be seen of its objects."""
+  image, objects = demo_scenes.draw_scene(seed + [image_id], size)
+  classes = np.zeros([size, size], np.uint8)
+  for scene_object in objects:
+    classes[scene_object.mask] = scene_object.class_id
+  _save(os.path.join(folder, 'images', split), image_id, image)
+  cv2.imwrite(os.path.join(folder, 'labels', split, '%06d.png' % image_id),
+              classes)
+
+
 def main():
   parser = argparse.ArgumentParser(
       description='Draws the scenes of the demo and makes records of them.')
+  parser.add_argument('--kind', default='detection', help='what for',
+                      choices=('detection', 'classification', 'segmentation'))
   parser.add_argument('--output', default='demo/data', help='folder')
   parser.add_argument('--num_train', type=int, default=4000,
                       help='training scenes')
@@ -117,8 +202,13 @@ def main():
                       help='other seeds give other scenes')
   args = parser.parse_args()
   for split, num_scenes in zip(SPLITS, (args.num_train, args.num_val)):
-    make_split(args.output, split, num_scenes, args.image_size, args.seed,
-               args.num_shards)
+    common = (args.output, split, num_scenes, args.image_size, args.seed)
+    if args.kind == 'classification':
+      make_pictures(*common)
+    elif args.kind == 'segmentation':
+      make_label_maps(*common)
+    else:
+      make_split(*common, args.num_shards)
 
 
 if __name__ == '__main__':

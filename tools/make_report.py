@@ -1,10 +1,10 @@
-"""Writes a report of a trained and evaluated detector: one HTML page.
+"""Writes a report of a trained and evaluated model: one HTML page.
 
   python -m tools.make_report --model_dir=demo/retinanet
 
 The page needs no other file. It shows the metrics, also by class, the curves
-of the losses, pictures of the evaluation set with the known objects beside the
-detections, and the configuration. Everything is found through
+of the losses, pictures of the evaluation set with what is known beside what the
+model found, and the configuration. Everything is found through
 model_dir/params.yaml: pictures and objects come from the evaluation records.
 """
 
@@ -12,19 +12,18 @@ import argparse
 import json
 import os
 
-import cv2
 import numpy as np
 import tensorflow.compat.v1 as tf
 
 from configs import factory
-from dataloader import file_patterns
-from dataloader import record_files
 from dataloader import records
 from evaluation import coco_metrics
+from tools import report_classification
 from tools import report_page
+from tools import report_records
+from tools import report_segmentation
 from utils import drawing
 from utils import files
-from utils import label_map as label_maps
 from utils import masks as mask_utils
 
 _METRICS = (('AP', 'AP'), ('AP50', 'AP50'), ('AP75', 'AP75'),
@@ -32,6 +31,10 @@ _METRICS = (('AP', 'AP'), ('AP50', 'AP50'), ('AP75', 'AP75'),
             ('ARmax100', 'AR'))
 _KINDS = (('', 'box'), ('mask_', 'mask'))
 _CLASS_METRIC = 'Precision mAP ByCategory%s/%s'
+# type of the experiment, where it is no detector: (config, metrics, results,
+# number of pictures) -> report_page.Content.
+_CONTENT = {'classification': report_classification.content,
+            'segmentation': report_segmentation.content}
 
 
 def build_page(model_dir, suffix='', num_pictures=12, min_score=0.3):
@@ -53,27 +56,44 @@ def build_page(model_dir, suffix='', num_pictures=12, min_score=0.3):
       params_file=_existing(os.path.join(model_dir, 'params.yaml'), 'train'))
   eval_dir = os.path.join(model_dir, 'eval' + suffix)
   metrics = _load_json(os.path.join(eval_dir, 'metrics.json'))
-  detections = _load_json(os.path.join(eval_dir, 'detections.json'))
-  has_masks = any('segmentation' in d for d in detections)
-  groundtruth = records.read_groundtruth(
-      config.eval.eval_file_pattern, has_masks, config.eval.eval_samples)
-  names = {c['id']: c['name'] for c in groundtruth['categories']}
-  if config.eval.label_map:
-    names.update(label_maps.read_label_map(config.eval.label_map))
+  if config.type in _CONTENT:
+    content = _CONTENT[config.type](
+        config, metrics, _load_json(os.path.join(eval_dir, 'predictions.json')),
+        num_pictures)
+  else:
+    content = _detection_content(
+        config, metrics, _load_json(os.path.join(eval_dir, 'detections.json')),
+        num_pictures, min_score)
   log = _read_log(os.path.join(model_dir, 'train_metrics.jsonl'))
   with open(os.path.join(model_dir, 'params.yaml')) as f:
     params = f.read()
   return report_page.page('%s: what it learnt' % config.type, [
-      _headline(config, metrics, log, len(groundtruth['images'])),
-      report_page.heading('Average precision'), _metric_table(metrics),
-      report_page.heading('By class'),
-      _class_table(metrics, names, groundtruth['annotations']),
+      _headline(config, content, metrics['step'], log),
+      *content.tables,
       report_page.heading('Losses of the training'), _loss_curves(log),
       report_page.heading('Pictures it was not trained on'),
-      _pictures(config, groundtruth, detections, names, num_pictures,
-                min_score),
+      *content.pictures,
       report_page.heading('Configuration'),
       report_page.preformatted('params.yaml', params)])
+
+
+def _detection_content(config, metrics, detections, num_pictures, min_score):
+  """report_page.Content of a detector."""
+  has_masks = any('segmentation' in d for d in detections)
+  groundtruth = records.read_groundtruth(
+      config.eval.eval_file_pattern, has_masks, config.eval.eval_samples)
+  names = {c['id']: c['name'] for c in groundtruth['categories']}
+  names.update(report_records.class_names(config))
+  figures = ' and '.join('%s AP %s' % (
+      kind, report_page.figure_text(metrics[prefix + 'AP']))
+                         for prefix, kind in _KINDS if prefix + 'AP' in metrics)
+  return report_page.Content(
+      figures.capitalize().replace(' ap ', ' AP '), len(groundtruth['images']),
+      [report_page.heading('Average precision'), _metric_table(metrics),
+       report_page.heading('By class'),
+       _class_table(metrics, names, groundtruth['annotations'])],
+      [_pictures(config, groundtruth, detections, names, num_pictures,
+                 min_score)])
 
 
 def _existing(path, mode):
@@ -97,14 +117,10 @@ def _read_log(path):
   return [by_step[step] for step in sorted(by_step)]
 
 
-def _headline(config, metrics, log, num_images):
+def _headline(config, content, step, log):
   """One sentence with the result."""
-  figures = ' and '.join('%s AP %s' % (
-      kind, report_page.figure_text(metrics[prefix + 'AP']))
-                         for prefix, kind in _KINDS if prefix + 'AP' in metrics)
   text = '%s on %d pictures after %d steps of %d pictures' % (
-      figures.capitalize().replace(' ap ', ' AP '), num_images,
-      metrics['step'], config.train.train_batch_size)
+      content.figures, content.num_images, step, config.train.train_batch_size)
   if len(log) > 1:
     text += ', trained in %.0f minutes' % (
         (log[-1]['time'] - log[0]['time']) / 60.)
@@ -157,19 +173,12 @@ def _loss_curves(log):
 def _pictures(config, groundtruth, detections, names, num_pictures, min_score):
   """Pairs of pictures, taken at equal distances from the set."""
   images = groundtruth['images']
-  rows = set(np.linspace(0, len(images) - 1, min(num_pictures, len(images)))
-             .round().astype(int).tolist())
   by_image = _group(groundtruth['annotations'])
   found = _group(detections)
-  paths = file_patterns.expand(config.eval.eval_file_pattern,
-                               'eval.eval_file_pattern')
   parts = []
-  for row, (_, _, serialized) in enumerate(
-      record_files.iterate(paths, len(images))):
-    if row not in rows:
-      continue
+  for row, picture, _ in report_records.pictures(
+      config, report_records.spread(range(len(images)), num_pictures)):
     image = images[row]
-    picture = _decode(serialized)
     # A detection has the text id of its record, or the number it stands for.
     own = found.get(image['source_id'], found.get(str(image['id']), []))
     parts.append(report_page.picture_pair(
@@ -187,14 +196,6 @@ def _group(objects):
   for entry in objects:
     groups.setdefault(str(entry['image_id']), []).append(entry)
   return groups
-
-
-def _decode(serialized):
-  """RGB picture of a record."""
-  features = tf.train.Example.FromString(serialized).features.feature
-  encoded = features['image/encoded'].bytes_list.value[0]
-  return cv2.imdecode(np.frombuffer(encoded, np.uint8),
-                      cv2.IMREAD_COLOR)[:, :, ::-1]
 
 
 def _draw(picture, objects, names):
@@ -215,7 +216,7 @@ def _draw(picture, objects, names):
 
 def main():
   parser = argparse.ArgumentParser(
-      description='Writes a report of a trained and evaluated detector.')
+      description='Writes a report of a trained and evaluated model.')
   parser.add_argument('--model_dir', required=True,
                       help='folder of the training')
   parser.add_argument('--output', help='the page; default: report.html in '

@@ -1,6 +1,7 @@
 """Parts of a report as HTML text: tables, a curve, pictures. No files."""
 
 import base64
+import collections
 import html
 import math
 
@@ -17,6 +18,13 @@ td { border-bottom: 1px solid #ddd; } .number { text-align: right; }
 .pair { display: grid; grid-template-columns: 1fr 1fr; gap: .5em;
         margin-bottom: 1em; }
 .pair img { width: 100%; } .pair figure { margin: 0; }
+.triple { display: grid; grid-template-columns: 1fr 1fr 1fr; gap: .5em;
+          margin-bottom: 1em; }
+.triple img { width: 100%; } .triple figure { margin: 0; }
+.grid { display: grid; grid-template-columns: repeat(6, 1fr); gap: .8em; }
+.grid img { width: 100%; } .grid figure { margin: 0; }
+.legend span { display: inline-block; width: .9em; height: .9em;
+               margin: 0 .4em 0 1.2em; }
 figcaption { color: #555; font-size: 85%; }
 pre { background: #f4f4f4; padding: 1em; overflow: auto; font-size: 85%; }
 .headline { font-size: 130%; }
@@ -25,6 +33,11 @@ _CURVE_COLORS = ('#1f4e8c', '#c2571a', '#2e7d4f', '#8a3f8f', '#6b6b6b')
 _CURVE_SIZE = (1000, 340)  # width, height
 _CURVE_MARGINS = (60, 20, 150, 40)  # left, top, right, bottom
 _JPEG_QUALITY = 85
+
+# What differs between kinds of models. figures: str, of the headline.
+# num_images: that were evaluated. tables, pictures: [HTML text].
+Content = collections.namedtuple('Content',
+                                 'figures num_images tables pictures')
 
 
 def page(title, parts):
@@ -86,11 +99,43 @@ def picture_pair(left, right, captions):
     right: uint8 [h, w, 3], RGB.
     captions: (str, str).
   """
-  return '<div class="pair">%s</div>' % ''.join(
-      '<figure><img src="data:image/jpeg;base64,%s" alt="%s">'
-      '<figcaption>%s</figcaption></figure>' % (
-          _jpeg(image), html.escape(caption), html.escape(caption))
-      for image, caption in zip((left, right), captions))
+  return _pictures('pair', zip((left, right), captions))
+
+
+def picture_triple(figures):
+  """Three pictures side by side: [(uint8 [h, w, 3], RGB; str)]."""
+  return _pictures('triple', figures)
+
+
+def picture_grid(figures):
+  """Small pictures with captions, six in a row.
+
+  Args:
+    figures: [(uint8 [h, w, 3], RGB; str)].
+  """
+  return _pictures('grid', figures)
+
+
+def _pictures(css_class, figures):
+  return '<div class="%s">%s</div>' % (css_class, ''.join(
+      _figure(image, caption) for image, caption in figures))
+
+
+def _figure(image, caption):
+  return ('<figure><img src="data:image/jpeg;base64,%s" alt="%s">'
+          '<figcaption>%s</figcaption></figure>' % (
+              _jpeg(image), html.escape(caption), html.escape(caption)))
+
+
+def legend(entries):
+  """Names beside their colours.
+
+  Args:
+    entries: [(str, (red, green, blue))].
+  """
+  return '<p class="legend">%s</p>' % ''.join(
+      '<span style="background: rgb(%d, %d, %d)"></span>%s' % (
+          tuple(color) + (html.escape(text),)) for text, color in entries)
 
 
 def _jpeg(image):

@@ -12,15 +12,14 @@ import contextlib
 import functools
 import json
 import os
-import tempfile
 
 import tensorflow.compat.v1 as tf
 import tqdm
 
-from dataloader import file_patterns
 from dataloader import source_ids
 from tools import annotation_checks
 from tools import conversion_report
+from tools import old_shards
 from tools import record_builder
 from tools import staged_files
 from utils import label_map as label_maps
@@ -64,7 +63,7 @@ def write_dataset(dataset, prefix, load_image, options=Options(),
     raise ConversionError(
         '%r is a folder. The output is what the names of the files begin with, '
         'such as %strain.' % (prefix, prefix))
-  old_shards = _old_shards(prefix, options.overwrite)
+  old = old_shards.find(prefix, overwrite=options.overwrite)
   checked = annotation_checks.check_dataset(dataset, label_map)
   include_masks = _include_masks(checked, options)
   names = {c['id']: c['name'] for c in checked.categories}
@@ -83,12 +82,10 @@ def write_dataset(dataset, prefix, load_image, options=Options(),
     index = _index(checked, outcomes, shards, include_masks)
     annotations = _annotations(checked, outcomes)
     files.write(prefix + '-annotations.json', json.dumps(annotations))
-    files.write(prefix + '-label_map.csv', _label_map_text(names))
+    files.write(prefix + '-label_map.csv', label_maps.text(names))
     files.write(prefix + '-index.json', json.dumps(index, indent=1))
     files.commit()
-  for path in sorted(set(old_shards) - set(shards)):
-    tf.gfile.Remove(path)
-    print('Removed %s of an earlier conversion.' % path)
+  old_shards.remove(old, shards)
   print(conversion_report.report(index))
   return index
 
@@ -101,34 +98,6 @@ def _include_masks(checked, options):
     raise ConversionError('Masks are asked for (--include_masks), but no '
                           'object has one.')
   return has_masks if options.include_masks is None else options.include_masks
-
-
-def _old_shards(prefix, overwrite):
-  """Shards under this prefix, all written by this program before.
-
-  A reader's pattern would match the shards of two conversions together.
-  """
-  pattern = prefix + '-' + 5 * '[0-9]' + '-of-' + 5 * '[0-9]' + '.tfrecord'
-  existing = file_patterns.glob(pattern)
-  listed = _listed_shards(prefix + '-index.json')
-  strange = [p for p in existing if os.path.basename(p) not in listed]
-  if strange and not overwrite:
-    raise ConversionError(
-        '%s and %d more files are already there, and %s-index.json does not '
-        'list them. Remove them, choose another prefix, or say --overwrite.'
-        % (strange[0], len(strange) - 1, prefix))
-  return existing
-
-
-def _listed_shards(path):
-  """Names of the shards in an index; none when there is no such file."""
-  if not tf.gfile.Exists(path):
-    return set()
-  with tf.gfile.Open(path) as f:
-    try:
-      return {shard['file'] for shard in json.load(f)['shards']}
-    except (ValueError, KeyError, TypeError):
-      return set()  # It is not of this program, so neither are the shards.
 
 
 def _write_shards(build, tasks, paths, num_processes):
@@ -236,12 +205,3 @@ def _annotations(checked, outcomes):
     annotations.extend(dict(a, image_id=image_id) for a in outcome.objects)
   return {'images': images, 'annotations': annotations,
           'categories': checked.categories}
-
-
-def _label_map_text(names):
-  """Content of a label map file."""
-  with tempfile.TemporaryDirectory() as folder:
-    path = os.path.join(folder, 'label_map.csv')
-    label_maps.write_label_map(path, names)
-    with open(path, encoding='utf-8') as f:
-      return f.read()

@@ -17,6 +17,7 @@ _HUES = (0.98, 0.58, 0.145, 0.36, 0.78, 0.50, 0.06, 0.66, 0.88, 0.24)
 _TONES = ((0.56, 0.82), (0.72, 0.70), (0.42, 0.75))
 
 _MASK_OPACITY = 0.45
+_CLASS_OPACITY = 0.7  # of label maps, which have no frames and names
 _LABEL_OPACITY = 0.85  # what a label covers can still be guessed
 _MAX_LABELS = 50  # of more objects, labels would hide one another and the rest
 _MIN_SIZE = 640  # pixels of the longer side below which text is unreadable
@@ -87,6 +88,29 @@ def draw_detections(image, boxes, classes, scores=None, label_map=None,
   return _draw_labels(canvas, corners, texts, colors)
 
 
+def draw_label_map(image, label_map, min_size=512):
+  """Colours the pixels of a picture by their class, but for class 0.
+
+  The picture becomes grey, so that no colour in it is taken for a class.
+
+  Args:
+    image: uint8 [height, width, 3], RGB; or grey [height, width(, 1)].
+    label_map: int [height, width], classes.
+    min_size: smaller pictures are enlarged until their longer side has so
+      many pixels; 0 keeps the size.
+
+  Returns:
+    uint8 [height, width, 3], RGB, enlarged if need be; a copy.
+  """
+  grey = cv2.cvtColor(_as_rgb(image), cv2.COLOR_RGB2GRAY)
+  canvas, _ = _enlarge(_as_rgb(grey), min_size)
+  for class_id in np.unique(label_map):
+    if class_id:
+      _blend_mask(canvas, np.asarray(label_map) == class_id,
+                  class_color(class_id), _CLASS_OPACITY)
+  return canvas
+
+
 def _check_lengths(boxes, **others):
   for name, values in others.items():
     if values is not None and len(values) != len(boxes):
@@ -146,13 +170,13 @@ def _draw_boxes(canvas, corners, colors):
     cv2.rectangle(canvas, (x0, y0), (x1, y1), color, thickness)
 
 
-def _blend_mask(canvas, mask, color):
+def _blend_mask(canvas, mask, color, opacity=_MASK_OPACITY):
   """Colours the inside of a mask and draws its outline, in place."""
   height, width = canvas.shape[:2]
   # Smooth edges when the picture was enlarged.
   mask = cv2.resize((mask > 0).astype(np.float32), (width, height)) >= .5
   inside = canvas[mask].astype(np.float32)
-  canvas[mask] = np.round(inside + _MASK_OPACITY * (np.array(color) - inside))
+  canvas[mask] = np.round(inside + opacity * (np.array(color) - inside))
   outline = cv2.findContours(mask.astype(np.uint8), cv2.RETR_EXTERNAL,
                              cv2.CHAIN_APPROX_NONE)[-2]
   cv2.drawContours(canvas, outline, -1, color, 1, cv2.LINE_AA)

@@ -19,6 +19,9 @@ GT_CLASSES = 'gt_classes'    # int64 [K], padding -1
 GT_MASKS = 'gt_masks'        # [K, c, c], 0..1 inside of each box, padding -1
 GROUNDTRUTHS = 'groundtruths'    # dict, original image pixels
 SOURCE_ID = 'source_id'          # int64 []; -1 marks padding of the last batch
+LABEL = 'label'                  # int32 [], class of a picture
+MASKS = 'masks'                  # [h, w, 1], class of each pixel
+VALID_MASKS = 'valid_masks'      # bool [h, w, 1], pixels that have a class
 
 # Model outputs.
 CLS_OUTPUTS = 'cls_outputs'      # {level: [B, h, w, A*C]}
@@ -30,6 +33,12 @@ DETECTION_SCORES = 'detection_scores'        # [B, M]
 RAW_BOXES = 'raw_boxes'                      # [B, N, 1, 4]
 RAW_ENCODED_BOXES = 'raw_encoded_boxes'      # [B, N, 4]
 RAW_SCORES = 'raw_scores'                    # [B, N, C-1]
+
+# Outputs of classification [B, C] and segmentation [B, h, w, C], and what their
+# predictions are called: the best classes of a picture, their scores.
+LOGITS = 'logits'
+CLASSES = 'classes'
+SCORES = 'scores'
 
 # Outputs of two-stage models. Those of the box heads of a cascade end in _0, _1
 # and so on: class_outputs, box_outputs ([B, R, 4C or 4] here) and the targets.

@@ -43,8 +43,16 @@ def write_label_map(path, names):
   Raises:
     ValueError: if a name cannot be written on one line.
   """
+  files.write_atomically(path, text(names).encode('utf-8'))
+
+
+def text(names):
+  """The lines `id:name` of {id: name}, in order of the ids.
+
+  Raises:
+    ValueError: if a name cannot be written on one line.
+  """
   for name in names.values():
     if not name.strip() or len(name.splitlines()) != 1:
       raise ValueError('The class name %r is empty or spans lines.' % name)
-  lines = ['%d:%s\n' % (i, names[i]) for i in sorted(names)]
-  files.write_atomically(path, ''.join(lines).encode('utf-8'))
+  return ''.join('%d:%s\n' % (i, names[i]) for i in sorted(names))

@@ -2,6 +2,7 @@
 
 import types
 
+import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
 
@@ -9,6 +10,7 @@ from dataloader import diagnosis
 from dataloader import input_reader
 from dataloader import maskrcnn_parser
 from dataloader import retinanet_parser
+from dataloader import segmentation_parser
 from ops import anchors as anchor_ops
 from tests.dataloader import examples
 from utils import modes
@@ -151,3 +153,26 @@ def test_errors_of_the_model_pass_unchanged(tmp_path):
     with diagnosis.explained_errors(_reader(pattern).files):
       with tf.Session() as session:
         session.run(tf.debugging.Assert(tf.constant(False), ['loss is bad']))
+
+
+def test_label_map_that_is_cut_off(tmp_path):
+  """The picture is whole, so only its label map can be it."""
+  picture = examples.encode(examples.picture(16, 16))
+  classes = examples.encode(np.zeros([16, 16, 3], np.uint8), 'PNG')
+  def serialize(name, encoded):
+    return tf.train.Example(features=tf.train.Features(feature={
+        key: tf.train.Feature(bytes_list=tf.train.BytesList(value=[value]))
+        for key, value in (
+            ('image/encoded', picture), ('image/source_id', name),
+            (segmentation_parser.CLASSES_KEY, encoded))})).SerializeToString()
+  path = examples.write(tmp_path / 'a.tfrecord', [
+      serialize(b'a', classes), serialize(b'b', classes[:len(classes) // 2])])
+  section = types.SimpleNamespace(
+      output_size=(16, 16), resize_eval=False, ignore_label=255,
+      aug_rand_hflip=False, aug_scale_min=1., aug_scale_max=1.)
+  parser = segmentation_parser.SegmentationParser(section, 3, modes.EVAL)
+  with pytest.raises(diagnosis.InputError) as e:
+    _run(input_reader.InputReader(path, parser, modes.EVAL, 'some.key'))
+  assert 'record 1 (counting from 0), image/source_id b, cannot be' in (
+      str(e.value))
+  assert segmentation_parser.CLASSES_KEY in str(e.value)

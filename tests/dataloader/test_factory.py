@@ -112,10 +112,10 @@ def test_unknown_parser(pattern):
     factory.build_parser(config, modes.TRAIN)
 
 
-@pytest.mark.parametrize('model', ['retinanet', 'mask_rcnn',
-                                   'cascade_mask_rcnn'])
-def test_every_parser_builds(pattern, model):
-  config = _config(pattern, model)
+@pytest.mark.parametrize('model', ['retinanet', 'mask_rcnn', 'classification',
+                                   'cascade_mask_rcnn', 'segmentation'])
+def test_every_parser_builds(model):
+  config = config_factory.default_config(model)
   assert config.architecture.parser in factory.PARSERS
   assert factory.build_parser(config, modes.TRAIN).labels_spec()
 
@@ -150,3 +150,18 @@ def test_pre_parser_is_not_built_yet(pattern):
     factory.build_parser(config, modes.TRAIN)
   # A model that was trained with it can be evaluated.
   assert factory.build_parser(config, modes.PREDICT_WITH_GT)
+
+
+def _classification_config(**section):
+  return base.override(config_factory.default_config('classification'),
+                       {'classification_parser': section})
+
+
+@pytest.mark.parametrize('name', ['v0', 'randaug'])
+def test_augmentation_of_classifiers_is_not_built_yet(name):
+  config = _classification_config(autoaugment_name=name)
+  with pytest.raises(ValueError, match="autoaugment_name is '%s'.*not built"
+                     % name):
+    factory.build_parser(config, modes.TRAIN)
+  # Outside of training nothing is augmented.
+  factory.build_parser(config, modes.EVAL)

@@ -149,3 +149,13 @@ def test_no_tfrecord_file(tmp_path):
 def test_missing_pattern():
   with pytest.raises(ValueError, match='eval.eval_file_pattern'):
     records.read_groundtruth('')
+
+
+def test_ids_of_records_of_any_kind(tmp_path):
+  path = examples.write(tmp_path / 'a', [
+      examples.serialize(examples.picture(4, 4), source_id='7',
+                         filename='a.jpg'),
+      examples.serialize(examples.picture(4, 4), source_id='',
+                         filename='b.jpg'),
+      examples.serialize(examples.picture(4, 4), source_id='')])
+  assert records.read_source_ids(path) == ['7', 'b.jpg', '']

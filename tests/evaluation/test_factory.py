@@ -4,6 +4,7 @@ import types
 
 import pytest
 
+from configs import factory as config_factory
 from evaluation import factory
 from tests.evaluation import coco_files
 
@@ -51,3 +52,22 @@ def test_section_is_obeyed(tmp_path):
 def test_other_types_are_refused(name, message):
   with pytest.raises(ValueError, match=message):
     factory.build_evaluator(_section(type=name))
+
+
+@pytest.mark.parametrize('model', sorted(factory.CUSTOMIZED))
+def test_customized_evaluators(model, tmp_path):
+  (tmp_path / 'names.csv').write_text('1:disc\n')
+  config, _ = config_factory.load_config(
+      model, extra={'eval.label_map': str(tmp_path / 'names.csv')})
+  assert config.eval.type == 'customized'
+  evaluator = factory.build_customized_evaluator(config)
+  for method in ('reset', 'update', 'evaluate', 'results', 'format_table'):
+    assert callable(getattr(evaluator, method))
+  assert evaluator.results_name == 'predictions.json'
+
+
+def test_customized_evaluation_of_a_detector():
+  config = config_factory.default_config('retinanet')
+  with pytest.raises(ValueError, match="no evaluator for type 'retinanet'; "
+                     'there are: classification, segmentation'):
+    factory.build_customized_evaluator(config)

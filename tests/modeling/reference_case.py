@@ -45,9 +45,15 @@ class ReferenceCase:
     return reference_weights.image_info(s['batch'], s['height'], s['width'])
 
   def labels(self):
-    """The labels of train.npz as constants, levels as nested dicts."""
+    """The labels of train.npz as constants, levels as nested dicts.
+
+    Of a classifier, the one tensor that they are.
+    """
+    arrays = self.arrays('train')
+    if fields.LABEL in arrays:
+      return tf.constant(arrays[fields.LABEL])
     labels = {fields.IMAGE_INFO: tf.constant(self.image_info())}
-    for key, value in self.arrays('train').items():
+    for key, value in arrays.items():
       if not key.startswith('label.') or key.endswith('_used'):
         continue
       parts = key.split('.')[1:]

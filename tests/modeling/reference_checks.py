@@ -13,6 +13,7 @@ import tensorflow.compat.v1 as tf
 from architecture import layers
 from modeling import factory
 from modeling import model_fn
+from modeling import optimizers
 from modeling import summaries
 from tests.modeling import reference_case
 from utils import fields
@@ -46,7 +47,8 @@ def cases(*prefixes, **options):
     architecture = reference_case.ReferenceCase(folder).config.architecture
     if (name.startswith(prefixes)
         and architecture.backbone in parts.BACKBONES
-        and architecture.multilevel_features in parts.DECODERS):
+        and (architecture.multilevel_features or 'identity')
+        in parts.DECODERS):
       marks = [pytest.mark.slow] if slow.match(name) else []
       result.append(pytest.param(folder, id=name, marks=marks))
   return result
@@ -67,7 +69,8 @@ def check_predictions(folder):
     tolerance = {fields.RPN_ROIS: _BOXES,
                  fields.RPN_ROI_SCORES: _SCORES}.get(name, 'head')
     _check_output(outputs, expected, '', name, level, tolerance)
-  _check_detections(outputs, expected)
+  if fields.NUM_DETECTIONS in expected:
+    _check_detections(outputs, expected)
 
 
 def _check_training_outputs(outputs, case):
@@ -227,7 +230,8 @@ def check_training(folder):
     pytest.skip('The case has no training part.')
   expected = _without_unused_head(case.settings['train'])
   spec, outputs = _training_step(case)
-  variables = tf.trainable_variables()
+  variables = optimizers.trained_variables(
+      tf.trainable_variables(), case.config.train.frozen_variable_prefix)
   gradients = tf.gradients(spec.loss, variables)
   missing = [v.op.name for v, g in zip(variables, gradients) if g is None]
   assert sorted(missing) == sorted(expected['no_gradient'])

@@ -29,6 +29,13 @@ _TWO_STAGE = {
     'train': {'transpose_input': False}}
 # The smallest configuration of each model.
 SMALL = {
+    'classification': {
+        'use_tpu': False, 'resnet': {'resnet_depth': 10},
+        'architecture': {'num_classes': 4, 'use_bfloat16': False},
+        'classification_head': {'endpoints_num_filters': 4,
+                                'dropout_rate': .5},
+        'classification_parser': {'output_size': [SIDE, SIDE]},
+        'train': {'transpose_input': False, 'label_smoothing': .1}},
     'retinanet': {
         'use_tpu': False, 'resnet': {'resnet_depth': 10},
         'architecture': {'num_classes': 4, 'max_level': 5,
@@ -38,6 +45,15 @@ SMALL = {
         'retinanet_parser': {'output_size': [SIDE, SIDE],
                              'max_num_instances': 5},
         'train': {'transpose_input': False}},
+    'segmentation': {
+        'use_tpu': False, 'resnet': {'resnet_depth': 10},
+        'architecture': {'num_classes': 4, 'max_level': 5, 'use_aspp': True,
+                         'use_bfloat16': False, 'use_pyramid_fusion': True},
+        'fpn': {'fpn_feat_dims': 8},
+        'segmentation_head': {'level': 2, 'upsample_factor': 2,
+                              'upsample_num_filters': 4},
+        'segmentation_loss': {'class_weights': [1., 2., 3., 4.]},
+        'segmentation_parser': {'output_size': [SIDE, SIDE]}},
     'mask_rcnn': _TWO_STAGE,
     'cascade_mask_rcnn': dict(_TWO_STAGE, roi_sampling={
         'num_samples_per_image': 8, 'cascade_iou_thresholds': [0.6]}),
@@ -62,8 +78,9 @@ def random_batch(spec, seed=0):
     return tf.constant(values, one.dtype)
 
   batch = tf.nest.map_structure(constant, spec)
-  batch[fields.IMAGE_INFO] = tf.constant(
-      [[[SIDE, SIDE], [SIDE, SIDE], [1., 1.], [0., 0.]]] * BATCH)
+  if isinstance(batch, dict) and fields.IMAGE_INFO in batch:
+    batch[fields.IMAGE_INFO] = tf.constant(
+        [[[SIDE, SIDE], [SIDE, SIDE], [1., 1.], [0., 0.]]] * BATCH)
   return batch
 
 
@@ -79,7 +96,7 @@ def test_every_model_has_a_small_configuration():
 @pytest.mark.parametrize('model', sorted(factory.MODELS))
 def test_a_random_batch_of_the_specification(model, mode):
   config = _config(model)
-  if mode == modes.EVAL and model != 'retinanet':
+  if mode == modes.EVAL and 'rcnn' in model:
     pytest.skip('Two-stage models have losses in training only.')
   labels = random_batch(dataloader_factory.build_parser(
       config, mode).labels_spec())
@@ -104,7 +121,7 @@ def test_a_random_batch_of_the_specification(model, mode):
       assert {len(value) for value in predictions.values()} == {BATCH}
       assert fields.PRED + fields.SOURCE_ID in predictions
       assert (fields.LOSS + fields.MODEL_LOSS in predictions) == (
-          mode == modes.PREDICT_WITH_GT and model == 'retinanet')
+          mode == modes.PREDICT_WITH_GT and 'rcnn' not in model)
 
 
 @pytest.mark.parametrize('model', sorted(factory.MODELS))

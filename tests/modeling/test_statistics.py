@@ -17,7 +17,9 @@ from tests.configs import published
 # The ImageNet head that the reference leaves in its EfficientNets.
 _UNUSED_HEAD = re.compile(r'efficientnet[^/]*/head/')
 # What takes more than some seconds, and is the smaller ones' code repeated.
-_SLOW = re.compile(r'.*(effb7|spinenet(49_mrcnn|96|143|190))')
+_SLOW = re.compile(
+    r'.*(eff(b7|icientnet-(b7|l2))|classification_resnet(101|152|200)'
+    r'|spinenet(49_mrcnn|96|143|190))')
 
 
 def _variable_files():
@@ -28,7 +30,7 @@ def _variable_files():
       config = _config(golden.load_json(path))
       if (config.type in models.MODELS
           and config.architecture.backbone in parts.BACKBONES
-          and getattr(config.architecture, 'multilevel_features', 'fpn')
+          and (config.architecture.multilevel_features or 'identity')
           in parts.DECODERS):
         files[os.path.basename(path).split('.json')[0]] = path
   return [pytest.param(path, id=name, marks=(

@@ -242,3 +242,39 @@ def test_box_loss_skips_zero_targets():
   value, gradient = _run([loss, tf.gradients(loss, outputs)[0]])
   np.testing.assert_allclose(value, 3.5 / 4., rtol=1e-6)
   np.testing.assert_allclose(gradient[0, 0, 0], [0., .25, 0., 0.], rtol=1e-6)
+
+
+@_cases('classification')
+def test_cross_entropy_equals_the_reference(case):
+  arrays = case.inputs or case.meta['all_arrays']['classification_ls0']['in']
+  logits = tf.constant(arrays['logits'])
+  loss = tf.reduce_mean(losses.softmax_cross_entropy(
+      logits, tf.constant(arrays['labels']), case.params['num_classes'],
+      case.params['label_smoothing']))
+  got, gradient = _run([loss, tf.gradients(loss, logits)[0]])
+  np.testing.assert_allclose(got, case.outputs['loss'], rtol=1e-5)
+  _check_gradient(gradient, case.outputs['grad'])
+
+
+@_cases('seg')
+def test_segmentation_loss_equals_the_reference(case):
+  logits = tf.constant(case.inputs['logits'])
+  loss = losses.segmentation_loss(
+      logits, tf.constant(case.inputs['labels']), logits.shape.as_list()[-1],
+      **case.params)
+  got, gradient = _run([loss, tf.gradients(loss, logits)[0]])
+  if np.isnan(case.outputs['loss']):
+    # No pixel counts: 0, where the reference divides by 0.
+    assert got == 0. and not gradient.any()
+    return
+  np.testing.assert_allclose(got, case.outputs['loss'], rtol=1e-5)
+  _check_gradient(gradient, case.outputs['grad'])
+
+
+def test_segmentation_loss_does_not_mix_labels():
+  """Between the classes 0 and 2 there is no class 1."""
+  labels = tf.reshape(tf.constant([0., 2., 2.]), [1, 1, 3, 1])
+  logits = tf.constant([[[[9., 0., 0.], [0., 0., 9.]]]])
+  loss = losses.segmentation_loss(logits, labels, 3, 255,
+                                  use_groundtruth_dimension=False)
+  assert _run(loss) < .01

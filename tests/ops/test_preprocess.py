@@ -239,3 +239,64 @@ def test_boxes_go_there_and_back():
       tf.constant(offset, tf.float32)))
   np.testing.assert_allclose((moved + np.tile(offset, 2)) / np.tile(scale, 2),
                              boxes, rtol=1e-5)
+
+
+def _windows(size, count=3000, seed=0):
+  """Windows of random draws; ten attempts each."""
+  draws = np.random.RandomState(seed).uniform(
+      size=[count, 10, 4]).astype(np.float32)
+  windows = tf.map_fn(lambda d: preprocess.random_window(tf.constant(size), d),
+                      tf.constant(draws), dtype=tf.int32)
+  return _run(windows)
+
+
+@pytest.mark.parametrize('size', [(60, 80), (120, 40), (9, 11)])
+def test_random_windows_fit(size):
+  y, x, height, width = _windows(size).T
+  assert (y >= 0).all() and (y + height <= size[0]).all()
+  assert (x >= 0).all() and (x + width <= size[1]).all()
+  share = height * width / float(size[0] * size[1])
+  assert share.min() >= .08 and share.max() <= 1.
+  is_part = share < 1.
+  ratio = (width / height.astype(float))[is_part]
+  # A width is rounded to whole pixels.
+  slack = .5 / height[is_part]
+  assert (ratio > 3. / 4. - slack).all() and (ratio < 4. / 3. + slack).all()
+
+
+def test_random_windows_are_those_of_tensorflow():
+  """The same distribution as of the operation that draws by itself."""
+  size = (60, 80)
+  with tf.Graph().as_default(), tf.Session() as session:
+    begin, shape, _ = tf.image.sample_distorted_bounding_box(
+        [60, 80, 3], tf.constant([[[0., 0., 1., 1.]]]), seed=1,
+        min_object_covered=.08, aspect_ratio_range=[3. / 4., 4. / 3.],
+        area_range=[.08, 1.], max_attempts=10,
+        use_image_if_no_bounding_boxes=True)
+    theirs = np.array([np.concatenate([b[:2], s[:2]]) for b, s in [
+        session.run([begin, shape]) for _ in range(3000)]])
+  ours = _windows(size)
+  for column in range(4):
+    spread = theirs[:, column].std()
+    # Four times the error of the difference of two means.
+    assert abs(ours[:, column].mean() - theirs[:, column].mean()) < (
+        4 * spread * np.sqrt(2. / 3000))
+    np.testing.assert_allclose(ours[:, column].std(), spread, rtol=.06)
+
+
+def test_image_that_no_window_fits():
+  """Much wider than high: no window of at least 8 %."""
+  window = _run(preprocess.random_window(
+      tf.constant([2, 100]), tf.fill([10, 4], .5)))
+  assert window.tolist() == [0, 0, 2, 100]
+
+
+def test_resized_to_a_size():
+  image = np.array([[[0, 51, 255]] * 2] * 2, np.uint8)
+  got, rounded = _run([preprocess.resize_image(tf.constant(image), (3, 4)),
+                       preprocess.resize_to_uint8(tf.constant(image), (3, 4))])
+  assert got.shape == rounded.shape == (3, 4, 3)
+  np.testing.assert_array_equal(rounded[2, 3], [0, 51, 255])
+  np.testing.assert_allclose(got[2, 3], (np.array([0., .2, 1.])
+                                         - preprocess.MEAN_RGB)
+                             / preprocess.STDDEV_RGB, rtol=1e-5)

@@ -94,3 +94,33 @@ def test_nearest_equals_the_kernel(size):
 def test_nearest_of_no_images():
   assert _run(resample.resize_nearest(tf.zeros([0, 5, 6, 1]),
                                       (3, 4))).shape == (0, 3, 4, 1)
+
+
+def _pyramid():
+  return {3: tf.ones([1, 4, 6, 1]), 4: 2. * tf.ones([1, 2, 3, 1]),
+          5: tf.reshape(tf.constant([0., 8.]), [1, 1, 2, 1])}
+
+
+def test_levels_are_fused_at_the_finest():
+  fused = resample.fuse_levels(_pyramid(), 3)
+  with tf.Session() as session:
+    fused = session.run(fused)[0, :, :, 0]
+  # 1 + 2 + from 0 to 8 over 3 pixels, then 8.
+  np.testing.assert_allclose(fused, [[3., 3. + 8. / 3, 3. + 16. / 3,
+                                      11., 11., 11.]] * 4, rtol=1e-6)
+
+
+@pytest.mark.parametrize('level, size', [(2, [8, 12]), (4, [2, 3])])
+def test_levels_are_fused_at_a_finer_or_coarser_one(level, size):
+  fused = resample.fuse_levels(_pyramid(), level)
+  assert fused.shape.as_list() == [1] + size + [1]
+
+
+def test_type_of_the_features_stays():
+  features = {level: tf.cast(x, tf.bfloat16) for level, x in _pyramid().items()}
+  assert resample.fuse_levels(features, 3).dtype == tf.bfloat16
+
+
+def test_levels_cannot_be_fused_at_a_coarser_one_than_all():
+  with pytest.raises(ValueError, match=r'6 is coarser.*\[3, 4, 5\]'):
+    resample.fuse_levels(_pyramid(), 6)

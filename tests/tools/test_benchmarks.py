@@ -89,11 +89,14 @@ def test_every_case_runs(name, monkeypatch):
 
 
 @pytest.mark.parametrize('job', ['train', 'predict'])
-def test_step_of_a_model(job):
-  configs = variants.load('retinanet', None, _SMALL, None, 64)
-  assert list(configs) == ['retinanet']
+@pytest.mark.parametrize('model, override', [
+    ('retinanet', _SMALL), ('classification', 'resnet.resnet_depth=10'),
+    ('segmentation', 'resnet.resnet_depth=10, fpn.fpn_feat_dims=8')])
+def test_step_of_a_model(model, override, job):
+  configs = variants.load(model, None, override, None, 64)
+  assert list(configs) == [model]
   step = timing.Job(
-      lambda: model_step.build(configs['retinanet'], job, batch_size=2))
+      lambda: model_step.build(configs[model], job, batch_size=2))
   step()
   step.close()
 

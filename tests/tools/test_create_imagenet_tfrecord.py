@@ -2,6 +2,8 @@
 
 import glob
 import io
+import json
+import shutil
 
 import numpy as np
 from PIL import Image
@@ -41,7 +43,7 @@ def _convert(raw, tmp_path):
 def _read(tmp_path, name):
   """{file name: features} of a set."""
   result = {}
-  for path in sorted(glob.glob(str(tmp_path / 'out' / name / '*'))):
+  for path in sorted(glob.glob(str(tmp_path / 'out' / name / '*-of-*'))):
     for record in tf.io.tf_record_iterator(path):
       features = tf.train.Example.FromString(record).features.feature
       result[features['image/filename'].bytes_list.value[0]] = features
@@ -58,7 +60,8 @@ def test_records(raw, tmp_path):
               'image/height': [5], 'image/width': [7], 'image/channels': [3],
               'image/colorspace': [b'RGB'], 'image/class/label': [2],
               'image/class/synset': [b'n02'], 'image/format': [b'JPEG'],
-              'image/filename': [b'n02_2.JPEG']}
+              'image/filename': [b'n02_2.JPEG'],
+              'image/source_id': [b'n02/n02_2.JPEG']}
   labels = {name: f['image/class/label'].int64_list.value[0]
             for name, f in _read(tmp_path, 'validation').items()}
   assert labels == {b'ILSVRC2012_val_1.JPEG': 2, b'ILSVRC2012_val_2.JPEG': 1}
@@ -77,7 +80,8 @@ def test_names_of_the_files(raw, tmp_path):
   """Contiguous parts, so the last file of a small set is empty."""
   _convert(raw, tmp_path)
   names = sorted(p.name for p in (tmp_path / 'out' / 'validation').iterdir())
-  assert names == ['validation-%05d-of-00003' % i for i in range(3)]
+  assert names == ['validation-%05d-of-00003' % i for i in range(3)] + [
+      'validation-index.json']
   assert (tmp_path / 'out' / 'validation' / names[2]).stat().st_size == 0
   assert (tmp_path / 'out' / 'label_map.csv').read_text() == '1:n01\n2:n02\n'
 
@@ -85,7 +89,6 @@ def test_names_of_the_files(raw, tmp_path):
 @pytest.mark.parametrize('name, content, message', [
     ('synset_labels.txt', 'n02\n', '1 lines for 2 validation pictures'),
     ('synset_labels.txt', 'n02\nn09\n', 'such as n09'),
-    ('train/n01/n01_1.JPEG', 'no picture', 'n01_1.JPEG cannot be read'),
 ])
 def test_what_is_wrong_is_named(raw, tmp_path, name, content, message):
   (raw / name).write_text(content)
@@ -96,3 +99,62 @@ def test_what_is_wrong_is_named(raw, tmp_path, name, content, message):
 def test_missing_folder(tmp_path):
   with pytest.raises(ValueError, match='no folder .*train'):
     create_imagenet_tfrecord.convert(str(tmp_path), str(tmp_path / 'out'))
+
+
+def test_validation_in_folders_of_its_classes(raw, tmp_path):
+  for name in ('1', '2'):
+    (raw / 'validation' / ('ILSVRC2012_val_%s.JPEG' % name)).unlink()
+  _save(raw / 'validation' / 'n01' / 'a.JPEG')
+  _convert(raw, tmp_path)
+  features = _read(tmp_path, 'validation')[b'a.JPEG']
+  assert list(features['image/class/label'].int64_list.value) == [1]
+  assert features['image/source_id'].bytes_list.value[0] == b'n01/a.JPEG'
+
+
+def test_a_class_that_training_does_not_have(raw, tmp_path):
+  _save(raw / 'validation' / 'n09' / 'a.JPEG')
+  for name in ('1', '2'):
+    (raw / 'validation' / ('ILSVRC2012_val_%s.JPEG' % name)).unlink()
+  with pytest.raises(ValueError, match='without a folder in train.*n09'):
+    _convert(raw, tmp_path)
+
+
+def test_training_set_alone(raw, tmp_path):
+  shutil.rmtree(str(raw / 'validation'))
+  assert _convert(raw, tmp_path) == {'train': 3}
+
+
+def test_broken_pictures_are_left_out_and_named(raw, tmp_path, capsys):
+  (raw / 'train' / 'n01' / 'n01_1.JPEG').write_text('no picture')
+  assert _convert(raw, tmp_path) == {'train': 2, 'validation': 2}
+  output = capsys.readouterr().out
+  assert 'Left out 1 (cannot be read' in output
+  assert 'n01/n01_1.JPEG' in output
+  assert 'Classes without pictures here: n01.' in output
+  index = json.loads(
+      (tmp_path / 'out' / 'train' / 'train-index.json').read_text())
+  assert index['num_records'] == 2
+  assert [s['image'] for s in index['skipped']] == ['n01/n01_1.JPEG']
+  assert index['counts'] == {'2': 2}
+
+
+def test_no_picture_that_can_be_read(raw, tmp_path):
+  for path in (raw / 'train').glob('*/*'):
+    path.write_text('no picture')
+  with pytest.raises(ValueError, match='Not one of 3 pictures'):
+    _convert(raw, tmp_path)
+  assert not list((tmp_path / 'out' / 'train').iterdir())
+
+
+def test_shards_of_another_number(raw, tmp_path, capsys):
+  """Those of this program are replaced, those of others are an error."""
+  _convert(raw, tmp_path)
+  shards = {'train': 1, 'validation': 1}
+  create_imagenet_tfrecord.convert(str(raw), str(tmp_path / 'out'), shards)
+  names = sorted(p.name for p in (tmp_path / 'out' / 'train').iterdir())
+  assert names == ['train-00000-of-00001', 'train-index.json']
+  assert 'train-00001-of-00002 of an earlier conversion' in (
+      capsys.readouterr().out)
+  (tmp_path / 'out' / 'train' / 'train-index.json').unlink()
+  with pytest.raises(ValueError, match='already there.*--overwrite'):
+    create_imagenet_tfrecord.convert(str(raw), str(tmp_path / 'out'), shards)

@@ -9,16 +9,23 @@ from absl import flags
 from absl.testing import flagsaver
 import pytest
 
+from dataloader import file_patterns
+from dataloader import record_files
 from executor import job_config
 import main
 from tools import demo
 from tools import make_demo_data
 from tools import make_report
+from utils import label_map
 
 _ROOT = os.path.dirname(os.path.dirname(os.path.dirname(
     os.path.abspath(__file__))))
 _MODELS = sorted(name[:-len('.yaml')] for name in os.listdir(
     os.path.join(_ROOT, 'configs', 'experiments', 'demo')))
+
+# Where the records of other models than detectors are.
+_RECORDS = {'classification': ('classification_data', '%s/%s-*'),
+            'segmentation': ('segmentation_data', '%s-*.tfrecord')}
 
 
 def _resolve(arguments):
@@ -34,18 +41,38 @@ def _resolve(arguments):
 @pytest.mark.parametrize('model', _MODELS)
 def test_commands_of_main(model, tmp_path):
   """They parse, and train on the records that are made."""
-  make, train, evaluate, report = demo.commands(model, str(tmp_path))
-  assert make[:2] == ['-m', 'tools.make_demo_data']
+  *make, train, evaluate, report = demo.commands(model, str(tmp_path))
+  assert make[0][:2] == ['-m', 'tools.make_demo_data']
   assert report[:2] == ['-m', 'tools.make_report']
+  data, pattern = _RECORDS.get(model, ('data', '%s-*.tfrecord'))
   config, mode = _resolve(train)
   assert mode == 'train' and config.type == model
-  assert config.train.train_file_pattern == str(tmp_path / 'data' /
-                                                'train-*.tfrecord')
+  assert config.train.train_file_pattern == str(
+      tmp_path / data / (pattern % (('train',) * pattern.count('%'))))
   assert config.model_dir == str(tmp_path / model)
   config, mode = _resolve(evaluate)
   assert mode == 'eval' and '--eval_once' in evaluate
-  assert config.eval.eval_file_pattern == str(tmp_path / 'data' /
-                                              'val-*.tfrecord')
+  name = 'validation' if model == 'classification' else 'val'
+  assert config.eval.eval_file_pattern == str(
+      tmp_path / data / (pattern % ((name,) * pattern.count('%'))))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('model', sorted(_RECORDS))
+def test_commands_make_what_is_read(model, tmp_path):
+  """At a small size: the pictures, their records, and names of the classes."""
+  *make, train, _, _ = demo.commands(model, str(tmp_path))
+  for arguments in make:
+    arguments = [re.sub('(num_train|num_val)=.*', r'\g<1>=6', argument)
+                 for argument in arguments]
+    subprocess.run([sys.executable] + arguments, cwd=_ROOT, check=True)
+  config, _ = _resolve(train)
+  for pattern in (config.train.train_file_pattern,
+                  config.eval.eval_file_pattern):
+    files = file_patterns.expand(pattern, 'a key')
+    assert record_files.count_records(files) == 6
+  names = label_map.read_label_map(config.eval.label_map)
+  assert max(names) == config.architecture.num_classes - 1
 
 
 def test_command_of_the_data(tmp_path, monkeypatch):

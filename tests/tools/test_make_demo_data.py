@@ -167,3 +167,41 @@ def test_command(tmp_path):
       [str(tmp_path / 'train-00000-of-00001.tfrecord')]) == 4
   assert records.count_records(
       [str(tmp_path / 'val-00000-of-00001.tfrecord')]) == 2
+
+
+def test_pictures_by_class(tmp_path):
+  make_demo_data.make_pictures(str(tmp_path), 'val', 12, 64, seed=3,
+                               num_processes=1)
+  folder = tmp_path / 'validation'
+  assert sorted(p.name for p in folder.iterdir()) == sorted(
+      demo_scenes.CLASS_NAMES)
+  paths = sorted(folder.glob('*/*.jpg'))
+  assert len(paths) == 12
+  assert {len(list(p.iterdir())) for p in folder.iterdir()} == {2}
+  assert np.asarray(Image.open(str(paths[0]))).shape == (64, 64, 3)
+
+
+def test_picture_shows_its_class():
+  """The same ground with objects of two classes: they differ, in places."""
+  disc, ring = [demo_scenes.draw_picture([1, 2], i, 64).astype(int)
+                for i in (1, 5)]
+  share = (np.abs(disc - ring).max(axis=2) > 40).mean()
+  assert .03 < share < .9
+
+
+def test_label_maps_are_those_of_the_scenes(tmp_path):
+  make_demo_data.make_label_maps(str(tmp_path), 'train', 3, 128, seed=3,
+                                 num_processes=1)
+  for image_id in (1, 2, 3):
+    image, objects = demo_scenes.draw_scene([3, 0, image_id], 128)
+    classes = np.asarray(Image.open(
+        str(tmp_path / 'labels' / 'train' / ('%06d.png' % image_id))))
+    expected = np.zeros([128, 128], np.uint8)
+    for scene_object in objects:
+      expected[scene_object.mask] = scene_object.class_id
+    np.testing.assert_array_equal(classes, expected)
+    saved = np.asarray(Image.open(
+        str(tmp_path / 'images' / 'train' / ('%06d.jpg' % image_id))))
+    assert np.abs(saved.astype(int) - image).mean() < 12
+  assert (tmp_path / 'label_map.csv').read_text().startswith(
+      '0:background\n1:disc\n')

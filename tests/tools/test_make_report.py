@@ -3,8 +3,10 @@
 import json
 import re
 
+import cv2
 import numpy as np
 import pytest
+import tensorflow.compat.v1 as tf
 
 from configs import factory
 from executor import model_dir as model_dir_lib
@@ -127,3 +129,68 @@ def test_curve_goes_down_when_the_loss_does():
   first, last = re.search(r'points="([^"]*)"', svg).group(1).split()
   assert float(first.split(',')[1]) < float(last.split(',')[1])
   assert float(first.split(',')[0]) < float(last.split(',')[0])
+
+
+def _other_model_dir(folder, model, override, metrics, predictions):
+  config, _ = factory.load_config(model, extra=override)
+  model_dir_lib.save_params(config, str(folder / 'params.yaml'))
+  (folder / 'eval').mkdir()
+  for name, content in (('metrics', dict(metrics, step=20)),
+                        ('predictions', predictions)):
+    (folder / 'eval' / (name + '.json')).write_text(json.dumps(content))
+  return str(folder)
+
+
+def _write_record(path, features):
+  with tf.io.TFRecordWriter(str(path)) as writer:
+    writer.write(tf.train.Example(features=tf.train.Features(feature={
+        key: tf.train.Feature(bytes_list=tf.train.BytesList(value=[value]))
+        for key, value in features.items()})).SerializeToString())
+
+
+def _png(array):
+  return cv2.imencode('.png', array)[1].tobytes()
+
+
+def test_page_of_a_classifier(tmp_path):
+  _write_record(tmp_path / 'val', {
+      'image/encoded': _png(np.zeros([9, 9, 3], np.uint8))})
+  (tmp_path / 'names.csv').write_text('1:disc\n2:square\n')
+  folder = _other_model_dir(
+      tmp_path, 'classification',
+      {'eval.eval_file_pattern': str(tmp_path / 'val'),
+       'eval.label_map': str(tmp_path / 'names.csv')},
+      {'top_1_accuracy': 0., 'top_5_accuracy': 1.,
+       'eval/accuracy_class_1': 0.},
+      [{'image_id': 4, 'category_id': 2, 'score': .75, 'label': 1}])
+  page = make_report.build_page(folder)
+  assert 'Top-1 accuracy 0.000 on 1 pictures after 20 steps' in page
+  assert 'disc, taken for square 0.75' in page
+  assert 'Pictures it got wrong' in page
+  # Among all, and among the wrong ones.
+  assert page.count('data:image/jpeg;base64,') == 2
+  assert '<tr><td>disc</td><td class="number">1</td>' in page
+
+
+def test_page_of_a_segmentation_model(tmp_path):
+  classes = np.zeros([9, 9], np.uint8)
+  classes[2:6, 2:6], classes[7:] = 1, 255
+  _write_record(tmp_path / 'val', {
+      'image/encoded': _png(np.zeros([9, 9, 3], np.uint8)),
+      'image/filename': b'a.png',
+      'image/segmentation/class/encoded': _png(classes)})
+  folder = _other_model_dir(
+      tmp_path, 'segmentation',
+      {'eval.eval_file_pattern': str(tmp_path / 'val'),
+       'architecture.num_classes': 3},
+      {'miou': .5, 'eval/iou_class_0': .75, 'eval/iou_class_1': .25,
+       'eval/iou_class_2': -1.},
+      [{'image_id': 4, 'category_id': i,
+        'segmentation': mask_utils.encode(mask)}
+       for i, mask in ((0, classes != 2), (1, classes == 1))])
+  page = make_report.build_page(folder)
+  assert 'Mean IoU 0.500 on 1 pictures after 20 steps' in page
+  assert '<figcaption>a.png</figcaption>' in page
+  _, known, said = re.findall('base64,([^"]*)', page)
+  assert known == said  # The model said what is known; ignored pixels stay.
+  assert '<td>2</td><td class="number">-</td>' in page

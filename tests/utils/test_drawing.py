@@ -142,3 +142,14 @@ def test_very_many_objects_have_no_labels(with_masks):
   for y, x in corners:
     is_drawn[y - 2:y + 15, x - 2:x + 15] = False
   assert not is_drawn.any()
+
+
+def test_label_maps_colour_their_pixels():
+  image = np.full([40, 40, 3], 100, np.uint8)
+  classes = np.zeros([40, 40], np.int32)
+  classes[10:20, 10:30] = 3
+  drawn = drawing.draw_label_map(image, classes, min_size=80)
+  assert drawn.shape == (80, 80, 3) and (image == 100).all()
+  assert (drawn[:16] == 100).all() and (drawn[50:] == 100).all()
+  color = np.array(drawing.class_color(3), float)
+  np.testing.assert_allclose(drawn[30, 40], 100 + .7 * (color - 100), atol=1)

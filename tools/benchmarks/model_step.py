@@ -58,7 +58,7 @@ def example_batch(config, mode, batch_size):
 
 
 def random_record(num_classes):
-  """A serialized tf.train.Example of a photograph's size, with masks.
+  """A serialized tf.train.Example of a photograph's size, for every model.
 
   Args:
     num_classes: int, background included.
@@ -78,6 +78,8 @@ def random_record(num_classes):
       'image/height': _ints([_HEIGHT]),
       'image/width': _ints([_WIDTH]),
       'image/class/label': _ints([1]),
+      'image/segmentation/class/encoded': _bytes([_encode(
+          image[:, :, 0] % num_classes, 'PNG')]),
       'image/object/class/label': _ints(
           rng.randint(1, num_classes, [_NUM_OBJECTS])),
       'image/object/bbox/ymin': _floats(low[:, 0]),

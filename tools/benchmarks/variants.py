@@ -27,12 +27,15 @@ def load(model, config_file, params_override, variants, image_size,
   """
   config, _ = factory.load_config(model, config_file, params_override)
   # One device, images in the layout that the parser gives them.
-  config = base.override(config, io.nest({
+  changes = {
       'use_tpu': False,
       'architecture.use_bfloat16': bfloat16,
       'train.transpose_input': False,
       config.architecture.parser + '.output_size': [image_size, image_size],
-  }), source='the flags')
+  }
+  if config.type == 'segmentation':
+    changes['segmentation_parser.resize_eval'] = True
+  config = base.override(config, io.nest(changes), source='the flags')
   if not variants:
     return {config.type: config}
   configs = collections.OrderedDict()

@@ -1,0 +1,181 @@
+"""Tests of tools/create_segmentation_tfrecord.py."""
+
+import io
+import json
+import subprocess
+import sys
+
+import numpy as np
+from PIL import Image
+import pytest
+import tensorflow.compat.v1 as tf
+
+from configs import segmentation as segmentation_config
+from dataloader import segmentation_parser
+from tests import docs_blocks
+from tests.dataloader import parser_cases
+from tools import create_segmentation_tfrecord
+from utils import modes
+
+_SIZE = (5, 7)
+
+
+def _classes(*values):
+  """uint8 of _SIZE: the values in turn."""
+  return np.resize(np.array(values, np.uint8), _SIZE)
+
+
+def _save_label(path, classes, mode='L'):
+  path.parent.mkdir(parents=True, exist_ok=True)
+  image = Image.fromarray(classes)
+  if mode == 'P':
+    image = Image.fromarray(classes, 'P')
+    image.putpalette([(37 * i) % 256 for i in range(768)])
+  image.save(str(path), 'PNG')
+
+
+def _save_image(path, size=_SIZE):
+  path.parent.mkdir(parents=True, exist_ok=True)
+  Image.fromarray(np.full(size + (3,), 90, np.uint8)).save(str(path))
+
+
+@pytest.fixture
+def raw(tmp_path):
+  """Three pictures, one of them without a label map."""
+  for name in ('a.jpg', 'b.png', 'c.jpg'):
+    _save_image(tmp_path / 'images' / name)
+  _save_label(tmp_path / 'labels' / 'a.png', _classes(0, 1, 255))
+  _save_label(tmp_path / 'labels' / 'b.png', _classes(2, 2), mode='P')
+  return tmp_path
+
+
+def _convert(raw, **options):
+  options.setdefault('num_processes', 1)
+  return create_segmentation_tfrecord.convert(
+      str(raw / 'images'), str(raw / 'labels'), str(raw / 'out' / 'train'),
+      **options)
+
+
+def _records(raw):
+  """[serialized] of all shards."""
+  return [record for path in sorted((raw / 'out').glob('*.tfrecord'))
+          for record in tf.io.tf_record_iterator(str(path))]
+
+
+def _features(raw):
+  """{source id: features}."""
+  result = {}
+  for record in _records(raw):
+    features = tf.train.Example.FromString(record).features.feature
+    result[features['image/source_id'].bytes_list.value[0]] = features
+  return result
+
+
+def test_records(raw, capsys):
+  index = _convert(raw)
+  assert index['num_records'] == 2 and index['skipped'] == []
+  assert '1 pictures in' in capsys.readouterr().out
+  features = _features(raw)
+  assert sorted(features) == [b'a', b'b']
+  assert {k: list(v.int64_list.value or v.bytes_list.value)
+          for k, v in features[b'b'].items() if 'encoded' not in k} == {
+              'image/height': [5], 'image/width': [7],
+              'image/format': [b'png'], 'image/filename': [b'b.png'],
+              'image/source_id': [b'b'],
+              'image/segmentation/class/format': [b'png']}
+
+
+def test_a_palette_is_not_taken_for_colours(raw):
+  """What a PNG of Pascal VOC looks like."""
+  _convert(raw)
+  encoded = _features(raw)[b'b'][
+      'image/segmentation/class/encoded'].bytes_list.value[0]
+  image = Image.open(io.BytesIO(encoded))
+  assert image.mode == 'L'
+  np.testing.assert_array_equal(np.asarray(image), _classes(2, 2))
+
+
+def test_the_parser_reads_them(raw):
+  _convert(raw)
+  section = segmentation_config.SegmentationParser(output_size=(8, 8))
+  parser = segmentation_parser.SegmentationParser(section, 3, modes.EVAL)
+  _, labels = parser_cases.run(parser, _records(raw)[0])
+  np.testing.assert_array_equal(labels['masks'][:5, :7, 0],
+                                _classes(0, 1, 255))
+
+
+def test_index_counts_pixels(raw, capsys):
+  index = _convert(raw, label_map={0: 'ground', 1: 'disc', 2: 'ring',
+                                   3: 'star'}, num_shards=1)
+  # 35 pixels in turns of three.
+  assert index['counts'] == {'0': 12, '1': 12, '2': 35}
+  output = capsys.readouterr().out
+  assert 'Pixels of each class: ring 35, ground 12, disc 12.' in output
+  assert 'Classes without pixels here: star.' in output
+  assert 'num_classes: 4' in output
+  assert (raw / 'out' / 'train-label_map.csv').read_text() == (
+      '0:ground\n1:disc\n2:ring\n3:star\n')
+  assert json.loads((raw / 'out' / 'train-index.json').read_text()) == index
+
+
+def test_a_list_of_names(raw):
+  assert _convert(raw, names=['b'])['num_records'] == 1
+  with pytest.raises(ValueError, match='1 names have no picture.*such as z'):
+    _convert(raw, names=['b', 'z'])
+
+
+@pytest.mark.parametrize('prepare, reason', [
+    (lambda raw: _save_label(raw / 'labels' / 'c.png', _classes(0)[:4]),
+     'another size'),
+    (lambda raw: (raw / 'labels' / 'c.png').write_text('x'),
+     'label map cannot be read'),
+    (lambda raw: _save_image(raw / 'labels' / 'c.png'), 'has colours'),
+    (lambda raw: _save_label(raw / 'labels' / 'c.png', _classes(9)),
+     'class 9 is not in the label map'),
+    (lambda raw: None, 'has no label map'),
+    (lambda raw: (raw / 'images' / 'c.jpg').write_text('x'), 'decoded')])
+def test_what_cannot_be_used_is_named(raw, capsys, prepare, reason):
+  prepare(raw)
+  index = _convert(raw, names=['a', 'b', 'c'],
+                   label_map={0: 'x', 1: 'y', 2: 'z'})
+  assert [s['image'] for s in index['skipped']] == ['c']
+  assert reason in index['skipped'][0]['reason']
+  assert index['num_records'] == 2
+  assert 'Left out 1 (' in capsys.readouterr().out
+
+
+def test_nothing_in_common(raw):
+  for path in (raw / 'labels').iterdir():
+    path.rename(path.with_name('other_' + path.name))
+  with pytest.raises(ValueError, match='No picture in .* has a label map'):
+    _convert(raw)
+
+
+def test_processes_give_the_same(raw):
+  _convert(raw, num_shards=2)
+  one = [path.read_bytes() for path in sorted((raw / 'out').glob('*'))]
+  _convert(raw, num_shards=2, num_processes=2)
+  assert one == [path.read_bytes() for path in sorted((raw / 'out').glob('*'))]
+
+
+def test_folder_instead_of_a_prefix(raw):
+  with pytest.raises(ValueError, match='is a folder'):
+    create_segmentation_tfrecord.convert(
+        str(raw / 'images'), str(raw / 'labels'), str(raw / 'out') + '/')
+
+
+def test_as_a_program(raw):
+  (raw / 'list.txt').write_text('a.jpg\nb\n')
+  command = [sys.executable, '-m', 'tools.create_segmentation_tfrecord',
+             '--image_dir=%s' % (raw / 'images'),
+             '--label_dir=%s' % (raw / 'labels'),
+             '--output=%s' % (raw / 'out' / 'val'), '--num_shards=1']
+  output = subprocess.check_output(
+      command + ['--list=%s' % (raw / 'list.txt')], cwd=docs_blocks.ROOT,
+      universal_newlines=True, stderr=subprocess.STDOUT)
+  assert 'Wrote 2 records to 1 shards.' in output
+  process = subprocess.run(
+      command + ['--list=%s' % (raw / 'none.txt')], cwd=docs_blocks.ROOT,
+      universal_newlines=True, stderr=subprocess.PIPE)
+  assert process.returncode == 1
+  assert process.stderr.strip().split('\n')[-1].startswith('Error: ')
