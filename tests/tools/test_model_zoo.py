@@ -89,7 +89,8 @@ def test_a_row_that_differs_ends_with_an_error(monkeypatch, capsys):
   with pytest.raises(SystemExit) as error:
     model_zoo.main(['--rows=' + row.config_file])
   assert error.value.code == 1
-  assert 'parameters, millions: 2.500, published 2.34' in capsys.readouterr().out
+  output = capsys.readouterr().out
+  assert 'parameters, millions: 2.500, published 2.34' in output
 
 
 def test_a_row_that_cannot_be_counted_ends_with_an_error(monkeypatch, capsys):
