@@ -130,7 +130,7 @@ class NASFPN:
             for order, index in enumerate(node.parents)]
         x = self._combine(node, parents, values)
         if node.is_output:
-          x = self._add_unused(x, features, used, node, new, is_training)
+          x = self._add_unused(x, features, used, i, is_training)
         with tf.variable_scope('op_after_combine%d' % new):
           x = self._block(self._norm_activation.activate(x), is_training)
       features.append(scale_permuted.Feature(x, node.level, None))
@@ -145,12 +145,13 @@ class NASFPN:
       values = values[::-1]
     return global_attention(*values)
 
-  def _add_unused(self, x, features, used, node, new, is_training):
-    """Adds what no node has taken of the features of a node's level."""
-    for i, feature in enumerate(features):
-      if feature.level == node.level and i not in used:
-        used.add(i)
-        x += self._resample(feature, node.level, 'fa_%d_%d' % (i, new),
+  def _add_unused(self, x, features, used, i, is_training):
+    """Adds what no node has taken of the features of node i's level."""
+    level = _CELL[i].level
+    for index, feature in enumerate(features):
+      if feature.level == level and index not in used:
+        used.add(index)
+        x += self._resample(feature, level, 'fa_%d_%d' % (i, index),
                             is_training)
     return x
 

@@ -14,10 +14,13 @@ from utils import modes
 
 # The operations that count: those that TF 1.15's profiler knows, with which the
 # published figures were counted. It does not know AddV2, that of TF 2.15 does.
+# Both count the last operation of an initializer, whatever it is: its name is
+# the scope of the others.
 _COUNTED = ['Conv2D', 'DepthwiseConv2dNative', 'MatMul', 'BatchMatMul',
             'BatchMatMulV2', 'BiasAdd', 'AddN', 'Mul', 'Sub', 'RealDiv', 'Mean',
             'Sum', 'MaxPool', 'AvgPool', 'Maximum', 'Minimum', 'Softmax',
             'SquaredDifference', 'Rsqrt']
+_POSTPROCESSING = '.*generate_detections/.*'
 
 # params: number of trainable parameters. flops: multiply-adds. variables:
 # [{'name', 'shape', 'trainable'}] in creation order, without the global step.
@@ -44,8 +47,9 @@ def model_statistics(config):
   """Counts on the prediction graph of one image, heads included.
 
   One multiply-add counts as 1, as published tables do. Elementwise operations
-  of _COUNTED count a half each; batch norm and operations of unknown shape do
-  not count.
+  of _COUNTED count a half each, those that draw initial weights too; batch
+  norm, the choice of the detections and operations of unknown shape do not
+  count.
 
   Args:
     config: an experiment of configs.factory.
@@ -65,22 +69,23 @@ def model_statistics(config):
     labels = {fields.IMAGE_INFO: tf.placeholder(tf.float32, [1, 4, 2])}
     model = factory.build_model(config)
     model_fn.model_outputs(config, model, images, labels, modes.PREDICT)
-    profile = tf.profiler.profile(graph, options=_profile_options())
+    flops = _multiply_adds(graph)
     trainable = set(v.op.name for v in tf.trainable_variables())
     variables = [{'name': v.op.name, 'shape': v.shape.as_list(),
                   'trainable': v.op.name in trainable}
                  for v in tf.global_variables()]
     params = sum(v.shape.num_elements() for v in tf.trainable_variables())
-  return Statistics(params, profile.total_float_ops / 2., variables)
+  return Statistics(params, flops, variables)
 
 
-def _profile_options():
+def _multiply_adds(graph):
+  """Half of the floating point operations that count."""
   options = tf.profiler.ProfileOptionBuilder(
       tf.profiler.ProfileOptionBuilder.float_operation()
   ).with_accounted_types(_COUNTED).with_node_names(
-      hide_name_regexes=['.*/Initializer/.*']).with_empty_output().build()
+      hide_name_regexes=[_POSTPROCESSING]).with_empty_output().build()
   options['account_displayed_op_only'] = True
-  return options
+  return tf.profiler.profile(graph, options=options).total_float_ops / 2.
 
 
 def parameters_by_scope(variables, depth=1):

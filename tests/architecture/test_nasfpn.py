@@ -123,7 +123,7 @@ def test_bottlenecks_widen_four_times():
   shapes = dict(graphs.variables())
   node = 'fpn_cells/cell_1/sub_policy4/'
   assert shapes[node + 'resample_0_7_9/conv2d/kernel'] == [1, 1, 8, 2]
-  assert shapes[node + 'resample_fa_2_9/conv2d/kernel'] == [1, 1, 8, 2]
+  assert shapes[node + 'resample_fa_4_2/conv2d/kernel'] == [1, 1, 8, 2]
   assert shapes[node + 'op_after_combine9/conv2d/kernel'] == [1, 1, 2, 8]
 
 
