@@ -12,6 +12,7 @@ from modeling import factory as models
 from modeling import statistics
 from tests import golden
 from tests.configs import published
+
 # What takes more than some seconds, and is the smaller ones' code repeated.
 _SLOW = re.compile(r'.*(classification_resnet(101|152|200))')
 
