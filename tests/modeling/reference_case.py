@@ -2,6 +2,7 @@
 
 import glob
 import os
+import tempfile
 
 import numpy as np
 import tensorflow.compat.v1 as tf
@@ -29,7 +30,21 @@ class ReferenceCase:
     self.folder = folder
     self.settings = golden.load_json(os.path.join(folder, 'case.json'))
     self.config, _ = factory.load_config(
-        self.settings['model'], os.path.join(folder, 'params.yaml'))
+        self.settings['model'], os.path.join(folder, 'params.yaml'),
+        extra=self._prior_file())
+
+  def _prior_file(self):
+    """{key: path} of the shape priors of the case, written anew; or {}."""
+    s = self.settings
+    if s['model'] != 'shapemask':
+      return {}
+    path = ''
+    if s.get('priors'):
+      num_classes = s['override']['architecture']['num_classes']
+      path = os.path.join(tempfile.mkdtemp(), 'priors.npy')
+      np.save(path, reference_weights.shape_priors(
+          s['priors_seed'], num_classes, s['priors'], 32))
+    return {'shapemask_head.shape_prior_path': path}
 
   def arrays(self, name):
     """The archive 'predict' or 'train' as {key: array}."""
