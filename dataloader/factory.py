@@ -4,6 +4,7 @@ from dataloader import input_reader
 from dataloader import maskrcnn_parser
 from dataloader import record_checks
 from dataloader import retinanet_parser
+from dataloader import shapemask_parser
 from ops import anchors as anchor_ops
 from utils import modes
 
@@ -25,6 +26,12 @@ def _build_maskrcnn_parser(config, mode):
       include_mask=config.architecture.include_mask)
 
 
+def _build_shapemask_parser(config, mode):
+  return shapemask_parser.ShapemaskParser(
+      config.shapemask_parser, _anchors(config),
+      config.architecture.num_classes, mode, _dtype(config))
+
+
 def _anchors(config):
   anchor = config.anchor
   return anchor_ops.AnchorGenerator(
@@ -40,6 +47,7 @@ def _dtype(config):
 PARSERS = {
     'maskrcnn_parser': _build_maskrcnn_parser,
     'retinanet_parser': _build_retinanet_parser,
+    'shapemask_parser': _build_shapemask_parser,
 }
 
 
@@ -93,7 +101,8 @@ def build_input_fn(config, mode, file_pattern=None, num_examples=None):
           train.transpose_input,
           config.architecture.space_to_depth_block_size))
   if parser.needs_masks:
-    record_checks.check_masks(reader.files, key)
+    record_checks.check_masks(reader.files, key, parser.MASK_ADVICE,
+                              parser.MASK_CLASSES)
   return reader
 
 

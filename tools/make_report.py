@@ -30,7 +30,9 @@ from utils import masks as mask_utils
 _METRICS = (('AP', 'AP'), ('AP50', 'AP50'), ('AP75', 'AP75'),
             ('APs', 'AP small'), ('APm', 'AP medium'), ('APl', 'AP large'),
             ('ARmax100', 'AR'))
-_KINDS = (('', 'box'), ('mask_', 'mask'))
+_KINDS = (('', 'box'), ('mask_', 'mask'),
+          ('novel_mask_', 'mask of novel classes'),
+          ('seen_mask_', 'mask of the other classes'))
 _CLASS_METRIC = 'Precision mAP ByCategory%s/%s'
 
 
@@ -113,7 +115,7 @@ def _headline(config, metrics, log, num_images):
 
 
 def _metric_table(metrics):
-  """A row for boxes and one for masks."""
+  """A row for boxes, one for masks, and two where classes are told apart."""
   columns = _METRICS + tuple(
       (name, name) for name in coco_metrics.limit_names(metrics))
   rows = [[kind] + [metrics.get(prefix + key) for key, _ in columns]
