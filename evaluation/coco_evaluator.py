@@ -304,8 +304,8 @@ class COCOEvaluator:
     counts = {ids.canonical_id(i): n for i, n in scored.num_objects().items()}
     if any(counts.get(ids.canonical_id(i)) for i in self._novel_categories):
       return []
-    return ['There are no objects of the classes of eval.mask_eval_class, which '
-            'are to be scored apart: %s.'
+    return ['There are no objects of the classes of eval.mask_eval_class, '
+            'which are to be scored apart: %s.'
             % ids.name_some(self._novel_categories)]
 
   def results(self):

@@ -11,8 +11,8 @@ from modeling import factory
 from modeling import shape_mask_branch
 from modeling import shapemask
 from tests.modeling import test_labels_spec
-from utils import shape_priors
 from utils import modes
+from utils import shape_priors
 
 SECTION = types.SimpleNamespace(
     shape_prior_loss_weight=.5, coarse_mask_loss_weight=2.,

@@ -89,11 +89,15 @@ def test_every_case_runs(name, monkeypatch):
 
 
 @pytest.mark.parametrize('job', ['train', 'predict'])
-def test_step_of_a_model(job):
-  configs = variants.load('retinanet', None, _SMALL, None, 64)
-  assert list(configs) == ['retinanet']
+@pytest.mark.parametrize('model, head', [
+    ('retinanet', {}), ('shapemask', {'shapemask_head': {
+        'num_downsample_channels': 8, 'num_convs': 1}})])
+def test_step_of_a_model(model, head, job):
+  override = json.dumps(dict(json.loads(_SMALL), **head))
+  configs = variants.load(model, None, override, None, 64)
+  assert list(configs) == [model]
   step = timing.Job(
-      lambda: model_step.build(configs['retinanet'], job, batch_size=2))
+      lambda: model_step.build(configs[model], job, batch_size=2))
   step()
   step.close()
 

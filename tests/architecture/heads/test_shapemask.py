@@ -132,7 +132,8 @@ def test_fine_mask_sees_how_pixels_differ_from_the_inside():
   outputs = graphs.run(
       _refine(head, features, logits),
       {'fine_mask/dense/kernel': 0.,
-       'fine_mask/class-predict/kernel': 1., 'fine_mask/class-predict/bias': 0.})
+       'fine_mask/class-predict/kernel': 1.,
+       'fine_mask/class-predict/bias': 0.})
   np.testing.assert_allclose(outputs[0, 0], [[0.] * 4] * 2 + [[-6.] * 4] * 2,
                              atol=1e-5)
   np.testing.assert_allclose(outputs[0, 1], [[6.] * 4] * 2 + [[0.] * 4] * 2,
