@@ -119,7 +119,8 @@ def test_coarse_mask_by_hand():
       {'coarse_mask/dense/kernel': 10., 'coarse_mask/dense/bias': .5,
        'coarse_mask/class-predict/kernel': [[[[0., 9., 1.]]]],
        'coarse_mask/class-predict/bias': [.25, 9., 1.]})
-  assert outputs[0, 0, 1, 2] == 13.5 and outputs[0, 0, 0, 0] == 3.5
+  np.testing.assert_allclose([outputs[0, 0, 1, 2], outputs[0, 0, 0, 0]],
+                             [13.5, 3.5], rtol=1e-5)
   np.testing.assert_allclose(outputs[0, 1], .25)
 
 
