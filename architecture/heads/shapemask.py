@@ -106,16 +106,18 @@ def _mean_within(features, weights):
 
   Args:
     features: [B, N, S, S, D].
-    weights: [B, N, S, S].
+    weights: float32 [B, N, S, S].
 
   Returns:
     [B * N, D], the type of the features.
   """
   _, _, height, width, channels = features.shape.as_list()
   num_pixels = height * width
-  weights = tf.reshape(tf.cast(weights, features.dtype), [-1, 1, num_pixels])
-  sums = tf.matmul(weights, tf.reshape(features, [-1, num_pixels, channels]))
-  return tf.squeeze(sums, 1) / num_pixels
+  # Divided before they may become bfloat16, which TF 1.15 cannot divide by a
+  # constant on a CPU.
+  weights = tf.reshape(weights / num_pixels, [-1, 1, num_pixels])
+  features = tf.reshape(features, [-1, num_pixels, channels])
+  return tf.squeeze(tf.matmul(tf.cast(weights, features.dtype), features), 1)
 
 
 class _RefiningHead:
