@@ -6,6 +6,8 @@ named as the YAML keys; the parts themselves take plain arguments.
 
 import dataclasses
 
+import tensorflow.compat.v1 as tf
+
 from architecture import aspp
 from architecture import efficientnet
 from architecture import fpn
@@ -21,6 +23,8 @@ from architecture.heads import mask
 from architecture.heads import retinanet
 from architecture.heads import rpn
 from architecture.heads import segmentation
+from architecture.heads import shapemask
+from utils import shape_priors
 
 
 def build_norm_activation(section):
@@ -271,6 +275,51 @@ def build_segmentation_head(config, norm_activation):
 def build_aspp(config):
   """aspp.ASPP where `architecture.use_aspp` is set, otherwise None."""
   return aspp.ASPP() if config.architecture.use_aspp else None
+
+
+def build_shapemask_heads(config, norm_activation):
+  """The heads of sections `shapemask_head` and `architecture`.
+
+  Args:
+    config: an experiment.
+    norm_activation: of `build_norm_activation`.
+
+  Returns:
+    shapemask.ShapePriorHead, shapemask.CoarseMaskHead, shapemask.FineMaskHead.
+
+  Raises:
+    ValueError: if the file of shape priors cannot be used.
+  """
+  section = config.shapemask_head
+  num_masks = (config.architecture.num_classes
+               if section.use_category_for_mask else 1)
+  settings = dict(num_masks=num_masks, num_convs=section.num_convs,
+                  norm_activation=norm_activation)
+  return (
+      shapemask.ShapePriorHead(_read_shape_priors(section, num_masks),
+                               section.num_downsample_channels),
+      shapemask.CoarseMaskHead(**settings),
+      shapemask.FineMaskHead(upsample_factor=section.upsample_factor,
+                             **settings))
+
+
+def _read_shape_priors(section, num_masks):
+  """float32 [num_masks, K, S, S] of `shapemask_head.shape_prior_path`."""
+  path = section.shape_prior_path
+  if not path:
+    tf.logging.warning(
+        'shapemask_head.shape_prior_path is not set: the masks start from '
+        'nothing, and shapemask_loss.shape_prior_loss_weight trains nothing. '
+        'python -m tools.create_shape_priors makes the file.')
+    return shape_priors.zeros(num_masks, section.mask_crop_size)
+  try:
+    with tf.gfile.Open(path, 'rb') as f:
+      content = f.read()
+  except tf.errors.OpError as e:
+    raise ValueError('shapemask_head.shape_prior_path: %s cannot be read: %s'
+                     % (path, e.message))
+  return shape_priors.from_bytes(content, num_masks, section.mask_crop_size,
+                                 'shapemask_head.shape_prior_path: ' + path)
 
 
 def anchors_per_location(config):

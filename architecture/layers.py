@@ -174,7 +174,7 @@ def conv2d(inputs, filters, kernel_size, strides=1, use_separable_conv=False,
 
 def conv2d_of_chosen(inputs, filters, chosen, use_separable_conv=False,
                      kernel_initializer=None, pointwise_initializer=None,
-                     name=None):
+                     bias_initializer=None, name=None):
   """One channel, another for each input, of `conv2d` with kernel size 1.
 
   Has the variables of `conv2d`, but does not compute the other channels.
@@ -186,6 +186,7 @@ def conv2d_of_chosen(inputs, filters, chosen, use_separable_conv=False,
     use_separable_conv: of `conv2d`, as the following.
     kernel_initializer: see there.
     pointwise_initializer: see there.
+    bias_initializer: see there.
     name: of the layer, by default (separable_)conv2d, (separable_)conv2d_1 and
       so on.
 
@@ -200,7 +201,7 @@ def conv2d_of_chosen(inputs, filters, chosen, use_separable_conv=False,
     kernel = tf.reshape(kernels[-1], [channels, filters])
     if use_separable_conv:
       kernel *= tf.reshape(kernels[0], [channels, 1])
-    bias = _bias(filters, inputs.dtype)
+    bias = _bias(filters, inputs.dtype, bias_initializer)
     # Products with one-hot rows: exact, and their gradient is dense.
     rows = tf.one_hot(chosen, filters, dtype=inputs.dtype)
     kernel = tf.matmul(rows, kernel, transpose_b=True)

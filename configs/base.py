@@ -159,6 +159,8 @@ def _type_hint(value, kind):
 
 
 def _check_range(value, limits, subject):
+  if isinstance(value, str):  # Where a key takes numbers or a word.
+    return
   for number in value if isinstance(value, tuple) else (value,):
     for limit, holds, words in (
         ('at_least', lambda x, y: x >= y, 'at least'),

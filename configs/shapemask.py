@@ -1,14 +1,16 @@
 """ShapeMask, arXiv:1904.03239: RetinaNet with masks from shape priors."""
 
 import dataclasses
-from typing import Optional, Tuple
+from typing import Optional, Tuple, Union
 
 from configs import base
 from configs import common
 from configs import detection
 from configs import retinanet
 
-_CLASS_SETS = ('all', 'voc', 'nonvoc')
+# Names of utils/class_sets.py, or (+) class ids.
+CLASS_SETS = ('all', 'voc', 'nonvoc')
+ClassSet = Union[str, Tuple[int, ...]]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,18 +40,20 @@ class ShapeMaskParser:
   mask_min_level: int = base.option(3, inert='no model reads it')
   mask_max_level: int = base.option(5, inert='no model reads it')
   upsample_factor: int = base.option(4, at_least=1)
-  mask_train_class: str = base.option('all', choices=_CLASS_SETS)
+  # Classes whose masks are learnt from: all, voc, nonvoc or (+) a list of ids.
+  mask_train_class: ClassSet = base.option('all', at_least=1)
+  regenerate_source_id: bool = False  # (+) ids from the image bytes
 
 
 @dataclasses.dataclass(frozen=True)
 class ShapeMaskHead:
   """YAML section `shapemask_head`."""
-  use_category_for_mask: bool = True  # priors per class
+  use_category_for_mask: bool = True  # false: all classes share their masks
   mask_crop_size: int = base.option(32, at_least=1)
   num_convs: int = base.option(4, at_least=0)
   num_downsample_channels: int = base.option(128, at_least=1)
   upsample_factor: int = base.option(4, at_least=1)
-  shape_prior_path: str = ''
+  shape_prior_path: str = ''  # of tools.create_shape_priors; '': no priors
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,7 +69,8 @@ class ShapeMaskEval(detection.DetectionEval):
   """YAML section `eval` of ShapeMask."""
   type: str = base.option('shapemask_box_and_mask', choices=common.EVAL_TYPES)
   eval_dataset_type: str = base.option('sstable', choices=common.DATASET_TYPES)
-  mask_eval_class: str = base.option('all', choices=_CLASS_SETS)
+  # Not all: these classes are scored apart, as novel_mask_*, from the others.
+  mask_eval_class: ClassSet = base.option('all', at_least=1)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -104,3 +109,40 @@ class ShapeMask(detection.DetectionExperiment):
       '<= shapemask_parser.match_threshold',
       'shapemask_parser.aug_scale_min <= shapemask_parser.aug_scale_max')
   EVAL_TYPES = ('shapemask_box_and_mask', 'box', 'box_and_mask')
+
+  def problems(self):
+    yield from super().problems()
+    train_class = self.shapemask_parser.mask_train_class
+    for key, value in (('shapemask_parser.mask_train_class', train_class),
+                       ('eval.mask_eval_class', self.eval.mask_eval_class)):
+      yield from _class_set_problems(key, value,
+                                     self.architecture.num_classes)
+    if not self.shapemask_parser.use_category and train_class != 'all':
+      yield ('shapemask_parser.use_category is false, so that all objects are '
+             'of class 1: shapemask_parser.mask_train_class (%s) cannot tell '
+             'them apart and must be all.' % _text(train_class))
+
+  def notes(self):
+    yield from super().notes()
+    train_class = self.shapemask_parser.mask_train_class
+    if train_class != 'all' and self.shapemask_head.use_category_for_mask:
+      yield ('shapemask_parser.mask_train_class (%s) leaves out classes: no '
+             'mask of theirs is trained. With '
+             'shapemask_head.use_category_for_mask: false they share the masks '
+             'of the others.' % _text(train_class))
+
+
+def _class_set_problems(key, value, num_classes):
+  if isinstance(value, str):
+    if value not in CLASS_SETS:
+      yield '%s must be one of %s or a list of class ids; got %r.%s' % (
+          key, ', '.join(map(repr, CLASS_SETS)), value,
+          base.did_you_mean(value, CLASS_SETS))
+  elif not value or max(value) >= num_classes:
+    yield ('%s (%s) must name classes from 1 to %d, as '
+           'architecture.num_classes is %d.' % (
+               key, _text(value), num_classes - 1, num_classes))
+
+
+def _text(value):
+  return value if isinstance(value, str) else str(list(value))

@@ -22,9 +22,15 @@ class DetectionParser:
     SECTION: name of their YAML section.
     WITH_TARGETS: the modes whose labels hold the targets of training.
     WITH_SOURCE_ID: the modes whose labels hold `source_id`.
+    PADS_TO_STRIDE: whether the network input is as large as the coarsest
+      stride needs it; otherwise it is of the configured size.
+    MASK_CLASSES: ids of the classes whose objects need a mask, where
+      `needs_masks`; None: all.
+    MASK_ADVICE: what to do about objects without a mask.
   """
 
   SECTION, WITH_TARGETS, WITH_SOURCE_ID = None, (), ()
+  PADS_TO_STRIDE, MASK_CLASSES, MASK_ADVICE = True, None, ''
 
   def __init__(self, section, anchors, num_classes, mode, dtype='float32',
                emit_anchor_boxes=False, needs_masks=False):
@@ -49,8 +55,10 @@ class DetectionParser:
     self.needs_masks = needs_masks
     self._mode = parser.checked_mode(mode)
     self._dtype = tf.as_dtype(dtype)
-    self._padded_size = preprocess.compute_padded_size(
-        section.output_size, 2 ** anchors.max_level)
+    self._padded_size = tuple(section.output_size)
+    if self.PADS_TO_STRIDE:
+      self._padded_size = preprocess.compute_padded_size(
+          section.output_size, 2 ** anchors.max_level)
     self._anchor_boxes = anchors.boxes(self._padded_size)
     self._anchors_per_location = anchors.anchors_per_location
     self._emit_anchor_boxes = emit_anchor_boxes

@@ -6,6 +6,7 @@ from dataloader import maskrcnn_parser
 from dataloader import record_checks
 from dataloader import retinanet_parser
 from dataloader import segmentation_parser
+from dataloader import shapemask_parser
 from ops import anchors as anchor_ops
 from utils import modes
 
@@ -50,6 +51,12 @@ def _build_augment(section, mode):
       % section.autoaugment_name)
 
 
+def _build_shapemask_parser(config, mode):
+  return shapemask_parser.ShapemaskParser(
+      config.shapemask_parser, _anchors(config),
+      config.architecture.num_classes, mode, _dtype(config))
+
+
 def _anchors(config):
   anchor = config.anchor
   return anchor_ops.AnchorGenerator(
@@ -67,6 +74,7 @@ PARSERS = {
     'maskrcnn_parser': _build_maskrcnn_parser,
     'retinanet_parser': _build_retinanet_parser,
     'segmentation_parser': _build_segmentation_parser,
+    'shapemask_parser': _build_shapemask_parser,
 }
 
 
@@ -120,7 +128,8 @@ def build_input_fn(config, mode, file_pattern=None, num_examples=None):
           train.transpose_input,
           config.architecture.space_to_depth_block_size))
   if parser.needs_masks:
-    record_checks.check_masks(reader.files, key)
+    record_checks.check_masks(reader.files, key, parser.MASK_ADVICE,
+                              parser.MASK_CLASSES)
   return reader
 
 

@@ -10,30 +10,53 @@ import tensorflow.compat.v1 as tf
 from dataloader import example_decoder
 
 
-def check_masks(decoded):
-  """Returns `decoded`; running it fails for objects without a mask.
+def check_masks(decoded, advice, mask_classes=None):
+  """Returns `decoded`; running it fails for objects without a needed mask.
 
   Args:
     decoded: of ExampleDecoder, with `groundtruth_instance_masks_png`.
+    advice: str, what to do about it.
+    mask_classes: ids of the classes whose objects need a mask; None: all.
+
+  Returns:
+    `decoded`, whose objects that need no mask and have none have empty bytes.
   """
   pngs = decoded['groundtruth_instance_masks_png']
-  num_objects = tf.shape(decoded['groundtruth_classes'])[0]
+  classes = decoded['groundtruth_classes']
+  num_objects = tf.shape(classes)[0]
+  has_list = tf.equal(tf.size(pngs), num_objects)
+  if mask_classes is not None:
+    # A list of all masks, or none; not one that leaves some out.
+    pngs = tf.cond(tf.size(pngs) > 0, lambda: pngs,
+                   lambda: tf.fill([num_objects], ''))
+    has_list = tf.equal(tf.size(pngs), num_objects)
   num_masks = tf.reduce_sum(tf.to_int32(tf.strings.length(pngs) > 0))
+  is_missing = tf.cond(
+      has_list, lambda: tf.logical_and(
+          is_of_classes(classes, mask_classes),
+          tf.equal(tf.strings.length(pngs), 0)),
+      lambda: tf.fill([num_objects], True))
   check = tf.debugging.Assert(
-      tf.reduce_all(tf.equal(num_objects, [num_masks, tf.size(pngs)])),
+      tf.logical_not(tf.reduce_any(is_missing)),
       [missing_masks(decoded['source_id'], tf.as_string(num_objects),
-                     tf.as_string(num_masks), tf.strings.join)])
+                     tf.as_string(num_masks), advice, tf.strings.join)])
   with tf.control_dependencies([check]):
     return dict(decoded, groundtruth_instance_masks_png=tf.identity(pngs))
 
 
-def missing_masks(source_id, num_objects, num_masks, join=''.join):
+def is_of_classes(classes, mask_classes):
+  """Whether classes int64 [K] are among ids: bool [K]; of None all are."""
+  if mask_classes is None:
+    return tf.ones_like(classes, tf.bool)
+  return tf.reduce_any(tf.equal(classes[:, tf.newaxis],
+                                tf.constant(mask_classes, classes.dtype)),
+                       axis=1)
+
+
+def missing_masks(source_id, num_objects, num_masks, advice, join=''.join):
   """The sentence about a record that lacks masks, of str or of tensors."""
-  return join([
-      'Image ', source_id, ' has ', num_objects, ' objects and ', num_masks,
-      ' masks (image/object/mask). architecture.include_mask is true, so every '
-      'object needs one: convert again with --include_masks, or use boxes only '
-      'with architecture.include_mask=false, eval.type=box.'])
+  return join(['Image ', source_id, ' has ', num_objects, ' objects and ',
+               num_masks, ' masks (image/object/mask). ', advice])
 
 
 def crop_masks(pngs, normalized_boxes, crop_size, is_mirrored, image_size,
@@ -41,7 +64,8 @@ def crop_masks(pngs, normalized_boxes, crop_size, is_mirrored, image_size,
   """Resizes what is inside of each box to a square, by bilinear sampling.
 
   Args:
-    pngs: string [K], PNG bytes of the masks; above 0 is inside. K may be 0.
+    pngs: string [K], PNG bytes of the masks; above 0 is inside. Empty bytes are
+      a mask of nothing. K may be 0.
     normalized_boxes: float32 [K, 4], yxyx, 0..1 of the picture.
     crop_size: int, pixels of a side of the results.
     is_mirrored: bool [], whether the boxes are of the mirrored picture.
@@ -57,19 +81,49 @@ def crop_masks(pngs, normalized_boxes, crop_size, is_mirrored, image_size,
 
   Source: tf.image.crop_and_resize.
   """
+  return crop_masks_at_sizes(pngs, normalized_boxes, [crop_size], is_mirrored,
+                             image_size, source_id)[0]
+
+
+def crop_masks_at_sizes(pngs, normalized_boxes, crop_sizes, is_mirrored,
+                        image_size, source_id):
+  """`crop_masks` at several sizes, with one decoding of each file.
+
+  Args:
+    pngs: see `crop_masks`, as the others.
+    normalized_boxes: float32 [K, 4].
+    crop_sizes: [int].
+    is_mirrored: bool [].
+    image_size: int32 [2].
+    source_id: string [].
+
+  Returns:
+    [float32 [K, size, size]], one for each size.
+  """
   def crop(arguments):
     png, box = arguments
+    return tf.cond(tf.strings.length(png) > 0, lambda: sample(png, box),
+                   nothing, strict=True)
+
+  def sample(png, box):
     mask = example_decoder.decode_mask(png)
     with tf.control_dependencies([_check_size(mask, image_size, source_id)]):
-      return _sample(tf.identity(mask), box, crop_size, is_mirrored)
+      mask = tf.identity(mask)
+    return [_sample(mask, box, size, is_mirrored) for size in crop_sizes]
+
+  def nothing():
+    return [tf.zeros([size, size]) for size in crop_sizes]
 
   with tf.name_scope('crop_masks'):
     masks = tf.cond(
         tf.size(pngs) > 0,
-        lambda: tf.map_fn(crop, (pngs, normalized_boxes), dtype=tf.float32),
+        lambda: tf.map_fn(crop, (pngs, normalized_boxes),
+                          dtype=[tf.float32] * len(crop_sizes)),
         # map_fn over no element cannot tell the shape of one.
-        lambda: tf.zeros([0, crop_size, crop_size]))
-    masks.set_shape([None, crop_size, crop_size])
+        lambda: [tf.zeros([0, size, size]) for size in crop_sizes],
+        strict=True)
+    for mask, size in zip(masks, crop_sizes):
+      mask.set_shape([None, size, size])
     return masks
 
 

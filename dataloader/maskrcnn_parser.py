@@ -25,6 +25,10 @@ class MaskrcnnParser(detection_parser.DetectionParser):
   SECTION = 'maskrcnn_parser'
   WITH_TARGETS = (modes.TRAIN,)
   WITH_SOURCE_ID = (modes.PREDICT, modes.PREDICT_WITH_GT)
+  MASK_ADVICE = (
+      'architecture.include_mask is true, so every object needs one: convert '
+      'again with --include_masks, or use boxes only with '
+      'architecture.include_mask=false, eval.type=box.')
 
   def __init__(self, section, anchors, num_classes, mode, dtype='float32',
                emit_anchor_boxes=False, include_mask=True):
@@ -42,7 +46,9 @@ class MaskrcnnParser(detection_parser.DetectionParser):
 
   def _checked(self, decoded):
     decoded = super()._checked(decoded)
-    return mask_crops.check_masks(decoded) if self.needs_masks else decoded
+    if not self.needs_masks:
+      return decoded
+    return mask_crops.check_masks(decoded, self.MASK_ADVICE)
 
   def _draw(self, seed):
     draws = super()._draw(seed)
@@ -63,7 +69,7 @@ class MaskrcnnParser(detection_parser.DetectionParser):
               fields.GT_BOXES: boxes, fields.GT_CLASSES: sample.classes}
     if self.needs_masks:
       labels[fields.GT_MASKS] = mask_crops.crop_masks(
-          sample.masks, _normalized_boxes(boxes, sample.image_info),
+          sample.masks, parser.normalized_boxes(boxes, sample.image_info),
           section.mask_crop_size, sample.is_mirrored,
           tf.to_int32(sample.image_info[0]), decoded['source_id'])
     for name in (fields.GT_BOXES, fields.GT_CLASSES, fields.GT_MASKS):
@@ -96,9 +102,3 @@ def _chooser(seed):
     calls.append(None)
     return sampling.draw_distinct(size, count, seed + [len(calls), 0])
   return choose
-
-
-def _normalized_boxes(boxes, image_info):
-  """Boxes of the network input as fractions 0..1 of the (mirrored) picture."""
-  size, _, scale, offset = tf.unstack(tf.tile(image_info, [1, 2]))
-  return (boxes + offset) / scale / size

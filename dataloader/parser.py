@@ -129,6 +129,20 @@ def resize_and_crop(sample, output_size, padded_size, scale=None, offset=None):
   return sample._replace(image=image, boxes=boxes, image_info=image_info)
 
 
+def normalized_boxes(boxes, image_info):
+  """Boxes of the network input as fractions 0..1 of the (mirrored) picture.
+
+  Args:
+    boxes: float32 [K, 4], yxyx, pixels of the network input.
+    image_info: float32 [4, 2] of `resize_and_crop`.
+
+  Returns:
+    float32 [K, 4].
+  """
+  size, _, scale, offset = tf.unstack(tf.tile(image_info, [1, 2]))
+  return (boxes + offset) / scale / size
+
+
 def drop_empty(sample):
   """Leaves out objects of which nothing remained in the image."""
   return _select(sample, box_ops.non_empty_indices(sample.boxes))

@@ -11,7 +11,7 @@ _MAX_FILES = 4
 _MAX_RECORDS = 50  # of a file, until one has an object
 
 
-def check_masks(files, key):
+def check_masks(files, key, advice, mask_classes=None):
   """Finds out whether the objects of records have masks.
 
   A record behind those looked at is found when it is parsed.
@@ -19,6 +19,8 @@ def check_masks(files, key):
   Args:
     files: [path].
     key: configuration key of their pattern, for the error.
+    advice: str, what to do about it, for the error.
+    mask_classes: ids of the classes whose objects need a mask; None: all.
 
   Raises:
     ValueError: naming the key, the file and the record that lacks masks.
@@ -26,18 +28,29 @@ def check_masks(files, key):
   for path in files[:_MAX_FILES]:
     for _, number, serialized in record_files.iterate([path], _MAX_RECORDS):
       features = _features(serialized)
-      num_objects = len(features['image/object/class/label'].int64_list.value)
+      classes = features['image/object/class/label'].int64_list.value
       masks = features['image/object/mask'].bytes_list.value
-      if num_objects != len(masks) or not all(masks):
+      if _lacks_masks(classes, masks, mask_classes):
         source_id = features['image/source_id'].bytes_list.value
         raise ValueError(
             '%s: %s: record %d (counting from 0): %s' % (
                 key, path, number, mask_crops.missing_masks(
                     source_id[0].decode('utf-8', 'replace') if source_id
-                    else '(no id)', str(num_objects),
-                    str(sum(map(bool, masks))))))
-      if num_objects:
+                    else '(no id)', str(len(classes)),
+                    str(sum(map(bool, masks))), advice)))
+      if len(classes):
         break
+
+
+def _lacks_masks(classes, masks, mask_classes):
+  """Whether an object of a class that needs a mask has none."""
+  if mask_classes is None:
+    return len(classes) != len(masks) or not all(masks)
+  if not masks:
+    masks = [b''] * len(classes)
+  return len(classes) != len(masks) or not all(
+      mask for class_id, mask in zip(classes, masks)
+      if class_id in mask_classes)
 
 
 def _features(serialized):

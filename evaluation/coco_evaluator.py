@@ -31,7 +31,8 @@ class COCOEvaluator:
   def __init__(self, annotations=None, include_mask=False,
                need_rescale_bboxes=True, per_category=True,
                remove_invalid_boxes=True, label_map=None, id_map=None,
-               only_predicted_images=False, max_detections=None):
+               only_predicted_images=False, max_detections=None,
+               novel_categories=None):
     """Reads the annotations.
 
     Args:
@@ -51,6 +52,9 @@ class COCOEvaluator:
         for, as the reference does; for an evaluation cut short on purpose.
       max_detections: int above 100, adds figures that count so many detections
         of an image; see coco_metrics.evaluate.
+      novel_categories: ids of categories whose masks are also scored apart
+        from the others: novel_mask_AP and so on, and seen_mask_AP of the
+        others. Needs `include_mask`.
     """
     self._include_mask = include_mask
     self._need_rescale_bboxes = need_rescale_bboxes
@@ -60,6 +64,7 @@ class COCOEvaluator:
     self._id_map = id_map or {}
     self._only_predicted_images = only_predicted_images
     self._max_detections = max_detections
+    self._novel_categories = novel_categories
     self._given = None
     if annotations is not None:
       self._given = annotations_lib.load(annotations, include_mask, label_map)
@@ -200,7 +205,8 @@ class COCOEvaluator:
 
     Returns:
       {metric: float}: AP, AP50, ..., ARl; with masks the same with the prefix
-      mask_; figures by category. -1 is undefined: nothing was there to find.
+      mask_, and of novel and other categories if they are told apart; figures
+      by category. -1 is undefined: nothing was there to find.
 
     Raises:
       ValueError: if there was no update, or an image has no ground truth.
@@ -225,7 +231,8 @@ class COCOEvaluator:
       metrics.update(coco_metrics.evaluate(
           scored, columns, iou_type, self._per_category,
           rows if self._only_predicted_images else None,
-          self._max_detections))
+          self._max_detections,
+          self._novel_categories if iou_type == 'segm' else None))
     self._is_finished = True
     return metrics
 
@@ -279,6 +286,7 @@ class COCOEvaluator:
     if self._num_not_finite:
       messages.append('%d detections had a box or score that is not a finite '
                       'number and are left out.' % self._num_not_finite)
+    messages.extend(self._novel_messages(scored))
     messages.extend(coco_metrics.limit_messages(scored, self._max_detections))
     counts = np.bincount(scored.images[~scored.is_crowds], minlength=1)
     if counts.max() > self._num_slots:
@@ -296,6 +304,17 @@ class COCOEvaluator:
     """The figures of `evaluate` as text."""
     return report.format_table(metrics, self.category_names, self.num_objects,
                                self.messages)
+
+  def _novel_messages(self, scored):
+    """Says when no object is of the categories that are scored apart."""
+    if self._novel_categories is None:
+      return []
+    counts = {ids.canonical_id(i): n for i, n in scored.num_objects().items()}
+    if any(counts.get(ids.canonical_id(i)) for i in self._novel_categories):
+      return []
+    return ['There are no objects of the classes of eval.mask_eval_class, '
+            'which are to be scored apart: %s.'
+            % ids.name_some(self._novel_categories)]
 
   def results(self):
     """The detections as a COCO results list, ready for JSON."""

@@ -15,9 +15,13 @@ from pycocotools import cocoeval
 from pycocotools import mask as coco_mask
 
 from evaluation import detections as detections_lib
+from evaluation import ids
 
 METRIC_NAMES = ('AP', 'AP50', 'AP75', 'APs', 'APm', 'APl', 'ARmax1', 'ARmax10',
                 'ARmax100', 'ARs', 'ARm', 'ARl')
+
+# Before the metrics of masks: of some classes, and of all the others.
+NOVEL, SEEN = 'novel_', 'seen_'
 
 UNDEFINED = -1.  # of a metric without any object to find
 
@@ -25,7 +29,7 @@ _BOX, _MASK = 'bbox', 'segm'
 PREFIXES = {_BOX: '', _MASK: 'mask_'}
 
 # Key of a category's value -> (is precision, IoU threshold, area, most
-# detections), as arguments of COCOeval's summary.
+# detections), as arguments of COCOeval's summary. In the order of METRIC_NAMES.
 _CATEGORY_KEYS = (
     ('Precision mAP ByCategory/%s', True, None, 'all', 100),
     ('Precision mAP ByCategory@50IoU/%s', True, .5, 'all', 100),
@@ -159,10 +163,13 @@ class ColumnCOCOeval(cocoeval.COCOeval):
     return [_mean_defined(v) for v in self._values(
         is_precision, iou_threshold, area, max_detections).T]
 
-  def overall_value(self, is_precision, iou_threshold, area, max_detections):
-    """One figure of COCOeval's summary, over all categories."""
-    return _mean_defined(self._values(is_precision, iou_threshold, area,
-                                      max_detections))
+  def overall_value(self, is_precision, iou_threshold, area, max_detections,
+                    category_rows=None):
+    """One figure of COCOeval's summary, over all or some categories."""
+    values = self._values(is_precision, iou_threshold, area, max_detections)
+    if category_rows is not None:
+      values = values[:, category_rows]
+    return _mean_defined(values)
 
   def _values(self, is_precision, iou_threshold, area, max_detections):
     """What a figure is the mean of: [..., C]."""
@@ -180,7 +187,7 @@ def _mean_defined(values):
 
 
 def evaluate(annotations, detections, iou_type, per_category=True,
-             image_rows=None, max_detections=None):
+             image_rows=None, max_detections=None, novel_categories=None):
   """Computes the metrics.
 
   Args:
@@ -193,6 +200,8 @@ def evaluate(annotations, detections, iou_type, per_category=True,
     max_detections: int N above 100; adds APmaxN, AP50maxN, AP75maxN, ARmaxN,
       for which the best N detections of an image and category count. The
       others stay as they are.
+    novel_categories: ids; adds the twelve metrics of these categories with the
+      prefix `novel_` and those of the others with `seen_`. None adds none.
 
   Returns:
     {metric: float}; -1 is undefined: there was nothing to find.
@@ -211,10 +220,26 @@ def evaluate(annotations, detections, iou_type, per_category=True,
         prefix + name % max_detections: engine.overall_value(
             is_precision, threshold, 'all', max_detections)
         for name, is_precision, threshold in _LIMIT_KEYS})
+  if novel_categories is not None:
+    metrics.update(_split_metrics(engine, annotations, novel_categories,
+                                  prefix))
   for key, *what in _CATEGORY_KEYS if per_category else _CATEGORY_KEYS[:1]:
     for category, value in zip(annotations.category_ids,
                                engine.category_values(*what)):
       metrics[prefix + key % category] = value
+  return metrics
+
+
+def _split_metrics(engine, annotations, novel_categories, prefix):
+  """{metric: float} of the novel categories and of the others."""
+  novel = {ids.canonical_id(i) for i in novel_categories}
+  is_novel = np.array([ids.canonical_id(i) in novel
+                       for i in annotations.category_ids], bool)
+  metrics = {}
+  for group, is_in_group in ((NOVEL, is_novel), (SEEN, ~is_novel)):
+    for name, (_, *what) in zip(METRIC_NAMES, _CATEGORY_KEYS):
+      metrics[group + prefix + name] = engine.overall_value(
+          *what, category_rows=is_in_group)
   return metrics
 
 

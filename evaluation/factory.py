@@ -3,6 +3,7 @@
 from evaluation import classification_evaluator
 from evaluation import coco_evaluator
 from evaluation import segmentation_evaluator
+from utils import class_sets
 from utils import label_map as label_map_lib
 
 
@@ -13,8 +14,14 @@ def _label_map(section):
   return label_map_lib.read_label_map(section.label_map)
 
 
-def _build_coco(include_mask):
-  """Returns a function that builds a COCO evaluator from the eval section."""
+def _build_coco(include_mask, splits_classes=False):
+  """Returns a function that builds a COCO evaluator from the eval section.
+
+  Args:
+    include_mask: whether masks are evaluated.
+    splits_classes: whether `eval.mask_eval_class` names classes whose masks
+      are scored apart.
+  """
 
   def build(section, annotations, id_map, only_predicted_images):
     names = _label_map(section)
@@ -23,7 +30,9 @@ def _build_coco(include_mask):
         per_category=section.per_category_metrics,
         remove_invalid_boxes=section.remove_invalid_boxes, label_map=names,
         id_map=id_map, only_predicted_images=only_predicted_images,
-        max_detections=section.max_detections)
+        max_detections=section.max_detections,
+        novel_categories=class_sets.ids(section.mask_eval_class)
+        if splits_classes else None)
 
   return build
 
@@ -31,6 +40,8 @@ def _build_coco(include_mask):
 EVALUATORS = {
     'box': _build_coco(include_mask=False),
     'box_and_mask': _build_coco(include_mask=True),
+    'shapemask_box_and_mask': _build_coco(include_mask=True,
+                                          splits_classes=True),
 }
 # eval.type customized: by the type of the experiment, which gives the ground
 # truth with the batches.
@@ -42,7 +53,7 @@ CUSTOMIZED = {
         segmentation_evaluator.SegmentationEvaluator(
             config.architecture.num_classes, _label_map(config.eval))),
 }
-_NOT_BUILT = ('lvis_box', 'lvis_box_and_mask', 'shapemask_box_and_mask')
+_NOT_BUILT = ('lvis_box', 'lvis_box_and_mask')
 
 
 def build_evaluator(section, annotations=None, id_map=None,
@@ -51,7 +62,8 @@ def build_evaluator(section, annotations=None, id_map=None,
 
   Args:
     section: the configuration's `eval`; its type, per_category_metrics,
-      remove_invalid_boxes, max_detections and label_map are read.
+      remove_invalid_boxes, max_detections and label_map are read, and of
+      shapemask_box_and_mask mask_eval_class.
     annotations: path of a COCO JSON file or its content as a dict; None: the
       ground truth comes with the batches.
     id_map: {source_id: id in the annotations}, see `COCOEvaluator`.

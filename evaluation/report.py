@@ -13,7 +13,9 @@ _COLUMNS = (('AP', 'Precision mAP ByCategory/%s'),
             ('APm', 'Precision mAP ByCategory (medium)/%s'),
             ('APl', 'Precision mAP ByCategory (large)/%s'),
             ('AR', 'Recall AR@100 ByCategory/%s'))
-_HEADINGS = {'': 'Boxes', 'mask_': 'Masks'}
+_HEADINGS = {'': 'Boxes', 'mask_': 'Masks',
+             'novel_mask_': 'Masks of novel classes',
+             'seen_mask_': 'Masks of the other classes'}
 
 
 def format_table(metrics, category_names, num_objects=None, messages=()):
@@ -32,9 +34,9 @@ def format_table(metrics, category_names, num_objects=None, messages=()):
   for prefix in sorted(_HEADINGS):
     if prefix + 'AP' not in metrics:
       continue
-    lines += _overall(metrics, prefix)
-    lines += ['', *_by_category(metrics, prefix, category_names, num_objects),
-              '']
+    lines += _overall(metrics, prefix) + ['']
+    table = _by_category(metrics, prefix, category_names, num_objects)
+    lines += table + [''] if table else []
   if any(v == coco_metrics.UNDEFINED for v in metrics.values()):
     lines.append('-: undefined, there is no such object in the set.')
   lines += ['Note: ' + message for message in messages]

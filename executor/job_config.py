@@ -27,7 +27,8 @@ _PRECISIONS = {'bfloat16': True, 'float32': False}
 _DATA_KEYS = ('train.train_file_pattern',
               'train.pre_parser_dataset.file_pattern',
               'eval.eval_file_pattern', 'eval.val_json_file',
-              'eval.label_map', 'predict.predict_file_pattern')
+              'eval.label_map', 'predict.predict_file_pattern',
+              'shapemask_head.shape_prior_path')
 _NUM_CORES = 8  # of the smallest TPUs, such as a v3-8
 _TPU_ONLY = ('architecture.use_bfloat16', 'batch_norm_activation.use_sync_bn')
 # Modes that read the configuration a model was trained with.

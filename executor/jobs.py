@@ -85,8 +85,10 @@ class _Parts:
     """executor.evaluation.Evaluation of the configured set."""
     reader = self._reader(self.config, modes.PREDICT_WITH_GT)
     if evaluation_lib.needs_masks_of_records(self.config.eval):
-      preflight.as_setup_error(record_checks.check_masks, reader.files,
-                               'eval.eval_file_pattern')
+      preflight.as_setup_error(
+          record_checks.check_masks, reader.files, 'eval.eval_file_pattern',
+          'Evaluation of masks needs one each: convert again with '
+          '--include_masks, or set eval.type to box.')
     return evaluation_lib.Evaluation(
         self.config, self.estimator, estimator_lib.with_batch_size(
             reader, self.config, modes.PREDICT_WITH_GT))

@@ -16,6 +16,8 @@ from modeling import maskrcnn
 from modeling import retinanet
 from modeling import rpn
 from modeling import segmentation
+from modeling import shape_mask_branch
+from modeling import shapemask
 from ops import anchors
 from ops import detections
 from ops import roi_targets
@@ -49,6 +51,13 @@ def build_retinanet(config):
   """RetinaNet of a `retinanet` configuration."""
   norm_activation = architecture_factory.build_norm_activation(
       config.batch_norm_activation)
+  return _build_one_stage_model(
+      config, norm_activation,
+      output_flat_features=config.architecture.output_flat_fpn_features)
+
+
+def _build_one_stage_model(config, norm_activation, **options):
+  """RetinaNet of all sections that ShapeMask has, too."""
   detect = functools.partial(
       detections.generate_one_stage_detections,
       apply_sigmoid=config.postprocess.apply_sigmoid,
@@ -60,8 +69,7 @@ def build_retinanet(config):
       anchors=build_anchors(config),
       detect=detect,
       loss_section=config.retinanet_loss,
-      num_classes=config.architecture.num_classes,
-      output_flat_features=config.architecture.output_flat_fpn_features)
+      num_classes=config.architecture.num_classes, **options)
 
 
 def _detection_options(section):
@@ -187,11 +195,24 @@ def _build_mask_branch(config, norm_activation):
       skip_background=not config.mrcnn_head.use_batch_norm)
 
 
+def build_shapemask(config):
+  """ShapeMask of a `shapemask` configuration."""
+  norm_activation = architecture_factory.build_norm_activation(
+      config.batch_norm_activation)
+  heads = architecture_factory.build_shapemask_heads(config, norm_activation)
+  return shapemask.ShapeMask(
+      trunk=_build_one_stage_model(config, norm_activation),
+      mask_branch=shape_mask_branch.ShapeMaskBranch(
+          *heads, outer_box_scale=config.architecture.outer_box_scale,
+          loss_section=config.shapemask_loss))
+
+
 MODELS = {'classification': build_classification,
           'retinanet': build_retinanet,
           'mask_rcnn': build_mask_rcnn,
           'cascade_mask_rcnn': build_cascade_mask_rcnn,
-          'segmentation': build_segmentation}
+          'segmentation': build_segmentation,
+          'shapemask': build_shapemask}
 
 
 def build_model(config):

@@ -53,6 +53,10 @@ class RetinaNet:
       A*4]}}; outside of training also the detections or, with
       `postprocess.apply_nms` false, the raw tensors.
     """
+    return self.outputs_and_features(images, labels, mode)[0]
+
+  def outputs_and_features(self, images, labels, mode):
+    """`outputs`, and {level: [B, h, w, c]} of the decoder for further heads."""
     is_training = mode == modes.TRAIN
     features = self._backbone(images, is_training)
     features = self._decoder(features, is_training)
@@ -69,7 +73,7 @@ class RetinaNet:
       outputs.update(self._detect(
           box_outputs, cls_outputs, self._anchor_boxes(images),
           labels[fields.IMAGE_INFO][:, 1:2, :]))
-    return outputs
+    return outputs, features
 
   def _anchor_boxes(self, images):
     """{level: float32 [hwA, 4]}, constants of the static image size."""

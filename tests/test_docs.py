@@ -66,6 +66,19 @@ _SMALL_INSTANCES = {
         'postprocess: {max_total_size: 20, score_threshold: 0.0}, '
         'train: {train_batch_size: 2, total_steps: 2, train_file_pattern',
 }
+_SMALL_SHAPEMASK = {
+    "'data/nuclei/train-*.tfrecord'": '"$HOME/data/nuclei/train-*.tfrecord"',
+    '=data/nuclei': '=$HOME/data/nuclei',
+    ' data/nuclei': ' $HOME/data/nuclei',
+    'runs/nuclei': '$HOME/runs/nuclei',
+    '{shapemask_head: {':
+        '{fpn: {fpn_feat_dims: 16}, retinanet_head: {num_filters: 16}, '
+        'shapemask_parser: {output_size: [64, 64], num_sampled_masks: 4}, '
+        'postprocess: {max_total_size: 20, score_threshold: 0.0}, '
+        'shapemask_head: {num_downsample_channels: 8, ',
+    'train: {train_file_pattern':
+        'train: {train_batch_size: 2, total_steps: 2, train_file_pattern',
+}
 
 _SMALL_CLASSES = {
     '=pictures ': '=$HOME/pictures ',
@@ -145,6 +158,16 @@ def _run_document(path, substitutions, home):
   result = _bash('\n'.join(script), home)
   assert result.returncode == 0, result.stdout[-6000:]
   return result.stdout
+
+
+def _run_blocks(path, substitutions, home, numbers):
+  """Runs some of the blocks of a document that are to be run, from 0 on."""
+  blocks = [b for b in docs_blocks.read(path) if b.tag == 'run']
+  script = '\n'.join(
+      docs_blocks.substitute(blocks[i].text, substitutions, set())
+      for i in numbers)
+  result = _bash(script, home)
+  assert result.returncode == 0, result.stdout[-6000:]
 
 
 def _all_blocks(tags):
@@ -306,3 +329,16 @@ def test_segmentation(home):
   assert {r['image_id'] for r in found} == {10001, 10002, 10003}
   assert 'mean IoU' in output and 'background' in output
   assert 'triangle' in (runs / 'report.html').read_text()
+
+
+@pytest.mark.slow
+def test_shapemask(home):
+  """On the records that the page about instance segmentation makes."""
+  nuclei_files.write(home / 'nuclei' / 'stage1_train', num_pictures=4)
+  _run_blocks('docs/instance_segmentation.md', _SMALL_INSTANCES, home, [0, 1])
+  _run_document('docs/shapemask.md', _SMALL_SHAPEMASK, home)
+  runs = home / 'runs' / 'nuclei_shapemask'
+  metrics = json.loads((runs / 'eval' / 'metrics.json').read_text())
+  assert metrics['step'] == 2 and 'mask_APmax400' in metrics
+  assert (home / 'data' / 'nuclei' / 'shape_priors.npy.png').exists()
+  assert 'nucleus' in (runs / 'report.html').read_text()

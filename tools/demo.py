@@ -1,6 +1,7 @@
 """The demo: data, training, evaluation and a report, by documented commands.
 
   python -m tools.demo --model=retinanet
+  python -m tools.demo --model=shapemask_partial
 
 A training that was interrupted goes on; a finished one is not repeated (remove
 demo/ for that, or run `make clean`). Each command is printed, so that it can be
@@ -14,7 +15,10 @@ import subprocess
 import sys
 import time
 
-# A model's demo is configs/experiments/demo/<model>.yaml.
+from configs import factory
+
+# A model's demo is configs/experiments/demo/<model>.yaml; another demo of it,
+# <model>_<what>.yaml.
 _CONFIGS = 'configs/experiments/demo'
 
 
@@ -57,32 +61,53 @@ _DATA = {'classification': _classification_data,
          'segmentation': _segmentation_data}
 
 
-def commands(model, folder):
-  """The commands of the demo.
+def commands(name, folder):
+  """The commands of a demo.
 
   Args:
-    model: name of --model.
+    name: of its configuration.
     folder: of data and results.
 
   Returns:
     [[program argument]], to be run by Python in this order.
   """
-  model_dir = os.path.join(folder, model)
-  data, data_commands = _DATA.get(model, _detection_data)(folder)
-  flags = ['--model=' + model,
-           '--config_file=%s/%s.yaml' % (_CONFIGS, model),
+  config_file = '%s/%s.yaml' % (_CONFIGS, name)
+  config, _ = factory.load_config(None, config_file)
+  model_dir = os.path.join(folder, name)
+  data, data_commands = _DATA.get(config.type, _detection_data)(folder)
+  flags = ['--model=' + config.type, '--config_file=' + config_file,
            '--model_dir=' + model_dir, '--data_dir=' + data]
-  return data_commands + [
+  return data_commands + _prior_commands(config, data) + [
       ['main.py', '--mode=train'] + flags,
       ['main.py', '--mode=eval', '--eval_once'] + flags,
       ['-m', 'tools.make_report', '--model_dir=' + model_dir]]
 
 
-def run(model, folder, show=print):
-  """Runs the demo.
+def _prior_commands(config, data_dir):
+  """The command that makes shape priors, for a model that takes them."""
+  if config.type != 'shapemask' or not config.shapemask_head.shape_prior_path:
+    return []
+  section = config.shapemask_head
+  command = [
+      '-m', 'tools.create_shape_priors',
+      '--input_file_pattern=%s/%s' % (data_dir,
+                                      config.train.train_file_pattern),
+      '--mask_crop_size=%d' % section.mask_crop_size,
+      '--output=%s/%s' % (data_dir, section.shape_prior_path)]
+  command += (['--num_classes=%d' % config.architecture.num_classes]
+              if section.use_category_for_mask else ['--class_agnostic'])
+  train_class = config.shapemask_parser.mask_train_class
+  if train_class != 'all':
+    # Other masks are hidden from the priors, too.
+    command += ['--classes'] + [str(i) for i in train_class]
+  return [command]
+
+
+def run(name, folder, show=print):
+  """Runs a demo.
 
   Args:
-    model: name of --model.
+    name: of its configuration.
     folder: of data and results.
     show: of one str, prints a line.
 
@@ -90,7 +115,7 @@ def run(model, folder, show=print):
     SystemExit: when a command fails.
   """
   start = time.time()
-  for arguments in commands(model, folder):
+  for arguments in commands(name, folder):
     show('\n$ python ' + ' '.join(shlex.quote(a) for a in arguments))
     code = subprocess.call([sys.executable] + arguments)
     if code:
@@ -105,7 +130,7 @@ def main():
   parser = argparse.ArgumentParser(
       description='Trains and evaluates a small model on drawn scenes.')
   parser.add_argument('--model', default='retinanet', choices=models,
-                      help='which model')
+                      help='which model, or which other demo of a model')
   parser.add_argument('--folder', default='demo',
                       help='folder of data and results')
   args = parser.parse_args()

@@ -29,7 +29,9 @@ from utils import masks as mask_utils
 _METRICS = (('AP', 'AP'), ('AP50', 'AP50'), ('AP75', 'AP75'),
             ('APs', 'AP small'), ('APm', 'AP medium'), ('APl', 'AP large'),
             ('ARmax100', 'AR'))
-_KINDS = (('', 'box'), ('mask_', 'mask'))
+_KINDS = (('', 'box'), ('mask_', 'mask'),
+          ('novel_mask_', 'mask of novel classes'),
+          ('seen_mask_', 'mask of the other classes'))
 _CLASS_METRIC = 'Precision mAP ByCategory%s/%s'
 # type of the experiment, where it is no detector: (config, metrics, results,
 # number of pictures) -> report_page.Content.
@@ -129,7 +131,7 @@ def _headline(config, content, step, log):
 
 
 def _metric_table(metrics):
-  """A row for boxes and one for masks."""
+  """A row for boxes, one for masks, and two where classes are told apart."""
   columns = _METRICS + tuple(
       (name, name) for name in coco_metrics.limit_names(metrics))
   rows = [[kind] + [metrics.get(prefix + key) for key, _ in columns]

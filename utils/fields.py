@@ -17,6 +17,13 @@ RPN_BOX_TARGETS = 'rpn_box_targets'      # {level: [h, w, 4A]}
 GT_BOXES = 'gt_boxes'        # [K, 4], pixels of the network input, padding -1
 GT_CLASSES = 'gt_classes'    # int64 [K], padding -1
 GT_MASKS = 'gt_masks'        # [K, c, c], 0..1 inside of each box, padding -1
+# Of ShapeMask: N objects that masks are trained with, padding 0.
+MASK_BOXES = 'mask_boxes'    # [N, 4], pixels of the network input
+MASK_OUTER_BOXES = 'mask_outer_boxes'    # [N, 4], with context around them
+MASK_CLASSES = 'mask_classes'            # int64 [N]
+MASK_IS_VALID = 'mask_is_valid'          # int32 [N], 1: may be learnt from
+FINE_MASK_TARGETS = 'fine_mask_targets'  # [N, S*F, S*F], within the outer box;
+                                         # MASK_TARGETS [N, S, S] likewise
 GROUNDTRUTHS = 'groundtruths'    # dict, original image pixels
 SOURCE_ID = 'source_id'          # int64 []; -1 marks padding of the last batch
 LABEL = 'label'                  # int32 [], class of a picture
@@ -53,6 +60,13 @@ MASK_TARGETS = 'mask_targets'                # [B, N, S, S]
 SAMPLED_CLASS_TARGETS = 'sampled_class_targets'  # int32 [B, N], of the masks
 DETECTION_MASKS = 'detection_masks'          # [B, M, S, S], within the boxes
 
+# Outputs of ShapeMask, N masks of an image, within outer boxes as its
+# DETECTION_MASKS are.
+PRIOR_MASKS = 'prior_masks'                  # [B, N, S, S], 0..1
+COARSE_MASK_LOGITS = 'coarse_mask_logits'    # [B, N, S, S]
+FINE_MASK_LOGITS = 'fine_mask_logits'        # [B, N, S*F, S*F]
+DETECTION_OUTER_BOXES = 'detection_outer_boxes'  # [B, M, 4]
+
 # Prefixes of the prediction dictionary.
 PRED = 'pred_'
 GT = 'gt_'
@@ -69,5 +83,10 @@ MASK_LOSS = 'mask_loss'
 # What the model loss of a two-stage model is the sum of.
 TWO_STAGE_LOSSES = (RPN_SCORE_LOSS, RPN_BOX_LOSS, FAST_RCNN_CLASS_LOSS,
                     FAST_RCNN_BOX_LOSS, MASK_LOSS)
+RETINANET_CLS_LOSS = 'retinanet_cls_loss'  # of ShapeMask, as the following
+RETINANET_BOX_LOSS = 'retinanet_box_loss'
+PRIOR_LOSS = 'shapemask_prior_loss'
+COARSE_MASK_LOSS = 'shapemask_coarse_mask_loss'
+FINE_MASK_LOSS = 'shapemask_fine_mask_loss'
 FG_BG_RATIO = 'fg_bg_ratio'  # objects among the RoIs of a stage, a share
 MODEL_LOSS = 'model_loss'

@@ -2,6 +2,7 @@
 
 import tensorflow.compat.v1 as tf
 
+from architecture import class_masks
 from architecture import layers
 from architecture import normalization
 
@@ -64,17 +65,8 @@ class MaskHead:
 
   def _predict(self, x, classes, is_training):
     """Logits [N, h, w] of the classes [N] from features [N, h, w, c]."""
-    settings = dict(use_separable_conv=self._use_separable_conv,
-                    kernel_initializer=layers.he_normal_initializer(),
-                    name='mask_fcn_logits')
-    if self._num_masks == 1:
-      return tf.squeeze(layers.conv2d(x, 1, 1, **settings), 3)
-    if is_training:
-      # The logits of all classes, and their gradients, would take 4% of a
-      # training step.
-      return layers.conv2d_of_chosen(x, self._num_masks, classes, **settings)
-    # A plain convolution, which every converter of models knows. TF 1.15 has no
-    # gather with two batch dimensions.
-    logits = layers.conv2d(x, self._num_masks, 1, **settings)
-    rows = tf.one_hot(classes, self._num_masks, dtype=logits.dtype)
-    return tf.reduce_sum(logits * rows[:, tf.newaxis, tf.newaxis, :], axis=3)
+    return class_masks.conv2d_of_class(
+        x, self._num_masks, classes, is_training,
+        use_separable_conv=self._use_separable_conv,
+        kernel_initializer=layers.he_normal_initializer(),
+        name='mask_fcn_logits')

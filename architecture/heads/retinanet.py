@@ -10,7 +10,7 @@ from architecture import normalization
 # Every anchor starts with this probability of being an object: the many easy
 # negatives would swamp the loss of the first steps. arXiv:1708.02002, 4.1.
 _PRIOR = 0.01
-_PRIOR_LOGIT = -math.log((1. - _PRIOR) / _PRIOR)
+PRIOR_LOGIT = -math.log((1. - _PRIOR) / _PRIOR)
 # Small enough for the bias alone to decide the first predictions.
 _PREDICTION_STDDEV = 1e-5
 
@@ -62,7 +62,7 @@ class RetinanetHead:
       with tf.variable_scope('class_net'):
         class_outputs = self._tower(
             features, is_training, 'class', self._num_classes,
-            tf.constant_initializer(_PRIOR_LOGIT))
+            tf.constant_initializer(PRIOR_LOGIT))
       with tf.variable_scope('box_net'):
         box_outputs = self._tower(
             features, is_training, 'box', 4, tf.zeros_initializer())

@@ -245,6 +245,14 @@ def test_block_of_another_model():
     ('shapemask', 'architecture.outer_box_scale=1.5',
      ['shapemask_parser.outer_box_scale (1.25)',
       'architecture.outer_box_scale (1.5)']),
+    ('shapemask', 'shapemask_parser.mask_train_class=vok',
+     ['shapemask_parser.mask_train_class', "'nonvoc' or a list", "'voc'?"]),
+    ('shapemask', 'eval.mask_eval_class=[]', ['eval.mask_eval_class ([])']),
+    ('shapemask', 'eval.mask_eval_class=[3, 91]',
+     ['eval.mask_eval_class ([3, 91])', 'classes from 1 to 90']),
+    ('shapemask', 'shapemask_parser.use_category=false,'
+     'shapemask_parser.mask_train_class=voc',
+     ['use_category is false', 'mask_train_class (voc)']),
     ('mask_rcnn', 'roi_sampling.bg_iou_thresh_lo=0.7',
      ['bg_iou_thresh_lo (0.7)', 'bg_iou_thresh_hi (0.5)']),
     ('cascade_mask_rcnn',
@@ -310,6 +318,20 @@ def test_no_notes_without_reason():
     assert _load(None, model)[1] == []
   notes = _load(None, 'shapemask')[1]
   assert len(notes) == 2 and all('sstable' in n for n in notes)
+
+
+def test_classes_that_have_masks():
+  config, notes = _load('shapemask_parser.mask_train_class=[1, 2],'
+                        'eval.mask_eval_class=nonvoc', 'shapemask')
+  assert config.shapemask_parser.mask_train_class == (1, 2)
+  assert config.eval.mask_eval_class == 'nonvoc'
+  assert any('mask_train_class ([1, 2]) leaves out classes' in n for n in notes)
+  _, notes = _load('shapemask_parser.mask_train_class=[1, 2],'
+                   'shapemask_head.use_category_for_mask=false', 'shapemask')
+  assert not any('leaves out' in n for n in notes)
+  for wrong in ('[0]', '[a]', '3', '[1.5]'):
+    assert 'shapemask_parser.mask_train_class' in _error(
+        'shapemask_parser.mask_train_class=' + wrong, 'shapemask')
 
 
 def test_repair_names_the_six_keys_and_leaves_its_input():

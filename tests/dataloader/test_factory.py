@@ -24,7 +24,8 @@ def _pattern(tmp_path):
 
 def _config(pattern, model='retinanet', **changes):
   """A small experiment; changes are whole sections."""
-  parser = {'retinanet': 'retinanet_parser'}.get(model, 'maskrcnn_parser')
+  parser = {'retinanet': 'retinanet_parser',
+            'shapemask': 'shapemask_parser'}.get(model, 'maskrcnn_parser')
   sections = {
       'architecture': {'max_level': 4, 'num_classes': 2, 'use_bfloat16': False},
       parser: {'output_size': [32, 32], 'aug_scale_min': .8,
@@ -113,7 +114,8 @@ def test_unknown_parser(pattern):
 
 
 @pytest.mark.parametrize('model', ['retinanet', 'mask_rcnn', 'classification',
-                                   'cascade_mask_rcnn', 'segmentation'])
+                                   'cascade_mask_rcnn', 'segmentation',
+                                   'shapemask'])
 def test_every_parser_builds(model):
   config = config_factory.default_config(model)
   assert config.architecture.parser in factory.PARSERS
@@ -132,6 +134,26 @@ def test_training_batch_with_masks(tmp_path):
   assert labels['gt_masks'].max() == 1.
   assert sorted((labels['gt_classes'] > 0).sum(axis=1)) == [0, 1]
   assert labels['rpn_score_targets'][2].shape == (2, 8, 8, 3)
+
+
+def test_training_batch_with_masks_of_some_classes(tmp_path):
+  mask = np.zeros([20, 30], np.uint8)
+  mask[4:15, 6:24] = 255
+  path = examples.write(tmp_path / 'a', [examples.serialize(
+      examples.picture(20, 30), [[.2, .2, .8, .8]] * 2, [1, 2],
+      mask_pngs=[examples.encode(mask), b''])])
+  changes = {'architecture': {'num_classes': 3},
+             'shapemask_parser': {'mask_train_class': [1],
+                                  'num_sampled_masks': 3}}
+  _, labels = _batch(_config(path, 'shapemask', **changes), modes.TRAIN, 2)
+  assert labels['mask_targets'].shape == (2, 3, 32, 32)
+  assert labels['fine_mask_targets'].shape == (2, 3, 128, 128)
+  np.testing.assert_array_equal(labels['mask_is_valid'].sum(axis=1), 1)
+  np.testing.assert_array_equal(labels['mask_classes'].max(axis=1), 2)
+  changes['shapemask_parser']['mask_train_class'] = 'all'
+  with pytest.raises(ValueError, match='2 objects and 1 masks .*shapemask_'
+                     'parser.mask_train_class needs one'):
+    factory.build_input_fn(_config(path, 'shapemask', **changes), modes.TRAIN)
 
 
 def test_masks_that_are_missing_are_told_before_the_first_step(pattern):

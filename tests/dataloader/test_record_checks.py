@@ -17,7 +17,7 @@ def _record(source_id, num_objects, num_masks):
 def test_good_records(tmp_path):
   path = examples.write(tmp_path / 'a', [_record('1', 0, 0),
                                          _record('2', 2, 2)])
-  record_checks.check_masks([path], 'train.train_file_pattern')
+  record_checks.check_masks([path], 'train.train_file_pattern', '')
 
 
 @pytest.mark.parametrize('num_masks', [0, 1])
@@ -26,13 +26,28 @@ def test_first_object_without_a_mask(tmp_path, num_masks):
   bad = examples.write(tmp_path / 'b', [_record('2', 0, 0),
                                         _record('dog', 2, num_masks)])
   with pytest.raises(ValueError) as e:
-    record_checks.check_masks([good, bad], 'train.train_file_pattern')
+    record_checks.check_masks([good, bad], 'train.train_file_pattern',
+                              'Convert again.')
   assert str(e.value).startswith(
       'train.train_file_pattern: %s: record 1 (counting from 0): Image dog has '
-      '2 objects and %d masks (image/object/mask). architecture.include_mask '
-      'is true' % (bad, num_masks))
+      '2 objects and %d masks (image/object/mask). Convert again.'
+      % (bad, num_masks))
+
+
+@pytest.mark.parametrize('mask_classes, pngs, is_good', [
+    ((1,), [], False), ((2,), [], True), ((2,), [b''], True),
+    ((1,), [b''], False), ((2,), [b'', b''], False)])
+def test_classes_that_need_no_mask(tmp_path, mask_classes, pngs, is_good):
+  path = examples.write(tmp_path / 'a', [examples.serialize(
+      examples.picture(8, 8), [[0., 0., 1., 1.]], [1], mask_pngs=pngs)])
+  arguments = [path], 'train.train_file_pattern', '', mask_classes
+  if is_good:
+    record_checks.check_masks(*arguments)
+  else:
+    with pytest.raises(ValueError, match='1 objects and 0 masks'):
+      record_checks.check_masks(*arguments)
 
 
 def test_record_that_is_no_example_is_left_to_the_parser(tmp_path):
   path = examples.write(tmp_path / 'a', [b'no example'])
-  record_checks.check_masks([path], 'train.train_file_pattern')
+  record_checks.check_masks([path], 'train.train_file_pattern', '')

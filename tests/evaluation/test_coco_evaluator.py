@@ -15,6 +15,7 @@ from evaluation import coco_metrics
 from evaluation import coco_results
 from tests import golden
 from tests.evaluation import coco_files
+from utils import class_sets
 from utils import masks
 
 _BATCH = 5  # as the reference was fed
@@ -107,6 +108,39 @@ def test_metrics_equal_reference(reference, case):
       reference.path + 'eval_groundtruth.json', **kwargs)
   _feed(evaluator, _change(reference.predictions, change))
   reference.check(case, evaluator.evaluate())
+
+
+@pytest.mark.parametrize('name', ['voc', 'nonvoc'])
+def test_novel_classes_equal_reference(reference, name):
+  """Which takes an undefined figure of a class for -1 (13.1 of the spec)."""
+  evaluator = coco_evaluator.COCOEvaluator(
+      reference.path + 'eval_groundtruth.json', include_mask=True,
+      per_category=True, novel_categories=class_sets.ids(name))
+  metrics = _feed(evaluator, reference.predictions).evaluate()
+  novel = [i for i in evaluator.category_names if i in class_sets.ids(name)]
+  seen = [i for i in evaluator.category_names if i not in novel]
+  assert novel and seen
+  for metric, (key, *_) in zip(coco_metrics.METRIC_NAMES,
+                               coco_metrics._CATEGORY_KEYS):
+    for group, categories in (('novel', novel), ('seen', seen)):
+      values = np.array([metrics['mask_' + key % i] for i in categories])
+      assert metrics['%s_mask_%s' % (group, metric)] == pytest.approx(
+          values[values >= 0].mean() if (values >= 0).any() else -1)
+      if group == 'novel':
+        expected = reference.metrics['shapemask_' + name]['metrics'][
+            'novel_mask_' + metric]
+        assert values.mean() == pytest.approx(expected, abs=1e-5), metric
+
+
+def test_novel_classes_without_objects():
+  evaluator = _square_evaluator(include_mask=True, novel_categories=[2])
+  predictions = coco_files.square_predictions()
+  predictions['detection_masks'] = np.ones([2, 3, 4, 4])
+  evaluator.update(predictions)
+  metrics = evaluator.evaluate()
+  assert metrics['novel_mask_AP'] == -1
+  assert metrics['seen_mask_AP'] == metrics['mask_AP'] > .8
+  assert 'eval.mask_eval_class' in ' '.join(evaluator.messages)
 
 
 def test_groundtruth_of_batches_equals_reference(reference):

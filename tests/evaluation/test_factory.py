@@ -12,7 +12,7 @@ from tests.evaluation import coco_files
 def _section(**kwargs):
   section = {'type': 'box', 'per_category_metrics': False,
              'remove_invalid_boxes': True, 'label_map': None,
-             'max_detections': None}
+             'max_detections': None, 'mask_eval_class': [1]}
   section.update(kwargs)
   return types.SimpleNamespace(**section)
 
@@ -28,7 +28,8 @@ def test_every_evaluator_builds_and_runs(name):
   evaluator.update(predictions)
   metrics = evaluator.evaluate()
   assert metrics['AP'] == pytest.approx(1)
-  assert ('mask_AP' in metrics) == (name == 'box_and_mask')
+  assert ('mask_AP' in metrics) == ('mask' in name)
+  assert ('novel_mask_AP' in metrics) == (name == 'shapemask_box_and_mask')
   assert 'Recall AR@1 ByCategory/1' not in metrics
   assert len(evaluator.results()) == 2
 

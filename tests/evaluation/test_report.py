@@ -42,6 +42,16 @@ def test_table_of_category_ap_only():
   assert 'Masks' not in text
 
 
+def test_masks_of_novel_classes_come_last():
+  evaluator = _evaluator(include_mask=True, novel_categories=[1])
+  lines = report.format_table(evaluator.evaluate(),
+                              evaluator.category_names).splitlines()
+  row = lines.index('Masks of novel classes')
+  assert lines[row + 1].startswith('AP ') and lines[row + 3] == ''
+  assert lines[row + 4] == 'Masks of the other classes'
+  assert lines[row + 5].split()[:2] == ['AP', '-']
+
+
 def test_figures_of_another_limit_are_a_row_of_their_own():
   evaluator = _evaluator(include_mask=True, max_detections=300)
   lines = report.format_table(evaluator.evaluate(),

@@ -2,6 +2,7 @@
 
 import glob
 import os
+import tempfile
 
 import numpy as np
 import tensorflow.compat.v1 as tf
@@ -28,8 +29,23 @@ class ReferenceCase:
   def __init__(self, folder):
     self.folder = folder
     self.settings = golden.load_json(os.path.join(folder, 'case.json'))
-    self.config, _ = factory.load_config(
-        self.settings['model'], os.path.join(folder, 'params.yaml'))
+    params_file = os.path.join(folder, 'params.yaml')
+    self.config, _ = factory.load_config(self.settings['model'], params_file)
+    if self.settings['model'] == 'shapemask':
+      self.config, _ = factory.load_config(
+          'shapemask', params_file,
+          extra={'shapemask_head.shape_prior_path': self._write_priors()})
+
+  def _write_priors(self):
+    """Path of the shape priors of the case, written anew; '' for none."""
+    s = self.settings
+    if not s.get('priors'):
+      return ''
+    path = os.path.join(tempfile.mkdtemp(), 'priors.npy')
+    np.save(path, reference_weights.shape_priors(
+        s['priors_seed'], self.config.architecture.num_classes, s['priors'],
+        self.config.shapemask_head.mask_crop_size))
+    return path
 
   def arrays(self, name):
     """The archive 'predict' or 'train' as {key: array}."""

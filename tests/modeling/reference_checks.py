@@ -211,8 +211,10 @@ def _check_detections(outputs, expected):
   order, missing = _order(keys(outputs), keys(expected), _BOXES)
   assert not missing.any(), 'other detections than expected'
   outputs = {name: _take(values, order) for name, values in outputs.items()
-             if name in names + (fields.DETECTION_MASKS,)}
-  for name, tolerance in zip(names, (_SCORES, 0, _BOXES)):
+             if name in names + (fields.DETECTION_MASKS,
+                               fields.DETECTION_OUTER_BOXES)}
+  names += tuple(n for n in (fields.DETECTION_OUTER_BOXES,) if n in expected)
+  for name, tolerance in zip(names, (_SCORES, 0, _BOXES, _BOXES)):
     np.testing.assert_allclose(
         outputs[name][in_use], expected[name][in_use], rtol=0, atol=tolerance)
   if fields.DETECTION_MASKS in expected:
@@ -335,7 +337,9 @@ def _check_gradients(norms, dots, expected):
       'global_gradient_norm', 'noise_rounding_proxy'))
   def limit(default, name):
     return max(default, 4. * noise[name])
-  got = np.sqrt(sum(float(n) ** 2 for n in norms.values()))
+  # Of the variables that are trained: not of frozen ones.
+  got = np.sqrt(sum(float(norms[name]) ** 2 for name, want in
+                    expected['gradient_l2'].items() if want is not None))
   assert got == pytest.approx(whole,
                               rel=limit(5e-3, 'global_gradient_norm_rel'))
   relative = limit(3e-2, 'gradient_l2_max_rel')

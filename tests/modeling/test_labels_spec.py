@@ -57,6 +57,19 @@ SMALL = {
     'mask_rcnn': _TWO_STAGE,
     'cascade_mask_rcnn': dict(_TWO_STAGE, roi_sampling={
         'num_samples_per_image': 8, 'cascade_iou_thresholds': [0.6]}),
+    'shapemask': {
+        'use_tpu': False, 'resnet': {'resnet_depth': 10},
+        'architecture': {'num_classes': 4, 'max_level': 5,
+                         'use_bfloat16': False},
+        'fpn': {'fpn_feat_dims': 8},
+        'retinanet_head': {'num_convs': 1, 'num_filters': 8},
+        'shapemask_head': {'num_convs': 1, 'num_downsample_channels': 8,
+                           'mask_crop_size': 8},
+        'shapemask_parser': {'output_size': [SIDE, SIDE],
+                             'max_num_instances': 5, 'num_sampled_masks': 3,
+                             'mask_crop_size': 8},
+        'postprocess': {'max_total_size': 5},
+        'train': {'transpose_input': False}},
 }
 ESTIMATOR_MODES = {modes.TRAIN: tf.estimator.ModeKeys.TRAIN,
                    modes.EVAL: tf.estimator.ModeKeys.EVAL,
@@ -96,8 +109,8 @@ def test_every_model_has_a_small_configuration():
 @pytest.mark.parametrize('model', sorted(factory.MODELS))
 def test_a_random_batch_of_the_specification(model, mode):
   config = _config(model)
-  if mode == modes.EVAL and 'rcnn' in model:
-    pytest.skip('Two-stage models have losses in training only.')
+  if mode == modes.EVAL and ('rcnn' in model or model == 'shapemask'):
+    pytest.skip('Models with more stages have losses in training only.')
   labels = random_batch(dataloader_factory.build_parser(
       config, mode).labels_spec())
   images = tf.constant(np.random.RandomState(1).randn(BATCH, SIDE, SIDE, 3),

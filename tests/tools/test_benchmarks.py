@@ -91,7 +91,9 @@ def test_every_case_runs(name, monkeypatch):
 @pytest.mark.parametrize('job', ['train', 'predict'])
 @pytest.mark.parametrize('model, override', [
     ('retinanet', _SMALL), ('classification', 'resnet.resnet_depth=10'),
-    ('segmentation', 'resnet.resnet_depth=10, fpn.fpn_feat_dims=8')])
+    ('segmentation', 'resnet.resnet_depth=10, fpn.fpn_feat_dims=8'),
+    ('shapemask', json.dumps(dict(json.loads(_SMALL), shapemask_head={
+        'num_downsample_channels': 8, 'num_convs': 1})))])
 def test_step_of_a_model(model, override, job):
   configs = variants.load(model, None, override, None, 64)
   assert list(configs) == [model]

@@ -13,6 +13,7 @@ from dataloader import file_patterns
 from dataloader import record_files
 from executor import job_config
 import main
+from tools import create_shape_priors
 from tools import demo
 from tools import make_demo_data
 from tools import make_report
@@ -46,7 +47,7 @@ def test_commands_of_main(model, tmp_path):
   assert report[:2] == ['-m', 'tools.make_report']
   data, pattern = _RECORDS.get(model, ('data', '%s-*.tfrecord'))
   config, mode = _resolve(train)
-  assert mode == 'train' and config.type == model
+  assert mode == 'train' and model.startswith(config.type)
   assert config.train.train_file_pattern == str(
       tmp_path / data / (pattern % (('train',) * pattern.count('%'))))
   assert config.model_dir == str(tmp_path / model)
@@ -83,6 +84,32 @@ def test_command_of_the_data(tmp_path, monkeypatch):
                       demo.commands('retinanet', str(tmp_path))[0][1:])
   make_demo_data.main()
   assert made == [(str(tmp_path / 'data'), split) for split in ('train', 'val')]
+
+
+@pytest.mark.parametrize('name, kind, classes', [
+    ('shapemask', '--num_classes=7', None),
+    ('shapemask_partial', '--class_agnostic', [1, 3, 5, 6])])
+def test_command_of_the_shape_priors(name, kind, classes, tmp_path):
+  """They are made where the training looks, of no mask that is hidden."""
+  commands = demo.commands(name, str(tmp_path))
+  command = commands[1]
+  assert command[:2] == ['-m', 'tools.create_shape_priors'] and kind in command
+  arguments = create_shape_priors.parse_arguments(command[2:])
+  assert arguments.input_file_pattern == str(tmp_path / 'data' /
+                                             'train-*.tfrecord')
+  assert arguments.classes == classes
+  for main_command in commands[2:4]:
+    config, _ = _resolve(main_command)
+    assert config.shapemask_head.shape_prior_path == arguments.output
+    assert config.shapemask_head.mask_crop_size == arguments.mask_crop_size
+
+
+def test_hidden_classes_of_the_demo_are_scored_apart(tmp_path):
+  config, _ = _resolve(demo.commands('shapemask_partial', str(tmp_path))[2])
+  shown = set(config.shapemask_parser.mask_train_class)
+  assert shown | set(config.eval.mask_eval_class) == set(range(1, 7))
+  assert not shown & set(config.eval.mask_eval_class)
+  assert not config.shapemask_head.use_category_for_mask
 
 
 def test_command_of_the_report(tmp_path, monkeypatch):
@@ -137,7 +164,7 @@ def test_choice_of_models(codes, monkeypatch, capsys):
   for model in _MODELS:
     monkeypatch.setattr(sys, 'argv', ['demo', '--model=' + model])
     demo.main()
-    assert '--model=%s' % model in codes[1][-3]
+    assert '--model_dir=demo/' + model in codes[1][-3]
   monkeypatch.setattr(sys, 'argv', ['demo', '--model=vild'])
   with pytest.raises(SystemExit):
     demo.main()

@@ -1,0 +1,86 @@
+"""ShapeMask (arXiv:1904.03239): RetinaNet, and masks for its boxes."""
+
+from utils import fields
+from utils import modes
+
+
+class ShapeMask:
+  """One-stage detector with masks from shape priors."""
+
+  def __init__(self, trunk, mask_branch):
+    """Takes the parts.
+
+    Args:
+      trunk: modeling.retinanet.RetinaNet.
+      mask_branch: modeling.shape_mask_branch.ShapeMaskBranch.
+    """
+    self._trunk = trunk
+    self._mask_branch = mask_branch
+
+  def outputs(self, images, labels, mode):
+    """Runs the network.
+
+    Args:
+      images: [B, H, W, 3], normalised, H and W static.
+      labels: in training `mask_boxes` and `mask_outer_boxes` [B, N, 4],
+        `mask_classes` [B, N]; otherwise `image_info` [B, 4, 2].
+      mode: of utils.modes.
+
+    Returns:
+      {name: tensor or {level: tensor}}: those of RetinaNet, and of the mask
+      branch: of the boxes of the labels in training, of the detections
+      otherwise. With `postprocess.apply_nms` false there are no detections,
+      and no masks.
+    """
+    is_training = mode == modes.TRAIN
+    outputs, features = self._trunk.outputs_and_features(images, labels, mode)
+    if is_training:
+      outputs.update(self._mask_branch.training_outputs(features, labels,
+                                                        is_training))
+    elif fields.DETECTION_BOXES in outputs:
+      outputs.update(self._mask_branch.detections(
+          features, outputs[fields.DETECTION_BOXES],
+          outputs[fields.DETECTION_CLASSES], images.shape.as_list()[1:3]))
+    return outputs
+
+  def losses(self, outputs, labels, is_training=False):
+    """The losses of boxes and masks.
+
+    Args:
+      outputs: of `outputs` in training.
+      labels: what RetinaNet and the mask branch learn from.
+      is_training: not used.
+
+    Returns:
+      {name: float32 []}: 'retinanet_cls_loss', 'retinanet_box_loss', the
+      three of the masks, and their weighted sum 'model_loss'.
+
+    Raises:
+      ValueError: for labels without masks, such as those of mode EVAL.
+    """
+    del is_training
+    if fields.MASK_TARGETS not in labels:
+      raise ValueError(
+          'The labels have no %r, which the losses of ShapeMask need. Only '
+          'mode TRAIN of its parser makes them; evaluate it by its '
+          'predictions.' % fields.MASK_TARGETS)
+    of_boxes = self._trunk.losses(outputs, labels)
+    losses, of_masks = self._mask_branch.losses(outputs, labels)
+    losses[fields.RETINANET_CLS_LOSS] = of_boxes[fields.CLS_LOSS]
+    losses[fields.RETINANET_BOX_LOSS] = of_boxes[fields.BOX_LOSS]
+    losses[fields.MODEL_LOSS] = of_boxes[fields.MODEL_LOSS] + of_masks
+    return losses
+
+  def predictions(self, outputs, labels, with_losses=True):
+    """The dictionary for Estimator.predict; see modeling.predictions.
+
+    Args:
+      outputs: of `outputs`.
+      labels: with `image_info`; the losses of RetinaNet, not those of the
+        masks, are added when it has the targets.
+      with_losses: False leaves them out (`eval.skip_eval_loss`).
+
+    Returns:
+      {prefixed name: tensor of leading dimension B}.
+    """
+    return self._trunk.predictions(outputs, labels, with_losses)

@@ -1,0 +1,53 @@
+"""Losses of ShapeMask (arXiv:1904.03239, section 3).
+
+Every function returns a float32 scalar, 0 where there is nothing to learn from;
+targets carry no gradient. The sums over valid masks are divided by the pixels
+inside of all masks, valid or not, as in published training: an image of which
+few masks may be learnt from counts less.
+"""
+
+import tensorflow.compat.v1 as tf
+
+_EPSILON = 1e-20  # pixels; no mask at all gives no division by zero
+
+
+def prior_loss(prior_masks, targets, is_valid):
+  """Half the squared error of the masks that priors were combined to.
+
+  Args:
+    prior_masks: float32 [B, N, S, S], 0..1.
+    targets: float32 [B, N, S, S], 0 or 1.
+    is_valid: int32 or float32 [B, N], 1 for masks that may be learnt from.
+
+  Returns:
+    float32 [].
+  """
+  with tf.name_scope('prior_loss'):
+    targets = tf.stop_gradient(targets)
+    return _normalized_sum(.5 * tf.square(targets - prior_masks), targets,
+                           is_valid)
+
+
+def mask_loss(logits, targets, is_valid):
+  """Cross entropy of the pixels of a coarse or a fine mask.
+
+  Args:
+    logits: float32 [B, N, S, S].
+    targets: float32 [B, N, S, S], 0 or 1.
+    is_valid: int32 or float32 [B, N], 1 for masks that may be learnt from.
+
+  Returns:
+    float32 [].
+  """
+  with tf.name_scope('mask_loss'):
+    targets = tf.stop_gradient(targets)
+    entropy = tf.nn.sigmoid_cross_entropy_with_logits(labels=targets,
+                                                      logits=logits)
+    return _normalized_sum(entropy, targets, is_valid)
+
+
+def _normalized_sum(errors, targets, is_valid):
+  """Sum over the valid masks per pixel that is inside of any."""
+  of_mask = tf.reduce_sum(errors, axis=[2, 3])
+  return (tf.reduce_sum(of_mask * tf.cast(is_valid, tf.float32)) /
+          (tf.reduce_sum(targets) + _EPSILON))
