@@ -13,21 +13,9 @@ class RetinanetParser(detection_parser.DetectionParser):
   """Decodes, augments, resizes and labels; arXiv:1708.02002, section 4."""
 
   SECTION = 'retinanet_parser'
+  HAS_POLICIES = True
   WITH_TARGETS = (modes.TRAIN, modes.EVAL, modes.PREDICT_WITH_GT)
   WITH_SOURCE_ID = (modes.PREDICT,)
-
-  def __init__(self, section, anchors, num_classes, mode, dtype='float32',
-               emit_anchor_boxes=False):
-    """See DetectionParser; `section` is the YAML section `retinanet_parser`.
-
-    Raises:
-      ValueError: for a mode or a key that does not exist here.
-    """
-    if section.aug_policy:
-      raise ValueError('retinanet_parser.aug_policy is %r, but AutoAugment is '
-                       'not built yet: leave it empty.' % section.aug_policy)
-    super().__init__(section, anchors, num_classes, mode, dtype,
-                     emit_anchor_boxes)
 
   def _targets(self, sample, decoded, draws):
     del decoded, draws

@@ -185,7 +185,8 @@ def resize_and_crop_boxes(boxes, image_scale, output_size, offset):
     return tf.clip_by_value(boxes, 0., last)
 
 
-def resize_and_crop_masks(masks, image_scale, output_size, offset):
+def resize_and_crop_masks(masks, image_scale, output_size, offset,
+                          truncate=True):
   """Moves masks along with `resize_and_crop_image`, by nearest neighbour.
 
   Args:
@@ -193,15 +194,17 @@ def resize_and_crop_masks(masks, image_scale, output_size, offset):
     image_scale: float32 [2], row 2 of image_info.
     output_size: (height, width), ints: the desired size, row 1.
     offset: float32 [2], row 3.
+    truncate: whether the resized size is truncated, as upstream, where that of
+      the image is rounded: now and then the mask is one pixel shorter.
 
   Returns:
     [K, height, width, 1], the type of `masks`; zeros at the bottom and on the
-    right. The resized size is truncated, where that of the image is rounded:
-    now and then the mask is one pixel shorter.
+    right.
   """
   with tf.name_scope('resize_and_crop_masks'):
     size = tf.cast(tf.shape(masks)[1:3], tf.float32)
-    scaled = tf.cast(image_scale * size, tf.int32)
+    scaled = image_scale * size
+    scaled = tf.cast(scaled if truncate else tf.round(scaled), tf.int32)
     masks = resample.resize_nearest(
         masks, tf.unstack(scaled), first=tf.unstack(tf.cast(offset, tf.int32)),
         window=output_size)

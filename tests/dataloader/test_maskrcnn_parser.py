@@ -12,6 +12,7 @@ from ops import anchors as anchor_ops
 from tests import golden
 from tests.dataloader import examples
 from tests.dataloader import parser_cases
+from tests.dataloader.augment import cases as augment_cases
 from utils import modes
 
 _run = parser_cases.run
@@ -22,7 +23,9 @@ SECTION = dict(
     rpn_batch_size_per_im=16, rpn_fg_fraction=.5, aug_rand_hflip=False,
     aug_scale_min=1., aug_scale_max=1., copy_paste=False,
     skip_crowd_during_training=True, max_num_instances=6, mask_crop_size=28,
-    regenerate_source_id=False)
+    regenerate_source_id=False, aug_policy='', randaugment_num_layers=2,
+    randaugment_magnitude=5., aug_scale_preset='', legacy_augmentation=False,
+    copy_paste_box_update_threshold=10., copy_paste_occluded_obj_threshold=300.)
 
 
 def _parser(mode=modes.TRAIN, num_classes=91, emit_anchor_boxes=False,
@@ -45,6 +48,7 @@ def test_reference(case):
   parser = _parser(
       parser_cases.mode(case), anchors=parser_cases.anchors(case),
       emit_anchor_boxes=True, dtype=parser_cases.dtype(case),
+      legacy_augmentation=True,
       include_mask=case.params['include_mask'],
       **{k: v for k, v in case.params.items() if k in SECTION})
   draws = parser_cases.draws(case)
@@ -53,11 +57,6 @@ def test_reference(case):
   if case.name.endswith('_train256'):
     parser_cases.check(case, image, labels, case.outputs)
     return
-  if 'labels.gt_masks' in case.outputs:
-    # 0 or 1 here, whatever the record has (Q2 of the spec).
-    masks = case.outputs['labels.gt_masks']
-    case.outputs['labels.gt_masks'] = np.where(
-        masks < 0, masks, masks / max(1., masks.max()))
   parser_cases.check(case, image, labels)
 
 
@@ -172,8 +171,34 @@ def test_class_id_out_of_range(mode):
   assert 'Image cat_12 has an object of class 2.' in e.value.message
 
 
-def test_copy_paste_is_not_built_yet():
-  with pytest.raises(ValueError, match='maskrcnn_parser.copy_paste is true'):
-    _parser(copy_paste=True)
-  # A model that was trained with it can be evaluated.
-  _parser(modes.PREDICT_WITH_GT, copy_paste=True)
+PASTES = golden.load_cases('parser_copy_paste')
+
+
+def _pasting_parser(**changes):
+  params = dict(output_size=(128, 128), copy_paste=True, mask_crop_size=28,
+                anchors=anchor_ops.AnchorGenerator(3, 6, 1, (1., 2., .5), 4.),
+                legacy_augmentation=True)
+  return _parser(**dict(params, **changes))
+
+
+def _pasted(parser, target, source, flip=0., source_flip=0., count=.999):
+  """(image, labels) of a record with the objects of another one."""
+  draws = _draws(flip)._replace(
+      source=parsing.Draws(source_flip, None, None))
+  records = tf.placeholder(tf.string, [2])
+  parsed = parser((records[0], records[1]), draws=draws,
+                  draw=augment_cases.fixed_draws(count=count))
+  with tf.Session() as session:
+    return session.run(parsed, {records: [target, source]})
+
+
+@pytest.mark.parametrize('case', PASTES, ids=lambda c: c.name)
+def test_reference_copy_paste(case):
+  target, source = [parser_cases.RECORDS[case.params[key]]
+                    for key in ('target', 'paste_source')]
+  image, labels = _pasted(_pasting_parser(), target, source)
+  for key, value in case.outputs.items():
+    if key.startswith('target.labels.'):
+      np.testing.assert_allclose(labels[key[len('target.labels.'):]], value,
+                                 rtol=1e-4, atol=1e-4, err_msg=key)
+  np.testing.assert_allclose(image, case.outputs['target.image'], atol=.05)
