@@ -171,9 +171,21 @@ class MaskRCNN(detection.DetectionExperiment):
       # Box weights are defined for three stages.
       yield ('roi_sampling.cascade_iou_thresholds %s: two at most.'
              % list(thresholds))
+    if self.maskrcnn_parser.copy_paste:
+      if not self.architecture.include_mask:
+        yield ('maskrcnn_parser.copy_paste needs masks: set '
+               'architecture.include_mask: true.')
+      if not self.architecture.pre_parser:
+        yield ('maskrcnn_parser.copy_paste needs objects to paste: set '
+               'architecture.pre_parser: extract_objects_parser and '
+               'train.pre_parser_dataset.file_pattern.')
 
   def notes(self):
     yield from super().notes()
+    if self.architecture.pre_parser and not self.maskrcnn_parser.copy_paste:
+      yield ('architecture.pre_parser: %s has no effect: '
+             'maskrcnn_parser.copy_paste is false.'
+             % self.architecture.pre_parser)
     thresholds = self.roi_sampling.cascade_iou_thresholds
     if thresholds and self.type != 'cascade_mask_rcnn':
       yield ('roi_sampling.cascade_iou_thresholds: %s has no effect: type is '

@@ -15,10 +15,6 @@ def _build_retinanet_parser(config, mode):
 
 
 def _build_maskrcnn_parser(config, mode):
-  if config.architecture.pre_parser and mode == modes.TRAIN:
-    raise ValueError('architecture.pre_parser is %r, but copy-paste '
-                     'augmentation is not built yet: leave it empty.'
-                     % config.architecture.pre_parser)
   return maskrcnn_parser.MaskrcnnParser(
       config.maskrcnn_parser, _anchors(config),
       config.architecture.num_classes, mode, _dtype(config),
@@ -41,6 +37,9 @@ PARSERS = {
     'maskrcnn_parser': _build_maskrcnn_parser,
     'retinanet_parser': _build_retinanet_parser,
 }
+
+
+_SOURCE_KEY = 'train.pre_parser_dataset.file_pattern'
 
 
 def build_parser(config, mode):
@@ -91,9 +90,13 @@ def build_input_fn(config, mode, file_pattern=None, num_examples=None):
       num_parallel_calls=train.num_parallel_calls, num_examples=num_examples,
       image_layout=input_reader.accelerator_layout(
           train.transpose_input,
-          config.architecture.space_to_depth_block_size))
+          config.architecture.space_to_depth_block_size),
+      source=(train.pre_parser_dataset.file_pattern, _SOURCE_KEY)
+      if parser.needs_source else None)
   if parser.needs_masks:
     record_checks.check_masks(reader.files, key)
+  if parser.needs_source:
+    record_checks.check_masks(reader.source_files, _SOURCE_KEY)
   return reader
 
 

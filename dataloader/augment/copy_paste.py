@@ -50,7 +50,8 @@ def covered_pixels(sample, output_size, padded_size, legacy):
   with tf.name_scope('covered_pixels'):
     size = tf.cast(sample.image_info[0], tf.int32)
     union = tf.foldl(
-        lambda known, png: tf.maximum(known, _mask(png, sample.origins)),
+        lambda known, png: tf.bitwise.bitwise_or(
+            known, _mask(png, sample.origins)),
         sample.masks, initializer=tf.zeros(size, tf.uint8), back_prop=False)
     union = _mirrored(union, sample)
     covered = preprocess.resize_and_crop_masks(

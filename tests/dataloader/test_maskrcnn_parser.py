@@ -202,3 +202,78 @@ def test_reference_copy_paste(case):
       np.testing.assert_allclose(labels[key[len('target.labels.'):]], value,
                                  rtol=1e-4, atol=1e-4, err_msg=key)
   np.testing.assert_allclose(image, case.outputs['target.image'], atol=.05)
+
+
+def _square(y0, x0, size, class_id, side=40):
+  """A record of one square object, and its mask."""
+  mask = np.zeros([side, side], np.uint8)
+  mask[y0:y0 + size, x0:x0 + size] = 1
+  box = np.array([y0, x0, y0 + size, x0 + size]) / side
+  return examples.serialize(np.full([side, side, 3], 20 * class_id, np.uint8),
+                            [box], [class_id], masks=[mask])
+
+
+def _paste(target, source, **options):
+  parser = _pasting_parser(
+      output_size=(40, 40), legacy_augmentation=False, aug_rand_hflip=True,
+      copy_paste_occluded_obj_threshold=30., rpn_batch_size_per_im=16,
+      copy_paste_box_update_threshold=2.)
+  image, labels = _pasted(parser, target, source, **options)
+  return image, labels['gt_boxes'], labels['gt_classes'], labels['gt_masks']
+
+
+def test_pasting_cuts_masks_and_boxes():
+  """The right half of a square of 10 x 10 is covered."""
+  image, boxes, classes, masks = _paste(_square(10, 10, 10, 3),
+                                        _square(5, 15, 20, 8))
+  np.testing.assert_array_equal(classes, [3, 8, -1, -1, -1, -1])
+  np.testing.assert_allclose(boxes[:2], [[10, 10, 20, 15], [5, 15, 25, 35]])
+  assert masks[0].mean() > .8 and np.all(masks[1, 1:-2, 1:-2] == 1.)
+  # Two colours: what was there, and what was pasted.
+  assert image[15, 12, 0] == image[0, 0, 0] != image[15, 16, 0]
+
+
+@pytest.mark.parametrize('flip', [0., .9])
+@pytest.mark.parametrize('source_flip', [0., .9])
+def test_pasting_into_and_from_mirrored_pictures(flip, source_flip):
+  _, boxes, classes, masks = _paste(
+      _square(10, 2, 10, 3), _square(5, 7, 20, 8), flip=flip,
+      source_flip=source_flip)
+  assert list(classes[:2]) == [3, 8]
+  target = [10, 2, 20, 7] if not source_flip else [10, 2, 20, 12]
+  source = [5, 7, 25, 27]
+  if flip != source_flip:
+    target = [10, 2, 20, 12]
+  elif flip:
+    target = [10, 33, 20, 38]
+  if flip and not source_flip:
+    target = [10, 28, 20, 38]
+  if source_flip:
+    source = [5, 13, 25, 33]
+  np.testing.assert_allclose(boxes[:2], [target, source], atol=1e-4)
+  assert masks[0].mean() > .8
+
+
+def test_an_object_that_is_covered_is_gone():
+  _, boxes, classes, _ = _paste(_square(10, 10, 8, 3), _square(5, 5, 20, 8))
+  np.testing.assert_array_equal(classes, [8, -1, -1, -1, -1, -1])
+  np.testing.assert_allclose(boxes[0], [5, 5, 25, 25])
+
+
+def test_pasting_from_a_picture_without_objects():
+  empty = examples.serialize(examples.picture(40, 40))
+  _, boxes, classes, _ = _paste(_square(10, 10, 8, 3), empty)
+  np.testing.assert_array_equal(classes, [3, -1, -1, -1, -1, -1])
+  np.testing.assert_allclose(boxes[0], [10, 10, 18, 18])
+
+
+def test_policies_move_masks_with_their_boxes():
+  """What a mask of the size of its box shows is full before and after."""
+  parser = _parser(output_size=(40, 40), aug_policy='test', mask_crop_size=9)
+  draw = augment_cases.fixed_draws(sub_policy=0., sign=.1, apply=.5,
+                                   position=.5)
+  # 100 pixels of a picture of 200 to the right.
+  _, labels = _run(parser, _square(20, 10, 60, 3, side=200),
+                   draws=_draws(), draw=draw)
+  np.testing.assert_allclose(labels['gt_boxes'][0], [4, 22, 16, 34], atol=.01)
+  assert np.all(labels['gt_masks'][0, 1:-1, 1:-1] == 1.)
