@@ -104,6 +104,10 @@ class DetectionParser:
       sample = step(sample)
     return decoded, sample
 
+  def prepare(self, serialized, seed):
+    """(decoded record, its Sample) as before the labelling in training."""
+    return self._prepare(serialized, *self._all_draws(seed, None, None))
+
   def _checked(self, decoded):
     """Returns `decoded`; running it fails for what the labels cannot hold."""
     if self._mode == modes.PREDICT:

@@ -10,18 +10,19 @@ from utils import modes
 
 def _build_retinanet_parser(config, mode):
   return retinanet_parser.RetinanetParser(
-      config.retinanet_parser, _anchors(config),
+      config.retinanet_parser, build_anchors(config),
       config.architecture.num_classes, mode, _dtype(config))
 
 
 def _build_maskrcnn_parser(config, mode):
   return maskrcnn_parser.MaskrcnnParser(
-      config.maskrcnn_parser, _anchors(config),
+      config.maskrcnn_parser, build_anchors(config),
       config.architecture.num_classes, mode, _dtype(config),
       include_mask=config.architecture.include_mask)
 
 
-def _anchors(config):
+def build_anchors(config):
+  """ops.anchors.AnchorGenerator of an experiment with anchors."""
   anchor = config.anchor
   return anchor_ops.AnchorGenerator(
       config.architecture.min_level, config.architecture.max_level,
@@ -93,6 +94,8 @@ def build_input_fn(config, mode, file_pattern=None, num_examples=None):
           config.architecture.space_to_depth_block_size),
       source=(train.pre_parser_dataset.file_pattern, _SOURCE_KEY)
       if parser.needs_source else None)
+  if mode == modes.TRAIN:
+    record_checks.check_first(reader.files, key, config)
   if parser.needs_masks:
     record_checks.check_masks(reader.files, key)
   if parser.needs_source:

@@ -6,6 +6,7 @@ import random
 import tensorflow.compat.v1 as tf
 
 from dataloader import file_patterns
+from ops import compat
 from ops import preprocess
 from utils import modes
 
@@ -70,6 +71,7 @@ class InputReader:
     Returns:
       tf.data.Dataset of batches.
     """
+    compat.keep_freed_memory()
     batch_size = params['batch_size']
     if self._mode == modes.TRAIN:
       return self._training_batches(batch_size, *_host(params, input_context))

@@ -66,10 +66,8 @@ def crop_masks(pngs, normalized_boxes, crop_size, is_mirrored, image_size,
     png, box = arguments
     mask = example_decoder.decode_mask(png)
     with tf.control_dependencies([_check_size(mask, image_size, source_id)]):
-      mask = tf.identity(mask)
-      if not keep_values:
-        mask = tf.cast(mask > 0, tf.uint8)
-      return _sample(mask, box, crop_size, is_mirrored, origins)
+      return _sample(tf.identity(mask), box, crop_size, is_mirrored, origins,
+                     keep_values)
 
   with tf.name_scope('crop_masks'):
     masks = tf.cond(
@@ -92,7 +90,7 @@ def _check_size(mask, image_size, source_id):
                         'picture has ', text(image_size), '.'])])
 
 
-def _sample(mask, box, crop_size, is_mirrored, origins):
+def _sample(mask, box, crop_size, is_mirrored, origins, keep_values):
   """Bilinear samples float32 [crop_size, crop_size] of a mask uint8 [H, W]."""
   height, width = tf.unstack(tf.shape(mask))
   y0, x0, y1, x1 = tf.unstack(box)
@@ -103,6 +101,8 @@ def _sample(mask, box, crop_size, is_mirrored, origins):
   def take(pixels):
     return tf.gather(tf.gather(pixels, rows), columns, axis=1)
   pixels = take(mask) if origins is None else look_up(mask, take(origins))
+  if not keep_values:
+    pixels = pixels > 0
   above, below = tf.split(tf.cast(pixels, tf.float32), 2)
   lines = above + (below - above) * y_fraction[:, tf.newaxis]
   left, right = tf.split(lines, 2, axis=1)

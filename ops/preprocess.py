@@ -153,12 +153,24 @@ def _random_crop(scaled, desired_size, offset_fraction, seed):
 def _place(image, geometry, window, padded_size, is_cropped, normalize):
   """Resizes, cuts and pads an image."""
   unit = 255. if image.dtype == tf.uint8 else 1.
-  image = resample.resize_bilinear(image[tf.newaxis], geometry.scaled)[0]
-  if is_cropped:
-    y, x = tf.unstack(geometry.crop)
-    image = image[y:y + window[0], x:x + window[1]]
+
+  def resize(pixels):
+    pixels = resample.resize_bilinear(pixels[tf.newaxis], geometry.scaled)[0]
+    if is_cropped:
+      y, x = tf.unstack(geometry.crop)
+      pixels = pixels[y:y + window[0], x:x + window[1]]
+    return pixels
+
   if normalize:
-    image = _normalize(image, unit)
+    # Where there are fewer pixels.
+    before = tf.reduce_prod(tf.shape(image)[:2])
+    after = tf.reduce_prod(tf.minimum(geometry.scaled, window))
+    image = tf.cond(
+        before < after,
+        lambda: resize(_normalize(tf.cast(image, tf.float32), unit)),
+        lambda: _normalize(resize(image), unit))
+  else:
+    image = resize(image)
   missing = tf.constant(padded_size, tf.int32) - tf.shape(image)[:2]
   image = tf.pad(image, [[0, missing[0]], [0, missing[1]], [0, 0]])
   image.set_shape([padded_size[0], padded_size[1], 3])
