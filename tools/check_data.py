@@ -57,10 +57,11 @@ def check_records(config, pattern, key, max_records=None, decode=True):
   Raises:
     ValueError: when files are missing or cut off.
   """
+  import tqdm
+
   from dataloader import data_checks
   from dataloader import file_patterns
   from dataloader import record_files
-  import tqdm
   checker = data_checks.for_config(config, decode)
   files = file_patterns.expand(pattern, key)
   for path, number, serialized in tqdm.tqdm(

@@ -10,7 +10,8 @@ from utils import drawing
 from utils import masks as mask_utils
 
 # What a model is trained on. image: uint8 [h, w, 3]. boxes: [K, 4], yxyx,
-# pixels; classes: [K]; masks: bool [K, h, w], or None; anchors: [P, 4], matched.
+# pixels; classes: [K]; masks: bool [K, h, w], or None; anchors: [P, 4], those
+# that are matched.
 Shown = collections.namedtuple('Shown', 'image boxes classes masks anchors')
 
 _ANCHOR_COLOR = (255, 255, 255)

@@ -46,6 +46,7 @@ def parsed_examples(config, num_examples):
     [parsed_pictures.Shown].
   """
   import tensorflow.compat.v1 as tf
+
   from dataloader import factory as dataloader_factory
   from ops import preprocess
   from tools import parsed_pictures
@@ -96,6 +97,7 @@ def main(argv):
 def _write(shown):
   """Writes sheet and page of [parsed_pictures.Shown]."""
   import cv2
+
   from tools import parsed_pictures
   from tools import report_page
   from utils import files

@@ -60,9 +60,9 @@ def load_config(job, path):
 def dataset(stage, config, batch_size):
   """(tf.data.Dataset, pictures per element) of a stage."""
   import tensorflow.compat.v1 as tf
+
   from dataloader import example_decoder
   from dataloader import factory as dataloader_factory
-  from dataloader import parser as parsing
   from utils import modes
   if stage == 'pipeline':
     input_fn = dataloader_factory.build_input_fn(config, modes.TRAIN)
