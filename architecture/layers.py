@@ -65,7 +65,8 @@ def conv2d(inputs, filters, kernel_size, strides=1, use_separable_conv=False,
   """Convolution with bias and 'SAME' padding, the kind of decoders and heads.
 
   Args:
-    inputs: [B, H, W, C].
+    inputs: [B, H, W, C], or {level: [B, h, w, C]} for a convolution that all
+      levels share, with stride 1.
     filters: int, channels of the result.
     kernel_size: int.
     strides: int.
@@ -79,19 +80,26 @@ def conv2d(inputs, filters, kernel_size, strides=1, use_separable_conv=False,
       so on.
 
   Returns:
-    [B, ceil(H / strides), ceil(W / strides), filters].
+    [B, ceil(H / strides), ceil(W / strides), filters], or a dict of such.
   """
   default_name = 'separable_conv2d' if use_separable_conv else 'conv2d'
+  is_shared = isinstance(inputs, dict)
+  # From the finest level to the coarsest.
+  maps = [inputs[level] for level in sorted(inputs)] if is_shared else [inputs]
   with tf.variable_scope(name, default_name=default_name):
-    kernels = _kernels(inputs, filters, kernel_size, use_separable_conv,
+    kernels = _kernels(maps[0], filters, kernel_size, use_separable_conv,
                        kernel_initializer, pointwise_initializer)
     if use_separable_conv:
-      outputs = tf.nn.separable_conv2d(
-          inputs, kernels[0], kernels[1], [1, strides, strides, 1], 'SAME')
+      outputs = [tf.nn.separable_conv2d(
+          x, kernels[0], kernels[1], [1, strides, strides, 1], 'SAME')
+                 for x in maps]
+    elif is_shared:
+      outputs = convolution.conv2d_of_maps(maps, kernels[0])
     else:
-      outputs = convolution.conv2d(inputs, kernels[0], strides)
-    return tf.nn.bias_add(outputs,
-                          _bias(filters, inputs.dtype, bias_initializer))
+      outputs = [convolution.conv2d(inputs, kernels[0], strides)]
+    bias = _bias(filters, maps[0].dtype, bias_initializer)
+    outputs = [tf.nn.bias_add(x, bias) for x in outputs]
+  return dict(zip(sorted(inputs), outputs)) if is_shared else outputs[0]
 
 
 def conv2d_of_chosen(inputs, filters, chosen, use_separable_conv=False,

@@ -111,7 +111,8 @@ def _image_boxes(predictions, key, rescale):
     scale = predictions['image_info'][:, 2]  # (y, x)
     boxes = boxes / np.tile(scale, [1, 2])[:, np.newaxis]
   y0, x0, y1, x1 = np.moveaxis(boxes, -1, 0)
-  return np.stack([x0, y0, x1 - x0, y1 - y0], axis=-1)
+  with np.errstate(invalid='ignore'):  # What is not finite is counted later.
+    return np.stack([x0, y0, x1 - x0, y1 - y0], axis=-1)
 
 
 def _encode_masks(predictions, boxes, images, slots):

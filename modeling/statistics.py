@@ -6,6 +6,7 @@ import tensorflow.compat.v1 as tf
 
 from modeling import factory
 from modeling import model_fn
+from ops import convolution
 from ops import preprocess
 from utils import fields
 from utils import modes
@@ -44,6 +45,7 @@ def model_statistics(config):
   """
   graph = tf.Graph()
   with graph.as_default():
+    convolution.keep_plain()
     height, width = input_size(config)
     images = tf.placeholder(tf.float32, [1, height, width, 3])
     labels = {fields.IMAGE_INFO: tf.placeholder(tf.float32, [1, 4, 2])}

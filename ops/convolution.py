@@ -1,19 +1,37 @@
-"""The convolution of all networks, with gradients that suit CPUs of TF 1.15.
+"""The convolution of all networks, in forms that suit CPUs.
 
 TF 1.15 computes the two gradients of a convolution on a CPU at half the speed
 of the convolution. Both are convolutions again, and with a kernel of one pixel
 matrix products: written so, they are as fast as those. TF 2.15, GPUs and TPUs
 have kernels that are fast by themselves.
+
+On small maps a CPU spends more time on the kernel, which it reorders, than on
+the map: the small maps of a pyramid share one convolution.
 """
 
 import tensorflow.compat.v1 as tf
 
 from ops import compat
 
-# Below, turning the kernel around takes longer than it saves.
+# Below, turning a large kernel around takes longer than it saves.
 _MIN_PIXELS = 256
 
 _GRADIENT = 'ConvolutionGradientForCpu'
+
+# Cells of the largest map that shares a convolution with smaller ones. What
+# lies between the maps costs more than it saves for large ones.
+_MAX_SHARED_CELLS = 576
+
+_KEEP_PLAIN = 'plain_convolutions'  # graph collection
+
+
+def keep_plain():
+  """Makes what is built into this graph from now on as everywhere but on CPUs.
+
+  For counting operations: a convolution of several maps also computes what lies
+  between them.
+  """
+  tf.add_to_collection(_KEEP_PLAIN, True)
 
 
 def conv2d(inputs, kernel, strides=1, padding='SAME'):
@@ -29,23 +47,90 @@ def conv2d(inputs, kernel, strides=1, padding='SAME'):
     [B, ceil(H / strides), ceil(W / strides), F] with 'SAME' padding.
   """
   kind = 'Conv2D'
-  if _suits(inputs, kernel, strides, padding):
-    kind = _GRADIENT
+  if compat.HAS_SLOW_CONVOLUTION_GRADIENTS and _is_for_cpu():
+    if kernel.shape[:2].as_list() == [1, 1] and strides > 1:
+      inputs, strides = inputs[:, ::strides, ::strides], 1
+    if _suits(inputs, kernel, strides, padding):
+      kind = _GRADIENT
   with tf.get_default_graph().gradient_override_map({'Conv2D': kind}):
     return tf.nn.conv2d(inputs, kernel, strides=[1, strides, strides, 1],
                         padding=padding)
 
 
+def conv2d_of_maps(maps, kernel):
+  """The same convolution of several maps, with stride 1 and 'SAME' padding.
+
+  Args:
+    maps: list of [B, h, w, C], largest first.
+    kernel: [k, k, C, F].
+
+  Returns:
+    List of [B, h, w, F].
+  """
+  small = [x for x in maps if _is_small(x)]
+  if len(small) < 2 or kernel.shape[0] == 1 or not _is_for_cpu():
+    return [conv2d(x, kernel) for x in maps]
+  outputs = [conv2d(x, kernel) for x in maps if not _is_small(x)]
+  canvas, corners = _pack(small, kernel.shape[0].value // 2)
+  canvas = conv2d(canvas, kernel)
+  for x, (row, column) in zip(small, corners):
+    height, width = x.shape.as_list()[1:3]
+    outputs.append(canvas[:, row:row + height, column:column + width])
+  return outputs
+
+
+def _is_small(x):
+  cells = x.shape[1:3].num_elements()
+  return cells is not None and cells <= _MAX_SHARED_CELLS
+
+
+def _pack(maps, gap):
+  """Puts maps side by side, with zeros between them as 'SAME' pads with.
+
+  Args:
+    maps: list of [B, h, w, C], h and w static, largest first.
+    gap: int, cells between neighbours.
+
+  Returns:
+    The canvas [B, H, W, C]: the first map at the left, the others below each
+    other at its right, as in a pyramid they are together about as high.
+    List of the (row, column) of each map's corner.
+  """
+  sizes = [x.shape.as_list()[1:3] for x in maps]
+  column = sizes[0][1] + gap
+  corners = [(0, 0)]
+  row = 0
+  for height, _ in sizes[1:]:
+    corners.append((row, column))
+    row += height + gap
+  height = max(sizes[0][0], row - gap)
+  right = tf.concat(
+      [_pad_to(x, size[0] + gap, sizes[1][1])
+       for x, size in zip(maps[1:-1], sizes[1:-1])]
+      + [_pad_to(maps[-1], height - corners[-1][0], sizes[1][1])], axis=1)
+  return tf.concat([_pad_to(maps[0], height, column), right], axis=2), corners
+
+
+def _pad_to(x, height, width):
+  """Adds rows and columns of zeros at the end."""
+  return tf.pad(x, [[0, 0], [0, height - x.shape[1].value],
+                    [0, width - x.shape[2].value], [0, 0]])
+
+
+def _is_for_cpu():
+  return not (compat.has_gpu() or compat.in_xla_context()
+              or tf.get_collection(_KEEP_PLAIN))
+
+
 def _suits(inputs, kernel, strides, padding):
   """Whether the gradients of this convolution should be written out."""
-  if (not compat.HAS_SLOW_CONVOLUTION_GRADIENTS or compat.has_gpu()
-      or compat.in_xla_context()):
+  if strides != 1 or kernel.shape[0] != kernel.shape[1]:
     return False
+  if kernel.shape[0] == 1:
+    return True
   pixels = inputs.shape[:3].num_elements()
   # Of an even kernel 'SAME' pads one side more, its gradient the other one.
-  return (strides == 1 and padding == 'SAME'
-          and kernel.shape[0] == kernel.shape[1]
-          and kernel.shape[0].value % 2 == 1
+  return (padding == 'SAME' and kernel.shape[0].value % 2 == 1
           and pixels is not None and pixels >= _MIN_PIXELS)
 
 

@@ -57,31 +57,33 @@ class RetinanetHead:
       box_outputs: {level: [B, h, w, A * 4]}, channel anchor * 4 + (dy, dx, dh,
         dw).
     """
-    class_outputs, box_outputs = {}, {}
+    features = {level: features[level] for level in self._levels}
     with tf.variable_scope('retinanet', reuse=tf.AUTO_REUSE):
-      for level in self._levels:
-        with tf.variable_scope('class_net'):
-          class_outputs[level] = self._tower(
-              features[level], level, is_training, 'class', self._num_classes,
-              tf.constant_initializer(_PRIOR_LOGIT))
-        with tf.variable_scope('box_net'):
-          box_outputs[level] = self._tower(
-              features[level], level, is_training, 'box', 4,
-              tf.zeros_initializer())
+      with tf.variable_scope('class_net'):
+        class_outputs = self._tower(
+            features, is_training, 'class', self._num_classes,
+            tf.constant_initializer(_PRIOR_LOGIT))
+      with tf.variable_scope('box_net'):
+        box_outputs = self._tower(
+            features, is_training, 'box', 4, tf.zeros_initializer())
     return class_outputs, box_outputs
 
-  def _tower(self, x, level, is_training, name, outputs_per_anchor,
+  def _tower(self, features, is_training, name, outputs_per_anchor,
              bias_initializer):
-    """The convolutions `<name>-<i>` and `<name>-predict` on one level."""
+    """The convolutions `<name>-<i>` and `<name>-predict` on all levels."""
     for i in range(self._num_convs):
-      x = layers.conv2d(
-          x, self._num_filters, 3, use_separable_conv=self._use_separable_conv,
+      features = layers.conv2d(
+          features, self._num_filters, 3,
+          use_separable_conv=self._use_separable_conv,
           kernel_initializer=tf.random_normal_initializer(stddev=0.01),
           name='%s-%d' % (name, i))
-      x = self._normalize(x, is_training, name='%s-%d-%d' % (name, i, level))
+      features = {
+          level: self._normalize(x, is_training,
+                                 name='%s-%d-%d' % (name, i, level))
+          for level, x in features.items()}
     initializer = tf.random_normal_initializer(stddev=_PREDICTION_STDDEV)
     return layers.conv2d(
-        x, outputs_per_anchor * self._anchors_per_location, 3,
+        features, outputs_per_anchor * self._anchors_per_location, 3,
         use_separable_conv=self._use_separable_conv,
         kernel_initializer=initializer, pointwise_initializer=initializer,
         bias_initializer=bias_initializer, name='%s-predict' % name)

@@ -48,32 +48,35 @@ class RPNHead:
       box_outputs: {level: [B, h, w, A * 4]}, channel anchor * 4 + (dy, dx, dh,
         dw).
     """
-    score_outputs, box_outputs = {}, {}
+    features = {level: features[level] for level in self._levels}
     with tf.variable_scope('rpn_head', reuse=tf.AUTO_REUSE):
-      for level in self._levels:
-        x = self._tower(features[level], level, is_training)
-        if self._cast_to_float32:
-          x = tf.cast(x, tf.float32)
-        score_outputs[level] = self._predict(x, 1, 'rpn-class')
-        box_outputs[level] = self._predict(x, 4, 'rpn-box')
-    return score_outputs, box_outputs
+      features = self._tower(features, is_training)
+      if self._cast_to_float32:
+        features = {level: tf.cast(x, tf.float32)
+                    for level, x in features.items()}
+      return [self._predict(features, 1, 'rpn-class'),
+              self._predict(features, 4, 'rpn-box')]
 
-  def _tower(self, x, level, is_training):
-    """The convolutions `rpn`, `rpn-1` and so on, on one level."""
+  def _tower(self, features, is_training):
+    """The convolutions `rpn`, `rpn-1` and so on, on all levels."""
     for i in range(self._num_convs):
       # The first one came alone once, without a number.
       number = '-%d' % i if i else ''
-      x = layers.conv2d(
-          x, self._num_filters, 3, use_separable_conv=self._use_separable_conv,
+      features = layers.conv2d(
+          features, self._num_filters, 3,
+          use_separable_conv=self._use_separable_conv,
           kernel_initializer=tf.random_normal_initializer(stddev=0.01),
           name='rpn' + number)
-      x = self._normalize(x, is_training, name='rpn-l%d-bn%s' % (level, number))
-    return x
+      features = {
+          level: self._normalize(x, is_training,
+                                 name='rpn-l%d-bn%s' % (level, number))
+          for level, x in features.items()}
+    return features
 
-  def _predict(self, x, outputs_per_anchor, name):
+  def _predict(self, features, outputs_per_anchor, name):
     initializer = tf.random_normal_initializer(stddev=0.01)
     return layers.conv2d(
-        x, outputs_per_anchor * self._anchors_per_location, 1,
+        features, outputs_per_anchor * self._anchors_per_location, 1,
         use_separable_conv=self._use_separable_conv,
         kernel_initializer=initializer, pointwise_initializer=initializer,
         name=name)

@@ -108,3 +108,76 @@ def test_bfloat16():
         [tf.cast(g, tf.float32) for g in gradients], expected])
   for left, right in zip(got, want):
     np.testing.assert_allclose(left, right, atol=.1 * np.abs(right).max())
+
+
+@pytest.mark.parametrize('padding', ['SAME', 'VALID'])
+@pytest.mark.parametrize('strides', [2, 3])
+@pytest.mark.parametrize('height', [4, 7])
+def test_strided_convolution_of_single_pixels(height, strides, padding):
+  inputs, kernel, _ = [tf.constant(x) for x in _arrays(height, 8, 1)]
+  arguments = [1, strides, strides, 1], padding
+  pairs = [
+      [outputs] + tf.gradients(tf.square(outputs), [inputs, kernel])
+      for outputs in (convolution.conv2d(inputs, kernel, strides, padding),
+                      tf.nn.conv2d(inputs, kernel, *arguments))]
+  with tf.Session() as session:
+    for got, want in zip(*session.run(pairs)):
+      np.testing.assert_allclose(got, want, rtol=1e-4, atol=1e-4)
+
+
+def _maps(*sizes):
+  rng = np.random.RandomState(1)
+  return [tf.constant(rng.randn(2, height, width, 3).astype(np.float32))
+          for height, width in sizes]
+
+
+def _num_convolutions():
+  return len([op for op in tf.get_default_graph().get_operations()
+              if op.type == 'Conv2D'])
+
+
+@pytest.mark.parametrize('size', [3, 5])
+@pytest.mark.parametrize('sizes', [
+    [(16, 16), (8, 8), (4, 4), (2, 2), (1, 1)],
+    [(9, 20), (5, 10), (3, 5), (2, 3)],
+    [(12, 7), (6, 4)],
+    [(2, 2), (1, 1), (1, 1)]])
+def test_small_maps_share_a_convolution(sizes, size):
+  maps = _maps(*sizes)
+  kernel = tf.constant(_arrays(1, 1, size)[1])
+  outputs = convolution.conv2d_of_maps(maps, kernel)
+  assert _num_convolutions() == 1
+  expected = [convolution.conv2d(x, kernel) for x in maps]
+  results = []
+  for values in (outputs, expected):
+    results.append(values + tf.gradients(
+        [tf.square(v) for v in values], maps + [kernel]))
+  with tf.Session() as session:
+    for got, want in zip(*session.run(results)):
+      assert got.shape == want.shape
+      np.testing.assert_allclose(got, want, rtol=1e-4, atol=1e-3)
+
+
+@pytest.mark.parametrize('size,sizes', [
+    (3, [(32, 32), (25, 24)]),  # large
+    (3, [(32, 32), (8, 8)]),  # one small map alone
+    (1, [(8, 8), (4, 4)])])  # a small kernel
+def test_other_maps_have_convolutions_of_their_own(size, sizes):
+  kernel = tf.constant(_arrays(1, 1, size)[1])
+  outputs = convolution.conv2d_of_maps(_maps(*sizes), kernel)
+  assert _num_convolutions() == 2
+  assert [tuple(x.shape.as_list()[1:3]) for x in outputs] == sizes
+
+
+def test_maps_share_nothing_on_a_tpu():
+  kernel = tf.constant(_arrays(1, 1, 3)[1])
+  with tpu_function.tpu_shard_context(8):
+    convolution.conv2d_of_maps(_maps((8, 8), (4, 4)), kernel)
+  assert _num_convolutions() == 2
+
+
+def test_maps_share_nothing_where_operations_are_counted():
+  convolution.keep_plain()
+  convolution.conv2d_of_maps(
+      _maps((8, 8), (4, 4)), tf.constant(_arrays(1, 1, 3)[1]))
+  assert _num_convolutions() == 2

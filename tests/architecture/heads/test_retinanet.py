@@ -33,23 +33,17 @@ def test_channels_of_the_outputs():
 
 
 def test_variables_in_their_order():
-  """Convolutions once; normalizations where a level first meets them."""
+  """Of each layer the convolution, then the normalizations of the levels."""
   _head(num_convs=2)(_features(), True)
-  def batch_norms(tower, level, indices=(0, 1)):
-    return [['%s-%d-%d/%s' % (tower, i, level, kind) for kind in (
-        'gamma', 'beta', 'moving_mean', 'moving_variance')] for i in indices]
   expected = []
   for tower in ('class', 'box'):
-    scope = 'retinanet/%s_net/' % tower
-    for i, norms in enumerate(batch_norms(tower, 3)):
-      expected += [scope + '%s-%d/%s' % (tower, i, kind)
-                   for kind in ('kernel', 'bias')]
-      expected += [scope + name for name in norms]
-    expected += [scope + '%s-predict/%s' % (tower, kind)
-                 for kind in ('kernel', 'bias')]
-  for tower in ('class', 'box'):
-    expected += ['retinanet/%s_net/%s' % (tower, name)
-                 for norms in batch_norms(tower, 4) for name in norms]
+    scope = 'retinanet/%s_net/%s-' % (tower, tower)
+    for i in (0, 1):
+      expected += [scope + '%d/%s' % (i, kind) for kind in ('kernel', 'bias')]
+      expected += [scope + '%d-%d/%s' % (i, level, kind)
+                   for level in (3, 4) for kind in (
+                       'gamma', 'beta', 'moving_mean', 'moving_variance')]
+    expected += [scope + 'predict/' + kind for kind in ('kernel', 'bias')]
   assert graphs.names() == expected
 
 

@@ -44,9 +44,10 @@ def test_names_of_further_convolutions_and_normalizations():
            and 'moving' not in n]
   assert names == [
       'rpn_head/rpn/kernel', 'rpn_head/rpn-l2-bn/gamma',
+      'rpn_head/rpn-l3-bn/gamma',
       'rpn_head/rpn-1/kernel', 'rpn_head/rpn-l2-bn-1/gamma',
-      'rpn_head/rpn-class/kernel', 'rpn_head/rpn-box/kernel',
-      'rpn_head/rpn-l3-bn/gamma', 'rpn_head/rpn-l3-bn-1/gamma']
+      'rpn_head/rpn-l3-bn-1/gamma',
+      'rpn_head/rpn-class/kernel', 'rpn_head/rpn-box/kernel']
 
 
 def test_numbers_by_hand():
