@@ -196,7 +196,8 @@ class DataChecker:
     """Notes the IoU of each box with the best anchor, both at one place."""
     scale = min(out / float(side) for out, side in zip(self._output_size, size))
     sides = (boxes[:, 2:] - boxes[:, :2]) * size * scale
-    sides = sides[np.all(np.isfinite(sides) & (sides > 0), axis=1)][:, None]
+    sides = np.where(np.isfinite(sides), sides, 0.)
+    sides = sides[np.all(sides > 0, axis=1)][:, np.newaxis]
     inter = np.prod(np.minimum(sides, self._anchor_sizes), axis=-1)
     union = (np.prod(sides, axis=-1) + np.prod(self._anchor_sizes, axis=-1)
              - inter)
