@@ -1,5 +1,6 @@
 """Parsers and input functions of an experiment."""
 
+from dataloader import detection_parser
 from dataloader import input_reader
 from dataloader import maskrcnn_parser
 from dataloader import record_checks
@@ -85,6 +86,8 @@ def build_input_fn(config, mode, file_pattern=None, num_examples=None):
   if num_examples is None and mode != modes.PREDICT and not file_pattern:
     num_examples = config.eval.eval_samples
   train, parser = config.train, build_parser(config, mode)
+  # Parsers of other models than those of boxes never paste.
+  needs_source = getattr(parser, 'needs_source', False)
   reader = input_reader.InputReader(
       file_pattern or pattern, parser, mode, key,
       seed=train.seed, shuffle_buffer_size=train.shuffle_buffer_size,
@@ -93,12 +96,13 @@ def build_input_fn(config, mode, file_pattern=None, num_examples=None):
           train.transpose_input,
           config.architecture.space_to_depth_block_size),
       source=(train.pre_parser_dataset.file_pattern, _SOURCE_KEY)
-      if parser.needs_source else None)
-  if mode == modes.TRAIN:
+      if needs_source else None)
+  if mode == modes.TRAIN and isinstance(
+      parser, detection_parser.DetectionParser):
     record_checks.check_first(reader.files, key, config)
   if parser.needs_masks:
     record_checks.check_masks(reader.files, key)
-  if parser.needs_source:
+  if needs_source:
     record_checks.check_masks(reader.source_files, _SOURCE_KEY)
   return reader
 
