@@ -10,6 +10,23 @@ from configs import experiment
 
 
 @dataclasses.dataclass(frozen=True)
+class Augmentation:
+  """Keys of parsers; see docs/augmentation.md. (+) but for RetinaNet's policy.
+  """
+  # AutoAugment for boxes, arXiv:1906.11172, or RandAugment; '': off.
+  aug_policy: str = base.option('', choices=(
+      '', 'v0', 'v1', 'v2', 'v3', 'test', 'randaugment'))
+  # Of randaugment, arXiv:1909.13719: operations per image, and how strong they
+  # are, 0 to 10.
+  randaugment_num_layers: int = base.option(2, at_least=1)
+  randaugment_magnitude: float = base.option(5., at_least=0, at_most=10)
+  # standard: 0.8 to 1.25; large: 0.1 to 2 (arXiv:2012.07177). It wins over
+  # aug_scale_min and aug_scale_max.
+  aug_scale_preset: str = base.option('', choices=('', 'standard', 'large'))
+  legacy_augmentation: bool = False  # with upstream's defects
+
+
+@dataclasses.dataclass(frozen=True)
 class DetectionArchitecture(common.Architecture):
   """YAML section `architecture` of models with boxes."""
   multilevel_features: str = base.option('fpn', choices=decoders.DECODERS)

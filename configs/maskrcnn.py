@@ -23,7 +23,7 @@ class MaskRCNNArchitecture(detection.DetectionArchitecture):
 
 
 @dataclasses.dataclass(frozen=True)
-class MaskRCNNParser:
+class MaskRCNNParser(detection.Augmentation):
   """YAML section `maskrcnn_parser`: from a record to image and labels."""
   output_size: Tuple[int, int] = base.option(
       (1024, 1024), at_least=1)  # height, width
@@ -35,6 +35,12 @@ class MaskRCNNParser:
   aug_scale_min: float = base.option(1., above=0)  # 1, 1: no jitter
   aug_scale_max: float = base.option(1., above=0)
   copy_paste: bool = False  # arXiv:2012.07177; needs architecture.pre_parser
+  # (+) Pixels of the picture that a side must move by until a box is drawn
+  # anew around what pasted objects leave visible.
+  copy_paste_box_update_threshold: float = base.option(10., at_least=0)
+  # (+) Pixels of the picture: of such an object, so few must stay visible that
+  # it is dropped.
+  copy_paste_occluded_obj_threshold: float = base.option(300., at_least=0)
   skip_crowd_during_training: bool = True
   max_num_instances: int = base.option(100, at_least=1)
   mask_crop_size: int = base.option(112, at_least=1)  # of ground-truth masks
@@ -165,9 +171,21 @@ class MaskRCNN(detection.DetectionExperiment):
       # Box weights are defined for three stages.
       yield ('roi_sampling.cascade_iou_thresholds %s: two at most.'
              % list(thresholds))
+    if self.maskrcnn_parser.copy_paste:
+      if not self.architecture.include_mask:
+        yield ('maskrcnn_parser.copy_paste needs masks: set '
+               'architecture.include_mask: true.')
+      if not self.architecture.pre_parser:
+        yield ('maskrcnn_parser.copy_paste needs objects to paste: set '
+               'architecture.pre_parser: extract_objects_parser and '
+               'train.pre_parser_dataset.file_pattern.')
 
   def notes(self):
     yield from super().notes()
+    if self.architecture.pre_parser and not self.maskrcnn_parser.copy_paste:
+      yield ('architecture.pre_parser: %s has no effect: '
+             'maskrcnn_parser.copy_paste is false.'
+             % self.architecture.pre_parser)
     thresholds = self.roi_sampling.cascade_iou_thresholds
     if thresholds and self.type != 'cascade_mask_rcnn':
       yield ('roi_sampling.cascade_iou_thresholds: %s has no effect: type is '

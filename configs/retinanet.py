@@ -16,7 +16,7 @@ class RetinaNetArchitecture(detection.DetectionArchitecture):
 
 
 @dataclasses.dataclass(frozen=True)
-class RetinaNetParser:
+class RetinaNetParser(detection.Augmentation):
   """YAML section `retinanet_parser`: from a record to image and labels."""
   output_size: Tuple[int, int] = base.option(
       (640, 640), at_least=1)  # height, width
@@ -25,9 +25,6 @@ class RetinaNetParser:
   aug_rand_hflip: bool = True
   aug_scale_min: float = base.option(1., above=0)  # 1, 1: no jitter
   aug_scale_max: float = base.option(1., above=0)
-  # AutoAugment for boxes, arXiv:1906.11172; '': off.
-  aug_policy: str = base.option(
-      '', choices=('', 'v0', 'v1', 'v2', 'v3', 'test'))
   skip_crowd_during_training: bool = True
   max_num_instances: int = base.option(100, at_least=1)  # in labels
   regenerate_source_id: bool = False  # ids from the image bytes

@@ -7,6 +7,8 @@ import tensorflow.compat.v1 as tf
 from dataloader import example_decoder
 from dataloader import parser
 from dataloader import source_ids
+from dataloader.augment import draws as augment_draws
+from dataloader.augment import policies
 from ops import anchors as anchor_ops
 from ops import preprocess
 from utils import fields
@@ -24,13 +26,16 @@ class DetectionParser:
     WITH_SOURCE_ID: the modes whose labels hold `source_id`.
     PADS_TO_STRIDE: whether the network input is as large as the coarsest
       stride needs it; otherwise it is of the configured size.
+    HAS_POLICIES: whether the section has the keys of configs.detection
+      .Augmentation.
     MASK_CLASSES: ids of the classes whose objects need a mask, where
       `needs_masks`; None: all.
     MASK_ADVICE: what to do about objects without a mask.
   """
 
   SECTION, WITH_TARGETS, WITH_SOURCE_ID = None, (), ()
-  PADS_TO_STRIDE, MASK_CLASSES, MASK_ADVICE = True, None, ''
+  PADS_TO_STRIDE, HAS_POLICIES = True, False
+  MASK_CLASSES, MASK_ADVICE = None, ''
 
   def __init__(self, section, anchors, num_classes, mode, dtype='float32',
                emit_anchor_boxes=False, needs_masks=False):
@@ -47,12 +52,16 @@ class DetectionParser:
       needs_masks: whether the targets need the masks of the record; kept in
         the attribute of the same name.
 
+    `needs_source` tells whether training takes pairs of records, the second to
+    paste objects from.
+
     Raises:
       ValueError: for a mode that does not exist.
     """
     self._section = section
     self._num_classes = num_classes
     self.needs_masks = needs_masks
+    self.needs_source = False
     self._mode = parser.checked_mode(mode)
     self._dtype = tf.as_dtype(dtype)
     self._padded_size = tuple(section.output_size)
@@ -65,29 +74,45 @@ class DetectionParser:
     self._decoder = example_decoder.ExampleDecoder(
         needs_masks, section.regenerate_source_id, decode_masks=False)
 
-  def __call__(self, serialized, seed=None, draws=None):
+  def __call__(self, serialized, seed=None, draws=None, draw=None):
     """Parses one record.
 
     Args:
-      serialized: string [], a tf.train.Example.
+      serialized: string [], a tf.train.Example; a pair of them where
+        `needs_source`.
       seed: int [2] tensor, in training; different for every image.
       draws: parser.Draws to use instead of drawing them.
+      draw: augment.draws.SeededDraws, or what stands in for it.
 
     Returns:
       (image, labels) in the modes TRAIN and EVAL, {'images': image, 'labels':
       labels} in the others; `image` [H, W, 3], see `labels_spec`.
     """
-    decoded = self._checked(self._decoder.decode(serialized))
-    if self._mode != modes.TRAIN:
-      draws = parser.NO_DRAWS
-    elif draws is None:
-      draws = self._draw(seed)
-    sample = parser.make_sample(decoded)
-    for step in self.steps(draws):
-      sample = step(sample)
+    draws, draw = self._all_draws(seed, draws, draw)
+    decoded, sample = self._prepare(serialized, draws, draw)
     labels = self._labels(sample, decoded, draws)
     return parser.structure(self._mode, tf.cast(sample.image, self._dtype),
                             labels)
+
+  def _all_draws(self, seed, draws, draw):
+    """(draws, draw), drawn where they are None, in training."""
+    if self._mode != modes.TRAIN:
+      return parser.NO_DRAWS, None
+    if draw is None and seed is not None:
+      draw = augment_draws.SeededDraws(seed)
+    return self._draw(seed) if draws is None else draws, draw
+
+  def _prepare(self, serialized, draws, draw):
+    """(decoded record, its Sample after all steps)."""
+    decoded = self._checked(self._decoder.decode(serialized))
+    sample = parser.make_sample(decoded)
+    for step in self.steps(draws, draw):
+      sample = step(sample)
+    return decoded, sample
+
+  def prepare(self, serialized, seed):
+    """(decoded record, its Sample) as before the labelling in training."""
+    return self._prepare(serialized, *self._all_draws(seed, None, None))
 
   def _checked(self, decoded):
     """Returns `decoded`; running it fails for what the labels cannot hold."""
@@ -97,14 +122,17 @@ class DetectionParser:
 
   def _draw(self, seed):
     """parser.Draws of one image."""
-    return parser.draw(seed, self._section.aug_scale_min,
-                       self._section.aug_scale_max)
+    section = self._section
+    if self.HAS_POLICIES:
+      return parser.draw(seed, *policies.scale_range(section))
+    return parser.draw(seed, section.aug_scale_min, section.aug_scale_max)
 
-  def steps(self, draws):
+  def steps(self, draws, draw=None):
     """The steps before labelling, in their order.
 
     Args:
       draws: parser.Draws.
+      draw: of the augmentation policy; see `__call__`.
 
     Returns:
       [Sample -> Sample].
@@ -114,6 +142,12 @@ class DetectionParser:
     steps = []
     if is_training and section.skip_crowd_during_training:
       steps.append(parser.drop_crowds)
+    if is_training and self.HAS_POLICIES and section.aug_policy:
+      steps.append(functools.partial(
+          parser.augment, policy=section.aug_policy, draw=draw,
+          num_layers=section.randaugment_num_layers,
+          magnitude=section.randaugment_magnitude,
+          legacy=section.legacy_augmentation))
     if is_training and section.aug_rand_hflip:
       steps.append(functools.partial(parser.flip, random_value=draws.flip))
     steps.append(parser.to_pixels)

@@ -1,29 +1,31 @@
 """Parsers and input functions of an experiment."""
 
 from dataloader import classification_parser
+from dataloader import detection_parser
 from dataloader import input_reader
 from dataloader import maskrcnn_parser
 from dataloader import record_checks
 from dataloader import retinanet_parser
 from dataloader import segmentation_parser
 from dataloader import shapemask_parser
+from dataloader.augment import autoaugment
 from ops import anchors as anchor_ops
 from utils import modes
+
+# classification_parser.autoaugment_name: policy.
+_POLICIES_OF_CLASSIFIERS = {'v0': 'imagenet',
+                            'randaug': autoaugment.RANDAUGMENT}
 
 
 def _build_retinanet_parser(config, mode):
   return retinanet_parser.RetinanetParser(
-      config.retinanet_parser, _anchors(config),
+      config.retinanet_parser, build_anchors(config),
       config.architecture.num_classes, mode, _dtype(config))
 
 
 def _build_maskrcnn_parser(config, mode):
-  if config.architecture.pre_parser and mode == modes.TRAIN:
-    raise ValueError('architecture.pre_parser is %r, but copy-paste '
-                     'augmentation is not built yet: leave it empty.'
-                     % config.architecture.pre_parser)
   return maskrcnn_parser.MaskrcnnParser(
-      config.maskrcnn_parser, _anchors(config),
+      config.maskrcnn_parser, build_anchors(config),
       config.architecture.num_classes, mode, _dtype(config),
       include_mask=config.architecture.include_mask)
 
@@ -45,19 +47,21 @@ def _build_augment(section, mode):
   """
   if mode != modes.TRAIN or not section.autoaugment_name:
     return None
-  raise ValueError(
-      'classification_parser.autoaugment_name is %r, but AutoAugment and '
-      'RandAugment are not built yet for classification: leave it empty.'
-      % section.autoaugment_name)
+  policy = _POLICIES_OF_CLASSIFIERS[section.autoaugment_name]
+  def augment(image, seed):
+    return autoaugment.distort(image, policy, seed, section.randaug_num_layers,
+                               section.randaug_magnitude)
+  return augment
 
 
 def _build_shapemask_parser(config, mode):
   return shapemask_parser.ShapemaskParser(
-      config.shapemask_parser, _anchors(config),
+      config.shapemask_parser, build_anchors(config),
       config.architecture.num_classes, mode, _dtype(config))
 
 
-def _anchors(config):
+def build_anchors(config):
+  """ops.anchors.AnchorGenerator of an experiment with anchors."""
   anchor = config.anchor
   return anchor_ops.AnchorGenerator(
       config.architecture.min_level, config.architecture.max_level,
@@ -76,6 +80,9 @@ PARSERS = {
     'segmentation_parser': _build_segmentation_parser,
     'shapemask_parser': _build_shapemask_parser,
 }
+
+
+_SOURCE_KEY = 'train.pre_parser_dataset.file_pattern'
 
 
 def build_parser(config, mode):
@@ -120,16 +127,26 @@ def build_input_fn(config, mode, file_pattern=None, num_examples=None):
   if num_examples is None and mode != modes.PREDICT and not file_pattern:
     num_examples = config.eval.eval_samples
   train, parser = config.train, build_parser(config, mode)
+  # Parsers of other models than those of boxes never paste.
+  needs_source = getattr(parser, 'needs_source', False)
   reader = input_reader.InputReader(
       file_pattern or pattern, parser, mode, key,
       seed=train.seed, shuffle_buffer_size=train.shuffle_buffer_size,
       num_parallel_calls=train.num_parallel_calls, num_examples=num_examples,
       image_layout=input_reader.accelerator_layout(
           train.transpose_input,
-          config.architecture.space_to_depth_block_size))
+          config.architecture.space_to_depth_block_size),
+      source=(train.pre_parser_dataset.file_pattern, _SOURCE_KEY)
+      if needs_source else None)
+  if mode == modes.TRAIN and isinstance(
+      parser, detection_parser.DetectionParser):
+    record_checks.check_first(reader.files, key, config)
   if parser.needs_masks:
     record_checks.check_masks(reader.files, key, parser.MASK_ADVICE,
                               parser.MASK_CLASSES)
+  if needs_source:
+    record_checks.check_masks(reader.source_files, _SOURCE_KEY,
+                              parser.MASK_ADVICE)
   return reader
 
 

@@ -6,6 +6,7 @@ import random
 import tensorflow.compat.v1 as tf
 
 from dataloader import file_patterns
+from ops import compat
 from ops import preprocess
 from utils import modes
 
@@ -26,7 +27,7 @@ class InputReader:
 
   def __init__(self, file_pattern, parser, mode, key, seed=None,
                shuffle_buffer_size=64, num_parallel_calls=None,
-               num_examples=None, image_layout=None):
+               num_examples=None, image_layout=None, source=None):
     """Finds the files.
 
     Args:
@@ -41,15 +42,16 @@ class InputReader:
       num_examples: int, records to read outside of training; None: all.
       image_layout: batch of images -> batch of images, applied in training;
         None leaves NHWC.
+      source: (pattern, its key) of records to paste objects from: in training
+        the parser gets a pair of records then, one of each; None: there are
+        none.
 
     Raises:
       ValueError: naming the key, if a pattern is missing or matches nothing or
         only empty files.
     """
-    self.files = file_patterns.expand(file_pattern, key)
-    if not any(tf.gfile.Stat(path).length for path in self.files):
-      raise ValueError('%s: the %d files of %r are empty.' % (
-          key, len(self.files), file_pattern))
+    self.files = _find_files(file_pattern, key)
+    self.source_files = _find_files(*source) if source else []
     self._parser = parser
     self._mode = mode
     self._seed = seed
@@ -69,6 +71,7 @@ class InputReader:
     Returns:
       tf.data.Dataset of batches.
     """
+    compat.keep_freed_memory()
     batch_size = params['batch_size']
     if self._mode == modes.TRAIN:
       return self._training_batches(batch_size, *_host(params, input_context))
@@ -80,7 +83,11 @@ class InputReader:
     if base is None:
       base = random.SystemRandom().randrange(2**31)
     base += _HOST_SEED_STEP * host
-    records = self._shuffled_records(base, host, num_hosts).repeat()
+    records = self._shuffled_records(
+        self.files, base, host, num_hosts).repeat()
+    if self.source_files:
+      records = tf.data.Dataset.zip((records, self._shuffled_records(
+          self.source_files, base + 1, host, num_hosts).repeat()))
     # The number of the record in the run gives it random numbers of its own,
     # whichever thread parses it.
     dataset = tf.data.Dataset.zip((records, tf.data.Dataset.range(2**62)))
@@ -97,10 +104,10 @@ class InputReader:
     options.experimental_deterministic = self._seed is not None
     return dataset.with_options(options).prefetch(_PREFETCH_BATCHES)
 
-  def _shuffled_records(self, seed, host, num_hosts):
+  def _shuffled_records(self, files, seed, host, num_hosts):
     """One epoch of the records of a host, in another order every time."""
-    if len(self.files) >= num_hosts:
-      files = self.files[host::num_hosts]
+    if len(files) >= num_hosts:
+      files = files[host::num_hosts]
       dataset = tf.data.Dataset.from_tensor_slices(files)
       dataset = dataset.shuffle(len(files), seed)
       # The parallel form of Dataset.interleave crashes now and then in TF 1.15
@@ -110,7 +117,7 @@ class InputReader:
           sloppy=self._seed is None))
     else:
       # All hosts go through the same order and take every num_hosts-th record.
-      dataset = _read_file(self.files).shard(num_hosts, host)
+      dataset = _read_file(files).shard(num_hosts, host)
     return dataset.shuffle(self._shuffle_buffer_size, seed)
 
   def _evaluation_batches(self, batch_size):
@@ -126,6 +133,15 @@ class InputReader:
     dataset = dataset.concatenate(padding)
     dataset = dataset.batch(batch_size, drop_remainder=True)
     return dataset.prefetch(_PREFETCH_BATCHES)
+
+
+def _find_files(pattern, key):
+  """[path] of a pattern; an error if there is nothing to read."""
+  files = file_patterns.expand(pattern, key)
+  if not any(tf.gfile.Stat(path).length for path in files):
+    raise ValueError('%s: the %d files of %r are empty.' % (
+        key, len(files), pattern))
+  return files
 
 
 def _read_file(path):

@@ -8,6 +8,7 @@ sampled are kept, so that memory does not grow with the picture.
 import tensorflow.compat.v1 as tf
 
 from dataloader import example_decoder
+from dataloader.augment import pictures
 
 
 def check_masks(decoded, advice, mask_classes=None):
@@ -60,7 +61,7 @@ def missing_masks(source_id, num_objects, num_masks, advice, join=''.join):
 
 
 def crop_masks(pngs, normalized_boxes, crop_size, is_mirrored, image_size,
-               source_id):
+               source_id, origins=None, keep_values=False):
   """Resizes what is inside of each box to a square, by bilinear sampling.
 
   Args:
@@ -71,6 +72,10 @@ def crop_masks(pngs, normalized_boxes, crop_size, is_mirrored, image_size,
     is_mirrored: bool [], whether the boxes are of the mirrored picture.
     image_size: int32 [2], height and width of the picture.
     source_id: string [], of the record, for the error.
+    origins: int32 [H, W], which pixel of the masks stands at each place of the
+      picture (see augment.pictures), before it was mirrored; None: its own.
+    keep_values: whether the inside keeps the value that it has in the PNG, as
+      upstream, instead of 1.
 
   Returns:
     float32 [K, crop_size, crop_size], 0..1; the first and the last row lie on
@@ -82,11 +87,11 @@ def crop_masks(pngs, normalized_boxes, crop_size, is_mirrored, image_size,
   Source: tf.image.crop_and_resize.
   """
   return crop_masks_at_sizes(pngs, normalized_boxes, [crop_size], is_mirrored,
-                             image_size, source_id)[0]
+                             image_size, source_id, origins, keep_values)[0]
 
 
 def crop_masks_at_sizes(pngs, normalized_boxes, crop_sizes, is_mirrored,
-                        image_size, source_id):
+                        image_size, source_id, origins=None, keep_values=False):
   """`crop_masks` at several sizes, with one decoding of each file.
 
   Args:
@@ -96,6 +101,8 @@ def crop_masks_at_sizes(pngs, normalized_boxes, crop_sizes, is_mirrored,
     is_mirrored: bool [].
     image_size: int32 [2].
     source_id: string [].
+    origins: int32 [H, W] or None.
+    keep_values: bool.
 
   Returns:
     [float32 [K, size, size]], one for each size.
@@ -109,7 +116,8 @@ def crop_masks_at_sizes(pngs, normalized_boxes, crop_sizes, is_mirrored,
     mask = example_decoder.decode_mask(png)
     with tf.control_dependencies([_check_size(mask, image_size, source_id)]):
       mask = tf.identity(mask)
-    return [_sample(mask, box, size, is_mirrored) for size in crop_sizes]
+    return [_sample(mask, box, size, is_mirrored, origins, keep_values)
+            for size in crop_sizes]
 
   def nothing():
     return [tf.zeros([size, size]) for size in crop_sizes]
@@ -138,7 +146,7 @@ def _check_size(mask, image_size, source_id):
                         'picture has ', text(image_size), '.'])])
 
 
-def _sample(mask, box, crop_size, is_mirrored):
+def _sample(mask, box, crop_size, is_mirrored, origins, keep_values):
   """Bilinear samples float32 [crop_size, crop_size] of a mask uint8 [H, W]."""
   height, width = tf.unstack(tf.shape(mask))
   y0, x0, y1, x1 = tf.unstack(box)
@@ -146,12 +154,22 @@ def _sample(mask, box, crop_size, is_mirrored):
   columns, x_fraction, x_inside = _positions(x0, x1, width, crop_size)
   columns = tf.where(is_mirrored, width - 1 - columns, columns)
   # [2 * crop_size, 2 * crop_size], the neighbours before, then those behind.
-  pixels = tf.gather(tf.gather(mask, rows), columns, axis=1)
-  above, below = tf.split(tf.cast(pixels > 0, tf.float32), 2)
+  def take(pixels):
+    return tf.gather(tf.gather(pixels, rows), columns, axis=1)
+  pixels = take(mask) if origins is None else look_up(mask, take(origins))
+  if not keep_values:
+    pixels = pixels > 0
+  above, below = tf.split(tf.cast(pixels, tf.float32), 2)
   lines = above + (below - above) * y_fraction[:, tf.newaxis]
   left, right = tf.split(lines, 2, axis=1)
   samples = left + (right - left) * x_fraction
   return samples * y_inside[:, tf.newaxis] * x_inside
+
+
+def look_up(mask, origins):
+  """Pixels of a mask uint8 [H, W] at places int32 [...]; of none, 0."""
+  flat = tf.concat([[0], tf.reshape(mask, [-1])], axis=0)
+  return tf.gather(flat, origins - pictures.NOWHERE)
 
 
 def _positions(start, end, length, count):

@@ -7,6 +7,7 @@ import tensorflow.compat.v1 as tf
 from dataloader import detection_parser
 from dataloader import mask_crops
 from dataloader import parser
+from dataloader.augment import copy_paste
 from ops import preprocess
 from ops import sampling
 from ops import targets
@@ -15,8 +16,12 @@ from utils import modes
 
 # parser.Draws, and choose_anchors: (size, count) -> int32 [min(size, count)],
 # the anchors that are sampled; see ops.targets.label_rpn_anchors.
-Draws = collections.namedtuple('Draws',
-                               parser.Draws._fields + ('choose_anchors',))
+# source: parser.Draws of the picture that objects are pasted from.
+Draws = collections.namedtuple(
+    'Draws', parser.Draws._fields + ('choose_anchors', 'source'),
+    defaults=(None,))
+
+_SOURCE_SEED = 2**20  # keeps the numbers of the two pictures apart
 
 
 class MaskrcnnParser(detection_parser.DetectionParser):
@@ -25,6 +30,7 @@ class MaskrcnnParser(detection_parser.DetectionParser):
   SECTION = 'maskrcnn_parser'
   WITH_TARGETS = (modes.TRAIN,)
   WITH_SOURCE_ID = (modes.PREDICT, modes.PREDICT_WITH_GT)
+  HAS_POLICIES = True
   MASK_ADVICE = (
       'architecture.include_mask is true, so every object needs one: convert '
       'again with --include_masks, or use boxes only with '
@@ -34,15 +40,20 @@ class MaskrcnnParser(detection_parser.DetectionParser):
                emit_anchor_boxes=False, include_mask=True):
     """See DetectionParser; `section` is the YAML section `maskrcnn_parser`.
 
+    With `copy_paste`, the parser is called with two records in training: the
+    one to learn from and the one to paste objects from; see `needs_source`.
+
     Raises:
-      ValueError: for a mode or a key that does not exist here.
+      ValueError: for a mode that does not exist, or for `copy_paste` without
+        masks.
     """
-    if section.copy_paste and mode == modes.TRAIN:
-      raise ValueError('maskrcnn_parser.copy_paste is true, but the '
-                       'augmentation is not built yet: set it to false.')
     # Masks are expensive, and only training has a use for them.
     super().__init__(section, anchors, num_classes, mode, dtype,
                      emit_anchor_boxes, include_mask and mode == modes.TRAIN)
+    self.needs_source = section.copy_paste and mode == modes.TRAIN
+    if self.needs_source and not include_mask:
+      raise ValueError('maskrcnn_parser.copy_paste is true, which needs masks, '
+                       'but architecture.include_mask is false.')
 
   def _checked(self, decoded):
     decoded = super()._checked(decoded)
@@ -52,13 +63,57 @@ class MaskrcnnParser(detection_parser.DetectionParser):
 
   def _draw(self, seed):
     draws = super()._draw(seed)
-    return Draws(*draws, choose_anchors=_chooser(seed))
+    source = None
+    if self.needs_source:
+      source = super()._draw(seed + [_SOURCE_SEED, 0])
+    return Draws(*draws, choose_anchors=_chooser(seed), source=source)
+
+  def _prepare(self, serialized, draws, draw):
+    if not self.needs_source:
+      return super()._prepare(serialized, draws, draw)
+    serialized, of_source = serialized
+    decoded, sample = super()._prepare(serialized, draws, draw)
+    sample = sample._replace(boxes=self._with_room(sample.boxes, decoded))
+    section = self._section
+    sample, remaining = copy_paste.paste(
+        sample, self._objects(of_source, draws.source, draw),
+        section.output_size, section.copy_paste_box_update_threshold,
+        section.copy_paste_occluded_obj_threshold, section.legacy_augmentation)
+    return decoded, parser.select(sample, remaining)
+
+  def _objects(self, serialized, draws, draw):
+    """copy_paste.Objects of some of the objects of a record."""
+    decoded, sample = super()._prepare(serialized, draws, draw)
+    sample = parser.select(
+        sample, copy_paste.choose(tf.shape(sample.boxes)[0], draw))
+    return copy_paste.Objects(
+        sample.image,
+        copy_paste.covered_pixels(
+            sample, self._section.output_size, self._padded_size,
+            self._section.legacy_augmentation),
+        sample.boxes, sample.classes, self._crop_masks(sample, decoded))
+
+  def _with_room(self, boxes, decoded):
+    return parser.check_room(
+        boxes, decoded['source_id'], self._section.max_num_instances,
+        self._key_of_room(), 'training')
+
+  def _crop_masks(self, sample, decoded):
+    """float32 [K, c, c], the masks of the objects, each cut out of its box."""
+    section = self._section
+    return mask_crops.crop_masks(
+        sample.masks, parser.normalized_boxes(sample.boxes, sample.image_info),
+        section.mask_crop_size, sample.is_mirrored,
+        tf.to_int32(sample.image_info[0]), decoded['source_id'],
+        sample.origins, section.legacy_augmentation)
 
   def _targets(self, sample, decoded, draws):
     section = self._section
-    boxes = parser.check_room(
-        sample.boxes, decoded['source_id'], section.max_num_instances,
-        self._key_of_room(), 'training')
+    boxes, classes = self._with_room(sample.boxes, decoded), sample.classes
+    pasted = sample.pasted
+    if pasted is not None:
+      boxes = tf.concat([boxes, pasted.boxes], axis=0)
+      classes = tf.concat([classes, pasted.classes], axis=0)
     score_targets, box_targets = targets.label_rpn_anchors(
         self._anchor_boxes, boxes, self._padded_size,
         section.rpn_match_threshold, section.rpn_unmatched_threshold,
@@ -66,12 +121,13 @@ class MaskrcnnParser(detection_parser.DetectionParser):
         draw=draws.choose_anchors)
     labels = {fields.RPN_SCORE_TARGETS: score_targets,
               fields.RPN_BOX_TARGETS: box_targets,
-              fields.GT_BOXES: boxes, fields.GT_CLASSES: sample.classes}
+              fields.GT_BOXES: boxes, fields.GT_CLASSES: classes}
     if self.needs_masks:
-      labels[fields.GT_MASKS] = mask_crops.crop_masks(
-          sample.masks, parser.normalized_boxes(boxes, sample.image_info),
-          section.mask_crop_size, sample.is_mirrored,
-          tf.to_int32(sample.image_info[0]), decoded['source_id'])
+      masks = self._crop_masks(sample, decoded)
+      if pasted is not None:
+        masks = tf.concat([masks, pasted.masks], axis=0)
+      labels[fields.GT_MASKS] = masks
+    # The last of the pasted objects are left out where there are too many.
     for name in (fields.GT_BOXES, fields.GT_CLASSES, fields.GT_MASKS):
       if name in labels:
         labels[name] = preprocess.pad_or_clip(

@@ -9,6 +9,8 @@ import collections
 import tensorflow.compat.v1 as tf
 
 from dataloader import source_ids
+from dataloader.augment import autoaugment
+from dataloader.augment import pictures
 from ops import boxes as box_ops
 from ops import preprocess
 from utils import modes
@@ -18,9 +20,12 @@ from utils import modes
 # string [K], PNG bytes of the original picture (see mask_crops), or None.
 # is_mirrored: bool [], whether `boxes` are of the mirrored picture. is_crowd:
 # bool [K]. area: float32 [K], original pixels. image_info: float32 [4, 2] after
-# `resize_and_crop`, None before.
+# `resize_and_crop`, None before. origins: int32 [H, W], see augment.pictures,
+# of the picture before it was mirrored, or None where no pixel has moved.
+# pasted: augment.copy_paste.Objects on top of the picture, or None.
 Sample = collections.namedtuple(
-    'Sample', 'image boxes classes masks is_mirrored is_crowd area image_info')
+    'Sample', 'image boxes classes masks is_mirrored is_crowd area image_info '
+    'origins pasted', defaults=(None, None))
 
 # The random numbers of one image. flip: [], mirrored above 0.5. scale: [], in
 # the configured range, or None. offset: [2], in [0, 1), or None.
@@ -79,8 +84,8 @@ def make_sample(decoded):
       decoded['groundtruth_is_crowd'], decoded['groundtruth_area'], None)
 
 
-def _select(sample, indices):
-  """The objects of these indices."""
+def select(sample, indices):
+  """The objects of these indices, int [L], of a Sample."""
   def gather(values):
     return None if values is None else tf.gather(values, indices)
   return sample._replace(
@@ -91,7 +96,19 @@ def _select(sample, indices):
 
 def drop_crowds(sample):
   """Leaves out the groups that are annotated as one object."""
-  return _select(sample, tf.where(tf.logical_not(sample.is_crowd))[:, 0])
+  return select(sample, tf.where(tf.logical_not(sample.is_crowd))[:, 0])
+
+
+def augment(sample, policy, draw, num_layers, magnitude, legacy):
+  """Applies an augmentation policy; see autoaugment.augment."""
+  origins = None
+  if sample.masks is not None:
+    origins = pictures.make_origins(sample.image)
+  picture = autoaugment.augment(
+      pictures.Picture(sample.image, sample.boxes, origins), policy, draw,
+      num_layers, magnitude, legacy)
+  return sample._replace(image=picture.image, boxes=picture.boxes,
+                         origins=picture.origins)
 
 
 def flip(sample, random_value):
@@ -145,7 +162,7 @@ def normalized_boxes(boxes, image_info):
 
 def drop_empty(sample):
   """Leaves out objects of which nothing remained in the image."""
-  return _select(sample, box_ops.non_empty_indices(sample.boxes))
+  return select(sample, box_ops.non_empty_indices(sample.boxes))
 
 
 def groundtruths(decoded, max_num_instances, key):

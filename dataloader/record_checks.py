@@ -2,6 +2,7 @@
 
 import tensorflow.compat.v1 as tf
 
+from dataloader import data_checks
 from dataloader import mask_crops
 from dataloader import record_files
 
@@ -51,6 +52,38 @@ def _lacks_masks(classes, masks, mask_classes):
   return len(classes) != len(masks) or not all(
       mask for class_id, mask in zip(classes, masks)
       if class_id in mask_classes)
+
+
+# What no training survives, or what makes it learn nothing.
+_FATAL = ('class_0', 'class_range', 'box_in_pixels', 'list_lengths')
+
+
+def check_first(files, key, config):
+  """Stops a training that cannot work, before it starts.
+
+  Args:
+    files: [path].
+    key: configuration key of their pattern, for the error.
+    config: experiment with a parser of boxes.
+
+  Raises:
+    ValueError: naming the key, the record and what is wrong with it.
+  """
+  checker = data_checks.for_config(config, decode=False)
+  for path in files[:_MAX_FILES]:
+    for record in record_files.iterate([path], _MAX_RECORDS):
+      checker.check(*record)
+  for finding in checker.findings:
+    if finding.check in _FATAL:
+      raise ValueError('%s: %s: %s python -m tools.check_data looks through '
+                       'all records.' % (key, finding.where, finding.detail))
+  num_boxes = sum(checker.class_counts.values())
+  inverted = [f for f in checker.findings if f.check == 'box_inverted']
+  if num_boxes and len(inverted) == num_boxes:
+    raise ValueError(
+        '%s: all of the first %d boxes are inverted, for instance %s: %s Are '
+        'ymin and ymax, or xmin and xmax, exchanged?' % (
+            key, num_boxes, inverted[0].where, inverted[0].detail))
 
 
 def _features(serialized):

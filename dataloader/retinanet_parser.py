@@ -36,16 +36,4 @@ class RetinanetParser(DenseParser):
   """Decodes, augments, resizes and labels."""
 
   SECTION = 'retinanet_parser'
-
-  def __init__(self, section, anchors, num_classes, mode, dtype='float32',
-               emit_anchor_boxes=False):
-    """See DetectionParser; `section` is the YAML section `retinanet_parser`.
-
-    Raises:
-      ValueError: for a mode or a key that does not exist here.
-    """
-    if section.aug_policy:
-      raise ValueError('retinanet_parser.aug_policy is %r, but AutoAugment is '
-                       'not built yet: leave it empty.' % section.aug_policy)
-    super().__init__(section, anchors, num_classes, mode, dtype,
-                     emit_anchor_boxes)
+  HAS_POLICIES = True

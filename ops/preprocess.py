@@ -153,12 +153,24 @@ def _random_crop(scaled, desired_size, offset_fraction, seed):
 def _place(image, geometry, window, padded_size, is_cropped, normalize):
   """Resizes, cuts and pads an image."""
   unit = 255. if image.dtype == tf.uint8 else 1.
-  image = resample.resize_bilinear(image[tf.newaxis], geometry.scaled)[0]
-  if is_cropped:
-    y, x = tf.unstack(geometry.crop)
-    image = image[y:y + window[0], x:x + window[1]]
+
+  def resize(pixels):
+    pixels = resample.resize_bilinear(pixels[tf.newaxis], geometry.scaled)[0]
+    if is_cropped:
+      y, x = tf.unstack(geometry.crop)
+      pixels = pixels[y:y + window[0], x:x + window[1]]
+    return pixels
+
   if normalize:
-    image = _normalize(image, unit)
+    # Where there are fewer pixels.
+    before = tf.reduce_prod(tf.shape(image)[:2])
+    after = tf.reduce_prod(tf.minimum(geometry.scaled, window))
+    image = tf.cond(
+        before < after,
+        lambda: resize(_normalize(tf.cast(image, tf.float32), unit)),
+        lambda: _normalize(resize(image), unit))
+  else:
+    image = resize(image)
   missing = tf.constant(padded_size, tf.int32) - tf.shape(image)[:2]
   image = tf.pad(image, [[0, missing[0]], [0, missing[1]], [0, 0]])
   image.set_shape([padded_size[0], padded_size[1], 3])
@@ -185,7 +197,8 @@ def resize_and_crop_boxes(boxes, image_scale, output_size, offset):
     return tf.clip_by_value(boxes, 0., last)
 
 
-def resize_and_crop_masks(masks, image_scale, output_size, offset):
+def resize_and_crop_masks(masks, image_scale, output_size, offset,
+                          truncate=True):
   """Moves masks along with `resize_and_crop_image`, by nearest neighbour.
 
   Args:
@@ -193,15 +206,17 @@ def resize_and_crop_masks(masks, image_scale, output_size, offset):
     image_scale: float32 [2], row 2 of image_info.
     output_size: (height, width), ints: the desired size, row 1.
     offset: float32 [2], row 3.
+    truncate: whether the resized size is truncated, as upstream, where that of
+      the image is rounded: now and then the mask is one pixel shorter.
 
   Returns:
     [K, height, width, 1], the type of `masks`; zeros at the bottom and on the
-    right. The resized size is truncated, where that of the image is rounded:
-    now and then the mask is one pixel shorter.
+    right.
   """
   with tf.name_scope('resize_and_crop_masks'):
     size = tf.cast(tf.shape(masks)[1:3], tf.float32)
-    scaled = tf.cast(image_scale * size, tf.int32)
+    scaled = image_scale * size
+    scaled = tf.cast(scaled if truncate else tf.round(scaled), tf.int32)
     masks = resample.resize_nearest(
         masks, tf.unstack(scaled), first=tf.unstack(tf.cast(offset, tf.int32)),
         window=output_size)

@@ -95,10 +95,12 @@ def label_rpn_anchors(anchors, boxes, image_size, match_threshold,
         tf.size(anchor_ids), int(batch_size_per_im * fg_fraction)))
     negatives = _draw_absent(matches.anchor_ids, len(grid.boxes),
                              batch_size_per_im - tf.size(positives), draw)
-    score_targets = tf.tensor_scatter_update(
-        tf.fill([len(grid.boxes)], -1),
+    # One more than the score, into zeros: an update of a whole tensor of -1
+    # takes ten times as long.
+    score_targets = tf.scatter_nd(
         tf.concat([positives, negatives], axis=0)[:, tf.newaxis],
-        tf.concat([tf.ones_like(positives), tf.zeros_like(negatives)], axis=0))
+        tf.concat([2 * tf.ones_like(positives), tf.ones_like(negatives)],
+                  axis=0), [len(grid.boxes)]) - 1
     return (unpack_levels(score_targets, grid.level_shapes),
             unpack_levels(box_targets, grid.level_shapes))
 

@@ -2,8 +2,9 @@
 
 import collections
 import hashlib
+import io
 
-import cv2
+from PIL import Image
 import tensorflow.compat.v1 as tf
 
 from tools import annotation_checks
@@ -105,7 +106,10 @@ def _object_features(encoded, objects, names):
 
 def _mask_png(rle):
   """PNG bytes of a mask, of the picture's size, values 0 and 1."""
-  return cv2.imencode('.png', mask_utils.decode(rle))[1].tobytes()
+  # Pillow's filter is read twice as fast as OpenCV's.
+  stream = io.BytesIO()
+  Image.fromarray(mask_utils.decode(rle)).save(stream, 'PNG')
+  return stream.getvalue()
 
 
 def _ints(values):

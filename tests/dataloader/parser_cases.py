@@ -6,6 +6,7 @@ import tensorflow.compat.v1 as tf
 from dataloader import parser as parsing
 from ops import anchors as anchor_ops
 from tests import golden
+from tests.dataloader.augment import cases as augment_cases
 from utils import modes
 
 # Records of the reference; the cases of parsers are named after them.
@@ -59,6 +60,14 @@ def draws(case):
     return parsing.Draws(params.get('flip_u', 0.), None, None)
   return parsing.Draws(params['flip_u'], params['random_scale'],
                        params['offset_fraction'])
+
+
+def augment_draw(case):
+  """The draws of the augmentation policy of a case; None without one."""
+  if not case.params.get('aug_policy'):
+    return None
+  return augment_cases.fixed_draws(
+      sub_policy=0., sign=.9, apply=.9999, position=.4)
 
 
 def check(case, image, labels, expected=None):

@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
 
+from configs import maskrcnn
+from configs import retinanet
 from dataloader import diagnosis
 from dataloader import input_reader
 from dataloader import maskrcnn_parser
@@ -17,11 +19,8 @@ from utils import modes
 
 
 def _reader(path, mode=modes.TRAIN):
-  section = types.SimpleNamespace(
-      output_size=(32, 32), match_threshold=.5, unmatched_threshold=.5,
-      aug_rand_hflip=False, aug_scale_min=1., aug_scale_max=1., aug_policy='',
-      skip_crowd_during_training=True, max_num_instances=8,
-      regenerate_source_id=False)
+  section = retinanet.RetinaNetParser(output_size=(32, 32),
+                                      max_num_instances=8)
   parser = retinanet_parser.RetinanetParser(
       section, anchor_ops.AnchorGenerator(3, 4, 1, (1.,), 4.), 3, mode)
   return input_reader.InputReader(path, parser, mode, 'some.key')
@@ -122,12 +121,9 @@ def test_more_objects_than_max_num_instances(tmp_path):
 
 
 def _mask_reader(path):
-  section = types.SimpleNamespace(
-      output_size=(32, 32), rpn_match_threshold=.7, rpn_unmatched_threshold=.3,
-      rpn_batch_size_per_im=8, rpn_fg_fraction=.5, aug_rand_hflip=False,
-      aug_scale_min=1., aug_scale_max=1., copy_paste=False,
-      skip_crowd_during_training=True, max_num_instances=8, mask_crop_size=8,
-      regenerate_source_id=False)
+  section = maskrcnn.MaskRCNNParser(
+      output_size=(32, 32), rpn_batch_size_per_im=8, max_num_instances=8,
+      mask_crop_size=8)
   parser = maskrcnn_parser.MaskrcnnParser(
       section, anchor_ops.AnchorGenerator(3, 4, 1, (1.,), 4.), 3, modes.TRAIN)
   return input_reader.InputReader(path, parser, modes.TRAIN, 'some.key')

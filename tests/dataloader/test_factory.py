@@ -165,25 +165,78 @@ def test_masks_that_are_missing_are_told_before_the_first_step(pattern):
   factory.build_input_fn(_config(pattern, 'mask_rcnn'), modes.PREDICT)
 
 
-def test_pre_parser_is_not_built_yet(pattern):
-  config = _config(pattern, 'mask_rcnn', architecture={
-      'pre_parser': 'extract_objects_parser'})
-  with pytest.raises(ValueError, match='architecture.pre_parser .*not built'):
-    factory.build_parser(config, modes.TRAIN)
+def _write_with_mask(path, class_id, size):
+  mask = np.zeros([size, size], np.uint8)
+  mask[:size // 2] = 1
+  return examples.write(path, [examples.serialize(
+      examples.picture(size, size), [[0., 0., .5, 1.]], [class_id],
+      masks=[mask])])
+
+
+def _pasting_config(pattern, source):
+  return _config(
+      pattern, 'mask_rcnn', maskrcnn_parser={
+          'max_num_instances': 3, 'copy_paste': True, 'aug_scale_min': 1.,
+          'aug_scale_max': 1.}, train={'pre_parser_dataset': {
+              'file_pattern': source}},
+      architecture={'pre_parser': 'extract_objects_parser', 'num_classes': 9})
+
+
+def test_copy_paste_takes_objects_of_the_second_data_set(tmp_path):
+  path = _write_with_mask(tmp_path / 'target', 5, 32)
+  source = _write_with_mask(tmp_path / 'source', 7, 24)
+  _, labels = _batch(_pasting_config(path, source), modes.TRAIN, 2)
+  for classes in labels['gt_classes']:
+    # The same place: nothing is left of what was there, except when mirrored.
+    assert 7 in classes and set(classes) <= {5, 7, -1}
+  assert labels['gt_masks'].shape == (2, 3, 112, 112)
+
+
+def test_copy_paste_without_a_second_data_set(tmp_path):
+  path = _write_with_mask(tmp_path / 'target', 5, 32)
+  with pytest.raises(ValueError, match='train.pre_parser_dataset.file_pattern'):
+    factory.build_input_fn(_pasting_config(path, ''), modes.TRAIN)
   # A model that was trained with it can be evaluated.
-  assert factory.build_parser(config, modes.PREDICT_WITH_GT)
+  factory.build_input_fn(_pasting_config(path, ''), modes.PREDICT_WITH_GT)
 
 
-def _classification_config(**section):
-  return base.override(config_factory.default_config('classification'),
-                       {'classification_parser': section})
+def test_copy_paste_from_records_without_masks(tmp_path, pattern):
+  path = _write_with_mask(tmp_path / 'target', 5, 32)
+  pattern = pattern.replace('*', 'a')
+  with pytest.raises(ValueError, match='pre_parser_dataset.file_pattern.* 0 m'):
+    factory.build_input_fn(_pasting_config(path, pattern), modes.TRAIN)
+
+
+@pytest.mark.parametrize('model', ['retinanet', 'mask_rcnn'])
+def test_a_seed_repeats_policies(tmp_path, model):
+  path = _write_with_mask(tmp_path / 'a', 1, 32)
+  def images(seed):
+    parser = 'retinanet_parser' if model == 'retinanet' else 'maskrcnn_parser'
+    return _batch(_config(path, model, train={'seed': seed}, **{parser: {
+        'aug_policy': 'v0', 'aug_scale_preset': 'large'}}), modes.TRAIN, 4)[0]
+  first = images(3)
+  np.testing.assert_array_equal(first, images(3))
+  assert np.any(first != images(4))
+  assert np.any(first[0] != first[1])
 
 
 @pytest.mark.parametrize('name', ['v0', 'randaug'])
-def test_augmentation_of_classifiers_is_not_built_yet(name):
-  config = _classification_config(autoaugment_name=name)
-  with pytest.raises(ValueError, match="autoaugment_name is '%s'.*not built"
-                     % name):
-    factory.build_parser(config, modes.TRAIN)
-  # Outside of training nothing is augmented.
-  factory.build_parser(config, modes.EVAL)
+def test_classifiers_are_augmented_in_training(tmp_path, name):
+  record = tf.train.Example.FromString(examples.serialize(
+      examples.picture(20, 30)))
+  record.features.feature['image/class/label'].int64_list.value.append(1)
+  path = examples.write(tmp_path / 'a', [record.SerializeToString()])
+  def images(name, mode):
+    config = base.override(config_factory.default_config('classification'), {
+        'classification_parser': {'autoaugment_name': name,
+                                  'output_size': [32, 32]},
+        'architecture': {'use_bfloat16': False},
+        'train': {'train_file_pattern': path, 'seed': 1,
+                  'transpose_input': False},
+        'eval': {'eval_file_pattern': path}})
+    return _batch(config, mode, 4)[0]
+  first = images(name, modes.TRAIN)
+  np.testing.assert_array_equal(first, images(name, modes.TRAIN))
+  assert np.any(first != images('', modes.TRAIN))
+  np.testing.assert_array_equal(images(name, modes.EVAL),
+                                images('', modes.EVAL))

@@ -12,6 +12,7 @@ from ops import anchors as anchor_ops
 from tests import golden
 from tests.dataloader import examples
 from tests.dataloader import parser_cases
+from tests.dataloader.augment import cases as augment_cases
 from utils import modes
 
 _run = parser_cases.run
@@ -22,7 +23,9 @@ SECTION = dict(
     rpn_batch_size_per_im=16, rpn_fg_fraction=.5, aug_rand_hflip=False,
     aug_scale_min=1., aug_scale_max=1., copy_paste=False,
     skip_crowd_during_training=True, max_num_instances=6, mask_crop_size=28,
-    regenerate_source_id=False)
+    regenerate_source_id=False, aug_policy='', randaugment_num_layers=2,
+    randaugment_magnitude=5., aug_scale_preset='', legacy_augmentation=False,
+    copy_paste_box_update_threshold=10., copy_paste_occluded_obj_threshold=300.)
 
 
 def _parser(mode=modes.TRAIN, num_classes=91, emit_anchor_boxes=False,
@@ -45,6 +48,7 @@ def test_reference(case):
   parser = _parser(
       parser_cases.mode(case), anchors=parser_cases.anchors(case),
       emit_anchor_boxes=True, dtype=parser_cases.dtype(case),
+      legacy_augmentation=True,
       include_mask=case.params['include_mask'],
       **{k: v for k, v in case.params.items() if k in SECTION})
   draws = parser_cases.draws(case)
@@ -53,11 +57,6 @@ def test_reference(case):
   if case.name.endswith('_train256'):
     parser_cases.check(case, image, labels, case.outputs)
     return
-  if 'labels.gt_masks' in case.outputs:
-    # 0 or 1 here, whatever the record has (Q2 of the spec).
-    masks = case.outputs['labels.gt_masks']
-    case.outputs['labels.gt_masks'] = np.where(
-        masks < 0, masks, masks / max(1., masks.max()))
   parser_cases.check(case, image, labels)
 
 
@@ -172,8 +171,109 @@ def test_class_id_out_of_range(mode):
   assert 'Image cat_12 has an object of class 2.' in e.value.message
 
 
-def test_copy_paste_is_not_built_yet():
-  with pytest.raises(ValueError, match='maskrcnn_parser.copy_paste is true'):
-    _parser(copy_paste=True)
-  # A model that was trained with it can be evaluated.
-  _parser(modes.PREDICT_WITH_GT, copy_paste=True)
+PASTES = golden.load_cases('parser_copy_paste')
+
+
+def _pasting_parser(**changes):
+  params = dict(output_size=(128, 128), copy_paste=True, mask_crop_size=28,
+                anchors=anchor_ops.AnchorGenerator(3, 6, 1, (1., 2., .5), 4.),
+                legacy_augmentation=True)
+  return _parser(**dict(params, **changes))
+
+
+def _pasted(parser, target, source, flip=0., source_flip=0., count=.999):
+  """(image, labels) of a record with the objects of another one."""
+  draws = _draws(flip)._replace(
+      source=parsing.Draws(source_flip, None, None))
+  records = tf.placeholder(tf.string, [2])
+  parsed = parser((records[0], records[1]), draws=draws,
+                  draw=augment_cases.fixed_draws(count=count))
+  with tf.Session() as session:
+    return session.run(parsed, {records: [target, source]})
+
+
+@pytest.mark.parametrize('case', PASTES, ids=lambda c: c.name)
+def test_reference_copy_paste(case):
+  target, source = [parser_cases.RECORDS[case.params[key]]
+                    for key in ('target', 'paste_source')]
+  image, labels = _pasted(_pasting_parser(), target, source)
+  for key, value in case.outputs.items():
+    if key.startswith('target.labels.'):
+      np.testing.assert_allclose(labels[key[len('target.labels.'):]], value,
+                                 rtol=1e-4, atol=1e-4, err_msg=key)
+  np.testing.assert_allclose(image, case.outputs['target.image'], atol=.05)
+
+
+def _square(y0, x0, size, class_id, side=40):
+  """A record of one square object, and its mask."""
+  mask = np.zeros([side, side], np.uint8)
+  mask[y0:y0 + size, x0:x0 + size] = 1
+  box = np.array([y0, x0, y0 + size, x0 + size]) / side
+  return examples.serialize(np.full([side, side, 3], 20 * class_id, np.uint8),
+                            [box], [class_id], masks=[mask])
+
+
+def _paste(target, source, **options):
+  parser = _pasting_parser(
+      output_size=(40, 40), legacy_augmentation=False, aug_rand_hflip=True,
+      copy_paste_occluded_obj_threshold=30., rpn_batch_size_per_im=16,
+      copy_paste_box_update_threshold=2.)
+  image, labels = _pasted(parser, target, source, **options)
+  return image, labels['gt_boxes'], labels['gt_classes'], labels['gt_masks']
+
+
+def test_pasting_cuts_masks_and_boxes():
+  """The right half of a square of 10 x 10 is covered."""
+  image, boxes, classes, masks = _paste(_square(10, 10, 10, 3),
+                                        _square(5, 15, 20, 8))
+  np.testing.assert_array_equal(classes, [3, 8, -1, -1, -1, -1])
+  np.testing.assert_allclose(boxes[:2], [[10, 10, 20, 15], [5, 15, 25, 35]])
+  assert masks[0].mean() > .8 and np.all(masks[1, 1:-2, 1:-2] == 1.)
+  # Two colours: what was there, and what was pasted.
+  assert image[15, 12, 0] == image[0, 0, 0] != image[15, 16, 0]
+
+
+@pytest.mark.parametrize('flip', [0., .9])
+@pytest.mark.parametrize('source_flip', [0., .9])
+def test_pasting_into_and_from_mirrored_pictures(flip, source_flip):
+  _, boxes, classes, masks = _paste(
+      _square(10, 2, 10, 3), _square(5, 7, 20, 8), flip=flip,
+      source_flip=source_flip)
+  assert list(classes[:2]) == [3, 8]
+  target = [10, 2, 20, 7] if not source_flip else [10, 2, 20, 12]
+  source = [5, 7, 25, 27]
+  if flip != source_flip:
+    target = [10, 2, 20, 12]
+  elif flip:
+    target = [10, 33, 20, 38]
+  if flip and not source_flip:
+    target = [10, 28, 20, 38]
+  if source_flip:
+    source = [5, 13, 25, 33]
+  np.testing.assert_allclose(boxes[:2], [target, source], atol=1e-4)
+  assert masks[0].mean() > .8
+
+
+def test_an_object_that_is_covered_is_gone():
+  _, boxes, classes, _ = _paste(_square(10, 10, 8, 3), _square(5, 5, 20, 8))
+  np.testing.assert_array_equal(classes, [8, -1, -1, -1, -1, -1])
+  np.testing.assert_allclose(boxes[0], [5, 5, 25, 25])
+
+
+def test_pasting_from_a_picture_without_objects():
+  empty = examples.serialize(examples.picture(40, 40))
+  _, boxes, classes, _ = _paste(_square(10, 10, 8, 3), empty)
+  np.testing.assert_array_equal(classes, [3, -1, -1, -1, -1, -1])
+  np.testing.assert_allclose(boxes[0], [10, 10, 18, 18])
+
+
+def test_policies_move_masks_with_their_boxes():
+  """What a mask of the size of its box shows is full before and after."""
+  parser = _parser(output_size=(40, 40), aug_policy='test', mask_crop_size=9)
+  draw = augment_cases.fixed_draws(sub_policy=0., sign=.1, apply=.5,
+                                   position=.5)
+  # 100 pixels of a picture of 200 to the right.
+  _, labels = _run(parser, _square(20, 10, 60, 3, side=200),
+                   draws=_draws(), draw=draw)
+  np.testing.assert_allclose(labels['gt_boxes'][0], [4, 22, 16, 34], atol=.01)
+  assert np.all(labels['gt_masks'][0, 1:-1, 1:-1] == 1.)

@@ -3,6 +3,8 @@
 import numpy as np
 import pytest
 
+from configs import base
+from configs import factory
 from dataloader import record_checks
 from tests.dataloader import examples
 
@@ -51,3 +53,27 @@ def test_classes_that_need_no_mask(tmp_path, mask_classes, pngs, is_good):
 def test_record_that_is_no_example_is_left_to_the_parser(tmp_path):
   path = examples.write(tmp_path / 'a', [b'no example'])
   record_checks.check_masks([path], 'train.train_file_pattern', '')
+
+
+def _config(**changes):
+  return base.override(factory.default_config('retinanet'),
+                       {'architecture': dict({'num_classes': 4}, **changes)})
+
+
+@pytest.mark.parametrize('box, class_id, words', [
+    ([.1, .1, .5, .5], 9, 'class 9; architecture.num_classes is 4'),
+    ([.1, .1, .5, .5], 0, 'class 0'), ([1, 5, 30, 20], 1, 'fractions'),
+    ([.5, .1, .1, .5], 1, 'all of the first 2 boxes are inverted')])
+def test_data_that_cannot_work(tmp_path, box, class_id, words):
+  path = examples.write(tmp_path / 'a', [examples.serialize(
+      examples.picture(8, 8), [box], [class_id], source_id=str(i))
+                                         for i in range(2)])
+  with pytest.raises(ValueError, match=words) as e:
+    record_checks.check_first([path], 'some.key', _config())
+  assert 'some.key' in str(e.value) and 'record 0' in str(e.value)
+
+
+def test_data_that_can_work(tmp_path):
+  path = examples.write(tmp_path / 'a', [examples.serialize(
+      examples.picture(8, 8), [[.1, .1, .5, .5], [.5, .5, .1, .9]], [1, 3])])
+  record_checks.check_first([path], 'some.key', _config())

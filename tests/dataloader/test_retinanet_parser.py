@@ -21,7 +21,8 @@ SECTION = dict(
     output_size=(100, 120), match_threshold=.5, unmatched_threshold=.5,
     aug_rand_hflip=False, aug_scale_min=1., aug_scale_max=1., aug_policy='',
     skip_crowd_during_training=True, max_num_instances=8,
-    regenerate_source_id=False)
+    regenerate_source_id=False, randaugment_num_layers=2,
+    randaugment_magnitude=5., aug_scale_preset='', legacy_augmentation=False)
 
 
 def _parser(mode, num_classes=91, emit_anchor_boxes=False, dtype='float32',
@@ -36,17 +37,15 @@ def _case_parser(case):
   return _parser(
       parser_cases.mode(case), anchors=parser_cases.anchors(case),
       emit_anchor_boxes=True, dtype=parser_cases.dtype(case),
+      legacy_augmentation=True,
       **{k: v for k, v in case.params.items() if k in SECTION})
 
 
 @pytest.mark.parametrize('case', CASES, ids=lambda c: c.name)
 def test_reference(case):
-  if case.params.get('aug_policy'):
-    with pytest.raises(ValueError, match='aug_policy.*not built yet'):
-      _case_parser(case)
-    return
-  image, labels = _run(_case_parser(case), parser_cases.record(case),
-                       draws=parser_cases.draws(case))
+  image, labels = _run(
+      _case_parser(case), parser_cases.record(case),
+      draws=parser_cases.draws(case), draw=parser_cases.augment_draw(case))
   parser_cases.check(case, image, labels)
 
 

@@ -142,3 +142,15 @@ def test_commands_of_the_document(tmp_path):
         '--repeats=1', '--json=' + path])
     assert status == 0, err
     assert 'CPU' in out and os.path.exists(path)
+
+
+def test_input_pipeline(tmp_path):
+  status, output, error = _python(
+      'tools.benchmarks.input_pipeline', '--images=4', '--records=2',
+      '--objects=2', '--jobs=retinanet_autoaugment', '--stages=jpeg',
+      '--stages=steps', '--stages=pipeline', '--json=%s' % (tmp_path / 'a'))
+  assert status == 0, error
+  record = json.loads((tmp_path / 'a').read_text())
+  assert set(record['seconds']) == {
+      'retinanet_autoaugment/' + s for s in ('jpeg', 'steps', 'pipeline')}
+  assert 'Peak memory' in output

@@ -1,0 +1,157 @@
+"""AutoAugment and RandAugment: random sequences of operations."""
+
+import collections
+
+import numpy as np
+import tensorflow.compat.v1 as tf
+
+from dataloader.augment import draws
+from dataloader.augment import operations
+from dataloader.augment import pictures
+from dataloader.augment import policies
+
+# One step of an image. names: operations that it may be. index: int32 [], the
+# one that it is; len(names): none. argument, probability: float32 [].
+_Step = collections.namedtuple('_Step', 'names index argument probability')
+
+RANDAUGMENT = 'randaugment'
+NAMES = tuple(sorted(policies.POLICIES)) + (RANDAUGMENT,)
+
+
+def distort(image, policy, seed, num_layers=2, magnitude=10., legacy=False):
+  """Augments an image of a classifier.
+
+  Args:
+    image: uint8 [H, W, 3], RGB, before it is normalised.
+    policy: 'imagenet' for the published AutoAugment policy, 'randaugment', or
+      another one of NAMES without boxes.
+    seed: int [2] tensor, different for every image.
+    num_layers: int, operations of RandAugment one after the other.
+    magnitude: float, 0 to 10, how strong those of RandAugment are.
+    legacy: whether to do as upstream; see `augment`.
+
+  Returns:
+    uint8 [H, W, 3].
+
+  Raises:
+    ValueError: listing the policies, for one that does not exist.
+  """
+  picture = pictures.Picture(image, None, None)
+  return augment(picture, policy, draws.SeededDraws(seed), num_layers,
+                 magnitude, legacy).image
+
+
+def augment(picture, policy, draw, num_layers=2, magnitude=10., legacy=False):
+  """Augments a picture with its boxes, and masks by way of the origins.
+
+  Args:
+    picture: pictures.Picture.
+    policy: of NAMES.
+    draw: see draws.SeededDraws.
+    num_layers: int, operations of RandAugment one after the other.
+    magnitude: float, 0 to 10, how strong those of RandAugment are.
+    legacy: whether contrast, solarisation and boxes are as upstream, defects
+      included; see docs/augmentation.md.
+
+  Returns:
+    Picture.
+
+  Raises:
+    ValueError: listing the policies, for one that does not exist.
+  """
+  if policy not in NAMES:
+    raise ValueError('There is no augmentation policy %r; there are %s.'
+                     % (policy, ', '.join(NAMES)))
+  with tf.name_scope('augment'):
+    if policy == RANDAUGMENT:
+      has_boxes = picture.boxes is not None
+      steps = _random_steps(
+          policies.RANDAUGMENT_WITH_BOXES if has_boxes else
+          policies.RANDAUGMENT, num_layers, magnitude,
+          operations.DETECTION_LIMITS if has_boxes else
+          operations.SMALL_LIMITS, draw)
+    else:
+      steps = _drawn_steps(policies.POLICIES[policy],
+                           operations.DETECTION_LIMITS, draw)
+    for step in steps:
+      picture = _apply(picture, step, draw, legacy)
+    return picture
+
+
+def _drawn_steps(policy, limits, draw):
+  """[_Step] of one sub-policy, which is drawn."""
+  chosen = _draw_index(draw('sub_policy', []), len(policy))
+  steps = []
+  for i in range(max(len(sub_policy) for sub_policy in policy)):
+    rows = [sub_policy[i] if i < len(sub_policy) else None
+            for sub_policy in policy]
+    # What never happens needs no place in the graph.
+    rows = [row if row and row[1] > 0. else None for row in rows]
+    names = sorted({row[0] for row in rows if row})
+    of_row = [
+        (names.index(row[0]), operations.argument(row[0], row[2], limits),
+         row[1]) if row else (len(names), 0., 0.) for row in rows]
+    index, argument, probability = [np.array(column) for column in zip(*of_row)]
+    steps.append(_Step(
+        names, tf.gather(index.astype('int32'), chosen),
+        tf.gather(argument.astype('float32'), chosen),
+        tf.gather(probability.astype('float32'), chosen)))
+  return steps
+
+
+def _random_steps(names, num_layers, magnitude, limits, draw):
+  """[_Step] of operations that are drawn, all of the same magnitude."""
+  arguments = [operations.argument(name, magnitude, limits) for name in names]
+  steps = []
+  for _ in range(num_layers):
+    index = _draw_index(draw('operation', []), len(names))
+    steps.append(_Step(names, index, tf.gather(arguments, index),
+                       tf.constant(1.)))
+  return steps
+
+
+def _draw_index(value, count):
+  """int32 [] below `count` of a draw from [0, 1)."""
+  return tf.minimum(tf.cast(value * count, tf.int32), count - 1)
+
+
+def _apply(picture, step, draw, legacy):
+  """Applies one step, or not, as is drawn."""
+  if not step.names:
+    return picture
+  table = [operations.OPERATIONS[name] for name in step.names]
+  # The last entry is for no operation.
+  is_signed = tf.gather([o.is_signed for o in table] + [False], step.index)
+  is_per_box = tf.gather([o.is_per_box for o in table] + [False], step.index)
+  argument = tf.where(tf.logical_and(is_signed, draw('sign', []) < .5),
+                      -step.argument, step.argument)
+  # Operations on boxes draw for every box.
+  is_applied = tf.logical_or(
+      is_per_box, tf.floor(draw('apply', []) + step.probability) >= 1.)
+  def change(name):
+    def branch():
+      return _flat(operations.apply(name, picture, argument, step.probability,
+                                    draw, legacy))
+    return branch
+  result = tf.switch_case(
+      tf.where(is_applied, step.index, len(table)),
+      [change(name) for name in step.names] + [lambda: _flat(picture)])
+  return _like(picture, result)
+
+
+def _flat(picture):
+  """The tensors of a picture; those that it lacks are left out."""
+  return [tf.identity(value) for value in picture if value is not None]
+
+
+def _like(picture, values):
+  """The picture of such tensors, with the shapes of another one."""
+  values = iter([values] if isinstance(values, tf.Tensor) else values)
+  result = []
+  for old in picture:
+    if old is not None:
+      new = next(values)
+      new.set_shape(old.shape)
+      old = new
+    result.append(old)
+  return pictures.Picture(*result)

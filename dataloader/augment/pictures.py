@@ -1,0 +1,88 @@
+"""A picture with its boxes and masks, and changes of a part of it."""
+
+import collections
+
+import tensorflow.compat.v1 as tf
+
+# image: uint8 [H, W, 3]. boxes: float32 [K, 4], yxyx, 0..1, or None. origins:
+# int32 [H, W], which pixel (row * W + column) of the record's picture stands
+# here, NOWHERE for filling, or None: whatever changes places in the image
+# changes them in the same way, and masks are looked up through it later.
+Picture = collections.namedtuple('Picture', 'image boxes origins')
+
+NOWHERE = -1
+FILL = 128  # grey of pixels that come from outside, as upstream
+
+
+def make_origins(image):
+  """Origins of a picture in which nothing has moved."""
+  height, width = tf.unstack(tf.shape(image)[:2])
+  return tf.reshape(tf.range(height * width), [height, width])
+
+
+def change_image(picture, change):
+  """Applies a function to the colours."""
+  return picture._replace(image=change(picture.image))
+
+
+def warp(picture, move):
+  """Moves colours and origins.
+
+  Args:
+    picture: Picture.
+    move: function of pixels and their filling to pixels, of ops.warps.
+
+  Returns:
+    Picture; its boxes have not moved.
+  """
+  origins = picture.origins
+  return picture._replace(
+      image=move(picture.image, FILL),
+      origins=None if origins is None else move(origins, NOWHERE))
+
+
+def change_window(picture, window, change):
+  """Changes a part of a picture.
+
+  Args:
+    picture: Picture.
+    window: int32 [4], first row and column and those behind the last ones.
+    change: function of the Picture of the window, without boxes, to another
+      one of the same size.
+
+  Returns:
+    Picture.
+  """
+  y0, x0, y1, x1 = tf.unstack(window)
+  def cut(pixels):
+    return None if pixels is None else pixels[y0:y1, x0:x1]
+  part = change(Picture(cut(picture.image), None, cut(picture.origins)))
+  def paste(whole, content):
+    if whole is None:
+      return None
+    middle = tf.concat([whole[y0:y1, :x0], content, whole[y0:y1, x1:]], axis=1)
+    result = tf.concat([whole[:y0], middle, whole[y1:]], axis=0)
+    result.set_shape(whole.shape)
+    return result
+  return picture._replace(image=paste(picture.image, part.image),
+                          origins=paste(picture.origins, part.origins))
+
+
+def cut_out(picture, center, half_size):
+  """Fills a rectangle of the image; masks keep what it hides.
+
+  Args:
+    picture: Picture.
+    center: int32 [2], row and column.
+    half_size: int32 [2]; the rectangle is twice as large, where the picture
+      has room.
+
+  Returns:
+    Picture.
+  """
+  size = tf.shape(picture.image)[:2]
+  first = tf.minimum(tf.maximum(center - half_size, 0), size)
+  end = tf.maximum(tf.minimum(center + half_size, size), first)
+  return change_window(picture, tf.concat([first, end], axis=0), lambda part: (
+      change_image(part, lambda image: tf.fill(
+          tf.shape(image), tf.constant(FILL, tf.uint8)))))

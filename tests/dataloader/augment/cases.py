@@ -1,0 +1,75 @@
+"""Draws that are fixed, and graphs that run many cases of one kind."""
+
+import functools
+
+import numpy as np
+import tensorflow.compat.v1 as tf
+
+from dataloader.augment import autoaugment
+from dataloader.augment import operations
+from dataloader.augment import pictures
+
+# Of a warp, so many pixels may lie on a tie between two neighbours.
+_EQUAL_PIXELS = 0.99
+
+
+def fixed_draws(**values):
+  """Draws of these values, by purpose; 'order' keeps the order."""
+  def draw(purpose, shape):
+    if purpose == 'order':
+      return tf.cast(tf.range(shape[0]), tf.float32)
+    return tf.fill(shape, tf.cast(values[purpose], tf.float32))
+  return draw
+
+
+class _Graph:
+  """A graph of its own with placeholders of a picture and of numbers."""
+
+  def __init__(self, build, numbers):
+    """Takes the function of Picture and {name: float32 []} to a Picture."""
+    with tf.Graph().as_default() as graph:
+      self._picture = pictures.Picture(
+          tf.placeholder(tf.uint8, [None, None, 3]),
+          tf.placeholder(tf.float32, [None, 4]),
+          tf.placeholder(tf.int32, [None, None]))
+      self._numbers = {name: tf.placeholder(tf.float32, [])
+                       for name in numbers}
+      self._result = build(self._picture, self._numbers)
+      self._session = tf.Session(graph=graph)
+
+  def __call__(self, image, boxes, **numbers):
+    """Picture of arrays."""
+    height, width = image.shape[:2]
+    feed = {self._picture.image: image, self._picture.boxes: boxes,
+            self._picture.origins: np.arange(height * width).reshape(
+                height, width)}
+    feed.update({self._numbers[k]: v for k, v in numbers.items()})
+    return self._session.run(self._result, feed)
+
+
+@functools.lru_cache(None)
+def operation(name, legacy):
+  """Runs an operation: (image, boxes, value, position) -> Picture of arrays.
+
+  An operation on boxes changes all of them.
+  """
+  def build(picture, numbers):
+    return operations.apply(
+        name, picture, numbers['value'], tf.constant(3.),
+        fixed_draws(apply=0., position=numbers['position']), legacy)
+  return _Graph(build, ['value', 'position'])
+
+
+@functools.lru_cache(None)
+def policy(name, legacy):
+  """Runs a policy: (image, boxes, sub_policy, sign, apply, position)."""
+  names = ['sub_policy', 'sign', 'apply', 'position']
+  return _Graph(lambda picture, numbers: autoaugment.augment(
+      picture, name, fixed_draws(**numbers), legacy=legacy), names)
+
+
+def check_image(actual, expected):
+  """Fails unless the images are equal but for a few pixels."""
+  assert actual.dtype == np.uint8 and actual.shape == expected.shape
+  equal = np.mean(np.all(actual == expected, axis=-1))
+  assert equal >= _EQUAL_PIXELS, equal

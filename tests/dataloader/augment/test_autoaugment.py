@@ -1,0 +1,137 @@
+"""Tests of dataloader/augment/autoaugment.py and of its policies."""
+
+import numpy as np
+import pytest
+import tensorflow.compat.v1 as tf
+
+from configs import detection
+from dataloader.augment import autoaugment
+from dataloader.augment import draws
+from dataloader.augment import operations
+from dataloader.augment import pictures
+from dataloader.augment import policies
+from tests import golden
+from tests.dataloader.augment import cases
+
+_OF_DETECTION = ('v0', 'v1', 'v2', 'v3', 'test')
+_CASES = [(name, c) for name in _OF_DETECTION
+          for c in golden.load_cases('autoaugment_policy_' + name)
+          if c.name != 'inputs']
+
+
+@pytest.mark.parametrize('name', _OF_DETECTION)
+def test_reference_tables(name):
+  meta = golden.load_cases('autoaugment_policy_' + name)[0].meta
+  assert meta['policy'] == [[list(step) for step in sub_policy]
+                            for sub_policy in policies.POLICIES[name]]
+
+
+@pytest.mark.parametrize('name, case', _CASES,
+                         ids=['%s.%s' % (n, c.name) for n, c in _CASES])
+def test_reference(name, case):
+  inputs = case.meta['all_arrays']['inputs']['in']
+  number, sign, apply = case.name.replace('full_', '').split('_')
+  num_sub_policies = len(policies.POLICIES[name])
+  result = cases.policy(name, True)(
+      inputs['image'], inputs['bboxes'],
+      sub_policy=(int(number[1:]) + .5) / num_sub_policies,
+      sign=.1 if sign == 'minus' else .9, apply=float(apply), position=.4)
+  cases.check_image(result.image, case.outputs['image'])
+  np.testing.assert_allclose(result.boxes, case.outputs['bboxes'], atol=1e-6)
+
+
+def test_every_step_is_in_the_table_of_operations():
+  for policy in policies.POLICIES.values():
+    for sub_policy in policy:
+      for name, probability, level in sub_policy:
+        assert name in operations.OPERATIONS
+        assert 0. <= probability <= 1. and 0 <= level <= operations.MAX_LEVEL
+  for names in (policies.RANDAUGMENT, policies.RANDAUGMENT_WITH_BOXES):
+    assert set(names) <= set(operations.OPERATIONS)
+  assert len(policies.POLICIES['imagenet']) == 25
+
+
+def test_policies_of_classifiers_need_no_boxes():
+  for sub_policy in policies.POLICIES['imagenet']:
+    assert not any('BBox' in name for name, _, _ in sub_policy)
+  assert not any('BBox' in name for name in policies.RANDAUGMENT)
+
+
+def test_configurations_offer_the_policies_with_boxes():
+  choices = detection.Augmentation.__dataclass_fields__[
+      'aug_policy'].metadata['choices']
+  assert set(choices) == {'', 'randaugment'} | set(_OF_DETECTION)
+  choices = detection.Augmentation.__dataclass_fields__[
+      'aug_scale_preset'].metadata['choices']
+  assert set(choices) == {''} | set(policies.SCALE_RANGES)
+
+
+def _image(seed=0, height=24, width=32):
+  return np.random.RandomState(seed).randint(
+      0, 256, [height, width, 3]).astype(np.uint8)
+
+
+def _distorted(policy, seeds, **options):
+  """Images of `distort` for each of the seeds."""
+  with tf.Graph().as_default(), tf.Session() as session:
+    seed = tf.placeholder(tf.int64, [2])
+    result = autoaugment.distort(tf.constant(_image()), policy, seed,
+                                 **options)
+    return [session.run(result, {seed: s}) for s in seeds]
+
+
+@pytest.mark.parametrize('policy', ['imagenet', 'randaugment'])
+def test_images_of_classifiers_depend_on_the_seed_only(policy):
+  seeds = [[5, i] for i in range(8)]
+  first, again = _distorted(policy, seeds), _distorted(policy, seeds)
+  np.testing.assert_array_equal(first, again)
+  assert len({image.tobytes() for image in first}) > 4
+  assert all(image.shape == (24, 32, 3) and image.dtype == np.uint8
+             for image in first)
+
+
+def test_unknown_policy():
+  with pytest.raises(ValueError, match=r"no .* policy 'v9'; there are .*v0"):
+    autoaugment.distort(tf.zeros([4, 4, 3], tf.uint8), 'v9', [0, 0])
+
+
+
+
+def test_randaugment_with_boxes_and_more_layers():
+  with tf.Graph().as_default(), tf.Session() as session:
+    image = tf.constant(_image())
+    seed = tf.placeholder(tf.int64, [2])
+    result = autoaugment.augment(
+        pictures.Picture(image, tf.constant([[.2, .2, .6, .8]]),
+                         pictures.make_origins(image)),
+        'randaugment', draws.SeededDraws(seed), num_layers=3)
+    results = [session.run(result, {seed: [1, i]}) for i in range(10)]
+  boxes = np.array([r.boxes for r in results])
+  assert np.any(boxes != boxes[:1]) and np.all((boxes >= 0) & (boxes <= 1))
+
+
+def test_sub_policies_are_drawn_evenly_and_independently_of_signs():
+  """Draws of two purposes tell nothing about each other."""
+  with tf.Graph().as_default(), tf.Session() as session:
+    seed = tf.placeholder(tf.int64, [2])
+    draw = draws.SeededDraws(seed)
+    pair = tf.stack([draw('sub_policy', []), draw('sign', [])])
+    values = np.array([session.run(pair, {seed: [9, i]}) for i in range(400)])
+  assert np.all((values >= 0) & (values < 1))
+  assert np.all(np.abs(values.mean(axis=0) - .5) < .06)
+  assert abs(np.corrcoef(values.T)[0, 1]) < .15
+
+
+def test_inside_a_data_set():
+  """Where control flow is built differently from a plain graph."""
+  with tf.Graph().as_default(), tf.Session() as session:
+    image, boxes = _image(), np.array([[.2, .2, .6, .8]], np.float32)
+    def parse(number):
+      seed = tf.stack([tf.constant(3, tf.int64), number])
+      return tuple(autoaugment.augment(
+          pictures.Picture(tf.constant(image), tf.constant(boxes), None),
+          'v1', draws.SeededDraws(seed))[:2])
+    dataset = tf.data.Dataset.range(30).map(parse, num_parallel_calls=2)
+    following = tf.data.make_one_shot_iterator(dataset).get_next()
+    results = [session.run(following) for _ in range(30)]
+  assert len({i.tobytes() for i, _ in results}) > 10

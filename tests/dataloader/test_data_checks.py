@@ -1,0 +1,113 @@
+"""Tests of dataloader/data_checks.py."""
+
+import numpy as np
+import pytest
+
+from configs import factory
+from dataloader import data_checks
+from tests.dataloader import examples
+
+_GOOD = dict(boxes=[[.1, .2, .5, .8]], classes=[1])
+
+
+def _check(records, model='retinanet', decode=True, **arguments):
+  config, _ = factory.load_config(model, None, (
+      'architecture.num_classes=4'), **arguments)
+  checker = data_checks.for_config(config, decode)
+  for i, record in enumerate(records):
+    checker.check('a.tfrecord', i, record)
+  checker.finish()
+  return checker
+
+
+def _record(size=(40, 50), **arguments):
+  return examples.serialize(examples.picture(*size), size=size,
+                            **dict(_GOOD, **arguments))
+
+
+def _names(checker, level=None):
+  return {f.check for f in checker.findings if level in (None, f.level)}
+
+
+def test_good_records():
+  checker = _check([_record(source_id=str(i), classes=[1 + i % 3])
+                    for i in range(6)])
+  assert not _names(checker)
+  assert checker.num_records == 6 and checker.class_counts == {1: 2, 2: 2, 3: 2}
+  assert checker.size_counts == {'small': 6}  # 16 x 30 pixels
+
+
+@pytest.mark.parametrize('changes, level, check', [
+    ({'classes': [0]}, 'error', 'class_0'),
+    ({'classes': [4]}, 'error', 'class_range'),
+    ({'classes': [1, 2]}, 'error', 'list_lengths'),
+    ({'boxes': [[.5, .2, .1, .8]]}, 'error', 'box_inverted'),
+    ({'boxes': [[10, 20, 30, 40]]}, 'error', 'box_in_pixels'),
+    ({'boxes': [[.1, .2, .1, .8]]}, 'warning', 'box_without_area'),
+    ({'boxes': [[.1, .2, .5, 1.2]]}, 'warning', 'box_outside'),
+    ({'boxes': [[1.1, .2, 1.5, .8]]}, 'error', 'box_outside'),
+    ({'boxes': [[float('nan'), .2, 1.5, .8]]}, 'error', 'box_not_finite'),
+    ({'encoded': b'no picture'}, 'error', 'undecodable_image'),
+    ({'encoded': examples.encode(examples.picture(80, 30))}, 'error',
+     'wrong_size'),
+    ({'boxes': [_GOOD['boxes'][0]] * 101, 'classes': [1] * 101}, 'error',
+     'too_many_objects'),
+    ({'boxes': [], 'classes': []}, 'note', 'images_without_objects'),
+    ({'source_id': ''}, 'note', 'no_id')])
+def test_one_bad_record(changes, level, check):
+  good = [_record(source_id='good%d' % i, classes=[1 + i]) for i in range(3)]
+  checker = _check(good + [_record(**changes)])
+  assert _names(checker, level) == {check}
+  finding = next(f for f in checker.findings if f.check == check)
+  if check != 'images_without_objects':
+    assert finding.where.startswith('a.tfrecord: record 3')
+
+
+def test_an_id_that_occurs_twice():
+  checker = _check([_record(source_id='7'), _record(source_id='7')])
+  finding = next(f for f in checker.findings if f.check == 'duplicate_id')
+  assert 'record 1' in finding.where and 'record 0' in finding.detail
+
+
+def test_classes_without_objects_and_no_objects_at_all():
+  assert 'class_gaps' in _names(_check([_record(classes=[2])]))
+  assert 'no_objects' in _names(_check([_record(boxes=[], classes=[])]), )
+  assert 'no_example' in _names(_check([b'\xff\xff']), 'error')
+
+
+def _mask(y0, x0, y1, x1):
+  mask = np.zeros([40, 50], np.uint8)
+  mask[y0:y1, x0:x1] = 1
+  return mask
+
+
+@pytest.mark.parametrize('masks, level, check', [
+    ([_mask(4, 10, 20, 40)], 'error', None),
+    ([], 'error', 'missing_masks'),
+    ([_mask(0, 0, 0, 0)], 'warning', 'empty_mask'),
+    ([_mask(4, 10, 5, 40)], 'warning', 'mask_is_a_line'),
+    ([_mask(30, 10, 38, 20)], 'warning', 'box_without_its_mask'),
+    ([_mask(8, 5, 32, 25)], 'error', 'box_swapped')])
+def test_masks(masks, level, check):
+  checker = _check([_record(masks=masks)], 'mask_rcnn')
+  assert {check} - {None} <= _names(checker, level)
+  assert check or not _names(checker, 'error') | _names(checker, 'warning')
+
+
+def test_broken_mask_and_masks_that_nobody_needs():
+  broken = [_record(mask_pngs=[b'no picture'])]
+  assert 'undecodable_mask' in _names(_check(broken, 'mask_rcnn'))
+  assert not _names(_check([_record()]), 'error')
+  # Without decoding, only what the lists say.
+  assert not _names(_check(broken, 'mask_rcnn', decode=False), 'error')
+
+
+def test_objects_that_no_anchor_fits():
+  """2 pixels of 640, where the smallest anchor is 32 wide."""
+  tiny = _record((640, 640), boxes=[[.5, .5, .503, .503]])
+  checker = _check([tiny])
+  assert 'no_anchor_fits' in _names(checker, 'warning')
+  assert checker.share_without_anchor() == 1.
+  fits = _record((640, 640), boxes=[[.5, .5, .55, .55]])
+  checker = _check([fits])  # 32 x 32
+  np.testing.assert_allclose(checker.anchor_ious, [1.], atol=1e-3)

@@ -1,0 +1,42 @@
+"""Tests of tools/check_data.py."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from tests import docs_blocks
+from tests.dataloader import examples
+
+
+def _run(tmp_path, boxes, *arguments):
+  path = examples.write(tmp_path / 'a', [examples.serialize(
+      examples.picture(20, 30), boxes, [1] * len(boxes))])
+  process = subprocess.run(
+      [sys.executable, '-m', 'tools.check_data', '--model=retinanet',
+       '--params_override=architecture.num_classes=2', '--records=' + path,
+       '--json=%s' % (tmp_path / 'a.json'), '--html=%s' % (tmp_path / 'a.html')]
+      + list(arguments), cwd=docs_blocks.ROOT, stdout=subprocess.PIPE,
+      stderr=subprocess.PIPE, universal_newlines=True)
+  return process
+
+
+@pytest.mark.parametrize('boxes, status', [
+    ([[.1, .1, .9, .9]], 0), ([[.9, .1, .1, .9], [.1, .1, .9, .9]], 1)])
+def test_exit_status_json_and_page(tmp_path, boxes, status):
+  process = _run(tmp_path, boxes)
+  assert process.returncode == status, process.stderr
+  result = json.loads((tmp_path / 'a.json').read_text())
+  assert result['num_records'] == 1 and result['num_objects'] == len(boxes)
+  errors = [f for f in result['findings'] if f['level'] == 'error']
+  assert len(errors) == status
+  page = (tmp_path / 'a.html').read_text()
+  assert ('box_inverted' in page) == bool(status)
+  assert ('box_inverted' in process.stdout) == bool(status)
+
+
+def test_nothing_to_check(tmp_path):
+  process = _run(tmp_path, [], '--records=%s' % (tmp_path / 'none*'))
+  assert process.returncode == 2
+  assert '--records' in process.stderr

@@ -1,0 +1,60 @@
+"""Tests of tools/view_data.py and of what it draws."""
+
+import cv2
+import numpy as np
+import pytest
+
+from configs import base
+from configs import factory
+from tests.dataloader import examples
+from tools import parsed_pictures
+from tools import view_data
+
+_BOX = [.25, .25, .75, .5]
+
+
+def _config(tmp_path, model):
+  mask = np.zeros([64, 64], np.uint8)
+  mask[16:48, 16:32] = 1
+  path = examples.write(tmp_path / 'a', [examples.serialize(
+      np.full([64, 64, 3], 100, np.uint8), [_BOX], [2], masks=[mask])])
+  parser = {'retinanet': 'retinanet_parser',
+            'mask_rcnn': 'maskrcnn_parser'}[model]
+  return base.override(factory.default_config(model), {
+      'architecture': {'num_classes': 3, 'max_level': 5, 'min_level': 3,
+                       'use_bfloat16': False},
+      parser: {'output_size': [64, 64], 'aug_rand_hflip': False},
+      'train': {'train_file_pattern': path, 'transpose_input': False}})
+
+
+@pytest.mark.parametrize('model', ['retinanet', 'mask_rcnn'])
+def test_shows_what_the_labels_say(tmp_path, model):
+  shown, = view_data.parsed_examples(_config(tmp_path, model), 1)
+  np.testing.assert_array_equal(shown.image, 100)
+  np.testing.assert_allclose(shown.boxes, [[16, 16, 48, 32]], atol=1e-3)
+  np.testing.assert_array_equal(shown.classes, [2])
+  assert len(shown.anchors) > 0
+  if model == 'mask_rcnn':
+    assert shown.masks[0, 20:44, 18:30].all()
+    assert not shown.masks[0, :14].any() and not shown.masks[0, :, 34:].any()
+  drawn = parsed_pictures.draw(shown, {2: 'cat'}, min_size=64)
+  assert np.any(drawn != shown.image)
+
+
+def test_contact_sheet():
+  pictures = [np.full([10, 20, 3], i, np.uint8) for i in range(3)]
+  sheet = parsed_pictures.contact_sheet(pictures, 2, 40)
+  assert sheet.shape == (40, 80, 3)
+  np.testing.assert_array_equal(sheet[::20, ::40, 0], [[0, 1], [2, 255]])
+
+
+def test_page_and_sheet_are_written(tmp_path):
+  shown = [parsed_pictures.Shown(
+      np.zeros([30, 30, 3], np.uint8), np.array([[1., 2., 20., 20.]]),
+      np.array([1]), None, np.zeros([0, 4]))] * 3
+  flags = view_data.FLAGS
+  flags(['view_data', '--output=%s' % (tmp_path / 'a.png'),
+         '--html=%s' % (tmp_path / 'a.html')])
+  view_data._write(shown)  # pylint: disable=protected-access
+  assert cv2.imread(str(tmp_path / 'a.png')).shape == (320, 1280, 3)
+  assert (tmp_path / 'a.html').read_text().count('<img') == 4

@@ -1,0 +1,163 @@
+"""Checks the records of a data set against a configuration.
+
+  python -m tools.check_data --model=retinanet \\
+      --params_override="train.train_file_pattern=/data/train*,\\
+architecture.num_classes=4" --html=report.html
+
+Looks for class ids out of range, of the background or without an object;
+inverted, outlying, empty or exchanged boxes; ids that occur twice; missing,
+empty or line-like masks; pictures that cannot be decoded, have no objects, or
+more than labels hold; and objects that no anchor fits. Prints one line for each
+kind of finding with its first example. The exit status is 1 when there are
+errors, 2 when nothing could be checked, else 0.
+"""
+
+import collections
+import json
+import sys
+
+from absl import app
+from absl import flags
+
+from configs import base
+from configs import factory
+
+FLAGS = flags.FLAGS
+flags.DEFINE_string('model', factory.DEFAULT_MODEL,
+                    'Name of the model. Not needed where the configuration '
+                    'sets `type`.')
+flags.DEFINE_string('config_file', None, 'YAML file over the defaults.')
+flags.DEFINE_string('params_override', None,
+                    'YAML text, a.b=c pairs, or a file, over --config_file.')
+flags.DEFINE_string('records', None, 'Pattern of the records; by default '
+                    'train.train_file_pattern of the configuration.')
+flags.DEFINE_integer('max_records', None, 'How many to read; by default all.',
+                     lower_bound=1)
+flags.DEFINE_bool('decode', True, 'Whether to decode pictures and masks, which '
+                  'takes most of the time.')
+flags.DEFINE_string('json', None, 'File for all findings and figures.')
+flags.DEFINE_string('html', None, 'File for a page with the same.')
+
+_MAX_ROWS = 200  # findings on the page; the JSON file has all
+
+
+def check_records(config, pattern, key, max_records=None, decode=True):
+  """Reads and checks records.
+
+  Args:
+    config: experiment with a parser of boxes.
+    pattern: of the files.
+    key: configuration key or flag of the pattern, for the error.
+    max_records: int; None: all.
+    decode: whether pictures and masks are decoded.
+
+  Returns:
+    data_checks.DataChecker, finished.
+
+  Raises:
+    ValueError: when files are missing or cut off.
+  """
+  import tqdm
+
+  from dataloader import data_checks
+  from dataloader import file_patterns
+  from dataloader import record_files
+  checker = data_checks.for_config(config, decode)
+  files = file_patterns.expand(pattern, key)
+  for path, number, serialized in tqdm.tqdm(
+      record_files.iterate(files, max_records), 'Checking', max_records,
+      unit=' records', delay=5):
+    checker.check(path, number, serialized)
+  checker.finish()
+  return checker
+
+
+def summary(checker):
+  """What was found: a dict of plain values for JSON."""
+  return {
+      'num_records': checker.num_records,
+      'num_objects': sum(checker.class_counts.values()),
+      'num_crowds': checker.num_crowds,
+      'num_images_without_objects': checker.num_without_objects,
+      'most_objects': max(checker.object_counts or [0]),
+      'objects_by_class': {str(k): v for k, v in sorted(
+          checker.class_counts.items())},
+      'objects_by_size': dict(checker.size_counts),
+      'share_without_anchor': checker.share_without_anchor(),
+      'findings': [f._asdict() for f in checker.findings]}
+
+
+def lines(checker):
+  """The findings as text, one line for each kind."""
+  kinds = collections.OrderedDict()
+  for finding in checker.findings:
+    kinds.setdefault((finding.level, finding.check), []).append(finding)
+  result = ['%d records, %d objects of %d classes.' % (
+      checker.num_records, sum(checker.class_counts.values()),
+      len(checker.class_counts))]
+  for (level, check), findings in kinds.items():
+    first = findings[0]
+    result.append('%-7s %-22s %6d x  %s: %s' % (
+        level, check, len(findings), first.where, first.detail))
+  return result
+
+
+def page(checker, title):
+  """The same as a page."""
+  from tools import report_page
+  figures = summary(checker)
+  total = max(figures['num_objects'], 1)
+  parts = [
+      report_page.paragraph('\n'.join(lines(checker)[:1])),
+      report_page.heading('Findings'),
+      report_page.table(
+          ['level', 'check', 'where', 'what'],
+          [list(f) for f in checker.findings[:_MAX_ROWS]]),
+      report_page.heading('Objects of each class'),
+      report_page.table(['class', 'objects', 'share'], [
+          [int(k), v, v / total]
+          for k, v in figures['objects_by_class'].items()]),
+      report_page.heading('Sizes'),
+      report_page.paragraph(
+          'Small: below 32 x 32 pixels of the picture; large: from 96 x 96. '
+          'No anchor fits %.1f %% of the objects.' % (
+              100 * figures['share_without_anchor'])),
+      report_page.table(['size', 'objects'], [
+          [k, figures['objects_by_size'].get(k, 0)]
+          for k in ('small', 'medium', 'large')])]
+  if len(checker.findings) > _MAX_ROWS:
+    parts.insert(2, report_page.paragraph(
+        'The first %d of %d.' % (_MAX_ROWS, len(checker.findings))))
+  return report_page.page(title, parts)
+
+
+def main(argv):
+  if len(argv) > 1:
+    raise app.UsageError('Unexpected argument %r.' % argv[1])
+  # A flag that was not given does not decide.
+  model = FLAGS.model if FLAGS['model'].present else None
+  try:
+    config, _ = factory.load_config(model, FLAGS.config_file,
+                                    FLAGS.params_override)
+    if not hasattr(config, 'anchor'):
+      raise ValueError('Models of type %r have no boxes to check.'
+                       % config.type)
+    key = '--records' if FLAGS.records else 'train.train_file_pattern'
+    checker = check_records(
+        config, FLAGS.records or config.train.train_file_pattern, key,
+        FLAGS.max_records, FLAGS.decode)
+  except (base.ConfigError, ValueError) as error:
+    print('Error: %s' % error, file=sys.stderr)
+    return 2
+  from dataloader import data_checks
+  from utils import files
+  print('\n'.join(lines(checker)))
+  if FLAGS.json:
+    files.write_atomically(FLAGS.json, json.dumps(summary(checker), indent=1))
+  if FLAGS.html:
+    files.write_atomically(FLAGS.html, page(checker, 'Check of the data'))
+  return int(any(f.level == data_checks.ERROR for f in checker.findings))
+
+
+if __name__ == '__main__':
+  app.run(main)

@@ -1,0 +1,128 @@
+"""Shows what the parser really gives to training.
+
+  python -m tools.view_data --model=retinanet --num=12 --output=sheet.png \\
+      --html=sheet.html --params_override="train.train_file_pattern=/data/*,\\
+retinanet_parser.aug_policy=v0"
+
+Draws augmented pictures as the network gets them, with boxes and masks as the
+labels have them and the anchors that are matched (thin white) as one contact
+sheet (PNG) and as a page. The same --seed shows the same pictures.
+"""
+
+import sys
+
+from absl import app
+from absl import flags
+
+from configs import base
+from configs import factory
+
+FLAGS = flags.FLAGS
+flags.DEFINE_string('model', factory.DEFAULT_MODEL,
+                    'Name of the model. Not needed where the configuration '
+                    'sets `type`.')
+flags.DEFINE_string('config_file', None, 'YAML file over the defaults.')
+flags.DEFINE_string('params_override', None,
+                    'YAML text, a.b=c pairs, or a file, over --config_file.')
+flags.DEFINE_integer('num', 12, 'How many pictures.', lower_bound=1)
+flags.DEFINE_integer('columns', 4, 'Of the contact sheet.', lower_bound=1)
+flags.DEFINE_integer('width', 320, 'Pixels of a picture on the sheet.',
+                     lower_bound=16)
+flags.DEFINE_integer('seed', 0, 'Of order and augmentation.')
+flags.DEFINE_bool('anchors', True, 'Whether to draw the matched anchors.')
+flags.DEFINE_string('label_map', None, 'File with the names of the classes.')
+flags.DEFINE_string('output', None, 'PNG file of the contact sheet.')
+flags.DEFINE_string('html', None, 'File of the page.')
+
+
+def parsed_examples(config, num_examples):
+  """Runs the input pipeline of training.
+
+  Args:
+    config: experiment with a parser of boxes.
+    num_examples: int.
+
+  Returns:
+    [parsed_pictures.Shown].
+  """
+  import tensorflow.compat.v1 as tf
+
+  from dataloader import factory as dataloader_factory
+  from ops import preprocess
+  from tools import parsed_pictures
+  from utils import modes
+  input_fn = dataloader_factory.build_input_fn(config, modes.TRAIN)
+  section = getattr(config, config.architecture.parser)
+  anchors = dataloader_factory.build_anchors(config)
+  boxes = anchors.boxes(preprocess.compute_padded_size(
+      section.output_size, 2 ** anchors.max_level))
+  with tf.Graph().as_default(), tf.Session() as session:
+    following = tf.data.make_one_shot_iterator(
+        input_fn({'batch_size': 1})).get_next()
+    shown = []
+    for _ in range(num_examples):
+      images, labels = tf.nest.map_structure(
+          lambda array: array[0], session.run(following))
+      shown.append(parsed_pictures.show(images, labels, boxes))
+    return shown
+
+
+def main(argv):
+  if len(argv) > 1:
+    raise app.UsageError('Unexpected argument %r.' % argv[1])
+  if not FLAGS.output and not FLAGS.html:
+    raise app.UsageError('Give --output or --html: where to write.')
+  # A flag that was not given does not decide.
+  model = FLAGS.model if FLAGS['model'].present else None
+  try:
+    config, _ = factory.load_config(model, FLAGS.config_file,
+                                    FLAGS.params_override)
+    if not hasattr(config, 'anchor'):
+      raise ValueError('Models of type %r have no boxes to show.'
+                       % config.type)
+    from ops import compat
+    compat.enable_graph_mode()
+    config = base.override(config, {
+        'architecture': {'use_bfloat16': False,
+                         'space_to_depth_block_size': 1},
+        'train': {'seed': FLAGS.seed, 'transpose_input': False}})
+    shown = parsed_examples(config, FLAGS.num)
+  except (base.ConfigError, ValueError) as error:
+    print('Error: %s' % error, file=sys.stderr)
+    return 1
+  _write(shown)
+  return 0
+
+
+def _write(shown):
+  """Writes sheet and page of [parsed_pictures.Shown]."""
+  import cv2
+
+  from tools import parsed_pictures
+  from tools import report_page
+  from utils import files
+  from utils import label_map
+  names = label_map.read_label_map(FLAGS.label_map) if FLAGS.label_map else None
+  if not FLAGS.anchors:
+    shown = [s._replace(anchors=s.anchors[:0]) for s in shown]
+  pictures = [parsed_pictures.draw(s, names) for s in shown]
+  if FLAGS.output:
+    sheet = parsed_pictures.contact_sheet(pictures, FLAGS.columns, FLAGS.width)
+    cv2.imwrite(FLAGS.output, sheet[:, :, ::-1])
+  if FLAGS.html:
+    captions = ['%d: %d objects, %d matched anchors' % (
+        i, len(s.boxes), len(s.anchors)) for i, s in enumerate(shown)]
+    parts = [report_page.picture_pair(a, b, c) for a, b, c in zip(
+        pictures[::2], pictures[1::2], zip(captions[::2], captions[1::2]))]
+    if len(pictures) % 2:
+      parts.append(report_page.picture_pair(
+          pictures[-1], shown[-1].image, (captions[-1], 'without labels')))
+    files.write_atomically(FLAGS.html, report_page.page(
+        'What the parser gives to training', parts))
+  print('%d pictures, %d objects, %d matched anchors.' % (
+      len(shown), sum(len(s.boxes) for s in shown),
+      sum(len(s.anchors) for s in shown)))
+
+
+if __name__ == '__main__':
+  app.run(main)
