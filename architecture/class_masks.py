@@ -3,6 +3,7 @@
 import tensorflow.compat.v1 as tf
 
 from architecture import layers
+from ops import convolution
 
 
 def conv2d_of_class(inputs, num_masks, classes, is_training, **settings):
@@ -54,6 +55,12 @@ def upsampled_conv2d_of_class(inputs, num_masks, classes, factor, name,
   """
   _, height, width, channels = inputs.shape.as_list()
   num_pixels, dtype = factor * factor, inputs.dtype
+  if convolution.is_plain():
+    maps = layers.conv2d_transpose_to_blocks(inputs, channels, factor)
+    return layers.blocks_to_image(conv2d_of_class(
+        maps, num_masks, classes, False, name=name,
+        kernel_initializer=kernel_initializer,
+        bias_initializer=bias_initializer), factor)
   with tf.variable_scope(None, default_name='conv2d_transpose'):
     spread = tf.get_variable(
         'kernel', [factor, factor, channels, channels], dtype)

@@ -22,16 +22,22 @@ _GRADIENT = 'ConvolutionGradientForCpu'
 # lies between the maps costs more than it saves for large ones.
 _MAX_SHARED_CELLS = 576
 
-_KEEP_PLAIN = 'plain_convolutions'  # graph collection
+_KEEP_PLAIN = 'plain_layers'  # graph collection
 
 
 def keep_plain():
-  """Makes what is built into this graph from now on as everywhere but on CPUs.
+  """Makes what is built into this graph from now on plain layer after layer.
 
-  For counting operations: a convolution of several maps also computes what lies
-  between them.
+  For counting operations as papers do: a convolution of several maps also
+  computes what lies between them, and layers that are multiplied first compute
+  less.
   """
   tf.add_to_collection(_KEEP_PLAIN, True)
+
+
+def is_plain():
+  """Whether `keep_plain` was called for the graph that is being built."""
+  return bool(tf.get_collection(_KEEP_PLAIN))
 
 
 def conv2d(inputs, kernel, strides=1, padding='SAME'):
@@ -119,7 +125,7 @@ def _pad_to(x, height, width):
 
 def _is_for_cpu():
   return not (compat.has_gpu() or compat.in_xla_context()
-              or tf.get_collection(_KEEP_PLAIN))
+              or is_plain())
 
 
 def _suits(inputs, kernel, strides, padding):

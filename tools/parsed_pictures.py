@@ -4,10 +4,13 @@ import collections
 
 import cv2
 import numpy as np
+import tensorflow.compat.v1 as tf
 
+from dataloader import factory as dataloader_factory
 from ops import preprocess
 from utils import drawing
 from utils import masks as mask_utils
+from utils import modes
 
 # What a model is trained on. image: uint8 [h, w, 3]. boxes: [K, 4], yxyx,
 # pixels; classes: [K]; masks: bool [K, h, w], or None; anchors: [P, 4], those
@@ -16,6 +19,32 @@ Shown = collections.namedtuple('Shown', 'image boxes classes masks anchors')
 
 _ANCHOR_COLOR = (255, 255, 255)
 _MIN_ANCHORS_LEFT_OUT = 150  # more would hide the picture
+
+
+def parse(config, num_examples):
+  """Runs the input pipeline of training.
+
+  Args:
+    config: experiment with a parser of boxes.
+    num_examples: int.
+
+  Returns:
+    [Shown].
+  """
+  input_fn = dataloader_factory.build_input_fn(config, modes.TRAIN)
+  section = getattr(config, config.architecture.parser)
+  anchors = dataloader_factory.build_anchors(config)
+  boxes = anchors.boxes(preprocess.compute_padded_size(
+      section.output_size, 2 ** anchors.max_level))
+  with tf.Graph().as_default(), tf.Session() as session:
+    following = tf.data.make_one_shot_iterator(
+        input_fn({'batch_size': 1})).get_next()
+    shown = []
+    for _ in range(num_examples):
+      images, labels = tf.nest.map_structure(
+          lambda array: array[0], session.run(following))
+      shown.append(show(images, labels, boxes))
+    return shown
 
 
 def show(image, labels, anchors):

@@ -35,38 +35,6 @@ flags.DEFINE_string('output', None, 'PNG file of the contact sheet.')
 flags.DEFINE_string('html', None, 'File of the page.')
 
 
-def parsed_examples(config, num_examples):
-  """Runs the input pipeline of training.
-
-  Args:
-    config: experiment with a parser of boxes.
-    num_examples: int.
-
-  Returns:
-    [parsed_pictures.Shown].
-  """
-  import tensorflow.compat.v1 as tf
-
-  from dataloader import factory as dataloader_factory
-  from ops import preprocess
-  from tools import parsed_pictures
-  from utils import modes
-  input_fn = dataloader_factory.build_input_fn(config, modes.TRAIN)
-  section = getattr(config, config.architecture.parser)
-  anchors = dataloader_factory.build_anchors(config)
-  boxes = anchors.boxes(preprocess.compute_padded_size(
-      section.output_size, 2 ** anchors.max_level))
-  with tf.Graph().as_default(), tf.Session() as session:
-    following = tf.data.make_one_shot_iterator(
-        input_fn({'batch_size': 1})).get_next()
-    shown = []
-    for _ in range(num_examples):
-      images, labels = tf.nest.map_structure(
-          lambda array: array[0], session.run(following))
-      shown.append(parsed_pictures.show(images, labels, boxes))
-    return shown
-
-
 def main(argv):
   if len(argv) > 1:
     raise app.UsageError('Unexpected argument %r.' % argv[1])
@@ -80,13 +48,15 @@ def main(argv):
     if not hasattr(config, 'anchor'):
       raise ValueError('Models of type %r have no boxes to show.'
                        % config.type)
+    # TensorFlow takes seconds to load: not before the configuration is right.
     from ops import compat
+    from tools import parsed_pictures
     compat.enable_graph_mode()
     config = base.override(config, {
         'architecture': {'use_bfloat16': False,
                          'space_to_depth_block_size': 1},
         'train': {'seed': FLAGS.seed, 'transpose_input': False}})
-    shown = parsed_examples(config, FLAGS.num)
+    shown = parsed_pictures.parse(config, FLAGS.num)
   except (base.ConfigError, ValueError) as error:
     print('Error: %s' % error, file=sys.stderr)
     return 1

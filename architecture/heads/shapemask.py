@@ -12,6 +12,7 @@ import tensorflow.compat.v1 as tf
 from architecture import class_masks
 from architecture import layers
 from architecture.heads import retinanet
+from ops import convolution
 from ops import masks as mask_ops
 from ops import roi_align
 
@@ -50,9 +51,13 @@ class ShapePriorHead:
     with tf.variable_scope('prior_mask', reuse=tf.AUTO_REUSE):
       # Cropping works on each channel, so it may come second: a pyramid has
       # fewer cells, and features more channels, than the crops.
-      features = {level: self._project(features[level])
-                  for level in sorted(features)}
+      is_first = not convolution.is_plain()
+      if is_first:
+        features = {level: self._project(features[level])
+                    for level in sorted(features)}
       crops = roi_align.multilevel_roi_align(features, outer_boxes, size)
+      if not is_first:
+        crops = self._project(crops)
       # Of 1 within the box, 0 in the context.
       inside = _move_to_context(
           tf.ones(tf.concat([tf.shape(boxes)[:2], [size, size]], axis=0)),
@@ -63,11 +68,11 @@ class ShapePriorHead:
     return crops, _move_to_context(mixtures, boxes, outer_boxes)
 
   def _project(self, x):
-    """[B, h, w, c] to [B, h, w, D], pixel by pixel."""
-    _, height, width, channels = x.shape.as_list()
-    x = layers.dense(tf.reshape(x, [-1, channels]), self._num_channels,
+    """[B, ..., c] to [B, ..., D], pixel by pixel."""
+    shape = x.shape.as_list()
+    x = layers.dense(tf.reshape(x, [-1, shape[-1]]), self._num_channels,
                      name='dense')
-    return tf.reshape(x, [-1, height, width, self._num_channels])
+    return tf.reshape(x, [-1] + shape[1:-1] + [self._num_channels])
 
   def _rows(self, classes):
     """Rows of the priors, int32 [B * N]."""

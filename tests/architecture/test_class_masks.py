@@ -6,12 +6,16 @@ import tensorflow.compat.v1 as tf
 
 from architecture import class_masks
 from architecture import layers
+from ops import convolution
 from tests.architecture import graphs
 
 
+@pytest.mark.parametrize('is_plain', [False, True])
 @pytest.mark.parametrize('num_masks', [1, 5])
-def test_upsampling_equals_two_layers(num_masks):
+def test_upsampling_equals_two_layers(num_masks, is_plain):
   """Values, and all gradients; pixels are not square."""
+  if is_plain:
+    convolution.keep_plain()
   rng = np.random.RandomState(0)
   inputs = tf.constant(rng.randn(3, 2, 3, 4), tf.float32)
   classes = np.minimum([3, 0, 2], num_masks - 1)

@@ -131,15 +131,17 @@ def test_commands_of_the_document(tmp_path):
   commands = [line for block in docs_blocks.read('docs/benchmarks.md')
               for line in block.text.splitlines() if line]
   assert commands
-  small = {'tools.benchmarks.ops': ['--cases=sorted_nms_2000'],
-           'tools.benchmarks.step': ['--image_size=64',
-                                     '--params_override=' + _SMALL]}
+  small = {'tools.benchmarks.ops': ['--cases=sorted_nms_2000', '--repeats=1'],
+           'tools.benchmarks.step': ['--image_size=64', '--repeats=1',
+                                     '--params_override=' + _SMALL],
+           'tools.benchmarks.input_pipeline': [
+               '--images=4', '--records=2', '--objects=2', '--stages=jpeg']}
   for index, command in enumerate(commands):
     words = command.split()
     assert words[:2] == ['python', '-m'], command
     path = str(tmp_path / ('%d.json' % index))
     status, out, err = _python(*words[2:] + small[words[2]] + [
-        '--repeats=1', '--json=' + path])
+        '--json=' + path])
     assert status == 0, err
     assert 'CPU' in out and os.path.exists(path)
 

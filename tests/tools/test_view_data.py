@@ -1,14 +1,19 @@
 """Tests of tools/view_data.py and of what it draws."""
 
+import os
+import subprocess
+import sys
+
 import cv2
 import numpy as np
 import pytest
 
 from configs import base
 from configs import factory
+from configs import yaml_format
+from tests import docs_blocks
 from tests.dataloader import examples
 from tools import parsed_pictures
-from tools import view_data
 
 _BOX = [.25, .25, .75, .5]
 
@@ -29,7 +34,7 @@ def _config(tmp_path, model):
 
 @pytest.mark.parametrize('model', ['retinanet', 'mask_rcnn'])
 def test_shows_what_the_labels_say(tmp_path, model):
-  shown, = view_data.parsed_examples(_config(tmp_path, model), 1)
+  shown, = parsed_pictures.parse(_config(tmp_path, model), 1)
   np.testing.assert_array_equal(shown.image, 100)
   np.testing.assert_allclose(shown.boxes, [[16, 16, 48, 32]], atol=1e-3)
   np.testing.assert_array_equal(shown.classes, [2])
@@ -49,12 +54,16 @@ def test_contact_sheet():
 
 
 def test_page_and_sheet_are_written(tmp_path):
-  shown = [parsed_pictures.Shown(
-      np.zeros([30, 30, 3], np.uint8), np.array([[1., 2., 20., 20.]]),
-      np.array([1]), None, np.zeros([0, 4]))] * 3
-  flags = view_data.FLAGS
-  flags(['view_data', '--output=%s' % (tmp_path / 'a.png'),
-         '--html=%s' % (tmp_path / 'a.html')])
-  view_data._write(shown)  # pylint: disable=protected-access
+  config = _config(tmp_path, 'retinanet')
+  override = tmp_path / 'changes.yaml'
+  override.write_text(yaml_format.dump(base.to_dict(config)))
+  process = subprocess.run(
+      [sys.executable, '-m', 'tools.view_data', '--num=3',
+       '--params_override=%s' % override, '--output=%s' % (tmp_path / 'a.png'),
+       '--html=%s' % (tmp_path / 'a.html')], cwd=docs_blocks.ROOT,
+      stdout=subprocess.PIPE, stderr=subprocess.PIPE, universal_newlines=True,
+      env=dict(os.environ, TF_CPP_MIN_LOG_LEVEL='2'))
+  assert process.returncode == 0, process.stderr
+  assert process.stdout.startswith('3 pictures, 3 objects, ')
   assert cv2.imread(str(tmp_path / 'a.png')).shape == (320, 1280, 3)
   assert (tmp_path / 'a.html').read_text().count('<img') == 4
