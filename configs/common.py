@@ -132,6 +132,11 @@ class Train:
   shuffle_buffer_size: int = base.option(64, at_least=1)  # (+) records
   # (+) Records parsed at once; null: as many as there are cores.
   num_parallel_calls: Optional[int] = base.option(None, at_least=1)
+  # (+) Batches in the same order in every run; null: if there is a seed.
+  # false: the first records that are ready, which no slow one delays.
+  deterministic_input: Optional[bool] = None
+  # (+) Keep the records in memory, for files that are slow to read.
+  cache_records: bool = False
 
 
 @dataclasses.dataclass(frozen=True)

@@ -137,7 +137,9 @@ def build_input_fn(config, mode, file_pattern=None, num_examples=None):
           train.transpose_input,
           config.architecture.space_to_depth_block_size),
       source=(train.pre_parser_dataset.file_pattern, _SOURCE_KEY)
-      if needs_source else None)
+      if needs_source else None,
+      is_deterministic=train.deterministic_input,
+      cache_records=train.cache_records)
   if mode == modes.TRAIN and isinstance(
       parser, detection_parser.DetectionParser):
     record_checks.check_first(reader.files, key, config)

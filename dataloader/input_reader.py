@@ -27,7 +27,8 @@ class InputReader:
 
   def __init__(self, file_pattern, parser, mode, key, seed=None,
                shuffle_buffer_size=64, num_parallel_calls=None,
-               num_examples=None, image_layout=None, source=None):
+               num_examples=None, image_layout=None, source=None,
+               is_deterministic=None, cache_records=False):
     """Finds the files.
 
     Args:
@@ -55,6 +56,9 @@ class InputReader:
     self._parser = parser
     self._mode = mode
     self._seed = seed
+    self._is_deterministic = (seed is not None if is_deterministic is None
+                              else is_deterministic)
+    self._cache_records = cache_records
     self._shuffle_buffer_size = shuffle_buffer_size
     self._num_parallel_calls = num_parallel_calls or os.cpu_count()
     self._num_examples = num_examples
@@ -101,7 +105,7 @@ class InputReader:
           lambda images, labels: (self._image_layout(images), labels),
           num_parallel_calls=self._num_parallel_calls)
     options = tf.data.Options()
-    options.experimental_deterministic = self._seed is not None
+    options.experimental_deterministic = self._is_deterministic
     return dataset.with_options(options).prefetch(_PREFETCH_BATCHES)
 
   def _shuffled_records(self, files, seed, host, num_hosts):
@@ -114,10 +118,13 @@ class InputReader:
       # when a session is closed.
       dataset = dataset.apply(tf.data.experimental.parallel_interleave(
           _read_file, cycle_length=min(_MAX_OPEN_FILES, len(files)),
-          sloppy=self._seed is None))
+          sloppy=not self._is_deterministic))
     else:
       # All hosts go through the same order and take every num_hosts-th record.
       dataset = _read_file(files).shard(num_hosts, host)
+    if self._cache_records:
+      # Here, because what is parsed is larger and other in every epoch.
+      dataset = dataset.cache()
     return dataset.shuffle(self._shuffle_buffer_size, seed)
 
   def _evaluation_batches(self, batch_size):

@@ -72,6 +72,29 @@ def test_training_sees_every_record_once_an_epoch(pattern):
   assert epochs[0] != list(range(20))
 
 
+def test_cached_records_need_no_files_after_the_first_epoch(pattern, tmp_path):
+  dataset = _reader(pattern, seed=5, cache_records=True)({'batch_size': 4})
+  batch = tf.data.make_one_shot_iterator(dataset).get_next()
+  with tf.Session() as session:
+    ids = [session.run(batch)[1]['id'] for _ in range(5)]
+    for path in tmp_path.glob('part-*'):
+      path.unlink()
+    ids += [session.run(batch)[1]['id'] for _ in range(25)]
+  epochs = np.reshape(ids, [6, 20])
+  assert (np.sort(epochs) == np.arange(20)).all()
+  assert (epochs[0] != epochs[1]).any() and (epochs[1] != epochs[2]).any()
+
+
+@pytest.mark.parametrize('seed, wanted, expected', [
+    (5, None, True), (None, None, False), (5, False, False),
+    (None, True, True)])
+def test_batches_wait_for_slow_records_where_the_order_counts(
+    pattern, seed, wanted, expected):
+  dataset = _reader(pattern, seed=seed, is_deterministic=wanted)(
+      {'batch_size': 4})
+  assert dataset.options().experimental_deterministic == expected
+
+
 def test_training_batches_are_full_and_static(pattern):
   dataset = _reader(pattern)({'batch_size': 3})
   assert tf.data.get_output_shapes(dataset)[0].as_list() == [3, 4, 6, 3]
