@@ -21,7 +21,7 @@ class ShapeMaskArchitecture(detection.DetectionArchitecture):
 
 
 @dataclasses.dataclass(frozen=True)
-class ShapeMaskParser:
+class ShapeMaskParser(detection.Augmentation):
   """YAML section `shapemask_parser`: from a record to image and labels."""
   output_size: Tuple[int, int] = base.option(
       (640, 640), at_least=1)  # height, width

@@ -26,15 +26,13 @@ class DetectionParser:
     WITH_SOURCE_ID: the modes whose labels hold `source_id`.
     PADS_TO_STRIDE: whether the network input is as large as the coarsest
       stride needs it; otherwise it is of the configured size.
-    HAS_POLICIES: whether the section has the keys of configs.detection
-      .Augmentation.
     MASK_CLASSES: ids of the classes whose objects need a mask, where
       `needs_masks`; None: all.
     MASK_ADVICE: what to do about objects without a mask.
   """
 
   SECTION, WITH_TARGETS, WITH_SOURCE_ID = None, (), ()
-  PADS_TO_STRIDE, HAS_POLICIES = True, False
+  PADS_TO_STRIDE = True
   MASK_CLASSES, MASK_ADVICE = None, ''
 
   def __init__(self, section, anchors, num_classes, mode, dtype='float32',
@@ -122,10 +120,7 @@ class DetectionParser:
 
   def _draw(self, seed):
     """parser.Draws of one image."""
-    section = self._section
-    if self.HAS_POLICIES:
-      return parser.draw(seed, *policies.scale_range(section))
-    return parser.draw(seed, section.aug_scale_min, section.aug_scale_max)
+    return parser.draw(seed, *policies.scale_range(self._section))
 
   def steps(self, draws, draw=None):
     """The steps before labelling, in their order.
@@ -142,7 +137,7 @@ class DetectionParser:
     steps = []
     if is_training and section.skip_crowd_during_training:
       steps.append(parser.drop_crowds)
-    if is_training and self.HAS_POLICIES and section.aug_policy:
+    if is_training and section.aug_policy:
       steps.append(functools.partial(
           parser.augment, policy=section.aug_policy, draw=draw,
           num_layers=section.randaugment_num_layers,

@@ -30,7 +30,6 @@ class MaskrcnnParser(detection_parser.DetectionParser):
   SECTION = 'maskrcnn_parser'
   WITH_TARGETS = (modes.TRAIN,)
   WITH_SOURCE_ID = (modes.PREDICT, modes.PREDICT_WITH_GT)
-  HAS_POLICIES = True
   MASK_ADVICE = (
       'architecture.include_mask is true, so every object needs one: convert '
       'again with --include_masks, or use boxes only with '

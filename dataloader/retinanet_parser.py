@@ -36,4 +36,3 @@ class RetinanetParser(DenseParser):
   """Decodes, augments, resizes and labels."""
 
   SECTION = 'retinanet_parser'
-  HAS_POLICIES = True

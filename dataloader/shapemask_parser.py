@@ -89,7 +89,8 @@ class ShapemaskParser(retinanet_parser.DenseParser):
         parser.normalized_boxes(outer_boxes[:tf.size(chosen)],
                                 sample.image_info),
         sorted(set(self._target_sizes())), sample.is_mirrored,
-        tf.to_int32(sample.image_info[0]), decoded['source_id'])
+        tf.to_int32(sample.image_info[0]), decoded['source_id'],
+        sample.origins)
     targets = [preprocess.pad_or_clip(tf.cast(target >= .5, tf.float32), count,
                                       0.) for target in targets]
     # What fills up counts as valid, with an empty mask, where any object does

@@ -12,6 +12,7 @@ from ops import anchors as anchor_ops
 from tests import golden
 from tests.dataloader import examples
 from tests.dataloader import parser_cases
+from tests.dataloader.augment import cases as augment_cases
 from utils import modes
 
 _run = parser_cases.run
@@ -23,7 +24,9 @@ SECTION = dict(
     skip_crowd_during_training=True, max_num_instances=6, use_category=True,
     outer_box_scale=1.25, box_jitter_scale=0., num_sampled_masks=4,
     mask_crop_size=16, upsample_factor=2, mask_train_class='all',
-    regenerate_source_id=False)
+    regenerate_source_id=False, aug_policy='', randaugment_num_layers=2,
+    randaugment_magnitude=5., aug_scale_preset='',
+    legacy_augmentation=False)
 
 
 def _parser(mode=modes.TRAIN, num_classes=91, emit_anchor_boxes=False,
@@ -132,6 +135,32 @@ def test_targets_are_of_the_outer_box(flip):
   coarse = labels['mask_targets'][1][:, ::-1 if flip else 1]
   assert coarse[5:11, 5:7].min() == 1. and coarse[:, 9:].max() == 0.
   assert set(np.unique(labels['mask_targets'])) == {0., 1.}
+
+
+def _square(left):
+  """A record of a square in a picture of 200 pixels, and its mask."""
+  mask = np.zeros([200, 200], np.uint8)
+  mask[20:80, left:left + 60] = 1
+  return examples.serialize(
+      np.full([200, 200, 3], 90, np.uint8),
+      [np.array([20, left, 80, left + 60]) / 200.], [3], masks=[mask])
+
+
+@pytest.mark.parametrize('flip', [0., 1.])
+def test_policies_move_masks_with_their_boxes(flip):
+  """As if the object had been there from the start."""
+  draw = augment_cases.fixed_draws(sub_policy=0., sign=.1, apply=.5,
+                                   position=.5)
+  # 100 pixels to the right.
+  _, moved = _run(_parser(aug_policy='test', aug_rand_hflip=True), _square(10),
+                  draws=_draws(flip), draw=draw)
+  _, expected = _run(_parser(aug_rand_hflip=True), _square(110),
+                     draws=_draws(flip))
+  assert expected['mask_targets'][0].mean() > .4
+  for name in ('mask_boxes', 'mask_outer_boxes', 'mask_targets',
+               'fine_mask_targets', 'mask_classes', 'mask_is_valid'):
+    np.testing.assert_allclose(moved[name], expected[name], atol=1e-4,
+                               err_msg=name)
 
 
 def test_objects_and_noise_are_drawn_from_the_seed():
