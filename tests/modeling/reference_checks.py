@@ -261,12 +261,13 @@ def check_training(folder):
     for _ in range(3):
       losses.append(session.run([spec.loss, spec.train_op])[0])
     lengths = session.run(lengths)
-  # Steps build on each other: what noise one measured, the next has, too.
+  # Steps build on each other: what noise one measured, the next has, too. It is
+  # one sample: a region that rounding adds or drops moves the loss by more.
   noises = np.maximum.accumulate(
       expected['noise_rounding_proxy']['losses_over_steps_rel'])
   for got, want, tolerance, noise in zip(
       losses, expected['losses_over_steps'], (2e-4, 1e-3, 5e-3), noises):
-    assert got == pytest.approx(want, rel=max(tolerance, 4. * noise))
+    assert got == pytest.approx(want, rel=max(tolerance, 6. * noise))
   _check_lengths(lengths, expected)
 
 
