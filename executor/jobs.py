@@ -18,6 +18,7 @@ from executor import model_dir as model_dir_lib
 from executor import prediction
 from executor import preflight
 from modeling import checkpoints as warm_start
+from modeling import learning_rates
 from modeling import model_fn as model_fn_lib
 from utils import modes
 
@@ -117,9 +118,13 @@ def _start_training(parts):
     tf.logging.warning('%s', note)
   model_dir_lib.clear_finished(config.model_dir)
   tf.logging.info(
-      'Training to step %d; the batch has %d images, %d on each of %d '
+      'Training to step %d; the batch has %d images, %d at once on each of %d '
       'replica(s).', config.train.total_steps, config.train.train_batch_size,
-      config.train.train_batch_size // parts.replicas, parts.replicas)
+      estimator_lib.replica_batch_size(config, parts.replicas), parts.replicas)
+  scaling = learning_rates.describe_scaling(config.train.learning_rate,
+                                            config.train.train_batch_size)
+  if scaling:
+    tf.logging.info('%s', scaling)
 
 
 def _train(parts, eval_once):
