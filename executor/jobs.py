@@ -127,6 +127,13 @@ def _start_training(parts):
     tf.logging.info('%s', scaling)
 
 
+def _mark_finished(config, step):
+  """Tells evaluation jobs that the training ended well."""
+  model_dir_lib.mark_finished(
+      config.model_dir, step,
+      'finished' if step >= config.train.total_steps else 'stopped early')
+
+
 def _train(parts, eval_once):
   del eval_once
   input_fn = parts.train_input_fn()
@@ -134,7 +141,7 @@ def _train(parts, eval_once):
   _start_training(parts)
   with parts.explained_errors():
     step = loops.train(parts.config, parts.estimator, input_fn)
-    model_dir_lib.mark_finished(parts.config.model_dir, step, 'finished')
+    _mark_finished(parts.config, step)
     if evaluation:
       evaluation.run(checkpoints.latest(parts.config.model_dir))
 
@@ -146,7 +153,7 @@ def _train_and_eval(parts, eval_once):
   with parts.explained_errors():
     step = loops.train_and_eval(parts.config, parts.estimator, input_fn,
                                 evaluation)
-  model_dir_lib.mark_finished(parts.config.model_dir, step, 'finished')
+  _mark_finished(parts.config, step)
 
 
 def _eval(parts, eval_once):

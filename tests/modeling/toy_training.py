@@ -27,7 +27,8 @@ class Toy:
 
       def build():
         step = tf.train.get_or_create_global_step()
-        kernel = tf.get_variable('kernel', initializer=tf.constant(START))
+        kernel = tf.get_variable('kernel', [2, 2],
+                                 initializer=tf.constant_initializer(START))
         bias = tf.get_variable('bias', [2], initializer=tf.zeros_initializer())
         mean = tf.get_variable(
             'norm/moving_mean', [2], trainable=False,
