@@ -88,11 +88,10 @@ class Training:
     return self.session.run(self._step, {
         self._images: images, self._labels: labels})[0]
 
-  def weights(self, match=''):
-    """{name: array} of the variables as a checkpoint has them."""
-    with self._graph.as_default():
-      variables = [v for v in tf.global_variables() if match in v.name]
-      values = self.session.run([v.read_value() if hasattr(v, 'read_value')
-                                 else v for v in variables])
-    return {v.name.split(':')[0]: value
-            for v, value in zip(variables, values)}
+  def save(self, folder):
+    """Saves; returns {name: array} of what a reader finds."""
+    path = self.saver.save(self.session, str(folder / 'model.ckpt'),
+                           write_meta_graph=False)
+    reader = tf.train.load_checkpoint(path)
+    return {name: reader.get_tensor(name)
+            for name in reader.get_variable_to_shape_map()}
