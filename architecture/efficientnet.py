@@ -1,6 +1,7 @@
 """EfficientNet, arXiv:1905.11946, as a backbone: without the ImageNet head."""
 
 import collections
+import functools
 import math
 
 import tensorflow.compat.v1 as tf
@@ -8,6 +9,7 @@ import tensorflow.compat.v1 as tf
 from architecture import layers
 from architecture import mobile
 from architecture import normalization
+from architecture import recompute
 
 # name: (factor on the filters, factor on the repeats).
 _SCALINGS = {
@@ -46,11 +48,12 @@ _MOMENTUM, _EPSILON = 0.99, 1e-3
 class EfficientNet:
   """Stages of inverted bottlenecks, as features of levels 2 to 5."""
 
-  def __init__(self, name):
+  def __init__(self, name, recompute_blocks=False):
     """Takes the settings.
 
     Args:
       name: of NAMES.
+      recompute_blocks: whether training keeps the inputs of blocks only.
 
     Raises:
       ValueError: for another name.
@@ -59,6 +62,7 @@ class EfficientNet:
       raise ValueError('architecture.backbone must be one of %s, not %r.'
                        % (', '.join(NAMES), name))
     self._name = name
+    self._recompute_blocks = recompute_blocks
     self._width, self._depth = _SCALINGS[name]
     # Statistics are those of the synchronized form, which estimates the moving
     # variance with bias.
@@ -98,10 +102,12 @@ class EfficientNet:
       strides = stage.strides if repeat == 0 else 1
       level += strides == 2
       with tf.variable_scope('blocks_%d' % i):
-        x = self._mbconv(
-            x, self._filters(stage.filters), strides, is_training,
-            stage.expand_ratio, stage.kernel_size,
+        build = functools.partial(
+            self._mbconv, filters=self._filters(stage.filters),
+            strides=strides, is_training=is_training,
+            expand_ratio=stage.expand_ratio, kernel_size=stage.kernel_size,
             drop_connect_rate=_DROP_CONNECT_RATE * i / len(blocks))
+        x = recompute.run_if(self._recompute_blocks and is_training, build, x)
       if level >= _MIN_LEVEL:
         features[level] = x  # The last block of a level remains.
     return features

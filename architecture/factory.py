@@ -48,7 +48,8 @@ def build_resnet(config, norm_activation):
       config.resnet.resnet_depth, norm_activation,
       dropblock=_build_dropblock(config),
       init_drop_connect_rate=config.resnet.init_drop_connect_rate,
-      space_to_depth_block_size=config.architecture.space_to_depth_block_size)
+      space_to_depth_block_size=config.architecture.space_to_depth_block_size,
+      recompute_blocks=config.train.recompute_activations)
 
 
 def build_spinenet(config, norm_activation):
@@ -59,7 +60,8 @@ def build_spinenet(config, norm_activation):
       config.architecture.max_level, norm_activation,
       endpoint_filters=section.endpoints_num_filters,
       init_drop_connect_rate=section.init_drop_connect_rate,
-      use_native_resize_op=section.use_native_resize_op)
+      use_native_resize_op=section.use_native_resize_op,
+      recompute_blocks=config.train.recompute_activations)
 
 
 def build_spinenet_mbconv(config, norm_activation):
@@ -70,14 +72,17 @@ def build_spinenet_mbconv(config, norm_activation):
       config.architecture.max_level, norm_activation,
       se_ratio=section.se_ratio,
       init_drop_connect_rate=section.init_drop_connect_rate,
-      use_native_resize_op=section.use_native_resize_op)
+      use_native_resize_op=section.use_native_resize_op,
+      recompute_blocks=config.train.recompute_activations)
 
 
 def build_efficientnet(config, norm_activation):
   """Section `architecture`; these networks have a normalization of their own.
   """
   del norm_activation
-  return efficientnet.EfficientNet(config.architecture.backbone)
+  return efficientnet.EfficientNet(
+      config.architecture.backbone,
+      recompute_blocks=config.train.recompute_activations)
 
 
 def build_fpn(config, norm_activation):

@@ -7,6 +7,7 @@ calls is part of what a checkpoint depends on.
 
 import tensorflow.compat.v1 as tf
 
+from architecture import recompute
 from ops import convolution
 
 # Padding by the size of the kernel alone; see `conv2d_fixed_padding`.
@@ -342,7 +343,8 @@ def drop_connect(inputs, is_training, rate):
     keep_prob = 1. - rate
     shape = [tf.shape(inputs)[0]] + [1] * (inputs.shape.rank - 1)
     # Drawn in float32: bfloat16 has too few values for an exact rate.
-    kept = tf.floor(keep_prob + tf.random_uniform(shape))
+    draws = recompute.remembered(lambda: tf.random_uniform(shape))
+    kept = tf.floor(keep_prob + draws)
     return inputs * tf.cast(kept / keep_prob, inputs.dtype)
 
 
@@ -397,7 +399,8 @@ class DropBlock:
     # Regions lie within the map, so fewer seeds have to drop as much.
     seed_rate = ((1. - self._keep_prob) / size**2
                  * (height * width) / (rows * cols))
-    draws = tf.random_uniform([tf.shape(inputs)[0], rows, cols, channels])
+    draws = recompute.remembered(lambda: tf.random_uniform(
+        [tf.shape(inputs)[0], rows, cols, channels]))
     seeds = tf.cast(draws < seed_rate, tf.float32)
     before, after = size // 2, (size - 1) // 2
     seeds = tf.pad(seeds, [[0, 0], [before, after], [before, after], [0, 0]])

@@ -1,9 +1,12 @@
 """ResNet, arXiv:1512.03385, as a backbone."""
 
+import functools
+
 import tensorflow.compat.v1 as tf
 
 from architecture import blocks
 from architecture import layers
+from architecture import recompute
 
 # depth: (kind of block, blocks of each of the four groups).
 _GROUPS = {
@@ -25,7 +28,8 @@ class ResNet:
   """The four block groups, as features of levels 2 to 5."""
 
   def __init__(self, depth, norm_activation, dropblock=None,
-               init_drop_connect_rate=None, space_to_depth_block_size=1):
+               init_drop_connect_rate=None, space_to_depth_block_size=1,
+               recompute_blocks=False):
     """Takes the settings.
 
     Args:
@@ -36,6 +40,7 @@ class ResNet:
         last group; earlier groups have less. None: off.
       space_to_depth_block_size: 1, or 2 where the images of training come with
         2 x 2 pixels folded into their channels (faster on a TPU).
+      recompute_blocks: whether training keeps the inputs of blocks only.
 
     Raises:
       ValueError: for a depth, rate or block size that is not listed above.
@@ -53,6 +58,7 @@ class ResNet:
     self._norm_activation = norm_activation
     self._init_drop_connect_rate = init_drop_connect_rate
     self._has_folded_input = space_to_depth_block_size == 2
+    self._recompute_blocks = recompute_blocks
     kind, self._repeats = _GROUPS[depth]
     self._block = getattr(blocks.BlockBuilder(norm_activation, dropblock), kind)
 
@@ -93,10 +99,11 @@ class ResNet:
       rate = self._init_drop_connect_rate * (group + 1) / 5.
     for block in range(repeats):
       is_first = block == 0
-      x = self._block(
-          x, filters=64 * 2 ** (group - 1),
+      build = functools.partial(
+          self._block, filters=64 * 2 ** (group - 1),
           strides=2 if is_first and group > 1 else 1, is_training=is_training,
           use_projection=is_first, drop_connect_rate=rate)
+      x = recompute.run_if(self._recompute_blocks and is_training, build, x)
     return tf.identity(x, 'block_group%d' % group)
 
 

@@ -1,11 +1,13 @@
 """SpineNet, arXiv:1912.05027, from residual blocks."""
 
 import collections
+import functools
 
 import tensorflow.compat.v1 as tf
 
 from architecture import blocks
 from architecture import layers
+from architecture import recompute
 from architecture import scale_permuted
 from ops import resample
 
@@ -55,7 +57,7 @@ class SpineNet(scale_permuted.ScalePermutedNetwork):
 
   def __init__(self, model_id, min_level, max_level, norm_activation,
                endpoint_filters=None, init_drop_connect_rate=None,
-               use_native_resize_op=False):
+               use_native_resize_op=False, recompute_blocks=False):
     """Takes the settings.
 
     Args:
@@ -67,6 +69,7 @@ class SpineNet(scale_permuted.ScalePermutedNetwork):
       init_drop_connect_rate: see scale_permuted.ScalePermutedNetwork.
       use_native_resize_op: whether to enlarge with tf.image instead of
         repeating pixels.
+      recompute_blocks: whether training keeps the inputs of blocks only.
 
     Raises:
       ValueError: for an unknown model, or levels or a rate out of range.
@@ -80,6 +83,7 @@ class SpineNet(scale_permuted.ScalePermutedNetwork):
         endpoint_filters or self._scaling.endpoint_filters, norm_activation,
         init_drop_connect_rate)
     self._use_native_resize_op = use_native_resize_op
+    self._recompute_blocks = recompute_blocks
     self._blocks = blocks.BlockBuilder(norm_activation)
 
   def _stem(self, images, is_training):
@@ -103,9 +107,13 @@ class SpineNet(scale_permuted.ScalePermutedNetwork):
     """The blocks that stand for one of the table."""
     build = getattr(self._blocks, kind)
     for repeat in range(self._scaling.block_repeats):
-      x = build(x, self._filters(level), 1, is_training,
-                use_projection=use_projection and repeat == 0,
-                drop_connect_rate=drop_connect_rate)
+      x = recompute.run_if(
+          self._recompute_blocks and is_training,
+          functools.partial(
+              build, filters=self._filters(level), strides=1,
+              is_training=is_training,
+              use_projection=use_projection and repeat == 0,
+              drop_connect_rate=drop_connect_rate), x)
     return x
 
   def _filters(self, level):

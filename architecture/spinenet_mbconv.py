@@ -1,11 +1,13 @@
 """SpineNet (arXiv:1912.05027) for mobile devices, from inverted bottlenecks."""
 
 import collections
+import functools
 
 import tensorflow.compat.v1 as tf
 
 from architecture import layers
 from architecture import mobile
+from architecture import recompute
 from architecture import scale_permuted
 from architecture import spinenet
 
@@ -50,7 +52,7 @@ class SpineNetMBConv(scale_permuted.ScalePermutedNetwork):
 
   def __init__(self, model_id, min_level, max_level, norm_activation,
                se_ratio=0.2, init_drop_connect_rate=None,
-               use_native_resize_op=False):
+               use_native_resize_op=False, recompute_blocks=False):
     """Takes the settings.
 
     Args:
@@ -62,6 +64,7 @@ class SpineNetMBConv(scale_permuted.ScalePermutedNetwork):
       init_drop_connect_rate: see scale_permuted.ScalePermutedNetwork.
       use_native_resize_op: whether to enlarge with tf.image instead of
         repeating pixels.
+      recompute_blocks: whether training keeps the inputs of blocks only.
 
     Raises:
       ValueError: for an unknown model, or levels, a ratio or a rate out of
@@ -74,6 +77,7 @@ class SpineNetMBConv(scale_permuted.ScalePermutedNetwork):
     super().__init__(min_level, max_level, self._scaling.endpoint_filters,
                      norm_activation, init_drop_connect_rate)
     self._use_native_resize_op = use_native_resize_op
+    self._recompute_blocks = recompute_blocks
     self._mbconv = mobile.MobileBlockBuilder(norm_activation, se_ratio)
 
   def _stem(self, images, is_training):
@@ -88,8 +92,12 @@ class SpineNetMBConv(scale_permuted.ScalePermutedNetwork):
     return features
 
   def _block(self, inputs, block, is_training, drop_connect_rate):
-    return self._mbconv(inputs, self._filters(block.level), 1, is_training,
-                        _EXPAND_RATIO, drop_connect_rate=drop_connect_rate)
+    build = functools.partial(
+        self._mbconv, filters=self._filters(block.level), strides=1,
+        is_training=is_training, expand_ratio=_EXPAND_RATIO,
+        drop_connect_rate=drop_connect_rate)
+    return recompute.run_if(self._recompute_blocks and is_training, build,
+                            inputs)
 
   def _filters(self, level):
     return int(_FILTERS[level] * self._scaling.filter_scale)

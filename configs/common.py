@@ -56,11 +56,24 @@ class DropBlock:
 
 
 @dataclasses.dataclass(frozen=True)
+class LARS:
+  """YAML section `train.optimizer.lars` (+), of type lars; arXiv:1708.03888."""
+  trust_coefficient: float = base.option(0.001, above=0)
+  weight_decay: float = base.option(1e-4, at_least=0)  # not train.l2_...
+  epsilon: float = base.option(1e-9, at_least=0)  # added to the divisor
+  # Variables that take plain momentum steps and do not decay.
+  excluded_variable_regex: str = base.option(
+      r'.*(gamma|beta|bias):0$', pattern=True)
+
+
+@dataclasses.dataclass(frozen=True)
 class Optimizer:
   """YAML section `train.optimizer`."""
   type: str = base.option('momentum', choices=(
-      'momentum', 'adam', 'adadelta', 'adagrad', 'rmsprop'))
-  momentum: float = base.option(0.9, at_least=0)  # of momentum and rmsprop
+      'momentum', 'adam', 'adadelta', 'adagrad', 'rmsprop', 'lars'))
+  # Of momentum, rmsprop and lars.
+  momentum: float = base.option(0.9, at_least=0)
+  lars: LARS = LARS()  # (+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -75,6 +88,9 @@ class LearningRate:
       (0.008, 0.0008), at_least=0)
   learning_rate_steps: Tuple[int, ...] = base.option(
       (15000, 20000), at_least=0)
+  # (+) The batch that all of these rates are meant for; for another one they
+  # are scaled in proportion. null: no scaling.
+  reference_batch_size: Optional[int] = base.option(None, at_least=1)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -137,6 +153,12 @@ class Train:
   deterministic_input: Optional[bool] = None
   # (+) Keep the records in memory, for files that are slow to read.
   cache_records: bool = False
+  # (+) Decay of the moving average of the weights, such as 0.9998; 0: none.
+  moving_average_decay: float = base.option(0., at_least=0, at_most=0.999999)
+  # (+) Parts that a batch is computed in, one after the other.
+  accumulation_steps: int = base.option(1, at_least=1)
+  # (+) Compute the blocks of the backbone again for their gradients.
+  recompute_activations: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -158,6 +180,15 @@ class Eval:
   eval_every_checkpoint: bool = False
   # (+) Label map of a converter: names of classes in tables and pictures.
   label_map: Optional[str] = None
+  # (+) The averages of train.moving_average_decay; false: the weights.
+  use_moving_average: bool = True
+  # (+) Metric by which the best checkpoints are kept, such as AP; '': none.
+  best_metric: str = ''
+  best_metric_mode: str = base.option('max', choices=('max', 'min'))  # (+)
+  keep_best_max: int = base.option(1, at_least=1)  # (+) best checkpoints
+  # (+) Evaluations in a row without a better value that end the training.
+  early_stop_patience: Optional[int] = base.option(None, at_least=1)
+  early_stop_min_delta: float = base.option(0., at_least=0)  # (+) to be better
 
 
 @dataclasses.dataclass(frozen=True)

@@ -7,6 +7,7 @@ from configs import backbones
 from configs import base
 from configs import common
 from configs import restrictions
+from configs import training_checks
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,6 +43,7 @@ class Experiment:
         yield problem
     yield from _learning_rate_problems(self.train.learning_rate)
     yield from _accelerator_problems(self.architecture, self.train)
+    yield from training_checks.problems(self)
     if (self.dropblock.dropblock_keep_prob is None) != (
         self.dropblock.dropblock_size is None):
       yield ('dropblock.dropblock_keep_prob (%r) and dropblock.dropblock_size '
@@ -58,6 +60,7 @@ class Experiment:
     for name, value in base.flatten(self).items():
       if name.endswith('dataset_type') and value == 'sstable':
         yield '%s: sstable is read as tfrecord.' % name
+    yield from training_checks.notes(self)
     steps = self.train.learning_rate.learning_rate_steps
     if self.train.learning_rate.type == 'step' and list(steps) != sorted(steps):
       yield ('train.learning_rate.learning_rate_steps %s do not rise; the '

@@ -29,19 +29,22 @@ def num_replicas(config, devices=None):
 
 
 def replica_batch_size(config, replicas):
-  """The part of `train.train_batch_size` that each replica gets.
+  """The part of `train.train_batch_size` that a replica gets at once.
 
   Raises:
     errors.SetupError: if the batch cannot be divided.
   """
-  size = config.train.train_batch_size
-  if size % replicas:
+  size, parts = config.train.train_batch_size, config.train.accumulation_steps
+  divisor = replicas * parts
+  if size % divisor:
     raise errors.SetupError(
         'train.train_batch_size is %d, which cannot be divided among %d '
-        'replicas: it is the batch of all devices together. Choose %d or %d.'
-        % (size, replicas, max(1, size // replicas) * replicas,
-           (size // replicas + 1) * replicas))
-  return size // replicas
+        'replicas%s: it is the batch of all devices together. Choose %d or %d.'
+        % (size, replicas, (' in %d parts (train.accumulation_steps)' % parts
+                            if parts > 1 else ''),
+           max(1, size // divisor) * divisor,
+           (size // divisor + 1) * divisor))
+  return size // divisor
 
 
 def build_estimator(config, model_fn, mode='train', devices=None,
@@ -150,7 +153,8 @@ def _build_tpu_estimator(config, model_fn, mode, make_resolver):
       **_common_options(config))
   return tpu.TPUEstimator(
       model_fn, config=run_config, use_tpu=True, params={},
-      train_batch_size=config.train.train_batch_size,
+      train_batch_size=(config.train.train_batch_size
+                        // config.train.accumulation_steps),
       eval_batch_size=config.eval.eval_batch_size,
       predict_batch_size=(config.predict.predict_batch_size
                           if mode == 'predict'

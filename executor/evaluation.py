@@ -11,6 +11,7 @@ from dataloader import records
 from dataloader import source_ids
 from evaluation import annotations as annotations_lib
 from evaluation import factory as evaluation_factory
+from executor import best_checkpoint
 from executor import checkpoints
 from executor import errors
 from executor import hooks
@@ -163,6 +164,8 @@ class Evaluation:
     self._print(step, metrics, losses, time.time() - start)
     self._writer.write(step, metrics, self._evaluator.results(),
                        self._evaluator.results_name)
+    if self._config.eval.best_metric:
+      best_checkpoint.update(self._config, path, metrics)
     return metrics
 
   def _build_evaluator(self):

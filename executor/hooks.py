@@ -59,6 +59,8 @@ class TrainingHook(tf.train.SessionRunHook):
     # A TPU runs a loop of steps in one call.
     self._steps_per_run = (config.train.iterations_per_loop if config.use_tpu
                            else 1)
+    # A call that computes a part of a batch may or may not end a step.
+    self._counts_calls = config.train.accumulation_steps == 1
     self._model_dir = config.model_dir
     self._writes_every_step = config.enable_summary
     self._every_n_steps = every_n_steps
@@ -79,9 +81,8 @@ class TrainingHook(tf.train.SessionRunHook):
     return tf.train.SessionRunArgs(self._scalars)
 
   def after_run(self, run_context, run_values):
-    del run_context
     previous = self._step
-    self._step = min(self._step + self._steps_per_run, self._total_steps)
+    self._step = self._step_after(run_context.session)
     scalars = {k: float(v) for k, v in run_values.results.items()}
     check_finite(self._step, scalars)
     now = self._clock()
@@ -90,12 +91,18 @@ class TrainingHook(tf.train.SessionRunHook):
       self._start = self._last = (self._step, now)
     is_due = (self._step // self._every_n_steps
               > previous // self._every_n_steps)
-    is_due = is_due or self._step >= self._total_steps
-    if is_due or self._writes_every_step:
+    is_due = is_due or previous < self._step >= self._total_steps
+    if is_due or (self._writes_every_step and self._step > previous):
       self._write_events(scalars)
     if is_due:
       self._report(scalars, now)
       self._last = (self._step, now)
+
+  def _step_after(self, session):
+    """The global step after a call; read only where it cannot be known."""
+    if not self._counts_calls:
+      return int(session.run(self._read_step))
+    return min(self._step + self._steps_per_run, self._total_steps)
 
   def _write_events(self, values):
     """Writes {tag: value} to the event file of the training."""

@@ -18,6 +18,7 @@ from executor import model_dir as model_dir_lib
 from executor import prediction
 from executor import preflight
 from modeling import checkpoints as warm_start
+from modeling import learning_rates
 from modeling import model_fn as model_fn_lib
 from utils import modes
 
@@ -117,9 +118,20 @@ def _start_training(parts):
     tf.logging.warning('%s', note)
   model_dir_lib.clear_finished(config.model_dir)
   tf.logging.info(
-      'Training to step %d; the batch has %d images, %d on each of %d '
+      'Training to step %d; the batch has %d images, %d at once on each of %d '
       'replica(s).', config.train.total_steps, config.train.train_batch_size,
-      config.train.train_batch_size // parts.replicas, parts.replicas)
+      estimator_lib.replica_batch_size(config, parts.replicas), parts.replicas)
+  scaling = learning_rates.describe_scaling(config.train.learning_rate,
+                                            config.train.train_batch_size)
+  if scaling:
+    tf.logging.info('%s', scaling)
+
+
+def _mark_finished(config, step):
+  """Tells evaluation jobs that the training ended well."""
+  model_dir_lib.mark_finished(
+      config.model_dir, step,
+      'finished' if step >= config.train.total_steps else 'stopped early')
 
 
 def _train(parts, eval_once):
@@ -129,7 +141,7 @@ def _train(parts, eval_once):
   _start_training(parts)
   with parts.explained_errors():
     step = loops.train(parts.config, parts.estimator, input_fn)
-    model_dir_lib.mark_finished(parts.config.model_dir, step, 'finished')
+    _mark_finished(parts.config, step)
     if evaluation:
       evaluation.run(checkpoints.latest(parts.config.model_dir))
 
@@ -141,7 +153,7 @@ def _train_and_eval(parts, eval_once):
   with parts.explained_errors():
     step = loops.train_and_eval(parts.config, parts.estimator, input_fn,
                                 evaluation)
-  model_dir_lib.mark_finished(parts.config.model_dir, step, 'finished')
+  _mark_finished(parts.config, step)
 
 
 def _eval(parts, eval_once):

@@ -5,6 +5,7 @@ import time
 import tensorflow.compat.v1 as tf
 
 from executor import checkpoints
+from executor import early_stop
 from executor import errors
 from executor import hooks
 from executor import model_dir as model_dir_lib
@@ -25,7 +26,8 @@ def train(config, estimator, input_fn, max_steps=None):
     max_steps: int, where to stop; None: `train.total_steps`.
 
   Returns:
-    The step that was reached.
+    The step that was reached: less than `max_steps` where an evaluation asked
+    for an early end.
 
   Raises:
     errors.Terminated: when a signal asked to stop; a checkpoint is written.
@@ -39,11 +41,19 @@ def train(config, estimator, input_fn, max_steps=None):
     tf.logging.info('%s is at step %d already: there is nothing to train.',
                     start, max_steps)
     return checkpoints.step_of(start)
+  mark = early_stop.find_request(config)
+  if start and mark:
+    step = checkpoints.step_of(start)
+    tf.logging.info('%s', early_stop.describe(config, mark, step))
+    return step
+  if mark:  # It is about an earlier training in this folder.
+    early_stop.clear(config.model_dir)
+  early_end = early_stop.EarlyStopHook(config)
   with hooks.StopRequest() as stop:
     training_hooks = [
         hooks.TrainingHook(config, config.train.log_every_steps,
                            model_dir_lib.train_log_path(config.model_dir)),
-        stop]
+        stop, early_end]
     if start:
       tf.logging.info('Training goes on from %s.', start)
       training_hooks.append(checkpoints.FitHook(start))
@@ -59,6 +69,8 @@ def train(config, estimator, input_fn, max_steps=None):
         'checkpoint. The same command goes on from there.' % (
             step, config.train.total_steps, config.model_dir),
         stop.signal_number)
+  if early_end.mark and step < max_steps:
+    tf.logging.info('%s', early_stop.describe(config, early_end.mark, step))
   return step
 
 
@@ -98,6 +110,10 @@ def train_and_eval(config, estimator, input_fn, evaluation):
   if step and (step % interval == 0 or step >= total):
     _evaluate_once(evaluation, checkpoints.latest(config.model_dir))
   while step < total:
+    mark = early_stop.find_request(config)
+    if step and mark:
+      tf.logging.info('%s', early_stop.describe(config, mark, step))
+      break
     goal = min((step // interval + 1) * interval, total)
     reached = train(config, estimator, input_fn, goal)
     if reached <= step:

@@ -46,7 +46,7 @@ def mark_finished(model_dir, step, state):
   Args:
     model_dir: folder of the checkpoints.
     step: int, the last step.
-    state: 'finished' or 'diverged'.
+    state: 'finished', 'stopped early' or 'diverged'.
   """
   storage.write_json(_finished_path(model_dir), {
       'step': int(step), 'state': state, 'time': time.time()})

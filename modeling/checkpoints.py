@@ -11,10 +11,12 @@ import tensorflow.compat.v1 as tf
 WarmStart = collections.namedtuple(
     'WarmStart', 'path assignment missing mis_shaped skipped unused')
 
-# At the end of the names that optimizers give to their own variables.
+# Variables of the training alone: of optimizers, accumulation and averages.
 _SLOT = re.compile(
     r'.*/(Momentum|Adam|Adam_1|Adadelta|Adadelta_1|Adagrad|RMSProp|RMSProp_1'
-    r'|ExponentialMovingAverage)$|^(beta1_power|beta2_power|global_step)$')
+    r'|LARS|ExponentialMovingAverage|AccumulatedGradient)$'
+    r'|^(beta1_power|beta2_power|global_step)$'
+    r'|^training/(num_accumulated|num_averaged)$')
 
 
 class WarmStartError(ValueError):

@@ -3,6 +3,7 @@
 All start with a linear warm-up (arXiv:1706.02677, section 2.2).
 """
 
+import dataclasses
 import math
 
 import tensorflow.compat.v1 as tf
@@ -43,6 +44,59 @@ def _cosine_rate(section, step, total_steps):
   done = tf.minimum((step - section.warmup_steps) / length, 1.)
   rate = section.init_learning_rate * (tf.cos(math.pi * done) + 1.) / 2.
   return _warm_up(section, step, rate)
+
+
+def scaled(section, batch_size):
+  """The schedule for another batch than the one it was made for.
+
+  Every rate of it is multiplied by the same factor, its steps stay: the linear
+  scaling rule, arXiv:1706.02677, section 2.1.
+
+  Args:
+    section: `train.learning_rate`.
+    batch_size: int, images of an update on all devices.
+
+  Returns:
+    A section without a reference_batch_size; `section` itself where none is
+    set.
+  """
+  if section.reference_batch_size is None:
+    return section
+  factor = batch_size / float(section.reference_batch_size)
+  return dataclasses.replace(
+      section, reference_batch_size=None,
+      warmup_learning_rate=section.warmup_learning_rate * factor,
+      init_learning_rate=section.init_learning_rate * factor,
+      learning_rate_levels=tuple(
+          level * factor for level in section.learning_rate_levels))
+
+
+def describe_scaling(section, batch_size):
+  """A sentence with the old and the new rates; '' where none is scaled.
+
+  Args:
+    section: `train.learning_rate`.
+    batch_size: int, as for `scaled`.
+  """
+  new = scaled(section, batch_size)
+  if new is section:
+    return ''
+  names = ['warmup_learning_rate', 'init_learning_rate']
+  if section.type == 'step':
+    names.append('learning_rate_levels')
+  return (
+      'Learning rates are scaled by %d / %d, train.train_batch_size to '
+      'train.learning_rate.reference_batch_size: %s.' % (
+          batch_size, section.reference_batch_size, ', '.join(
+              '%s %s -> %s' % (name, _numbers(getattr(section, name)),
+                               _numbers(getattr(new, name)))
+              for name in names)))
+
+
+def _numbers(value):
+  if isinstance(value, tuple):
+    return '[%s]' % ', '.join('%g' % v for v in value)
+  return '%g' % value
 
 
 SCHEDULES = {'step': _step_rate, 'cosine': _cosine_rate}

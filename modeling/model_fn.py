@@ -2,9 +2,11 @@
 
 import tensorflow.compat.v1 as tf
 
+from modeling import accumulation
 from modeling import checkpoints
 from modeling import factory
 from modeling import learning_rates
+from modeling import moving_average
 from modeling import optimizers
 from modeling import summaries
 from utils import fields
@@ -88,8 +90,8 @@ def _train_spec(config, model, images, labels):
   total_loss = losses[fields.MODEL_LOSS] + l2_loss
 
   global_step = tf.train.get_or_create_global_step()
-  rate = learning_rates.learning_rate(train.learning_rate, global_step,
-                                      train.total_steps)
+  schedule = learning_rates.scaled(train.learning_rate, train.train_batch_size)
+  rate = learning_rates.learning_rate(schedule, global_step, train.total_steps)
   train_op = _train_op(config, total_loss, rate, variables, global_step)
 
   scalars = dict(losses, learning_rate=rate, l2_regularization_loss=l2_loss)
@@ -110,6 +112,8 @@ def _train_op(config, total_loss, rate, variables, global_step):
   if config.train.gradient_clip_norm > 0:
     optimizer = optimizers.GlobalNormClipping(
         optimizer, config.train.gradient_clip_norm)
+  optimizer = accumulation.accumulate(optimizer,
+                                      config.train.accumulation_steps)
   if config.use_tpu:
     optimizer = tf.tpu.CrossShardOptimizer(optimizer)
   # Replicas add up their gradients; the mean over the global batch is meant.
@@ -117,8 +121,36 @@ def _train_op(config, total_loss, rate, variables, global_step):
   # the last call of a tf.losses function was a sum: we call none of them.
   update_ops = tf.get_collection(tf.GraphKeys.UPDATE_OPS)
   gradients = optimizer.compute_gradients(total_loss, variables)
-  with tf.control_dependencies(update_ops):
-    return optimizer.apply_gradients(gradients, global_step=global_step)
+  step_before = tf.identity(global_step)
+  with tf.control_dependencies(update_ops + [step_before]):
+    train_op = optimizer.apply_gradients(gradients, global_step=global_step)
+  if not config.train.moving_average_decay:
+    return train_op
+  return moving_average.update_after(
+      train_op, step_before, moving_average.averaged_variables(variables),
+      config.train.moving_average_decay, global_step)
+
+
+def average_scaffold_fn(config):
+  """Restores the averages of the weights instead of them, where configured.
+
+  Args:
+    config: experiment.
+
+  Returns:
+    () -> Scaffold, to be called when the graph has its variables; or None.
+  """
+  train = config.train
+  if not (train.moving_average_decay and config.eval.use_moving_average):
+    return None
+
+  def scaffold_fn():
+    trained = optimizers.trained_variables(tf.trainable_variables(),
+                                           train.frozen_variable_prefix)
+    return tf.train.Scaffold(saver=moving_average.AverageSaver(
+        tf.global_variables(), moving_average.averaged_variables(trained)))
+
+  return scaffold_fn
 
 
 def _scaffold_fn(config):
@@ -149,7 +181,8 @@ def _eval_spec(config, model, images, labels):
 
   return tf.estimator.tpu.TPUEstimatorSpec(
       mode=tf.estimator.ModeKeys.EVAL, loss=losses[fields.MODEL_LOSS],
-      eval_metrics=(metric_fn, tiled))
+      eval_metrics=(metric_fn, tiled),
+      scaffold_fn=average_scaffold_fn(config))
 
 
 def _predict_spec(config, model, features, labels):
@@ -160,4 +193,5 @@ def _predict_spec(config, model, features, labels):
   predictions = model.predictions(
       outputs, labels, with_losses=not config.eval.skip_eval_loss)
   return tf.estimator.tpu.TPUEstimatorSpec(
-      mode=tf.estimator.ModeKeys.PREDICT, predictions=predictions)
+      mode=tf.estimator.ModeKeys.PREDICT, predictions=predictions,
+      scaffold_fn=average_scaffold_fn(config))

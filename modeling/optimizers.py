@@ -1,18 +1,24 @@
 """Optimizers by name, gradient clipping and the L2 term."""
 
+import dataclasses
 import re
 
 import tensorflow.compat.v1 as tf
 
+from modeling import lars
+
+# type: (rate, section `train.optimizer`) -> tf.train.Optimizer.
 OPTIMIZERS = {
-    'momentum': lambda rate, momentum: tf.train.MomentumOptimizer(
-        rate, momentum=momentum),
-    'adam': lambda rate, momentum: tf.train.AdamOptimizer(rate),
-    'adadelta': lambda rate, momentum: tf.train.AdadeltaOptimizer(rate),
-    'adagrad': lambda rate, momentum: tf.train.AdagradOptimizer(rate),
+    'momentum': lambda rate, section: tf.train.MomentumOptimizer(
+        rate, momentum=section.momentum),
+    'adam': lambda rate, section: tf.train.AdamOptimizer(rate),
+    'adadelta': lambda rate, section: tf.train.AdadeltaOptimizer(rate),
+    'adagrad': lambda rate, section: tf.train.AdagradOptimizer(rate),
     # Decay and epsilon as in the TPU Inception and MnasNet recipes.
-    'rmsprop': lambda rate, momentum: tf.train.RMSPropOptimizer(
-        rate, momentum=momentum, decay=0.9, epsilon=0.001),
+    'rmsprop': lambda rate, section: tf.train.RMSPropOptimizer(
+        rate, momentum=section.momentum, decay=0.9, epsilon=0.001),
+    'lars': lambda rate, section: lars.LARSOptimizer(
+        rate, section.momentum, **dataclasses.asdict(section.lars)),
 }
 
 
@@ -20,7 +26,7 @@ def build_optimizer(section, rate):
   """Makes the optimizer of `train.optimizer`.
 
   Args:
-    section: has `type`, a key of OPTIMIZERS, and `momentum`.
+    section: has `type`, a key of OPTIMIZERS, `momentum` and `lars`.
     rate: float32 [], the learning rate.
 
   Returns:
@@ -32,7 +38,7 @@ def build_optimizer(section, rate):
   if section.type not in OPTIMIZERS:
     raise ValueError('train.optimizer.type is %r; it can be one of %s.'
                      % (section.type, ', '.join(sorted(OPTIMIZERS))))
-  return OPTIMIZERS[section.type](rate, section.momentum)
+  return OPTIMIZERS[section.type](rate, section)
 
 
 class GlobalNormClipping(tf.train.Optimizer):

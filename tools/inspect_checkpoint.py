@@ -14,7 +14,8 @@ import re
 
 # Slots of optimizers; their last part follows the name of a variable.
 _SLOTS = re.compile(r'/(Momentum|Adam|Adam_1|Adagrad|Adadelta|Adadelta_1|'
-                    r'RMSProp|RMSProp_1|ExponentialMovingAverage)$')
+                    r'RMSProp|RMSProp_1|LARS|ExponentialMovingAverage|'
+                    r'AccumulatedGradient)$|^training/num_')
 
 Variable = collections.namedtuple('Variable', 'name shape dtype')
 

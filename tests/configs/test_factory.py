@@ -364,3 +364,29 @@ def test_a_params_file_must_say_its_type(tmp_path):
   path.write_text('model_dir: x\n')
   with pytest.raises(base.ConfigError, match='`type` is missing'):
     factory.load_params_file(str(path))
+
+
+@pytest.mark.parametrize('changes, words', [
+    ('train.accumulation_steps=3', ('train.train_batch_size (64)',
+                                    'train.accumulation_steps (3)')),
+    ('train.optimizer.type=lars', ('train.optimizer.lars.weight_decay',
+                                   'train.l2_weight_decay (0.0001)')),
+    ('eval.early_stop_patience=3', ('eval.early_stop_patience (3)',
+                                    'eval.best_metric')),
+    ('eval.best_metric=AP,eval.early_stop_min_delta=0.1', (
+        'eval.early_stop_min_delta (0.1)', 'eval.early_stop_patience')),
+])
+def test_contradictions_of_training_features(changes, words):
+  message = _error(changes)
+  for word in words:
+    assert word in message
+
+
+def test_notes_of_training_features():
+  _, notes = _load('train.optimizer.lars.epsilon=0.1,eval.keep_best_max=2')
+  assert any('train.optimizer.lars has no effect' in n for n in notes)
+  assert any('eval.keep_best_max has no effect' in n for n in notes)
+  config, notes = _load('train.optimizer.type=lars,train.l2_weight_decay=0,'
+                        'eval.best_metric=AP,eval.early_stop_patience=2')
+  assert config.train.optimizer.lars.trust_coefficient == 0.001
+  assert not any('no effect' in n for n in notes)

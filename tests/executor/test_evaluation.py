@@ -12,6 +12,7 @@ import tensorflow.compat.v1 as tf
 from dataloader import records
 from dataloader import source_ids
 from evaluation import annotations as annotations_lib
+from executor import best_checkpoint
 from executor import errors
 from executor import evaluation
 from executor import model_dir as model_dir_lib
@@ -99,6 +100,14 @@ def test_results_are_printed_and_written(tmp_path):
           for event in tf.train.summary_iterator(os.path.join(folder, name))
           for value in event.summary.value if event.step == 7]
   assert {'AP', 'ARl', 'cls_loss', 'Precision mAP ByCategory/1'} <= set(tags)
+
+
+def test_best_checkpoint_is_kept(tmp_path):
+  config = _json_config(tmp_path, [1, 2], eval__best_metric='AP50')
+  _, metrics, _, _ = _evaluate(config, [_batch([1, 2])])
+  with open(os.path.join(best_checkpoint.folder(config), 'best.json')) as f:
+    best = json.load(f)['best']
+  assert [(e['step'], e['value']) for e in best] == [(7, metrics['AP50'])]
 
 
 def test_annotation_file_is_read_in_place(tmp_path):

@@ -6,6 +6,7 @@ import pytest
 import tensorflow.compat.v1 as tf
 
 from executor import checkpoints
+from executor import early_stop
 from executor import errors
 from executor import estimator as estimator_lib
 from executor import loops
@@ -98,6 +99,52 @@ def test_train_and_eval_makes_up_for_a_missed_evaluation(tmp_path):
   # Now all is done: nothing is trained or evaluated again.
   loops.train_and_eval(config, *_parts(config), evaluation)
   assert evaluation.steps == [3, 4]
+
+
+def _stop_request(config, step):
+  early_stop.request(config, step, best_step=step, best_value=.5,
+                     evaluations=2)
+
+
+def test_train_and_eval_ends_early(tmp_path):
+  config = toy.config(tmp_path, train__total_steps=9,
+                      eval__num_steps_per_eval=3, eval__best_metric='AP',
+                      eval__early_stop_patience=2)
+  evaluation = _Evaluation(during=lambda path: (
+      checkpoints.step_of(path) == 6 and _stop_request(config, 6)))
+  assert loops.train_and_eval(config, *_parts(config), evaluation) == 6
+  assert evaluation.steps == [3, 6]
+  # The same command does not go on; with more patience it does.
+  assert loops.train_and_eval(config, *_parts(config), evaluation) == 6
+  patient = toy.config(tmp_path, train__total_steps=9,
+                       eval__num_steps_per_eval=3, eval__best_metric='AP',
+                       eval__early_stop_patience=3)
+  assert loops.train_and_eval(patient, *_parts(patient), evaluation) == 9
+
+
+def test_train_sees_the_mark_of_another_job(tmp_path):
+  config = toy.config(tmp_path, eval__best_metric='AP',
+                      eval__early_stop_patience=2)
+  loops.train(config, *_parts(config), max_steps=1)
+
+  def marked_input_fn(params, input_context=None):
+    # The evaluation leaves its mark while the training runs.
+    _stop_request(config, 1)
+    return toy.input_fn(params, input_context)
+
+  estimator, _ = _parts(config)
+  sized = estimator_lib.with_batch_size(marked_input_fn, config, modes.TRAIN)
+  assert loops.train(config, estimator, sized) == 2
+  assert checkpoints.latest_step(str(tmp_path)) == 2
+  assert loops.train(config, estimator, sized) == 2
+
+
+def test_mark_of_an_earlier_training_is_cleared(tmp_path):
+  config = toy.config(tmp_path, eval__best_metric='AP',
+                      eval__early_stop_patience=2)
+  _stop_request(config, 1)
+  assert loops.train(config, *_parts(config)) == 6
+  assert early_stop.find_request(config) is None
 
 
 def test_train_at_the_end_does_nothing(tmp_path):

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
 
+from configs import common
 from modeling import learning_rates
 from tests import golden
 
@@ -60,3 +61,25 @@ def test_levels_and_steps_of_unequal_length():
   section = _section(learning_rate_levels=(.1,), learning_rate_steps=(1, 2))
   with pytest.raises(ValueError, match='1 entries.*has 2'):
     _rates(section, 10, [0])
+
+
+def test_rates_are_scaled_to_the_batch():
+  section = common.LearningRate(
+      init_learning_rate=.08, warmup_learning_rate=.01, warmup_steps=10,
+      learning_rate_levels=(.008,), learning_rate_steps=(20,),
+      reference_batch_size=64)
+  scaled = learning_rates.scaled(section, 16)
+  np.testing.assert_allclose(_rates(scaled, 30, [0, 10, 20]),
+                             [.0025, .02, .002], rtol=1e-6)
+  assert scaled.warmup_steps == 10 and scaled.learning_rate_steps == (20,)
+  # A scaled section is not scaled again.
+  assert learning_rates.scaled(scaled, 16) is scaled
+  line = learning_rates.describe_scaling(section, 16)
+  assert '16 / 64' in line and 'init_learning_rate 0.08 -> 0.02' in line
+  assert 'learning_rate_levels [0.008] -> [0.002]' in line
+
+
+def test_rates_without_a_reference_batch():
+  section = common.LearningRate()
+  assert learning_rates.scaled(section, 16) is section
+  assert learning_rates.describe_scaling(section, 16) == ''

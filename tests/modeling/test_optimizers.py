@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
 
+from configs import common
 from modeling import optimizers
 
 
@@ -17,7 +18,7 @@ def _variable(name, value, trainable=True):
 @pytest.mark.parametrize('kind', sorted(optimizers.OPTIMIZERS))
 def test_every_optimizer_descends(kind):
   x = _variable('x', [2.])
-  section = types.SimpleNamespace(type=kind, momentum=.9)
+  section = types.SimpleNamespace(type=kind, momentum=.9, lars=common.LARS())
   optimizer = optimizers.build_optimizer(section, tf.constant(.1))
   loss = tf.reduce_sum(tf.square(x))
   train = optimizer.minimize(loss)
@@ -31,7 +32,7 @@ def test_every_optimizer_descends(kind):
 
 def test_unknown_optimizer_lists_the_right_ones():
   section = types.SimpleNamespace(type='sgdd', momentum=.9)
-  with pytest.raises(ValueError, match='sgdd.*adam, .*momentum, rmsprop'):
+  with pytest.raises(ValueError, match='sgdd.*adam, .*lars, momentum, rmsprop'):
     optimizers.build_optimizer(section, .1)
 
 

@@ -1,0 +1,109 @@
+"""The end of a training that no longer gets better.
+
+An evaluation, in this program or in another one, leaves a mark in model_dir;
+the training looks for it, and ends with a checkpoint.
+"""
+
+import json
+import os
+import time
+
+import tensorflow.compat.v1 as tf
+
+from executor import storage
+
+_POLL_SECONDS = 10  # between looks at the file, which may lie in a bucket
+
+
+def mark_path(model_dir):
+  """The file of the mark."""
+  return os.path.join(model_dir, 'early_stop.json')
+
+
+def request(config, step, best_step, best_value, evaluations):
+  """Leaves the mark.
+
+  Args:
+    config: experiment.
+    step: int, of the last evaluation.
+    best_step: int, of the best one.
+    best_value: float, its value of `eval.best_metric`.
+    evaluations: int, since then.
+  """
+  tf.logging.info(
+      'No better %s than %.4g of step %d in %d evaluations '
+      '(eval.early_stop_patience): the training is asked to end.',
+      config.eval.best_metric, best_value, best_step, evaluations)
+  storage.write_json(mark_path(config.model_dir), {
+      'metric': config.eval.best_metric, 'step': step, 'best_step': best_step,
+      'best_value': best_value, 'evaluations': evaluations,
+      'time': time.time()})
+
+
+def find_request(config):
+  """The mark that a training has to obey.
+
+  Args:
+    config: experiment.
+
+  Returns:
+    The dictionary of `request`; None without one, without
+    `eval.early_stop_patience`, or if that is greater than it was.
+  """
+  patience, path = config.eval.early_stop_patience, mark_path(config.model_dir)
+  if patience is None or not tf.gfile.Exists(path):
+    return None
+  with tf.gfile.GFile(path) as f:
+    mark = json.loads(f.read())
+  obeys = (mark['metric'] == config.eval.best_metric
+           and mark['evaluations'] >= patience)
+  return mark if obeys else None
+
+
+def clear(model_dir):
+  """Takes the mark away."""
+  if tf.gfile.Exists(mark_path(model_dir)):
+    tf.gfile.Remove(mark_path(model_dir))
+
+
+def describe(config, mark, step):
+  """A sentence about a training that ended, and how to go on.
+
+  Args:
+    config: experiment.
+    mark: of `find_request`.
+    step: int, where it ended.
+  """
+  return (
+      'The training ended early at step %d of %d: no better %s than %.4g of '
+      'step %d in %d evaluations. A greater eval.early_stop_patience, or '
+      'null, goes on from here; so does the same command without %s.' % (
+          step, config.train.total_steps, mark['metric'], mark['best_value'],
+          mark['best_step'], mark['evaluations'],
+          mark_path(config.model_dir)))
+
+
+class EarlyStopHook(tf.train.SessionRunHook):
+  """Ends the training after a step when there is a mark."""
+
+  def __init__(self, config, clock=time.time):
+    """Keeps what it looks for.
+
+    Args:
+      config: experiment.
+      clock: () -> seconds.
+    """
+    self._config = config
+    self._clock = clock
+    self._next_look = 0
+    self.mark = None
+
+  def after_run(self, run_context, run_values):
+    del run_values
+    now = self._clock()
+    if now < self._next_look:
+      return
+    self._next_look = now + _POLL_SECONDS
+    self.mark = find_request(self._config)
+    if self.mark:
+      run_context.request_stop()

@@ -1,0 +1,117 @@
+"""Which checkpoints are kept as the best, and when patience is at its end."""
+
+import json
+import os
+
+import pytest
+import tensorflow.compat.v1 as tf
+
+from executor import best_checkpoint
+from executor import checkpoints
+from executor import early_stop
+from executor import errors
+from tests.executor import toy
+
+
+def _evaluate(config, folder, values, **more):
+  """Updates with {step: AP}, each of a checkpoint whose weight is the step."""
+  for step, value in sorted(values.items()):
+    path = toy.save_checkpoint(folder, step, weight=[float(step)])
+    best_checkpoint.update(config, path, dict(more, AP=value))
+
+
+def _kept(config):
+  return sorted(checkpoints.step_of(path) for path in checkpoints.find_all(
+      best_checkpoint.folder(config)))
+
+
+def _record(config):
+  with open(os.path.join(best_checkpoint.folder(config), 'best.json')) as f:
+    return json.load(f)
+
+
+def test_the_best_one_is_kept(tmp_path):
+  config = toy.config(tmp_path, eval__best_metric='AP')
+  _evaluate(config, tmp_path, {10: .1, 20: .4, 30: .3, 40: .4})
+  assert _kept(config) == [20]  # Step 40 is not better.
+  best = tf.train.latest_checkpoint(best_checkpoint.folder(config))
+  assert checkpoints.is_complete(best)
+  reader = tf.train.load_checkpoint(best)
+  assert reader.get_tensor('weight').tolist() == [20.]
+  record = _record(config)
+  assert (record['metric'], record['mode']) == ('AP', 'max')
+  assert record['best'][0]['step'] == 20
+  assert record['best'][0]['value'] == .4
+  assert record['evaluations_without_improvement'] == 2
+  assert not [n for n in os.listdir(best_checkpoint.folder(config))
+              if n.endswith('.part')]
+
+
+def test_several_are_kept_and_the_smallest_may_be_best(tmp_path):
+  config = toy.config(tmp_path, eval__best_metric='AP', eval__keep_best_max=2,
+                      eval__best_metric_mode='min', eval__suffix='_a')
+  _evaluate(config, tmp_path, {10: .1, 20: .4, 30: .3, 40: .05})
+  assert best_checkpoint.folder(config).endswith('/best_a')
+  assert _kept(config) == [10, 40]
+  assert [entry['step'] for entry in _record(config)['best']] == [40, 10]
+  assert checkpoints.latest_step(best_checkpoint.folder(config)) == 40
+
+
+def test_repeated_evaluation_counts_once(tmp_path):
+  config = toy.config(tmp_path, eval__best_metric='AP',
+                      eval__early_stop_patience=2)
+  for _ in range(4):
+    _evaluate(config, tmp_path, {10: .5, 20: .4})
+  assert _record(config)['evaluations_without_improvement'] == 1
+  assert early_stop.find_request(config) is None
+  assert _kept(config) == [10]
+
+
+def test_patience(tmp_path):
+  config = toy.config(tmp_path, eval__best_metric='AP',
+                      eval__early_stop_patience=2,
+                      eval__early_stop_min_delta=.1)
+  # .55 is better than .5, but not by enough to go on.
+  _evaluate(config, tmp_path, {10: .5, 20: .55})
+  assert early_stop.find_request(config) is None
+  _evaluate(config, tmp_path, {30: float('nan')})
+  mark = early_stop.find_request(config)
+  assert (mark['step'], mark['best_step'], mark['evaluations']) == (30, 10, 2)
+  assert _kept(config) == [20]
+  patient = toy.config(tmp_path, eval__best_metric='AP',
+                       eval__early_stop_patience=3)
+  assert early_stop.find_request(patient) is None
+  assert early_stop.find_request(toy.config(tmp_path)) is None
+  early_stop.clear(str(tmp_path))
+  assert early_stop.find_request(config) is None
+
+
+def test_deleted_checkpoint_is_told(tmp_path, caplog):
+  tf.logging.set_verbosity(tf.logging.WARN)
+  config = toy.config(tmp_path, eval__best_metric='AP')
+  with caplog.at_level('WARNING'):
+    best_checkpoint.update(config, str(tmp_path / 'model.ckpt-5'), {'AP': .5})
+  assert 'train.keep_checkpoint_max' in caplog.text
+  assert _kept(config) == [] and _record(config)['best'] == []
+
+
+def test_other_metric_starts_anew(tmp_path):
+  _evaluate(toy.config(tmp_path, eval__best_metric='AP'), tmp_path, {10: .9},
+            AP50=.1)
+  other = toy.config(tmp_path, eval__best_metric='AP50')
+  _evaluate(other, tmp_path, {20: .1}, AP50=.2)
+  assert _kept(other) == [20] and _record(other)['metric'] == 'AP50'
+
+
+def test_unknown_metric_lists_those_there_are(tmp_path):
+  config = toy.config(tmp_path, eval__best_metric='mAP')
+  with pytest.raises(errors.SetupError, match="'mAP'.*it has: AP, ARl"):
+    _evaluate(config, tmp_path, {10: .5}, ARl=.1)
+
+
+def test_checkpoint_of_another_folder_is_left_alone(tmp_path):
+  other = tmp_path / 'other'
+  other.mkdir()
+  config = toy.config(tmp_path, eval__best_metric='AP')
+  _evaluate(config, other, {10: .5})
+  assert not os.path.exists(best_checkpoint.folder(config))
