@@ -2,7 +2,7 @@
 
 import tensorflow.compat.v1 as tf
 
-from ops import compat
+from ops import replicas
 
 
 def swish(x):
@@ -42,7 +42,8 @@ class BatchNormActivation:
       momentum: float, weight of the past in the moving statistics.
       epsilon: float, added to the variance.
       trainable: bool; False freezes statistics, gamma and beta.
-      use_sync_bn: bool, whether training statistics come from all TPU cores.
+      use_sync_bn: bool, whether training statistics come from all replicas:
+        TPU cores, GPUs and hosts, any number of them.
       activation: key of ACTIVATIONS.
       layer_name: of layers that are not named when called.
 
@@ -116,11 +117,8 @@ class BatchNormActivation:
       axes = list(range(inputs.shape.rank - 1))
       # Sums over a feature map are too long for bfloat16.
       mean, variance = tf.nn.moments(tf.cast(inputs, tf.float32), axes)
-      num_shards = compat.num_tpu_shards()
-      if self._use_sync_bn and num_shards > 1:
-        mean, variance = combine_statistics(
-            mean, variance,
-            lambda x: tf.tpu.cross_replica_sum(x) / num_shards)
+      if self._use_sync_bn and replicas.count() > 1:
+        mean, variance = combine_statistics(mean, variance, replicas.mean)
     outputs = tf.nn.batch_normalization(inputs, mean, variance, beta, gamma,
                                         self._epsilon)
     return outputs, mean, variance

@@ -133,6 +133,13 @@ class Train:
   # Variables whose names start so stay as they are; a regular expression.
   frozen_variable_prefix: Optional[str] = base.option(None, pattern=True)
   checkpoint: Checkpoint = Checkpoint()
+  # (+) Without a TPU: float16 (GPUs, with loss scaling) or bfloat16, as on a
+  # TPU; null: float32.
+  mixed_precision: Optional[str] = base.option(
+      None, choices=('float16', 'bfloat16'))
+  use_xla: bool = False  # (+) without a TPU: compile the step with XLA
+  # (+) Without a TPU: a timeline of one step in model_dir/profile; null: none.
+  profile_every_n_steps: Optional[int] = base.option(None, at_least=1)
   # Spatial partitioning: cores for one image, and how they cut each input.
   num_cores_per_replica: Optional[int] = base.option(None, at_least=1)
   input_partition_dims: Optional[Tuple[Any, ...]] = None

@@ -1,10 +1,12 @@
 """The devices of a job, and the line that says which are used."""
 
+import glob
 import os
 
 import tensorflow.compat.v1 as tf
 
 _NVIDIA_DRIVER = '/proc/driver/nvidia/version'
+_NVIDIA_GPUS = '/proc/driver/nvidia/gpus/*'
 
 
 def gpu_names():
@@ -13,18 +15,31 @@ def gpu_names():
   return ['/gpu:%d' % i for i in range(len(gpus))]
 
 
-def has_unused_gpu():
-  """Whether the machine has a GPU that nobody hid, but TensorFlow sees none."""
-  return (os.path.exists(_NVIDIA_DRIVER) and not gpu_names()
-          and 'CUDA_VISIBLE_DEVICES' not in os.environ)
+def warnings():
+  """Sentences about GPUs that nobody hid and that are not used.
+
+  Returns:
+    [str].
+  """
+  if 'CUDA_VISIBLE_DEVICES' in os.environ or not os.path.exists(_NVIDIA_DRIVER):
+    return []
+  used = len(gpu_names())
+  # The driver has a folder for each GPU, which containers may lack.
+  installed = max(1, len(glob.glob(_NVIDIA_GPUS)))
+  if used >= installed:
+    return []
+  return ['!!! This machine has %d NVIDIA GPU(s), of which TensorFlow %s uses '
+          '%s. `python -m tools.env` says why; CUDA_VISIBLE_DEVICES="" says '
+          'that it is meant so.' % (installed, tf.__version__, used or 'none')]
 
 
-def describe(config, num_replicas):
+def describe(config, num_replicas, cluster=None):
   """One sentence about the devices.
 
   Args:
     config: experiment; its use_tpu and platform are read.
     num_replicas: int, copies of the model in training.
+    cluster: executor.cluster.Cluster, if this is one of several workers.
 
   Returns:
     str.
@@ -33,14 +48,14 @@ def describe(config, num_replicas):
     name = config.platform.tpu or 'found through the environment'
     return 'Devices: TPU (%s), %s cores.' % (name, config.train.num_shards)
   gpus = gpu_names()
+  if cluster:
+    return ('Devices: %d workers with %d replicas together; this one is worker '
+            '%d%s.' % (cluster.num_workers, num_replicas, cluster.index,
+                       ', the chief' if cluster.is_chief else ''))
   if num_replicas > 1:
     used = '%d replicas' % num_replicas + (
         ', one on each GPU' if len(gpus) == num_replicas else '')
     return 'Devices: %s; evaluation and prediction use one.' % used
   if gpus:
     return 'Devices: one GPU (%s).' % gpus[0]
-  line = 'Devices: CPU (%d cores), no GPU and no TPU.' % (os.cpu_count() or 1)
-  if has_unused_gpu():
-    line += (' This machine has an NVIDIA GPU that TensorFlow %s does not '
-             'use: `python -m tools.env` says why.' % tf.__version__)
-  return line
+  return 'Devices: CPU (%d cores), no GPU and no TPU.' % (os.cpu_count() or 1)

@@ -86,24 +86,34 @@ def describe(config, mark, step):
 class EarlyStopHook(tf.train.SessionRunHook):
   """Ends the training after a step when there is a mark."""
 
-  def __init__(self, config, clock=time.time):
+  def __init__(self, config, clock=time.time, workers=None):
     """Keeps what it looks for.
 
     Args:
       config: experiment.
       clock: () -> seconds.
+      workers: executor.workers.Workers, which end at the same step although
+        they see the mark at different times; None: there is one.
     """
     self._config = config
     self._clock = clock
+    self._workers = workers
     self._next_look = 0
     self.mark = None
+
+  def begin(self):
+    if self._workers:
+      self._workers.prepare()
 
   def after_run(self, run_context, run_values):
     del run_values
     now = self._clock()
-    if now < self._next_look:
-      return
-    self._next_look = now + _POLL_SECONDS
-    self.mark = find_request(self._config)
-    if self.mark:
+    if now >= self._next_look:
+      self._next_look = now + _POLL_SECONDS
+      self.mark = find_request(self._config)
+    if self._workers and self._workers.any(run_context.session,
+                                           self.mark is not None):
+      self.mark = self.mark or find_request(self._config)
+      run_context.request_stop()
+    elif self.mark:
       run_context.request_stop()

@@ -2,20 +2,21 @@
 
 import tensorflow.compat.v1 as tf
 
+from executor import cluster as cluster_lib
 from executor import devices as devices_lib
 from executor import errors
+from executor import precision
+from executor import tpu as tpu_lib
 from utils import modes
 
-# Height and width of HWCN, of NHWC: where the host turns the training batch.
-_TRANSPOSED = (1, 2, 3, 0)
 
-
-def num_replicas(config, devices=None):
+def num_replicas(config, devices=None, cluster=None):
   """Copies of the model in training; each gets its part of the batch.
 
   Args:
     config: experiment.
     devices: [device name] instead of all GPUs.
+    cluster: executor.cluster.Cluster; all its workers have as many GPUs.
 
   Returns:
     int.
@@ -25,7 +26,8 @@ def num_replicas(config, devices=None):
         config.train.num_cores_per_replica or 1)
   if devices is None:
     devices = devices_lib.gpu_names()
-  return max(1, len(devices))
+  num_workers = cluster.num_workers if cluster else 1
+  return num_workers * max(1, len(devices))
 
 
 def replica_batch_size(config, replicas):
@@ -48,7 +50,7 @@ def replica_batch_size(config, replicas):
 
 
 def build_estimator(config, model_fn, mode='train', devices=None,
-                    make_resolver=None):
+                    cluster=None):
   """Builds the Estimator.
 
   Args:
@@ -57,108 +59,78 @@ def build_estimator(config, model_fn, mode='train', devices=None,
     mode: of main.py; on a TPU, mode predict has another batch size than
       evaluation.
     devices: [device name] to replicate training on, instead of all GPUs.
-    make_resolver: (tpu, zone=, project=) -> cluster resolver.
+    cluster: executor.cluster.Cluster to train in as one of the workers; None:
+      this process does everything.
 
   Returns:
     tf.estimator.Estimator, or a TPUEstimator if `config.use_tpu`.
   """
   if config.use_tpu:
-    return _build_tpu_estimator(config, model_fn, mode, make_resolver)
-  return tf.estimator.Estimator(
-      model_fn, model_dir=config.model_dir, params={},
-      config=_run_config(config, devices))
+    return _build_tpu_estimator(config, model_fn, mode)
+  run_config = (_cluster_run_config(config) if cluster
+                else _local_run_config(config, devices))
+  return tf.estimator.Estimator(model_fn, model_dir=config.model_dir,
+                                params={}, config=run_config)
 
 
-def _run_config(config, devices):
-  """RunConfig of CPU and GPUs."""
+def _build_tpu_estimator(config, model_fn, mode):
+  tpu = tpu_lib.find(config.platform)
+  if mode in ('train', 'train_and_eval'):
+    tpu_lib.check_cores(config, tpu)
+  return tpu_lib.build_estimator(config, model_fn, mode,
+                                 checkpoint_interval(config.train), tpu)
+
+
+def _local_run_config(config, devices):
+  """RunConfig of one host: its CPU, its GPU or all its GPUs."""
   if devices is None:
     devices = devices_lib.gpu_names()
-  session_config = tf.ConfigProto(
-      allow_soft_placement=True,
-      isolate_session_state=config.isolate_session_state)
+  session_config = precision.session_config(config)
   strategy = None
   if len(devices) > 1:
     num_cpus = sum('cpu' in d.lower() for d in devices)
     if num_cpus:
       session_config.device_count['CPU'] = num_cpus
     strategy = tf.distribute.MirroredStrategy(devices)
+  with cluster_lib.hidden():
+    return _run_config(config, session_config, strategy,
+                       **checkpoint_interval(config.train))
+
+
+def _cluster_run_config(config):
+  """RunConfig of one of several hosts; TensorFlow reads TF_CONFIG."""
+  strategy = tf.distribute.experimental.MultiWorkerMirroredStrategy()
+  # Estimator would save at other steps on each worker, by its own clock, and
+  # wait for ever; workers.SharedSaver saves instead.
+  run_config = _run_config(
+      config, precision.session_config(config), strategy,
+      save_checkpoints_secs=None, save_checkpoints_steps=None)
+  # Workers other than the chief would leave folders of events in model_dir.
+  return run_config.replace(save_summary_steps=None)
+
+
+def _run_config(config, session_config, strategy, **interval):
   return tf.estimator.RunConfig(
       model_dir=config.model_dir, session_config=session_config,
-      train_distribute=strategy,
+      train_distribute=strategy, tf_random_seed=config.train.seed,
       save_summary_steps=config.train.log_every_steps,
+      keep_checkpoint_max=config.train.keep_checkpoint_max,
       # The progress hook reports instead.
-      log_step_count_steps=None, **_common_options(config))
+      log_step_count_steps=None, **interval)
 
 
-def _common_options(config):
-  """Arguments that RunConfig has for every device."""
-  train = config.train
-  # Exactly one of the two may be given.
-  if train.save_checkpoints_steps:
-    interval = dict(save_checkpoints_steps=train.save_checkpoints_steps)
-  else:
-    interval = dict(save_checkpoints_secs=train.save_checkpoints_secs)
-  return dict(tf_random_seed=train.seed,
-              keep_checkpoint_max=train.keep_checkpoint_max, **interval)
-
-
-def partition_dims(train):
-  """How the inputs of the training step are cut for spatial partitioning.
+def checkpoint_interval(train):
+  """How often training saves, as arguments of RunConfig.
 
   Args:
     train: section `train`.
 
   Returns:
-    [None or [four ints]] in the layout of the infeed, or None.
+    {name: number} with one of the two names.
   """
-  if train.input_partition_dims is None:
-    return None
-  result = []
-  for dims in train.input_partition_dims:
-    if dims in (None, 'None'):
-      result.append(None)
-    elif train.transpose_input:
-      result.append([dims[axis] for axis in _TRANSPOSED])
-    else:
-      result.append(list(dims))
-  return result
-
-
-def _build_tpu_estimator(config, model_fn, mode, make_resolver):
-  """TPUEstimator; batch sizes are those of all cores."""
-  tpu = tf.estimator.tpu
-  make_resolver = (make_resolver or
-                   tf.distribute.cluster_resolver.TPUClusterResolver)
-  platform = config.platform
-  try:
-    cluster = make_resolver(platform.tpu, zone=platform.tpu_zone,
-                            project=platform.gcp_project)
-  except (ValueError, RuntimeError, ImportError) as e:
-    raise errors.SetupError(
-        'There is no TPU %s: %s Give its name or grpc:// address with --tpu '
-        '(and --tpu_zone, --gcp_project), or leave --use_tpu out.'
-        % (platform.tpu or '(--tpu is not given)', e))
-  run_config = tpu.RunConfig(
-      cluster=cluster, evaluation_master=platform.eval_master,
-      model_dir=config.model_dir,
-      session_config=tf.ConfigProto(
-          isolate_session_state=config.isolate_session_state),
-      log_step_count_steps=config.train.iterations_per_loop,
-      tpu_config=tpu.TPUConfig(
-          iterations_per_loop=config.train.iterations_per_loop,
-          num_cores_per_replica=config.train.num_cores_per_replica,
-          input_partition_dims=partition_dims(config.train),
-          tpu_job_name=config.tpu_job_name,
-          per_host_input_for_training=tpu.InputPipelineConfig.PER_HOST_V2),
-      **_common_options(config))
-  return tpu.TPUEstimator(
-      model_fn, config=run_config, use_tpu=True, params={},
-      train_batch_size=(config.train.train_batch_size
-                        // config.train.accumulation_steps),
-      eval_batch_size=config.eval.eval_batch_size,
-      predict_batch_size=(config.predict.predict_batch_size
-                          if mode == 'predict'
-                          else config.eval.eval_batch_size))
+  if train.save_checkpoints_steps:
+    return {'save_checkpoints_steps': train.save_checkpoints_steps}
+  return {'save_checkpoints_secs': train.save_checkpoints_secs}
 
 
 def with_batch_size(input_fn, config, mode, replicas=1):

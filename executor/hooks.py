@@ -45,15 +45,19 @@ class TrainingHook(tf.train.SessionRunHook):
   lines and the values to TensorBoard (there every step with `enable_summary`).
   """
 
-  def __init__(self, config, every_n_steps, log_path, clock=time.time):
+  def __init__(self, config, every_n_steps, log_path, clock=time.time,
+               workers=None):
     """Keeps what the lines need.
 
     Args:
       config: experiment.
       every_n_steps: int, `train.log_every_steps`.
-      log_path: of the JSON lines.
+      log_path: of the JSON lines; None: nothing is written, another worker
+        does.
       clock: () -> seconds.
+      workers: executor.workers.Workers, to average over; None: there is one.
     """
+    self._workers = workers
     self._total_steps = config.train.total_steps
     self._batch_size = config.train.train_batch_size
     # A TPU runs a loop of steps in one call.
@@ -71,6 +75,13 @@ class TrainingHook(tf.train.SessionRunHook):
     self._scalars = _collected_scalars()
     self._read_step = tf.convert_to_tensor(tf.train.get_global_step())
     self._start = None
+    if self._workers:
+      self._workers.prepare(len(self._scalars))
+
+  @property
+  def step(self):
+    """int, the step that was reached."""
+    return self._step
 
   def after_create_session(self, session, coord):
     del coord
@@ -84,7 +95,13 @@ class TrainingHook(tf.train.SessionRunHook):
     previous = self._step
     self._step = self._step_after(run_context.session)
     scalars = {k: float(v) for k, v in run_values.results.items()}
+    if self._workers:
+      # So that all of them meet the same NaN.
+      scalars = dict(zip(scalars, map(float, self._workers.mean(
+          run_context.session, list(scalars.values())))))
     check_finite(self._step, scalars)
+    if self._log_path is None:
+      return
     now = self._clock()
     if self._start is None:
       # The first call also sets up the pipeline and is no measure of speed.
@@ -188,8 +205,15 @@ class StopRequest(tf.train.SessionRunHook):
   second signal ends the program at once.
   """
 
-  def __init__(self, signals=(signal.SIGTERM, signal.SIGINT)):
-    """Keeps which signals are meant."""
+  def __init__(self, signals=(signal.SIGTERM, signal.SIGINT), workers=None):
+    """Keeps which signals are meant.
+
+    Args:
+      signals: numbers.
+      workers: executor.workers.Workers: a signal to one of them stops all at
+        the same step. None: there is one.
+    """
+    self._workers = workers
     self._signals = signals
     self._previous = {}
     self.signal_number = None
@@ -217,6 +241,16 @@ class StopRequest(tf.train.SessionRunHook):
         '%s received: the training ends after this step with a checkpoint. '
         'Once more ends it at once.', signal.Signals(number).name)
 
+  def begin(self):
+    if self._workers:
+      self._workers.prepare()
+
   def after_run(self, run_context, run_values):
-    if self.signal_number is not None:
+    received = self.signal_number is not None
+    if self._workers and self._workers.any(run_context.session, received):
+      if not received:
+        tf.logging.warning('Another worker was asked to stop.')
+        self.signal_number = signal.SIGTERM
+      received = True
+    if received:
       run_context.request_stop()

@@ -23,14 +23,19 @@ _FLAG_KEYS = {
     'eval_master': 'platform.eval_master',
     'tpu_job_name': 'tpu_job_name',
 }
-_PRECISIONS = {'bfloat16': True, 'float32': False}
+# --precision -> the value of architecture.use_bfloat16 on a TPU, and of
+# train.mixed_precision elsewhere.
+_PRECISIONS_OF_TPU = {'bfloat16': True, 'float32': False}
+_PRECISIONS = {'bfloat16': 'bfloat16', 'float16': 'float16', 'float32': None}
+# What XLA and the TPU's own tools do, {key: value that is off}.
+_NOT_ON_TPU = {'train.mixed_precision': None, 'train.use_xla': False,
+               'train.profile_every_n_steps': None}
 _DATA_KEYS = ('train.train_file_pattern',
               'train.pre_parser_dataset.file_pattern',
               'eval.eval_file_pattern', 'eval.val_json_file',
               'eval.label_map', 'predict.predict_file_pattern',
               'shapemask_head.shape_prior_path')
 _NUM_CORES = 8  # of the smallest TPUs, such as a v3-8
-_TPU_ONLY = ('architecture.use_bfloat16', 'batch_norm_activation.use_sync_bn')
 # Modes that read the configuration a model was trained with.
 _USES_PARAMS_FILE = ('eval', 'predict')
 
@@ -68,12 +73,19 @@ def resolve(flags, mode):
     notes.append('The configuration is that of %s, with what the flags change.'
                  % path)
   config, _ = factory.load_config(**levels)
-  changes, flag_notes = _changes(flags, config, override)
   use_tpu = _use_tpu(flags, config, written, override)
-  changes.update(_platform_changes(use_tpu, mode))
+  changes, flag_notes = _changes(flags, config, override, use_tpu)
+  # Evaluation is in float32, in whatever the model was trained.
+  if (mode in _USES_PARAMS_FILE and flags.precision is None
+      and 'train.mixed_precision' not in written):
+    changes['train.mixed_precision'] = None
+  mixed_precision = changes.get('train.mixed_precision',
+                                config.train.mixed_precision)
+  changes.update(_platform_changes(use_tpu, mode, mixed_precision))
   if use_tpu:
     changes['train.num_shards'] = _num_cores(flags, config, written)
-  flag_notes += _platform_notes(flags, config, use_tpu, written)
+  flag_notes += _platform_notes(flags, config, use_tpu, written,
+                                mixed_precision)
   config, config_notes = factory.load_config(extra=changes, **levels)
   return config, notes + config_notes + flag_notes
 
@@ -86,22 +98,17 @@ def _params_file(model_dir, mode):
   return path if tf.gfile.Exists(path) else None
 
 
-def _changes(flags, config, override):
+def _changes(flags, config, override, use_tpu):
   """What the flags set, {dotted key: value}, and notes about it."""
   changes, notes = {}, []
   wanted = {flag: (key, getattr(flags, flag))
-            for flag, key in _FLAG_KEYS.items()}
+            for flag, key in _FLAG_KEYS.items()
+            if getattr(flags, flag) is not None}
   if flags.skip_host_call is not None:
     wanted['skip_host_call'] = 'enable_summary', not flags.skip_host_call
   if flags.precision is not None:
-    if flags.precision not in _PRECISIONS:
-      raise base.ConfigError('--precision is %r; it can be %s.' % (
-          flags.precision, ' or '.join(sorted(_PRECISIONS))))
-    wanted['precision'] = ('architecture.use_bfloat16',
-                           _PRECISIONS[flags.precision])
+    wanted['precision'] = _precision(flags.precision, use_tpu)
   for flag, (key, value) in wanted.items():
-    if value is None:
-      continue
     old = base.lookup(config, key)
     if old != value:
       if key in override:
@@ -116,6 +123,17 @@ def _changes(flags, config, override):
               for item in data_changes.items()]
     changes.update(data_changes)
   return changes, notes
+
+
+def _precision(value, use_tpu):
+  """(key, value) that --precision sets."""
+  key = 'architecture.use_bfloat16' if use_tpu else 'train.mixed_precision'
+  values = _PRECISIONS_OF_TPU if use_tpu else _PRECISIONS
+  if value not in values:
+    raise base.ConfigError('--precision is %r; %s it can be %s.' % (
+        value, 'on a TPU' if use_tpu else 'without a TPU',
+        ' or '.join(sorted(values))))
+  return key, values[value]
 
 
 def _raise_conflict(flag, key, value, old):
@@ -167,11 +185,13 @@ def _num_cores(flags, config, written):
   return flags.num_cores or _NUM_CORES
 
 
-def _platform_changes(use_tpu, mode):
+def _platform_changes(use_tpu, mode, mixed_precision):
   """{dotted key: value} of what depends on the device and the mode."""
   changes = {'use_tpu': use_tpu}
-  if not use_tpu:
-    changes.update({key: False for key in _TPU_ONLY})
+  if use_tpu:
+    changes.update(_NOT_ON_TPU)
+  else:
+    changes['architecture.use_bfloat16'] = mixed_precision == 'bfloat16'
   if mode != 'train':
     # Only training is partitioned.
     changes.update({'train.input_partition_dims': None,
@@ -179,16 +199,18 @@ def _platform_changes(use_tpu, mode):
   return changes
 
 
-def _platform_notes(flags, config, use_tpu, written):
-  """Notes about what is switched off without a TPU."""
+def _platform_notes(flags, config, use_tpu, written, mixed_precision):
+  """Notes about what is switched off with a TPU, or without."""
   if use_tpu:
-    return []
+    off = [key for key, value in _NOT_ON_TPU.items()
+           if base.lookup(config, key) != value]
+    return ['On a TPU these are switched off: %s (docs/tpu.md).' % ', '.join(
+        off)] if off else []
   notes = []
   if written.get('use_tpu') and flags.use_tpu is None:
     notes.append('use_tpu is true in the configuration, but neither --tpu nor '
                  '--use_tpu is given: no TPU is used.')
-  off = [key for key in _TPU_ONLY if base.lookup(config, key)
-         or (key.endswith('bfloat16') and flags.precision == 'bfloat16')]
-  if off:
-    notes.append('Without a TPU these are switched off: %s.' % ', '.join(off))
+  if config.architecture.use_bfloat16 and mixed_precision != 'bfloat16':
+    notes.append('Without a TPU this is switched off: architecture.'
+                 'use_bfloat16; train.mixed_precision decides instead.')
   return notes

@@ -9,6 +9,7 @@ from dataloader import diagnosis
 from dataloader import factory as dataloader_factory
 from dataloader import record_checks
 from executor import checkpoints
+from executor import cluster as cluster_lib
 from executor import devices
 from executor import errors
 from executor import estimator as estimator_lib
@@ -48,15 +49,37 @@ class _Parts:
   """The Estimator and the input functions of a job."""
 
   def __init__(self, config, mode, eval_after_training, checkpoint_path):
-    preflight.check(config, mode, eval_after_training, checkpoint_path)
+    self.cluster = cluster_lib.read()
+    cluster_lib.check_mode(self.cluster, mode, config.use_tpu)
+    if mode == 'eval':
+      self.cluster = None  # The evaluator is none of the workers.
+    preflight.check(config, mode, eval_after_training, checkpoint_path,
+                    self.cluster)
     self.config = config
     self.checkpoint_path = checkpoint_path
-    self.eval_after_training = eval_after_training
-    self.replicas = estimator_lib.num_replicas(config)
+    self.is_chief = self.cluster is None or self.cluster.is_chief
+    self.eval_after_training = eval_after_training and self.is_chief
+    self.replicas = estimator_lib.num_replicas(config, cluster=self.cluster)
     self._files = []
-    tf.logging.info('%s', devices.describe(config, self.replicas))
-    model_fn = preflight.as_setup_error(model_fn_lib.make_model_fn, config)
-    self.estimator = estimator_lib.build_estimator(config, model_fn, mode)
+    self._say_devices()
+    self._mode = mode
+    self._model_fn = preflight.as_setup_error(
+        model_fn_lib.make_model_fn, config)
+    self.estimator = estimator_lib.build_estimator(
+        config, self._model_fn, mode, cluster=self.cluster)
+
+  def _say_devices(self):
+    tf.logging.info('%s', devices.describe(self.config, self.replicas,
+                                           self.cluster))
+    for warning in devices.warnings():
+      tf.logging.warning('%s', warning)
+
+  def _lone_estimator(self):
+    """An Estimator that does not wait for other workers."""
+    if self.cluster is None:
+      return self.estimator
+    return estimator_lib.build_estimator(self.config, self._model_fn,
+                                         self._mode)
 
   def _reader(self, config, mode):
     reader = preflight.as_setup_error(
@@ -91,7 +114,7 @@ class _Parts:
           'Evaluation of masks needs one each: convert again with '
           '--include_masks, or set eval.type to box.')
     return evaluation_lib.Evaluation(
-        self.config, self.estimator, estimator_lib.with_batch_size(
+        self.config, self._lone_estimator(), estimator_lib.with_batch_size(
             reader, self.config, modes.PREDICT_WITH_GT))
 
   def predict_input_fn(self):
@@ -114,9 +137,10 @@ class _Parts:
 def _start_training(parts):
   """Writes the configuration and says what is trained."""
   config = parts.config
-  for note in model_dir_lib.save_config(config):
-    tf.logging.warning('%s', note)
-  model_dir_lib.clear_finished(config.model_dir)
+  if parts.is_chief:
+    for note in model_dir_lib.save_config(config):
+      tf.logging.warning('%s', note)
+    model_dir_lib.clear_finished(config.model_dir)
   tf.logging.info(
       'Training to step %d; the batch has %d images, %d at once on each of %d '
       'replica(s).', config.train.total_steps, config.train.train_batch_size,
@@ -140,8 +164,10 @@ def _train(parts, eval_once):
   evaluation = parts.evaluation() if parts.eval_after_training else None
   _start_training(parts)
   with parts.explained_errors():
-    step = loops.train(parts.config, parts.estimator, input_fn)
-    _mark_finished(parts.config, step)
+    step = loops.train(parts.config, parts.estimator, input_fn,
+                       cluster=parts.cluster)
+    if parts.is_chief:
+      _mark_finished(parts.config, step)
     if evaluation:
       evaluation.run(checkpoints.latest(parts.config.model_dir))
 

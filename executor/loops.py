@@ -7,16 +7,19 @@ import tensorflow.compat.v1 as tf
 from executor import checkpoints
 from executor import early_stop
 from executor import errors
+from executor import estimator as estimator_lib
 from executor import hooks
 from executor import model_dir as model_dir_lib
+from executor import workers as workers_lib
 
 _POLL_SECONDS = 5
 _REMIND_SECONDS = 300
 _ATTEMPTS = 3  # at a checkpoint that cannot be read
+_LINGER_SECONDS = 2
 _RESTART_SECONDS = 300  # for a training to take an old finish mark away
 
 
-def train(config, estimator, input_fn, max_steps=None):
+def train(config, estimator, input_fn, max_steps=None, cluster=None):
   """Trains from the newest checkpoint in model_dir on.
 
   Args:
@@ -24,6 +27,7 @@ def train(config, estimator, input_fn, max_steps=None):
     estimator: of executor.estimator.
     input_fn: with the batch size of training.
     max_steps: int, where to stop; None: `train.total_steps`.
+    cluster: executor.cluster.Cluster, if this is one of several workers.
 
   Returns:
     The step that was reached: less than `max_steps` where an evaluation asked
@@ -41,28 +45,42 @@ def train(config, estimator, input_fn, max_steps=None):
     tf.logging.info('%s is at step %d already: there is nothing to train.',
                     start, max_steps)
     return checkpoints.step_of(start)
+  workers = workers_lib.Workers() if cluster else None
+  is_chief = cluster is None or cluster.is_chief
   mark = early_stop.find_request(config)
   if start and mark:
     step = checkpoints.step_of(start)
     tf.logging.info('%s', early_stop.describe(config, mark, step))
     return step
-  if mark:  # It is about an earlier training in this folder.
+  if mark and is_chief:  # It is about an earlier training in this folder.
     early_stop.clear(config.model_dir)
-  early_end = early_stop.EarlyStopHook(config)
-  with hooks.StopRequest() as stop:
-    training_hooks = [
-        hooks.TrainingHook(config, config.train.log_every_steps,
-                           model_dir_lib.train_log_path(config.model_dir)),
-        stop, early_end]
+  early_end = early_stop.EarlyStopHook(config, workers=workers)
+  progress = hooks.TrainingHook(
+      config, config.train.log_every_steps,
+      model_dir_lib.train_log_path(config.model_dir) if is_chief else None,
+      workers=workers)
+  with hooks.StopRequest(workers=workers) as stop:
+    training_hooks = [progress, stop, early_end]
+    if config.train.profile_every_n_steps and is_chief:
+      folder = model_dir_lib.profile_dir(config.model_dir)
+      tf.gfile.MakeDirs(folder)
+      training_hooks.append(tf.train.ProfilerHook(
+          save_steps=config.train.profile_every_n_steps, output_dir=folder))
     if start:
       tf.logging.info('Training goes on from %s.', start)
       training_hooks.append(checkpoints.FitHook(start))
     try:
-      estimator.train(input_fn, hooks=training_hooks, max_steps=max_steps,
-                      saving_listeners=[hooks.FiniteWeights()])
+      if cluster:
+        _train_with_others(config, estimator, input_fn, training_hooks,
+                           max_steps, workers, is_chief)
+      else:
+        estimator.train(input_fn, hooks=training_hooks, max_steps=max_steps,
+                        saving_listeners=[hooks.FiniteWeights()])
     except errors.TrainingDiverged as e:
-      _explain_divergence(config, e)
-  step = checkpoints.latest_step(config.model_dir)
+      _explain_divergence(config, e, is_chief)
+  # The chief may still be writing the checkpoint of this step.
+  step = (checkpoints.latest_step(config.model_dir) if is_chief
+          else progress.step)
   if stop.signal_number is not None and step < max_steps:
     raise errors.Terminated(
         'Training was asked to stop and did so at step %d of %d; %s holds the '
@@ -74,10 +92,32 @@ def train(config, estimator, input_fn, max_steps=None):
   return step
 
 
-def _explain_divergence(config, error):
+def _train_with_others(config, estimator, input_fn, training_hooks, max_steps,
+                       workers, is_chief):
+  """Trains as one of several workers."""
+  interval = estimator_lib.checkpoint_interval(config.train)
+  saver = workers_lib.SharedSaver(
+      workers, is_chief, config.model_dir, listeners=[hooks.FiniteWeights()],
+      save_secs=interval.get('save_checkpoints_secs'),
+      save_steps=interval.get('save_checkpoints_steps'))
+  training_hooks = [workers_lib.SameStart(workers, config.model_dir), saver
+                    ] + training_hooks
+  # Of the two ways to start an Estimator, this one knows several workers; on
+  # them, it evaluates nothing.
+  try:
+    tf.estimator.train_and_evaluate(
+        estimator, tf.estimator.TrainSpec(input_fn, max_steps, training_hooks),
+        tf.estimator.EvalSpec(input_fn))
+  finally:
+    # The others may still be fetching their part of the last sum from here.
+    time.sleep(_LINGER_SECONDS)
+
+
+def _explain_divergence(config, error, is_chief=True):
   """Raises the error again with what to do."""
   step = checkpoints.latest_step(config.model_dir)
-  model_dir_lib.mark_finished(config.model_dir, step, 'diverged')
+  if is_chief:
+    model_dir_lib.mark_finished(config.model_dir, step, 'diverged')
   raise errors.TrainingDiverged(
       '%s The last good checkpoint in %s is of step %d. Usual remedies: a '
       'lower train.learning_rate.init_learning_rate (%g; the batch has %d '

@@ -31,6 +31,11 @@ def train_log_path(model_dir):
   return os.path.join(model_dir, 'train_metrics.jsonl')
 
 
+def profile_dir(model_dir):
+  """Timelines of steps, for chrome://tracing."""
+  return os.path.join(model_dir, 'profile')
+
+
 def eval_dir(config):
   """The folder of the evaluation results."""
   return os.path.join(config.model_dir, 'eval' + config.eval.suffix)

@@ -8,11 +8,12 @@ from executor import errors
 from executor import estimator as estimator_lib
 from executor import evaluation
 from executor import model_dir as model_dir_lib
+from executor import precision
 from executor import prediction
 from modeling import checkpoints as warm_start
 
 
-def check(config, mode, with_eval=False, checkpoint_path=None):
+def check(config, mode, with_eval=False, checkpoint_path=None, cluster=None):
   """Checks a job.
 
   The record files are checked by the input functions, when they are made.
@@ -22,13 +23,14 @@ def check(config, mode, with_eval=False, checkpoint_path=None):
     mode: 'train', 'eval', 'train_and_eval' or 'predict'.
     with_eval: whether mode train ends with an evaluation.
     checkpoint_path: the checkpoint of a single evaluation or prediction.
+    cluster: executor.cluster.Cluster, if this is one of several workers.
 
   Raises:
     errors.SetupError: saying which key or flag is to change.
   """
   _check_model_dir(config, mode, checkpoint_path)
   if mode in ('train', 'train_and_eval'):
-    _check_training(config)
+    _check_training(config, cluster)
   if mode in ('eval', 'train_and_eval') or with_eval:
     _check_evaluation(config)
   if mode == 'predict' and not prediction.file_pattern(config):
@@ -52,8 +54,10 @@ def _check_model_dir(config, mode, checkpoint_path):
   model_dir_lib.check_same_model(config)
 
 
-def _check_training(config):
-  estimator_lib.replica_batch_size(config, estimator_lib.num_replicas(config))
+def _check_training(config, cluster):
+  estimator_lib.replica_batch_size(
+      config, estimator_lib.num_replicas(config, cluster=cluster))
+  precision.check(config)
   path = config.train.checkpoint.path
   if path and not checkpoints.latest(config.model_dir):
     as_setup_error(warm_start.resolve_path, path)

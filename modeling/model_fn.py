@@ -116,6 +116,8 @@ def _train_op(config, total_loss, rate, variables, global_step):
                                       config.train.accumulation_steps)
   if config.use_tpu:
     optimizer = tf.tpu.CrossShardOptimizer(optimizer)
+  elif config.train.mixed_precision == 'float16':
+    optimizer = optimizers.LossScaling(optimizer)
   # Replicas add up their gradients; the mean over the global batch is meant.
   # Inside of Estimator the optimizer divides the loss by their number, unless
   # the last call of a tf.losses function was a sum: we call none of them.

@@ -6,6 +6,7 @@ import re
 import tensorflow.compat.v1 as tf
 
 from modeling import lars
+from ops import replicas
 
 # type: (rate, section `train.optimizer`) -> tf.train.Optimizer.
 OPTIMIZERS = {
@@ -61,10 +62,9 @@ class GlobalNormClipping(tf.train.Optimizer):
   def apply_gradients(self, grads_and_vars, global_step=None, name=None):
     grads_and_vars = [(g, v) for g, v in grads_and_vars if g is not None]
     gradients, variables = zip(*grads_and_vars)
-    replica = tf.distribute.get_replica_context()
-    num_replicas = replica.num_replicas_in_sync
+    num_replicas = tf.distribute.get_replica_context().num_replicas_in_sync
     if num_replicas > 1:
-      gradients = replica.merge_call(_sum_over_replicas, args=gradients)
+      gradients = replicas.sums(gradients)
     clipped, _ = tf.clip_by_global_norm(gradients, self._clip_norm)
     if num_replicas > 1:
       # The optimizer sums over the replicas once more.
@@ -82,11 +82,29 @@ class GlobalNormClipping(tf.train.Optimizer):
     return self._optimizer.variables()
 
 
-def _sum_over_replicas(strategy, *gradients):
-  """Sums every gradient over the replicas, for each of them."""
-  # ReplicaContext.all_reduce of TF 1.15 fails on gradients.
-  return strategy.extended.batch_reduce_to(
-      tf.distribute.ReduceOp.SUM, [(g, g) for g in gradients])
+class LossScaling(tf.train.experimental.MixedPrecisionLossScaleOptimizer):
+  """Keeps small gradients of a loss in float16 from becoming zero.
+
+  The loss is multiplied by a number that halves, and the step is left out, when
+  a gradient is not finite, and doubles after 2000 steps that were.
+  Source: Mixed precision training (arXiv:1710.03740), section 3.2.
+  """
+
+  def __init__(self, optimizer):
+    super().__init__(optimizer, 'dynamic')
+
+  def apply_gradients(self, grads_and_vars, global_step=None, name=None):
+    num_replicas = tf.distribute.get_replica_context().num_replicas_in_sync
+    if num_replicas > 1:
+      # TensorFlow looks at the gradients of the first replica only, while
+      # another one may have overflowed.
+      grads_and_vars = [(g, v) for g, v in grads_and_vars if g is not None]
+      gradients, variables = zip(*grads_and_vars)
+      gradients = replicas.sums(gradients)
+      # The optimizer sums over the replicas once more.
+      grads_and_vars = [(g / num_replicas, v)
+                        for g, v in zip(gradients, variables)]
+    return super().apply_gradients(grads_and_vars, global_step, name)
 
 
 def trained_variables(variables, frozen_variable_prefix):

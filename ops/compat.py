@@ -89,6 +89,16 @@ def has_gpu():
   return bool(tf.config.experimental.list_physical_devices('GPU'))
 
 
+def gpu_capabilities():
+  """[compute capability as a float, or None where TensorFlow cannot tell]."""
+  gpus = tf.config.experimental.list_physical_devices('GPU')
+  if not IS_TF2:  # It drives no GPU that would need asking.
+    return [None for _ in gpus]
+  details = [tf.config.experimental.get_device_details(gpu) for gpu in gpus]
+  return [float('%d.%d' % d['compute_capability'])
+          if 'compute_capability' in d else None for d in details]
+
+
 def in_xla_context():
   """Whether XLA will compile the graph being built: as a whole, for a TPU too.
 

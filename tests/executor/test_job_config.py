@@ -59,8 +59,47 @@ def test_contradiction(flags, override, names):
 def test_precision(tmp_path):
   assert not _resolve(precision='float32', use_tpu=True
                      )[0].architecture.use_bfloat16
-  with pytest.raises(base.ConfigError, match='bfloat16 or float32'):
+  for precision in ('half', 'float16'):
+    with pytest.raises(base.ConfigError, match='TPU.* bfloat16 or float32'):
+      _resolve(precision=precision, use_tpu=True)
+  with pytest.raises(base.ConfigError, match='without.*bfloat16 or float16 or'):
     _resolve(precision='half')
+
+
+@pytest.mark.parametrize('precision, mixed, use_bfloat16', [
+    ('float32', None, False), ('float16', 'float16', False),
+    ('bfloat16', 'bfloat16', True), (None, None, False)])
+def test_precision_without_a_tpu(precision, mixed, use_bfloat16):
+  config, notes = _resolve(precision=precision)
+  assert config.train.mixed_precision == mixed
+  assert config.architecture.use_bfloat16 == use_bfloat16
+  assert any('use_bfloat16' in note for note in notes) != use_bfloat16
+  config, _ = _resolve(
+      params_override='train.mixed_precision=%s' % (mixed or 'null'))
+  assert config.train.mixed_precision == mixed
+  assert config.architecture.use_bfloat16 == use_bfloat16
+
+
+def test_keys_that_a_tpu_does_not_need():
+  override = ('train.mixed_precision=float16,train.use_xla=true,'
+              'train.profile_every_n_steps=10')
+  config, notes = _resolve(use_tpu=True, params_override=override)
+  assert config.train.mixed_precision is None and not config.train.use_xla
+  assert config.architecture.use_bfloat16
+  assert any('train.use_xla' in note and 'tpu.md' in note for note in notes)
+  config, notes = _resolve(params_override=override)
+  assert config.train.use_xla and config.train.profile_every_n_steps == 10
+
+
+def test_evaluation_is_in_float32(tmp_path):
+  model_dir_lib.save_config(toy.config(
+      tmp_path, train__mixed_precision='bfloat16',
+      architecture__use_bfloat16=True))
+  config, _ = _resolve('eval', model_dir=str(tmp_path))
+  assert config.train.mixed_precision is None
+  assert not config.architecture.use_bfloat16
+  config, _ = _resolve('eval', model_dir=str(tmp_path), precision='bfloat16')
+  assert config.architecture.use_bfloat16
 
 
 def test_data_dir():
@@ -80,7 +119,7 @@ def test_tpu_only_when_asked_for():
   assert any('switched off: architecture.use_bfloat16' in n for n in notes)
   config, notes = _resolve(params_override='{use_tpu: true, '
                            'batch_norm_activation: {use_sync_bn: true}}')
-  assert not config.use_tpu and not config.batch_norm_activation.use_sync_bn
+  assert not config.use_tpu and config.batch_norm_activation.use_sync_bn
   assert not config.architecture.use_bfloat16
   assert any('no TPU is used' in n for n in notes)
   for flags in (dict(tpu='t'), dict(use_tpu=True),

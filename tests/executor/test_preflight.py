@@ -29,7 +29,8 @@ def test_model_dir_is_needed():
 
 
 def test_batch_of_several_replicas(tmp_path, monkeypatch):
-  monkeypatch.setattr(estimator_lib, 'num_replicas', lambda config: 3)
+  monkeypatch.setattr(estimator_lib, 'num_replicas',
+                      lambda config, cluster: 3)
   _fails('train_batch_size is 4', toy.config(tmp_path))
 
 

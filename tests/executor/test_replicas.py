@@ -1,71 +1,202 @@
-"""Training on two replicas takes the steps of training on one."""
+"""Replicas train as one device does: GPUs of a host, and hosts.
 
-import shutil
+Virtual devices of the CPU stand for GPUs, processes on this machine for hosts.
+"""
+
+import os
+import signal
+import time
 
 import numpy as np
+import pytest
 import tensorflow.compat.v1 as tf
 
 from executor import checkpoints
-from executor import estimator as estimator_lib
-from executor import loops
-from modeling import model_fn
-from tests.executor import toy
-from utils import fields
+from executor import model_dir as model_dir_lib
+from modeling import factory
+from tests.executor import replicas
 from utils import modes
 
-_SIZE = 64
+_SYNC = {'batch_norm_activation__use_sync_bn': True}
+_FROZEN = {'batch_norm_activation__batch_norm_trainable': False}
 
 
-def _input_fn(params, input_context=None):
-  """Batches that repeat two images, so that halves are like the whole."""
-  del input_context
-  rng = np.random.RandomState(0)
-  # So many that the 1 that each replica adds to its sum does not matter.
-  labels = {fields.NUM_POSITIVES: np.array([3e6, 2e6], np.float32),
-            fields.CLS_TARGETS: {}, fields.BOX_TARGETS: {}}
-  for level in (3, 4):
-    side = _SIZE >> level
-    labels[fields.CLS_TARGETS][level] = rng.randint(
-        -2, 3, [2, side, side, 1]).astype(np.int32)
-    labels[fields.BOX_TARGETS][level] = rng.randn(
-        2, side, side, 4).astype(np.float32)
-  images = rng.randn(2, _SIZE, _SIZE, 3).astype(np.float32)
-  return tf.data.Dataset.from_tensor_slices((images, labels)).repeat().batch(
-      params['batch_size'], drop_remainder=True)
+def _cpus(number):
+  return ['/cpu:%d' % i for i in range(number)]
 
 
-def _train(config, devices, max_steps):
-  estimator = estimator_lib.build_estimator(
-      config, model_fn.make_model_fn(config), devices=devices)
-  loops.train(config, estimator, estimator_lib.with_batch_size(
-      _input_fn, config, modes.TRAIN, max(1, len(devices))), max_steps)
-  reader = tf.train.load_checkpoint(checkpoints.latest(config.model_dir))
-  return {name: reader.get_tensor(name)
-          for name in reader.get_variable_to_shape_map()
-          if name.endswith('kernel')}
+class _AverageOfParts:
+  """A model whose losses are the averages of those of parts of the batch."""
+
+  def __init__(self, model, number):
+    self._model, self._number = model, number
+
+  def _split(self, nest, i):
+    return tf.nest.map_structure(
+        lambda t: tf.split(t, self._number, axis=0)[i], nest)
+
+  def outputs(self, images, labels, mode):
+    assert mode == modes.TRAIN
+    outputs = []
+    for i in range(self._number):
+      with tf.variable_scope(tf.get_variable_scope(), reuse=i > 0):
+        outputs.append(self._model.outputs(
+            self._split(images, i), self._split(labels, i), mode))
+    return outputs
+
+  def losses(self, outputs, labels, is_training):
+    parts = [self._model.losses(part, self._split(labels, i), is_training)
+             for i, part in enumerate(outputs)]
+    return {name: tf.add_n([part[name] for part in parts]) / self._number
+            for name in parts[0]}
 
 
-def _config(folder):
-  # Statistics of the batch would differ between the replicas.
-  return toy.config(
-      folder, batch_norm_activation__batch_norm_trainable=False,
-      architecture__num_classes=3, architecture__min_level=3,
-      architecture__max_level=4, anchor__num_scales=1,
-      anchor__aspect_ratios=[1.], resnet__resnet_depth=10,
-      fpn__fpn_feat_dims=4, retinanet_head__num_convs=0,
-      train__transpose_input=False, train__learning_rate__warmup_steps=0,
-      train__learning_rate__init_learning_rate=1e6, train__l2_weight_decay=0.)
+def _one_device(model, folder, parts=1, **changes):
+  """Trains; returns its folder. Beside it lies the start of the others."""
+  start = folder / 'start'
+  replicas.train(replicas.config_of(model, start, **changes), max_steps=1)
+  one = replicas.start_from(folder / 'one', start)
+  config = replicas.config_of(model, one, **changes)
+  whole = factory.build_model(config)
+  replicas.train(config, model=_AverageOfParts(whole, parts)
+                 if parts > 1 else whole)
+  return one
 
 
-def test_step_of_two_replicas(tmp_path):
-  one, two = tmp_path / 'one', tmp_path / 'two'
-  start = _train(_config(one), [], 1)
-  shutil.copytree(str(one), str(two))
-  expected = _train(_config(one), [], 2)
-  actual = _train(_config(two), ['/cpu:0', '/cpu:1'], 2)
-  changes = [np.abs(expected[name] - start[name]).max() for name in start]
-  assert max(changes) > 1e-3
-  for name in start:
+def _assert_same_training(actual, expected):
+  """Same losses at all steps, same weights, momenta and statistics."""
+  assert len(replicas.losses(expected)) == replicas.STEPS
+  np.testing.assert_allclose(replicas.losses(actual),
+                             replicas.losses(expected), rtol=1e-4)
+  ours, theirs = replicas.weights(actual), replicas.weights(expected)
+  assert set(ours) == set(theirs)
+  for name, value in theirs.items():
     np.testing.assert_allclose(
-        actual[name] - start[name], expected[name] - start[name],
-        atol=1e-3 * max(changes), err_msg=name)
+        ours[name], value, rtol=0, atol=1e-4 * np.abs(value).max(),
+        err_msg=name)
+
+
+@pytest.fixture(name='synchronized', scope='module')
+def _synchronized(tmp_path_factory):
+  folder = tmp_path_factory.mktemp('synchronized')
+  return folder, _one_device('classification', folder, **_SYNC)
+
+
+def _train_on(folder, name, devices, model='classification', **changes):
+  path = replicas.start_from(folder / name, folder / 'start')
+  replicas.train(replicas.config_of(model, path, **changes), devices)
+  return path
+
+
+def test_two_devices_with_synchronized_batch_norm(synchronized):
+  folder, one = synchronized
+  two = _train_on(folder, 'two', _cpus(2), **_SYNC)
+  _assert_same_training(two, one)
+  # And these steps do change something.
+  start = tf.train.load_checkpoint(str(folder / 'start' / 'model.ckpt-0'))
+  kernel = 'classification_head/dense/kernel'
+  before, after = start.get_tensor(kernel), replicas.weights(one)[kernel]
+  assert np.abs(after - before).max() > 1e-2 * np.abs(after).max()
+
+
+@pytest.mark.slow
+def test_four_devices_with_synchronized_batch_norm(synchronized):
+  folder, one = synchronized
+  _assert_same_training(_train_on(folder, 'four', _cpus(4), **_SYNC), one)
+
+
+def _train_workers(folder, name, **changes):
+  path = replicas.start_from(folder / name, folder / 'start')
+  results = replicas.run_workers(folder, 2, dict(
+      changes, model='classification', model_dir=str(path)))
+  for code, output in results:
+    assert code == 0, output[-3000:]
+  return path
+
+
+def test_two_workers_with_synchronized_batch_norm(synchronized):
+  folder, one = synchronized
+  two = _train_workers(folder, 'workers', **_SYNC)
+  _assert_same_training(two, one)
+  # One of them wrote, once.
+  names = os.listdir(str(two))
+  assert sum(n.startswith('events') for n in names) == 1
+  assert not [n for n in names if n.startswith('tmp')]
+
+
+def test_batch_norm_without_synchronization_differs(synchronized):
+  """The tests above could not fail otherwise."""
+  folder, one = synchronized
+  two = _train_on(folder, 'apart', _cpus(2))
+  with pytest.raises(AssertionError):
+    _assert_same_training(two, one)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('clip_norm', [0., .05])
+def test_frozen_batch_norm(tmp_path, clip_norm):
+  """The clipped norm, too, is that of the whole batch."""
+  changes = dict(_FROZEN, train__gradient_clip_norm=clip_norm)
+  one = _one_device('classification', tmp_path, **changes)
+  for number in (2, 4):
+    _assert_same_training(
+        _train_on(tmp_path, str(number), _cpus(number), **changes), one)
+  _assert_same_training(_train_workers(tmp_path, 'workers', **changes), one)
+
+
+@pytest.mark.parametrize('model, number', [
+    ('retinanet', 2), pytest.param('retinanet', 4, marks=pytest.mark.slow),
+    pytest.param('mask_rcnn', 2, marks=pytest.mark.slow)])
+def test_detectors_average_over_parts_of_the_batch(tmp_path, model, number):
+  """Their losses are divided by counts of the replica's own images."""
+  one = _one_device(model, tmp_path, parts=number)
+  several = _train_on(tmp_path, 'several', _cpus(number), model)
+  _assert_same_training(several, one)
+
+
+@pytest.mark.slow
+def test_signal_to_one_worker_stops_all(tmp_path):
+  """At the same step, with one checkpoint; then they go on."""
+  arguments = dict(_FROZEN, model='classification', model_dir=str(tmp_path),
+                   train__total_steps=100000)
+  workers = replicas.start_workers(tmp_path, 2, arguments)
+  log = model_dir_lib.train_log_path(str(tmp_path))
+  while not os.path.exists(log):
+    assert workers[0].poll() is None, replicas.output(tmp_path, 0)[-3000:]
+    time.sleep(.5)
+  workers[1].send_signal(signal.SIGTERM)
+  assert [p.wait() for p in workers] == [1, 1]
+  for i in range(2):
+    assert 'Training was asked to stop' in replicas.output(tmp_path, i)
+  step = checkpoints.latest_step(str(tmp_path))
+  assert step > 0
+  arguments['train__total_steps'] = step + 2
+  results = replicas.run_workers(tmp_path, 2, arguments)
+  assert [code for code, _ in results] == [0, 0], results[0][1][-3000:]
+  assert checkpoints.latest_step(str(tmp_path)) == step + 2
+
+
+@pytest.mark.slow
+def test_workers_that_start_from_different_steps(tmp_path):
+  """All say so instead of averaging the gradients of other models."""
+  start, other = tmp_path / 'start', tmp_path / 'other'
+  replicas.train(replicas.config_of('classification', start, **_FROZEN),
+                 max_steps=1)
+  replicas.start_from(other, start)
+  results = replicas.run_workers(
+      tmp_path, 2, dict(_FROZEN, model='classification', model_dir=''),
+      environments=[{'REPLICAS_MODEL_DIR': str(start)},
+                    {'REPLICAS_MODEL_DIR': str(other)}])
+  for code, output in results:
+    assert code == 1 and 'one folder that all workers share' in output
+
+
+@pytest.mark.slow
+def test_nan_of_one_worker_stops_all(tmp_path):
+  results = replicas.run_workers(
+      tmp_path, 2, dict(_FROZEN, model='classification',
+                        model_dir=str(tmp_path / 'run')),
+      environments=[{}, {'REPLICAS_NAN_STEP': '2'}])
+  for code, output in results:
+    assert code == 1 and 'Training diverged at step 3' in output
+  assert checkpoints.latest_step(str(tmp_path / 'run')) == 0

@@ -1,0 +1,85 @@
+"""Number formats and compilation of a job on CPU and GPUs.
+
+A TPU needs none of it: there `architecture.use_bfloat16` decides, and XLA
+compiles everything.
+"""
+
+import os
+
+import tensorflow.compat.v1 as tf
+
+from executor import devices
+from executor import errors
+from ops import compat
+
+# Cores for products in float16 came with Volta, bfloat16 with Ampere.
+_MIN_CAPABILITY = {'float16': 7.0, 'bfloat16': 8.0}
+_XLA_ON_CPU = '--tf_xla_cpu_global_jit'
+
+
+def session_config(config):
+  """How sessions of training and evaluation run.
+
+  Args:
+    config: experiment; of `train`, `mixed_precision` and `use_xla` are read.
+
+  Returns:
+    tf.ConfigProto.
+  """
+  proto = tf.ConfigProto(allow_soft_placement=True,
+                         isolate_session_state=config.isolate_session_state)
+  options = proto.graph_options
+  if config.train.mixed_precision == 'float16':
+    # Grappler casts what is safe in float16, on GPUs only.
+    options.rewrite_options.auto_mixed_precision = options.rewrite_options.ON
+  if config.train.use_xla:
+    _use_xla_on_cpu()
+    options.optimizer_options.global_jit_level = tf.OptimizerOptions.ON_1
+  return proto
+
+
+def _use_xla_on_cpu():
+  """Without this flag, XLA compiles what runs on GPUs and leaves out CPUs.
+
+  TensorFlow reads the variable when it compiles the first graph.
+  """
+  flags = os.environ.get('TF_XLA_FLAGS', '')
+  if _XLA_ON_CPU not in flags:
+    os.environ['TF_XLA_FLAGS'] = (flags + ' ' + _XLA_ON_CPU).strip()
+
+
+def check(config, gpus=None, capabilities=None):
+  """Checks that training can use the number format of the configuration.
+
+  Args:
+    config: experiment.
+    gpus: [device name] instead of those that TensorFlow sees.
+    capabilities: [float] of the GPUs, instead of asking; None where unknown.
+
+  Raises:
+    errors.SetupError: saying what is missing.
+  """
+  wanted = config.train.mixed_precision
+  if not wanted or config.use_tpu:
+    return
+  gpus = devices.gpu_names() if gpus is None else gpus
+  if not gpus:
+    if wanted == 'float16':
+      raise errors.SetupError(
+          'train.mixed_precision is float16, which only GPUs compute, and '
+          'TensorFlow sees none (`python -m tools.env` says why). Set it to '
+          'null, or to bfloat16 to train on a CPU with the numbers of a TPU.')
+    return
+  if wanted == 'bfloat16' and not compat.IS_TF2:
+    raise errors.SetupError(
+        'train.mixed_precision is bfloat16, which TensorFlow %s cannot compute '
+        'on GPUs: set it to float16, or use RUNTIME=tf2.' % tf.__version__)
+  capabilities = (compat.gpu_capabilities() if capabilities is None
+                  else capabilities)
+  old = [c for c in capabilities if c and c < _MIN_CAPABILITY[wanted]]
+  if old:
+    raise errors.SetupError(
+        'train.mixed_precision is %s, which needs GPUs of compute capability '
+        '%.1f or more; there is one of %.1f. Set it to %s.' % (
+            wanted, _MIN_CAPABILITY[wanted], min(old),
+            'float16' if min(old) >= _MIN_CAPABILITY['float16'] else 'null'))
