@@ -70,10 +70,10 @@ def check(config, gpus=None, capabilities=None):
           'TensorFlow sees none (`python -m tools.env` says why). Set it to '
           'null, or to bfloat16 to train on a CPU with the numbers of a TPU.')
     return
-  if wanted == 'bfloat16' and not compat.IS_TF2:
+  if wanted == 'bfloat16' and not compat.HAS_BFLOAT16_ON_GPUS:
     raise errors.SetupError(
-        'train.mixed_precision is bfloat16, which TensorFlow %s cannot compute '
-        'on GPUs: set it to float16, or use RUNTIME=tf2.' % tf.__version__)
+        'train.mixed_precision is bfloat16, which this TensorFlow cannot '
+        'compute on GPUs: set it to float16, or use RUNTIME=tf2.')
   capabilities = (compat.gpu_capabilities() if capabilities is None
                   else capabilities)
   old = [c for c in capabilities if c and c < _MIN_CAPABILITY[wanted]]

@@ -30,7 +30,7 @@ def find(platform, make_resolver=None):
   Raises:
     errors.SetupError: saying what to give.
   """
-  if platform.tpu == LOCAL and not compat.IS_TF2:
+  if platform.tpu == LOCAL and not compat.HAS_TPU_VMS:
     raise errors.SetupError(
         '--tpu=local is a TPU VM, which TensorFlow 1.15 cannot drive: use the '
         'environment of TensorFlow 2.15 (RUNTIME=tf2, with its TPU build), or '
@@ -66,9 +66,9 @@ def check_cores(config, cluster, count_cores=None):
   wanted = config.train.num_shards
   if not found:
     raise errors.SetupError(
-        'TensorFlow %s finds no TPU core at %s. On a TPU VM it has to be the '
-        'TPU build (docs/tpu.md), and no other process may hold the chips.' % (
-            tf.__version__, config.platform.tpu))
+        'TensorFlow finds no TPU core at %s. On a TPU VM it has to be the TPU '
+        'build (docs/tpu.md), and no other process may hold the chips.'
+        % config.platform.tpu)
   if found != wanted:
     raise errors.SetupError(
         '--num_cores is %s, and the TPU %s has %d cores. Give --num_cores=%d '

@@ -15,6 +15,8 @@ from tensorflow.python.tpu import tpu_function
 IS_TF2 = tf.__version__.startswith('2.')
 # On CPUs; see ops/convolution.py.
 HAS_SLOW_CONVOLUTION_GRADIENTS = not IS_TF2
+HAS_TPU_VMS = IS_TF2  # whose TPU is in the machine itself
+HAS_BFLOAT16_ON_GPUS = IS_TF2
 _M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4  # of malloc.h
 
 

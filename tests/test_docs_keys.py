@@ -11,8 +11,9 @@ from tests import docs_blocks
 
 DOCUMENTS = ('README.md', 'docs/classification.md', 'docs/configuration.md',
              'docs/custom_data.md', 'docs/differences.md',
-             'docs/getting_started.md', 'docs/segmentation.md',
-             'docs/shapemask.md', 'docs/training.md')
+             'docs/getting_started.md', 'docs/gpu.md', 'docs/pods.md',
+             'docs/segmentation.md', 'docs/shapemask.md', 'docs/tpu.md',
+             'docs/training.md')
 # `train.total_steps`, `eval.type: box`, `train.num_parallel_calls=64`; not the
 # `a.b` of explanations.
 _KEY = re.compile(r'^([a-z_]{2,}(?:\.[a-z_0-9]+)+)(?:[:=] ?.*)?$')

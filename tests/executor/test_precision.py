@@ -45,7 +45,7 @@ def test_session_config(monkeypatch):
     ('bfloat16', ['/gpu:0'] * 2, [8.0, 7.5],
      '8.0 .*of 7.5. Set it to float16')])
 def test_devices_that_cannot(wanted, gpus, capabilities, words):
-  if wanted == 'bfloat16' and not compat.IS_TF2:
+  if wanted == 'bfloat16' and not compat.HAS_BFLOAT16_ON_GPUS:
     words = 'cannot compute on GPUs'
   with pytest.raises(errors.SetupError, match=words):
     precision.check(_config(train__mixed_precision=wanted), gpus, capabilities)

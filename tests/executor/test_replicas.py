@@ -124,6 +124,7 @@ def test_two_workers_with_synchronized_batch_norm(synchronized):
   assert not [n for n in names if n.startswith('tmp')]
 
 
+@pytest.mark.slow
 def test_batch_norm_without_synchronization_differs(synchronized):
   """The tests above could not fail otherwise."""
   folder, one = synchronized

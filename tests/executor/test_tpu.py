@@ -101,7 +101,7 @@ def test_tpu_that_does_not_exist(tmp_path):
     tpu.find(_config(tmp_path).platform, make)
 
 
-@pytest.mark.skipif(not compat.IS_TF2, reason='TPU VMs need TF 2.15')
+@pytest.mark.skipif(not compat.HAS_TPU_VMS, reason='TPU VMs need TF 2.15')
 def test_tpu_vm(tmp_path):
   """TensorFlow's resolver: no address to connect to, and no TPU here."""
   config = _config(tmp_path, platform__tpu='local', platform__tpu_zone=None,
@@ -112,7 +112,7 @@ def test_tpu_vm(tmp_path):
     tpu.check_cores(config, cluster)
 
 
-@pytest.mark.skipif(compat.IS_TF2, reason='TF 2.15 drives TPU VMs')
+@pytest.mark.skipif(compat.HAS_TPU_VMS, reason='TF 2.15 drives TPU VMs')
 def test_tpu_vm_of_an_old_runtime(tmp_path):
   with pytest.raises(errors.SetupError, match='RUNTIME=tf2'):
     tpu.find(_config(tmp_path, platform__tpu='local').platform)
