@@ -40,13 +40,15 @@ class Training:
   is divided among them.
   """
 
-  def __init__(self, experiment, part_size, devices=()):
+  def __init__(self, experiment, part_size, devices=(), start=None):
     """Builds the step.
 
     Args:
       experiment: of `config`.
       part_size: int, images of a call of `step`.
       devices: [name].
+      start: checkpoint of `save_start`: seeds give other weights on more
+        devices.
     """
     self._graph = tf.Graph()
     with self._graph.as_default(), contextlib.ExitStack() as stack:
@@ -76,6 +78,9 @@ class Training:
           device_count={'CPU': replicas}))
       self.session.run([tf.global_variables_initializer(),
                         tf.local_variables_initializer()])
+      self._start_saver = tf.train.Saver(tf.trainable_variables())
+      if start:
+        self._start_saver.restore(self.session, start)
 
   def __enter__(self):
     return self
@@ -87,6 +92,11 @@ class Training:
     """Runs the step; returns its loss."""
     return self.session.run(self._step, {
         self._images: images, self._labels: labels})[0]
+
+  def save_start(self, folder):
+    """Saves what is trained; returns what `start` takes."""
+    return self._start_saver.save(self.session, str(folder / 'start.ckpt'),
+                                  write_meta_graph=False)
 
   def save(self, folder):
     """Saves; returns {name: array} of what a reader finds."""

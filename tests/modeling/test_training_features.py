@@ -6,13 +6,14 @@ import pytest
 from tests.modeling import small_training
 
 
-def _train(folder, parts, devices=()):
+def _train(folder, parts, devices=(), start=None):
   """Loss of each call, and what is saved after two updates."""
   config = small_training.config(
       train__accumulation_steps=parts, train__gradient_clip_norm=1.,
       train__moving_average_decay=.9)
   images, labels = small_training.batch(8)
-  with small_training.Training(config, 8 // parts, devices) as training:
+  with small_training.Training(config, 8 // parts, devices,
+                               start) as training:
     losses = [training.step(x, y) for _ in range(2) for x, y in zip(
         np.split(images, parts), np.split(labels, parts))]
     return losses, training.save(folder)
@@ -38,6 +39,8 @@ def test_four_parts_equal_the_whole_batch(tmp_path):
 
 @pytest.mark.slow
 def test_four_parts_on_two_devices(tmp_path):
-  _, whole = _train(tmp_path, 1)
-  _, parts = _train(tmp_path, 4, ('/cpu:0', '/cpu:1'))
+  with small_training.Training(small_training.config(), 8) as training:
+    start = training.save_start(tmp_path)
+  _, whole = _train(tmp_path, 1, start=start)
+  _, parts = _train(tmp_path, 4, ('/cpu:0', '/cpu:1'), start)
   _check_equal(whole, parts)
