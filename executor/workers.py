@@ -22,11 +22,13 @@ class Workers:
   """Averages and votes over the workers."""
 
   def __init__(self):
-    """Operations come with `prepare`."""
+    """For one training; operations come with `prepare`."""
     self._operations = {}  # {size: (placeholder, its mean over the workers)}
 
   def prepare(self, size=1):
     """Adds the operations for vectors of a size to the graph, in `begin`."""
+    if size in self._operations:
+      return
     values = tf.placeholder(tf.float32, [size])
     strategy = tf.distribute.get_strategy()
 

@@ -18,6 +18,7 @@ import main
 from tests import golden
 from tests import reference_weights
 from tests.dataloader import examples
+from tests.executor import replicas
 
 _ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 _SIZE = 64
@@ -357,3 +358,41 @@ def test_undecodable_image_in_training(data, tmp_path, capsys):
       '--params_override=train.train_file_pattern=%s'
       % (data / 'undecodable'), code=1)
   assert 'undecodable: record 1' in message and 'bad' in message
+
+
+def _tf_config(ports, index):
+  return json.dumps({
+      'cluster': {'worker': ['127.0.0.1:%d' % port for port in ports]},
+      'task': {'type': 'worker', 'index': index}})
+
+
+def test_workers_that_cannot(data, tmp_path, capsys, monkeypatch):
+  arguments = ('--model_dir=%s' % tmp_path, '--data_dir=%s' % data,
+               '--config_file=%s' % (data / 'config.yaml'))
+  monkeypatch.setenv('TF_CONFIG', '{"cluster"')
+  assert 'TF_CONFIG is no JSON' in _fails(capsys, '--mode=train', *arguments)
+  monkeypatch.setenv('TF_CONFIG', _tf_config([1, 2, 3], 1))
+  assert '3 replicas' in _fails(capsys, '--mode=train', *arguments)
+  assert 'worker 1 of 3' in _fails(capsys, '--mode=eval', *arguments)
+  assert not os.listdir(str(tmp_path))
+
+
+@pytest.mark.slow
+def test_two_workers(data, tmp_path):
+  """The chief writes and evaluates; the other one only trains."""
+  ports = replicas.free_ports(2)
+  workers = [subprocess.Popen(
+      [sys.executable, 'main.py', '--mode=train', '--eval_after_training',
+       '--model_dir=%s' % (tmp_path / 'run'), '--data_dir=%s' % data,
+       '--config_file=%s' % (data / 'config.yaml')], cwd=_ROOT,
+      env=dict(os.environ, TF_CONFIG=_tf_config(ports, i)),
+      stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+      universal_newlines=True) for i in range(2)]
+  outputs = [worker.communicate()[0] for worker in workers]
+  assert [w.returncode for w in workers] == [0, 0], outputs[0][-3000:]
+  assert 'worker 0, the chief' in outputs[0] and 'Evaluation at' in outputs[0]
+  assert 'worker 1.' in outputs[1] and 'Evaluation at' not in outputs[1]
+  assert _steps(tmp_path / 'run') == [0, 3, 5]
+  assert _metric_steps(tmp_path / 'run') == [5]
+  assert json.loads((tmp_path / 'run' / 'training_finished.json').read_text())[
+      'step'] == 5

@@ -207,7 +207,7 @@ def start_workers(folder, number, config_arguments, environments=None):
   path = os.path.join(str(folder), 'spec.json')
   with open(path, 'w') as f:
     json.dump(config_arguments, f)
-  addresses = ['127.0.0.1:%d' % port for port in _free_ports(number)]
+  addresses = ['127.0.0.1:%d' % port for port in free_ports(number)]
   processes = []
   for i in range(number):
     environment = dict(os.environ, PYTHONPATH=_ROOT, TF_CONFIG=json.dumps({
@@ -231,7 +231,8 @@ def output(folder, index):
     return f.read()
 
 
-def _free_ports(number):
+def free_ports(number):
+  """[port] of this machine that nobody uses."""
   sockets = [socket.socket() for _ in range(number)]
   for one in sockets:
     one.bind(('127.0.0.1', 0))
