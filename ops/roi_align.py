@@ -68,8 +68,7 @@ def multilevel_roi_align(features, rois, output_size, border='clamp',
              + images * of_level(areas))
     cells, weights = _corners(
         samples[0], samples[1], start, of_level([size[1] for size in sizes]))
-    crops = _interpolate(table, cells, weights, method)
-    return tf.cast(crops, features[levels[0]].dtype)
+    return _interpolate(table, cells, weights, method)
 
 
 def roi_levels(rois, min_level, max_level):
@@ -129,8 +128,7 @@ def selective_crop_and_resize(features, boxes, levels, boundaries, output_size,
     start = (images * num_maps + levels) * (height * width)
     cells, weights = _corners(
         samples[0], samples[1], start, tf.fill(tf.shape(levels), width))
-    crops = _interpolate(_rows(features), cells, weights, method)
-    return tf.cast(crops, features.dtype)
+    return _interpolate(_rows(features), cells, weights, method)
 
 
 def single_level_crop(features, level_boxes, levels, min_level, crop_size):
@@ -248,26 +246,24 @@ def _corners(y_samples, x_samples, start, width):
 
 
 def _rows(features):
-  """The cells of feature maps [..., C] as float32 [number of cells, C].
-
-  Sums of many bfloat16 gradients would lose most of them, so everything after
-  this is float32.
-  """
-  features = tf.cast(features, tf.float32)
+  """The cells of feature maps [..., C] as [number of cells, C]."""
   return tf.reshape(features, [-1, features.shape[-1].value])
 
 
 def _interpolate(table, cells, weights, method):
   """Weighted sums of four rows of a table each.
 
+  Sums are float32, those of the gradients above all: sums of many bfloat16
+  numbers would lose most of them.
+
   Args:
-    table: float32 [P, C].
+    table: float32 or bfloat16 [P, C].
     cells: int32 [B, N, S, S, 4], rows of the table.
     weights: float32 [B, N, S, S, 4].
     method: None, or one of METHODS.
 
   Returns:
-    float32 [B, N, S, S, C].
+    [B, N, S, S, C], the type of the table.
   """
   if method is None:
     use_gather = compat.in_xla_context() or compat.has_gpu()
@@ -287,13 +283,24 @@ def _interpolate_by_gather(table, cells, weights):
   """For XLA, so for TPUs; for GPUs; and for other formats, which have no more.
 
   Corners come first, as a TPU would pad an axis of four next to the channels.
+  The gradient is written out: what is gathered stays in the type of the table,
+  and the parts of the gradient go to memory once, not three times.
   """
-  # The gradient of a reshape is dense. XLA cannot hand the rows of a gather's
-  # gradient on to the parts of a concatenation.
-  table = tf.reshape(table, [-1, table.shape[1].value])
-  corners = tf.gather(table, tf.transpose(cells))
-  return tf.reduce_sum(
-      corners * tf.expand_dims(tf.transpose(weights), 2), axis=0)
+  # Constants are arguments as well: what the function closes over must not
+  # depend on variables.
+  @tf.custom_gradient
+  def interpolate(table, corners, weights):
+    samples = tf.reduce_sum(
+        tf.cast(tf.gather(table, corners), tf.float32) * weights, axis=0)
+
+    def grad(d_samples):
+      num_rows = table.shape[0].value or tf.shape(table)[0]
+      d_corners = tf.cast(d_samples, tf.float32) * weights
+      d_table = tf.math.unsorted_segment_sum(d_corners, corners, num_rows)
+      return tf.cast(d_table, table.dtype), None, None
+    return tf.cast(samples, table.dtype), grad
+  return interpolate(table, tf.transpose(cells),
+                     tf.expand_dims(tf.transpose(weights), 2))
 
 
 def _interpolate_by_sparse_matmul(table, cells, weights):
@@ -312,7 +319,8 @@ def _interpolate_by_sparse_matmul(table, cells, weights):
   matrix = tf.SparseTensor(
       tf.reshape(places, [-1, 2]), tf.reshape(weights, [-1]),
       tf.stack([num_samples, num_cells]))
-  return tf.sparse.sparse_dense_matmul(matrix, table)
+  samples = tf.sparse.sparse_dense_matmul(matrix, tf.cast(table, tf.float32))
+  return tf.cast(samples, table.dtype)
 
 
 # How samples are summed up; the results are the same. By default what is
