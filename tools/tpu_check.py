@@ -97,7 +97,7 @@ def run(arguments, folder):
       1, config.train.train_batch_size // (config.train.num_shards
                                            or _NUM_CORES))
   results = {'model': config.type, 'batch': batch}
-  results['lowering'] = _lower(check, arguments.job, batch)
+  results['lowering'] = _lower(check, arguments, batch)
   ready = not any(found['problems'] for found in results['lowering'].values())
   if arguments.run:
     small = checks.Check(
@@ -115,13 +115,14 @@ def run(arguments, folder):
   return dict(results, ready=ready)
 
 
-def _lower(check, job, batch):
+def _lower(check, arguments, batch):
   """{job: what was found, with `problems`}."""
   from tools.tpu import report
   from tools.tpu import steps
   results = {}
-  for name in [job] if job else steps.JOBS:
-    found = check.lower(name, batch)
+  for name in [arguments.job] if arguments.job else steps.JOBS:
+    found = check.lower(
+        name, batch, bool(arguments.topology) and name == 'train')
     found['problems'] = report.lowering_problems(found)
     for problem in found['problems']:
       print('%-8s %s' % (name, problem))

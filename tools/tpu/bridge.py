@@ -1,16 +1,17 @@
 """Lowers a step to HLO, with the XLA bridge of TensorFlow 2.15.
 
-  python -m tools.tpu.bridge FOLDER...
+  python -m tools.tpu.bridge [--module] FOLDER...
 
-Each FOLDER has what tools.tpu.exchange writes; the graph may be of TensorFlow 1.15.
-Writes hlo.pb there, the module, and hlo.json, what was found. Nothing is run,
-and XLA compiles nothing: a step that passes has an XLA form of every operation.
+Each FOLDER has what tools.tpu.exchange writes; the graph may be of TensorFlow
+1.15. Writes hlo.json there, what was found, and with --module hlo.pb, the
+module for the compiler. Nothing is run, and XLA compiles nothing: a step that
+passes has an XLA form of every operation.
 """
 
+import argparse
 import functools
 import json
 import os
-import sys
 
 import tensorflow.compat.v1 as tf
 from tensorflow.python.eager import context
@@ -24,11 +25,12 @@ _REPLACED = ('Placeholder', 'VarHandleOp', 'CrossReplicaSum')
 _MAX_ERROR = 4000  # characters of a message; XLA repeats whole graphs
 
 
-def lower(step):
+def lower(step, wants_module):
   """Lowers a step.
 
   Args:
     step: exchange.Step.
+    wants_module: whether to make the module, which takes as long again.
 
   Returns:
     The serialized HloModuleProto, None if there is none, and what was found: a
@@ -42,7 +44,8 @@ def lower(step):
   function, signature = _function(step)
   try:
     generate = function.experimental_get_compiler_ir(*signature)
-    module, text = generate(stage='hlo_serialized'), generate(stage='hlo')
+    text = generate(stage='hlo')
+    module = generate(stage='hlo_serialized') if wants_module else None
   except (ValueError, tf.errors.OpError) as e:
     return None, {'missing': {}, 'error': str(e)[:_MAX_ERROR]}
   return module, dict(hlo.summarize(text), missing={})
@@ -138,12 +141,16 @@ def _mark(node, shape, dtype, groups):
   node.attr['backend_config'].s = json.dumps(groups).encode()
 
 
-def main(argv):
-  if len(argv) < 2:
-    sys.exit(__doc__)
+def main(argv=None):
+  parser = argparse.ArgumentParser(
+      prog='python -m tools.tpu.bridge', description=__doc__,
+      formatter_class=argparse.RawDescriptionHelpFormatter)
+  parser.add_argument('folders', nargs='+')
+  parser.add_argument('--module', action='store_true')
+  arguments = parser.parse_args(argv)
   tf.enable_v2_behavior()  # What is lowered is no part of a graph.
-  for folder in argv[1:]:
-    module, found = lower(exchange.load(folder))
+  for folder in arguments.folders:
+    module, found = lower(exchange.load(folder), arguments.module)
     if module is not None:
       with open(os.path.join(folder, 'hlo.pb'), 'wb') as f:
         f.write(module)
@@ -152,4 +159,4 @@ def main(argv):
 
 
 if __name__ == '__main__':
-  main(sys.argv)
+  main()

@@ -49,12 +49,13 @@ class Check:
     self._folder = folder
     self._replicas = replicas
 
-  def lower(self, job, batch_size):
+  def lower(self, job, batch_size, wants_module=False):
     """Builds a step and lowers it.
 
     Args:
       job: of steps.JOBS.
       batch_size: int, of a replica.
+      wants_module: whether `compile` is to follow.
 
     Returns:
       dict of tools.tpu.bridge, with `infeed_bytes` and `folder`.
@@ -68,7 +69,7 @@ class Check:
     step = steps.export(config, job, batch_size, replicas)
     folder = os.path.join(self._folder, '%s-%d' % (job, batch_size))
     found = environments.lower(
-        step, folder, environments.bridge_python(compat.IS_TF2))
+        step, folder, environments.bridge_python(compat.IS_TF2), wants_module)
     return dict(found, folder=folder,
                 infeed_bytes=exchange.infeed_bytes(step))
 
@@ -112,7 +113,7 @@ class Check:
 
     def attempt(batch_size):
       result = self.compile(
-          self.lower('train', batch_size), topology, batch_size)
+          self.lower('train', batch_size, True), topology, batch_size)
       show(result)
       if 'error' in result and 'RESOURCE_EXHAUSTED' not in result['error']:
         raise environments.ToolError(result['error'])

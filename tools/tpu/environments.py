@@ -49,13 +49,14 @@ def _python(environment, advice):
   return path
 
 
-def lower(step, folder, python):
+def lower(step, folder, python, wants_module=False):
   """Lowers a step to HLO in another process.
 
   Args:
     step: exchange.Step.
     folder: for the files that pass between the programs.
     python: of `bridge_python`.
+    wants_module: whether `compile_for` is to follow.
 
   Returns:
     dict of tools.tpu.bridge.
@@ -65,7 +66,8 @@ def lower(step, folder, python):
   """
   from tools.tpu import exchange
   exchange.save(step, folder)
-  _run([python, '-m', 'tools.tpu.bridge', folder])
+  _run([python, '-m', 'tools.tpu.bridge', folder] +
+       (['--module'] if wants_module else []))
   return _read(os.path.join(folder, 'hlo.json'))
 
 

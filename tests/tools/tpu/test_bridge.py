@@ -55,7 +55,7 @@ def _lower(named_steps, folder):
     folders[name] = os.path.join(folder, str(i))
     exchange.save(step, folders[name])
   subprocess.check_call(
-      [PYTHON, '-m', 'tools.tpu.bridge'] + list(folders.values()),
+      [PYTHON, '-m', 'tools.tpu.bridge', '--module'] + list(folders.values()),
       cwd=environments.ROOT)
   found = {}
   for name, path in folders.items():
