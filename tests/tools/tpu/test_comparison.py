@@ -55,8 +55,8 @@ def test_what_a_step_reads():
   assert step.variables == {'weight': ([3], 'float32')}
 
 
-@pytest.mark.parametrize('model', sorted(test_labels_spec.SMALL))
-def test_both_configurations_have_the_same_draws(model):
+@pytest.mark.parametrize('model', ['classification', 'mask_rcnn'])
+def test_both_forms_have_the_same_draws(model):
   """The n-th draw of one step is the n-th of the other one."""
   config, _ = factory.load_config(model, None, test_labels_spec.SMALL[model])
   config = steps.one_device(config)
