@@ -132,7 +132,7 @@ class Check:
     best = max(r['batch'] for r in fitting)
     estimate = max(best, min([estimate] + [b - 1 for b in refused]))
     while estimate > best and not attempt(estimate):
-      # A compiler that has little room moves more instead; a step of 5% down.
+      # Close to the limit memory grows faster than the line; 5% down.
       estimate = max(best, estimate - max(1, estimate // 20))
     return estimate
 

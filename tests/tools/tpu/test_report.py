@@ -51,12 +51,12 @@ def test_roofline_of_a_core():
   assert math.isclose(numbers['computing_seconds'], 1.)
   assert math.isclose(numbers['traffic_seconds'], .1)
   assert math.isclose(numbers['roofline_seconds'], 1.)
-  assert math.isclose(numbers['available_bytes'], 16 * 2**30)
+  assert math.isclose(numbers['available_bytes'], 15.48 * 2**30)
   assert math.isclose(numbers['ridge_flops_per_byte'], 123e3 / 900)
   assert numbers['fits']
   text = '\n'.join(report.figure_lines(_result(), numbers, 8))
   assert '1000.0 ms at least, by computing' in text
-  assert '4.00 GB of 17.18 GB' in text and 'DOES NOT FIT' not in text
+  assert '4.00 GB of 16.62 GB' in text and 'DOES NOT FIT' not in text
 
 
 def test_too_much_memory_is_said():
@@ -71,8 +71,8 @@ def test_every_chip_has_its_limits():
   for kind, chip in chips.CHIPS.items():
     computing, traffic = chips.roofline(kind, 1e12, 1e12 / chips.ridge(kind))
     assert math.isclose(computing, traffic)
-    assert chips.hbm_bytes(kind) * chip.devices_per_chip == (
-        chip.hbm_gib * 2**30)
+    # Chips have 16, 32 and 96 GiB; some of it is the runtime's.
+    assert 0 < -chips.hbm_bytes(kind) * chip.devices_per_chip / 2**30 % 8 < 2
 
 
 def test_largest_batch_by_a_line():
