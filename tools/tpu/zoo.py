@@ -111,7 +111,7 @@ def table(rows, results):
 
   Args:
     rows: [zoo_rows.Row].
-    results: {config_file: result of `check`}.
+    results: {config_file: result of `check`}; some may be missing.
 
   Returns:
     str, Markdown.
@@ -119,7 +119,7 @@ def table(rows, results):
   lines = ['| configuration | input | HLO instructions | infeed, MB | result |',
            '|---|---|---|---|---|']
   for row in rows:
-    result = results[row.config_file]
+    result = results.get(row.config_file, {'problems': ['not checked yet']})
     if result['problems']:
       lines.append('| `%s` | | | | %s |' % (
           row.config_file, '; '.join(result['problems'])))

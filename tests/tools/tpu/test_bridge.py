@@ -69,6 +69,7 @@ def _lower(named_steps, folder):
 @pytest.fixture(scope='module')
 def of_models(tmp_path_factory):
   """{name of _cases: what the bridge found}."""
+  compat.enable_graph_mode()  # before the fixture that each test has
   return _lower({name: steps.export(config, job, 1)
                  for name, (config, job) in _cases().items()},
                 str(tmp_path_factory.mktemp('models')))
@@ -112,6 +113,7 @@ def _unknown_until_run(x):
 
 @pytest.fixture(scope='module')
 def of_bad_steps(tmp_path_factory):
+  compat.enable_graph_mode()
   makers = dict(good=tf.reduce_sum, dynamic=_of_positive, text=_as_text,
                 loop=_in_a_loop, refused=_unknown_until_run)
   tf.enable_control_flow_v2()

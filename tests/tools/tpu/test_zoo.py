@@ -40,10 +40,11 @@ def test_rows_that_are_done_are_not_done_again(tmp_path, monkeypatch):
 def test_table_of_results():
   results = {ROWS[0].config_file: _result(ROWS[0]),
              ROWS[1].config_file: _result(ROWS[1], ['Bad has no lowering'])}
-  lines = zoo.table(ROWS[:2], results).splitlines()
+  lines = zoo.table(ROWS, results).splitlines()
   assert lines[2] == '| `%s` | 640 x 512 | 7 | 2.50 | lowers |' % (
       ROWS[0].config_file)
   assert lines[3].endswith('| | | | Bad has no lowering |')
+  assert lines[4].endswith('| | | | not checked yet |')
 
 
 def test_text_between_the_markers_is_replaced():
