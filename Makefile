@@ -4,10 +4,16 @@
 #   RUNTIME=tf2   Python 3.11, TensorFlow 2.15
 #   PYTHON=...    the interpreter that a new environment is built from
 #   JOBS=...      test processes
-#   MODEL=...     of the demo
+#   MODEL=...     of the demo and of tpu-check
+#   CONFIG=...    tpu-check: YAML file over the model's defaults
+#   TOPOLOGY=...  tpu-check: the TPU to compile for
+#   OPTIONS=...   tpu-check: further flags of tools.tpu_check
 
 RUNTIME ?=
 MODEL ?= retinanet
+CONFIG ?=
+TOPOLOGY ?= v3:2x2
+OPTIONS ?=
 JOBS ?= $(shell n=$$(nproc 2>/dev/null || echo 2); echo $$((n > 4 ? 4 : n)))
 TESTS ?= tests
 
@@ -18,7 +24,7 @@ PYTEST = -m pytest -n $(JOBS) -p no:cacheprovider
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 export PYTHONUNBUFFERED = 1
 
-.PHONY: help setup demo test test-all lint env clean
+.PHONY: help setup demo test test-all lint env tpu-check tpu-check-all clean
 
 help:
 	@echo 'make demo       trains and evaluates a small detector, some ten minutes'
@@ -27,6 +33,7 @@ help:
 	@echo 'make lint       style of the code'
 	@echo 'make env        versions, devices, and what will not work here'
 	@echo 'make setup      only the environment'
+	@echo 'make tpu-check  whether a configuration fits a TPU, without one'
 	@echo 'make clean      removes demo/ and caches, not the environments'
 	@echo 'Each takes RUNTIME=tf1 (TensorFlow 1.15) or RUNTIME=tf2 (2.15).'
 
@@ -47,6 +54,19 @@ lint:
 
 env:
 	@$(IN_ENV) -m tools.env
+
+# A file can say what model it is of; the default of MODEL does not decide then.
+CHECKED = $(if $(CONFIG),--config_file=$(CONFIG)) \
+  $(if $(CONFIG),$(if $(findstring command,$(origin MODEL)),--model=$(MODEL)),\
+  --model=$(MODEL))
+
+# The compiler has an environment of its own, beside that of RUNTIME.
+tpu-check:
+	@bash tools/setup_env.sh tpu >/dev/null
+	@$(IN_ENV) -m tools.tpu_check $(CHECKED) --topology=$(TOPOLOGY) $(OPTIONS)
+
+tpu-check-all:
+	@$(IN_ENV) -m tools.tpu.zoo
 
 clean:
 	rm -rf demo .pytest_cache .ruff_cache

@@ -10,7 +10,8 @@ def conv2d_of_class(inputs, num_masks, classes, is_training, **settings):
   """`layers.conv2d` with kernel size 1, of which one channel is wanted.
 
   Args:
-    inputs: [N, H, W, C], H and W static.
+    inputs: [N, H, W, C], H and W static; in training of several masks also a
+      list of such.
     num_masks: int, channels of the convolution: one for each class, or 1 for
       all classes.
     classes: int32 [N], whose mask is meant, from 0.
@@ -18,7 +19,7 @@ def conv2d_of_class(inputs, num_masks, classes, is_training, **settings):
     **settings: of `layers.conv2d`.
 
   Returns:
-    [N, H, W], logits.
+    [N, H, W], logits, or a list of such.
   """
   if num_masks == 1:
     return tf.squeeze(layers.conv2d(inputs, 1, 1, **settings), 3)

@@ -8,6 +8,7 @@ calls is part of what a checkpoint depends on.
 import tensorflow.compat.v1 as tf
 
 from architecture import recompute
+from ops import compat
 from ops import convolution
 
 # Padding by the size of the kernel alone; see `conv2d_fixed_padding`.
@@ -181,7 +182,7 @@ def conv2d_of_chosen(inputs, filters, chosen, use_separable_conv=False,
   Has the variables of `conv2d`, but does not compute the other channels.
 
   Args:
-    inputs: [N, H, W, C], H and W static.
+    inputs: [N, H, W, C], H and W static, or a list of such.
     filters: int, channels of the convolution.
     chosen: int32 [N], the channel that is computed, from 0.
     use_separable_conv: of `conv2d`, as the following.
@@ -192,24 +193,43 @@ def conv2d_of_chosen(inputs, filters, chosen, use_separable_conv=False,
       so on.
 
   Returns:
-    [N, H, W].
+    [N, H, W], or a list of such.
   """
-  _, height, width, channels = inputs.shape.as_list()
+  maps = inputs if isinstance(inputs, list) else [inputs]
+  channels, dtype = _channels(maps[0]), maps[0].dtype
   default_name = 'separable_conv2d' if use_separable_conv else 'conv2d'
   with tf.variable_scope(name, default_name=default_name):
-    kernels = _kernels(inputs, filters, 1, use_separable_conv,
+    kernels = _kernels(maps[0], filters, 1, use_separable_conv,
                        kernel_initializer, pointwise_initializer)
     kernel = tf.reshape(kernels[-1], [channels, filters])
     if use_separable_conv:
       kernel *= tf.reshape(kernels[0], [channels, 1])
-    bias = _bias(filters, inputs.dtype, bias_initializer)
+    bias = _bias(filters, dtype, bias_initializer)
     # Products with one-hot rows: exact, and their gradient is dense.
-    rows = tf.one_hot(chosen, filters, dtype=inputs.dtype)
+    rows = tf.one_hot(chosen, filters, dtype=dtype)
     kernel = tf.matmul(rows, kernel, transpose_b=True)
     bias = tf.matmul(rows, tf.reshape(bias, [filters, 1]))
-    outputs = tf.matmul(tf.reshape(inputs, [-1, height * width, channels]),
-                        tf.expand_dims(kernel, 2))
-    return tf.reshape(outputs + tf.expand_dims(bias, 2), [-1, height, width])
+    product = _product_by_xla if compat.in_xla_context() else _product
+    outputs = [product(x, kernel, bias) for x in maps]
+  return outputs if isinstance(inputs, list) else outputs[0]
+
+
+def _product(x, kernel, bias):
+  """[N, H, W] of a map [N, H, W, C], kernels [N, C] and biases [N, 1]."""
+  _, height, width, channels = x.shape.as_list()
+  outputs = tf.matmul(tf.reshape(x, [-1, height * width, channels]),
+                      tf.expand_dims(kernel, 2))
+  return tf.reshape(outputs + tf.expand_dims(bias, 2), [-1, height, width])
+
+
+def _product_by_xla(x, kernel, bias):
+  """`_product` in the layout of the map: reshaping would copy all of it."""
+  kernel, bias = [
+      tf.expand_dims(tf.expand_dims(values, 1), 1) for values in (kernel, bias)]
+  # XLA fuses the casts; the sums are float32, as those of a product are.
+  outputs = tf.reduce_sum(
+      tf.cast(x, tf.float32) * tf.cast(kernel, tf.float32), axis=3)
+  return tf.cast(outputs, x.dtype) + tf.squeeze(bias, 3)
 
 
 def conv2d_transpose_to_blocks(inputs, filters, kernel_size,
@@ -234,13 +254,45 @@ def conv2d_transpose_to_blocks(inputs, filters, kernel_size,
   _, height, width, channels = inputs.shape.as_list()
   num_pixels = kernel_size * kernel_size
   with tf.variable_scope(name, default_name='conv2d_transpose'):
-    kernel = tf.get_variable(
-        'kernel', [kernel_size, kernel_size, filters, channels], inputs.dtype,
-        kernel_initializer)
+    kernel = _transposed_kernel(inputs, filters, kernel_size,
+                                kernel_initializer)
     matrix = tf.transpose(tf.reshape(kernel, [num_pixels * filters, channels]))
     blocks = tf.matmul(tf.reshape(inputs, [-1, channels]), matrix)
     outputs = tf.reshape(blocks, [-1, height, width * num_pixels, filters])
     return tf.nn.bias_add(outputs, _bias(filters, inputs.dtype))
+
+
+def conv2d_transpose_to_maps(inputs, filters, kernel_size,
+                             kernel_initializer=None, name=None):
+  """`conv2d_transpose_to_blocks` with a map for each pixel of the blocks.
+
+  For XLA: on a TPU blocks are a copy of the largest map of a mask head, and
+  their gradient another.
+
+  Args:
+    inputs: [B, H, W, C].
+    filters: int, channels of the result.
+    kernel_size: int, k.
+    kernel_initializer: by default Glorot uniform.
+    name: of the layer, by default conv2d_transpose, _1, _2 and so on.
+
+  Returns:
+    List of k * k maps [B, H, W, filters], row by row of a block.
+  """
+  with tf.variable_scope(name, default_name='conv2d_transpose'):
+    kernel = _transposed_kernel(inputs, filters, kernel_size,
+                                kernel_initializer)
+    bias = _bias(filters, inputs.dtype)
+    kernels = tf.unstack(tf.reshape(
+        kernel, [kernel_size**2, 1, 1, filters, _channels(inputs)]))
+    return [tf.nn.bias_add(convolution.conv2d(
+        inputs, tf.transpose(one, [0, 1, 3, 2])), bias) for one in kernels]
+
+
+def _transposed_kernel(inputs, filters, kernel_size, initializer):
+  return tf.get_variable(
+      'kernel', [kernel_size, kernel_size, filters, _channels(inputs)],
+      inputs.dtype, initializer)
 
 
 def blocks_to_image(blocks, kernel_size):

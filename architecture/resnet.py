@@ -5,8 +5,8 @@ import functools
 import tensorflow.compat.v1 as tf
 
 from architecture import blocks
-from architecture import layers
 from architecture import recompute
+from architecture import stems
 
 # depth: (kind of block, blocks of each of the four groups).
 _GROUPS = {
@@ -84,9 +84,9 @@ class ResNet:
   def _stem(self, images, is_training):
     """[B, H, W, 3] -> [B, H / 4, W / 4, 64]."""
     if is_training and self._has_folded_input:
-      x = conv7x7_of_folded(images, _STEM_FILTERS)
+      x = stems.conv7x7_of_folded(images, _STEM_FILTERS)
     else:
-      x = layers.conv2d_fixed_padding(images, _STEM_FILTERS, 7, 2)
+      x = stems.conv7x7(images, _STEM_FILTERS)
     x = tf.identity(x, 'initial_conv')
     x = self._norm_activation(x, is_training)
     x = tf.nn.max_pool2d(x, ksize=3, strides=2, padding='SAME')
@@ -105,35 +105,3 @@ class ResNet:
           use_projection=is_first, drop_connect_rate=rate)
       x = recompute.run_if(self._recompute_blocks and is_training, build, x)
     return tf.identity(x, 'block_group%d' % group)
-
-
-def conv7x7_of_folded(inputs, filters):
-  """The strided 7x7 convolution, on images with folded pixels.
-
-  Twelve channels use a TPU's matrix unit better than three. The variable is
-  that of the ordinary stem, so checkpoints fit both.
-
-  Args:
-    inputs: [B, H/2, W/2, 12], channel (dy * 2 + dx) * 3 + colour.
-    filters: int.
-
-  Returns:
-    [B, H/2, W/2, filters].
-
-  Raises:
-    ValueError: if the inputs do not have 12 channels.
-  """
-  if inputs.shape.as_list()[-1] != 12:
-    raise ValueError('space_to_depth_block_size 2 needs images with 12 '
-                     'channels, not %s.' % inputs.shape)
-  with tf.variable_scope(None, default_name='conv2d'):
-    kernel = tf.get_variable('kernel', [7, 7, 3, filters], inputs.dtype,
-                             tf.variance_scaling_initializer())
-  # The 7x7 kernel reaches from pixel -3 to 3; with a zero in front, from -4 to
-  # 3, which is two whole blocks before and, with the block itself, two after.
-  kernel = tf.pad(kernel, [[1, 0], [1, 0], [0, 0], [0, 0]])
-  kernel = tf.reshape(kernel, [4, 2, 4, 2, 3, filters])
-  kernel = tf.transpose(kernel, [0, 2, 1, 3, 4, 5])  # y, x, dy, dx, colour
-  kernel = tf.reshape(kernel, [4, 4, 12, filters])
-  inputs = tf.pad(inputs, [[0, 0], [2, 1], [2, 1], [0, 0]])
-  return tf.nn.conv2d(inputs, kernel, strides=[1, 1, 1, 1], padding='VALID')

@@ -9,6 +9,7 @@ from architecture import blocks
 from architecture import layers
 from architecture import recompute
 from architecture import scale_permuted
+from architecture import stems
 from ops import resample
 
 _RESIDUAL, _BOTTLENECK = 'residual', 'bottleneck'
@@ -88,7 +89,7 @@ class SpineNet(scale_permuted.ScalePermutedNetwork):
 
   def _stem(self, images, is_training):
     """[B, H, W, 3] -> two Features of level 2, [B, H / 4, W / 4, C]."""
-    x = layers.conv2d_fixed_padding(images, _STEM_FILTERS, 7, 2)
+    x = stems.conv7x7(images, _STEM_FILTERS)
     x = self._norm_activation(x, is_training)
     x = tf.nn.max_pool2d(x, ksize=3, strides=2, padding='SAME')
     features = []

@@ -126,11 +126,16 @@ def _class_loss_sum(logits, targets, num_classes, alpha, gamma):
   Returns:
     float32 [].
   """
-  targets = tf.reshape(targets, [-1])
-  signs = _rows_of_classes(targets, num_classes, -1., 1., 1.)
-  weights = _rows_of_classes(targets, num_classes, alpha, 1. - alpha, 0.)
-  signed_weights = _rows_of_classes(targets, num_classes, -alpha, 1. - alpha,
-                                    0.)
+  if compat.in_xla_context():
+    targets = _spread_over_channels(targets, logits.shape[-1].value)
+    rows = _channels_of_classes
+  else:
+    logits = tf.reshape(logits, [-1, num_classes])
+    targets = tf.reshape(targets, [-1])
+    rows = _rows_of_classes
+  signs = rows(targets, num_classes, -1., 1., 1.)
+  weights = rows(targets, num_classes, alpha, 1. - alpha, 0.)
+  signed_weights = rows(targets, num_classes, -alpha, 1. - alpha, 0.)
 
   # Constants are arguments as well: what the function closes over must not
   # depend on variables.
@@ -142,12 +147,11 @@ def _class_loss_sum(logits, targets, num_classes, alpha, gamma):
       slope = _focal_slope(log1pexp, sigmoid, modulator, gamma, dy)
       return signed_weights * slope, None, None, None
     return tf.reduce_sum(weights * (modulator * log1pexp)), grad
-  return loss_sum(tf.reshape(logits, [-1, num_classes]), signs, weights,
-                  signed_weights)
+  return loss_sum(logits, signs, weights, signed_weights)
 
 
 def _rows_of_classes(targets, num_classes, on, off, ignored):
-  """A one-hot row for each anchor.
+  """A one-hot row for each anchor, for CPUs and GPUs.
 
   Args:
     targets: int32 [N], class id; ids outside of the classes are background.
@@ -159,12 +163,6 @@ def _rows_of_classes(targets, num_classes, on, off, ignored):
   Returns:
     float32 [N, C].
   """
-  if compat.in_tpu_context():
-    # XLA fuses this into what reads it; a gather would be stored.
-    rows = tf.one_hot(targets, num_classes, on_value=on - ignored,
-                      off_value=off - ignored)
-    counted = tf.cast(tf.not_equal(targets, _IGNORED), tf.float32)
-    return rows * counted[:, tf.newaxis] + ignored
   # Copying rows of a table is nine times as fast as the one-hot kernel of
   # TF 1.15 on a CPU. Rows: background, the classes, ignored.
   table = np.full([num_classes + 2, num_classes], off, np.float32)
@@ -175,6 +173,46 @@ def _rows_of_classes(targets, num_classes, on, off, ignored):
   rows = tf.where(tf.equal(targets, _IGNORED),
                   tf.fill(tf.shape(targets), num_classes + 1), rows)
   return tf.gather(table, rows)
+
+
+def _channels_of_classes(targets, num_classes, on, off, ignored):
+  """`_rows_of_classes` of spread targets, for XLA.
+
+  Args:
+    targets: int32 [B, h, w, A*C], of `_spread_over_channels`.
+    num_classes: int, C.
+    on: see `_rows_of_classes`.
+    off: likewise.
+    ignored: likewise.
+
+  Returns:
+    float32 [B, h, w, A*C].
+  """
+  channels = tf.range(targets.shape[-1].value)
+  values = tf.where_v2(tf.equal(targets, channels % num_classes), on, off)
+  return tf.where_v2(tf.equal(targets, _IGNORED), ignored, values)
+
+
+def _spread_over_channels(targets, num_channels):
+  """The target of its anchor in each channel of the class logits.
+
+  XLA computes this within what reads it. Logits with the anchors on an axis of
+  their own would be another layout of the largest tensor of the model, which a
+  TPU stores several times over.
+
+  Args:
+    targets: int32 [B, h, w, A].
+    num_channels: int, A * C.
+
+  Returns:
+    int32 [B, h, w, A * C].
+  """
+  num_anchors = targets.shape[-1].value
+  anchors = tf.range(num_channels) // (num_channels // num_anchors)
+  result = targets[..., :1]
+  for i in range(1, num_anchors):
+    result = tf.where_v2(anchors >= i, targets[..., i:i + 1], result)
+  return result
 
 
 def retinanet_box_loss(box_outputs, box_targets, num_positives, delta,

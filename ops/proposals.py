@@ -67,8 +67,7 @@ def generate_proposals(box_outputs, score_outputs, anchor_boxes, image_shape,
     num_boxes = int(np.prod(score_outputs[level].shape.as_list()[1:]))
     scores = tf.reshape(
         tf.stop_gradient(score_outputs[level]), [-1, num_boxes])
-    encoded = tf.reshape(
-        tf.stop_gradient(box_outputs[level]), [-1, num_boxes, 4])
+    encoded = tf.stop_gradient(box_outputs[level])
     if apply_sigmoid:
       scores = tf.sigmoid(scores)
     limit = num_boxes if use_batched_nms else min(pre_nms_top_k, num_boxes)
@@ -89,7 +88,7 @@ def _best_boxes(encoded, anchors, scores, limit, to_boxes, image_shape,
   """The boxes of a level that score best.
 
   Args:
-    encoded: float32 [B, N, 4].
+    encoded: float32 [B, h, w, A * 4], N = h * w * A.
     anchors: float32 [B, N, 4] or [N, 4].
     scores: float32 [B, N].
     limit: int, at most N.
@@ -102,13 +101,43 @@ def _best_boxes(encoded, anchors, scores, limit, to_boxes, image_shape,
     scores: float32 [B, limit].
   """
   if min_size_threshold > 0:  # needs the boxes before their order
+    encoded = tf.reshape(encoded, [-1, scores.shape[1].value, 4])
     boxes, scores = box_ops.filter_by_size(
         to_boxes(encoded, anchors), scores, image_shape, min_size_threshold)
     return box_ops.top_k_boxes(boxes, scores, limit)
   scores, rows = tf.nn.top_k(scores, limit)
+  height, width, depth = encoded.shape.as_list()[1:]
+  encoded = tf.reshape(encoded, [-1, height * width, depth])
   anchors = tf.convert_to_tensor(anchors)
-  anchors = tf.gather(anchors, rows, batch_dims=anchors.shape.ndims - 2)
-  return to_boxes(tf.gather(encoded, rows, batch_dims=1), anchors), scores
+  batch_dims = anchors.shape.ndims - 2
+  anchors = tf.reshape(
+      anchors, [-1] * batch_dims + [height * width, depth])
+  return to_boxes(_boxes_of(encoded, rows, 1),
+                  _boxes_of(anchors, rows, batch_dims)), scores
+
+
+def _boxes_of(cells, rows, batch_dims):
+  """Some boxes of a level.
+
+  Reads all boxes of a cell, then chooses: on a TPU an axis of four next to the
+  channels would be padded to 128.
+
+  Args:
+    cells: float32 [B, h * w, A * 4], or without B.
+    rows: int32 [B, K], numbers below h * w * A.
+    batch_dims: 1, or 0 without B.
+
+  Returns:
+    float32 [B, K, 4].
+  """
+  num_anchors = cells.shape[-1].value // 4
+  boxes = tf.gather(cells, rows // num_anchors, batch_dims=batch_dims)
+  anchor = tf.expand_dims(rows % num_anchors, 2)
+  result = boxes[:, :, :4]
+  for i in range(1, num_anchors):
+    result = tf.where_v2(tf.equal(anchor, i), boxes[:, :, 4 * i:4 * i + 4],
+                         result)
+  return result
 
 
 def _suppress_at_once(parts, max_output_size, threshold, score_threshold):

@@ -60,16 +60,14 @@ def multilevel_roi_align(features, rois, output_size, border='clamp',
           of_level(sides), output_size, .5))
     # All levels in one table of cells, level by level so that the slices of its
     # gradient are no copies: each ROI reads its own level only.
-    table = tf.concat(
-        [_rows(features[level]) for level in levels], axis=0)
+    tables = [_rows(features[level]) for level in levels]
     areas = [height * width for height, width in sizes]
     images = tf.expand_dims(tf.range(tf.shape(rois)[0]), 1)
     start = (tf.shape(rois)[0] * of_level(np.cumsum([0] + areas[:-1]).tolist())
              + images * of_level(areas))
     cells, weights = _corners(
         samples[0], samples[1], start, of_level([size[1] for size in sizes]))
-    crops = _interpolate(table, cells, weights, method)
-    return tf.cast(crops, features[levels[0]].dtype)
+    return _interpolate(tables, cells, weights, method)
 
 
 def roi_levels(rois, min_level, max_level):
@@ -129,8 +127,7 @@ def selective_crop_and_resize(features, boxes, levels, boundaries, output_size,
     start = (images * num_maps + levels) * (height * width)
     cells, weights = _corners(
         samples[0], samples[1], start, tf.fill(tf.shape(levels), width))
-    crops = _interpolate(_rows(features), cells, weights, method)
-    return tf.cast(crops, features.dtype)
+    return _interpolate([_rows(features)], cells, weights, method)
 
 
 def single_level_crop(features, level_boxes, levels, min_level, crop_size):
@@ -248,26 +245,24 @@ def _corners(y_samples, x_samples, start, width):
 
 
 def _rows(features):
-  """The cells of feature maps [..., C] as float32 [number of cells, C].
-
-  Sums of many bfloat16 gradients would lose most of them, so everything after
-  this is float32.
-  """
-  features = tf.cast(features, tf.float32)
+  """The cells of feature maps [..., C] as [number of cells, C]."""
   return tf.reshape(features, [-1, features.shape[-1].value])
 
 
-def _interpolate(table, cells, weights, method):
+def _interpolate(tables, cells, weights, method):
   """Weighted sums of four rows of a table each.
 
+  Sums are float32, those of the gradients above all: sums of many bfloat16
+  numbers would lose most of them.
+
   Args:
-    table: float32 [P, C].
+    tables: list of float32 or bfloat16 [P_i, C], which make up the table.
     cells: int32 [B, N, S, S, 4], rows of the table.
     weights: float32 [B, N, S, S, 4].
     method: None, or one of METHODS.
 
   Returns:
-    float32 [B, N, S, S, C].
+    [B, N, S, S, C], the type of the table.
   """
   if method is None:
     use_gather = compat.in_xla_context() or compat.has_gpu()
@@ -279,24 +274,40 @@ def _interpolate(table, cells, weights, method):
   shape = [dynamic[i] if size is None else size
            for i, size in enumerate(static)]
   samples = METHODS[method](
-      table, tf.reshape(cells, [-1, 4]), tf.reshape(weights, [-1, 4]))
-  return tf.reshape(samples, shape + [table.shape[1].value])
+      tables, tf.reshape(cells, [-1, 4]), tf.reshape(weights, [-1, 4]))
+  return tf.reshape(samples, shape + [tables[0].shape[1].value])
 
 
-def _interpolate_by_gather(table, cells, weights):
+def _interpolate_by_gather(tables, cells, weights):
   """For XLA, so for TPUs; for GPUs; and for other formats, which have no more.
 
   Corners come first, as a TPU would pad an axis of four next to the channels.
+  The gradient is written out: what is gathered stays in the type of the table,
+  and the gradient of each part is cut out before it goes to memory in it.
   """
-  # The gradient of a reshape is dense. XLA cannot hand the rows of a gather's
-  # gradient on to the parts of a concatenation.
-  table = tf.reshape(table, [-1, table.shape[1].value])
-  corners = tf.gather(table, tf.transpose(cells))
-  return tf.reduce_sum(
-      corners * tf.expand_dims(tf.transpose(weights), 2), axis=0)
+  dtype = tables[0].dtype
+
+  # Constants are arguments as well: what the function closes over must not
+  # depend on variables.
+  @tf.custom_gradient
+  def interpolate(corners, weights, *tables):
+    table = tf.concat(tables, axis=0)
+    samples = tf.add_n([
+        tf.cast(tf.gather(table, corners[i]), tf.float32) * weights[i]
+        for i in range(4)])
+
+    def grad(d_samples):
+      sizes = [t.shape[0].value or tf.shape(t)[0] for t in tables]
+      d_corners = tf.cast(d_samples, tf.float32) * weights
+      d_table = tf.math.unsorted_segment_sum(d_corners, corners, sum(sizes))
+      parts = tf.split(d_table, sizes, axis=0)
+      return [None, None] + [tf.cast(part, dtype) for part in parts]
+    return tf.cast(samples, dtype), grad
+  return interpolate(tf.transpose(cells),
+                     tf.expand_dims(tf.transpose(weights), 2), *tables)
 
 
-def _interpolate_by_sparse_matmul(table, cells, weights):
+def _interpolate_by_sparse_matmul(tables, cells, weights):
   """For CPUs: reads four rows and adds them up in the cache.
 
   Gathering writes four times the crops to memory, and its gradient as much
@@ -304,6 +315,7 @@ def _interpolate_by_sparse_matmul(table, cells, weights):
   the system for fresh pages each time. The gradient is the product with the
   transposed matrix, which is as quick. XLA knows no sparse product.
   """
+  table = tf.concat(tables, axis=0)
   num_samples, num_cells = [
       tf.cast(tf.shape(x)[0], tf.int64) for x in (cells, table)]
   samples = tf.expand_dims(tf.range(num_samples), 1)
@@ -312,7 +324,8 @@ def _interpolate_by_sparse_matmul(table, cells, weights):
   matrix = tf.SparseTensor(
       tf.reshape(places, [-1, 2]), tf.reshape(weights, [-1]),
       tf.stack([num_samples, num_cells]))
-  return tf.sparse.sparse_dense_matmul(matrix, table)
+  samples = tf.sparse.sparse_dense_matmul(matrix, tf.cast(table, tf.float32))
+  return tf.cast(samples, table.dtype)
 
 
 # How samples are summed up; the results are the same. By default what is

@@ -30,7 +30,9 @@ TELL_THE_VERSION = (
     os.path.join('tools', 'benchmarks', 'ops.py'),
     os.path.join('tools', 'benchmarks', 'step.py'),
     os.path.join('tools', 'benchmarks', 'timing.py'),
-    os.path.join('tools', 'make_report.py'))
+    os.path.join('tools', 'make_report.py'),
+    # Which Python has the bridge, and how exact its XLA is.
+    os.path.join('tools', 'tpu', 'check.py'))
 
 # One import. module: dotted name. line: int. name: what is taken from it.
 Import = collections.namedtuple('Import', 'module name line')

@@ -13,14 +13,21 @@ _ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 _PROGRAMS = ('awk', 'bash', 'cat', 'cut', 'dirname', 'flock', 'head', 'ls',
              'mkdir', 'rm', 'sh', 'sha256sum', 'sort', 'tail')
 _LOCKS = {'tf1': 'py37-tf115', 'tf2': 'py311-tf215'}
+_COMPILER_LOCK = os.path.join('tools', 'tpu', 'requirements')
 
 
-def _pins(runtime):
-  """[(package, version)] of a runtime."""
+def _lock(environment):
+  """Path of its lock files, relative to the clone, without the endings."""
+  if environment == 'tpu':
+    return _COMPILER_LOCK
+  return os.path.join('requirements', _LOCKS[environment])
+
+
+def _pins(environment):
+  """[(package, version)] of an environment."""
   lines = []
   for suffix in ('-build.txt', '.txt'):
-    path = os.path.join(_ROOT, 'requirements', _LOCKS[runtime] + suffix)
-    with open(path) as f:
+    with open(os.path.join(_ROOT, _lock(environment) + suffix)) as f:
       lines += [line.strip() for line in f if not line.startswith('#')]
   return [tuple(re.match(r'([\w.-]+)==([\w.]+)$', line).groups())
           for line in lines]
@@ -40,6 +47,13 @@ def test_runtimes_are_those_of_the_readme():
   assert dict(_pins('tf2'))['tensorflow-cpu'].startswith('2.15.')
 
 
+def test_the_tpu_compiler_is_pinned_without_tensorflow():
+  pins = dict(_pins('tpu'))
+  assert {'pip', 'jax', 'jaxlib', 'libtpu', 'numpy'} <= set(pins)
+  assert pins['jax'] == pins['jaxlib']
+  assert not any('tensorflow' in name for name in pins)
+
+
 @pytest.fixture
 def clone(tmp_path):
   """A clone without environments, in a folder with a space."""
@@ -49,6 +63,10 @@ def clone(tmp_path):
               str(folder / 'tools'))
   shutil.copytree(os.path.join(_ROOT, 'requirements'),
                   str(folder / 'requirements'))
+  (folder / 'tools' / 'tpu').mkdir()
+  for suffix in ('-build.txt', '.txt'):
+    shutil.copy(os.path.join(_ROOT, _COMPILER_LOCK + suffix),
+                str(folder / 'tools' / 'tpu'))
   (folder / 'programs').mkdir()
   for name in _PROGRAMS:
     if shutil.which(name):
@@ -77,14 +95,14 @@ def _program(path, text):
 def _complete_environment(clone, runtime):
   """An environment that the script must take for complete."""
   content = ''.join(
-      (clone / 'requirements' / (_LOCKS[runtime] + suffix)).read_text()
+      (clone / (_lock(runtime) + suffix)).read_text()
       for suffix in ('-build.txt', '.txt'))
   _program(clone / ('.venv-' + runtime) / 'bin' / 'python', 'exit 0')
   (clone / ('.venv-' + runtime) / '.complete').write_text(
       hashlib.sha256(content.encode()).hexdigest() + '\n')
 
 
-@pytest.mark.parametrize('runtime', sorted(_LOCKS))
+@pytest.mark.parametrize('runtime', sorted(_LOCKS) + ['tpu'])
 def test_complete_environment_is_left_alone(clone, runtime):
   _complete_environment(clone, runtime)
   result = _set_up(clone, runtime)

@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
 # Makes the virtual environment of one runtime inside the clone.
 #
-#   bash tools/setup_env.sh [tf1|tf2]
+#   bash tools/setup_env.sh [tf1|tf2|tpu]
 #
 # Prints the folder of the environment on stdout and everything else on
 # stderr. Without an argument: tf1 if this machine has a Python 3.7, else tf2.
+# tpu is no runtime: it holds the TPU compiler, for `make tpu-check`.
 # PYTHON=/path/to/python uses that interpreter. An environment that is complete
 # and belongs to the present lock file is left as it is.
 
@@ -77,7 +78,7 @@ download_python() {
 
 choose_runtime() {
   case ${1:-} in
-    tf1 | tf2) echo "$1" ;;
+    tf1 | tf2 | tpu) echo "$1" ;;
     '')
       if [[ -f .venv-tf1/.complete ]] || find_python 3.7 >/dev/null; then
         echo tf1
@@ -109,9 +110,10 @@ choose_python() {
   fi
 }
 
-# Builds environment $1 with the interpreter $2 from the lock files $3*.txt.
+# Builds environment $1 with the interpreter $2 from the lock files $3*.txt; $4
+# are the modules that it is complete with.
 build() {
-  local venv=$1 interpreter=$2 lock=$3
+  local venv=$1 interpreter=$2 lock=$3 modules=$4
   say "$venv with $("$interpreter" --version 2>&1), from $lock.txt:" \
     'about 1.6 GB, some minutes.'
   rm -rf "$venv"
@@ -121,17 +123,19 @@ build() {
   # pip warns about wheel folders of its own configuration that are not there.
   "${install[@]}" -r "$lock-build.txt" >&2
   "${install[@]}" --no-build-isolation -r "$lock.txt" >&2
-  "$venv/bin/python" -c 'import cv2, pycocotools.mask, tensorflow' 2>/dev/null ||
+  "$venv/bin/python" -c "import $modules" 2>/dev/null ||
     die "$venv is incomplete: $("$venv/bin/python" -c \
-      'import cv2, pycocotools.mask, tensorflow' 2>&1 | tail -n 1)"
+      "import $modules" 2>&1 | tail -n 1)"
 }
 
 main() {
   local runtime version lock venv stamp interpreter
+  local modules='cv2, pycocotools.mask, tensorflow'
   runtime=$(choose_runtime "${1:-}")
   case $runtime in
     tf1) version=3.7 lock=requirements/py37-tf115 ;;
     tf2) version=3.11 lock=requirements/py311-tf215 ;;
+    tpu) version=3.11 lock=tools/tpu/requirements modules='jaxlib, libtpu' ;;
   esac
   venv=.venv-$runtime
   mkdir -p .setup
@@ -144,7 +148,7 @@ main() {
   if [[ $(cat "$venv/.complete" 2>/dev/null) != "$stamp" ]] ||
     ! "$venv/bin/python" -c '' 2>/dev/null; then
     interpreter=$(choose_python "$runtime" "$version")
-    build "$venv" "$interpreter" "$lock"
+    build "$venv" "$interpreter" "$lock" "$modules"
     echo "$stamp" >"$venv/.complete"
     say "$venv is ready."
   fi

@@ -5,6 +5,7 @@ import tensorflow.compat.v1 as tf
 from architecture import class_masks
 from architecture import layers
 from architecture import normalization
+from ops import compat
 
 UPSAMPLING = 2  # mask pixels of a pixel of the features, in each direction
 
@@ -30,6 +31,7 @@ class MaskHead:
     self._num_convs = num_convs
     self._num_filters = num_filters
     self._use_separable_conv = use_separable_conv
+    self._use_batch_norm = use_batch_norm
     self._normalize = norm_activation if use_batch_norm else (
         normalization.ActivationOnly(norm_activation))
 
@@ -54,14 +56,42 @@ class MaskHead:
             kernel_initializer=layers.he_normal_initializer(),
             name='mask-conv-l%d' % i)
         x = self._normalize(x, is_training)
-      x = layers.conv2d_transpose_to_blocks(
-          x, self._num_filters, UPSAMPLING, layers.he_normal_initializer(),
-          name='conv5-mask')
-      x = self._normalize(x, is_training)
-      logits = self._predict(x, tf.reshape(classes, [-1]), is_training)
-      logits = layers.blocks_to_image(logits, UPSAMPLING)
+      upsample = self._upsample_and_predict
+      if (is_training and compat.in_xla_context() and self._num_masks > 1
+          and not self._use_batch_norm):
+        upsample = self._upsample_and_predict_maps
+      logits = layers.blocks_to_image(
+          upsample(x, tf.reshape(classes, [-1]), is_training), UPSAMPLING)
     return tf.reshape(
         logits, [-1, num_rois, height * UPSAMPLING, width * UPSAMPLING])
+
+  def _upsample_and_predict(self, x, classes, is_training):
+    """Logits of features.
+
+    Args:
+      x: [N, S, S, c].
+      classes: int32 [N], whose mask is meant.
+      is_training: Python bool.
+
+    Returns:
+      [N, S, S * UPSAMPLING**2], of layers.blocks_to_image.
+    """
+    x = layers.conv2d_transpose_to_blocks(
+        x, self._num_filters, UPSAMPLING, layers.he_normal_initializer(),
+        name='conv5-mask')
+    x = self._normalize(x, is_training)
+    return self._predict(x, classes, is_training)
+
+  def _upsample_and_predict_maps(self, x, classes, is_training):
+    """The same without a copy of the features, as XLA would need."""
+    maps = layers.conv2d_transpose_to_maps(
+        x, self._num_filters, UPSAMPLING, layers.he_normal_initializer(),
+        name='conv5-mask')
+    maps = self._predict([self._normalize(x, is_training) for x in maps],
+                         classes, is_training)
+    height, width = x.shape.as_list()[1:3]
+    return tf.reshape(tf.stack(maps, axis=3),
+                      [-1, height, width * UPSAMPLING**2])
 
   def _predict(self, x, classes, is_training):
     """Logits [N, h, w] of the classes [N] from features [N, h, w, c]."""

@@ -7,6 +7,7 @@ import tensorflow.compat.v1 as tf
 from architecture import layers
 from architecture import normalization
 from architecture import resnet
+from architecture import stems
 from configs import backbones
 from configs import base
 from ops import preprocess
@@ -81,7 +82,7 @@ def test_the_stem_of_folded_pixels_equals_the_plain_one(size):
   with tf.variable_scope('plain'):
     plain = layers.conv2d_fixed_padding(tf.constant(images), 5, 7, 2)
   with tf.variable_scope('folded'):
-    outputs = resnet.conv7x7_of_folded(folded, 5)
+    outputs = stems.conv7x7_of_folded(folded, 5)
   assert graphs.variables() == [('plain/conv2d/kernel', [7, 7, 3, 5]),
                                 ('folded/conv2d/kernel', [7, 7, 3, 5])]
   kernel = np.random.RandomState(1).randn(7, 7, 3, 5)

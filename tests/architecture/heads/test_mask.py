@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
+from tensorflow.python.tpu import tpu_function
 
 from architecture import normalization
 from architecture.heads import mask
@@ -124,3 +125,31 @@ def test_kernels_start_with_the_deviation_of_their_outputs():
                         ('mask_fcn_logits', NUM_CLASSES)):
     kernel = values['mask_head/%s/kernel' % name]
     assert kernel.std() == pytest.approx(np.sqrt(2. / fan_out), rel=.1), name
+
+
+def test_the_form_for_xla_is_the_same():
+  """Logits and the gradients of the features and all variables."""
+  rng = np.random.RandomState(0)
+  features = tf.constant(rng.randn(2, 3, 4, 6, 5), tf.float32)
+  classes = tf.constant(rng.randint(0, NUM_CLASSES, [2, 3]))
+  weights = tf.constant(rng.randn(2, 3, 8, 12), tf.float32)
+  head = _head(num_filters=7)
+  plain = head(features, classes, True)
+  variables = tf.trainable_variables()
+  with tf.variable_scope('', reuse=True), tpu_function.tpu_shard_context(1):
+    for_xla = head(features, classes, True)
+  assert tf.trainable_variables() == variables
+  sources = [features] + variables
+  got, want = graphs.run([
+      [outputs] + tf.gradients(tf.reduce_sum(outputs * weights), sources)
+      for outputs in (for_xla, plain)])
+  for left, right in zip(got, want):
+    np.testing.assert_allclose(left, right, rtol=1e-4, atol=1e-4)
+
+
+def test_xla_gets_no_blocks_of_pixels():
+  with tpu_function.tpu_shard_context(1):
+    _head()(tf.zeros([1, 2, 14, 14, 2]), tf.zeros([1, 2], tf.int32), True)
+  operations = tf.get_default_graph().get_operations()
+  # One map for each pixel of a block, after the convolution of the tower.
+  assert sum(op.type == 'Conv2D' for op in operations) == 5

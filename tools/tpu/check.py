@@ -1,0 +1,152 @@
+"""The check of one configuration: lower, compare, compile."""
+
+import dataclasses
+import os
+
+from configs import base
+from configs import io
+from ops import compat
+from tools.tpu import environments
+from tools.tpu import exchange
+from tools.tpu import report
+from tools.tpu import steps
+
+# Relative differences of a loss. XLA of TF 1.15 adds long sums up one by one.
+TOLERANCE = 1e-4 if compat.IS_TF2 else 1e-2
+_OLD_XLA_FLAGS = '--xla_backend_optimization_level=0'
+
+
+def for_tpu(config, image_size=None):
+  """The configuration as a TPU job would have it.
+
+  Args:
+    config: an experiment of configs.factory.
+    image_size: int, height and width instead of the configured ones.
+
+  Returns:
+    The experiment.
+  """
+  changes = {'use_tpu': True}
+  if image_size:
+    changes[config.architecture.parser + '.output_size'] = [image_size] * 2
+    if config.type == 'segmentation':
+      changes['segmentation_parser.resize_eval'] = True
+  return base.override(config, io.nest(changes), source='the flags')
+
+
+class Check:
+  """Checks the steps of one configuration."""
+
+  def __init__(self, config, folder, replicas=1):
+    """Takes what all parts need.
+
+    Args:
+      config: of `for_tpu`.
+      folder: for files; subfolders are made.
+      replicas: int, devices that share a training step.
+    """
+    self._config = config
+    self._folder = folder
+    self._replicas = replicas
+
+  def lower(self, job, batch_size, wants_module=False):
+    """Builds a step and lowers it.
+
+    Args:
+      job: of steps.JOBS.
+      batch_size: int, of a replica.
+      wants_module: whether `compile` is to follow.
+
+    Returns:
+      dict of tools.tpu.bridge, with `infeed_bytes` and `folder`.
+    """
+    replicas = self._replicas if job == 'train' else 1
+    config = self._config
+    if replicas == 1:
+      # One core has nothing to share, and no spatial partitioning.
+      config = dataclasses.replace(config, train=dataclasses.replace(
+          config.train, input_partition_dims=None, num_cores_per_replica=None))
+    step = steps.export(config, job, batch_size, replicas)
+    folder = os.path.join(self._folder, '%s-%d' % (job, batch_size))
+    found = environments.lower(
+        step, folder, environments.bridge_python(compat.IS_TF2), wants_module)
+    return dict(found, folder=folder,
+                infeed_bytes=exchange.infeed_bytes(step))
+
+  def compile(self, found, topology, batch_size, text=False):
+    """Compiles what `lower` found, for a TPU.
+
+    Args:
+      found: of `lower`.
+      topology: such as 'v3:2x2'.
+      batch_size: int, for the result.
+      text: whether to keep the text of the program.
+
+    Returns:
+      dict of tools.tpu.compiler, with `batch` and, if it compiled, `figures`.
+    """
+    result = environments.compile_for(
+        found['folder'], topology, environments.compiler_python(),
+        self._replicas, text)
+    result['batch'] = batch_size
+    if 'error' not in result:
+      result['figures'] = report.figures(result, found['infeed_bytes'])
+    return result
+
+  def largest_batch(self, first, show):
+    """Finds the largest batch of a replica that fits.
+
+    Estimates it from two compilations and confirms it by a third; where that
+    one does not fit after all, smaller ones follow.
+
+    Args:
+      first: of `compile`, a batch that fits.
+      show: function of a result of `compile`, called for every one.
+
+    Returns:
+      int.
+
+    Raises:
+      environments.ToolError: if the compiler refuses for another reason.
+    """
+    topology, known = first['topology'], [first]
+
+    def attempt(batch_size):
+      result = self.compile(
+          self.lower('train', batch_size, True), topology, batch_size)
+      show(result)
+      if 'error' in result and 'RESOURCE_EXHAUSTED' not in result['error']:
+        raise environments.ToolError(result['error'])
+      known.append(result)
+      return 'error' not in result
+
+    size = first['batch']
+    if not attempt(2 * size) and not (size > 1 and attempt(size // 2)):
+      return size
+    fitting = [r for r in known if 'error' not in r]
+    refused = [r['batch'] for r in known if 'error' in r]
+    estimate = report.largest_batch(
+        [r['batch'] for r in fitting],
+        [r['figures']['needed_bytes'] for r in fitting],
+        first['figures']['available_bytes'])
+    best = max(r['batch'] for r in fitting)
+    estimate = max(best, min([estimate] + [b - 1 for b in refused]))
+    while estimate > best and not attempt(estimate):
+      # Close to the limit memory grows faster than the line; 5% down.
+      estimate = max(best, estimate - max(1, estimate // 20))
+    return estimate
+
+  def compare(self, batch_size):
+    """Runs the training step plain and by XLA on this machine.
+
+    Args:
+      batch_size: int.
+
+    Returns:
+      [comparison.Line].
+    """
+    if not compat.IS_TF2:
+      # It takes half an hour to optimize what runs once.
+      os.environ.setdefault('XLA_FLAGS', _OLD_XLA_FLAGS)
+    from tools.tpu import comparison
+    return comparison.compare(steps.one_device(self._config), batch_size)

@@ -1,0 +1,203 @@
+"""Compiles an HLO module with the TPU compiler, on a machine without a TPU.
+
+  .venv-tpu/bin/python -m tools.tpu.compiler FOLDER --topology v3:2x2
+
+FOLDER has the hlo.pb of tools.tpu.bridge. Writes FOLDER/TOPOLOGY.json and, with
+--text, the text of the compiled program. The package libtpu holds the compiler
+of Cloud TPUs; it can serve a topology that is only named. jax leads to it;
+nothing else of jax is used, and nothing is run.
+
+One process of a machine at a time can hold libtpu; others wait here.
+"""
+
+import argparse
+import fcntl
+import json
+import os
+import sys
+import tempfile
+import time
+
+from tools.tpu import hlo
+
+# Before libtpu loads: there is no TPU host to describe, no server to ask.
+_ENVIRONMENT = {
+    'TPU_SKIP_MDS_QUERY': '1', 'TPU_ACCELERATOR_TYPE': 'v5litepod-4',
+    'TPU_WORKER_HOSTNAMES': 'localhost', 'TPU_WORKER_ID': '0',
+    'JAX_PLATFORMS': 'cpu'}
+_MAX_ERROR = 4000  # characters of a message; the compiler lists allocations
+# Each of these operations on 64-bit integers is estimated at minus one second.
+_UNKNOWN_COST = 'X64'
+
+
+def parse_arguments(argv=None):
+  """Command line to a namespace."""
+  parser = argparse.ArgumentParser(
+      prog='python -m tools.tpu.compiler', description=__doc__,
+      formatter_class=argparse.RawDescriptionHelpFormatter)
+  parser.add_argument('folder', help='with hlo.pb')
+  parser.add_argument('--topology', required=True, help='such as v5e:2x2')
+  parser.add_argument('--replicas', type=int, default=1,
+                      help='devices that run the program together')
+  parser.add_argument('--text', action='store_true',
+                      help='write the compiled program, too')
+  return parser.parse_args(argv)
+
+
+def result_name(topology):
+  """Name of the file of results, without folder."""
+  return topology.replace(':', '-') + '.json'
+
+
+def compile_module(module, topology, replicas=1):
+  """Compiles for a topology.
+
+  Args:
+    module: bytes, a serialized HloModuleProto.
+    topology: str.
+    replicas: int.
+
+  Returns:
+    The results as a dict, `error` alone with `device` and `seconds` if the
+    compiler refuses; and the text of the compiled program.
+  """
+  devices = _devices(topology)
+  result = {'topology': topology, 'replicas': replicas,
+            'device': devices[0].device_kind, 'versions': _versions()}
+  began = time.time()
+  try:
+    executable = _compile(module, devices[:replicas])
+  except Exception as e:  # of a class of libtpu's own
+    return dict(result, error=str(e)[:_MAX_ERROR],
+                seconds=time.time() - began), ''
+  text = '\n'.join(m.to_string() for m in executable.hlo_modules())
+  program = hlo.summarize(text)
+  return dict(result, seconds=time.time() - began,
+              memory=_memory(executable), cost=_cost(executable, program),
+              program=program), text
+
+
+def _devices(topology):
+  """The devices of a topology that need not exist."""
+  from jax.experimental import topologies
+  try:
+    return topologies.get_topology_desc(
+        platform='tpu', topology_name=topology).devices
+  except Exception as e:  # jaxlib's; its text names what it knows
+    sys.exit('Error: the TPU compiler has no topology %r: %s' % (topology, e))
+
+
+def _versions():
+  from importlib import metadata
+  return {name: metadata.version(name) for name in ('jax', 'jaxlib', 'libtpu')}
+
+
+def _compile(module, devices):
+  """The executable of a module for as many replicas as there are devices."""
+  from jax._src import compiler
+  from jax._src.interpreters import mlir
+  from jax._src.lib.mlir import ir
+  from jaxlib import _jax
+  import numpy as np
+  assignment = np.array([d.id for d in devices]).reshape(len(devices), 1)
+  options = compiler.get_compile_options(
+      num_replicas=len(devices), num_partitions=1, device_assignment=assignment)
+  text = _jax.mlir.hlo_to_stablehlo(module)
+  with mlir.make_ir_context():
+    parsed = ir.Module.parse(text)
+    for operation in _walk(parsed.operation):
+      _replace(operation)
+    return devices[0].client.compile(
+        parsed, _jax.DeviceList(tuple(devices)), options)
+
+
+def _walk(operation):
+  """All operations within one, as a list that does not change with them."""
+  found = []
+  for region in operation.regions:
+    for block in region:
+      for inner in block:
+        found.append(inner.operation)
+        found += _walk(inner.operation)
+  return found
+
+
+def _replace(operation):
+  """Replaces what has no form in StableHLO, or only a mark."""
+  from jax._src.lib.mlir import ir
+  if operation.name == 'mhlo.copy':  # an identity
+    operation.results[0].replace_all_uses_with(operation.operands[0])
+    operation.erase()
+  elif operation.name.endswith('.custom_call'):
+    target = ir.StringAttr(operation.attributes['call_target_name']).value
+    if target == hlo.CROSS_REPLICA_SUM:
+      _make_all_reduce(operation)
+
+
+def _make_all_reduce(operation):
+  """Puts the sum over the replicas where the bridge left a mark."""
+  from jax._src.lib.mlir import ir
+  from jax._src.lib.mlir.dialects import hlo as stablehlo
+  import numpy as np
+  groups = json.loads(ir.StringAttr(operation.attributes['backend_config'])
+                      .value)
+  kind = operation.results[0].type
+  with ir.InsertionPoint(operation), ir.Location.unknown():
+    scalar = ir.RankedTensorType.get(
+        [], ir.RankedTensorType(kind).element_type)
+    total = stablehlo.AllReduceOp(
+        [kind], [operation.operands[0]],
+        ir.DenseIntElementsAttr.get(np.asarray(groups, np.int64)))
+    block = total.regions[0].blocks.append(
+        scalar, scalar, arg_locs=[ir.Location.unknown()] * 2)
+    with ir.InsertionPoint(block):
+      stablehlo.return_([stablehlo.add(*block.arguments)])
+  operation.results[0].replace_all_uses_with(total.operation.results[0])
+  operation.erase()
+
+
+def _memory(executable):
+  """Bytes that a device needs, and what they are for."""
+  stats = executable.get_compiled_memory_stats()
+  parts = {
+      'arguments': stats.argument_size_in_bytes,
+      'outputs': stats.output_size_in_bytes,
+      # Variables: their new values take the place of the old ones.
+      'aliased': stats.alias_size_in_bytes,
+      'temporaries': stats.temp_size_in_bytes,
+      'code': stats.generated_code_size_in_bytes}
+  return dict(parts, needed=sum(parts.values()) - 2 * parts['aliased'])
+
+
+def _cost(executable, program):
+  """What the compiler estimates; bodies of loops count once."""
+  cost = executable.cost_analysis()
+  cost = cost[0] if isinstance(cost, (list, tuple)) else cost
+  unknown = sum(count for target, count in program['custom_calls'].items()
+                if target.startswith(_UNKNOWN_COST))
+  seconds = cost.get('optimal_seconds', 0.) + unknown
+  return {'flops': cost.get('flops', 0.),
+          'bytes': cost.get('bytes accessed', 0.),
+          'seconds': seconds if seconds > 0 else None}
+
+
+def main(argv=None):
+  arguments = parse_arguments(argv)
+  for name, value in _ENVIRONMENT.items():
+    os.environ.setdefault(name, value)
+  with open(os.path.join(arguments.folder, 'hlo.pb'), 'rb') as f:
+    module = f.read()
+  with open(os.path.join(tempfile.gettempdir(), 'tpu_check.lock'), 'w') as lock:
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    result, text = compile_module(module, arguments.topology,
+                                  arguments.replicas)
+  path = os.path.join(arguments.folder, result_name(arguments.topology))
+  with open(path, 'w') as f:
+    json.dump(result, f, indent=1)
+  if arguments.text:
+    with open(path[:-len('json')] + 'txt', 'w') as f:
+      f.write(text)
+
+
+if __name__ == '__main__':
+  main()

@@ -1,0 +1,112 @@
+"""A step in two files, for programs of other environments to read."""
+
+import collections
+import json
+import os
+
+import tensorflow.compat.v1 as tf
+
+_GRAPH, _DESCRIPTION = 'step.pb', 'step.json'
+
+# One value that goes into a step. name: of its placeholder. shape: [int].
+# dtype: as text. is_read: whether the step depends on it.
+Input = collections.namedtuple('Input', 'name shape dtype is_read')
+
+# A step. graph: GraphDef of the operations that it needs. inputs: [Input] in
+# the order of `tf.nest.flatten`. outputs: {name: tensor in the graph}.
+# variables: {name: (shape, dtype)}. sums: {operation: (shape, dtype, groups of
+# replicas)} of the sums over all replicas.
+Step = collections.namedtuple('Step', 'graph inputs outputs variables sums')
+
+
+def save(step, folder):
+  """Writes a Step into a folder, which is made."""
+  os.makedirs(folder, exist_ok=True)
+  with open(os.path.join(folder, _GRAPH), 'wb') as f:
+    f.write(step.graph.SerializeToString())
+  with open(os.path.join(folder, _DESCRIPTION), 'w') as f:
+    json.dump(step._replace(graph=None)._asdict(), f)
+
+
+def load(folder):
+  """Reads what `save` wrote.
+
+  Args:
+    folder: its path.
+
+  Returns:
+    Step.
+  """
+  graph = tf.GraphDef()
+  with open(os.path.join(folder, _GRAPH), 'rb') as f:
+    graph.ParseFromString(f.read())
+  with open(os.path.join(folder, _DESCRIPTION)) as f:
+    step = Step(**json.load(f))
+  return step._replace(graph=graph,
+                       inputs=[Input(*values) for values in step.inputs])
+
+
+def infeed_bytes(step):
+  """Bytes of the values that the step reads of each batch."""
+  total = 0
+  for value in step.inputs:
+    if value.is_read:
+      count = 1
+      for size in value.shape:
+        count *= size
+      total += count * tf.as_dtype(value.dtype).size
+  return total
+
+
+def operations(graph):
+  """All operations of a graph, those of its functions too.
+
+  Args:
+    graph: GraphDef.
+
+  Yields:
+    (name, NodeDef); the name of one in a function has the function's before
+    it.
+  """
+  for node in graph.node:
+    yield node.name, node
+  for function in graph.library.function:
+    for node in function.node_def:
+      yield '%s/%s' % (function.signature.name, node.name), node
+
+
+def without(step, names):
+  """The graph of a step whose operations `names` come from outside.
+
+  Args:
+    step: Step.
+    names: placeholders and variables, which are mapped to others. They must not
+      stay: XLA has no form of a placeholder.
+
+  Returns:
+    GraphDef, a copy.
+  """
+  graph = tf.GraphDef()
+  graph.library.CopyFrom(step.graph.library)
+  graph.versions.CopyFrom(step.graph.versions)
+  graph.node.extend(node for node in step.graph.node if node.name not in names)
+  for node in graph.node:
+    node.device = ''
+    node.attr.pop('_class', None)  # to be beside an operation that is gone
+  return graph
+
+
+def import_step(step, given):
+  """Puts a step into the default graph.
+
+  Args:
+    step: Step.
+    given: {name of a placeholder or variable: tensor that takes its place}.
+
+  Returns:
+    [tensor], the outputs in the order of their names.
+  """
+  return tf.graph_util.import_graph_def(
+      without(step, given), name='',
+      input_map={name + ':0': tensor for name, tensor in given.items()},
+      return_elements=[step.outputs[name] for name in sorted(step.outputs)])

@@ -1,0 +1,142 @@
+"""The results of a check as lines of text."""
+
+from tools.tpu import chips
+
+_SHOWN = 10  # names of a list that are printed; all are in the JSON file
+
+
+def lowering_problems(found):
+  """What keeps a step from a TPU.
+
+  Args:
+    found: dict of tools.tpu.bridge.
+
+  Returns:
+    [sentence], empty if nothing does.
+  """
+  problems = []
+  for kind, names in sorted(found['missing'].items()):
+    problems.append('%s has no XLA lowering: %s' % (kind, _some(names)))
+  if 'error' in found:
+    problems.append('the bridge refuses the graph: %s' % found['error'])
+  if found.get('dynamic'):
+    problems.append('%d instructions have a size that only their run decides: '
+                    '%s' % (len(found['dynamic']), _some(found['dynamic'])))
+  return problems
+
+
+def _some(names):
+  more = len(names) - _SHOWN
+  return ', '.join(names[:_SHOWN]) + (' and %d more' % more if more > 0 else '')
+
+
+def lowering_line(job, found):
+  """One line about a step that lowers."""
+  calls = ', '.join('%s (%d)' % item
+                    for item in sorted(found['custom_calls'].items()))
+  return '%-8s lowers: %d instructions, none of dynamic size, %s' % (
+      job, found['instructions'],
+      'custom calls ' + calls if calls else 'no custom calls')
+
+
+def comparison_lines(lines, tolerance):
+  """The losses of both forms of a step beside each other.
+
+  Args:
+    lines: of tools.tpu.comparison.
+    tolerance: float, relative difference that is allowed.
+
+  Returns:
+    [str].
+  """
+  text = ['%-28s %14s %14s %11s' % ('', 'plain', 'XLA', 'difference')]
+  for line in lines:
+    text.append('%-28s %14.6g %14.6g %11.1e%s' % (
+        line.name, line.plain, line.compiled, line.difference,
+        '' if line.difference <= tolerance else '  above %g' % tolerance))
+  return text
+
+
+def figures(result, infeed_bytes):
+  """What follows from the result of a compilation.
+
+  Args:
+    result: dict of tools.tpu.compiler, without error.
+    infeed_bytes: int, that a step reads of its batch.
+
+  Returns:
+    dict of numbers; `fits` is a bool.
+  """
+  kind, cost = result['device'], result['cost']
+  computing, traffic = chips.roofline(kind, cost['flops'], cost['bytes'])
+  needed, available = result['memory']['needed'], chips.hbm_bytes(kind)
+  return {
+      'needed_bytes': needed, 'available_bytes': available,
+      'fits': needed <= available, 'flops': cost['flops'],
+      'moved_bytes': cost['bytes'],
+      'flops_per_byte': cost['flops'] / max(cost['bytes'], 1.),
+      'ridge_flops_per_byte': chips.ridge(kind),
+      'computing_seconds': computing, 'traffic_seconds': traffic,
+      'roofline_seconds': max(computing, traffic),
+      'infeed_bytes': infeed_bytes}
+
+
+def figure_lines(result, numbers, batch_size):
+  """A table of the figures of one compilation.
+
+  Args:
+    result: dict of tools.tpu.compiler.
+    numbers: of `figures`.
+    batch_size: int, of a replica.
+
+  Returns:
+    [str].
+  """
+  memory = result['memory']
+  bound = ('computing' if numbers['computing_seconds'] >=
+           numbers['traffic_seconds'] else 'memory traffic')
+  rows = [
+      ('device', '%s of %s, %d replica%s' % (
+          result['device'], result['topology'], result['replicas'],
+          's' * (result['replicas'] > 1))),
+      ('batch of a replica', '%d' % batch_size),
+      ('memory needed', '%.2f GB of %.2f GB%s' % (
+          numbers['needed_bytes'] / 1e9, numbers['available_bytes'] / 1e9,
+          '' if numbers['fits'] else ': DOES NOT FIT')),
+      ('  of it', 'variables and inputs %.2f, temporaries %.2f, code %.2f GB' %
+       (memory['arguments'] / 1e9, memory['temporaries'] / 1e9,
+        memory['code'] / 1e9)),
+      ('operations', '%.1f GFLOP' % (numbers['flops'] / 1e9)),
+      ('moved', '%.2f GB' % (numbers['moved_bytes'] / 1e9)),
+      ('intensity', '%.0f FLOP a byte; both limits meet at %.0f' % (
+          numbers['flops_per_byte'], numbers['ridge_flops_per_byte'])),
+      ('roofline time', '%.1f ms at least, by %s (computing %.1f, traffic %.1f)'
+       % (1e3 * numbers['roofline_seconds'], bound,
+          1e3 * numbers['computing_seconds'], 1e3 * numbers['traffic_seconds'])
+       ),
+      ('infeed of a step', '%.2f MB' % (numbers['infeed_bytes'] / 1e6)),
+      ('program', '%d instructions, compiled in %.0f s' % (
+          result['program']['instructions'], result['seconds']))]
+  return ['%-20s %s' % row for row in rows]
+
+
+def largest_batch(sizes, needed, available):
+  """The largest batch that should fit, if memory grows in proportion.
+
+  Args:
+    sizes: two different batch sizes.
+    needed: bytes that each of them needs.
+    available: bytes of a device.
+
+  Returns:
+    int, 0 if not even one fits.
+
+  Raises:
+    ValueError: if memory does not grow with the batch.
+  """
+  (small, large), (low, high) = sizes, needed
+  slope = (high - low) / float(large - small)
+  if slope <= 0:
+    raise ValueError('Batches of %d and %d need %.0f and %.0f bytes: that says '
+                     'nothing about larger ones.' % (small, large, low, high))
+  return max(0, int((available - (low - slope * small)) / slope))

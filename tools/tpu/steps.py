@@ -1,0 +1,167 @@
+"""One step of a model as a graph by itself, as a TPU would get it.
+
+Built on TensorFlow 1.15 or 2.15; what the bridge, the compiler and the
+comparison read is the same.
+"""
+
+import contextlib
+import dataclasses
+
+import tensorflow.compat.v1 as tf
+from tensorflow.python.tpu import tpu_function
+
+from dataloader import factory as data_factory
+from dataloader import input_reader
+from modeling import model_fn as model_fns
+from modeling import summaries
+from tools.tpu import exchange
+from utils import modes
+
+JOBS = ('train', 'predict')
+
+
+def input_spec(config, job, batch_size):
+  """What the input pipeline sends to a device.
+
+  Args:
+    config: an experiment of configs.factory.
+    job: of JOBS.
+    batch_size: int, of one replica.
+
+  Returns:
+    Nest of tf.TensorSpec: (images, labels) for training, {'images', 'labels'}
+    for prediction, with all dimensions known.
+  """
+  mode = modes.TRAIN if job == 'train' else modes.PREDICT
+  with tf.Graph().as_default():
+    example = data_factory.build_parser(config, mode).padding_example()
+    batch = tf.nest.map_structure(
+        lambda t: tf.stack([t] * batch_size), example)
+    if job == 'train':
+      layout = input_reader.accelerator_layout(
+          config.train.transpose_input,
+          config.architecture.space_to_depth_block_size)
+      images, labels = batch
+      batch = (layout(images) if layout else images), labels
+    return tf.nest.map_structure(
+        lambda t: tf.TensorSpec(t.shape, t.dtype), batch)
+
+
+def export(config, job, batch_size, replicas=1):
+  """Builds a step for a TPU and takes out what it needs.
+
+  Args:
+    config: an experiment of configs.factory; its use_tpu decides about sums
+      over the replicas, too.
+    job: of JOBS.
+    batch_size: int, of one replica.
+    replicas: int, of how many cores this is one; several add up their
+      gradients.
+
+  Returns:
+    exchange.Step.
+  """
+  with tpu_function.tpu_shard_context(replicas):
+    return take_out(*build(config, job, batch_size))
+
+
+def build(config, job, batch_size):
+  """Builds a step: for a TPU within a shard context, else for this machine.
+
+  Args:
+    config: an experiment of configs.factory.
+    job: of JOBS.
+    batch_size: int, of one replica.
+
+  Returns:
+    graph: tf.Graph.
+    inputs: [placeholder], in the order of `tf.nest.flatten`.
+    outputs: {name: tensor}; of training the loss and the scalars that are
+      logged, of which each runs the whole step.
+  """
+  spec = input_spec(config, job, batch_size)
+  with tf.Graph().as_default() as graph, _functional_control_flow():
+    tf.set_random_seed(config.train.seed or 0)
+    inputs = tf.nest.map_structure(
+        lambda one: tf.placeholder(one.dtype, one.shape), spec)
+    outputs, updates = _outputs(config, job, inputs)
+    with tf.control_dependencies(updates):
+      outputs = {name: tf.identity(value) for name, value in outputs.items()}
+  return graph, tf.nest.flatten(inputs), outputs
+
+
+@contextlib.contextmanager
+def _functional_control_flow():
+  """Makes loops and branches functions; the bridge reads no others."""
+  was_enabled = tf.control_flow_v2_enabled()
+  tf.enable_control_flow_v2()
+  try:
+    yield
+  finally:
+    if not was_enabled:
+      tf.disable_control_flow_v2()
+
+
+def _outputs(config, job, inputs):
+  """({name: tensor}, [operations that count besides]) of a step."""
+  model_fn = model_fns.make_model_fn(config)
+  if job == 'predict':
+    spec = model_fn(inputs, None, tf.estimator.ModeKeys.PREDICT, {})
+    return spec.predictions, []
+  images, labels = inputs
+  spec = model_fn(images, labels, tf.estimator.ModeKeys.TRAIN, {})
+  scalars = dict(tf.get_collection(summaries.TRAINING_SCALARS))
+  host_call = getattr(spec, 'host_call', None)
+  if host_call:  # what leaves a TPU after each step
+    scalars.update(('host_call_%d' % i, value)
+                   for i, value in enumerate(host_call[1]))
+  return dict(scalars, loss=spec.loss), [spec.train_op]
+
+
+def take_out(graph, inputs, outputs):
+  """The part of a graph that the outputs depend on.
+
+  Args:
+    graph: of `build`, as the others.
+    inputs: see there.
+    outputs: see there.
+
+  Returns:
+    exchange.Step.
+  """
+  everything = graph.as_graph_def()
+  needed = tf.graph_util.extract_sub_graph(
+      everything, [value.op.name for value in outputs.values()])
+  needed.library.CopyFrom(everything.library)
+  needed.versions.CopyFrom(everything.versions)
+  kept = {node.name for node in needed.node}
+  variables = {
+      node.name: ([d.size for d in node.attr['shape'].shape.dim],
+                  tf.as_dtype(node.attr['dtype'].type).name)
+      for node in needed.node if node.op == 'VarHandleOp'}
+  sums = {
+      op.name: (op.outputs[0].shape.as_list(), op.outputs[0].dtype.name,
+                tf.get_static_value(op.inputs[1]).tolist())
+      for op in graph.get_operations()
+      if op.type == 'CrossReplicaSum' and op.name in kept}
+  return exchange.Step(
+      needed,
+      [exchange.Input(x.op.name, x.shape.as_list(), x.dtype.name,
+                      x.op.name in kept) for x in inputs],
+      {name: value.name for name, value in outputs.items()}, variables, sums)
+
+
+def one_device(config):
+  """The configuration of a step that this machine can run.
+
+  Args:
+    config: an experiment of configs.factory.
+
+  Returns:
+    The experiment in float32, with images as the parser gives them.
+  """
+  return dataclasses.replace(
+      config, use_tpu=False,
+      train=dataclasses.replace(config.train, transpose_input=False),
+      architecture=dataclasses.replace(config.architecture,
+                                       use_bfloat16=False))

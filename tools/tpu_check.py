@@ -1,0 +1,199 @@
+"""Checks whether a configuration is ready for a TPU, without one.
+
+  python -m tools.tpu_check --model=retinanet --config_file=my.yaml
+  make tpu-check MODEL=retinanet CONFIG=my.yaml TOPOLOGY=v3:2x2
+
+Builds the training and the prediction step at the configured size and lowers
+them to HLO, the form that XLA compiles: each operation without a lowering and
+each size that only a run decides is reported. --run also runs the training
+step, small, plain and as XLA compiles it for this CPU, and compares the losses.
+--topology compiles it with the compiler of Cloud TPUs for a TPU that is only
+named, and prints what it needs; see docs/tpu_check.md.
+
+Exit codes: 0 ready; 1 something was found; 2 the check itself could not run.
+"""
+
+import argparse
+import json
+import sys
+import tempfile
+
+from configs import factory
+from tools.tpu import chips
+from utils import files
+
+_NUM_CORES = 8  # of the smallest slice; the default of main.py
+
+
+def parse_arguments(argv=None):
+  """Command line to a namespace."""
+  parser = argparse.ArgumentParser(
+      prog='python -m tools.tpu_check', description=__doc__,
+      formatter_class=argparse.RawDescriptionHelpFormatter)
+  parser.add_argument(
+      '--model', help='name of the model: %s (default: the type that the '
+      'configuration sets, else %s)' % (', '.join(factory.MODELS),
+                                        factory.DEFAULT_MODEL))
+  parser.add_argument('--config_file', help='YAML file over the defaults')
+  parser.add_argument('--params_override', help='YAML text, a.b=c pairs, or a '
+                      'file, over --config_file')
+  parser.add_argument(
+      '--batch', type=_positive, help='images of one core (default: '
+      'train.train_batch_size divided by train.num_shards, or by %d)'
+      % _NUM_CORES)
+  parser.add_argument('--image_size', type=_positive, help='height and width '
+                      'instead of the configured ones')
+  parser.add_argument('--job', choices=('train', 'predict'), help='lower only '
+                      'this step')
+  parser.add_argument('--run', action='store_true', help='run the training '
+                      'step at --image_size, or 128, and compare the losses')
+  parser.add_argument(
+      '--topology', action='append', default=[], help='compile the training '
+      'step for it; may be repeated. Some are: %s' % ', '.join(
+          chips.TOPOLOGIES))
+  parser.add_argument('--replicas', type=_positive, default=1, help='devices '
+                      'that train together (default: %(default)s)')
+  parser.add_argument('--largest_batch', action='store_true', help='with '
+                      '--topology: find the largest batch that fits')
+  parser.add_argument('--text', action='store_true', help='with --topology and '
+                      '--work: write the compiled program as text, too')
+  parser.add_argument('--work', metavar='FOLDER', help='keep the files of the '
+                      'check there')
+  parser.add_argument('--json', metavar='FILE', help='file for the results')
+  return parser.parse_args(argv)
+
+
+def _positive(text):
+  value = int(text)
+  if value < 1:
+    raise argparse.ArgumentTypeError('%s is not above 0' % text)
+  return value
+
+
+def run(arguments, folder):
+  """Checks, and prints every result as it comes.
+
+  Args:
+    arguments: namespace of `parse_arguments`.
+    folder: for the files.
+
+  Returns:
+    The results, a dict; `ready` says whether nothing was found.
+  """
+  config, notes = factory.load_config(
+      arguments.model, arguments.config_file, arguments.params_override)
+  for note in notes:
+    print('Note: %s' % note)
+  # TensorFlow takes seconds to load: not before the configuration is right.
+  import tensorflow.compat.v1 as tf
+
+  from ops import compat
+  from tools.tpu import check as checks
+  tf.logging.set_verbosity(tf.logging.ERROR)
+  compat.enable_graph_mode()
+  check = checks.Check(checks.for_tpu(config, arguments.image_size), folder,
+                       arguments.replicas)
+  batch = arguments.batch or max(
+      1, config.train.train_batch_size // (config.train.num_shards
+                                           or _NUM_CORES))
+  results = {'model': config.type, 'batch': batch}
+  results['lowering'] = _lower(check, arguments, batch)
+  ready = not any(found['problems'] for found in results['lowering'].values())
+  if arguments.run:
+    small = checks.Check(
+        checks.for_tpu(config, arguments.image_size or 128), folder)
+    results['comparison'] = _compare(small, checks.TOLERANCE)
+    ready &= all(line['difference'] <= checks.TOLERANCE
+                 for line in results['comparison'])
+  if arguments.topology and 'train' in results['lowering'] and (
+      not results['lowering']['train']['problems']):
+    results['programs'] = [
+        program for topology in arguments.topology
+        for program in _compile(check, results['lowering']['train'], topology,
+                                batch, arguments)]
+    ready &= _all_fit(results['programs'])
+  return dict(results, ready=ready)
+
+
+def _lower(check, arguments, batch):
+  """{job: what was found, with `problems`}."""
+  from tools.tpu import report
+  from tools.tpu import steps
+  results = {}
+  for name in [arguments.job] if arguments.job else steps.JOBS:
+    found = check.lower(
+        name, batch, bool(arguments.topology) and name == 'train')
+    found['problems'] = report.lowering_problems(found)
+    for problem in found['problems']:
+      print('%-8s %s' % (name, problem))
+    if not found['problems']:
+      print(report.lowering_line(name, found))
+    results[name] = found
+  return results
+
+
+def _compare(check, tolerance):
+  """The losses of both forms as a list of dicts."""
+  from tools.tpu import report
+  lines = check.compare(batch_size=2)
+  print('\n'.join(report.comparison_lines(lines, tolerance)))
+  return [line._asdict() for line in lines]
+
+
+def _compile(check, found, topology, batch, arguments):
+  """The results of compilations for one topology, the configured batch first.
+  """
+  results = []
+
+  def show(result):
+    results.append(result)
+    _print_program(result)
+
+  show(check.compile(found, topology, batch, arguments.text))
+  if arguments.largest_batch and 'error' not in results[0]:
+    largest = check.largest_batch(results[0], show)
+    results[0]['largest_batch'] = largest
+    print('The largest batch of a core of %s that fits is %d.' % (
+        results[0]['device'], largest))
+  return results
+
+
+def _print_program(result):
+  from tools.tpu import report
+  if 'error' in result:
+    print('batch %d for %s: the TPU compiler refuses: %s' % (
+        result['batch'], result['topology'], result['error']))
+  else:
+    print('\n'.join(report.figure_lines(result, result['figures'],
+                                        result['batch'])))
+
+
+def _all_fit(programs):
+  """Whether the configured batch compiles and fits, for every topology."""
+  first = {}
+  for program in programs:
+    first.setdefault(program['topology'], program)
+  return all('error' not in program and program['figures']['fits']
+             for program in first.values())
+
+
+def main(argv=None):
+  arguments = parse_arguments(argv)
+  from tools.tpu import environments
+  try:
+    if arguments.work:
+      results = run(arguments, arguments.work)
+    else:
+      with tempfile.TemporaryDirectory() as folder:
+        results = run(arguments, folder)
+    if arguments.json:
+      files.write_atomically(arguments.json,
+                             json.dumps(results, indent=1) + '\n')
+  except (OSError, ValueError, environments.ToolError) as e:
+    sys.stderr.write('Error: %s\n' % e)
+    return 2
+  return 0 if results['ready'] else 1
+
+
+if __name__ == '__main__':
+  sys.exit(main())
