@@ -5,7 +5,10 @@ pixel i reads input position i * (input size / output size), without the offset
 of half a pixel that newer interfaces have.
 """
 
+import numpy as np
 import tensorflow.compat.v1 as tf
+
+from ops import compat
 
 
 def nearest_upsample(x, scale):
@@ -45,8 +48,32 @@ def native_resize(x, size):
     [B, height, width, C], the type of `x`.
   """
   with tf.name_scope('native_resize'):
+    if compat.in_xla_context():
+      return _resize_for_xla(x, size)
     resized = tf.image.resize_nearest_neighbor(tf.cast(x, tf.float32), size)
     return tf.cast(resized, x.dtype)
+
+
+def _resize_for_xla(x, size):
+  """`native_resize`, whose kernel's gradient XLA does not know.
+
+  Args:
+    x: [B, h, w, C], h and w static.
+    size: (height, width), ints.
+  """
+  in_size = x.shape.as_list()[1:3]
+  scale = size[0] // in_size[0]
+  if [side * scale for side in in_size] == list(size):
+    return nearest_upsample(x, scale)
+  # Sums of gradients are float32, as those of the kernel are.
+  resized = tf.cast(x, tf.float32)
+  for axis, (length, wanted) in enumerate(zip(in_size, size), 1):
+    # In float32 as well: the rounding decides at the borders of pixels.
+    step = np.float32(length) / np.float32(wanted)
+    sources = np.floor(np.arange(wanted, dtype=np.float32) * step)
+    sources = np.minimum(sources.astype(np.int32), length - 1)
+    resized = tf.gather(resized, sources, axis=axis)
+  return tf.cast(resized, x.dtype)
 
 
 def resize_bilinear(images, size):

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
 
+from ops import compat
 from ops import resample
 from tests import golden
 
@@ -29,7 +30,9 @@ def test_upsampling_equals_the_reference():
       np.testing.assert_array_equal(value, case.outputs[name])
 
 
-def test_native_resize_equals_the_reference():
+@pytest.mark.parametrize('for_xla', [False, True])
+def test_native_resize_equals_the_reference(for_xla, monkeypatch):
+  monkeypatch.setattr(compat, 'in_xla_context', lambda: for_xla)
   for case in _cases('upsample'):
     x = case.inputs['x']
     for name in ('nat_up', 'nat_odd', 'nat_down', 'nat_int'):
@@ -40,6 +43,22 @@ def test_native_resize_equals_the_reference():
                                         expected.shape[1:3]))
       assert got.dtype == expected.dtype
       np.testing.assert_array_equal(got, expected)
+
+
+@pytest.mark.parametrize('size', [(6, 8), (7, 9), (5, 11), (2, 3), (33, 70)])
+def test_native_resize_for_xla(size, monkeypatch):
+  """The values and gradients of the kernel."""
+  rng = np.random.RandomState(0)
+  x = tf.constant(rng.randn(2, 3, 4, 5), tf.float32)
+  weights = tf.constant(rng.randn(2, *(size + (5,))), tf.float32)
+  results = []
+  for for_xla in (False, True):
+    monkeypatch.setattr(compat, 'in_xla_context', lambda f=for_xla: f)
+    y = resample.native_resize(x, size)
+    results.append(_run([y, tf.gradients(y * weights, x)[0]]))
+  np.testing.assert_array_equal(results[0][0], results[1][0])
+  np.testing.assert_allclose(results[0][1], results[1][1], rtol=1e-5,
+                             atol=1e-5)
 
 
 def test_image_kernels_equal_the_reference():
