@@ -112,6 +112,11 @@ def in_xla_context():
       tf.get_default_graph())
 
 
+def xla_has_bilinear_gradient():
+  """Whether XLA can differentiate tf.image.resize_bilinear as we call it."""
+  return IS_TF2
+
+
 def num_tpu_shards():
   """How many TPU replicas the graph being built will run on; 1 elsewhere."""
   return tpu_function.get_tpu_context().number_of_shards or 1

@@ -86,7 +86,36 @@ def resize_bilinear(images, size):
   Returns:
     float32 [B, height, width, C].
   """
+  if compat.in_xla_context() and not compat.xla_has_bilinear_gradient():
+    return _resize_bilinear_for_xla(images, size)
   return tf.image.resize_bilinear(images, size)
+
+
+def _resize_bilinear_for_xla(images, size):
+  """`resize_bilinear`, whose gradient the XLA of TF 1.15 does not know.
+
+  Args:
+    images: [B, H, W, C], H and W static.
+    size: (height, width), ints.
+  """
+  rows, columns = [_bilinear_matrix(side, wanted) for side, wanted in zip(
+      images.shape.as_list()[1:3], size)]
+  lines = tf.tensordot(rows, tf.cast(images, tf.float32), [[1], [1]])
+  resized = tf.tensordot(columns, lines, [[1], [2]])  # [width, height, B, C]
+  return tf.transpose(resized, [2, 1, 0, 3])
+
+
+def _bilinear_matrix(length, wanted):
+  """float32 [wanted, length]: the weights of an axis in each result."""
+  step = np.float32(length) / np.float32(wanted)
+  positions = np.arange(wanted, dtype=np.float32) * step
+  before = np.minimum(positions.astype(np.int32), length - 1)
+  fractions = positions - before
+  matrix = np.zeros([wanted, length], np.float32)
+  results = np.arange(wanted)
+  matrix[results, before] = 1. - fractions
+  matrix[results, np.minimum(before + 1, length - 1)] += fractions
+  return matrix
 
 
 def fuse_levels(features, level):

@@ -134,8 +134,18 @@ def _lower(check, arguments, batch):
 
 def _compare(check, tolerance):
   """The losses of both forms as a list of dicts."""
+  import tensorflow.compat.v1 as tf
+
+  from tools.tpu import environments
   from tools.tpu import report
-  lines = check.compare(batch_size=2)
+  try:
+    lines = check.compare(batch_size=2)
+  except tf.errors.InvalidArgumentError as e:
+    # Such as a picture of more objects than max_num_instances.
+    sentences = [line for line in e.message.split('\n') if 'failed' in line]
+    raise environments.ToolError(
+        'The comparison makes up a picture, which the configuration does not '
+        'take: %s' % (sentences[0].strip() if sentences else e.message))
   print('\n'.join(report.comparison_lines(lines, tolerance)))
   return [line._asdict() for line in lines]
 

@@ -61,6 +61,22 @@ def test_native_resize_for_xla(size, monkeypatch):
                              atol=1e-5)
 
 
+@pytest.mark.parametrize('size', [(6, 8), (7, 9), (2, 3), (3, 4), (33, 70)])
+def test_bilinear_resize_for_xla(size, monkeypatch):
+  """The values and gradients of the kernel."""
+  rng = np.random.RandomState(0)
+  x = tf.constant(rng.randn(2, 3, 4, 5), tf.float32)
+  weights = tf.constant(rng.randn(2, *(size + (5,))), tf.float32)
+  monkeypatch.setattr(compat, 'xla_has_bilinear_gradient', lambda: False)
+  results = []
+  for for_xla in (False, True):
+    monkeypatch.setattr(compat, 'in_xla_context', lambda f=for_xla: f)
+    y = resample.resize_bilinear(x, size)
+    results.append(_run([y, tf.gradients(y * weights, x)[0]]))
+  for plain, compiled in zip(*results):
+    np.testing.assert_allclose(plain, compiled, rtol=1e-4, atol=1e-4)
+
+
 def test_image_kernels_equal_the_reference():
   for case in _cases('tf1_resize_images'):
     x = case.inputs['x']

@@ -16,6 +16,8 @@ from tools.tpu import exchange
 from tools.tpu import steps
 from utils import modes
 
+_TAKE_APART = '_lower_using_switch_merge'
+
 # name: of a loss. plain, compiled: its values. difference: relative.
 Line = collections.namedtuple('Line', 'name plain compiled difference')
 
@@ -94,6 +96,18 @@ def without_chance(step):
   return step._replace(graph=graph)
 
 
+def _with_whole_loops(step):
+  """The step without the marks that make TensorFlow 1.15 take loops apart.
+
+  It was not built for XLA, which compiles loops and branches as a whole.
+  """
+  graph = tf.GraphDef()
+  graph.CopyFrom(step.graph)
+  for _, node in exchange.operations(graph):
+    node.attr.pop(_TAKE_APART, None)
+  return step._replace(graph=graph)
+
+
 def _make_constant(node, array):
   """Turns an operation into a constant, in place."""
   del node.input[:]
@@ -123,6 +137,9 @@ def run(step, batch, weights, use_xla):
     inputs = [(value, array) for value, array in zip(step.inputs, batch)
               if value.is_read]
     holders = [tf.placeholder(value.dtype, value.shape) for value, _ in inputs]
+
+    if use_xla:
+      step = _with_whole_loops(step)
 
     def body(*tensors):
       given = {value.name: t for (value, _), t in zip(inputs, tensors)}
