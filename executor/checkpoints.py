@@ -44,6 +44,20 @@ def latest(model_dir):
   return paths[-1] if paths else None
 
 
+def make_known(path):
+  """Writes the file `checkpoint` of a folder that lacks it.
+
+  TensorFlow reads nothing else: without it, a training would start anew beside
+  the checkpoints that `latest` finds.
+
+  Args:
+    path: checkpoint prefix, of `latest`.
+  """
+  folder = os.path.dirname(path)
+  if tf.train.latest_checkpoint(folder) is None:
+    tf.train.update_checkpoint_state(folder, os.path.basename(path))
+
+
 def latest_step(model_dir):
   """The step of the newest checkpoint; 0 when there is none."""
   path = latest(model_dir)

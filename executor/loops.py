@@ -68,6 +68,8 @@ def train(config, estimator, input_fn, max_steps=None, cluster=None):
           save_steps=config.train.profile_every_n_steps, output_dir=folder))
     if start:
       tf.logging.info('Training goes on from %s.', start)
+      if is_chief:
+        checkpoints.make_known(start)
       training_hooks.append(checkpoints.FitHook(start))
     try:
       if cluster:

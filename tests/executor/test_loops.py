@@ -1,5 +1,6 @@
 """The loops, with a toy Estimator and a double of the evaluation."""
 
+import json
 import os
 
 import pytest
@@ -151,6 +152,17 @@ def test_train_at_the_end_does_nothing(tmp_path):
   config = toy.config(tmp_path)
   toy.save_checkpoint(tmp_path, 6, weight=[0., 0.])
   assert loops.train(config, None, None) == 6
+
+
+def test_train_goes_on_in_a_folder_without_the_file_of_the_newest(tmp_path):
+  """As of a download of nothing but model.ckpt-3.*."""
+  for steps in (3, 4):
+    config = toy.config(tmp_path, train__total_steps=steps,
+                        train__log_every_steps=1)
+    assert loops.train(config, *_parts(config)) == steps
+    (tmp_path / 'checkpoint').unlink()
+  log = (tmp_path / 'train_metrics.jsonl').read_text().splitlines()
+  assert [json.loads(line)['step'] for line in log] == [1, 2, 3, 4]
 
 
 def test_train_refuses_the_checkpoint_of_another_model(tmp_path):
