@@ -5,7 +5,6 @@ which metric and how good they are; its file `checkpoint` names the best, so
 that the folder itself works as a checkpoint.
 """
 
-import json
 import math
 import os
 import time
@@ -39,10 +38,9 @@ def read(config):
             'best': [], 'last_step': 0, 'improved_step': 0,
             'improved_value': None, 'evaluations_without_improvement': 0}
   path = _json_path(config)
-  if not tf.gfile.Exists(path):
+  stored = storage.read_json(path)
+  if stored is None:
     return record
-  with tf.gfile.GFile(path) as f:
-    stored = json.loads(f.read())
   if all(stored[key] == record[key] for key in ('metric', 'mode')):
     return stored
   tf.logging.warning(

@@ -4,13 +4,13 @@ An evaluation, in this program or in another one, leaves a mark in model_dir;
 the training looks for it, and ends with a checkpoint.
 """
 
-import json
 import os
 import time
 
 import tensorflow.compat.v1 as tf
 
 from executor import storage
+from executor import workers as workers_lib
 
 _POLL_SECONDS = 10  # between looks at the file, which may lie in a bucket
 
@@ -50,12 +50,10 @@ def find_request(config):
     The dictionary of `request`; None without one, without
     `eval.early_stop_patience`, or if that is greater than it was.
   """
-  patience, path = config.eval.early_stop_patience, mark_path(config.model_dir)
-  if patience is None or not tf.gfile.Exists(path):
-    return None
-  with tf.gfile.GFile(path) as f:
-    mark = json.loads(f.read())
-  obeys = (mark['metric'] == config.eval.best_metric
+  patience = config.eval.early_stop_patience
+  mark = (None if patience is None
+          else storage.read_json(mark_path(config.model_dir)))
+  obeys = (mark and mark['metric'] == config.eval.best_metric
            and mark['evaluations'] >= patience)
   return mark if obeys else None
 
@@ -97,13 +95,12 @@ class EarlyStopHook(tf.train.SessionRunHook):
     """
     self._config = config
     self._clock = clock
-    self._workers = workers
+    self._workers = workers or workers_lib.Alone()
     self._next_look = 0
     self.mark = None
 
   def begin(self):
-    if self._workers:
-      self._workers.prepare()
+    self._workers.prepare()
 
   def after_run(self, run_context, run_values):
     del run_values
@@ -111,9 +108,6 @@ class EarlyStopHook(tf.train.SessionRunHook):
     if now >= self._next_look:
       self._next_look = now + _POLL_SECONDS
       self.mark = find_request(self._config)
-    if self._workers and self._workers.any(run_context.session,
-                                           self.mark is not None):
+    if self._workers.any(run_context.session, self.mark is not None):
       self.mark = self.mark or find_request(self._config)
-      run_context.request_stop()
-    elif self.mark:
       run_context.request_stop()

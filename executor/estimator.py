@@ -77,8 +77,10 @@ def _build_tpu_estimator(config, model_fn, mode):
   tpu = tpu_lib.find(config.platform)
   if mode in ('train', 'train_and_eval'):
     tpu_lib.check_cores(config, tpu)
-  return tpu_lib.build_estimator(config, model_fn, mode,
-                                 checkpoint_interval(config.train), tpu)
+  return tpu_lib.build_estimator(
+      config, model_fn, mode,
+      dict(_common_options(config.train), **checkpoint_interval(config.train)),
+      tpu)
 
 
 def _local_run_config(config, devices):
@@ -112,11 +114,16 @@ def _cluster_run_config(config):
 def _run_config(config, session_config, strategy, **interval):
   return tf.estimator.RunConfig(
       model_dir=config.model_dir, session_config=session_config,
-      train_distribute=strategy, tf_random_seed=config.train.seed,
+      train_distribute=strategy,
       save_summary_steps=config.train.log_every_steps,
-      keep_checkpoint_max=config.train.keep_checkpoint_max,
       # The progress hook reports instead.
-      log_step_count_steps=None, **interval)
+      log_step_count_steps=None, **_common_options(config.train), **interval)
+
+
+def _common_options(train):
+  """Arguments that RunConfig has for every device."""
+  return dict(tf_random_seed=train.seed,
+              keep_checkpoint_max=train.keep_checkpoint_max)
 
 
 def checkpoint_interval(train):

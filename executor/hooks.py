@@ -11,6 +11,7 @@ import tensorflow.compat.v1 as tf
 
 from executor import errors
 from executor import storage
+from executor import workers as workers_lib
 from modeling import summaries
 
 _MAX_NAMED = 5  # variables named in a message
@@ -57,7 +58,7 @@ class TrainingHook(tf.train.SessionRunHook):
       clock: () -> seconds.
       workers: executor.workers.Workers, to average over; None: there is one.
     """
-    self._workers = workers
+    self._workers = workers or workers_lib.Alone()
     self._total_steps = config.train.total_steps
     self._batch_size = config.train.train_batch_size
     # A TPU runs a loop of steps in one call.
@@ -75,8 +76,7 @@ class TrainingHook(tf.train.SessionRunHook):
     self._scalars = _collected_scalars()
     self._read_step = tf.convert_to_tensor(tf.train.get_global_step())
     self._start = None
-    if self._workers:
-      self._workers.prepare(len(self._scalars))
+    self._workers.prepare(len(self._scalars))
 
   @property
   def step(self):
@@ -94,11 +94,10 @@ class TrainingHook(tf.train.SessionRunHook):
   def after_run(self, run_context, run_values):
     previous = self._step
     self._step = self._step_after(run_context.session)
-    scalars = {k: float(v) for k, v in run_values.results.items()}
-    if self._workers:
-      # So that all of them meet the same NaN.
-      scalars = dict(zip(scalars, map(float, self._workers.mean(
-          run_context.session, list(scalars.values())))))
+    scalars = run_values.results
+    # So that all workers meet the same NaN.
+    scalars = dict(zip(scalars, map(float, self._workers.mean(
+        run_context.session, list(scalars.values())))))
     check_finite(self._step, scalars)
     if self._log_path is None:
       return
@@ -213,7 +212,7 @@ class StopRequest(tf.train.SessionRunHook):
       workers: executor.workers.Workers: a signal to one of them stops all at
         the same step. None: there is one.
     """
-    self._workers = workers
+    self._workers = workers or workers_lib.Alone()
     self._signals = signals
     self._previous = {}
     self.signal_number = None
@@ -242,15 +241,12 @@ class StopRequest(tf.train.SessionRunHook):
         'Once more ends it at once.', signal.Signals(number).name)
 
   def begin(self):
-    if self._workers:
-      self._workers.prepare()
+    self._workers.prepare()
 
   def after_run(self, run_context, run_values):
     received = self.signal_number is not None
-    if self._workers and self._workers.any(run_context.session, received):
+    if self._workers.any(run_context.session, received):
       if not received:
         tf.logging.warning('Another worker was asked to stop.')
         self.signal_number = signal.SIGTERM
-      received = True
-    if received:
       run_context.request_stop()

@@ -1,6 +1,5 @@
 """What a job leaves in model_dir besides checkpoints, and finds there."""
 
-import json
 import os
 import time
 
@@ -65,11 +64,7 @@ def clear_finished(model_dir):
 
 def read_finished(model_dir):
   """{'step', 'state', 'time'} of `mark_finished`, or None."""
-  path = _finished_path(model_dir)
-  if not tf.gfile.Exists(path):
-    return None
-  with tf.gfile.GFile(path) as f:
-    return json.loads(f.read())
+  return storage.read_json(_finished_path(model_dir))
 
 
 def _flat_params(path):

@@ -47,6 +47,14 @@ def write_json(path, value):
       f.write(json.dumps(value, indent=1, allow_nan=False) + '\n')
 
 
+def read_json(path):
+  """The value of a file of `write_json`; None where there is no file."""
+  if not tf.gfile.Exists(path):
+    return None
+  with tf.gfile.GFile(path) as f:
+    return json.loads(f.read())
+
+
 def append_json_line(path, value):
   """Adds a line to a log of JSON lines, making the folder if need be."""
   tf.gfile.MakeDirs(os.path.dirname(path))

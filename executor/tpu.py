@@ -123,14 +123,14 @@ def _dims_of_labels(spec, dims, is_map=False):
   return list(dims) if fits else None
 
 
-def build_estimator(config, model_fn, mode, interval, cluster):
+def build_estimator(config, model_fn, mode, options, cluster):
   """Builds the Estimator; its batch sizes are those of all cores.
 
   Args:
     config: experiment.
     model_fn: of modeling.model_fn.make_model_fn.
     mode: of main.py.
-    interval: {argument of RunConfig: number}, when to save.
+    options: {argument of RunConfig: value}, those of every device.
     cluster: resolver of `find`.
 
   Returns:
@@ -141,8 +141,7 @@ def build_estimator(config, model_fn, mode, interval, cluster):
   run_config = tpu.RunConfig(
       cluster=cluster,
       evaluation_master=config.platform.eval_master,
-      model_dir=config.model_dir, tf_random_seed=train.seed,
-      keep_checkpoint_max=train.keep_checkpoint_max,
+      model_dir=config.model_dir,
       session_config=tf.ConfigProto(
           isolate_session_state=config.isolate_session_state),
       log_step_count_steps=train.iterations_per_loop,
@@ -152,7 +151,7 @@ def build_estimator(config, model_fn, mode, interval, cluster):
           input_partition_dims=partition_dims(config),
           tpu_job_name=config.tpu_job_name,
           per_host_input_for_training=tpu.InputPipelineConfig.PER_HOST_V2),
-      **interval)
+      **options)
   return tpu.TPUEstimator(
       model_fn, config=run_config, use_tpu=True, params={},
       train_batch_size=train.train_batch_size // train.accumulation_steps,

@@ -60,6 +60,23 @@ class Workers:
     return bool(self.mean(session, [float(vote)])[0] > 0)
 
 
+class Alone:
+  """What Workers is for several, where one process does everything."""
+
+  def prepare(self, size=1):
+    """There is nobody to talk to."""
+
+  def mean(self, session, values):
+    """The values."""
+    del session
+    return values
+
+  def any(self, session, vote):
+    """The vote."""
+    del session
+    return vote
+
+
 class SameStart(tf.train.SessionRunHook):
   """Checks that all workers start from the same step."""
 

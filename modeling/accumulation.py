@@ -2,8 +2,11 @@
 
 import tensorflow.compat.v1 as tf
 
-COUNTER = 'training/num_accumulated'
-SUFFIX = 'AccumulatedGradient'
+from modeling import optimizers
+from modeling import training_variables
+from utils import training_names
+
+COUNTER = training_names.NUM_ACCUMULATED
 
 
 def accumulate(optimizer, num_parts):
@@ -22,7 +25,7 @@ def accumulate(optimizer, num_parts):
   return AccumulatingOptimizer(optimizer, num_parts)
 
 
-class AccumulatingOptimizer(tf.train.Optimizer):
+class AccumulatingOptimizer(optimizers.OptimizerWrapper):
   """Adds up gradients; every `num_parts`-th call applies their mean.
 
   The global step counts the updates, so schedules mean what they mean without
@@ -37,18 +40,18 @@ class AccumulatingOptimizer(tf.train.Optimizer):
 
   def __init__(self, optimizer, num_parts):
     """Takes the optimizer that applies the mean, and the number of calls."""
-    super().__init__(use_locking=False, name='AccumulatingOptimizer')
-    self._optimizer = optimizer
+    super().__init__(optimizer, name='AccumulatingOptimizer')
     self._num_parts = num_parts
-
-  def compute_gradients(self, loss, *args, **kwargs):
-    return self._optimizer.compute_gradients(loss, *args, **kwargs)
 
   def apply_gradients(self, grads_and_vars, global_step=None, name=None):
     pairs = [(g, v) for g, v in grads_and_vars if g is not None]
     variables = [v for _, v in pairs]
-    sums = [_sum_variable(v) for v in variables]
-    count = _count_variable()
+    # Each replica has sums of its own.
+    sums = [training_variables.beside(
+        v, training_names.ACCUMULATED_GRADIENT,
+        synchronization=tf.VariableSynchronization.ON_READ,
+        aggregation=tf.VariableAggregation.SUM) for v in variables]
+    count = training_variables.counter(COUNTER)
     added = [s.assign_add(tf.convert_to_tensor(g) / self._num_parts,
                           read_value=False)
              for s, (g, _) in zip(sums, pairs)]
@@ -83,29 +86,3 @@ class AccumulatingOptimizer(tf.train.Optimizer):
     with tf.control_dependencies([applied]):
       return tf.group([s.assign(tf.zeros_like(g), read_value=False)
                        for s, g in zip(sums, gradients)])
-
-  def get_slot(self, *args, **kwargs):
-    return self._optimizer.get_slot(*args, **kwargs)
-
-  def get_slot_names(self, *args, **kwargs):
-    return self._optimizer.get_slot_names(*args, **kwargs)
-
-  def variables(self):
-    return self._optimizer.variables()
-
-
-def _sum_variable(variable):
-  """The sum of a variable's gradients; each replica has one."""
-  # Not `op.name`: that of a replica's copy differs.
-  name = '%s/%s' % (variable.name.split(':')[0], SUFFIX)
-  return tf.get_variable(
-      name, variable.shape.as_list(),
-      variable.dtype.base_dtype, tf.zeros_initializer(), trainable=False,
-      synchronization=tf.VariableSynchronization.ON_READ,
-      aggregation=tf.VariableAggregation.SUM)
-
-
-def _count_variable():
-  return tf.get_variable(
-      COUNTER, [], tf.int32, tf.zeros_initializer(), trainable=False,
-      aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA)

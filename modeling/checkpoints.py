@@ -5,6 +5,8 @@ import re
 
 import tensorflow.compat.v1 as tf
 
+from utils import training_names
+
 # assignment: {checkpoint name: variable}. missing: [variable name]: not in the
 # checkpoint. mis_shaped: [(variable name, shape here, shape there)]. skipped:
 # [variable name]: by skip_variables_regex. unused: [checkpoint name].
@@ -13,10 +15,8 @@ WarmStart = collections.namedtuple(
 
 # Variables of the training alone: of optimizers, accumulation and averages.
 _SLOT = re.compile(
-    r'.*/(Momentum|Adam|Adam_1|Adadelta|Adadelta_1|Adagrad|RMSProp|RMSProp_1'
-    r'|LARS|ExponentialMovingAverage|AccumulatedGradient)$'
-    r'|^(beta1_power|beta2_power|global_step)$'
-    r'|^training/(num_accumulated|num_averaged)$')
+    r'.*/(%s)$|^(beta1_power|beta2_power|global_step|%s)$' % (
+        '|'.join(training_names.SLOTS), '|'.join(training_names.COUNTERS)))
 
 
 class WarmStartError(ValueError):

@@ -123,11 +123,12 @@ def _train_op(config, total_loss, rate, variables, global_step):
   # the last call of a tf.losses function was a sum: we call none of them.
   update_ops = tf.get_collection(tf.GraphKeys.UPDATE_OPS)
   gradients = optimizer.compute_gradients(total_loss, variables)
+  if not config.train.moving_average_decay:
+    with tf.control_dependencies(update_ops):
+      return optimizer.apply_gradients(gradients, global_step=global_step)
   step_before = tf.identity(global_step)
   with tf.control_dependencies(update_ops + [step_before]):
     train_op = optimizer.apply_gradients(gradients, global_step=global_step)
-  if not config.train.moving_average_decay:
-    return train_op
   return moving_average.update_after(
       train_op, step_before, moving_average.averaged_variables(variables),
       config.train.moving_average_decay, global_step)

@@ -5,9 +5,9 @@ import re
 import tensorflow.compat.v1 as tf
 
 from modeling import checkpoints
+from modeling import training_variables
+from utils import training_names
 
-COUNTER = 'training/num_averaged'
-SUFFIX = 'ExponentialMovingAverage'
 # Batch norm's own averages; they change in every step, so theirs are averaged
 # along with the weights that they belong to.
 _STATISTICS = re.compile(r'.*/moving_(mean|variance):0$')
@@ -15,12 +15,6 @@ _STATISTICS = re.compile(r'.*/moving_(mean|variance):0$')
 
 class AverageError(checkpoints.WarmStartError):
   """A checkpoint has the averages of some variables only."""
-
-
-def average_name(variable):
-  """The name of a variable's average, here and in a checkpoint."""
-  # Not `op.name`: that of a replica's copy differs.
-  return '%s/%s' % (variable.name.split(':')[0], SUFFIX)
 
 
 def averaged_variables(trained):
@@ -56,7 +50,7 @@ def update_after(train_op, step_before, variables, decay, global_step):
   Returns:
     Operation that runs `train_op` and moves the averages.
   """
-  count = _count_variable()
+  count = training_variables.counter(training_names.NUM_AVERAGED)
   averages = [_average_variable(v) for v in variables]
   with tf.name_scope('moving_average'), tf.control_dependencies([train_op]):
     is_update = tf.not_equal(tf.convert_to_tensor(global_step), step_before)
@@ -109,16 +103,7 @@ def _average_variable(variable):
   if _is_statistic(variable):
     kind = dict(synchronization=tf.VariableSynchronization.ON_READ,
                 aggregation=tf.VariableAggregation.MEAN)
-  return tf.get_variable(
-      average_name(variable), variable.shape.as_list(),
-      variable.dtype.base_dtype, tf.zeros_initializer(), trainable=False,
-      **kind)
-
-
-def _count_variable():
-  return tf.get_variable(
-      COUNTER, [], tf.int32, tf.zeros_initializer(), trainable=False,
-      aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA)
+  return training_variables.beside(variable, training_names.AVERAGE, **kind)
 
 
 class AverageSaver(tf.train.Saver):
@@ -136,7 +121,8 @@ class AverageSaver(tf.train.Saver):
       averaged: [tf.Variable], those of them that have averages.
     """
     super().__init__(variables, sharded=True)
-    self._names = [average_name(v) for v in averaged]
+    self._names = [training_variables.name_beside(v, training_names.AVERAGE)
+                   for v in averaged]
     chosen = {v.op.name for v in averaged}
     by_name = dict(zip(self._names, averaged))
     by_name.update((v.op.name, v) for v in variables

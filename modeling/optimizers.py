@@ -42,7 +42,28 @@ def build_optimizer(section, rate):
   return OPTIMIZERS[section.type](rate, section)
 
 
-class GlobalNormClipping(tf.train.Optimizer):
+class OptimizerWrapper(tf.train.Optimizer):
+  """An optimizer around another one, which computes the gradients, has the
+  variables, and in the end applies what subclasses make of the gradients."""
+
+  def __init__(self, optimizer, name):
+    super().__init__(use_locking=False, name=name)
+    self._optimizer = optimizer
+
+  def compute_gradients(self, loss, *args, **kwargs):
+    return self._optimizer.compute_gradients(loss, *args, **kwargs)
+
+  def get_slot(self, *args, **kwargs):
+    return self._optimizer.get_slot(*args, **kwargs)
+
+  def get_slot_names(self, *args, **kwargs):
+    return self._optimizer.get_slot_names(*args, **kwargs)
+
+  def variables(self):
+    return self._optimizer.variables()
+
+
+class GlobalNormClipping(OptimizerWrapper):
   """Clips the gradient of the whole batch by its global norm, then applies it.
 
   So the threshold means the same for any number of devices. On a TPU, inside of
@@ -52,12 +73,8 @@ class GlobalNormClipping(tf.train.Optimizer):
   """
 
   def __init__(self, optimizer, clip_norm):
-    super().__init__(use_locking=False, name='GlobalNormClipping')
-    self._optimizer = optimizer
+    super().__init__(optimizer, name='GlobalNormClipping')
     self._clip_norm = clip_norm
-
-  def compute_gradients(self, loss, *args, **kwargs):
-    return self._optimizer.compute_gradients(loss, *args, **kwargs)
 
   def apply_gradients(self, grads_and_vars, global_step=None, name=None):
     grads_and_vars = [(g, v) for g, v in grads_and_vars if g is not None]
@@ -71,15 +88,6 @@ class GlobalNormClipping(tf.train.Optimizer):
       clipped = [gradient / num_replicas for gradient in clipped]
     return self._optimizer.apply_gradients(
         list(zip(clipped, variables)), global_step=global_step, name=name)
-
-  def get_slot(self, *args, **kwargs):
-    return self._optimizer.get_slot(*args, **kwargs)
-
-  def get_slot_names(self, *args, **kwargs):
-    return self._optimizer.get_slot_names(*args, **kwargs)
-
-  def variables(self):
-    return self._optimizer.variables()
 
 
 class LossScaling(tf.train.experimental.MixedPrecisionLossScaleOptimizer):

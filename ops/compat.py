@@ -17,6 +17,7 @@ IS_TF2 = tf.__version__.startswith('2.')
 HAS_SLOW_CONVOLUTION_GRADIENTS = not IS_TF2
 HAS_TPU_VMS = IS_TF2  # whose TPU is in the machine itself
 HAS_BFLOAT16_ON_GPUS = IS_TF2
+HAS_BILINEAR_GRADIENT_IN_XLA = IS_TF2  # of tf.image.resize_bilinear
 _M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4  # of malloc.h
 
 
@@ -110,11 +111,6 @@ def in_xla_context():
   # A graph for the TPU compiler is built without being replicated.
   return in_tpu_context() or control_flow_util.GraphOrParentsInXlaContext(
       tf.get_default_graph())
-
-
-def xla_has_bilinear_gradient():
-  """Whether XLA can differentiate tf.image.resize_bilinear as we call it."""
-  return IS_TF2
 
 
 def num_tpu_shards():

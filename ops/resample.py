@@ -66,13 +66,7 @@ def _resize_for_xla(x, size):
   if [side * scale for side in in_size] == list(size):
     return nearest_upsample(x, scale)
   # Sums of gradients are float32, as those of the kernel are.
-  resized = tf.cast(x, tf.float32)
-  for axis, (length, wanted) in enumerate(zip(in_size, size), 1):
-    # In float32 as well: the rounding decides at the borders of pixels.
-    step = np.float32(length) / np.float32(wanted)
-    sources = np.floor(np.arange(wanted, dtype=np.float32) * step)
-    sources = np.minimum(sources.astype(np.int32), length - 1)
-    resized = tf.gather(resized, sources, axis=axis)
+  resized = resize_nearest(tf.cast(x, tf.float32), size)
   return tf.cast(resized, x.dtype)
 
 
@@ -86,7 +80,7 @@ def resize_bilinear(images, size):
   Returns:
     float32 [B, height, width, C].
   """
-  if compat.in_xla_context() and not compat.xla_has_bilinear_gradient():
+  if compat.in_xla_context() and not compat.HAS_BILINEAR_GRADIENT_IN_XLA:
     return _resize_bilinear_for_xla(images, size)
   return tf.image.resize_bilinear(images, size)
 

@@ -12,10 +12,10 @@ import collections
 import os
 import re
 
+from utils import training_names
+
 # Slots of optimizers; their last part follows the name of a variable.
-_SLOTS = re.compile(r'/(Momentum|Adam|Adam_1|Adagrad|Adadelta|Adadelta_1|'
-                    r'RMSProp|RMSProp_1|LARS|ExponentialMovingAverage|'
-                    r'AccumulatedGradient)$|^training/num_')
+_SLOTS = re.compile(r'/(%s)$|^training/num_' % '|'.join(training_names.SLOTS))
 
 Variable = collections.namedtuple('Variable', 'name shape dtype')
 

@@ -11,7 +11,7 @@ configured size, and every variable with its shape.
 import argparse
 import json
 
-from configs import factory
+from tools import config_arguments
 from utils import files
 
 
@@ -20,13 +20,7 @@ def parse_arguments(argv=None):
   parser = argparse.ArgumentParser(
       prog='python -m tools.model_stats', description=__doc__,
       formatter_class=argparse.RawDescriptionHelpFormatter)
-  parser.add_argument(
-      '--model', help='name of the model: %s (default: the type that the '
-      'configuration sets, else %s)' % (', '.join(factory.MODELS),
-                                        factory.DEFAULT_MODEL))
-  parser.add_argument('--config_file', help='YAML file over the defaults')
-  parser.add_argument('--params_override', help='YAML text, a.b=c pairs, or a '
-                      'file, over --config_file')
+  config_arguments.add(parser)
   parser.add_argument('--output', metavar='FILE.json', help='file to write')
   return parser.parse_args(argv)
 
@@ -63,17 +57,9 @@ def run(arguments):
   Raises:
     OSError, ValueError: saying what is wrong with the configuration or file.
   """
-  config, notes = factory.load_config(
-      arguments.model, arguments.config_file, arguments.params_override)
-  for note in notes:
-    print('Note: %s' % note)
-  # TensorFlow takes seconds to load: not before the configuration is right.
-  import tensorflow.compat.v1 as tf
-
+  config = config_arguments.load(arguments)
+  config_arguments.start_tensorflow()
   from modeling import statistics
-  from ops import compat
-  tf.logging.set_verbosity(tf.logging.ERROR)
-  compat.enable_graph_mode()
   stats = statistics.model_statistics(config)
   groups = statistics.parameters_by_scope(stats.variables)
   print('\n'.join(table(config, statistics.input_size(config), stats, groups)))

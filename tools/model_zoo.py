@@ -16,6 +16,7 @@ import re
 import time
 
 from configs import factory
+from tools import config_arguments
 from tools import zoo_page
 from tools import zoo_rows
 from utils import files
@@ -171,11 +172,7 @@ def run(arguments):
   if not rows:
     raise ValueError('--rows=%s matches none of the files: %s.' % (
         arguments.rows, ', '.join(row.config_file for row in zoo_rows.ROWS)))
-  import tensorflow.compat.v1 as tf
-
-  from ops import compat
-  tf.logging.set_verbosity(tf.logging.ERROR)
-  compat.enable_graph_mode()
+  config_arguments.start_tensorflow()
   results = count_all(rows, arguments.results, arguments.reuse)
   bad = [row for row in rows if problems(row, results[row.config_file])]
   if not arguments.rows:

@@ -18,7 +18,7 @@ import json
 import sys
 import tempfile
 
-from configs import factory
+from tools import config_arguments
 from tools.tpu import chips
 from utils import files
 
@@ -30,13 +30,7 @@ def parse_arguments(argv=None):
   parser = argparse.ArgumentParser(
       prog='python -m tools.tpu_check', description=__doc__,
       formatter_class=argparse.RawDescriptionHelpFormatter)
-  parser.add_argument(
-      '--model', help='name of the model: %s (default: the type that the '
-      'configuration sets, else %s)' % (', '.join(factory.MODELS),
-                                        factory.DEFAULT_MODEL))
-  parser.add_argument('--config_file', help='YAML file over the defaults')
-  parser.add_argument('--params_override', help='YAML text, a.b=c pairs, or a '
-                      'file, over --config_file')
+  config_arguments.add(parser)
   parser.add_argument(
       '--batch', type=_positive, help='images of one core (default: '
       'train.train_batch_size divided by train.num_shards, or by %d)'
@@ -80,17 +74,9 @@ def run(arguments, folder):
   Returns:
     The results, a dict; `ready` says whether nothing was found.
   """
-  config, notes = factory.load_config(
-      arguments.model, arguments.config_file, arguments.params_override)
-  for note in notes:
-    print('Note: %s' % note)
-  # TensorFlow takes seconds to load: not before the configuration is right.
-  import tensorflow.compat.v1 as tf
-
-  from ops import compat
+  config = config_arguments.load(arguments)
+  config_arguments.start_tensorflow()
   from tools.tpu import check as checks
-  tf.logging.set_verbosity(tf.logging.ERROR)
-  compat.enable_graph_mode()
   check = checks.Check(checks.for_tpu(config, arguments.image_size), folder,
                        arguments.replicas)
   batch = arguments.batch or max(

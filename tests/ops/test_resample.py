@@ -67,7 +67,7 @@ def test_bilinear_resize_for_xla(size, monkeypatch):
   rng = np.random.RandomState(0)
   x = tf.constant(rng.randn(2, 3, 4, 5), tf.float32)
   weights = tf.constant(rng.randn(2, *(size + (5,))), tf.float32)
-  monkeypatch.setattr(compat, 'xla_has_bilinear_gradient', lambda: False)
+  monkeypatch.setattr(compat, 'HAS_BILINEAR_GRADIENT_IN_XLA', False)
   results = []
   for for_xla in (False, True):
     monkeypatch.setattr(compat, 'in_xla_context', lambda f=for_xla: f)

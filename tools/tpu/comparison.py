@@ -9,7 +9,6 @@ import collections
 
 import numpy as np
 import tensorflow.compat.v1 as tf
-from tensorflow.python.tpu import tpu_function
 
 from tools.benchmarks import model_step
 from tools.tpu import exchange
@@ -35,8 +34,7 @@ def compare(config, batch_size):
   graph, inputs, outputs = steps.build(config, 'train', batch_size)
   weights = _initial_values(graph)
   plain = steps.take_out(graph, inputs, outputs)
-  with tpu_function.tpu_shard_context(1):
-    compiled = steps.take_out(*steps.build(config, 'train', batch_size))
+  compiled = steps.export(config, 'train', batch_size)
   batch = tf.nest.flatten(
       model_step.example_batch(config, modes.TRAIN, batch_size))
   values = [

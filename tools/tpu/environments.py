@@ -5,6 +5,8 @@ import os
 import subprocess
 import sys
 
+from tools.tpu import compiler
+
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(
     os.path.abspath(__file__))))
 _MAX_LOG = 3000  # characters of what a failed program printed
@@ -90,7 +92,7 @@ def compile_for(folder, topology, python, replicas=1, text=False):
   command = [python, '-m', 'tools.tpu.compiler', folder, '--topology', topology,
              '--replicas', str(replicas)]
   _run(command + (['--text'] if text else []))
-  return _read(os.path.join(folder, topology.replace(':', '-') + '.json'))
+  return _read(os.path.join(folder, compiler.result_name(topology)))
 
 
 def _run(command):

@@ -17,6 +17,7 @@ import tempfile
 import time
 
 from configs import factory
+from tools import config_arguments
 from tools import model_zoo
 from tools import zoo_rows
 from utils import files
@@ -145,11 +146,7 @@ def replace_between_markers(text, content):
 
 def main(argv=None):
   arguments = parse_arguments(argv)
-  import tensorflow.compat.v1 as tf
-
-  from ops import compat
-  tf.logging.set_verbosity(tf.logging.ERROR)
-  compat.enable_graph_mode()
+  config_arguments.start_tensorflow()
   rows = [row for row in zoo_rows.ROWS
           if re.search(arguments.rows or '', row.config_file)]
   results = check_all(rows, arguments.results, arguments.fresh)

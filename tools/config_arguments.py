@@ -1,0 +1,49 @@
+"""What tools that look at a configuration have in common."""
+
+from configs import factory
+
+
+def add(parser):
+  """Adds --model, --config_file and --params_override.
+
+  Args:
+    parser: argparse.ArgumentParser.
+  """
+  parser.add_argument(
+      '--model', help='name of the model: %s (default: the type that the '
+      'configuration sets, else %s)' % (', '.join(factory.MODELS),
+                                        factory.DEFAULT_MODEL))
+  parser.add_argument('--config_file', help='YAML file over the defaults')
+  parser.add_argument('--params_override', help='YAML text, a.b=c pairs, or a '
+                      'file, over --config_file')
+
+
+def load(arguments):
+  """The configuration of the arguments; prints the notes about it.
+
+  Args:
+    arguments: namespace with those of `add`.
+
+  Returns:
+    An experiment of configs.factory.
+
+  Raises:
+    ConfigError: as configs.factory.load_config does.
+  """
+  config, notes = factory.load_config(
+      arguments.model, arguments.config_file, arguments.params_override)
+  for note in notes:
+    print('Note: %s' % note)
+  return config
+
+
+def start_tensorflow():
+  """Loads TensorFlow, for graphs and with few words.
+
+  It takes seconds: not before the arguments are right.
+  """
+  import tensorflow.compat.v1 as tf
+
+  from ops import compat
+  tf.logging.set_verbosity(tf.logging.ERROR)
+  compat.enable_graph_mode()
