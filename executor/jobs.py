@@ -14,6 +14,7 @@ from executor import devices
 from executor import errors
 from executor import estimator as estimator_lib
 from executor import evaluation as evaluation_lib
+from executor import evaluation_loop
 from executor import loops
 from executor import model_dir as model_dir_lib
 from executor import prediction
@@ -187,9 +188,9 @@ def _eval(parts, eval_once):
   with parts.explained_errors():
     if parts.checkpoint_path or eval_once:
       evaluation.run(parts.checkpoint_path
-                     or loops.wait_for_checkpoint(parts.config))
+                     or evaluation_loop.wait_for_checkpoint(parts.config))
     else:
-      loops.evaluate_continuously(parts.config, evaluation)
+      evaluation_loop.evaluate_continuously(parts.config, evaluation)
 
 
 def _predict(parts, eval_once):
@@ -198,7 +199,7 @@ def _predict(parts, eval_once):
   with parts.explained_errors():
     prediction.run(parts.config, parts.estimator, input_fn,
                    parts.checkpoint_path
-                   or loops.wait_for_checkpoint(parts.config))
+                   or evaluation_loop.wait_for_checkpoint(parts.config))
 
 
 _JOBS = {'train': _train, 'eval': _eval, 'train_and_eval': _train_and_eval,

@@ -1,0 +1,40 @@
+"""Doubles for tests of the loops: an evaluation, and time."""
+
+from executor import checkpoints
+
+
+class Evaluation:
+  """Notes what is evaluated; may fail or change the folder."""
+
+  def __init__(self, during=None):
+    self.paths = []
+    self._during = during or (lambda path: None)
+
+  @property
+  def steps(self):
+    return [checkpoints.step_of(path) for path in self.paths]
+
+  def is_done(self, path):
+    return path in self.paths
+
+  def run(self, path):
+    self._during(path)
+    self.paths.append(path)
+
+
+class Clock:
+  """Time that passes by sleeping; `events` are called when it is theirs."""
+
+  def __init__(self, events=()):
+    self.now = 0
+    self.slept = []
+    self._events = sorted(events, key=lambda e: e[0])
+
+  def __call__(self):
+    return self.now
+
+  def sleep(self, seconds):
+    self.slept.append(seconds)
+    self.now += seconds
+    while self._events and self._events[0][0] <= self.now:
+      self._events.pop(0)[1]()
