@@ -43,7 +43,8 @@ def _read_text(path):
   if _is_remote(path):
     return _read_remote(path)
   try:
-    with open(os.path.expanduser(path), encoding='utf-8') as f:
+    # Editors on Windows put a byte order mark in front.
+    with open(os.path.expanduser(path), encoding='utf-8-sig') as f:
       return f.read()
   except UnicodeDecodeError:
     raise base.ConfigError('%s: this file is not text.' % path)

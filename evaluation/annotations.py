@@ -5,12 +5,15 @@ evaluation can go on, and raised where it cannot.
 """
 
 import collections
-import json
 
 import numpy as np
 
 from evaluation import ids
+from utils import coco_annotations
 from utils import masks
+from utils import text_files
+
+read_json = text_files.read_json
 
 
 class Annotations(collections.namedtuple(
@@ -44,15 +47,6 @@ class Annotations(collections.namedtuple(
     return dict(zip(self.category_ids, counts.tolist()))
 
 
-def read_json(path):
-  """Reads a JSON file; an error names the file and the place in it."""
-  try:
-    with open(path, encoding='utf-8') as f:
-      return json.load(f)
-  except ValueError as e:
-    raise ValueError('%s is not valid JSON: %s' % (path, e))
-
-
 def load(source, include_mask=False, label_map=None):
   """Reads COCO annotations.
 
@@ -74,18 +68,17 @@ def load(source, include_mask=False, label_map=None):
 
 def _parse(content, name, include_mask, label_map):
   """`load` of a parsed file; `name` is what the messages call it."""
-  _check_layout(content, name)
+  content = coco_annotations.clean(content, name, optional=('categories',))
   messages = []
   image_ids, image_index = ids.index_ids(
       [image['id'] for image in content['images']], 'image')
-  sizes = {ids.canonical_id(image['id']): _size(image)
+  sizes = {ids.canonical_id(image['id']): coco_annotations.size(image)
            for image in content['images']}
   sizes = [sizes[ids.canonical_id(i)] for i in image_ids]
   _use_source_ids(content['images'], image_ids, image_index)
-  categories = content.get('categories')
+  categories = content['categories']
   if categories is None:
-    found = {ids.canonical_id(a['category_id'])
-             for a in content['annotations']}
+    found = {a['category_id'] for a in content['annotations']}
     categories = [{'id': i} for i in found]
     messages.append('%s has no key categories: those of its annotations are '
                     'taken.' % name)
@@ -98,38 +91,16 @@ def _parse(content, name, include_mask, label_map):
     rles = _encode_masks(objects, image_index, sizes, name, messages)
   boxes = np.array([_box(a, image_index, sizes, name) for a in objects],
                    np.float64).reshape([-1, 4])
+  is_crowds = _is_crowds(objects, name)
+  messages.extend(_crowd_messages(is_crowds, name))
   return Annotations(
       image_ids=image_ids, image_index=image_index, image_sizes=sizes,
       category_ids=category_ids, category_index=category_index,
       category_names=_names(category_ids, categories, label_map),
       images=_rows(objects, 'image_id', image_index),
       categories=_rows(objects, 'category_id', category_index),
-      boxes=boxes, areas=_areas(objects, boxes, rles),
-      is_crowds=np.array([bool(a.get('iscrowd')) for a in objects], bool),
-      rles=rles, messages=messages)
-
-
-def _check_layout(content, name):
-  """Raises ValueError, naming the first key that misses or is no list."""
-  if not isinstance(content, dict):
-    raise ValueError(
-        '%s: COCO annotations are an object with the keys images, annotations '
-        'and categories, not a %s. Is this a file of detections?'
-        % (name, type(content).__name__))
-  needed = {'images': ['id'], 'annotations': ['image_id', 'category_id'],
-            'categories': ['id']}
-  for key, fields in needed.items():
-    if key == 'categories' and content.get(key) is None:
-      continue
-    if not isinstance(content.get(key), list):
-      raise ValueError('%s has no list %r (it has the keys %s).'
-                       % (name, key, sorted(content)))
-    for number, entry in enumerate(content[key]):
-      for field in fields:
-        if not isinstance(entry, dict) or not isinstance(
-            entry.get(field), (int, float, str)):
-          raise ValueError('%s: %s[%d] has no %s: %.200s'
-                           % (name, key, number, field, entry))
+      boxes=boxes, areas=_areas(objects, boxes, rles, name, messages),
+      is_crowds=is_crowds, rles=rles, messages=messages)
 
 
 def _use_source_ids(images, image_ids, image_index):
@@ -138,25 +109,20 @@ def _use_source_ids(images, image_ids, image_index):
   Ground truth read from records has the ids of the reader, which are numbers,
   and beside them `source_id` as the record has it.
   """
-  texts = {ids.canonical_id(image['id']): image.get('source_id')
-           for image in images}
+  texts = {ids.canonical_id(image['id']): image['source_id']
+           for image in images if isinstance(image.get('source_id'), str)}
   if len(set(texts.values())) < len(images):
     return  # the key means something else in this file
   for row, image_id in enumerate(image_ids):
     text = texts[ids.canonical_id(image_id)]
-    if isinstance(text, str) and ids.canonical_id(text) not in image_index:
+    if ids.canonical_id(text) not in image_index:
       image_ids[row] = text
       image_index[ids.canonical_id(text)] = row
 
 
-def _size(image):
-  if image.get('height') and image.get('width'):
-    return int(image['height']), int(image['width'])
-  return None
-
-
 def _names(category_ids, categories, label_map):
-  names = {c['id']: str(c['name']) for c in categories if c.get('name')}
+  names = {c['id']: str(c['name']) for c in categories
+           if c.get('name') not in (None, '')}
   names.update(label_map or {})
   return [names.get(i, str(i)) for i in category_ids]
 
@@ -225,23 +191,61 @@ def _where(entry, name):
 
 def _box(entry, image_index, sizes, name):
   """Box of an object, around its mask when none is given."""
-  box = entry.get('bbox')
-  if box is None and entry.get('segmentation'):
-    size = sizes[image_index[ids.canonical_id(entry['image_id'])]]
-    rle = masks.segmentation_to_rle(entry['segmentation'], *(size or (0, 0)))
-    box = masks.bounding_box(rle) if rle else None
-  if box is None or len(box) != 4 or not np.all(np.isfinite(box)):
-    raise ValueError('%s: its bbox should be [x, y, width, height], it is %r.'
-                     % (_where(entry, name), entry.get('bbox')))
+  try:
+    box = coco_annotations.box(entry)
+    if box is None and entry.get('segmentation'):
+      size = sizes[image_index[ids.canonical_id(entry['image_id'])]]
+      rle = masks.segmentation_to_rle(entry['segmentation'], *(size or (0, 0)))
+      box = masks.bounding_box(rle) if rle else None
+  except ValueError as e:
+    raise ValueError('%s: %s: its bbox should be [x, y, width, height], it is '
+                     '%.200r.' % (_where(entry, name), e, entry.get('bbox')))
+  if box is None:
+    raise ValueError('%s: its bbox should be [x, y, width, height], there is '
+                     'none.' % _where(entry, name))
+  if min(box[2:]) < 0:
+    raise ValueError('%s: its bbox has a negative width or height: %r. It '
+                     'should be [x, y, width, height].' % (
+                         _where(entry, name), box))
   return box
 
 
-def _areas(objects, boxes, rles):
+def _is_crowds(objects, name):
+  """bool [N]; a mark that is not 0 or 1 is an error."""
+  marks = []
+  for entry in objects:
+    try:
+      marks.append(coco_annotations.is_crowd(entry))
+    except ValueError as e:
+      raise ValueError('%s: its iscrowd: %s.' % (_where(entry, name), e))
+  return np.array(marks, bool)
+
+
+def _crowd_messages(is_crowds, name):
+  """Says when most objects are crowds, for which nothing is scored."""
+  if not len(is_crowds) or np.mean(is_crowds) <= .5:
+    return []
+  return ['%s: %d of %d objects are marked as crowds (iscrowd 1), which are '
+          'not scored%s. If they are ordinary objects, set iscrowd to 0.' % (
+              name, np.count_nonzero(is_crowds), len(is_crowds),
+              ', so that no figure is defined' if is_crowds.all() else '')]
+
+
+def _areas(objects, boxes, rles, name, messages):
   """Areas as given, else of the mask, else of the box."""
   areas = np.prod(boxes[:, 2:], axis=1)
+  unusable = []
   for row, entry in enumerate(objects):
-    if entry.get('area') is not None:
-      areas[row] = entry['area']
+    area = coco_annotations.area(entry)
+    if area is not None:
+      areas[row] = area
     elif rles and rles[row]:
       areas[row] = masks.area(rles[row])
+    if area is None and entry.get('area') is not None:
+      unusable.append(entry.get('id', '?'))
+  if unusable:
+    messages.append(
+        '%s: %d annotations have an area that is no number above 0; that of '
+        'the mask, or else of the box, is taken: id %s.' % (
+            name, len(unusable), ids.name_some(unusable)))
   return areas

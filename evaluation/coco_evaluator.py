@@ -149,27 +149,27 @@ class COCOEvaluator:
 
   def _new_rows(self, source_ids):
     """Rows of the batch to keep; notes their images."""
-    image_ids = [groundtruth_collector.known_id(i, self._id_map)
-                 for i in np.reshape(source_ids, [-1])]
-    keys = [ids.canonical_id(i) for i in image_ids]
+    source_ids = np.reshape(source_ids, [-1])
+    rows = [row for row, source_id in enumerate(source_ids)
+            if not groundtruth_collector.is_padding(source_id)]
+    image_ids = [groundtruth_collector.known_id(source_ids[row], self._id_map)
+                 for row in rows]
     if self._given is not None:
-      self._check_images_known(image_ids, keys)
-    rows = []
-    for row, (image_id, key) in enumerate(zip(image_ids, keys)):
-      if key == groundtruth_collector.PADDING_ID:
-        continue
+      self._check_images_known(image_ids)
+    kept = []
+    for row, image_id in zip(rows, image_ids):
+      key = ids.canonical_id(image_id)
       if key in self._image_rows:
         self._num_repeated += 1
         continue
       self._image_rows[key] = len(self._image_ids)
       self._image_ids.append(image_id)
-      rows.append(row)
-    return rows
+      kept.append(row)
+    return kept
 
-  def _check_images_known(self, image_ids, keys):
+  def _check_images_known(self, image_ids):
     index = self._given.image_index
-    unknown = [i for i, key in zip(image_ids, keys) if key not in index
-               and key != groundtruth_collector.PADDING_ID]
+    unknown = [i for i in image_ids if ids.canonical_id(i) not in index]
     if unknown:
       raise ValueError(
           'Predictions are for images that the annotations do not have: '

@@ -83,7 +83,9 @@ class ColumnCOCOeval(cocoeval.COCOeval):
     self._gt_is_scored = is_scored[annotations.images]
     self._dt_is_scored = is_scored[detections.images]
     if iou_type == _MASK:
-      self._gt_is_scored &= [rle is not None for rle in annotations.rles]
+      # Of no object at all, NumPy would make floats.
+      self._gt_is_scored &= np.array(
+          [rle is not None for rle in annotations.rles], bool)
     self._matches = []
 
   def evaluate(self):

@@ -7,6 +7,7 @@ import numpy as np
 from evaluation import detections as detections_lib
 from evaluation import ids
 from utils import masks
+from utils import values
 
 
 def from_results(results, annotations, include_mask=False,
@@ -60,7 +61,7 @@ def from_results(results, annotations, include_mask=False,
   columns = detections_lib.Detections(
       np.array(images, np.int64), np.array(categories, np.int64),
       np.array(boxes, np.float64).reshape([-1, 4]),
-      np.array([r['score'] for r in results], np.float64), rles)
+      np.array([float(r['score']) for r in results], np.float64), rles)
   keep = detections_lib.finite(columns)
   if not keep.all():
     messages.append('%s: %d entries have a box or score that is not a finite '
@@ -100,17 +101,29 @@ def _check_entry(entry, where, include_mask):
     if not any(entry.get(k) is not None for k in key.split(' or ')):
       raise ValueError('%s has no %s: %.200s' % (where, key, entry))
   box = entry.get('bbox')
-  if box and (not isinstance(box, list) or len(box) != 4
-              or not all(isinstance(v, (int, float)) for v in box)):
-    raise ValueError('%s: its bbox should be [x, y, width, height], it is %r.'
-                     % (where, box))
-  if not isinstance(entry['score'], (int, float)):
-    raise ValueError('%s: its score should be a number, it is %r.'
-                     % (where, entry['score']))
+  if box and (not isinstance(box, (list, tuple)) or len(box) != 4
+              or not all(_is_number(v) for v in box)):
+    raise ValueError('%s: its bbox should be [x, y, width, height], it is %s.'
+                     % (where, values.shown(box)))
+  if not _is_number(entry['score']):
+    raise ValueError('%s: its score should be a number, it is %s.'
+                     % (where, values.shown(entry['score'])))
   for key in ('image_id', 'category_id'):
-    if not isinstance(entry[key], (int, float, str)):
-      raise ValueError('%s: its %s should be a number or text, it is %r.'
-                       % (where, key, entry[key]))
+    try:
+      values.identifier(entry[key])
+    except ValueError as e:
+      raise ValueError('%s: its %s: %s.' % (where, key, e))
+
+
+def _is_number(value):
+  """Whether it can be read as a number; NaN is counted and left out later."""
+  if isinstance(value, float):
+    return True
+  try:
+    values.number(value)
+  except ValueError:
+    return False
+  return True
 
 
 def _check_known(results, field, known, index, name):
@@ -144,7 +157,9 @@ def _rle(entry, size):
 
 
 def _box(entry, size):
-  return entry.get('bbox') or masks.bounding_box(_rle(entry, size))
+  if entry.get('bbox'):
+    return [float(v) for v in entry['bbox']]
+  return masks.bounding_box(_rle(entry, size))
 
 
 def to_results(detections, image_ids):

@@ -54,7 +54,7 @@ class GroundtruthCollector:
                                                [-1])):
       image_id = known_id(source_id, self._id_map)
       key = ids.canonical_id(image_id)
-      if key == PADDING_ID or key in self._images:
+      if is_padding(source_id) or key in self._images:
         continue
       self._images[key] = {
           'id': image_id, 'height': int(groundtruths['height'][row]),
@@ -98,6 +98,14 @@ class GroundtruthCollector:
     objects = [dict(o, id=i) for i, o in enumerate(self._objects, 1)]
     return {'images': list(self._images.values()), 'annotations': objects,
             'categories': [{'id': i} for i in sorted(found)]}
+
+
+def is_padding(source_id):
+  """Whether an example fills up the last batch.
+
+  To be asked of the id in the batch: the annotations may call an image -1.
+  """
+  return source_id == PADDING_ID
 
 
 def known_id(source_id, id_map):

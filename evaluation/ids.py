@@ -1,32 +1,10 @@
 """Ids of images and categories, which files write as numbers or as text."""
 
-import re
+from utils import values
+
+canonical_id = values.canonical_id
 
 MAX_NAMED = 5  # ids named in a message; further ones are counted
-
-
-def canonical_id(value):
-  """The form under which two spellings of one id are equal.
-
-  Records carry numeric ids as integers where the annotation file may have
-  text such as '000042'; JSON written from arrays has 42.0.
-
-  Args:
-    value: int, float, str, bytes or NumPy scalar.
-
-  Returns:
-    int where the id is a whole number, else str.
-  """
-  if hasattr(value, 'item'):
-    value = value.item()
-  if isinstance(value, bytes):
-    value = value.decode('utf-8')
-  if isinstance(value, float) and value.is_integer():
-    return int(value)
-  # int() alone would also read '1_000', ' 1' and '+1'.
-  if isinstance(value, str) and re.match(r'[0-9]+\Z', value):
-    return int(value)
-  return value
 
 
 def index_ids(values, what):

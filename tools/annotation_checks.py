@@ -7,7 +7,9 @@ dictionary first, so what is wrong with data is found and reported once, here.
 """
 
 import collections
-import math
+
+from utils import coco_annotations
+from utils import values
 
 # What was left out. kind: 'image' or 'object'. image: id as in the source.
 # annotation: its id or None. detail: str.
@@ -20,15 +22,7 @@ Checked = collections.namedtuple(
     'Checked', 'images annotations categories id_shift skips notes')
 
 
-_TEXT = (str, 'text')
-_INTEGER = (int, 'a whole number')
-_ID = ((int, str), 'a whole number or text')
-# {list: {key of its entries: (type, its name)}}
-_NEEDED = {
-    'images': {'id': _ID, 'file_name': _TEXT},
-    'annotations': {'image_id': _ID, 'category_id': _INTEGER},
-    'categories': {'id': _INTEGER, 'name': _TEXT},
-}
+_LARGEST_CLASS = 2**31 - 1  # what class ids of labels are, int32
 
 
 class ConversionError(ValueError):
@@ -50,8 +44,8 @@ def check_dataset(dataset, label_map=None):
   Raises:
     ConversionError: naming the entry that makes the annotations ambiguous.
   """
-  _check_layout(dataset)
-  skips, notes = [], list(dataset.get('notes', []))
+  skips, notes = list(dataset.get('skips', [])), list(dataset.get('notes', []))
+  dataset = _clean(dataset)
   images = _unique_images(dataset['images'], skips)
   categories, new_ids, id_shift = _category_ids(dataset, label_map, notes)
   annotations = _annotations_by_image(dataset['annotations'], images, new_ids,
@@ -59,34 +53,60 @@ def check_dataset(dataset, label_map=None):
   return Checked(images, annotations, categories, id_shift, skips, notes)
 
 
-def _check_layout(dataset):
-  """Raises ConversionError, naming the first entry that lacks something."""
-  for key, fields in _NEEDED.items():
-    if not isinstance(dataset.get(key), list):
-      raise ConversionError(
-          'The annotations have no list %r. COCO object annotations have '
-          'images, annotations and categories; caption files do not.' % key)
-    for number, entry in enumerate(dataset[key]):
-      for field, (types, name) in fields.items():
-        value = entry.get(field) if isinstance(entry, dict) else None
-        # To Python, True is a whole number.
-        if not isinstance(value, types) or isinstance(value, bool):
-          raise ConversionError('%s[%d]: %r is missing or not %s: %.200s' % (
-              key, number, field, name, entry))
+def _clean(dataset):
+  """The lists with ids and sizes in one form, names as text.
+
+  Raises:
+    ConversionError: naming the first entry that lacks something.
+  """
+  try:
+    dataset = coco_annotations.clean(dataset, 'The annotations')
+  except ValueError as e:
+    raise ConversionError(str(e))
   for number, image in enumerate(dataset['images']):
-    for side in ('height', 'width'):
-      size = image.get(side)
-      if size is not None and not (
-          isinstance(size, (int, float)) and math.isfinite(size)):
-        raise ConversionError('images[%d]: %r is not a number of pixels: '
-                              '%.200s' % (number, side, image))
+    name = image.get('file_name')
+    if not isinstance(name, str) or not name.strip():
+      raise ConversionError("images[%d]: 'file_name' is missing or not text: "
+                            '%.200s' % (number, image))
+  for number, category in enumerate(dataset['categories']):
+    where = 'categories[%d]' % number
+    _check_category_id(category['id'], "%s: 'id'" % where, category)
+    category['name'] = _category_name(category.get('name'), where, category)
+  for number, annotation in enumerate(dataset['annotations']):
+    _check_category_id(annotation['category_id'],
+                       "annotations[%d]: 'category_id'" % number, annotation)
+  return dataset
+
+
+def _check_category_id(category_id, where, entry):
+  """Records hold the ids of classes as numbers."""
+  if not isinstance(category_id, int):
+    raise ConversionError('%s is not a whole number: %.200s' % (where, entry))
+  if abs(category_id) > _LARGEST_CLASS:
+    raise ConversionError('%s is larger than %d: %.200s' % (
+        where, _LARGEST_CLASS, entry))
+
+
+def _category_name(name, where, entry):
+  """Name of a class as text of one line, as a label map can hold it."""
+  if isinstance(name, (int, float)) and not isinstance(name, bool):
+    name = str(name)  # The digits of a data set of digits.
+  if not isinstance(name, str) or not name.strip():
+    raise ConversionError("%s: 'name' is missing, empty or not text: %.200s"
+                          % (where, entry))
+  name = name.strip()
+  if len(name.splitlines()) != 1:
+    raise ConversionError(
+        "%s: 'name' spans lines, which a label map cannot hold: %r. Give the "
+        'class a name of one line.' % (where, name))
+  return name
 
 
 def _unique_images(images, skips):
   """The images, each once."""
   unique = collections.OrderedDict()
   for image in images:
-    known = unique.setdefault(str(image['id']), image)
+    known = unique.setdefault(values.canonical_id(image['id']), image)
     if known is image:
       continue
     if known['file_name'] != image['file_name']:
@@ -165,10 +185,10 @@ def _annotations_by_image(annotations, images, new_ids, skips, notes):
   """{image id: [annotation with final category id and unique id]}."""
   by_image = collections.OrderedDict((str(i['id']), []) for i in images)
   used = {}
-  next_id = 1 + max([a['id'] for a in annotations
-                     if isinstance(a.get('id'), int)] or [0])
+  given_ids = [_annotation_id(a) for a in annotations]
+  next_id = 1 + max(given_ids or [0])
   num_renumbered = 0
-  for annotation in annotations:
+  for annotation, usable_id in zip(annotations, given_ids):
     image_id, annotation_id = annotation['image_id'], annotation.get('id')
     if str(image_id) not in by_image:
       skips.append(Skip('object', image_id, annotation_id,
@@ -180,13 +200,14 @@ def _annotations_by_image(annotations, images, new_ids, skips, notes):
           'among the categories (%s).' % (
               annotation_id, image_id, annotation['category_id'],
               ', '.join(str(i) for i in sorted(new_ids))))
-    is_usable = isinstance(annotation_id, int) and annotation_id > 0
-    if is_usable and used.get(annotation_id) == annotation:
-      skips.append(Skip('object', image_id, annotation_id, 'listed twice', ''))
+    if usable_id and used.get(usable_id) == annotation:
+      skips.append(Skip('object', image_id, usable_id, 'listed twice', ''))
       continue
-    if not is_usable or annotation_id in used:
+    if not usable_id or usable_id in used:
       num_renumbered += annotation_id is not None
       annotation_id, next_id = next_id, next_id + 1
+    else:
+      annotation_id = usable_id
     used[annotation_id] = annotation
     by_image[str(image_id)].append(
         dict(annotation, id=annotation_id,
@@ -197,6 +218,14 @@ def _annotations_by_image(annotations, images, new_ids, skips, notes):
                  'belongs to one object of the whole set): they were '
                  'renumbered.' % num_renumbered)
   return by_image
+
+
+def _annotation_id(annotation):
+  """A number above 0; 0 where it is none."""
+  try:
+    return max(values.whole_number(annotation.get('id')), 0)
+  except ValueError:
+    return 0
 
 
 def has_masks(annotations_by_image):

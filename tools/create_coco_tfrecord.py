@@ -10,7 +10,6 @@ included when the annotations have them.
 """
 
 import functools
-import json
 import os
 
 from absl import flags
@@ -18,6 +17,8 @@ import tensorflow.compat.v1 as tf
 
 from tools import conversion_flags
 from tools import tfrecord_writer
+from utils import text_files
+from utils import values
 
 ConversionError = tfrecord_writer.ConversionError
 
@@ -63,11 +64,7 @@ def convert(annotations, images, prefix, options, image_info_file=None,
 
 def _load(path):
   """Content of a JSON file."""
-  with tf.gfile.Open(path, 'r') as f:
-    try:
-      content = json.load(f)
-    except ValueError as e:
-      raise ConversionError('%s is not JSON: %s' % (path, e))
+  content = text_files.read_json(path, tf.gfile.Open)
   if not isinstance(content, dict):
     raise ConversionError(
         '%s holds a list, as a file of detections does. Annotations are a '
@@ -85,9 +82,14 @@ def _with_captions(images, content, path):
       raise ConversionError(
           '%s (--caption_annotations_file) has annotations without a caption. '
           'A file with objects belongs to --annotations.' % path)
-    captions.setdefault(str(image_id), []).append(caption)
-  return [dict(i, captions=captions.get(str(i.get('id')), []))
+    captions.setdefault(_caption_key(image_id), []).append(caption)
+  return [dict(i, captions=captions.get(_caption_key(i.get('id')), []))
           if isinstance(i, dict) else i for i in images or []]
+
+
+def _caption_key(image_id):
+  """An id in the form in which spellings are equal; text of what is none."""
+  return str(values.canonical_id(image_id))
 
 
 def _load_image(folder, image):

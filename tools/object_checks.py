@@ -1,8 +1,7 @@
 """Checks of the annotated objects of one picture of known size."""
 
-import math
-
 from tools import annotation_checks
+from utils import coco_annotations
 from utils import masks as mask_utils
 
 # Reasons that the report has an advice for.
@@ -50,7 +49,7 @@ def check_objects(annotations, image_id, height, width, include_masks,
 def _complete(annotation, height, width, include_masks, clip_boxes):
   """The annotation with everything that a record needs."""
   complete = {k: v for k, v in annotation.items() if k != 'segmentation'}
-  segmentation, box = annotation.get('segmentation'), annotation.get('bbox')
+  segmentation, box = annotation.get('segmentation'), _box(annotation)
   if box is None and not segmentation:
     raise _Unusable('neither box nor mask')
   rle = None
@@ -59,8 +58,8 @@ def _complete(annotation, height, width, include_masks, clip_boxes):
   if box is None:
     box = mask_utils.bounding_box(rle)
   complete['bbox'] = _check_box(box, height, width, clip_boxes)
-  complete['area'] = _area(annotation.get('area'), complete['bbox'], rle)
-  complete['iscrowd'] = _is_crowd(annotation.get('iscrowd'))
+  complete['area'] = _area(annotation, complete['bbox'], rle)
+  complete['iscrowd'] = _is_crowd(annotation)
   if include_masks:
     complete['segmentation'] = rle
   return complete
@@ -100,14 +99,17 @@ def _read_mask(segmentation, height, width):
   return rle
 
 
-def _check_box(box, height, width, clip_boxes):
-  """[x, y, width, height] as floats, of an area and within the picture."""
+def _box(annotation):
+  """[x, y, width, height] as annotated, or None."""
   try:
-    x, y, w, h = box = [float(v) for v in box]
-  except (TypeError, ValueError):
-    raise _Unusable('box that is not four numbers')
-  if not all(math.isfinite(v) for v in box):
-    raise _Unusable('box that is not four finite numbers')
+    return coco_annotations.box(annotation)
+  except ValueError as e:
+    raise _Unusable(str(e))
+
+
+def _check_box(box, height, width, clip_boxes):
+  """[x, y, width, height] with an area and within the picture."""
+  x, y, w, h = box
   if w <= 0 or h <= 0:
     raise _Unusable('box without an area')
   if x >= 0 and y >= 0 and x + w <= width and y + h <= height:
@@ -121,15 +123,17 @@ def _check_box(box, height, width, clip_boxes):
   return [x, y, x1 - x, y1 - y]
 
 
-def _area(area, box, rle):
+def _area(annotation, box, rle):
   """A usable area, pixels: as annotated, else of the mask, else of the box."""
-  if isinstance(area, (int, float)) and area > 0 and math.isfinite(area):
-    return float(area)
+  area = coco_annotations.area(annotation)
+  if area is not None:
+    return area
   return mask_utils.area(rle) if rle else box[2] * box[3]
 
 
-def _is_crowd(value):
+def _is_crowd(annotation):
   """0 or 1."""
-  if value not in (None, 0, 1, '0', '1'):
+  try:
+    return coco_annotations.is_crowd(annotation)
+  except ValueError:
     raise _Unusable('iscrowd is not 0 or 1')
-  return int(value or 0)

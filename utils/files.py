@@ -1,7 +1,6 @@
-"""Files: atomic writing, and patterns that name the file they miss."""
+"""Atomic writing of files."""
 
 import contextlib
-import glob
 import os
 import tempfile
 
@@ -34,29 +33,3 @@ def write_atomically(path, content):
   with atomic_path(path) as temporary:
     with open(temporary, 'wb' if isinstance(content, bytes) else 'w') as f:
       f.write(content)
-
-
-def expand_patterns(patterns):
-  """Sorted files of one or more glob patterns.
-
-  Args:
-    patterns: a string, in which commas separate patterns, or a list of them.
-
-  Returns:
-    [path], without duplicates.
-
-  Raises:
-    ValueError: naming the pattern, when one of them matches nothing.
-  """
-  if isinstance(patterns, str):
-    patterns = [p.strip() for p in patterns.split(',') if p.strip()]
-  if not patterns:
-    raise ValueError('No file pattern is given.')
-  files = set()
-  for pattern in patterns:
-    matches = glob.glob(pattern)
-    if not matches:
-      raise ValueError('No file matches the pattern %r (current folder: %s).'
-                       % (pattern, os.getcwd()))
-    files.update(matches)
-  return sorted(files)

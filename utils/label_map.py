@@ -1,6 +1,7 @@
 """Label maps: names of the class ids, as text lines `id:name`."""
 
 from utils import files
+from utils import text_files
 
 
 def read_label_map(path):
@@ -16,24 +17,22 @@ def read_label_map(path):
     ValueError: naming the file and line that is wrong or repeats an id.
   """
   names = {}
-  with open(path, encoding='utf-8') as f:
-    for number, line in enumerate(f, 1):
-      line = line.strip()
-      if not line:
-        continue
-      class_id, colon, name = line.partition(':')
-      try:
-        class_id = int(class_id)
-      except ValueError:
-        colon = ''
-      if not colon or not name.strip():
-        raise ValueError(
-            '%s, line %d: %r is not of the form `id:name`, such as `1:person`.'
-            % (path, number, line))
-      if class_id in names:
-        raise ValueError('%s, line %d: the id %d is given twice.'
-                         % (path, number, class_id))
-      names[class_id] = name.strip()
+  for number, line in enumerate(text_files.read_lines(path), 1):
+    if not line:
+      continue
+    class_id, colon, name = line.partition(':')
+    try:
+      class_id = int(class_id)
+    except ValueError:
+      colon = ''
+    if not colon or not name.strip():
+      raise ValueError(
+          '%s, line %d: %r is not of the form `id:name`, such as `1:person`.'
+          % (path, number, line))
+    if class_id in names:
+      raise ValueError('%s, line %d: the id %d is given twice.'
+                       % (path, number, class_id))
+    names[class_id] = name.strip()
   return names
 
 

@@ -5,12 +5,13 @@ over the columns of the mask, compressed. It goes into JSON unchanged, and
 pycocotools reads it.
 """
 
-import numbers
-
 import cv2
 import numpy as np
 from pycocotools import mask as coco_mask
 
+from utils import values
+
+_MOST_PIXELS = 2**31  # of a mask; its runs are counted with 32 bits
 _FAR = 10  # picture sizes; no annotator means points beyond
 
 
@@ -168,22 +169,26 @@ def segmentation_to_rle(segmentation, height, width):
   polygons = valid_polygons(segmentation)
   if not polygons:
     return None
-  for polygon in polygons:
-    _check_polygon(polygon, height, width)
+  polygons = [_points(polygon, height, width) for polygon in polygons]
   return _as_text(coco_mask.merge(
       coco_mask.frPyObjects(polygons, height, width)))
 
 
-def _check_polygon(polygon, height, width):
-  """Refuses points for which pycocotools would take all memory there is."""
+def _points(polygon, height, width):
+  """[x, y, x, y, ...] as floats; points may be text of numbers.
+
+  Refuses points for which pycocotools would take all memory there is.
+  """
   try:
-    furthest = np.abs(np.array(polygon, np.float64)).max()
-  except (TypeError, ValueError):
+    points = np.array(polygon, np.float64)
+    furthest = np.abs(points).max() if points.ndim == 1 else np.nan
+  except (TypeError, ValueError, OverflowError):
     furthest = np.nan
   # Written so that NaN is refused too.
   if not furthest <= _FAR * max(height, width, 1):
     raise ValueError('A polygon has points that are no numbers, or far away '
                      'from its picture.')
+  return points.tolist()
 
 
 def _checked_rle(rle):
@@ -191,29 +196,38 @@ def _checked_rle(rle):
   if not {'size', 'counts'} <= set(rle):
     raise ValueError('A run-length code needs the keys size and counts, '
                      'this one has %s.' % sorted(rle))
-  size, counts = rle['size'], rle['counts']
-  if not _are_integers(size) or len(size) != 2:
+  size, counts = _whole_numbers(rle['size']), rle['counts']
+  if size is None or len(size) != 2:
     raise ValueError('The size of a run-length code is [height, width], not '
-                     '%r.' % (size,))
-  if _are_integers(counts):
-    runs = np.array(counts, np.int64)
-  elif isinstance(counts, (str, bytes)):
+                     '%s.' % values.shown(rle['size']))
+  if isinstance(counts, (str, bytes)):
     runs = _run_lengths(counts)
   else:
-    raise ValueError('The counts of a run-length code are integers or text, '
-                     'not %.200r.' % (counts,))
+    counts = _whole_numbers(counts)
+    if counts is None:
+      raise ValueError('The counts of a run-length code are integers or text, '
+                       'not %s.' % values.shown(rle['counts']))
+    # Larger ones would not fit into the array.
+    runs = np.array([min(max(c, -1), _MOST_PIXELS) for c in counts], np.int64)
   # pycocotools fills what is missing with whatever the memory holds.
-  if np.any(runs < 0) or runs.sum() != size[0] * size[1]:
+  if np.any(runs < 0) or runs.sum() != size[0] * size[1] or (
+      not 0 <= min(size) <= max(size) < _MOST_PIXELS):
     raise ValueError('The runs of a run-length code do not add up to its '
                      'picture of %d x %d pixels.' % tuple(size))
+  rle = {'size': size, 'counts': counts}
   if not isinstance(counts, (str, bytes)):
     rle = coco_mask.frPyObjects(rle, *size)
   return _as_text(rle)
 
 
-def _are_integers(values):
-  return isinstance(values, (list, tuple)) and all(
-      isinstance(v, numbers.Integral) for v in values)
+def _whole_numbers(given):
+  """[int], also of floats and text; None where they are none."""
+  if not isinstance(given, (list, tuple)):
+    return None
+  try:
+    return [values.whole_number(v) for v in given]
+  except ValueError:
+    return None
 
 
 def _run_lengths(counts):

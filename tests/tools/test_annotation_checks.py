@@ -40,12 +40,12 @@ def test_a_right_set_stays_as_it_is():
     ('images', 1, 'id', None, "images[1]: 'id'"),
     ('images', 1, 'id', 1.5, "images[1]: 'id'"),
     ('images', 0, 'file_name', 3, "images[0]: 'file_name'"),
-    ('images', 2, 'height', '40', "images[2]: 'height'"),
+    ('images', 2, 'height', 'forty', "images[2]: 'height'"),
     ('images', 2, 'width', float('nan'), "images[2]: 'width'"),
     ('annotations', 3, 'image_id', [], "annotations[3]: 'image_id'"),
-    ('annotations', 3, 'category_id', '1', "annotations[3]: 'category_id'"),
+    ('annotations', 3, 'category_id', 'a', "annotations[3]: 'category_id'"),
     ('categories', 0, 'id', True, "categories[0]: 'id'"),
-    ('categories', 0, 'id', '1', "categories[0]: 'id'"),
+    ('categories', 0, 'id', 'a', "categories[0]: 'id'"),
     ('categories', 1, 'name', None, "categories[1]: 'name'"),
 ])
 def test_entry_that_cannot_be_used_is_named(key, number, field, value, message):

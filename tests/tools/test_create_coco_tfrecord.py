@@ -197,7 +197,7 @@ def test_large_photograph_names_stay(paths, tmp_path):
 
 
 @pytest.mark.parametrize('content, message', [
-    ('{"images": [', 'is not JSON'),
+    ('{"images": [', 'is not valid JSON'),
     ('[{"image_id": 1, "score": 0.5}]', 'as a file of detections does'),
     ('{"images": [], "annotations": []}', "no list 'categories'"),
 ])

@@ -1,4 +1,4 @@
-"""Atomic writing and patterns."""
+"""Atomic writing."""
 
 import os
 
@@ -27,15 +27,3 @@ def test_a_failure_leaves_the_old_file(tmp_path):
   with open(path) as f:
     assert f.read() == 'old'
   assert os.listdir(str(tmp_path)) == ['a.txt']
-
-
-def test_patterns(tmp_path):
-  for name in ('x-0', 'x-1', 'y-0'):
-    (tmp_path / name).write_text('')
-  names = files.expand_patterns('%s/x-*,%s/y-*' % (tmp_path, tmp_path))
-  assert [os.path.basename(n) for n in names] == ['x-0', 'x-1', 'y-0']
-  assert files.expand_patterns([str(tmp_path / 'x-*')] * 2) == names[:2]
-  with pytest.raises(ValueError, match='z-'):
-    files.expand_patterns(str(tmp_path / 'z-*'))
-  with pytest.raises(ValueError, match='No file pattern'):
-    files.expand_patterns('')

@@ -105,7 +105,7 @@ def test_damaged_runs_are_refused(wrong):
     masks.segmentation_to_rle({'size': [4, 4], 'counts': wrong}, 0, 0)
 
 
-@pytest.mark.parametrize('size', ['ab', [4], [4, 4, 1], [4., 4.], None])
+@pytest.mark.parametrize('size', ['ab', [4], [4, 4, 1], [4.5, 4], None])
 def test_size_of_runs_is_two_integers(size):
   with pytest.raises(ValueError, match='size of a run-length code'):
     masks.segmentation_to_rle({'size': size, 'counts': [0, 16]}, 0, 0)
