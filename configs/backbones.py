@@ -18,7 +18,7 @@ class ResNet:
       50, choices=(10, 14, 18, 26, 34, 50, 101, 152, 200))
   # Final rate of stochastic depth, arXiv:1603.09382; null: off.
   init_drop_connect_rate: Optional[float] = base.option(
-      None, at_least=0, at_most=1)
+      None, at_least=0, below=1)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,7 +28,7 @@ class SpineNet:
       '49', choices=('49S', '49', '96', '143', '143l', '190'))
   # Final rate of stochastic depth; null: off.
   init_drop_connect_rate: Optional[float] = base.option(
-      None, at_least=0, at_most=1)
+      None, at_least=0, below=1)
   # Resize with tf.image instead of repeating pixels (faster on a TPU).
   use_native_resize_op: bool = False
   # Channels of the pyramid; null: those of the model (128, 256 or 512).
@@ -43,6 +43,6 @@ class SpineNetMBConv:
   se_ratio: float = base.option(0.2, at_least=0, at_most=1)
   # Final rate of stochastic depth; null: off.
   init_drop_connect_rate: Optional[float] = base.option(
-      None, at_least=0, at_most=1)
+      None, at_least=0, below=1)
   # Resize with tf.image instead of repeating pixels.
   use_native_resize_op: bool = False

@@ -15,7 +15,14 @@ from configs import values
 
 
 class ConfigError(ValueError):
-  """A mistake in a configuration, in words for its author."""
+  """Mistakes in a configuration, in words for its author."""
+
+  def __init__(self, *problems):
+    """Takes a sentence, or one for each of several mistakes."""
+    self.problems = problems
+    super().__init__(problems[0] if len(problems) == 1 else '\n  '.join(
+        ('%d things are wrong with the configuration:' % len(problems),)
+        + problems))
 
 
 class LocatedDict(dict):
@@ -30,7 +37,7 @@ class LocatedDict(dict):
 
 
 def option(default, choices=None, at_least=None, above=None, at_most=None,
-           pattern=False, inert=None):
+           below=None, pattern=False, inert=None):
   """A field with more to check than its type.
 
   Args:
@@ -39,6 +46,7 @@ def option(default, choices=None, at_least=None, above=None, at_most=None,
     at_least: smallest number; for a list, of each element.
     above: the number must be greater than this.
     at_most: greatest number.
+    below: the number must be less than this.
     pattern: whether the text must be a valid regular expression.
     inert: for a key that has no effect: what decides instead.
 
@@ -47,7 +55,8 @@ def option(default, choices=None, at_least=None, above=None, at_most=None,
   """
   return dataclasses.field(default=default, metadata={
       'choices': choices, 'at_least': at_least, 'above': above,
-      'at_most': at_most, 'pattern': pattern, 'inert': inert})
+      'at_most': at_most, 'below': below, 'pattern': pattern,
+      'inert': inert})
 
 
 def override(section, changes, path='', source=''):
@@ -64,7 +73,8 @@ def override(section, changes, path='', source=''):
     A new section of the same class.
 
   Raises:
-    ConfigError: at an unknown key, a value of a wrong type or out of range.
+    ConfigError: naming every unknown key and every value of a wrong type or
+      out of range.
   """
   return _override(section, changes, path, source, section)
 
@@ -74,25 +84,32 @@ def _override(section, changes, path, source, root):
     raise ConfigError('%s must be a block of keys, got %s.' % (
         _subject(path or 'the configuration', source),
         values.describe_value(changes)))
-  fields = {f.name: f for f in dataclasses.fields(section)}
-  kinds = type_hints(type(section))
-  replaced = {}
+  replaced, problems = {}, []
   for key, value in changes.items():
     place = getattr(changes, 'where', lambda _: '')(key) or source
-    name = _join(path, key)
-    if key not in fields:
-      raise ConfigError(_unknown_key(root, section, path, key, place))
-    block = _section_class(kinds[key])
-    if block is None:
-      replaced[key] = _checked(value, kinds[key], fields[key], name, place)
-    elif value is None and _is_optional(kinds[key]):
-      replaced[key] = None
-    else:
-      # An optional block that is off starts from its own defaults.
-      old = getattr(section, key)
-      replaced[key] = _override(block() if old is None else old, value, name,
-                                place, root)
+    try:
+      replaced[key] = _replacement(section, key, value, path, place, root)
+    except ConfigError as error:
+      problems += error.problems
+  if problems:
+    raise ConfigError(*problems)
   return dataclasses.replace(section, **replaced)
+
+
+def _replacement(section, key, value, path, place, root):
+  """The new value of a key: a checked value, or a changed block."""
+  fields = {f.name: f for f in dataclasses.fields(section)}
+  if key not in fields:
+    raise ConfigError(_unknown_key(root, section, path, key, place))
+  name, kind = _join(path, key), type_hints(type(section))[key]
+  block = _section_class(kind)
+  if block is None:
+    return _checked(value, kind, fields[key], name, place)
+  if value is None and _is_optional(kind):
+    return None
+  # An optional block that is off starts from its own defaults.
+  old = getattr(section, key)
+  return _override(block() if old is None else old, value, name, place, root)
 
 
 @functools.lru_cache(maxsize=None)
@@ -165,7 +182,8 @@ def _check_range(value, limits, subject):
     for limit, holds, words in (
         ('at_least', lambda x, y: x >= y, 'at least'),
         ('above', lambda x, y: x > y, 'greater than'),
-        ('at_most', lambda x, y: x <= y, 'at most')):
+        ('at_most', lambda x, y: x <= y, 'at most'),
+        ('below', lambda x, y: x < y, 'less than')):
       bound = limits.get(limit)
       if bound is not None and not holds(number, bound):
         raise ConfigError('%s must be %s %s, got %s.' % (
@@ -235,6 +253,17 @@ def flatten(section, path=''):
   return leaves
 
 
+def flatten_mapping(changes, path=''):
+  """{dotted key: value} of the leaves of nested mappings."""
+  leaves = {}
+  for key, value in changes.items():
+    if isinstance(value, collections.abc.Mapping):
+      leaves.update(flatten_mapping(value, _join(path, key)))
+    else:
+      leaves[_join(path, key)] = value
+  return leaves
+
+
 def lookup(config, name):
   """The value under a dotted key; AttributeError if there is none."""
   for part in name.split('.'):
@@ -243,13 +272,13 @@ def lookup(config, name):
 
 
 def inert_notes(section, path=''):
-  """A note for every key that is set although it has no effect."""
-  notes = []
+  """{dotted key: note} of every key that is set although it has no effect."""
+  notes = {}
   for field in dataclasses.fields(section):
     value, name = getattr(section, field.name), _join(path, field.name)
     if dataclasses.is_dataclass(value):
-      notes += inert_notes(value, name)
+      notes.update(inert_notes(value, name))
     elif field.metadata.get('inert') and value != field.default:
-      notes.append('%s: %r has no effect: %s.' % (
-          name, _plain(value), field.metadata['inert']))
+      notes[name] = '%s: %r has no effect: %s.' % (
+          name, _plain(value), field.metadata['inert'])
   return notes

@@ -6,6 +6,7 @@ from typing import Optional, Tuple
 from configs import base
 from configs import common
 from configs import decoders
+from configs import effects
 from configs import experiment
 
 
@@ -39,7 +40,7 @@ class ClassificationHead:
   # top: the coarsest level; all: the mean over all of them.
   aggregation: str = base.option('top', choices=('top', 'all'))
   endpoints_num_filters: int = base.option(0, at_least=0)  # 0: no convolution
-  dropout_rate: float = base.option(0., at_least=0, at_most=1)
+  dropout_rate: float = base.option(0., at_least=0, below=1)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,7 +53,7 @@ class ClassificationTrain(common.Train):
       type='cosine', warmup_learning_rate=0., warmup_steps=6255,
       init_learning_rate=0.4, learning_rate_levels=(0.04, 0.004, 0.0004),
       learning_rate_steps=(37534, 75069, 100091))
-  label_smoothing: float = base.option(0., at_least=0, at_most=1)
+  label_smoothing: float = base.option(0., at_least=0, below=1)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,3 +68,11 @@ class Classification(experiment.Experiment):
   classification_head: ClassificationHead = ClassificationHead()
   train: ClassificationTrain = ClassificationTrain()
   eval: common.Eval = common.Eval(eval_batch_size=1024, eval_samples=50000)
+
+  EFFECTS = experiment.Experiment.EFFECTS + tuple(
+      effects.Rule(
+          ('classification_parser.' + key,),
+          effects.unless(
+              lambda c: c.classification_parser.autoaugment_name == 'randaug',
+              'classification_parser.autoaugment_name'))
+      for key in ('randaug_num_layers', 'randaug_magnitude'))

@@ -40,7 +40,7 @@ class Architecture:
 @dataclasses.dataclass(frozen=True)
 class BatchNormActivation:
   """YAML section `batch_norm_activation`: after every convolution."""
-  batch_norm_momentum: float = base.option(0.997, at_least=0, at_most=1)
+  batch_norm_momentum: float = base.option(0.997, at_least=0, below=1)
   batch_norm_epsilon: float = base.option(1e-4, above=0)
   batch_norm_trainable: bool = True  # false: frozen statistics
   use_sync_bn: bool = False  # statistics over all replicas
@@ -72,7 +72,7 @@ class Optimizer:
   type: str = base.option('momentum', choices=(
       'momentum', 'adam', 'adadelta', 'adagrad', 'rmsprop', 'lars'))
   # Of momentum, rmsprop and lars.
-  momentum: float = base.option(0.9, at_least=0)
+  momentum: float = base.option(0.9, at_least=0, below=1)
   lars: LARS = LARS()  # (+)
 
 

@@ -28,7 +28,7 @@ class NASFPN:
   activation: Optional[str] = base.option(None, choices=('relu', 'swish'))
   # Rate of stochastic depth, the same in all bottlenecks; null: off.
   init_drop_connect_rate: Optional[float] = base.option(
-      None, at_least=0, at_most=1)
+      None, at_least=0, below=1)
   # Sum where the paper has attention-like global pooling.
   use_sum_for_combination: bool = False
   # Written in a published file, never read by a model.

@@ -6,7 +6,9 @@ from typing import Optional, Tuple
 from configs import base
 from configs import common
 from configs import decoders
+from configs import effects
 from configs import experiment
+from configs import model_checks
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,6 +74,16 @@ class DetectionEval(common.Eval):
   max_detections: Optional[int] = base.option(None, above=100)
 
 
+def _augmentation_rule(key, decider, value):
+  """A rule for a key of whichever parser: it needs a value of another key."""
+  def reason(config):
+    name = config.architecture.parser
+    actual = getattr(getattr(config, name), decider)
+    return None if actual == value else '%s.%s is %r' % (name, decider, actual)
+  return effects.Rule(tuple('%s.%s' % (name, key) for name in (
+      'retinanet_parser', 'maskrcnn_parser', 'shapemask_parser')), reason)
+
+
 @dataclasses.dataclass(frozen=True)
 class DetectionExperiment(experiment.Experiment):
   """A model with anchors, boxes and non-maximum suppression."""
@@ -81,3 +93,36 @@ class DetectionExperiment(experiment.Experiment):
   anchor: Anchor = Anchor()
   postprocess: Postprocess = Postprocess()
   eval: DetectionEval = DetectionEval()
+
+  EFFECTS = experiment.Experiment.EFFECTS + (
+      model_checks.decoder_rule('fpn'), model_checks.decoder_rule('nasfpn'),
+      effects.Rule(
+          ('eval.val_json_file',),
+          effects.unless(lambda c: c.eval.use_json_file,
+                         'eval.use_json_file')),
+      effects.Rule(
+          tuple('postprocess.' + key for key in (
+              'nms_version', 'use_batched_nms', 'max_total_size',
+              'nms_iou_threshold', 'score_threshold', 'pre_nms_num_boxes')),
+          effects.unless(lambda c: c.postprocess.apply_nms,
+                         'postprocess.apply_nms')),
+  ) + tuple(_augmentation_rule(*names) for names in (
+      ('randaugment_num_layers', 'aug_policy', 'randaugment'),
+      ('randaugment_magnitude', 'aug_policy', 'randaugment'),
+      ('aug_scale_min', 'aug_scale_preset', ''),
+      ('aug_scale_max', 'aug_scale_preset', '')))
+
+  def problems(self, trains=True):
+    yield from super().problems(trains)
+    section, limit = self.postprocess, self.eval.max_detections
+    if section.apply_sigmoid and section.score_threshold >= 1:
+      yield ('postprocess.score_threshold (%g) must be less than 1: no score '
+             'is above it.' % section.score_threshold)
+    if section.use_batched_nms and section.nms_version == 'v2':
+      yield ('postprocess.use_batched_nms (true) and postprocess.nms_version '
+             "(%r) contradict each other: the first means 'batched'."
+             % section.nms_version)
+    if limit is not None and limit > section.max_total_size:
+      yield ('eval.max_detections (%d) must be at most '
+             'postprocess.max_total_size (%d): there are never more detections '
+             'of an image.' % (limit, section.max_total_size))

@@ -6,6 +6,8 @@ from typing import Optional
 from configs import backbones
 from configs import base
 from configs import common
+from configs import effects
+from configs import model_checks
 from configs import restrictions
 from configs import training_checks
 
@@ -34,73 +36,37 @@ class Experiment:
   # No annotations: these belong to the class and are no keys.
   RESTRICTIONS = ('architecture.min_level <= architecture.max_level',)
   EVAL_TYPES = ('customized',)
+  EFFECTS = model_checks.RULES + training_checks.RULES
 
-  def problems(self):
-    """Yields a sentence for every contradiction between keys."""
+  def problems(self, trains=True):
+    """Yields a sentence for every contradiction between keys.
+
+    Args:
+      trains: whether to look at what only training needs, too.
+    """
     for restriction in self.RESTRICTIONS:
       problem = restrictions.problem(self, restriction)
       if problem:
         yield problem
-    yield from _learning_rate_problems(self.train.learning_rate)
-    yield from _accelerator_problems(self.architecture, self.train)
-    yield from training_checks.problems(self)
-    if (self.dropblock.dropblock_keep_prob is None) != (
-        self.dropblock.dropblock_size is None):
-      yield ('dropblock.dropblock_keep_prob (%r) and dropblock.dropblock_size '
-             '(%r) must be given together.' % (
-                 self.dropblock.dropblock_keep_prob,
-                 self.dropblock.dropblock_size))
+    yield from model_checks.problems(self)
+    yield from training_checks.problems(self, trains)
     if self.eval.type not in self.EVAL_TYPES:
       yield ('eval.type (%r) does not fit type (%r), which has: %s.' % (
           self.eval.type, self.type, ', '.join(map(repr, self.EVAL_TYPES))))
 
-  def notes(self):
-    """Yields a sentence for every key that does not do what it seems to."""
-    yield from base.inert_notes(self)
+  def notes(self, given):
+    """Yields a sentence for every key that does not do what it seems to.
+
+    Args:
+      given: {dotted key} that a person wrote; what other keys do without is
+        not worth a note.
+    """
+    inert = {key: note for key, note in base.inert_notes(self).items()
+             if key in given}
+    yield from inert.values()
     for name, value in base.flatten(self).items():
       if name.endswith('dataset_type') and value == 'sstable':
         yield '%s: sstable is read as tfrecord.' % name
-    yield from training_checks.notes(self)
-    steps = self.train.learning_rate.learning_rate_steps
-    if self.train.learning_rate.type == 'step' and list(steps) != sorted(steps):
-      yield ('train.learning_rate.learning_rate_steps %s do not rise; the '
-             'last one reached decides.' % list(steps))
-
-
-def _learning_rate_problems(section):
-  levels, steps = section.learning_rate_levels, section.learning_rate_steps
-  # The cosine schedule uses neither.
-  if section.type == 'step' and len(levels) != len(steps):
-    yield ('train.learning_rate.learning_rate_levels %s (%d) and '
-           'train.learning_rate.learning_rate_steps %s (%d) must have the '
-           'same length.' % (list(levels), len(levels), list(steps),
-                             len(steps)))
-
-
-def _accelerator_problems(architecture, train):
-  block_size = architecture.space_to_depth_block_size
-  if block_size > 1 and architecture.backbone != 'resnet':
-    yield ('architecture.space_to_depth_block_size (%d) needs the stem of '
-           "'resnet', but architecture.backbone is %r."
-           % (block_size, architecture.backbone))
-  dims = train.input_partition_dims
-  if dims is None:
-    return
-  if block_size > 1:
-    yield ('architecture.space_to_depth_block_size (%d) and '
-           'train.input_partition_dims (%s) do not work together.'
-           % (block_size, _lists(dims)))
-  if train.num_cores_per_replica is None:
-    yield ('train.input_partition_dims (%s) needs '
-           'train.num_cores_per_replica, which is null.' % _lists(dims))
-  for entry in dims:
-    if not (entry in (None, 'None') or (
-        isinstance(entry, tuple) and len(entry) == 4
-        and all(isinstance(d, int) for d in entry))):
-      yield ('train.input_partition_dims: each entry is null or a list of '
-             'four integers (batch, height, width, channels), not %r.'
-             % (_lists(entry),))
-
-
-def _lists(value):
-  return [_lists(v) for v in value] if isinstance(value, tuple) else value
+    # One note for a key is enough.
+    yield from effects.notes(self, given - set(inert), self.EFFECTS)
+    yield from training_checks.notes(self, given)

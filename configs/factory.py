@@ -42,7 +42,7 @@ def default_config(model):
 
 
 def load_config(model=None, config_file=None, params_override=None, extra=None,
-                params_file=None):
+                params_file=None, trains=True):
   """Resolves a configuration; of two values of a key the later level's holds.
 
   Args:
@@ -53,13 +53,15 @@ def load_config(model=None, config_file=None, params_override=None, extra=None,
     extra: over both, what the program sets itself (flags): a mapping, nested
       or with dotted keys.
     params_file: under all of these, the params.yaml of a model_dir.
+    trains: whether it is to train; if not, what only training needs is not
+      checked.
 
   Returns:
     The experiment, and a list of notes: sentences for the user about keys
     without effect, repairs and keys written twice.
 
   Raises:
-    ConfigError: naming the key, its source and what is wrong with it.
+    ConfigError: naming each key, its source and what is wrong with it.
   """
   levels, notes = [], []
   for source, value in ((params_file, params_file),
@@ -71,13 +73,41 @@ def load_config(model=None, config_file=None, params_override=None, extra=None,
     levels.append((source, changes))
     notes += more + repair_notes
   model, type_notes = _resolve_model(model, levels)
-  config = default_config(model)
+  config = _with_levels(default_config(model), levels)
+  problems = list(config.problems(trains))
+  if problems:
+    raise base.ConfigError(*problems)
+  given = _given_keys(config, levels[1:])
+  if not trains:
+    given = {key for key in given if not key.startswith('train.')}
+  return config, notes + type_notes + list(config.notes(given))
+
+
+def _with_levels(config, levels):
+  """The configuration with the changes of all levels, [(source, changes)]."""
+  problems = []
   for source, changes in levels:
-    _check_blocks(config, changes, source)
-    config = base.override(config, changes, source=source)
-  for problem in config.problems():
-    raise base.ConfigError(problem)
-  return config, notes + type_notes + list(config.notes())
+    try:
+      _check_blocks(config, changes, source)
+      config = base.override(config, changes, source=source)
+    except base.ConfigError as error:
+      problems += error.problems
+  if problems:
+    raise base.ConfigError(*problems)
+  return config
+
+
+def _given_keys(config, levels):
+  """{dotted key} that a person wrote.
+
+  A file with most of the keys is a params.yaml: nobody wrote those.
+  """
+  count, given = len(base.flatten(config)), set()
+  for _, changes in levels:
+    keys = base.flatten_mapping(changes)
+    if len(keys) < count / 2:
+      given.update(keys)
+  return given
 
 
 def load_params_file(path):
@@ -136,13 +166,16 @@ def _check_model(model, subject):
 
 def _check_blocks(config, changes, source):
   """Says of a block of another model to which one it belongs."""
+  problems = []
   for key in changes:
     if hasattr(config, str(key)):
       continue
     owners = [name for name, template in _TEMPLATES.items()
               if hasattr(template, str(key))]
     if owners:
-      raise base.ConfigError(
+      problems.append(
           '%s: unknown key %r; the model is %s, and that key belongs to %s.'
           % (_place(changes, key, source), key, config.type,
              ' and '.join(owners)))
+  if problems:
+    raise base.ConfigError(*problems)

@@ -10,6 +10,7 @@ from typing import Optional, Tuple
 from configs import base
 from configs import common
 from configs import detection
+from configs import effects
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,7 +31,7 @@ class MaskRCNNParser(detection.Augmentation):
   rpn_match_threshold: float = base.option(0.7, at_least=0, at_most=1)
   rpn_unmatched_threshold: float = base.option(0.3, at_least=0, at_most=1)
   rpn_batch_size_per_im: int = base.option(256, at_least=1)  # anchors
-  rpn_fg_fraction: float = base.option(0.5, at_least=0, at_most=1)
+  rpn_fg_fraction: float = base.option(0.5, above=0, at_most=1)
   aug_rand_hflip: bool = True
   aug_scale_min: float = base.option(1., above=0)  # 1, 1: no jitter
   aug_scale_max: float = base.option(1., above=0)
@@ -106,12 +107,12 @@ class RoIProposal:
   rpn_pre_nms_top_k: int = base.option(2000, at_least=1)  # of each level
   rpn_post_nms_top_k: int = base.option(1000, at_least=1)
   rpn_nms_threshold: float = base.option(0.7, at_least=0, at_most=1)
-  rpn_score_threshold: float = 0.
+  rpn_score_threshold: float = base.option(0., below=1)
   rpn_min_size_threshold: float = base.option(0., at_least=0)  # pixels
   test_rpn_pre_nms_top_k: int = base.option(1000, at_least=1)
   test_rpn_post_nms_top_k: int = base.option(1000, at_least=1)
   test_rpn_nms_threshold: float = base.option(0.7, at_least=0, at_most=1)
-  test_rpn_score_threshold: float = 0.
+  test_rpn_score_threshold: float = base.option(0., below=1)
   test_rpn_min_size_threshold: float = base.option(0., at_least=0)
   use_batched_nms: bool = False
 
@@ -120,7 +121,7 @@ class RoIProposal:
 class RoISampling:
   """YAML section `roi_sampling`: RoIs that the box head is trained on."""
   num_samples_per_image: int = base.option(512, at_least=1)
-  fg_fraction: float = base.option(0.25, at_least=0, at_most=1)
+  fg_fraction: float = base.option(0.25, above=0, at_most=1)
   fg_iou_thresh: float = base.option(0.5, at_least=0, at_most=1)
   bg_iou_thresh_hi: float = base.option(0.5, at_least=0, at_most=1)
   bg_iou_thresh_lo: float = base.option(0., at_least=0, at_most=1)
@@ -134,6 +135,11 @@ class RoISampling:
 class MaskSampling:
   """YAML section `mask_sampling`: RoIs that the mask head is trained on."""
   num_mask_samples_per_image: int = base.option(128, at_least=1)
+
+
+def _is_cascade(config):
+  return (config.type == 'cascade_mask_rcnn'
+          and bool(config.roi_sampling.cascade_iou_thresholds))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -160,12 +166,36 @@ class MaskRCNN(detection.DetectionExperiment):
       'maskrcnn_parser.rpn_unmatched_threshold '
       '<= maskrcnn_parser.rpn_match_threshold',
       'maskrcnn_parser.aug_scale_min <= maskrcnn_parser.aug_scale_max',
-      'roi_sampling.bg_iou_thresh_lo <= roi_sampling.bg_iou_thresh_hi')
+      'roi_sampling.bg_iou_thresh_lo <= roi_sampling.bg_iou_thresh_hi',
+      'roi_sampling.bg_iou_thresh_hi <= roi_sampling.fg_iou_thresh',
+      'mask_sampling.num_mask_samples_per_image '
+      '<= roi_sampling.num_samples_per_image',
+      'rpn_score_loss.rpn_batch_size_per_im '
+      '== maskrcnn_parser.rpn_batch_size_per_im')
   EVAL_TYPES = tuple(t for t in common.EVAL_TYPES if t in (
       'box', 'box_and_mask', 'lvis_box', 'lvis_box_and_mask'))
+  EFFECTS = detection.DetectionExperiment.EFFECTS + (
+      effects.Rule(
+          ('mrcnn_head', 'mask_sampling', 'architecture.mask_target_size',
+           'maskrcnn_parser.mask_crop_size'),
+          effects.unless(lambda c: c.architecture.include_mask,
+                         'architecture.include_mask')),
+      effects.Rule(
+          ('maskrcnn_parser.copy_paste_box_update_threshold',
+           'maskrcnn_parser.copy_paste_occluded_obj_threshold'),
+          effects.unless(lambda c: c.maskrcnn_parser.copy_paste,
+                         'maskrcnn_parser.copy_paste')),
+      effects.Rule(
+          ('postprocess.apply_sigmoid',),
+          lambda c: 'the scores of type %s are those of a softmax' % c.type),
+      effects.Rule(
+          ('frcnn_head.cascade_class_ensemble',),
+          effects.unless(_is_cascade, 'type',
+                         'roi_sampling.cascade_iou_thresholds')),
+  )
 
-  def problems(self):
-    yield from super().problems()
+  def problems(self, trains=True):
+    yield from super().problems(trains)
     thresholds = self.roi_sampling.cascade_iou_thresholds
     if thresholds and len(thresholds) > 2:
       # Box weights are defined for three stages.
@@ -180,8 +210,8 @@ class MaskRCNN(detection.DetectionExperiment):
                'architecture.pre_parser: extract_objects_parser and '
                'train.pre_parser_dataset.file_pattern.')
 
-  def notes(self):
-    yield from super().notes()
+  def notes(self, given):
+    yield from super().notes(given)
     if self.architecture.pre_parser and not self.maskrcnn_parser.copy_paste:
       yield ('architecture.pre_parser: %s has no effect: '
              'maskrcnn_parser.copy_paste is false.'

@@ -44,7 +44,7 @@ class RetinaNetHead:
 @dataclasses.dataclass(frozen=True)
 class DenseLoss:
   """YAML section `retinanet_loss` of all models with dense heads."""
-  focal_loss_alpha: float = base.option(0.25, at_least=0, at_most=1)
+  focal_loss_alpha: float = base.option(0.25, above=0, below=1)
   focal_loss_gamma: float = base.option(1.5, at_least=0)  # 2.0 in the paper
   huber_loss_delta: float = base.option(0.1, above=0)
   box_loss_weight: float = base.option(50., at_least=0)
@@ -54,7 +54,7 @@ class DenseLoss:
 class RetinaNetLoss(DenseLoss):
   """YAML section `retinanet_loss`."""
   # > 0: divide by a moving mean of the positives, not by the batch's own.
-  normalizer_momentum: float = base.option(0., at_least=0, at_most=1)
+  normalizer_momentum: float = base.option(0., at_least=0, below=1)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -6,7 +6,9 @@ from typing import Optional, Tuple
 from configs import base
 from configs import common
 from configs import decoders
+from configs import effects
 from configs import experiment
+from configs import model_checks
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,7 +51,7 @@ class SegmentationLoss:
   ignore_label: int = 255
   use_groundtruth_dimension: bool = True  # resize logits, not labels
   class_weights: Tuple[float, ...] = base.option((), at_least=0)  # (): all 1
-  label_smoothing: float = base.option(0., at_least=0, at_most=1)
+  label_smoothing: float = base.option(0., at_least=0, below=1)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -83,11 +85,27 @@ class Segmentation(experiment.Experiment):
       'segmentation_loss.ignore_label == segmentation_parser.ignore_label',
       'segmentation_parser.aug_scale_min <= segmentation_parser.aug_scale_max')
 
-  def problems(self):
-    yield from super().problems()
+  EFFECTS = experiment.Experiment.EFFECTS + (
+      model_checks.decoder_rule('fpn'), model_checks.decoder_rule('nasfpn'),
+      effects.Rule(
+          ('segmentation_head.upsample_num_filters',),
+          effects.unless(lambda c: c.segmentation_head.upsample_factor > 1,
+                         'segmentation_head.upsample_factor')))
+
+  def problems(self, trains=True):
+    yield from super().problems(trains)
+    level, architecture = self.segmentation_head.level, self.architecture
+    if not (architecture.use_pyramid_fusion  # It resizes all to that level.
+            or architecture.min_level <= level <= architecture.max_level):
+      yield ('segmentation_head.level (%d) must be from '
+             'architecture.min_level (%d) to architecture.max_level (%d).' % (
+                 level, architecture.min_level, architecture.max_level))
     weights, classes = (self.segmentation_loss.class_weights,
                         self.architecture.num_classes)
     if weights and len(weights) != classes:
       yield ('segmentation_loss.class_weights %s (%d) must have one weight '
              'for each of architecture.num_classes (%d).'
              % (list(weights), len(weights), classes))
+    elif weights and not any(weights):
+      yield ('segmentation_loss.class_weights %s must not all be 0: nothing '
+             'would be learnt.' % list(weights))

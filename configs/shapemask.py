@@ -110,8 +110,8 @@ class ShapeMask(detection.DetectionExperiment):
       'shapemask_parser.aug_scale_min <= shapemask_parser.aug_scale_max')
   EVAL_TYPES = ('shapemask_box_and_mask', 'box', 'box_and_mask')
 
-  def problems(self):
-    yield from super().problems()
+  def problems(self, trains=True):
+    yield from super().problems(trains)
     train_class = self.shapemask_parser.mask_train_class
     for key, value in (('shapemask_parser.mask_train_class', train_class),
                        ('eval.mask_eval_class', self.eval.mask_eval_class)):
@@ -122,8 +122,8 @@ class ShapeMask(detection.DetectionExperiment):
              'of class 1: shapemask_parser.mask_train_class (%s) cannot tell '
              'them apart and must be all.' % _text(train_class))
 
-  def notes(self):
-    yield from super().notes()
+  def notes(self, given):
+    yield from super().notes(given)
     train_class = self.shapemask_parser.mask_train_class
     if train_class != 'all' and self.shapemask_head.use_category_for_mask:
       yield ('shapemask_parser.mask_train_class (%s) leaves out classes: no '

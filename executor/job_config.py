@@ -65,7 +65,8 @@ def resolve(flags, mode):
                             (flags.params_override, '--params_override')))
   written = dict(config_file, **override)
   levels = dict(model=flags.model, config_file=flags.config_file,
-                params_override=flags.params_override)
+                params_override=flags.params_override,
+                trains=mode not in _USES_PARAMS_FILE)
   notes = []
   path = _params_file(flags.model_dir or written.get('model_dir'), mode)
   if path:

@@ -134,6 +134,6 @@ def test_path_of_a_section():
 
 
 def test_inert_keys_are_noted():
-  assert base.inert_notes(Top()) == []
-  assert base.inert_notes(base.override(Top(), {'old': 3})) == [
-      'old: 3 has no effect: steps decides.']
+  assert base.inert_notes(Top()) == {}
+  assert base.inert_notes(base.override(Top(), {'old': 3})) == {
+      'old': 'old: 3 has no effect: steps decides.'}

@@ -1,0 +1,57 @@
+"""Names of the metrics of an evaluation, for keys that name one.
+
+A test compares them with what the evaluators return.
+"""
+
+_COCO = ('AP', 'AP50', 'AP75', 'APs', 'APm', 'APl', 'ARmax1', 'ARmax10',
+         'ARmax100', 'ARs', 'ARm', 'ARl')
+# With eval.max_detections.
+_LIMITED = ('APmax%d', 'AP50max%d', 'AP75max%d', 'ARmax%d')
+# With eval.mask_eval_class.
+_GROUPS = ('novel_mask_', 'seen_mask_')
+# Prefixes of these names, by eval.type.
+_PREFIXES = {'box': ('',), 'box_and_mask': ('', 'mask_'),
+             'shapemask_box_and_mask': ('', 'mask_')}
+# Of eval.type customized, by type.
+_CUSTOMIZED = {'classification': ('top_1_accuracy', 'top_5_accuracy'),
+               'segmentation': ('miou',)}
+# How names of metrics of one class begin; the data say which classes there are.
+_OF_CLASSES = {'classification': ('eval/accuracy_class_',),
+               'segmentation': ('eval/iou_class_',)}
+_OF_CATEGORIES = ('Precision ', 'Recall ', 'mask_Precision ', 'mask_Recall ')
+# Losses that evaluation reports, unless eval.skip_eval_loss is set, by type.
+_DENSE_LOSSES = ('cls_loss', 'box_loss', 'model_loss')
+_LOSSES = {'retinanet': _DENSE_LOSSES, 'shapemask': _DENSE_LOSSES,
+           'classification': ('model_loss',), 'segmentation': ('model_loss',)}
+
+
+def of_experiment(config):
+  """Names of the metrics of an evaluation, but for those of one class.
+
+  Args:
+    config: experiment.
+
+  Returns:
+    [name]; empty where they are not known here.
+  """
+  section = config.eval
+  if section.type == 'customized':
+    return list(_CUSTOMIZED.get(config.type, ()))
+  prefixes = _PREFIXES.get(section.type, ())
+  names = _COCO
+  if section.max_detections:
+    names += tuple(name % section.max_detections for name in _LIMITED)
+  result = [prefix + name for prefix in prefixes for name in names]
+  if getattr(section, 'mask_eval_class', 'all') != 'all':
+    result += [group + name for group in _GROUPS for name in _COCO]
+  return result
+
+
+def losses(config):
+  """Names of the losses that an evaluation of the experiment can report."""
+  return _LOSSES.get(config.type, ())
+
+
+def is_of_one_class(config, name):
+  """Whether a name is made like those of the metrics of one class."""
+  return name.startswith(_OF_CLASSES.get(config.type, _OF_CATEGORIES))

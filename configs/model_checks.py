@@ -1,0 +1,147 @@
+"""Contradictions between the keys of a model: levels, sizes, partitions."""
+
+from configs import effects
+
+_STAGES = (2, 5)  # finest and coarsest level of the features of a backbone
+# Backbones that make a pyramid themselves.
+_PYRAMIDS = {'spinenet': (3, 7), 'spinenet_mbconv': (3, 7)}
+_NASFPN_LEVELS = (3, 7)  # those of the published cell
+
+
+def problems(config):
+  """Yields a sentence for every contradiction.
+
+  Args:
+    config: experiment.
+  """
+  yield from _level_problems(config)
+  yield from _size_problems(config)
+  yield from _partition_problems(config.train, config.architecture)
+  if (config.dropblock.dropblock_keep_prob is None) != (
+      config.dropblock.dropblock_size is None):
+    yield ('dropblock.dropblock_keep_prob (%r) and dropblock.dropblock_size '
+           '(%r) must be given together.' % (
+               config.dropblock.dropblock_keep_prob,
+               config.dropblock.dropblock_size))
+
+
+def has_decoder(config):
+  """Whether the model has a feature pyramid behind its backbone."""
+  return hasattr(config, 'fpn')
+
+
+def _level_problems(config):
+  """Levels that the backbone or the decoder does not have."""
+  architecture = config.architecture
+  backbone = architecture.backbone
+  low, high = architecture.min_level, architecture.max_level
+  first, last = _PYRAMIDS.get(backbone, _STAGES)
+  wanted = 'architecture.min_level (%d) and architecture.max_level (%d)' % (
+      low, high)
+  if backbone in _PYRAMIDS and not first <= low <= high <= last:
+    yield ('architecture.backbone (%r) has levels %d to %d: %s must be among '
+           'them.' % (backbone, first, last, wanted))
+  if not has_decoder(config):
+    return
+  decoder = architecture.multilevel_features
+  if decoder == 'nasfpn' and (low, high) != _NASFPN_LEVELS:
+    yield ('architecture.multilevel_features (%r) has levels %d to %d: %s must '
+           'be these.' % ((decoder,) + _NASFPN_LEVELS + (wanted,)))
+  if backbone in _PYRAMIDS:
+    return
+  if not first <= low <= last:
+    yield ('architecture.min_level (%d) must be a level of '
+           'architecture.backbone (%r), which has %d to %d.' % (
+               low, backbone, first, last))
+  if decoder == 'identity' and high > last:
+    yield ('architecture.max_level (%d) must be a level of '
+           'architecture.backbone (%r), which has %d to %d, as '
+           'architecture.multilevel_features (%r) adds none.' % (
+               high, backbone, first, last, decoder))
+
+
+def _size_problems(config):
+  """Sizes of the network's input against what is made of it."""
+  name = config.architecture.parser
+  size = getattr(config, name).output_size
+  level = config.architecture.max_level
+  if has_decoder(config) and 2 ** level > max(size):
+    yield ('architecture.max_level (%d) does not fit %s.output_size %s: a cell '
+           'of that level has %d pixels.' % (level, name, list(size),
+                                             2 ** level))
+  block_size = config.architecture.space_to_depth_block_size
+  if block_size > 1 and config.architecture.backbone != 'resnet':
+    yield ('architecture.space_to_depth_block_size (%d) needs the stem of '
+           "'resnet', but architecture.backbone is %r."
+           % (block_size, config.architecture.backbone))
+  anchor = getattr(config, 'anchor', None)
+  if anchor and not anchor.aspect_ratios:
+    yield 'anchor.aspect_ratios [] must hold at least one ratio.'
+
+
+def _partition_problems(train, architecture):
+  """Spatial partitioning: cores for an image, and how they cut it."""
+  dims, cores = train.input_partition_dims, train.num_cores_per_replica
+  if dims is None:
+    if cores is not None and cores > 1:
+      yield ('train.num_cores_per_replica (%d) needs '
+             'train.input_partition_dims, which is null: how so many cores '
+             'divide an image.' % cores)
+    return
+  block_size = architecture.space_to_depth_block_size
+  if block_size > 1:
+    yield ('architecture.space_to_depth_block_size (%d) and '
+           'train.input_partition_dims (%s) do not work together.'
+           % (block_size, _lists(dims)))
+  if cores is None:
+    yield ('train.input_partition_dims (%s) needs '
+           'train.num_cores_per_replica, which is null.' % _lists(dims))
+  for entry in dims:
+    yield from _entry_problems(entry, cores)
+
+
+def _entry_problems(entry, cores):
+  """What is wrong with the partition of one input."""
+  if entry in (None, 'None'):
+    return
+  if not (isinstance(entry, tuple) and len(entry) == 4
+          and all(isinstance(d, int) and d > 0 for d in entry)):
+    yield ('train.input_partition_dims: each entry is null or a list of '
+           'four integers (batch, height, width, channels) above 0, not %r.'
+           % (_lists(entry),))
+  elif cores is not None and _product(entry) != cores:
+    yield ('train.input_partition_dims: %s makes %d parts, but '
+           'train.num_cores_per_replica is %d.' % (
+               list(entry), _product(entry), cores))
+
+
+def _product(numbers):
+  result = 1
+  for number in numbers:
+    result *= number
+  return result
+
+
+def _lists(value):
+  return [_lists(v) for v in value] if isinstance(value, tuple) else value
+
+
+def _section_of(backbone, *sections):
+  return effects.Rule(sections, effects.unless(
+      lambda c: c.architecture.backbone == backbone, 'architecture.backbone'))
+
+
+def decoder_rule(decoder):
+  """The rule of a decoder's section, named as the decoder."""
+  return effects.Rule((decoder,), effects.unless(
+      lambda c: c.architecture.multilevel_features == decoder,
+      'architecture.multilevel_features'))
+
+
+# DropBlock is in the blocks of ResNet and NAS-FPN.
+RULES = tuple(_section_of(name, name) for name in (
+    'resnet', 'spinenet', 'spinenet_mbconv')) + (
+        effects.Rule(('dropblock',), effects.unless(
+            lambda c: c.architecture.backbone == 'resnet' or getattr(
+                c.architecture, 'multilevel_features', '') == 'nasfpn',
+            'architecture.backbone')),)
