@@ -114,7 +114,7 @@ class DetectionExperiment(experiment.Experiment):
 
   def problems(self, trains=True):
     yield from super().problems(trains)
-    section, limit = self.postprocess, self.eval.max_detections
+    section = self.postprocess
     if section.apply_sigmoid and section.score_threshold >= 1:
       yield ('postprocess.score_threshold (%g) must be less than 1: no score '
              'is above it.' % section.score_threshold)
@@ -122,7 +122,12 @@ class DetectionExperiment(experiment.Experiment):
       yield ('postprocess.use_batched_nms (true) and postprocess.nms_version '
              "(%r) contradict each other: the first means 'batched'."
              % section.nms_version)
-    if limit is not None and limit > section.max_total_size:
-      yield ('eval.max_detections (%d) must be at most '
+
+  def notes(self, given):
+    yield from super().notes(given)
+    limit, size = self.eval.max_detections, self.postprocess.max_total_size
+    if limit and limit > size and given & {'eval.max_detections',
+                                           'postprocess.max_total_size'}:
+      yield ('eval.max_detections (%d) is greater than '
              'postprocess.max_total_size (%d): there are never more detections '
-             'of an image.' % (limit, section.max_total_size))
+             'of an image to count.' % (limit, size))

@@ -72,27 +72,27 @@ def _early_stop_problems(section):
 def _metric_problems(config):
   name, section = config.eval.best_metric, config.eval
   metrics = metric_names.of_experiment(config)
+  losses = metric_names.losses(config)
   if not name or not metrics:
     return
-  losses = metric_names.losses(config)
   if name in losses:
     if section.skip_eval_loss:
       yield ('eval.best_metric (%r) is a loss, and eval.skip_eval_loss (true) '
              'leaves losses out of the evaluation.' % name)
-    if section.best_metric_mode == 'max':
-      yield ('eval.best_metric (%r) is a loss: eval.best_metric_mode (%r) '
-             'must be min, or the worst checkpoint counts as the best.'
-             % (name, section.best_metric_mode))
-  elif name in metrics or metric_names.is_of_one_class(config, name):
-    if section.best_metric_mode == 'min':
-      yield ('eval.best_metric (%r) is better the higher it is: '
-             'eval.best_metric_mode (%r) must be max, or the worst checkpoint '
-             'counts as the best.' % (name, section.best_metric_mode))
-  else:
+  elif name not in metrics and not metric_names.is_of_one_class(config, name):
     yield ('eval.best_metric (%r) is not a metric of eval.type (%r) with type '
            '%r; these are: %s.' % (
                name, section.type, config.type,
                ', '.join(metrics + list(losses))))
+
+
+def _metric_notes(config):
+  name, mode = config.eval.best_metric, config.eval.best_metric_mode
+  best = 'min' if name in metric_names.losses(config) else 'max'
+  if name and mode != best:
+    yield ('eval.best_metric_mode is %r, but eval.best_metric (%r) is better '
+           'the %s it is: the worst checkpoint counts as the best.' % (
+               mode, name, 'lower' if best == 'min' else 'higher'))
 
 
 def notes(config, given):
@@ -132,6 +132,8 @@ def notes(config, given):
            'so checkpoints are %d steps apart.' % (
                train.save_checkpoints_steps, train.iterations_per_loop,
                train.iterations_per_loop))
+  if given & {'eval.best_metric', 'eval.best_metric_mode'}:
+    yield from _metric_notes(config)
 
 
 RULES = (

@@ -68,10 +68,6 @@ _PARTITION = 'train.input_partition_dims'
     ('retinanet', 'eval.best_metric=model_loss,eval.best_metric_mode=min,'
      'eval.skip_eval_loss=true',
      ["eval.best_metric ('model_loss')", 'eval.skip_eval_loss (true)']),
-    ('retinanet', 'eval.best_metric=model_loss',
-     ["eval.best_metric ('model_loss')", "eval.best_metric_mode ('max')"]),
-    ('retinanet', 'eval.best_metric=AP,eval.best_metric_mode=min',
-     ["eval.best_metric ('AP')", "eval.best_metric_mode ('min')"]),
     ('retinanet', 'architecture.min_level=1',
      ['architecture.min_level (1)', "architecture.backbone ('resnet')",
       '2 to 5']),
@@ -101,8 +97,6 @@ _PARTITION = 'train.input_partition_dims'
      ['above 0', '[1, 0, 1, 1]']),
     ('retinanet', 'train.num_cores_per_replica=2',
      ['train.num_cores_per_replica (2)', _PARTITION]),
-    ('retinanet', 'eval.max_detections=400',
-     ['eval.max_detections (400)', 'postprocess.max_total_size (100)']),
     ('retinanet', 'postprocess.use_batched_nms=true,'
      'postprocess.nms_version=v2',
      ['postprocess.use_batched_nms (true)', "nms_version ('v2')"]),
@@ -184,6 +178,13 @@ def test_impossible_settings_are_errors(model, override, parts):
      ['train.pre_parser_dataset has no effect', 'pre_parser is null']),
     ('segmentation', 'segmentation_head.upsample_num_filters=32',
      ['segmentation_head.upsample_factor is 1']),
+    ('retinanet', 'eval.best_metric=model_loss',
+     ["eval.best_metric ('model_loss')", "eval.best_metric_mode is 'max'",
+      'the lower']),
+    ('retinanet', 'eval.best_metric=AP,eval.best_metric_mode=min',
+     ["eval.best_metric ('AP')", "eval.best_metric_mode is 'min'"]),
+    ('retinanet', 'eval.max_detections=400',
+     ['eval.max_detections (400)', 'postprocess.max_total_size (100)']),
     ('retinanet', 'eval.keep_best_max=3',
      ['eval.keep_best_max has no effect', 'eval.best_metric is empty']),
 ])

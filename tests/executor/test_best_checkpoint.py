@@ -104,8 +104,10 @@ def test_other_metric_starts_anew(tmp_path):
 
 
 def test_unknown_metric_lists_those_there_are(tmp_path):
-  config = toy.config(tmp_path, eval__best_metric='mAP')
-  with pytest.raises(errors.SetupError, match="'mAP'.*it has: AP, ARl"):
+  # Which classes there are, the configuration does not know.
+  name = 'Precision mAP ByCategory/dog'
+  config = toy.config(tmp_path, eval__best_metric=name)
+  with pytest.raises(errors.SetupError, match="dog'.*it has: AP, ARl"):
     _evaluate(config, tmp_path, {10: .5}, ARl=.1)
 
 
