@@ -69,4 +69,5 @@ class Experiment:
         yield '%s: sstable is read as tfrecord.' % name
     # One note for a key is enough.
     yield from effects.notes(self, given - set(inert), self.EFFECTS)
+    yield from model_checks.notes(self, given)
     yield from training_checks.notes(self, given)

@@ -25,6 +25,23 @@ def problems(config):
                config.dropblock.dropblock_size))
 
 
+def notes(config, given):
+  """Yields a sentence for what is probably not meant so.
+
+  Args:
+    config: experiment.
+    given: {dotted key} that a person wrote.
+  """
+  name, level = config.architecture.parser, config.architecture.max_level
+  size = getattr(config, name).output_size
+  # Smaller ones are padded.
+  if (has_decoder(config) and 2 ** level > max(size)
+      and given & {'architecture.max_level', name + '.output_size'}):
+    yield ('architecture.max_level (%d) is beyond %s.output_size %s: a cell of '
+           'that level has %d pixels a side, and images are padded to it.' % (
+               level, name, list(size), 2 ** level))
+
+
 def has_decoder(config):
   """Whether the model has a feature pyramid behind its backbone."""
   return hasattr(config, 'fpn')
@@ -61,14 +78,7 @@ def _level_problems(config):
 
 
 def _size_problems(config):
-  """Sizes of the network's input against what is made of it."""
-  name = config.architecture.parser
-  size = getattr(config, name).output_size
-  level = config.architecture.max_level
-  if has_decoder(config) and 2 ** level > max(size):
-    yield ('architecture.max_level (%d) does not fit %s.output_size %s: a cell '
-           'of that level has %d pixels.' % (level, name, list(size),
-                                             2 ** level))
+  """What does not fit the stem or leaves no anchors."""
   block_size = config.architecture.space_to_depth_block_size
   if block_size > 1 and config.architecture.backbone != 'resnet':
     yield ('architecture.space_to_depth_block_size (%d) needs the stem of '

@@ -83,9 +83,6 @@ _PARTITION = 'train.input_partition_dims'
      ["architecture.backbone ('spinenet')", 'min_level (2)', 'max_level (6)']),
     ('classification', 'architecture.backbone=spinenet_mbconv,'
      'architecture.max_level=8', ["('spinenet_mbconv')", 'max_level (8)']),
-    ('retinanet', 'retinanet_parser.output_size=[64, 96]',
-     ['architecture.max_level (7)', 'retinanet_parser.output_size [64, 96]',
-      '128 pixels']),
     ('segmentation', 'segmentation_head.level=2',
      ['segmentation_head.level (2)', 'architecture.min_level (3)']),
     ('segmentation', 'architecture.num_classes=2,'
@@ -185,6 +182,9 @@ def test_impossible_settings_are_errors(model, override, parts):
      ["eval.best_metric ('AP')", "eval.best_metric_mode is 'min'"]),
     ('retinanet', 'eval.max_detections=400',
      ['eval.max_detections (400)', 'postprocess.max_total_size (100)']),
+    ('retinanet', 'retinanet_parser.output_size=[64, 96]',
+     ['architecture.max_level (7)', 'retinanet_parser.output_size [64, 96]',
+      '128 pixels']),
     ('retinanet', 'eval.keep_best_max=3',
      ['eval.keep_best_max has no effect', 'eval.best_metric is empty']),
 ])
