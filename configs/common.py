@@ -152,7 +152,10 @@ class Train:
   keep_checkpoint_max: int = base.option(5, at_least=0)  # (+) 0: keep all
   log_every_steps: int = base.option(100, at_least=1)  # (+)
   seed: Optional[int] = None  # (+) null: other numbers in every run
-  shuffle_buffer_size: int = base.option(64, at_least=1)  # (+) records
+  # (+) Memory of each host for encoded records among which training draws.
+  shuffle_buffer_bytes: int = base.option(2**29, at_least=1)
+  shuffle_buffer_size: int = base.option(
+      64, at_least=1, inert='train.shuffle_buffer_bytes decides')  # (+)
   # (+) Records parsed at once; null: as many as there are cores.
   num_parallel_calls: Optional[int] = base.option(None, at_least=1)
   # (+) Batches in the same order in every run; null: if there is a seed.

@@ -1,5 +1,9 @@
 """Parsers and input functions of an experiment."""
 
+import os
+
+import tensorflow.compat.v1 as tf
+
 from dataloader import classification_parser
 from dataloader import detection_parser
 from dataloader import input_reader
@@ -82,6 +86,9 @@ PARSERS = {
 }
 
 
+# In model_dir; see record_counts.
+_COUNTS_FILE = 'record_counts.json'
+_BUFFER_KEY = 'train.shuffle_buffer_bytes'
 _SOURCE_KEY = 'train.pre_parser_dataset.file_pattern'
 
 
@@ -131,7 +138,7 @@ def build_input_fn(config, mode, file_pattern=None, num_examples=None):
   needs_source = getattr(parser, 'needs_source', False)
   reader = input_reader.InputReader(
       file_pattern or pattern, parser, mode, key,
-      seed=train.seed, shuffle_buffer_size=train.shuffle_buffer_size,
+      seed=train.seed, shuffle_buffer_bytes=train.shuffle_buffer_bytes,
       num_parallel_calls=train.num_parallel_calls, num_examples=num_examples,
       image_layout=input_reader.accelerator_layout(
           train.transpose_input,
@@ -139,7 +146,12 @@ def build_input_fn(config, mode, file_pattern=None, num_examples=None):
       source=(train.pre_parser_dataset.file_pattern, _SOURCE_KEY)
       if needs_source else None,
       is_deterministic=train.deterministic_input,
-      cache_records=train.cache_records)
+      cache_records=train.cache_records,
+      counts_path=(os.path.join(config.model_dir, _COUNTS_FILE)
+                   if config.model_dir else None))
+  if mode == modes.TRAIN:
+    for complaint in reader.complaints(_BUFFER_KEY):
+      tf.logging.warning('%s: %s', key, complaint)
   if mode == modes.TRAIN and isinstance(
       parser, detection_parser.DetectionParser):
     record_checks.check_first(reader.files, key, config)

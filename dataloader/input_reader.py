@@ -6,12 +6,14 @@ import random
 import tensorflow.compat.v1 as tf
 
 from dataloader import file_patterns
+from dataloader import record_counts
+from dataloader import record_order
 from ops import compat
 from ops import preprocess
 from utils import modes
 
-_MAX_OPEN_FILES = 32     # files that training mixes at a time, as upstream
-_READ_BUFFER = 1 << 20   # bytes; 32 files of it stay far below a batch
+DEFAULT_BUFFER_BYTES = 1 << 29  # of train.shuffle_buffer_bytes
+_READ_BUFFER = 1 << 20   # bytes
 _PREFETCH_BATCHES = 2    # one that is waited for, one that is being made
 _HOST_SEED_STEP = 1000003  # keeps the seeds of hosts apart
 
@@ -19,16 +21,18 @@ _HOST_SEED_STEP = 1000003  # keeps the seeds of hosts apart
 class InputReader:
   """Reads, parses and batches; call it with `params` to get the dataset.
 
-  In training the records come shuffled and without end. Otherwise each comes
+  In training the records come shuffled and without end, in an order that
+  record_order describes. Otherwise each comes
   once, in the order of the files, and the last batch is filled up with marked
   examples (`parser.padding_example()`), so that every batch has the same shape
   and no record is lost.
   """
 
   def __init__(self, file_pattern, parser, mode, key, seed=None,
-               shuffle_buffer_size=64, num_parallel_calls=None,
-               num_examples=None, image_layout=None, source=None,
-               is_deterministic=None, cache_records=False):
+               shuffle_buffer_bytes=DEFAULT_BUFFER_BYTES,
+               num_parallel_calls=None, num_examples=None, image_layout=None,
+               source=None, is_deterministic=None, cache_records=False,
+               counts_path=None):
     """Finds the files.
 
     Args:
@@ -38,7 +42,8 @@ class InputReader:
       mode: of utils.modes.
       key: configuration key of the pattern, for the errors.
       seed: int, for the same order and augmentation in every run; None differs.
-      shuffle_buffer_size: int, records among which training draws.
+      shuffle_buffer_bytes: int, bytes of encoded records among which training
+        draws.
       num_parallel_calls: int, records parsed at a time; None: number of cores.
       num_examples: int, records to read outside of training; None: all.
       image_layout: batch of images -> batch of images, applied in training;
@@ -46,6 +51,11 @@ class InputReader:
       source: (pattern, its key) of records to paste objects from: in training
         the parser gets a pair of records then, one of each; None: there are
         none.
+      is_deterministic: whether batches wait for slow records; None: if there
+        is a seed.
+      cache_records: whether to keep the records in memory.
+      counts_path: file that keeps how many records files in a bucket have,
+        where they had to be read for it; None: no file does.
 
     Raises:
       ValueError: naming the key, if a pattern is missing or matches nothing or
@@ -53,48 +63,70 @@ class InputReader:
     """
     self.files = _find_files(file_pattern, key)
     self.source_files = _find_files(*source) if source else []
+    self._key = key
+    self._source_key = source[1] if source else None
     self._parser = parser
     self._mode = mode
     self._seed = seed
     self._is_deterministic = (seed is not None if is_deterministic is None
                               else is_deterministic)
     self._cache_records = cache_records
-    self._shuffle_buffer_size = shuffle_buffer_size
+    self._buffer_bytes = shuffle_buffer_bytes
     self._num_parallel_calls = num_parallel_calls or os.cpu_count()
     self._num_examples = num_examples
     self._image_layout = image_layout
+    self._counts_path = counts_path
+    self._counts = {}   # path: number of records, as far as it was asked for
+    self._sizes = {}    # path: bytes, likewise
+    self._samples = {}  # key: of record_counts.sample
 
-  def __call__(self, params, input_context=None):
+  def __call__(self, params, input_context=None, num_calls=0):
     """Builds the dataset.
 
     Args:
       params: dict with `batch_size`, the size of the batches to return; a
         TPUEstimator also gives its `context`.
       input_context: tf.distribute.InputContext of a distribution strategy.
+      num_calls: int, how often the training step was called before, in earlier
+        starts of this run: with a seed, reading goes on behind what those
+        calls consumed.
 
     Returns:
       tf.data.Dataset of batches.
     """
     compat.keep_freed_memory()
     batch_size = params['batch_size']
-    if self._mode == modes.TRAIN:
-      return self._training_batches(batch_size, *_host(params, input_context))
-    return self._evaluation_batches(batch_size)
+    if self._mode != modes.TRAIN:
+      return self._evaluation_batches(batch_size)
+    host, num_hosts = _host(params, input_context)
+    # Every replica of the host takes a batch at each call.
+    num_batches = num_calls * _batches_of_a_call(input_context)
+    return self._training_batches(batch_size, host, num_hosts,
+                                  num_batches * batch_size)
 
-  def _training_batches(self, batch_size, host, num_hosts):
-    """Endless shuffled batches of the share of one host."""
+  def _training_batches(self, batch_size, host, num_hosts, start):
+    """Endless shuffled batches of the share of one host.
+
+    Args:
+      batch_size: int.
+      host: int, index of the host.
+      num_hosts: int.
+      start: int, the number of the first record in the run.
+    """
     base = self._seed
     if base is None:
-      base = random.SystemRandom().randrange(2**31)
+      # Another order in every start, so any place of it will do.
+      base, start = random.SystemRandom().randrange(2**31), 0
     base += _HOST_SEED_STEP * host
-    records = self._shuffled_records(
-        self.files, base, host, num_hosts).repeat()
+    records = self._records(self.files, self._key, base, host, num_hosts, start)
     if self.source_files:
-      records = tf.data.Dataset.zip((records, self._shuffled_records(
-          self.source_files, base + 1, host, num_hosts).repeat()))
+      records = tf.data.Dataset.zip((records, self._records(
+          self.source_files, self._source_key, base + 1, host, num_hosts,
+          start)))
     # The number of the record in the run gives it random numbers of its own,
     # whichever thread parses it.
-    dataset = tf.data.Dataset.zip((records, tf.data.Dataset.range(2**62)))
+    dataset = tf.data.Dataset.zip((
+        records, tf.data.Dataset.range(start, 2**62)))
     dataset = dataset.map(
         lambda serialized, number: self._parser(
             serialized, seed=tf.stack([tf.constant(base, tf.int64), number])),
@@ -108,24 +140,47 @@ class InputReader:
     options.experimental_deterministic = self._is_deterministic
     return dataset.with_options(options).prefetch(_PREFETCH_BATCHES)
 
-  def _shuffled_records(self, files, seed, host, num_hosts):
-    """One epoch of the records of a host, in another order every time."""
-    if len(files) >= num_hosts:
-      files = files[host::num_hosts]
-      dataset = tf.data.Dataset.from_tensor_slices(files)
-      dataset = dataset.shuffle(len(files), seed)
-      # The parallel form of Dataset.interleave crashes now and then in TF 1.15
-      # when a session is closed.
-      dataset = dataset.apply(tf.data.experimental.parallel_interleave(
-          _read_file, cycle_length=min(_MAX_OPEN_FILES, len(files)),
-          sloppy=not self._is_deterministic))
-    else:
-      # All hosts go through the same order and take every num_hosts-th record.
-      dataset = _read_file(files).shard(num_hosts, host)
+  def _records(self, files, key, seed, host, num_hosts, start):
+    """Endless shuffled records of a host, from a place on."""
+    return record_order.records(
+        self._plan(files, key, host, num_hosts), seed, start, self._count_each,
+        self._is_deterministic, self._cache_records)
+
+  def _plan(self, files, key, host, num_hosts):
+    """record_order.Plan of a host."""
+    num_streams = 2 if self.source_files else 1
+    return record_order.make(
+        self._sizes_of(files), host, num_hosts, key,
+        self._buffer_bytes // num_streams, self._sample(files, key),
+        self._count_each)
+
+  def _sizes_of(self, files):
+    """{path: bytes}, asked for once."""
+    missing = [f for f in files if f not in self._sizes]
+    self._sizes.update(record_counts.sizes_of(missing))
+    return {f: self._sizes[f] for f in files}
+
+  def _sample(self, files, key):
+    """record_counts.sample of the files with records, taken once."""
+    if key not in self._samples:
+      self._samples[key] = record_counts.sample(
+          [f for f, size in self._sizes_of(files).items() if size])
+    return self._samples[key]
+
+  def _count_each(self, files):
+    """[int], counted once however many hosts there are."""
+    missing = [f for f in files if f not in self._counts]
+    self._counts.update(zip(missing, record_counts.count_each(
+        missing, self._counts_path)))
+    return [self._counts[f] for f in files]
+
+  def complaints(self, buffer_key, num_hosts=1):
+    """Sentences about an order that cannot be good; see record_order."""
     if self._cache_records:
-      # Here, because what is parsed is larger and other in every epoch.
-      dataset = dataset.cache()
-    return dataset.shuffle(self._shuffle_buffer_size, seed)
+      return []
+    return record_order.complaints(
+        self._plan(self.files, self._key, 0, num_hosts),
+        self._sample(self.files, self._key), buffer_key)
 
   def _evaluation_batches(self, batch_size):
     """Every record once, then padding up to a full batch."""
@@ -164,6 +219,14 @@ def _host(params, input_context):
     _, index, number, _ = params['context'].current_input_fn_deployment()
     return index, number
   return 0, 1
+
+
+def _batches_of_a_call(input_context):
+  """How many batches of a host one call of the training step takes."""
+  if input_context is None:
+    return 1  # One batch for all cores of a TPU's host.
+  return max(1, input_context.num_replicas_in_sync
+             // input_context.num_input_pipelines)
 
 
 def accelerator_layout(transpose_input, space_to_depth_block_size):

@@ -9,6 +9,7 @@ import tensorflow.compat.v1 as tf
 # their checksum (4). Source: TensorFlow, TFRecord format.
 _HEADER_BYTES = 12
 _FOOTER_BYTES = 4
+FRAME_BYTES = _HEADER_BYTES + _FOOTER_BYTES
 
 
 class RecordError(ValueError):

@@ -8,6 +8,8 @@ import tempfile
 import tensorflow.compat.v1 as tf
 
 from executor import errors
+from modeling import checkpoints as warm_start
+from utils import training_names
 
 _SHOWN = 5  # variables named in a message; further ones are counted
 # Copies of a variable on further GPUs; a checkpoint holds the first only.
@@ -62,6 +64,31 @@ def latest_step(model_dir):
   """The step of the newest checkpoint; 0 when there is none."""
   path = latest(model_dir)
   return step_of(path) if path else 0
+
+
+def num_calls(config):
+  """How often the training step was called up to where a training starts.
+
+  Args:
+    config: experiment; the newest checkpoint of its model_dir counts, or the
+      one of `train.checkpoint` if training goes on from its step.
+
+  Returns:
+    int: with `train.accumulation_steps` several calls for each step, and those
+    of an update that was not complete.
+  """
+  section = config.train.checkpoint
+  path = latest(config.model_dir)
+  if (not path and section.path and section.restore_optimizer_state
+      and not section.prefix):
+    path = warm_start.resolve_path(section.path)
+  if not path:
+    return 0
+  reader = tf.train.load_checkpoint(path)
+  counts = [int(reader.get_tensor(name)) if reader.has_tensor(name) else 0
+            for name in (tf.GraphKeys.GLOBAL_STEP,
+                         training_names.NUM_ACCUMULATED)]
+  return counts[0] * config.train.accumulation_steps + counts[1]
 
 
 def time_of(path):

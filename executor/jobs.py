@@ -4,7 +4,6 @@ import contextlib
 
 import tensorflow.compat.v1 as tf
 
-from configs import base
 from dataloader import diagnosis
 from dataloader import factory as dataloader_factory
 from dataloader import record_checks
@@ -89,19 +88,13 @@ class _Parts:
     return reader
 
   def train_input_fn(self):
-    """The batches of training, other ones after every start."""
+    """The batches of training, from the step of the newest checkpoint on."""
     config = self.config
     reader = self._reader(config, modes.TRAIN)
 
     def input_fn(params, input_context=None):
-      step = checkpoints.latest_step(config.model_dir)
-      if config.train.seed is None or not step:
-        return reader(params, input_context)
-      # With the same seed, each start would read the same records first.
-      seeded = base.override(config, {
-          'train': {'seed': config.train.seed + step}})
-      return dataloader_factory.build_input_fn(seeded, modes.TRAIN)(
-          params, input_context)
+      return reader(params, input_context,
+                    num_calls=checkpoints.num_calls(config))
 
     return estimator_lib.with_batch_size(input_fn, config, modes.TRAIN,
                                          self.replicas)

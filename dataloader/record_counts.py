@@ -1,0 +1,132 @@
+"""How many records files hold, from the cheapest source that knows it.
+
+1. The index beside the shards, which the converters write (PREFIX-index.json).
+   It counts only if the file still has the number of bytes that it states.
+2. What was counted before, in a file of the caller.
+3. Local files: from the length of each record to the next one; of 100,000
+   records that takes about half a second once the files were read lately.
+4. Files in a bucket: by reading them, several at a time.
+"""
+
+import collections
+from concurrent import futures
+import json
+import os
+
+import tensorflow.compat.v1 as tf
+
+from dataloader import file_patterns
+from dataloader import record_files
+
+_NUM_READERS = 16  # files of a bucket that are read at a time
+_SAMPLED_FILES = 8
+_SAMPLED_RECORDS = 32  # of each file
+_INDEX = '-index.json'
+
+
+def sizes_of(files):
+  """{path: bytes} of files, several of a bucket at a time."""
+  with futures.ThreadPoolExecutor(_NUM_READERS) as pool:
+    return dict(zip(files, pool.map(
+        lambda path: tf.gfile.Stat(path).length, files)))
+
+
+def count_each(files, cache_path=None):
+  """Numbers of records.
+
+  Args:
+    files: [path].
+    cache_path: JSON file that keeps what had to be read for it, or None.
+
+  Returns:
+    [int], one for each file.
+
+  Raises:
+    record_files.RecordError: for a file that is cut off or of another kind.
+  """
+  sizes = sizes_of(files)
+  known = _from_indexes(files)
+  cached = _read_json(cache_path) if cache_path else {}
+  counts = {}
+  for path, size in sizes.items():
+    for source in (known, cached):
+      if path not in counts and source.get(path, (None,))[0] == size:
+        counts[path] = source[path][1]
+  missing = [path for path in files if path not in counts]
+  remote = [path for path in missing if '://' in path]
+  with futures.ThreadPoolExecutor(_NUM_READERS) as pool:
+    counts.update(zip(missing, pool.map(
+        lambda path: record_files.count_records([path]), missing)))
+  if remote and cache_path:
+    cached.update({path: [sizes[path], counts[path]] for path in remote})
+    _write_json(cache_path, cached)
+  return [counts[path] for path in files]
+
+
+def _from_indexes(files):
+  """{path: (bytes, records)} of the indexes of converters beside files."""
+  known = {}
+  for folder in sorted({os.path.dirname(path) for path in files}):
+    for index in file_patterns.glob(os.path.join(folder, '*' + _INDEX)):
+      for shard in _read_json(index).get('shards') or ():
+        # Indexes of earlier versions do not state the bytes.
+        if isinstance(shard, dict) and 'num_bytes' in shard:
+          known[os.path.join(folder, shard['file'])] = (
+              shard['num_bytes'], shard['num_records'])
+  return known
+
+
+def _read_json(path):
+  """The dictionary of a file; empty where there is none or it is broken."""
+  try:
+    with tf.gfile.Open(path) as f:
+      content = json.load(f)
+  except (ValueError, tf.errors.OpError):
+    return {}  # What it would have told is counted.
+  return content if isinstance(content, dict) else {}
+
+
+def _write_json(path, content):
+  """Writes a file that appears whole; works in a bucket."""
+  folder = os.path.dirname(path)
+  if folder:
+    tf.gfile.MakeDirs(folder)
+  temporary = '%s.%d.tmp' % (path, os.getpid())
+  with tf.gfile.Open(temporary, 'w') as f:
+    f.write(json.dumps(content, sort_keys=True))
+  tf.gfile.Rename(temporary, path, overwrite=True)
+
+
+# Of the first records of some files: path -> [bytes].
+Sample = collections.OrderedDict
+
+
+def sample(files):
+  """The first records of files that are spread evenly over the list.
+
+  Args:
+    files: [path].
+
+  Returns:
+    {path: [bytes]} of 8 files at most, 32 records at most of each.
+
+  Raises:
+    record_files.RecordError: for a file that is damaged or of another kind.
+  """
+  step = max(1, -(-len(files) // _SAMPLED_FILES))
+  return Sample((path, [record for _, _, record in record_files.iterate(
+      [path], _SAMPLED_RECORDS)]) for path in files[::step])
+
+
+def mean_bytes(sampled):
+  """Mean number of bytes of a record in a file, its frame included.
+
+  Args:
+    sampled: of `sample`.
+
+  Returns:
+    float.
+  """
+  lengths = [len(record) + record_files.FRAME_BYTES
+             for records in sampled.values() for record in records]
+  return sum(lengths) / max(len(lengths), 1)

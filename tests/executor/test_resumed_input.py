@@ -1,0 +1,63 @@
+"""The input of a training goes on where the checkpoint's step was reached."""
+
+import numpy as np
+import pytest
+import tensorflow.compat.v1 as tf
+
+from executor import checkpoints
+from executor import jobs
+from tests.dataloader import examples
+from tests.executor import toy
+from utils import training_names
+
+
+@pytest.fixture(name='config_of')
+def _config_of(tmp_path):
+  """A detector on 12 images, in batches of two."""
+  examples.write(tmp_path / 'train.tfrecord', [examples.serialize(
+      examples.picture(40, 50, i), [[.1, .2, .7, .8]], [1], source_id=str(i))
+                                               for i in range(12)])
+
+  def config_of(**changes):
+    return toy.config(tmp_path / 'model', **dict({
+        'train__train_batch_size': 2, 'train__transpose_input': False,
+        'train__train_file_pattern': str(tmp_path / 'train.tfrecord'),
+        'retinanet_parser__output_size': (32, 32),
+        'retinanet_parser__aug_scale_max': 2., 'train__seed': 7}, **changes))
+  return config_of
+
+
+def _images(config, count):
+  """The first images that a job would train on."""
+  # The parts of a job without its model.
+  parts = jobs._Parts.__new__(jobs._Parts)
+  parts.config, parts.replicas, parts._files = config, 1, []
+  with tf.Graph().as_default(), tf.Session() as session:
+    batch = tf.data.make_one_shot_iterator(
+        parts.train_input_fn()({})).get_next()[0]
+    return np.concatenate([session.run(batch) for _ in range(count)])
+
+
+@pytest.mark.parametrize('changes, variables, num_images', [
+    ({}, {}, 8),
+    ({'train__accumulation_steps': 2, 'train__train_batch_size': 4},
+     {training_names.NUM_ACCUMULATED: 1}, 18)])
+def test_images_of_a_resumed_training(config_of, tmp_path, changes, variables,
+                                      num_images):
+  """Both the records and their augmentation, over the end of an epoch."""
+  config = config_of(**changes)
+  unbroken = _images(config, 12)
+  (tmp_path / 'model').mkdir()
+  toy.save_checkpoint(tmp_path / 'model', 4, global_step=np.int64(4),
+                      **variables)
+  resumed = _images(config, 3)
+  np.testing.assert_array_equal(resumed, unbroken[num_images:num_images + 6])
+
+
+def test_calls_of_a_training_that_takes_its_step_from_elsewhere(tmp_path):
+  path = toy.save_checkpoint(tmp_path, 40, global_step=np.int64(40))
+  def calls(**changes):
+    return checkpoints.num_calls(toy.config(
+        tmp_path / 'model', train__checkpoint__path=path, **changes))
+  assert calls() == 0
+  assert calls(train__checkpoint__restore_optimizer_state=True) == 40
