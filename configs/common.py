@@ -102,8 +102,12 @@ class Checkpoint:
   skip_variables_regex: str = base.option('', pattern=True)
   # (+) Without it, a checkpoint of which nothing fits is an error.
   allow_no_match: bool = False
-  # (+) Also take momenta and the global step.
+  # (+) Also take momenta, averages and the global step.
   restore_optimizer_state: bool = False
+  # (+) Take the moving averages that the checkpoint has as the weights. null:
+  # if it was trained here with train.moving_average_decay, and not with
+  # restore_optimizer_state, which goes on with weights and averages.
+  use_moving_average: Optional[bool] = None
 
 
 @dataclasses.dataclass(frozen=True)

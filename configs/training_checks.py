@@ -161,7 +161,7 @@ RULES = (
     effects.Rule(
         tuple('train.checkpoint.' + key for key in (
             'prefix', 'skip_variables_regex', 'allow_no_match',
-            'restore_optimizer_state')),
+            'restore_optimizer_state', 'use_moving_average')),
         effects.unless(lambda c: c.train.checkpoint.path,
                        'train.checkpoint.path')),
     effects.Rule(

@@ -2,48 +2,23 @@
 
 import contextlib
 import os
-import re
 import tempfile
 
 import tensorflow.compat.v1 as tf
 
 from executor import errors
+from modeling import checkpoint_files
 from modeling import checkpoints as warm_start
+from modeling import training_variables
 from utils import training_names
 
 _SHOWN = 5  # variables named in a message; further ones are counted
-# Copies of a variable on further GPUs; a checkpoint holds the first only.
-_COPY = re.compile(r'.*/replica_\d+(/|$)')
 
 
-def step_of(path):
-  """The training step in a checkpoint's name; 0 when it has none."""
-  found = re.search(r'-(\d+)$', path)
-  return int(found.group(1)) if found else 0
-
-
-def find_all(model_dir):
-  """Checkpoint prefixes in a folder, by step."""
-  paths = [p[:-len('.index')] for p in tf.gfile.Glob(
-      os.path.join(model_dir, '*.index'))]
-  return sorted(paths, key=lambda p: (step_of(p), p))
-
-
-def latest(model_dir):
-  """The checkpoint to go on from, or None.
-
-  Args:
-    model_dir: folder; it need not exist.
-
-  Returns:
-    The prefix that the folder's file `checkpoint` names, or the one of the
-    highest step where that file is missing, as in a downloaded folder.
-  """
-  path = tf.train.latest_checkpoint(model_dir)
-  if path or not tf.gfile.IsDirectory(model_dir):
-    return path
-  paths = find_all(model_dir)
-  return paths[-1] if paths else None
+# Of any folder; modeling needs them, too.
+step_of = checkpoint_files.step_of
+find_all = checkpoint_files.find_all
+latest = checkpoint_files.latest
 
 
 def make_known(path):
@@ -119,10 +94,7 @@ def check_fits(path, variables):
   """
   stored = tf.train.load_checkpoint(path).get_variable_to_shape_map()
   missing, mis_shaped = [], []
-  for variable in variables:
-    name = variable.op.name
-    if _COPY.match(name):
-      continue
+  for name, variable in training_variables.by_name(variables).items():
     if name not in stored:
       missing.append(name)
     elif not variable.shape.is_compatible_with(stored[name]):

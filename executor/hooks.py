@@ -13,6 +13,7 @@ from executor import errors
 from executor import storage
 from executor import workers as workers_lib
 from modeling import summaries
+from modeling import training_variables
 
 _MAX_NAMED = 5  # variables named in a message
 
@@ -182,7 +183,7 @@ class FiniteWeights(tf.train.CheckpointSaverListener):
 
   def begin(self):
     variables = [v for v in tf.global_variables() if v.dtype.is_floating]
-    self._names = [v.op.name for v in variables]
+    self._names = [training_variables.name_of(v) for v in variables]
     self._is_finite = tf.stack(
         [tf.reduce_all(tf.is_finite(v)) for v in variables])
 

@@ -1,11 +1,8 @@
 """Layer-wise adaptive rate scaling, LARS, for very large batches."""
 
-import re
-
 import tensorflow.compat.v1 as tf
 
-# At the end of the name of a variable's copy on a further device.
-_COPY = re.compile(r'/replica_\d+(?=:\d+$)')
+from modeling import training_variables
 
 
 class LARSOptimizer(tf.train.Optimizer):
@@ -40,8 +37,7 @@ class LARSOptimizer(tf.train.Optimizer):
     self._trust_coefficient = trust_coefficient
     self._weight_decay = weight_decay
     self._epsilon = epsilon
-    self._excluded = (re.compile(excluded_variable_regex)
-                      if excluded_variable_regex else None)
+    self._excluded_regex = excluded_variable_regex
 
   def _create_slots(self, var_list):
     for variable in var_list:
@@ -53,7 +49,7 @@ class LARSOptimizer(tf.train.Optimizer):
   def _resource_apply_dense(self, grad, var):
     """The step of one variable on one device."""
     scaled = self._rate_tensor * grad
-    if not self._is_excluded(var.name):
+    if not self._is_excluded(var):
       weights = tf.convert_to_tensor(var)
       scaled = self._rate_tensor * self._local_rate(weights, grad) * (
           grad + self._weight_decay * weights)
@@ -63,8 +59,9 @@ class LARSOptimizer(tf.train.Optimizer):
         var=var.handle, accum=self.get_slot(var, 'velocity').handle,
         lr=tf.ones([]), grad=scaled, momentum=self._momentum)
 
-  def _is_excluded(self, name):
-    return self._excluded and self._excluded.match(_COPY.sub('', name))
+  def _is_excluded(self, variable):
+    return bool(self._excluded_regex) and training_variables.matches(
+        self._excluded_regex, variable)
 
   def _local_rate(self, weights, grad):
     """float32 []."""

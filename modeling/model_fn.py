@@ -3,12 +3,14 @@
 import tensorflow.compat.v1 as tf
 
 from modeling import accumulation
+from modeling import checkpoint_files
 from modeling import checkpoints
 from modeling import factory
 from modeling import learning_rates
 from modeling import moving_average
 from modeling import optimizers
 from modeling import summaries
+from modeling import training_variables
 from utils import fields
 from utils import modes
 
@@ -85,6 +87,7 @@ def _train_spec(config, model, images, labels):
   if not variables:
     raise ValueError('train.frozen_variable_prefix %r matches every variable; '
                      'nothing is left to train.' % train.frozen_variable_prefix)
+  training_variables.once(lambda: _warn_unmatched(train, variables))
   l2_loss = optimizers.l2_regularization_loss(
       variables, train.l2_weight_decay, train.regularization_variable_regex)
   total_loss = losses[fields.MODEL_LOSS] + l2_loss
@@ -104,6 +107,12 @@ def _train_spec(config, model, images, labels):
   return tf.estimator.tpu.TPUEstimatorSpec(
       mode=tf.estimator.ModeKeys.TRAIN, loss=total_loss, train_op=train_op,
       host_call=host_call, scaffold_fn=_scaffold_fn(config))
+
+
+def _warn_unmatched(train, variables):
+  for sentence in optimizers.unmatched_patterns(
+      train, tf.trainable_variables(), variables):
+    tf.logging.warning('%s', sentence)
 
 
 def _train_op(config, total_loss, rate, variables, global_step):
@@ -141,17 +150,20 @@ def average_scaffold_fn(config):
     config: experiment.
 
   Returns:
-    () -> Scaffold, to be called when the graph has its variables; or None.
+    () -> Scaffold, to be called when the graph has its variables.
   """
-  train = config.train
-  if not (train.moving_average_decay and config.eval.use_moving_average):
-    return None
+  train, unwanted = config.train, ''
+  if not train.moving_average_decay:
+    unwanted = 'train.moving_average_decay is 0'
+  elif not config.eval.use_moving_average:
+    unwanted = 'eval.use_moving_average is false'
 
   def scaffold_fn():
     trained = optimizers.trained_variables(tf.trainable_variables(),
                                            train.frozen_variable_prefix)
     return tf.train.Scaffold(saver=moving_average.AverageSaver(
-        tf.global_variables(), moving_average.averaged_variables(trained)))
+        tf.global_variables(), moving_average.averaged_variables(trained),
+        unwanted))
 
   return scaffold_fn
 
@@ -162,12 +174,16 @@ def _scaffold_fn(config):
   if not section.path:
     return None
 
-  def scaffold_fn():
-    if config.model_dir and tf.train.latest_checkpoint(config.model_dir):
+  def warm_start():
+    if config.model_dir and checkpoint_files.latest(config.model_dir):
       tf.logging.info('%s has a checkpoint: train.checkpoint.path is not read.',
                       config.model_dir)
     else:
-      checkpoints.warm_start(section, tf.global_variables())
+      checkpoints.warm_start(section, tf.global_variables(),
+                             config.train.total_steps)
+
+  def scaffold_fn():
+    training_variables.once(warm_start)
     return tf.train.Scaffold()
 
   return scaffold_fn

@@ -1,7 +1,5 @@
 """Exponential moving averages of the weights, for evaluation and inference."""
 
-import re
-
 import tensorflow.compat.v1 as tf
 
 from modeling import checkpoints
@@ -10,7 +8,7 @@ from utils import training_names
 
 # Batch norm's own averages; they change in every step, so theirs are averaged
 # along with the weights that they belong to.
-_STATISTICS = re.compile(r'.*/moving_(mean|variance):0$')
+_STATISTICS = r'.*/moving_(mean|variance):0$'
 
 
 class AverageError(checkpoints.WarmStartError):
@@ -26,8 +24,7 @@ def averaged_variables(trained):
   Returns:
     [tf.Variable].
   """
-  return list(trained) + [
-      v for v in tf.global_variables() if _STATISTICS.match(v.name)]
+  return list(trained) + [v for v in tf.global_variables() if _is_statistic(v)]
 
 
 def update_after(train_op, step_before, variables, decay, global_step):
@@ -94,7 +91,7 @@ def _move_mirrored(strategy, averages, variables, share, count, next_count):
 
 
 def _is_statistic(variable):
-  return bool(_STATISTICS.match(variable.name))
+  return training_variables.matches(_STATISTICS, variable)
 
 
 def _average_variable(variable):
@@ -109,34 +106,57 @@ def _average_variable(variable):
 class AverageSaver(tf.train.Saver):
   """Restores the averages into the variables, where a checkpoint has them.
 
-  Without any in it, the variables come as they are, with a warning: the
-  checkpoint was trained before `train.moving_average_decay` was set.
+  Otherwise the variables come as they are. Which of the two it is, is logged.
   """
 
-  def __init__(self, variables, averaged):
+  def __init__(self, variables, averaged, unwanted=''):
     """Builds the restoring operations of both.
 
     Args:
       variables: [tf.Variable], all that are restored.
       averaged: [tf.Variable], those of them that have averages.
+      unwanted: why averages are not to be restored, such as
+        'eval.use_moving_average is false'; '': they are.
     """
     super().__init__(variables, sharded=True)
+    self._unwanted = unwanted
     self._names = [training_variables.name_beside(v, training_names.AVERAGE)
                    for v in averaged]
-    chosen = {v.op.name for v in averaged}
-    by_name = dict(zip(self._names, averaged))
-    by_name.update((v.op.name, v) for v in variables
-                   if v.op.name not in chosen)
+    if unwanted:
+      return
+    by_name = {training_variables.name_of(v): v for v in variables}
+    for name, variable in zip(self._names, averaged):
+      del by_name[training_variables.name_of(variable)]
+      by_name[name] = variable
     self._of_averages = tf.train.Saver(by_name, sharded=True)
 
   def restore(self, sess, save_path):
-    if has_averages(save_path, self._names):
+    if self._use_averages(save_path):
       self._of_averages.restore(sess, save_path)
-      return
-    tf.logging.warning(
-        '%s has no moving averages, although train.moving_average_decay is '
-        'set: the weights themselves are used.', save_path)
-    super().restore(sess, save_path)
+    else:
+      super().restore(sess, save_path)
+
+  def _use_averages(self, path):
+    """Whether to restore them; says so."""
+    if self._unwanted:
+      stored = tf.train.load_checkpoint(path).get_variable_to_shape_map()
+      has_some = any(name in stored for name in self._names)
+      tf.logging.info('%s: the weights are used%s.', path, (
+          ', not their moving averages, which it has, too: %s'
+          % self._unwanted) if has_some else '')
+      return False
+    if not has_averages(path, self._names):
+      tf.logging.warning(
+          '%s has no moving averages, although train.moving_average_decay is '
+          'set: the weights themselves are used.', path)
+      return False
+    if not checkpoints.averages_begun(tf.train.load_checkpoint(path)):
+      tf.logging.info('%s: the weights are used: their moving averages begin '
+                      'with the first update.', path)
+      return False
+    tf.logging.info('%s: the moving averages of the weights are used '
+                    '(eval.use_moving_average).', path)
+    return True
 
 
 def has_averages(path, names):

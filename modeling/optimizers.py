@@ -1,12 +1,14 @@
 """Optimizers by name, gradient clipping and the L2 term."""
 
 import dataclasses
-import re
 
 import tensorflow.compat.v1 as tf
 
 from modeling import lars
+from modeling import training_variables
 from ops import replicas
+
+_SHOWN = 3  # names in a message
 
 # type: (rate, section `train.optimizer`) -> tf.train.Optimizer.
 OPTIMIZERS = {
@@ -128,8 +130,8 @@ def trained_variables(variables, frozen_variable_prefix):
   """
   if not frozen_variable_prefix:
     return list(variables)
-  frozen = re.compile(frozen_variable_prefix)
-  return [v for v in variables if not frozen.match(v.name)]
+  return [v for v in variables
+          if not training_variables.matches(frozen_variable_prefix, v)]
 
 
 def l2_regularization_loss(variables, weight, variable_regex):
@@ -145,9 +147,37 @@ def l2_regularization_loss(variables, weight, variable_regex):
     float32 []; zero when nothing matches.
   """
   if variable_regex:
-    pattern = re.compile(variable_regex)
-    variables = [v for v in variables if pattern.match(v.name)]
+    variables = [v for v in variables
+                 if training_variables.matches(variable_regex, v)]
   with tf.name_scope('l2_regularization'):
     if not variables or not weight:
       return tf.zeros([])
     return weight * tf.add_n([tf.nn.l2_loss(v) for v in variables])
+
+
+def unmatched_patterns(train, trainable, trained):
+  """Yields a sentence for every pattern that is about none of the variables.
+
+  Args:
+    train: section `train`.
+    trainable: [tf.Variable], all that could be trained.
+    trained: [tf.Variable], of `trained_variables`.
+  """
+  patterns = [('frozen_variable_prefix', train.frozen_variable_prefix,
+               trainable, 'freezes')]
+  if train.l2_weight_decay:
+    patterns.append(('regularization_variable_regex',
+                     train.regularization_variable_regex, trained, 'decays'))
+  if train.optimizer.type == 'lars':
+    patterns.append(('optimizer.lars.excluded_variable_regex',
+                     train.optimizer.lars.excluded_variable_regex, trained,
+                     'excludes'))
+  for key, pattern, variables, verb in patterns:
+    if pattern and not any(training_variables.matches(pattern, v)
+                           for v in variables):
+      yield ('train.%s %s nothing: %r matches none of the %d variables, which '
+             'have names such as %s. It is matched at the start of the name '
+             'with :0 at its end.' % (
+                 key, verb, pattern, len(variables), ', '.join(
+                     training_variables.name_of(v) + ':0'
+                     for v in variables[:_SHOWN])))

@@ -7,6 +7,7 @@ import tensorflow.compat.v1 as tf
 
 from modeling import factory
 from modeling import model_fn
+from modeling import training_variables
 from ops import convolution
 from ops import preprocess
 from utils import fields
@@ -70,10 +71,11 @@ def model_statistics(config):
     model = factory.build_model(config)
     model_fn.model_outputs(config, model, images, labels, modes.PREDICT)
     flops = _multiply_adds(graph)
-    trainable = set(v.op.name for v in tf.trainable_variables())
-    variables = [{'name': v.op.name, 'shape': v.shape.as_list(),
-                  'trainable': v.op.name in trainable}
-                 for v in tf.global_variables()]
+    trainable = set(map(training_variables.name_of, tf.trainable_variables()))
+    variables = [{'name': name, 'shape': v.shape.as_list(),
+                  'trainable': name in trainable}
+                 for name, v in training_variables.by_name(
+                     tf.global_variables()).items()]
     params = sum(v.shape.num_elements() for v in tf.trainable_variables())
   return Statistics(params, flops, variables)
 

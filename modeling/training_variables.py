@@ -1,12 +1,61 @@
-"""Variables that training keeps beside those of a model, on all replicas."""
+"""Variables by name, and those that training keeps beside a model's.
+
+Whatever looks at names of variables does it here: on several replicas a
+variable has copies with names of their own.
+"""
+
+import collections
+import re
 
 import tensorflow.compat.v1 as tf
+
+from utils import training_names
+
+
+def name_of(variable):
+  """The name of a variable in a checkpoint, the same for all its copies."""
+  # Not `op.name`: a replica sees that of its own copy.
+  return training_names.without_copy(variable.name)
+
+
+def by_name(variables):
+  """{name in a checkpoint: variable}, in order; copies count once."""
+  named = collections.OrderedDict()
+  for variable in variables:
+    named.setdefault(name_of(variable), variable)
+  return named
+
+
+def matches(pattern, variable):
+  """Whether a pattern of the configuration is about a variable.
+
+  Args:
+    pattern: regular expression, matched at the start of the name with ':0' at
+      its end, as the reference does.
+    variable: tf.Variable, or a copy of it.
+
+  Returns:
+    bool.
+  """
+  return bool(re.match(pattern, name_of(variable) + ':0'))
+
+
+def once(function):
+  """Calls a function without arguments once for all replicas.
+
+  To be called in each of them, in the same order; what the function returns is
+  dropped.
+  """
+  def merged(strategy):
+    del strategy
+    function()
+
+  tf.distribute.get_replica_context().merge_call(merged)
 
 
 def name_beside(variable, suffix):
   """The name of a variable's companion, here and in a checkpoint."""
-  # Not `op.name`: that of a replica's copy differs.
-  return '%s/%s' % (variable.name.split(':')[0], suffix)
+  return '%s/%s' % (name_of(variable), suffix)
 
 
 def beside(variable, suffix, **kind):

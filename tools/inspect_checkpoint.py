@@ -46,12 +46,14 @@ def read_variables(path):
     ValueError: if there is no checkpoint.
   """
   import tensorflow.compat.v1 as tf
+
+  from modeling import checkpoint_files
   prefix = re.sub(r'\.(index|meta|data-\d+-of-\d+)$', '', path)
   if os.path.isdir(path):
-    prefix = tf.train.latest_checkpoint(path)
+    prefix = checkpoint_files.latest(path)
     if not prefix:
-      raise ValueError('%s has no checkpoint: no file `checkpoint` that names '
-                       'one.' % path)
+      raise ValueError('%s has no checkpoint: neither a file `checkpoint` that '
+                       'names one, nor files *.index.' % path)
   try:
     reader = tf.train.load_checkpoint(prefix)
   except (tf.errors.OpError, ValueError) as e:

@@ -72,26 +72,57 @@ def _save(folder, **values):
     return tf.train.Saver().save(session, str(folder / 'model.ckpt'), 1)
 
 
-def _restore(path):
+def _restore(path, unwanted=''):
   """kernel, bias (not averaged) of an AverageSaver."""
   kernel = tf.get_variable('kernel', [1])
   bias = tf.get_variable('bias', [1])
-  saver = moving_average.AverageSaver([kernel, bias], [kernel])
+  saver = moving_average.AverageSaver([kernel, bias], [kernel], unwanted)
   with tf.Session() as session:
     saver.restore(session, path)
     return [float(v) for v in session.run([kernel, bias])]
 
 
-def test_restores_averages(tmp_path):
-  assert _restore(_save(tmp_path, kernel=[1.], bias=[2.],
-                        kernel__ExponentialMovingAverage=[3.])) == [3., 2.]
+@pytest.fixture(name='said')
+def _said(caplog):
+  """What is logged."""
+  tf.logging.set_verbosity(tf.logging.INFO)
+  with caplog.at_level('INFO'):
+    yield caplog
 
 
-def test_restores_weights_where_there_are_no_averages(tmp_path, caplog):
-  tf.logging.set_verbosity(tf.logging.WARN)
-  with caplog.at_level('WARNING'):
-    assert _restore(_save(tmp_path, kernel=[1.], bias=[2.])) == [1., 2.]
-  assert 'has no moving averages' in caplog.text
+_AVERAGED = dict(kernel=[1.], bias=[2.], kernel__ExponentialMovingAverage=[3.])
+
+
+def test_restores_averages(tmp_path, said):
+  assert _restore(_save(tmp_path, **_AVERAGED)) == [3., 2.]
+  assert 'moving averages of the weights are used' in said.text
+
+
+def test_averages_that_have_not_begun_are_zeros(tmp_path, said):
+  untrained = dict(_AVERAGED, kernel__ExponentialMovingAverage=[0.])
+  path = _save(tmp_path, training__num_averaged=0, **untrained)
+  assert _restore(path) == [1., 2.]
+  assert 'weights are used: their moving averages begin' in said.text
+  tf.reset_default_graph()
+  path = _save(tmp_path, training__num_averaged=1, **_AVERAGED)
+  assert _restore(path) == [3., 2.]
+
+
+def test_restores_weights_on_request(tmp_path, said):
+  path = _save(tmp_path, **_AVERAGED)
+  assert _restore(path, 'eval.use_moving_average is false') == [1., 2.]
+  assert 'not their moving averages' in said.text
+  assert 'eval.use_moving_average is false' in said.text
+  said.clear()
+  tf.reset_default_graph()
+  path = _save(tmp_path, kernel=[1.], bias=[2.])
+  assert _restore(path, 'train.moving_average_decay is 0') == [1., 2.]
+  assert path + ': the weights are used.' in said.text
+
+
+def test_restores_weights_where_there_are_no_averages(tmp_path, said):
+  assert _restore(_save(tmp_path, kernel=[1.], bias=[2.])) == [1., 2.]
+  assert 'has no moving averages' in said.text
 
 
 def test_some_averages_are_an_error(tmp_path):

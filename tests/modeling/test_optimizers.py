@@ -1,5 +1,6 @@
 """Optimizers, clipping, frozen variables and the L2 term."""
 
+import dataclasses
 import types
 
 import numpy as np
@@ -98,3 +99,22 @@ def test_l2_by_hand():
     np.testing.assert_allclose(session.run(everything), .1 * (14 + 81) / 2,
                                rtol=1e-6)
     assert session.run(nothing) == 0.
+
+
+def test_patterns_that_match_nothing_are_said():
+  every = [_variable(n, [1.]) for n in ('net/kernel', 'head/kernel')]
+  train = common.Train(frozen_variable_prefix='net/',
+                       regularization_variable_regex='.*kernel:0$')
+  trained = optimizers.trained_variables(every, train.frozen_variable_prefix)
+  assert not list(optimizers.unmatched_patterns(train, every, trained))
+  for changes, words in (
+      ({'frozen_variable_prefix': 'nets/'}, 'frozen_variable_prefix freezes'),
+      # Frozen variables do not decay.
+      ({'regularization_variable_regex': 'net/'},
+       'regularization_variable_regex decays'),
+      ({'optimizer': common.Optimizer(type='lars')},
+       'optimizer.lars.excluded_variable_regex excludes')):
+    sentence, = optimizers.unmatched_patterns(
+        dataclasses.replace(train, **changes), every, trained)
+    assert 'train.%s nothing' % words in sentence
+    assert 'head/kernel:0' in sentence
