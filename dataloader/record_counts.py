@@ -109,13 +109,18 @@ def sample(files):
 
   Returns:
     {path: [bytes]} of 8 files at most, 32 records at most of each.
-
-  Raises:
-    record_files.RecordError: for a file that is damaged or of another kind.
   """
   step = max(1, -(-len(files) // _SAMPLED_FILES))
-  return Sample((path, [record for _, _, record in record_files.iterate(
-      [path], _SAMPLED_RECORDS)]) for path in files[::step])
+  return Sample((path, list(_first_records(path))) for path in files[::step])
+
+
+def _first_records(path):
+  """Yields records up to a damaged one, which training will report."""
+  try:
+    for _, _, record in record_files.iterate([path], _SAMPLED_RECORDS):
+      yield record
+  except record_files.RecordError:
+    pass
 
 
 def mean_bytes(sampled):
@@ -129,4 +134,4 @@ def mean_bytes(sampled):
   """
   lengths = [len(record) + record_files.FRAME_BYTES
              for records in sampled.values() for record in records]
-  return sum(lengths) / max(len(lengths), 1)
+  return sum(lengths) / len(lengths) if lengths else record_files.FRAME_BYTES

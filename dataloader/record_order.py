@@ -43,6 +43,10 @@ _MAX_SEED = 2**31 - 1
 _ENDLESS = 2**62
 
 
+class ShareError(ValueError):
+  """The records cannot be divided among the hosts."""
+
+
 class Share(typing.NamedTuple):
   """What one host reads: every `stride`-th record of files.
 
@@ -74,7 +78,7 @@ def share(sizes, host, num_hosts, count_each, key):
     Share, with at least one record.
 
   Raises:
-    ValueError: on every host, if one of them would get no record: it would end
+    ShareError: on every host, if one of them would get no record: it would end
       at once, and the others would wait for it.
   """
   files = [path for path in sorted(sizes) if sizes[path]]
@@ -83,7 +87,7 @@ def share(sizes, host, num_hosts, count_each, key):
     return Share(files, [sizes[p] for p in files], 1, [0] * len(files), None)
   totals = count_each(files)
   if sum(totals) < num_hosts:
-    raise ValueError(
+    raise ShareError(
         '%s: there are %d records in %d files for %d hosts, and each host '
         'needs one at least. Use fewer hosts or more records.' % (
             key, sum(totals), len(files), num_hosts))

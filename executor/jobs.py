@@ -7,6 +7,8 @@ import tensorflow.compat.v1 as tf
 from dataloader import diagnosis
 from dataloader import factory as dataloader_factory
 from dataloader import record_checks
+from dataloader import record_files
+from dataloader import record_order
 from executor import checkpoints
 from executor import cluster as cluster_lib
 from executor import devices
@@ -124,7 +126,8 @@ class _Parts:
         yield
     except diagnosis.InputError as e:
       raise errors.JobError('The input stopped. %s' % e)
-    except warm_start.WarmStartError as e:
+    except (warm_start.WarmStartError, record_files.RecordError,
+            record_order.ShareError) as e:
       raise errors.SetupError(str(e))
 
 

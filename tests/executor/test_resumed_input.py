@@ -4,7 +4,10 @@ import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
 
+from dataloader import record_files
+from dataloader import record_order
 from executor import checkpoints
+from executor import errors
 from executor import jobs
 from tests.dataloader import examples
 from tests.executor import toy
@@ -61,3 +64,14 @@ def test_calls_of_a_training_that_takes_its_step_from_elsewhere(tmp_path):
         tmp_path / 'model', train__checkpoint__path=path, **changes))
   assert calls() == 0
   assert calls(train__checkpoint__restore_optimizer_state=True) == 40
+
+
+@pytest.mark.parametrize('error', [
+    record_files.RecordError('a.tfrecord: record 3'),
+    record_order.ShareError('3 records for 4 hosts')])
+def test_what_stops_the_input_at_its_start_is_a_sentence(config_of, error):
+  parts = jobs._Parts.__new__(jobs._Parts)
+  parts.config, parts._files = config_of(), []
+  with pytest.raises(errors.SetupError, match=str(error)):
+    with parts.explained_errors():
+      raise error
