@@ -5,6 +5,7 @@ import collections
 import tensorflow.compat.v1 as tf
 
 from dataloader import example_decoder
+from dataloader import examples
 from dataloader import parser
 from dataloader import source_ids
 from ops import preprocess
@@ -64,7 +65,7 @@ class ClassificationParser:
       (image, label) in the modes TRAIN and EVAL, {'images': image, 'labels':
       labels} in the others; `image` [H, W, 3], see `labels_spec`.
     """
-    parsed = tf.io.parse_single_example(serialized, _FEATURES)
+    parsed = examples.parse(serialized, _FEATURES)
     picture = _Picture(parsed['image/encoded'])
     if self._mode == modes.TRAIN:
       image = self._training_image(picture, seed, draws)

@@ -6,6 +6,7 @@ programs, are read unchanged.
 
 import tensorflow.compat.v1 as tf
 
+from dataloader import examples
 from dataloader import source_ids
 
 _FEATURES = {
@@ -87,7 +88,7 @@ class ExampleDecoder:
     features = dict(_FEATURES, **_SIZE_FEATURES)
     if self._include_mask:
       features.update(_MASK_FEATURES)
-    parsed = tf.io.parse_single_example(serialized, features)
+    parsed = examples.parse(serialized, features)
     # The values of a sparse vector without gaps are the vector.
     return {key: value.values if isinstance(value, tf.SparseTensor) else value
             for key, value in parsed.items()}

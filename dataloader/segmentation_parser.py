@@ -3,6 +3,7 @@
 import tensorflow.compat.v1 as tf
 
 from dataloader import example_decoder
+from dataloader import examples
 from dataloader import parser
 from dataloader import source_ids
 from ops import preprocess
@@ -53,7 +54,7 @@ class SegmentationParser:
       (image, labels) in the modes TRAIN and EVAL, {'images': image, 'labels':
       labels} in the others; `image` [H, W, 3], see `labels_spec`.
     """
-    parsed = tf.io.parse_single_example(serialized, _FEATURES)
+    parsed = examples.parse(serialized, _FEATURES)
     image = example_decoder.decode_image(parsed['image/encoded'])
     classes = None
     if self._mode != modes.PREDICT:
@@ -186,7 +187,7 @@ def classes_size(serialized):
   Returns:
     int32 [2]; zeros without a label map.
   """
-  encoded = tf.io.parse_single_example(serialized, {
+  encoded = examples.parse(serialized, {
       CLASSES_KEY: _FEATURES[CLASSES_KEY]})[CLASSES_KEY]
   return tf.cond(tf.equal(encoded, ''), lambda: tf.zeros([2], tf.int32),
                  lambda: tf.shape(example_decoder.decode_mask(encoded)))

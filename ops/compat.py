@@ -116,3 +116,20 @@ def in_xla_context():
 def num_tpu_shards():
   """How many TPU replicas the graph being built will run on; 1 elsewhere."""
   return tpu_function.get_tpu_context().number_of_shards or 1
+
+
+def error_reason(message):
+  """What the error of a session says, without where its operation was made.
+
+  Args:
+    message: str, of a tf.errors.OpError. TF 2.15 begins it with a stack trace.
+
+  Returns:
+    str, one line.
+  """
+  lines = [line.strip() for line in message.splitlines() if line.strip()]
+  for i, line in enumerate(lines[:-1]):
+    if line.startswith('Node: '):
+      lines = lines[i + 1:]
+      break
+  return lines[0].split(' [[')[0] if lines else ''

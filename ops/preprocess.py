@@ -99,7 +99,7 @@ def resize_and_crop_image(image, desired_size, padded_size, scale_min=1.,
       if random_scale is None:
         random_scale = tf.random_uniform([], scale_min, scale_max, seed=seed)
       target = tf.round(random_scale * target)
-    scaled = tf.round(size * tf.reduce_min(target / size))
+    scaled = _whole_sides(size * tf.reduce_min(target / size))
     crop = tf.zeros([2], tf.int32)
     if is_random:
       crop = _random_crop(scaled, desired_size, offset_fraction, seed)
@@ -129,14 +129,19 @@ def resize_to_short_side(image, short_side, long_side, padded_size,
   """
   with tf.name_scope('resize_to_short_side'):
     size = tf.cast(tf.shape(image)[:2], tf.float32)
-    scaled = tf.round(size * (short_side / tf.reduce_min(size)))
-    limited = tf.round(size * (long_side / tf.reduce_max(size)))
+    scaled = _whole_sides(size * (short_side / tf.reduce_min(size)))
+    limited = _whole_sides(size * (long_side / tf.reduce_max(size)))
     scaled = tf.cond(tf.reduce_max(scaled) > long_side, lambda: limited,
                      lambda: scaled)
     geometry = _Geometry(tf.cast(scaled, tf.int32), tf.zeros([2], tf.int32),
                          scaled / size)
     image = _place(image, geometry, padded_size, padded_size, False, normalize)
     return image, tf.stack([size, scaled, geometry.scale, tf.zeros([2])])
+
+
+def _whole_sides(sides):
+  """Rounds sides to pixels; of a very thin image one pixel stays."""
+  return tf.maximum(tf.round(sides), 1.)
 
 
 def _random_crop(scaled, desired_size, offset_fraction, seed):
@@ -217,6 +222,7 @@ def resize_and_crop_masks(masks, image_scale, output_size, offset,
     size = tf.cast(tf.shape(masks)[1:3], tf.float32)
     scaled = image_scale * size
     scaled = tf.cast(scaled if truncate else tf.round(scaled), tf.int32)
+    scaled = tf.maximum(scaled, 1)  # as of the image
     masks = resample.resize_nearest(
         masks, tf.unstack(scaled), first=tf.unstack(tf.cast(offset, tf.int32)),
         window=output_size)
@@ -322,7 +328,7 @@ def center_crop(image, fraction=0.875):
     fraction: float, side of the square relative to the shorter side.
 
   Returns:
-    [side, side, 3].
+    [side, side, 3]; of an image of one pixel a side, that pixel.
   """
   with tf.name_scope('center_crop'):
     y, x, height, width = tf.unstack(
@@ -341,7 +347,7 @@ def center_window(size, fraction=0.875):
     int32 [4]: first row and column, height, width.
   """
   size = tf.cast(size, tf.float32)
-  side = fraction * tf.reduce_min(size)
+  side = tf.maximum(fraction * tf.reduce_min(size), 1.)
   offset = tf.cast((size - side) / 2., tf.int32)
   return tf.concat([offset, tf.fill([2], tf.cast(side, tf.int32))], axis=0)
 

@@ -10,6 +10,7 @@ import tensorflow.compat.v1 as tf
 from ops import compat
 from tools import tfrecord_writer
 from utils import label_map as label_maps
+from utils import orientation as orientations
 
 # --help of a converter shows these flags as its own.
 flags.disclaim_key_flags()
@@ -37,6 +38,11 @@ def define(values):
   flags.DEFINE_bool('trust_files', False, 'Use pictures that do not have the '
                     'size the annotations state. Default: leave them out.',
                     flag_values=values)
+  flags.DEFINE_enum(
+      'exif', orientations.UPRIGHT, list(orientations.CHOICES),
+      'What annotations mean of images that the EXIF note of a camera turns, '
+      'where their size does not tell: the upright image, the image as it is '
+      'stored, or "ignore": nothing is turned.', flag_values=values)
   flags.DEFINE_bool('overwrite', False, 'Replace shards of another program.',
                     flag_values=values)
   flags.DEFINE_integer('num_processes', None, 'Number of worker processes. '
@@ -50,7 +56,7 @@ def options(values):
   """tfrecord_writer.Options of the command line."""
   return tfrecord_writer.Options(
       values.num_shards, values.include_masks, values.clip_boxes,
-      values.trust_files, values.overwrite, values.num_processes)
+      values.trust_files, values.overwrite, values.num_processes, values.exif)
 
 
 def label_map(values):

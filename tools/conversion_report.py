@@ -10,6 +10,7 @@ _NUM_CLASSES = 20  # classes that are listed
 # `max_num_instances` of every parser unless it is set, and the number of
 # detections of an image that the COCO metric looks at.
 _LIMIT = 100
+_MANY_CROWDS = .5  # share of the objects; in COCO it is below 0.02
 # The COCO metric's classes of area, pixels; the ends belong to both.
 _SIZES = (('small', 0, 32**2, '32 x 32 pixels or less'),
           ('medium', 32**2, 96**2, '32 x 32 to 96 x 96 pixels'),
@@ -140,6 +141,36 @@ def _settings(index):
             index['max_num_objects'], index['num_images_over_100_objects'],
             _LIMIT, index['max_num_objects'], _LIMIT))
   return lines
+
+
+def teaching_doubts(objects_by_image):
+  """Why a detector would learn little from the objects of a set.
+
+  Args:
+    objects_by_image: [[annotation]] of the images that were written.
+
+  Returns:
+    [str].
+  """
+  objects = [o for of_image in objects_by_image for o in of_image]
+  if not objects:
+    return ['No image has an object: a detector learns nothing from them.']
+  doubts = []
+  num_crowds = sum(o['iscrowd'] for o in objects)
+  if num_crowds > _MANY_CROWDS * len(objects):
+    doubts.append(
+        '%s of %d objects are crowds (iscrowd 1: a group in one box). They are '
+        'neither trained on nor scored. If they are ordinary objects, set '
+        'iscrowd to 0 in the annotations and convert again.' % (
+            'All' if num_crowds == len(objects) else num_crowds, len(objects)))
+  num_repeated = sum(
+      count - 1 for of_image in objects_by_image
+      for count in collections.Counter(
+          (o['category_id'],) + tuple(o['bbox']) for o in of_image).values())
+  if num_repeated:
+    doubts.append('%d of %d objects have the class and the box of another one '
+                  'in their image.' % (num_repeated, len(objects)))
+  return doubts
 
 
 def corner_suspicion(skips, annotations, sizes):

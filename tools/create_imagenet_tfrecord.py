@@ -14,26 +14,28 @@ and writes records/train/train-00000-of-01024 ...,
 records/validation/validation-00000-of-00128 ..., beside each set an index of
 what was written and what was left out and why, and records/label_map.csv.
 Classes are numbered from 1 in the order of their names. Without a folder
-validation, there is only the training set.
+validation, there is only the training set. What is no JPEG becomes one, and
+images are turned as their EXIF orientation says.
 """
 
 import argparse
 import collections
-import io
+import functools
+import hashlib
 import os
 import random
 
-from PIL import Image
 import tensorflow.compat.v1 as tf
 
 from tools import annotation_checks
+from tools import image_files
+from tools import image_folders
 from tools import sharded_records
 from utils import label_map as label_maps
+from utils import orientation as orientations
 
 ConversionError = annotation_checks.ConversionError
 SHARDS = {'train': 1024, 'validation': 128}
-_EXTENSIONS = ('.jpeg', '.jpg', '.png')
-_JPEG_QUALITY = 100  # of the few pictures that are encoded again
 
 # path: of the picture. name: its path within the set, which is its id. synset:
 # name of its class. label: its number.
@@ -41,7 +43,7 @@ Picture = collections.namedtuple('Picture', 'path name synset label')
 
 
 def convert(raw_data_dir, output, num_shards=None, num_processes=None,
-            overwrite=False):
+            overwrite=False, exif=orientations.UPRIGHT):
   """Converts both sets; prints what was left out and why.
 
   Args:
@@ -50,6 +52,7 @@ def convert(raw_data_dir, output, num_shards=None, num_processes=None,
     num_shards: {'train': int, 'validation': int}; None: SHARDS.
     num_processes: int; None: one per core.
     overwrite: whether to replace shards of another program.
+    exif: orientation.IGNORE keeps images as they are stored.
 
   Returns:
     {'train': number of records, 'validation': ...}.
@@ -71,20 +74,26 @@ def convert(raw_data_dir, output, num_shards=None, num_processes=None,
     shards = ['%s-%05d-of-%05d' % (prefix, i, num_shards[name])
               for i in range(num_shards[name])]
     index = sharded_records.write(
-        prefix, shards, pictures, _build, {}, extension='',
+        prefix, shards, pictures, functools.partial(_build, exif=exif), {},
+        extension='',
         overwrite=overwrite, num_processes=num_processes)
     print('%s: %s' % (name, sharded_records.report(index, names, 'pictures')))
     counts[name] = index['num_records']
   label_maps.write_label_map(os.path.join(output, 'label_map.csv'), names)
   print('Set architecture.num_classes: %d (classes are 1 to %d; 0 is not used).'
         % (len(names) + 1, len(names)))
+  if len(names) == 1:
+    print('There is one class only, %r: a classifier has nothing to tell '
+          'apart. Is %s the folder that has a folder for each class?' % (
+              names[1], os.path.join(raw_data_dir, 'train')))
   return counts
 
 
 def _folders(folder):
   """Sorted names of the folders in a folder."""
   return sorted(name for name in os.listdir(folder)
-                if os.path.isdir(os.path.join(folder, name)))
+                if os.path.isdir(os.path.join(folder, name))
+                and not name.startswith('.'))
 
 
 def _synsets(folder):
@@ -100,9 +109,11 @@ def _synsets(folder):
 
 
 def _pictures_in(folder):
-  """Sorted names of the pictures in a folder."""
-  return [name for name in sorted(os.listdir(folder))
-          if name.lower().endswith(_EXTENSIONS)]
+  """Sorted names of the images in a folder; says what is passed over."""
+  names, notes = image_folders.listed(folder)
+  for note in notes:
+    print(note)
+  return names
 
 
 def _by_class(raw_data_dir, name, labels):
@@ -116,7 +127,7 @@ def _by_class(raw_data_dir, name, labels):
               for picture in _pictures_in(os.path.join(folder, synset))]
   if not pictures:
     raise ConversionError('There is no picture (%s) below %s.' % (
-        ', '.join(_EXTENSIONS), folder))
+        ', '.join(image_folders.EXTENSIONS), folder))
   return pictures
 
 
@@ -155,45 +166,31 @@ def _validation_pictures(raw_data_dir, labels):
           for n, s in zip(names, synsets)]
 
 
-def _build(picture):
+def _build(picture, exif):
   """sharded_records.Outcome of a picture."""
   try:
     with open(picture.path, 'rb') as f:
-      content = f.read()
-    image = Image.open(io.BytesIO(content))
-    image.load()
-  except Exception as e:  # pylint: disable=broad-except
-    # Pillow raises many types for broken files.
-    return sharded_records.Outcome(
-        None, picture.name, 'cannot be read: %s' % _without_address(e), {})
-  if image.format != 'JPEG' or image.mode == 'CMYK':
-    # One PNG and 22 CMYK pictures of ImageNet; readers expect RGB JPEG.
-    stream = io.BytesIO()
-    image.convert('RGB').save(stream, 'JPEG', quality=_JPEG_QUALITY)
-    content = stream.getvalue()
-  example = _example(picture, content, image.size)
+      # Readers of ImageNet expect JPEG of three channels.
+      encoded = image_files.check_image(f.read(), exif=exif, as_jpeg=True)
+  except (image_files.ImageError, OSError) as e:
+    return sharded_records.Outcome(None, picture.name, str(e), {})
   return sharded_records.Outcome(
-      example.SerializeToString(deterministic=True), picture.name, None,
-      {picture.label: 1})
+      _example(picture, encoded).SerializeToString(deterministic=True),
+      picture.name, None, {picture.label: 1}, encoded.notes,
+      hashlib.sha256(encoded.encoded).digest())
 
 
-def _without_address(error):
-  """The message of an error, the same for every picture."""
-  return str(error).split(' <')[0]
-
-
-def _example(picture, content, size):
+def _example(picture, encoded):
   """The record of a picture; the keys are public."""
-  width, height = size
   return tf.train.Example(features=tf.train.Features(feature={
-      'image/height': _int(height), 'image/width': _int(width),
+      'image/height': _int(encoded.height), 'image/width': _int(encoded.width),
       'image/channels': _int(3), 'image/colorspace': _bytes(b'RGB'),
       'image/class/label': _int(picture.label),
       'image/class/synset': _bytes(picture.synset.encode('utf-8')),
       'image/format': _bytes(b'JPEG'),
       'image/filename': _bytes(os.path.basename(picture.path).encode('utf-8')),
       'image/source_id': _bytes(picture.name.encode('utf-8')),
-      'image/encoded': _bytes(content)}))
+      'image/encoded': _bytes(encoded.encoded)}))
 
 
 def _int(value):
@@ -214,6 +211,10 @@ def main():
   parser.add_argument('--num_processes', type=int, help='default: one per core')
   parser.add_argument('--overwrite', action='store_true',
                       help='replace shards of another program')
+  parser.add_argument(
+      '--exif', choices=(orientations.UPRIGHT, orientations.IGNORE),
+      default=orientations.UPRIGHT, help='images are turned as the EXIF '
+      'orientation says (the default), or kept as they are stored')
   for name, count in sorted(SHARDS.items()):
     parser.add_argument('--num_%s_shards' % name, type=int, default=count,
                         help='default: %(default)d')
@@ -222,7 +223,7 @@ def main():
     convert(args.raw_data_dir, args.output,
             {'train': args.num_train_shards,
              'validation': args.num_validation_shards}, args.num_processes,
-            args.overwrite)
+            args.overwrite, args.exif)
   except (ValueError, OSError) as e:
     raise SystemExit('Error: %s' % e)
 

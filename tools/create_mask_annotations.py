@@ -11,26 +11,30 @@ tools.create_coco_tfrecord. Two layouts of files are understood:
   one picture of numbers for every picture (--labels=FOLDER), 8 or 16 bits,
   where 0 is the background and the pixels of object k have the value k:
     images/NAME.png                       labels/NAME.png
+  Of a file with a palette the values count, not the colours. A file with
+  colours has one object for each colour, on black. --separate takes every
+  connected region for an object, for masks of 0 and 255.
 
 All objects are of one class.
 """
 
 import argparse
 import functools
-import glob
 import json
 import os
 
-import cv2
 import numpy as np
 from PIL import Image
 import tqdm
 
+from tools import image_folders
+from tools import image_notes
+from tools import label_images
+from tools import object_images
 from tools import staged_files
 from utils import files
 from utils import masks as mask_utils
-
-_PICTURES = ('.png', '.jpg', '.jpeg', '.tif', '.tiff', '.bmp')
+from utils import orientation as orientations
 
 
 class AnnotationError(ValueError):
@@ -59,66 +63,84 @@ def find_pictures(images, labels=None):
                     os.path.join(images, name, 'images')))]
     expected = '%s/NAME/images/*.png' % images
   else:
-    by_name = {_stem(path): path for path in _listed(labels)}
-    pictures = [(os.path.basename(path), by_name.get(_stem(path)))
-                for path in _listed(images)]
+    pictures = _numbered(images, labels)
     expected = '%s/NAME.png' % images
   if not pictures:
     raise AnnotationError('There is no picture %s.' % expected)
   for name, masks in pictures:
     # No mask file is no object; no picture of numbers is a mistake.
     if masks is None:
-      raise AnnotationError('The picture %s has no picture of numbers in %s.'
-                            % (name, labels))
+      raise AnnotationError(
+          'The picture %s has no picture of numbers in %s, of the same name '
+          'and a lossless format (PNG, TIFF, BMP).' % (name, labels))
   return pictures
 
 
+def _numbered(images, labels):
+  """[(name of the image, path of its image of numbers or None)]."""
+  folders = image_folders.PairedFolders(images, labels,
+                                        label_images.EXTENSIONS)
+  try:
+    return [(os.path.basename(folders.image(name)), folders.label(name))
+            for name in folders.stems()]
+  except image_folders.AmbiguityError as e:
+    raise AnnotationError(str(e))
+
+
 def _listed(folder):
-  """Paths of the pictures in a folder, in order."""
-  return [path for path in sorted(glob.glob(os.path.join(folder, '*')))
-          if path.lower().endswith(_PICTURES)]
+  """Paths of the pictures in a folder, in order; [] without the folder."""
+  if not os.path.isdir(folder):
+    return []
+  return [os.path.join(folder, name)
+          for name in image_folders.listed(folder)[0]]
 
 
-def _stem(path):
-  return os.path.splitext(os.path.basename(path))[0]
-
-
-def read_objects(picture, images):
+def read_objects(picture, images, separate=False):
   """The objects of one picture.
 
   Args:
     picture: of `find_pictures`.
     images: its folder.
+    separate: whether every connected region is an object.
 
   Returns:
-    (height, width), [RLE]; masks without a pixel are left out.
+    (height, width), [RLE], [note for people]; masks without a pixel are left
+    out. The size is that of the masks, upright or as stored where the EXIF
+    orientation of the image turns it.
 
   Raises:
     AnnotationError: naming the mask that cannot be read or has another size.
   """
-  name, masks = picture
-  with Image.open(os.path.join(images, name)) as image:
-    size = image.size[::-1]
-  rles = []
-  if isinstance(masks, str):
-    numbers = _read_mask(masks, size, name)
-    # 0 is the background.
-    rles = [mask_utils.encode(numbers == k) for k in np.unique(numbers) if k]
-  else:
-    rles = [mask_utils.encode(_read_mask(path, size, name)) for path in masks]
-  return size, [rle for rle in rles if mask_utils.area(rle)]
+  name, paths = picture
+  sizes = _sizes(os.path.join(images, name))
+  size, rles, notes = sizes[0], [], []
+  try:
+    # One after the other: the masks of an image may take gigabytes.
+    for number, (path, mask, note) in enumerate(object_images.masks(paths)):
+      if not number and mask.shape in sizes:
+        size = mask.shape
+      _check_size(mask, path, size, name)
+      notes.extend(note)
+      parts = object_images.regions(mask) if separate else [mask]
+      rles.extend(mask_utils.encode(part) for part in parts)
+  except object_images.ObjectError as e:
+    raise AnnotationError(str(e))
+  return size, [rle for rle in rles if mask_utils.area(rle)], notes
 
 
-def _read_mask(path, size, name):
-  """Values [height, width] of a mask file, of 8 or 16 bits."""
-  mask = cv2.imread(path, cv2.IMREAD_ANYDEPTH)
-  if mask is None:
-    raise AnnotationError('The mask %s cannot be read.' % path)
+def _check_size(mask, path, size, name):
+  """Raises AnnotationError for a mask of another size than its image."""
   if mask.shape != size:
     raise AnnotationError(
         'The mask %s has %d x %d pixels (height x width), its picture %s has '
-        '%d x %d.' % ((path,) + mask.shape + (name,) + size))
-  return mask
+        '%d x %d.' % ((path,) + mask.shape + (name,) + tuple(size)))
+
+
+def _sizes(path):
+  """[(height, width)] of an image: upright, then as stored."""
+  with Image.open(path) as image:
+    size, orientation = image.size[::-1], orientations.of_image(image)
+  return [orientations.turned_size(size, orientation), tuple(size)]
 
 
 def coco_dataset(pictures, objects, class_name):
@@ -130,7 +152,7 @@ def coco_dataset(pictures, objects, class_name):
     class_name: str, of all objects; its id is 1.
   """
   images, annotations = [], []
-  for (name, _), ((height, width), rles) in zip(pictures, objects):
+  for (name, _), ((height, width), rles, _) in zip(pictures, objects):
     images.append({'id': len(images) + 1, 'file_name': name, 'height': height,
                    'width': width})
     for rle in rles:
@@ -143,7 +165,7 @@ def coco_dataset(pictures, objects, class_name):
 
 
 def write_annotations(images, prefix, class_name, labels=None, val_every=4,
-                      num_processes=None):
+                      num_processes=None, separate=False):
   """Reads all masks and writes the annotations of each split.
 
   Args:
@@ -153,6 +175,7 @@ def write_annotations(images, prefix, class_name, labels=None, val_every=4,
     labels: folder or None; see `find_pictures`.
     val_every: int, every so many pictures one is for validation; 0: one file.
     num_processes: int; None: one per core.
+    separate: whether every connected region is an object.
 
   Returns:
     {path: COCO dictionary}.
@@ -163,8 +186,11 @@ def write_annotations(images, prefix, class_name, labels=None, val_every=4,
   pictures = find_pictures(images, labels)
   objects = list(tqdm.tqdm(
       staged_files.map_in_processes(
-          functools.partial(read_objects, images=images), pictures,
-          num_processes), 'Reading masks', len(pictures), unit=' pictures'))
+          functools.partial(read_objects, images=images, separate=separate),
+          pictures, num_processes), 'Reading masks', len(pictures),
+      unit=' pictures'))
+  for note in _notes(pictures, objects):
+    print(note)
   datasets = {}
   for split in ('train', 'val') if val_every else ('all',):
     rows = [i for i in range(len(pictures)) if split == 'all'
@@ -175,6 +201,24 @@ def write_annotations(images, prefix, class_name, labels=None, val_every=4,
   for path, dataset in datasets.items():
     files.write_atomically(path, json.dumps(dataset))
   return datasets
+
+
+def _notes(pictures, objects):
+  """What was noted while masks were read, counted, and doubts."""
+  notes = image_notes.ImageNotes()
+  for (name, _), (_, _, of_image) in zip(pictures, objects):
+    notes.add(name, of_image)
+  lines = notes.lines()
+  drawn = [(masks, rles) for (_, masks), (_, rles, _) in zip(pictures, objects)
+           if rles]
+  if not drawn:
+    lines.append('Not one mask has a pixel inside: there is no object.')
+  elif all(isinstance(masks, str) and len(rles) == 1 for masks, rles in drawn):
+    lines.append(
+        'Warning: every picture of numbers has one value besides the '
+        'background, so all objects of an image are one. If the files are '
+        'masks of all objects, use --separate.')
+  return lines
 
 
 def main():
@@ -191,10 +235,13 @@ def main():
   parser.add_argument('--val_every', type=int, default=4, help='every so many '
                       'pictures one is for validation (default: 4); 0: one '
                       'file for all pictures')
+  parser.add_argument('--separate', action='store_true', help='every '
+                      'connected region is an object of its own')
   args = parser.parse_args()
   try:
     datasets = write_annotations(args.images, args.output, args.class_name,
-                                 args.labels, args.val_every)
+                                 args.labels, args.val_every,
+                                 separate=args.separate)
   except (AnnotationError, OSError) as e:
     raise SystemExit('Error: %s' % e)
   for path, dataset in datasets.items():

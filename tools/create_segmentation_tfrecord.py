@@ -4,10 +4,11 @@
       --label_dir=voc/SegmentationClass --list=voc/train.txt \\
       --output=records/train --label_map=classes.csv
 
-A label map is a PNG of the size of its picture, with the same name but for the
+A label map is a PNG of the size of its image, with the same name but for the
 extension. Its values are the classes: 0, 1, 2 and so on; 255 is for pixels
 without a class. Of a PNG with a palette (Pascal VOC) the values count, not the
-colours. Writes
+colours. --values=255:1 makes class 1 of the value 255, for masks of 0 and 255.
+Images are stored upright, their label maps along with them. Writes
   records/train-00000-of-00032.tfrecord ...
   records/train-label_map.csv   rows `id:name`
   records/train-index.json      counts, and what was left out and why
@@ -16,6 +17,7 @@ colours. Writes
 import argparse
 import collections
 import functools
+import hashlib
 import io
 import os
 
@@ -23,27 +25,33 @@ import numpy as np
 from PIL import Image
 import tensorflow.compat.v1 as tf
 
-from dataloader import file_patterns
 from tools import annotation_checks
 from tools import image_files
+from tools import image_folders
+from tools import label_images
+from tools import label_notes
 from tools import sharded_records
 from tools import tfrecord_writer
 from utils import label_map as label_maps
+from utils import orientation as orientations
 
 ConversionError = annotation_checks.ConversionError
-_EXTENSIONS = ('.jpg', '.jpeg', '.png', '.bmp')
+_DEFAULT_IGNORE_LABEL = 255
 
 # name: of the files, without extension. image, label: paths; label is None
 # where there is none.
 Pair = collections.namedtuple('Pair', 'name image label')
 
 
-class _LabelError(ValueError):
-  """A label map that cannot be used, with the reason."""
+# How label maps are read. values: {value: class}, of values that are not their
+# class. exif: of orientation.CHOICES, what label maps of turned images mean.
+Reading = collections.namedtuple('Reading', 'ignore_label values exif')
+Reading.__new__.__defaults__ = (_DEFAULT_IGNORE_LABEL, {},
+                                orientations.UPRIGHT)
 
 
 def convert(image_dir, label_dir, prefix, names=None, label_map=None,
-            ignore_label=255, num_shards=None, num_processes=None,
+            reading=Reading(), num_shards=None, num_processes=None,
             overwrite=False):
   """Converts; prints what was left out and why.
 
@@ -51,10 +59,10 @@ def convert(image_dir, label_dir, prefix, names=None, label_map=None,
     image_dir: folder of the pictures.
     label_dir: folder of the label maps.
     prefix: path prefix of all written files.
-    names: [name without extension] of the pictures to use; None: all that
-      have a label map.
+    names: [name], with or without extension, of the images to use; None: all
+      that have a label map.
     label_map: {class id: name}; None: the ids that occur are the names.
-    ignore_label: int, value of pixels without a class.
+    reading: Reading.
     num_shards: int; None: 32, or one per picture if there are fewer.
     num_processes: int; None: one per core.
     overwrite: whether to replace shards of another program.
@@ -75,7 +83,7 @@ def convert(image_dir, label_dir, prefix, names=None, label_map=None,
             for i in range(num_shards)]
   class_names = label_map or {i: 'class %d' % i for i in range(256)}
   build = functools.partial(
-      _build, ignore_label=ignore_label,
+      _build, reading=reading,
       class_ids=set(label_map) if label_map else None)
   extra = {}
   if label_map:
@@ -86,6 +94,8 @@ def convert(image_dir, label_dir, prefix, names=None, label_map=None,
   ids = sorted(int(i) for i in index['counts'])
   shown = class_names if label_map else {i: class_names[i] for i in ids}
   print(sharded_records.report(index, shown, 'pixels'))
+  for line in label_notes.lines(index, ids, reading.ignore_label):
+    print(line)
   highest = max(label_map or ids, default=0)
   print('Set architecture.num_classes: %d (classes are 0 to %d).'
         % (highest + 1, highest))
@@ -93,79 +103,65 @@ def convert(image_dir, label_dir, prefix, names=None, label_map=None,
 
 
 def _pairs(image_dir, label_dir, names):
-  """[Pair] in the order of the names."""
-  images, labels = [_by_stem(folder, extensions) for folder, extensions in (
-      (image_dir, _EXTENSIONS), (label_dir, ('.png',)))]
+  """[Pair] in the order of the names; says what is not used."""
+  folders = image_folders.PairedFolders(image_dir, label_dir,
+                                        label_images.EXTENSIONS)
+  for note in folders.notes:
+    print(note)
   if names is None:
-    names = sorted(set(images) & set(labels))
+    stems = folders.stems()
+    names = [name for name in stems if folders.label(name)]
     if not names:
       raise ConversionError(
           'No picture in %s has a label map of the same name in %s, such as '
           'a.jpg and a.png.' % (image_dir, label_dir))
-    without = len(images) - len(names)
-    if without:
+    if len(stems) > len(names):
       print('%d pictures in %s have no label map and are not used.'
-            % (without, image_dir))
-  missing = [name for name in names if name not in images]
+            % (len(stems) - len(names), image_dir))
+  names = [_known_name(name, folders) for name in names]
+  missing = [name for name in names if not folders.image(name)]
   if missing:
     raise ConversionError('%d names have no picture in %s, such as %s.' % (
         len(missing), image_dir, missing[0]))
-  return [Pair(name, images[name], labels.get(name)) for name in names]
+  return [Pair(image_folders.stem(folders.image(name)), folders.image(name),
+               folders.label(name)) for name in names]
 
 
-def _by_stem(folder, extensions):
-  """{name without extension: path} of the files in a folder."""
-  paths = [path for path in file_patterns.glob(os.path.join(folder, '*'))
-           if path.lower().endswith(extensions)]
-  if not paths:
-    raise ConversionError('There is no %s file in %s.' % (
-        ' or '.join(extensions), folder))
-  return {os.path.splitext(os.path.basename(path))[0]: path for path in paths}
+def _known_name(line, folders):
+  """The name in a line of a list, which may have a second column."""
+  # Names may have blanks, though.
+  return line if folders.image(line) else line.split()[0]
 
 
-def _build(pair, ignore_label, class_ids):
-  """sharded_records.Outcome of a picture with its label map."""
+def _build(pair, reading, class_ids):
+  """sharded_records.Outcome of an image with its label map."""
+  def left_out(reason):
+    return sharded_records.Outcome(None, pair.name, reason, {})
   try:
+    numbers = label_images.read(pair.label) if pair.label else None
     with tf.gfile.Open(pair.image, 'rb') as f:
-      encoded = image_files.check_image(f.read())
-    if pair.label is None:
-      raise _LabelError('it has no label map')
-    classes = _read_classes(pair.label)
-  except (image_files.ImageError, _LabelError, OSError) as e:
-    return sharded_records.Outcome(None, pair.name, str(e), {})
-  size = (encoded.height, encoded.width)
-  if classes.shape != size:
-    return sharded_records.Outcome(
-        None, pair.name, 'the label map has another size than the picture', {})
-  ids, counts = np.unique(classes[classes != ignore_label], return_counts=True)
-  unknown = set(ids.tolist()) - class_ids if class_ids else ()
+      encoded = image_files.check_image(
+          f.read(), None if numbers is None else numbers.shape, reading.exif)
+    if numbers is None:
+      return left_out('it has no label map')
+    classes = label_images.as_classes(numbers, reading.values)
+  except (image_files.ImageError, label_images.LabelError, OSError,
+          tf.errors.OpError) as e:
+    return left_out(str(e))
+  classes = orientations.turn(classes, encoded.turn)
+  if classes.shape != (encoded.height, encoded.width):
+    return left_out('the label map has another size than the picture')
+  ids, counts = np.unique(classes, return_counts=True)
+  counts = dict(zip(ids.tolist(), counts.tolist()))
+  measures = label_notes.measures(counts, reading.ignore_label)
+  counts.pop(reading.ignore_label, None)
+  unknown = set(counts) - class_ids if class_ids else ()
   if unknown:
-    return sharded_records.Outcome(
-        None, pair.name, 'class %d is not in the label map' % min(unknown), {})
-  example = _example(pair, encoded, classes)
+    return left_out('class %d is not in the label map' % min(unknown))
   return sharded_records.Outcome(
-      example.SerializeToString(deterministic=True), pair.name, None,
-      dict(zip(ids.tolist(), counts.tolist())))
-
-
-def _read_classes(path):
-  """uint8 [h, w] of a label map."""
-  with tf.gfile.Open(path, 'rb') as f:
-    try:
-      image = Image.open(io.BytesIO(f.read()))
-      image.load()
-    except Exception as e:  # pylint: disable=broad-except
-      # Pillow raises many types for broken files.
-      raise _LabelError('the label map cannot be read: %s'
-                        % str(e).split(' <')[0])
-  # Mode P has a palette, whose indices are the classes.
-  classes = np.asarray(image)
-  if image.mode not in ('1', 'L', 'P', 'I', 'I;16'):
-    raise _LabelError('the label map has colours (Pillow mode %s); its values '
-                      'must be the classes' % image.mode)
-  if classes.max() > 255:
-    raise _LabelError('the label map has values above 255')
-  return classes.astype(np.uint8)
+      _example(pair, encoded, classes).SerializeToString(deterministic=True),
+      pair.name, None, counts, encoded.notes,
+      hashlib.sha256(encoded.encoded).digest(), measures)
 
 
 def _example(pair, encoded, classes):
@@ -193,12 +189,27 @@ def _bytes(value):
 
 def _read_names(path):
   """Names of a list, one a line, with or without extension."""
-  with tf.gfile.Open(path) as f:
-    names = f.read().split()
+  with tf.gfile.Open(path, 'rb') as f:
+    lines = f.read().decode('utf-8-sig').splitlines()
+  names = [line.strip() for line in lines if line.strip()]
   if not names:
     raise ConversionError('%s is empty.' % path)
-  return [os.path.splitext(name)[0] if name.lower().endswith(_EXTENSIONS)
-          else name for name in names]
+  return names
+
+
+def _read_values(text):
+  """{value: class} of a text such as `255:1,128:2`."""
+  try:
+    pairs = [[int(number) for number in pair.split(':')]
+             for pair in text.split(',')] if text else []
+    values = {value: class_id for value, class_id in pairs}
+  except ValueError:
+    raise ConversionError('--values=%s is not of the form `value:class`, such '
+                          'as 255:1.' % text)
+  if any(not 0 <= n <= 255 for pair in values.items() for n in pair):
+    raise ConversionError('--values=%s: values and classes are 0 to 255.'
+                          % text)
+  return values
 
 
 def main():
@@ -213,8 +224,18 @@ def main():
   parser.add_argument('--list', help='file with the names of the pictures to '
                       'use, one a line; default: all with a label map')
   parser.add_argument('--label_map', help='file of rows `id:name`, from 0 on')
-  parser.add_argument('--ignore_label', type=int, default=255,
-                      help='value of pixels without a class; default: 255')
+  parser.add_argument('--ignore_label', type=int,
+                      default=_DEFAULT_IGNORE_LABEL,
+                      help='class of pixels that have none; default: '
+                      '%(default)d')
+  parser.add_argument('--values', default='',
+                      help='classes of values that are not their class, such '
+                      'as 255:1 for masks of 0 and 255')
+  parser.add_argument(
+      '--exif', choices=orientations.CHOICES, default=orientations.UPRIGHT,
+      help='what label maps of images mean that a camera turned, where their '
+      'size does not tell: the upright image (the default), the image as it '
+      'is stored, or nothing is turned (ignore)')
   parser.add_argument('--num_shards', type=int, help='default: 32, or one for '
                       'each picture if there are fewer')
   parser.add_argument('--num_processes', type=int, help='default: one per core')
@@ -226,7 +247,8 @@ def main():
         args.image_dir, args.label_dir, args.output,
         _read_names(args.list) if args.list else None,
         label_maps.read_label_map(args.label_map) if args.label_map else None,
-        args.ignore_label, args.num_shards, args.num_processes, args.overwrite)
+        Reading(args.ignore_label, _read_values(args.values), args.exif),
+        args.num_shards, args.num_processes, args.overwrite)
   except (ValueError, OSError, tf.errors.OpError) as e:
     raise SystemExit('Error: %s' % e)
 

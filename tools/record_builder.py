@@ -11,6 +11,7 @@ from tools import annotation_checks
 from tools import image_files
 from tools import object_checks
 from utils import masks as mask_utils
+from utils import orientation as orientations
 
 Skip = annotation_checks.Skip
 
@@ -19,12 +20,13 @@ SIZE_MISMATCH = 'size that is not the annotated one'
 
 # What becomes of one picture. image: its entry, with the real size; None when
 # it is left out. objects: [annotation] that are in the record. skips: [Skip].
-# notes: [str].
-Outcome = collections.namedtuple('Outcome', 'image objects skips notes')
+# notes: [str]. digest: the same for images of the same content, or None.
+Outcome = collections.namedtuple('Outcome', 'image objects skips notes digest')
+Outcome.__new__.__defaults__ = (None,)
 
 
 def build_record(task, load_image, names, include_masks, clip_boxes,
-                 trust_files):
+                 trust_files, exif=orientations.UPRIGHT):
   """Makes the record of one picture.
 
   Args:
@@ -34,6 +36,7 @@ def build_record(task, load_image, names, include_masks, clip_boxes,
     include_masks: whether the record gets a PNG for every object.
     clip_boxes: see object_checks.check_objects.
     trust_files: whether a picture of another size than annotated is used.
+    exif: of orientation.CHOICES, what annotations of turned images mean.
 
   Returns:
     serialized Example (None when the picture is left out), Outcome.
@@ -42,27 +45,47 @@ def build_record(task, load_image, names, include_masks, clip_boxes,
   size = (image.get('height'), image.get('width'))
   size = size if all(size) else None
   try:
-    encoded = image_files.check_image(load_image(image), size)
+    encoded = image_files.check_image(load_image(image), size, exif)
   except (image_files.ImageError, OSError, tf.errors.OpError) as e:
     return _left_out(image, UNREADABLE, str(e))
-  if size and size != (encoded.height, encoded.width) and not trust_files:
+  # The annotations are checked against the image that they were made for.
+  height, width = orientations.turned_size((encoded.height, encoded.width),
+                                           encoded.turn)
+  if size and size != (height, width) and not trust_files:
     return _left_out(image, SIZE_MISMATCH, '%dx%d, annotated %dx%d' % (
-        encoded.width, encoded.height, size[1], size[0]))
+        width, height, size[1], size[0]))
   objects, skips, notes = object_checks.check_objects(
-      annotations, image['id'], encoded.height, encoded.width, include_masks,
-      clip_boxes)
+      annotations, image['id'], height, width, include_masks, clip_boxes)
+  objects = [_turned(o, encoded.turn, (height, width)) for o in objects]
   image = dict(image, height=encoded.height, width=encoded.width)
   example = tf.train.Example(features=tf.train.Features(
       feature=_features(image, encoded, objects, names, include_masks)))
   # Deterministic: the same input gives the same bytes.
   return (example.SerializeToString(deterministic=True),
-          Outcome(image, objects, skips, encoded.notes + notes))
+          Outcome(image, objects, skips, encoded.notes + notes,
+                  _digest(encoded)))
+
+
+def _turned(annotation, orientation, size):
+  """An annotation of the image as stored, (height, width), turned upright."""
+  if orientation == 1:
+    return annotation
+  turned = dict(annotation, bbox=orientations.turn_box(
+      annotation['bbox'], orientation, size))
+  if 'segmentation' in annotation:
+    turned['segmentation'] = mask_utils.encode(orientations.turn(
+        mask_utils.decode(annotation['segmentation']), orientation))
+  return turned
 
 
 def _left_out(image, reason, detail):
   skip = Skip('image', image['id'], None, reason,
               '%s: %s' % (image['file_name'], detail))
   return None, Outcome(None, [], [skip], [])
+
+
+def _digest(encoded):
+  return hashlib.sha256(encoded.encoded).hexdigest()
 
 
 def _features(image, encoded, objects, names, include_masks):
@@ -72,7 +95,7 @@ def _features(image, encoded, objects, names, include_masks):
       'image/width': _ints([encoded.width]),
       'image/filename': _texts([image['file_name']]),
       'image/source_id': _texts([str(image['id'])]),
-      'image/key/sha256': _texts([hashlib.sha256(encoded.encoded).hexdigest()]),
+      'image/key/sha256': _texts([_digest(encoded)]),
       'image/encoded': _bytes([encoded.encoded]),
       'image/format': _texts([encoded.format]),
   }

@@ -9,6 +9,7 @@ import tensorflow.compat.v1 as tf
 import tqdm
 
 from tools import annotation_checks
+from tools import image_notes
 from tools import old_shards
 from tools import staged_files
 
@@ -17,8 +18,12 @@ _TOP_CLASSES = 20  # printed of the classes
 
 # What becomes of one picture. serialized: bytes, None if it is left out. name:
 # of the picture, for people. reason: why it is left out, or None. counts:
-# {class id: number, of what the converter counts}.
-Outcome = collections.namedtuple('Outcome', 'serialized name reason counts')
+# {class id: number, of what the converter counts}. notes: (str), what the owner
+# may want to know. digest: the same for images of the same content, or None.
+# measures: {name: number}, summed up in the index.
+Outcome = collections.namedtuple(
+    'Outcome', 'serialized name reason counts notes digest measures')
+Outcome.__new__.__defaults__ = ((), None, {})
 
 
 def write(prefix, shards, tasks, build, extra_files, extension='.tfrecord',
@@ -37,7 +42,8 @@ def write(prefix, shards, tasks, build, extra_files, extension='.tfrecord',
 
   Returns:
     dict, content of the index: `num_records`, `counts` {class id: number},
-    `shards` [{'file', 'num_records'}], `skipped` [{'image', 'reason'}].
+    `shards` [{'file', 'num_records'}], `skipped` [{'image', 'reason'}],
+    `notes` [str], `measures` {name: number}.
 
   Raises:
     ConversionError: if no picture can be used, or files that this program did
@@ -45,7 +51,9 @@ def write(prefix, shards, tasks, build, extra_files, extension='.tfrecord',
   """
   old = old_shards.find(prefix, extension, overwrite)
   length = -(-len(tasks) // len(shards))
-  counts, skipped = collections.Counter(), []
+  counts, measures = collections.Counter(), collections.Counter()
+  skipped = []
+  notes = image_notes.ImageNotes()
   num_records = [0] * len(shards)
   with staged_files.StagedFiles(prefix) as staged:
     paths = [staged.stage(path) for path in shards]
@@ -63,6 +71,8 @@ def write(prefix, shards, tasks, build, extra_files, extension='.tfrecord',
             writer.write(outcome.serialized)
             num_records[i] += 1
             counts.update(outcome.counts)
+            measures.update(outcome.measures)
+            notes.add(outcome.name, outcome.notes, outcome.digest)
       next(progress, None)  # completes the bar
     if skipped and not any(num_records):
       raise annotation_checks.ConversionError(
@@ -72,7 +82,8 @@ def write(prefix, shards, tasks, build, extra_files, extension='.tfrecord',
              'counts': {str(i): counts[i] for i in sorted(counts)},
              'shards': [{'file': os.path.basename(path), 'num_records': number}
                         for path, number in zip(shards, num_records)],
-             'skipped': skipped}
+             'skipped': skipped, 'notes': notes.lines(),
+             'measures': dict(measures)}
     for path, content in extra_files.items():
       staged.write(path, content)
     staged.write(prefix + '-index.json', json.dumps(index, indent=1))
@@ -104,6 +115,7 @@ def report(index, names, unit):
   empty = [names[i] for i in order if i not in counts]
   if empty:
     lines.append('Classes without %s here: %s.' % (unit, ', '.join(empty)))
+  lines.extend(index['notes'])
   by_reason = collections.OrderedDict()
   for skip in index['skipped']:
     by_reason.setdefault(skip['reason'], []).append(skip['image'])

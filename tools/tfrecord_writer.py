@@ -19,10 +19,12 @@ import tqdm
 from dataloader import source_ids
 from tools import annotation_checks
 from tools import conversion_report
+from tools import image_notes
 from tools import old_shards
 from tools import record_builder
 from tools import staged_files
 from utils import label_map as label_maps
+from utils import orientation as orientations
 
 ConversionError = annotation_checks.ConversionError
 DEFAULT_NUM_SHARDS = 32  # upstream's
@@ -32,11 +34,13 @@ SHARD = '%s-%05d-of-%05d.tfrecord'
 # None: when the annotations have any. clip_boxes: see
 # object_checks.check_objects. trust_files: a picture whose size is not the
 # annotated one is used as it is, not left out. overwrite: replaces shards that
-# no index lists. num_processes: None: one per core.
+# no index lists. num_processes: None: one per core. exif: of
+# orientation.CHOICES, what annotations of turned images mean.
 Options = collections.namedtuple(
     'Options', 'num_shards include_masks clip_boxes trust_files overwrite '
-    'num_processes')
-Options.__new__.__defaults__ = (None, None, False, False, False, None)
+    'num_processes exif')
+Options.__new__.__defaults__ = (None, None, False, False, False, None,
+                                orientations.UPRIGHT)
 
 
 def write_dataset(dataset, prefix, load_image, options=Options(),
@@ -70,7 +74,7 @@ def write_dataset(dataset, prefix, load_image, options=Options(),
   build = functools.partial(
       record_builder.build_record, load_image=load_image, names=names,
       include_masks=include_masks, clip_boxes=options.clip_boxes,
-      trust_files=options.trust_files)
+      trust_files=options.trust_files, exif=options.exif)
   num_shards = options.num_shards or max(
       1, min(DEFAULT_NUM_SHARDS, len(checked.images)))
   shards = [SHARD % (prefix, i, num_shards) for i in range(num_shards)]
@@ -127,8 +131,10 @@ def _index(checked, outcomes, shards, include_masks):
   skips = checked.skips + [s for o in outcomes for s in o.skips]
   _check_usable(outcomes, skips)
   counts = [len(o.objects) for o in written]
+  objects = [o.objects for o in written]
   notes = checked.notes + _image_notes(written) + (
-      conversion_report.corner_suspicion(
+      conversion_report.teaching_doubts(objects)) + (
+          conversion_report.corner_suspicion(
           skips, checked.annotations,
           {str(o.image['id']): (o.image['height'], o.image['width'])
            for o in written}))
@@ -178,15 +184,11 @@ def _count_by_class(categories, written):
 
 
 def _image_notes(written):
-  """'3 images: transparency is ignored (a.png, ...)'."""
-  files_by_note = collections.OrderedDict()
+  """What is to be said about the images that were written, counted."""
+  notes = image_notes.ImageNotes()
   for outcome in written:
-    for note in sorted(set(outcome.notes)):
-      files_by_note.setdefault(note, []).append(outcome.image['file_name'])
-  return ['%d image%s: %s (%s%s)' % (
-      len(names), 's' if len(names) > 1 else '', note, names[0],
-      ', ...' if len(names) > 1 else '')
-          for note, names in files_by_note.items()]
+    notes.add(outcome.image['file_name'], outcome.notes, outcome.digest)
+  return notes.lines()
 
 
 def _annotations(checked, outcomes):

@@ -128,7 +128,7 @@ def test_broken_pictures_are_left_out_and_named(raw, tmp_path, capsys):
   (raw / 'train' / 'n01' / 'n01_1.JPEG').write_text('no picture')
   assert _convert(raw, tmp_path) == {'train': 2, 'validation': 2}
   output = capsys.readouterr().out
-  assert 'Left out 1 (cannot be read' in output
+  assert 'Left out 1 (cannot be decoded' in output
   assert 'n01/n01_1.JPEG' in output
   assert 'Classes without pictures here: n01.' in output
   index = json.loads(

@@ -4,11 +4,14 @@ import io
 
 import numpy as np
 from PIL import Image
+from PIL import ImageOps
 import pytest
 import tensorflow.compat.v1 as tf
 
+from dataloader import decoding
 from dataloader import example_decoder
 from tools import image_files
+from utils import orientation as orientations
 
 _HEIGHT, _WIDTH = 24, 36
 
@@ -105,37 +108,109 @@ def test_values_without_a_known_scale(pixels, message):
     image_files.check_image(_save(Image.fromarray(pixels), 'TIFF'))
 
 
-def _sideways(orientation):
-  """JPEG with this EXIF orientation."""
+def _noted(orientation, image_format='JPEG', size=(48, 80)):
+  """File of a smooth image of this (height, width) with an EXIF orientation."""
   exif = Image.Exif()
-  exif[0x0112] = orientation
-  return _save(_picture('RGB'), 'JPEG', quality=95, exif=exif.tobytes())
+  exif[orientations.TAG] = orientation
+  image = Image.fromarray(_smooth()).resize(size[::-1], Image.BICUBIC)
+  options = {'exif': exif.tobytes()}
+  if image_format == 'TIFF':
+    options = {'tiffinfo': {orientations.TAG: orientation}}
+  return _save(image, image_format, **options)
 
 
-@pytest.mark.parametrize('orientation', [5, 6, 7, 8])
-def test_sideways_photograph_annotated_upright_is_turned(orientation):
-  """By hand: 6 turns the picture clockwise, 8 counterclockwise."""
-  result = image_files.check_image(_sideways(orientation), (_WIDTH, _HEIGHT))
-  assert (result.height, result.width, result.format) == (_WIDTH, _HEIGHT,
-                                                          'jpeg')
-  assert result.notes == ['stored on its side: turned upright, as annotated']
-  stored = _smooth().astype(int)
-  expected = {5: stored.transpose(1, 0, 2), 6: np.rot90(stored, -1),
-              7: np.rot90(stored, 2).transpose(1, 0, 2),
-              8: np.rot90(stored)}[orientation]
+def _upright(content):
+  """What a viewer shows, by Pillow alone: int [h, w, 3]."""
+  image = Image.open(io.BytesIO(content))
+  image.load()
+  if image.format != 'TIFF':  # which Pillow turns on loading
+    image = ImageOps.exif_transpose(image)
+  return np.asarray(image.convert('RGB')).astype(int)
+
+
+@pytest.mark.parametrize('image_format', ['JPEG', 'PNG', 'TIFF', 'WEBP'])
+@pytest.mark.parametrize('orientation', range(2, 9))
+def test_images_become_upright(orientation, image_format):
+  content = _noted(orientation, image_format)
+  result = image_files.check_image(content)
+  expected = _upright(content)
+  assert (result.height, result.width) == expected.shape[:2]
+  assert orientations.of_bytes(result.encoded) == 1 and result.turn == 1
+  assert result.format == ('jpeg' if image_format == 'JPEG' else 'png')
   np.testing.assert_allclose(_read(result.encoded).astype(int), expected,
-                             atol=16)
-  assert Image.open(io.BytesIO(result.encoded)).getexif().get(0x0112, 1) == 1
+                             atol=6 if image_format == 'JPEG' else 0)
+  assert 'turned upright' in ' '.join(result.notes)
 
 
-@pytest.mark.parametrize('orientation, size', [
-    (6, None), (6, (_HEIGHT, _WIDTH)), (3, None), (3, (_WIDTH, _HEIGHT))])
-def test_photograph_annotated_as_stored_is_kept(orientation, size):
-  content = _sideways(orientation)
-  result = image_files.check_image(content, size)
-  assert result.encoded == content
-  assert (result.height, result.width) == (_HEIGHT, _WIDTH)
-  assert result.notes == ['EXIF orientation %d is not followed' % orientation]
+@pytest.mark.parametrize('size, image_format', [
+    ((48, 80), 'jpeg'),   # whole blocks: as JPEG, at about its size
+    ((44, 77), 'png')])   # the grid of blocks would move: exactly
+def test_a_turned_jpeg_loses_nothing(size, image_format):
+  content = _noted(6, size=size)
+  stored = _read(content)
+  result = image_files.check_image(content)
+  assert result.format == image_format
+  difference = _read(result.encoded).astype(int) - np.rot90(stored, -1)
+  assert np.abs(difference).mean() < (.3 if image_format == 'jpeg' else 1e-9)
+  if image_format == 'jpeg':
+    assert len(result.encoded) < 1.2 * len(content)
+
+
+@pytest.mark.parametrize('orientation, size, exif, turn', [
+    (6, (48, 80), 'upright', 6),   # as stored, says the size
+    (6, (80, 48), 'stored', 1),    # upright, says the size
+    (3, (48, 80), 'stored', 3),    # the size does not tell
+    (3, (48, 80), 'upright', 1),
+    (6, None, 'stored', 6),
+    (6, (11, 13), 'upright', 1)])  # neither size
+def test_what_annotations_mean(orientation, size, exif, turn):
+  result = image_files.check_image(_noted(orientation), size, exif)
+  assert result.turn == turn
+  # The pixels are upright in any case.
+  np.testing.assert_allclose(_read(result.encoded).astype(int),
+                             _upright(_noted(orientation)), atol=6)
+
+
+def test_a_square_image_follows_the_flag():
+  content = _noted(6, size=(48, 48))
+  assert image_files.check_image(content, (48, 48)).turn == 1
+  assert image_files.check_image(content, (48, 48), 'stored').turn == 6
+
+
+@pytest.mark.parametrize('image_format', ['JPEG', 'PNG'])
+def test_ignored_notes_are_taken_away(image_format):
+  """OpenCV, which follows them, has to see what TensorFlow sees."""
+  content = _noted(6, image_format)
+  result = image_files.check_image(content, None, 'ignore')
+  assert (result.height, result.width, result.turn) == (48, 80, 1)
+  assert orientations.of_bytes(result.encoded) == 1
+  np.testing.assert_array_equal(_read(result.encoded), _read(content))
+
+
+def test_images_without_a_note_stay_as_they_are():
+  for orientation in (1, 0, 9):
+    content = _noted(orientation)
+    assert image_files.check_image(content).encoded == content
+
+
+@pytest.mark.parametrize('as_jpeg', [False, True])
+def test_16_bits_keep_their_contrast(as_jpeg):
+  content = _save(_picture('I;16'), 'PNG')
+  result = image_files.check_image(content, as_jpeg=as_jpeg)
+  np.testing.assert_allclose(_read(result.encoded).astype(int), np.stack(
+      [_rgb(_picture('I;16'))[..., 0]] * 3, -1).astype(int), atol=3)
+
+
+@pytest.mark.parametrize('damage', [
+    lambda png: png[:-12],                     # no IEND
+    lambda png: png[:-16] + b'0000' + png[-12:]])  # checksum of IDAT
+def test_what_tensorflow_refuses_is_encoded_again(damage):
+  content = damage(_png())
+  with pytest.raises(decoding.DecodingError):
+    decoding.size(content)
+  result = image_files.check_image(content)
+  assert 're-encoded' in result.notes[0]
+  np.testing.assert_array_equal(_read(result.encoded), _smooth())
 
 
 def _notes(image, image_format='PNG', **options):

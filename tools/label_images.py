@@ -1,0 +1,72 @@
+"""Files whose pixels are numbers: of classes, of objects, or of a mask.
+
+What counts are the numbers as they are stored: of a file with a palette the
+indices, not the colours that a viewer shows. Colours are never turned to gray:
+two of them may become one.
+"""
+
+import io
+
+import numpy as np
+from PIL import Image
+import tensorflow.compat.v1 as tf
+
+EXTENSIONS = ('.png', '.tif', '.tiff', '.bmp', '.gif')  # lossless
+NUMBERS = ('1', 'L', 'P', 'I', 'I;16', 'I;16B', 'I;16L')  # Pillow modes
+
+
+class LabelError(ValueError):
+  """A file that cannot be used, with the reason."""
+
+
+def read(path):
+  """The numbers in a file.
+
+  Args:
+    path: of a lossless image file.
+
+  Returns:
+    int32 [h, w].
+
+  Raises:
+    LabelError: if it cannot be read, or has colours.
+  """
+  image = load(path)
+  if image.format == 'JPEG':
+    raise LabelError('the label map is a JPEG, which changes values; save it '
+                     'as PNG from the source')
+  if image.mode not in NUMBERS:
+    raise LabelError('the label map has colours (Pillow mode %s); its values '
+                     'must be the classes, in one channel' % image.mode)
+  return np.asarray(image).astype(np.int32)
+
+
+def load(path):
+  """Loaded Pillow image of a file; raises LabelError."""
+  with tf.gfile.Open(path, 'rb') as f:
+    try:
+      image = Image.open(io.BytesIO(f.read()))
+      image.load()
+    except Exception as e:  # pylint: disable=broad-except
+      # Pillow raises many types for broken files.
+      raise LabelError('the label map cannot be read: %s'
+                       % str(e).split(' <')[0])
+  return image
+
+
+def as_classes(numbers, values):
+  """uint8 [h, w]: the classes of numbers.
+
+  Args:
+    numbers: int [h, w].
+    values: {number: class}, of numbers that are not their class.
+
+  Raises:
+    LabelError: for numbers that are no class.
+  """
+  if numbers.max() > 255 or numbers.min() < 0:
+    raise LabelError('the label map has values above 255')
+  table = np.arange(256)
+  for value, class_id in values.items():
+    table[value] = class_id
+  return table[numbers].astype(np.uint8)

@@ -1,0 +1,62 @@
+"""Doubts about the label maps of a conversion."""
+
+PIXELS, IGNORED = 'pixels', 'ignored_pixels'
+LABEL_MAPS, MASKS = 'label_maps', 'label_maps_of_0_and_ignored'
+
+_ALL_IGNORED = .999
+_MANY_CLASSES = 64  # more in one label map than any data set has
+
+
+def measures(counts, ignore_label):
+  """What one label map adds to the measures of the set.
+
+  Args:
+    counts: {class: number of pixels}, with the ignore label.
+    ignore_label: int.
+
+  Returns:
+    {name: number}.
+  """
+  return {PIXELS: sum(counts.values()), IGNORED: counts.get(ignore_label, 0),
+          LABEL_MAPS: 1, MASKS: int(set(counts) == {0, ignore_label})}
+
+
+def lines(index, ids, ignore_label):
+  """What to tell about the label maps of a set.
+
+  Args:
+    index: of sharded_records.write, with `measures`.
+    ids: [int], the classes that occur.
+    ignore_label: int.
+
+  Returns:
+    [str].
+  """
+  sums = index['measures']
+  if not sums:
+    return []
+  result = []
+  share = float(sums[IGNORED]) / sums[PIXELS]
+  if sums[IGNORED]:
+    result.append('%.1f %% of the pixels are of no class (value %d, '
+                  '--ignore_label): they are neither trained on nor scored.' % (
+                      100 * share, ignore_label))
+  if share > _ALL_IGNORED:
+    result.append('Nothing can be learnt from such a set.')
+  if set(ids) <= {0} and sums[MASKS]:
+    result.append(
+        'Warning: %d of %d label maps have the values 0 and %d only. The %d '
+        'looks like the foreground, but counts as no class. If it is one, '
+        'convert again with --values=%d:1.' % (
+            sums[MASKS], sums[LABEL_MAPS], ignore_label, ignore_label,
+            ignore_label))
+  elif len(ids) == 1:
+    result.append(
+        'Warning: all pixels are of one class, %d. A model has nothing to tell '
+        'apart. Are these the right label maps?' % ids[0])
+  if len(ids) > _MANY_CLASSES:
+    result.append(
+        'Warning: %d different values occur. Were label maps saved as JPEG, or '
+        'resized with interpolation? That makes classes that do not exist.'
+        % len(ids))
+  return result
