@@ -8,7 +8,6 @@ import tensorflow.compat.v1 as tf
 
 from architecture import layers
 from architecture import mobile
-from architecture import normalization
 from architecture import recompute
 
 # name: (factor on the filters, factor on the repeats).
@@ -39,20 +38,24 @@ _STAGES = tuple(_Stage(*row) for row in (
 _STEM_FILTERS = 32
 _MIN_LEVEL, _MAX_LEVEL = 2, 5
 
-# Published weights were trained with these, whatever the configuration said.
 _SE_RATIO = 0.25
-_DROP_CONNECT_RATE = 0.2  # rises linearly to it, from block to block
-_MOMENTUM, _EPSILON = 0.99, 1e-3
+NORMALIZATION_NAME = 'tpu_batch_normalization'  # in checkpoints
 
 
 class EfficientNet:
   """Stages of inverted bottlenecks, as features of levels 2 to 5."""
 
-  def __init__(self, name, recompute_blocks=False):
+  def __init__(self, name, norm_activation, init_drop_connect_rate=None,
+               recompute_blocks=False):
     """Takes the settings.
 
     Args:
       name: of NAMES.
+      norm_activation: normalization.BatchNormActivation, its layers named
+        NORMALIZATION_NAME.
+      init_drop_connect_rate: float in [0, 1] or None, share of the samples for
+        which the last block is left out in training; it rises linearly to it,
+        from block to block.
       recompute_blocks: whether training keeps the inputs of blocks only.
 
     Raises:
@@ -64,16 +67,14 @@ class EfficientNet:
     self._name = name
     self._recompute_blocks = recompute_blocks
     self._width, self._depth = _SCALINGS[name]
-    # Statistics are those of the synchronized form, which estimates the moving
-    # variance with bias.
-    self._norm_activation = normalization.BatchNormActivation(
-        _MOMENTUM, _EPSILON, use_sync_bn=True, activation='swish',
-        layer_name='tpu_batch_normalization')
+    self._norm_activation = norm_activation
+    self._drop_connect_rate = init_drop_connect_rate
     # The variance of the paper's code: 2 / fan out.
     self._initializer = layers.he_normal_initializer()
     self._mbconv = mobile.MobileBlockBuilder(
-        self._norm_activation, _SE_RATIO, se_scope='se', padding='SAME',
-        kernel_initializer=self._initializer)
+        norm_activation, _SE_RATIO, se_scope='se', padding='SAME',
+        kernel_initializer=self._initializer,
+        se_activation=norm_activation.activate)
 
   def __call__(self, images, is_training):
     """Runs the network in a variable scope of its name.
@@ -106,11 +107,15 @@ class EfficientNet:
             self._mbconv, filters=self._filters(stage.filters),
             strides=strides, is_training=is_training,
             expand_ratio=stage.expand_ratio, kernel_size=stage.kernel_size,
-            drop_connect_rate=_DROP_CONNECT_RATE * i / len(blocks))
+            drop_connect_rate=self._rate(i, len(blocks)))
         x = recompute.run_if(self._recompute_blocks and is_training, build, x)
       if level >= _MIN_LEVEL:
         features[level] = x  # The last block of a level remains.
     return features
+
+  def _rate(self, i, num_blocks):
+    """Of stochastic depth in block i; None: off."""
+    return self._drop_connect_rate and self._drop_connect_rate * i / num_blocks
 
   def _filters(self, filters):
     """Scales a number of filters, to a multiple of 8."""

@@ -77,11 +77,19 @@ def build_spinenet_mbconv(config, norm_activation):
 
 
 def build_efficientnet(config, norm_activation):
-  """Section `architecture`; these networks have a normalization of their own.
-  """
+  """Sections `efficientnet` and `architecture`; of `batch_norm_activation`
+  only whether it is trained."""
   del norm_activation
+  section = config.efficientnet
   return efficientnet.EfficientNet(
       config.architecture.backbone,
+      norm_activation=normalization.BatchNormActivation(
+          momentum=section.batch_norm_momentum,
+          epsilon=section.batch_norm_epsilon,
+          trainable=config.batch_norm_activation.batch_norm_trainable,
+          use_sync_bn=section.use_sync_bn, activation=section.activation,
+          layer_name=efficientnet.NORMALIZATION_NAME),
+      init_drop_connect_rate=section.init_drop_connect_rate,
       recompute_blocks=config.train.recompute_activations)
 
 

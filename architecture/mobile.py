@@ -37,13 +37,15 @@ def depthwise_conv2d(inputs, kernel_size, strides=1, padding=layers.FIXED,
                                   padding)
 
 
-def squeeze_excite(inputs, filters, kernel_initializer=None):
+def squeeze_excite(inputs, filters, kernel_initializer=None,
+                   activation=normalization.swish):
   """Scales every channel by a function of all channels' means.
 
   Args:
     inputs: [B, H, W, C].
     filters: int, width of the layer in between.
     kernel_initializer: by default truncated normal, variance 1 / fan in.
+    activation: of the layer in between.
 
   Returns:
     Same shape as `inputs`.
@@ -53,7 +55,7 @@ def squeeze_excite(inputs, filters, kernel_initializer=None):
   initializer = kernel_initializer or tf.variance_scaling_initializer()
   x = tf.reduce_mean(inputs, [1, 2], keepdims=True)
   x = layers.conv2d(x, filters, 1, kernel_initializer=initializer)
-  x = normalization.swish(x)
+  x = activation(x)
   x = layers.conv2d(x, inputs.shape.as_list()[-1], 1,
                     kernel_initializer=initializer)
   return tf.sigmoid(x) * inputs
@@ -63,7 +65,8 @@ class MobileBlockBuilder:
   """What all blocks of a network have in common."""
 
   def __init__(self, norm_activation, se_ratio=None, se_scope=None,
-               padding=layers.FIXED, kernel_initializer=None):
+               padding=layers.FIXED, kernel_initializer=None,
+               se_activation=normalization.swish):
     """Takes the shared parts.
 
     Args:
@@ -74,6 +77,7 @@ class MobileBlockBuilder:
         block, so that its layers are counted with the others.
       padding: of the depthwise convolution, layers.FIXED or 'SAME'.
       kernel_initializer: of all convolutions; by default each has its own.
+      se_activation: within squeeze-and-excitation.
 
     Raises:
       ValueError: for a ratio out of range.
@@ -85,6 +89,7 @@ class MobileBlockBuilder:
     self._se_scope = se_scope
     self._padding = padding
     self._initializer = kernel_initializer
+    self._se_activation = se_activation
 
   def __call__(self, inputs, filters, strides, is_training, expand_ratio,
                kernel_size=3, drop_connect_rate=None):
@@ -114,7 +119,7 @@ class MobileBlockBuilder:
     if self._se_ratio:
       with self._scope_of_se():
         x = squeeze_excite(x, max(1, int(channels * self._se_ratio)),
-                           self._initializer)
+                           self._initializer, self._se_activation)
     x = self._conv1x1(x, filters, is_training, relu=False)
     if strides == 1 and channels == filters:
       x = inputs + layers.drop_connect(x, is_training, drop_connect_rate)

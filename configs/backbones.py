@@ -5,7 +5,6 @@ from typing import Optional
 
 from configs import base
 
-# EfficientNets have no section: the name says all.
 EFFICIENTNETS = tuple('efficientnet-%s' % v for v in (
     'b0', 'b1', 'b2', 'b3', 'b4', 'b5', 'b6', 'b7', 'b8', 'l2'))
 BACKBONES = ('resnet', 'spinenet', 'spinenet_mbconv') + EFFICIENTNETS
@@ -46,3 +45,20 @@ class SpineNetMBConv:
       None, at_least=0, below=1)
   # Resize with tf.image instead of repeating pixels.
   use_native_resize_op: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
+class EfficientNet:
+  """YAML section `efficientnet` (+); arXiv:1905.11946.
+
+  The defaults are what published weights were trained with. Whether batch norm
+  is frozen, batch_norm_activation.batch_norm_trainable says.
+  """
+  batch_norm_momentum: float = base.option(0.99, at_least=0, at_most=1)
+  batch_norm_epsilon: float = base.option(1e-3, above=0)
+  activation: str = base.option('swish', choices=('relu', 'swish'))
+  # Statistics over all replicas; the moving variance is then the biased one.
+  use_sync_bn: bool = True
+  # Final rate of stochastic depth; null: off.
+  init_drop_connect_rate: Optional[float] = base.option(
+      0.2, at_least=0, at_most=1)

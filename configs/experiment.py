@@ -29,6 +29,7 @@ class Experiment:
   resnet: backbones.ResNet = backbones.ResNet()
   spinenet: backbones.SpineNet = backbones.SpineNet()
   spinenet_mbconv: backbones.SpineNetMBConv = backbones.SpineNetMBConv()
+  efficientnet: backbones.EfficientNet = backbones.EfficientNet()
   train: common.Train = common.Train()
   eval: common.Eval = common.Eval()
   predict: common.Predict = common.Predict()

@@ -1,10 +1,14 @@
 """Contradictions between the keys of a model: levels, sizes, partitions."""
 
+from configs import backbones
 from configs import effects
 
 _STAGES = (2, 5)  # finest and coarsest level of the features of a backbone
 # Backbones that make a pyramid themselves.
 _PYRAMIDS = {'spinenet': (3, 7), 'spinenet_mbconv': (3, 7)}
+# Keys that section `efficientnet` has beside batch_norm_activation.
+_NORMALIZATION = ('batch_norm_momentum', 'batch_norm_epsilon', 'activation',
+                  'use_sync_bn')
 _NASFPN_LEVELS = (3, 7)  # those of the published cell
 
 
@@ -40,6 +44,28 @@ def notes(config, given):
     yield ('architecture.max_level (%d) is beyond %s.output_size %s: a cell of '
            'that level has %d pixels a side, and images are padded to it.' % (
                level, name, list(size), 2 ** level))
+
+
+  if _is_efficientnet(config):
+    yield from _efficientnet_notes(config, given)
+
+
+def _efficientnet_notes(config, given):
+  """Keys of batch_norm_activation that do not reach the backbone."""
+  common = config.batch_norm_activation
+  differing = [
+      key for key in _NORMALIZATION if 'batch_norm_activation.' + key in given
+      and getattr(common, key) != getattr(config.efficientnet, key)]
+  if differing:
+    yield ('%s: of the decoder and heads only; in the backbone %s it is %s.' % (
+        ', '.join('batch_norm_activation.%s (%r)' % (
+            key, getattr(common, key)) for key in differing),
+        config.architecture.backbone, ', '.join('efficientnet.%s (%r)' % (
+            key, getattr(config.efficientnet, key)) for key in differing)))
+
+
+def _is_efficientnet(config):
+  return config.architecture.backbone in backbones.EFFICIENTNETS
 
 
 def has_decoder(config):
@@ -151,6 +177,8 @@ def decoder_rule(decoder):
 # DropBlock is in the blocks of ResNet and NAS-FPN.
 RULES = tuple(_section_of(name, name) for name in (
     'resnet', 'spinenet', 'spinenet_mbconv')) + (
+        effects.Rule(('efficientnet',), effects.unless(
+            _is_efficientnet, 'architecture.backbone')),
         effects.Rule(('dropblock',), effects.unless(
             lambda c: c.architecture.backbone == 'resnet' or getattr(
                 c.architecture, 'multilevel_features', '') == 'nasfpn',

@@ -285,3 +285,17 @@ def test_a_flag_counts_beside_a_params_file(tmp_path):
       None, str(path), 'spinenet.model_id=96', {'train.total_steps': 10})
   assert any(n.startswith('spinenet has no effect') for n in notes)
   assert any('warmup_steps (500)' in n for n in notes)
+
+
+def test_efficientnet_says_what_does_not_reach_it():
+  override = ('architecture.backbone=efficientnet-b0, '
+              'batch_norm_activation.batch_norm_momentum=0.9, '
+              'batch_norm_activation.use_sync_bn=true, '
+              'batch_norm_activation.batch_norm_trainable=false')
+  note, = _load(override)[1]
+  assert 'batch_norm_activation.batch_norm_momentum (0.9)' in note
+  assert 'efficientnet.batch_norm_momentum (0.99)' in note
+  assert 'use_sync_bn' not in note and 'trainable' not in note
+  assert not _load('batch_norm_activation.batch_norm_momentum=0.9')[1]
+  note, = _load('efficientnet.activation=relu')[1]
+  assert "efficientnet has no effect: architecture.backbone is 'resnet'" in note
