@@ -24,6 +24,7 @@ from architecture.heads import retinanet
 from architecture.heads import rpn
 from architecture.heads import segmentation
 from architecture.heads import shapemask
+from utils import mask_grids
 from utils import shape_priors
 
 
@@ -309,8 +310,10 @@ def build_shapemask_heads(config, norm_activation):
   settings = dict(num_masks=num_masks, num_convs=section.num_convs,
                   norm_activation=norm_activation)
   return (
-      shapemask.ShapePriorHead(_read_shape_priors(section, num_masks),
-                               section.num_downsample_channels),
+      shapemask.ShapePriorHead(
+          _read_shape_priors(section, num_masks),
+          section.num_downsample_channels,
+          config.shapemask_parser.mask_crop_grid == mask_grids.CELLS_NAME),
       shapemask.CoarseMaskHead(**settings),
       shapemask.FineMaskHead(upsample_factor=section.upsample_factor,
                              **settings))

@@ -28,6 +28,12 @@ class Augmentation:
   legacy_augmentation: bool = False  # with upstream's defects
 
 
+# (+) How the mask of an object is sampled within its box. corners: points, the
+# first and the last on the border, as published weights were trained; cells:
+# means over the cells of a grid that tiles the box.
+MASK_CROP_GRIDS = ('corners', 'cells')
+
+
 @dataclasses.dataclass(frozen=True)
 class DetectionArchitecture(common.Architecture):
   """YAML section `architecture` of models with boxes."""
@@ -57,6 +63,14 @@ class Postprocess:
   nms_iou_threshold: float = base.option(0.5, at_least=0, at_most=1)
   score_threshold: float = 0.05
   pre_nms_num_boxes: int = base.option(5000, at_least=1)  # of each class
+
+
+@dataclasses.dataclass(frozen=True)
+class MaskPostprocess(Postprocess):
+  """YAML section `postprocess` of models with masks."""
+  # (+) Masks are pasted as upstream does, which moves and grows them by up to
+  # two pixels, and not by the inverse of how targets are cropped.
+  legacy_mask_paste: bool = False
 
 
 @dataclasses.dataclass(frozen=True)

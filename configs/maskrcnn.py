@@ -45,6 +45,9 @@ class MaskRCNNParser(detection.Augmentation):
   skip_crowd_during_training: bool = True
   max_num_instances: int = base.option(100, at_least=1)
   mask_crop_size: int = base.option(112, at_least=1)  # of ground-truth masks
+  # (+) Of them and of the targets; training and pasting follow it.
+  mask_crop_grid: str = base.option('corners',
+                                    choices=detection.MASK_CROP_GRIDS)
   regenerate_source_id: bool = False  # ids from the image bytes
 
 
@@ -158,7 +161,7 @@ class MaskRCNN(detection.DetectionExperiment):
   roi_proposal: RoIProposal = RoIProposal()
   roi_sampling: RoISampling = RoISampling()
   mask_sampling: MaskSampling = MaskSampling()
-  postprocess: detection.Postprocess = detection.Postprocess(
+  postprocess: detection.MaskPostprocess = detection.MaskPostprocess(
       pre_nms_num_boxes=1000)
   eval: detection.DetectionEval = detection.DetectionEval(type='box_and_mask')
 

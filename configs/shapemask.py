@@ -37,6 +37,9 @@ class ShapeMaskParser(detection.Augmentation):
   box_jitter_scale: float = base.option(0.025, at_least=0)
   num_sampled_masks: int = base.option(8, at_least=1)  # per image
   mask_crop_size: int = base.option(32, at_least=1)
+  # (+) Of the targets within outer boxes; training and pasting follow it.
+  mask_crop_grid: str = base.option('corners',
+                                    choices=detection.MASK_CROP_GRIDS)
   mask_min_level: int = base.option(3, inert='no model reads it')
   mask_max_level: int = base.option(5, inert='no model reads it')
   upsample_factor: int = base.option(4, at_least=1)
@@ -98,6 +101,7 @@ class ShapeMask(detection.DetectionExperiment):
       focal_loss_alpha=0.4, huber_loss_delta=0.15)
   shapemask_head: ShapeMaskHead = ShapeMaskHead()
   shapemask_loss: ShapeMaskLoss = ShapeMaskLoss()
+  postprocess: detection.MaskPostprocess = detection.MaskPostprocess()
   train: ShapeMaskTrain = ShapeMaskTrain()
   eval: ShapeMaskEval = ShapeMaskEval()
 

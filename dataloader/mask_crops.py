@@ -8,7 +8,9 @@ sampled are kept, so that memory does not grow with the picture.
 import tensorflow.compat.v1 as tf
 
 from dataloader import example_decoder
+from dataloader import mask_cells
 from dataloader.augment import pictures
+from utils import mask_grids
 
 
 def check_masks(decoded, advice, mask_classes=None):
@@ -61,8 +63,9 @@ def missing_masks(source_id, num_objects, num_masks, advice, join=''.join):
 
 
 def crop_masks(pngs, normalized_boxes, crop_size, is_mirrored, image_size,
-               source_id, origins=None, keep_values=False):
-  """Resizes what is inside of each box to a square, by bilinear sampling.
+               source_id, origins=None, keep_values=False,
+               grid=mask_grids.CORNERS_NAME):
+  """Resizes what is inside of each box to a square.
 
   Args:
     pngs: string [K], PNG bytes of the masks; above 0 is inside. Empty bytes are
@@ -76,10 +79,12 @@ def crop_masks(pngs, normalized_boxes, crop_size, is_mirrored, image_size,
       picture (see augment.pictures), before it was mirrored; None: its own.
     keep_values: whether the inside keeps the value that it has in the PNG, as
       upstream, instead of 1.
+    grid: 'corners': bilinear samples, the first and the last row on the borders
+      of the box, as tf.image.crop_and_resize; 'cells': means over the cells of
+      a grid that tiles the box. See utils/mask_grids.py.
 
   Returns:
-    float32 [K, crop_size, crop_size], 0..1; the first and the last row lie on
-    the borders of the box. What is beyond the picture is 0.
+    float32 [K, crop_size, crop_size], 0..1. What is beyond the picture is 0.
 
   Raises:
     InvalidArgumentError: when run on a mask of another size than the picture.
@@ -87,11 +92,13 @@ def crop_masks(pngs, normalized_boxes, crop_size, is_mirrored, image_size,
   Source: tf.image.crop_and_resize.
   """
   return crop_masks_at_sizes(pngs, normalized_boxes, [crop_size], is_mirrored,
-                             image_size, source_id, origins, keep_values)[0]
+                             image_size, source_id, origins, keep_values,
+                             grid)[0]
 
 
 def crop_masks_at_sizes(pngs, normalized_boxes, crop_sizes, is_mirrored,
-                        image_size, source_id, origins=None, keep_values=False):
+                        image_size, source_id, origins=None, keep_values=False,
+                        grid=mask_grids.CORNERS_NAME):
   """`crop_masks` at several sizes, with one decoding of each file.
 
   Args:
@@ -103,6 +110,7 @@ def crop_masks_at_sizes(pngs, normalized_boxes, crop_sizes, is_mirrored,
     source_id: string [].
     origins: int32 [H, W] or None.
     keep_values: bool.
+    grid: 'corners' or 'cells'.
 
   Returns:
     [float32 [K, size, size]], one for each size.
@@ -116,7 +124,7 @@ def crop_masks_at_sizes(pngs, normalized_boxes, crop_sizes, is_mirrored,
     mask = example_decoder.decode_mask(png)
     with tf.control_dependencies([_check_size(mask, image_size, source_id)]):
       mask = tf.identity(mask)
-    return [_sample(mask, box, size, is_mirrored, origins, keep_values)
+    return [GRIDS[grid](mask, box, size, is_mirrored, origins, keep_values)
             for size in crop_sizes]
 
   def nothing():
@@ -146,7 +154,7 @@ def _check_size(mask, image_size, source_id):
                         'picture has ', text(image_size), '.'])])
 
 
-def _sample(mask, box, crop_size, is_mirrored, origins, keep_values):
+def _sample_corners(mask, box, crop_size, is_mirrored, origins, keep_values):
   """Bilinear samples float32 [crop_size, crop_size] of a mask uint8 [H, W]."""
   height, width = tf.unstack(tf.shape(mask))
   y0, x0, y1, x1 = tf.unstack(box)
@@ -164,6 +172,22 @@ def _sample(mask, box, crop_size, is_mirrored, origins, keep_values):
   left, right = tf.split(lines, 2, axis=1)
   samples = left + (right - left) * x_fraction
   return samples * y_inside[:, tf.newaxis] * x_inside
+
+
+def _average_cells(mask, box, crop_size, is_mirrored, origins, keep_values):
+  """Means float32 [crop_size, crop_size] of a mask uint8 [H, W]."""
+  def read(y0, x0, y1, x1):
+    if origins is None:
+      pixels = mask[y0:y1, x0:x1]
+    else:
+      pixels = look_up(mask, origins[y0:y1, x0:x1])
+    return tf.cast(pixels if keep_values else pixels > 0, tf.int32)
+  return mask_cells.means(box, crop_size, tf.shape(mask), is_mirrored, read)
+
+
+# Values of `mask_crop_grid`.
+GRIDS = {mask_grids.CORNERS_NAME: _sample_corners,
+         mask_grids.CELLS_NAME: _average_cells}
 
 
 def look_up(mask, origins):

@@ -104,7 +104,7 @@ class MaskrcnnParser(detection_parser.DetectionParser):
         sample.masks, parser.normalized_boxes(sample.boxes, sample.image_info),
         section.mask_crop_size, sample.is_mirrored,
         tf.to_int32(sample.image_info[0]), decoded['source_id'],
-        sample.origins, section.legacy_augmentation)
+        sample.origins, section.legacy_augmentation, section.mask_crop_grid)
 
   def _targets(self, sample, decoded, draws):
     section = self._section

@@ -90,7 +90,7 @@ class ShapemaskParser(retinanet_parser.DenseParser):
                                 sample.image_info),
         sorted(set(self._target_sizes())), sample.is_mirrored,
         tf.to_int32(sample.image_info[0]), decoded['source_id'],
-        sample.origins)
+        sample.origins, section.legacy_augmentation, section.mask_crop_grid)
     targets = [preprocess.pad_or_clip(tf.cast(target >= .5, tf.float32), count,
                                       0.) for target in targets]
     # What fills up counts as valid, with an empty mask, where any object does

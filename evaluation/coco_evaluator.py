@@ -11,6 +11,7 @@ from evaluation import detections as detections_lib
 from evaluation import groundtruth_collector
 from evaluation import ids
 from evaluation import report
+from utils import mask_grids
 
 _REQUIRED = ('source_id', 'num_detections', 'detection_boxes',
              'detection_classes', 'detection_scores')
@@ -32,7 +33,7 @@ class COCOEvaluator:
                need_rescale_bboxes=True, per_category=True,
                remove_invalid_boxes=True, label_map=None, id_map=None,
                only_predicted_images=False, max_detections=None,
-               novel_categories=None):
+               novel_categories=None, mask_grid=mask_grids.CELLS):
     """Reads the annotations.
 
     Args:
@@ -55,6 +56,7 @@ class COCOEvaluator:
       novel_categories: ids of categories whose masks are also scored apart
         from the others: novel_mask_AP and so on, and seen_mask_AP of the
         others. Needs `include_mask`.
+      mask_grid: mask_grids.MaskGrid, how the model's masks are sampled.
     """
     self._include_mask = include_mask
     self._need_rescale_bboxes = need_rescale_bboxes
@@ -65,6 +67,7 @@ class COCOEvaluator:
     self._only_predicted_images = only_predicted_images
     self._max_detections = max_detections
     self._novel_categories = novel_categories
+    self._mask_grid = mask_grid
     self._given = None
     if annotations is not None:
       self._given = annotations_lib.load(annotations, include_mask, label_map)
@@ -132,7 +135,7 @@ class COCOEvaluator:
                for k in _REQUIRED + _OPTIONAL if k in predictions}
       columns, num_not_finite = detections_lib.from_predictions(
           batch, self._include_mask, self._need_rescale_bboxes,
-          self._remove_invalid_boxes)
+          self._remove_invalid_boxes, self._mask_grid)
       self._num_not_finite += num_not_finite
       self._num_slots = max(self._num_slots, batch['detection_boxes'].shape[1])
       first = len(self._image_ids) - len(rows)

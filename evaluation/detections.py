@@ -9,6 +9,7 @@ import collections
 
 import numpy as np
 
+from utils import mask_grids
 from utils import masks
 
 
@@ -70,7 +71,7 @@ def areas(detections):
 
 
 def from_predictions(predictions, include_mask=False, rescale_boxes=True,
-                     remove_invalid_boxes=True):
+                     remove_invalid_boxes=True, mask_grid=mask_grids.CELLS):
   """Columns of a batch of predictions.
 
   Args:
@@ -78,6 +79,7 @@ def from_predictions(predictions, include_mask=False, rescale_boxes=True,
     include_mask: pastes and encodes the masks.
     rescale_boxes: divides boxes by the scale in `image_info`.
     remove_invalid_boxes: takes the first `num_detections` rows only.
+    mask_grid: mask_grids.MaskGrid, how the model's masks are sampled.
 
   Returns:
     (`Detections`: `images` are rows of the batch, `categories` are ids;
@@ -100,7 +102,7 @@ def from_predictions(predictions, include_mask=False, rescale_boxes=True,
     if 'detection_outer_boxes' in predictions:
       boxes = _image_boxes(predictions, 'detection_outer_boxes', rescale_boxes)
     columns = columns._replace(rles=_encode_masks(
-        predictions, boxes, images[keep], slots[keep]))
+        predictions, boxes, images[keep], slots[keep], mask_grid))
   return columns, np.count_nonzero(~keep)
 
 
@@ -115,7 +117,7 @@ def _image_boxes(predictions, key, rescale):
     return np.stack([x0, y0, x1 - x0, y1 - y0], axis=-1)
 
 
-def _encode_masks(predictions, boxes, images, slots):
+def _encode_masks(predictions, boxes, images, slots, mask_grid):
   """RLE of the masks in these slots, pasted into their pictures."""
   sizes = np.round(predictions['image_info'][:, 0]).astype(int).tolist()
   rles = []
@@ -123,5 +125,5 @@ def _encode_masks(predictions, boxes, images, slots):
     of_image = slots[images == image]
     rles.extend(masks.paste_and_encode(
         predictions['detection_masks'][image, of_image],
-        boxes[image, of_image], height, width))
+        boxes[image, of_image], height, width, mask_grid))
   return rles

@@ -5,6 +5,7 @@ from evaluation import coco_evaluator
 from evaluation import segmentation_evaluator
 from utils import class_sets
 from utils import label_map as label_map_lib
+from utils import mask_grids
 
 
 def _label_map(section):
@@ -23,14 +24,14 @@ def _build_coco(include_mask, splits_classes=False):
       are scored apart.
   """
 
-  def build(section, annotations, id_map, only_predicted_images):
+  def build(section, annotations, id_map, only_predicted_images, mask_grid):
     names = _label_map(section)
     return coco_evaluator.COCOEvaluator(
         annotations, include_mask=include_mask,
         per_category=section.per_category_metrics,
         remove_invalid_boxes=section.remove_invalid_boxes, label_map=names,
         id_map=id_map, only_predicted_images=only_predicted_images,
-        max_detections=section.max_detections,
+        max_detections=section.max_detections, mask_grid=mask_grid,
         novel_categories=class_sets.ids(section.mask_eval_class)
         if splits_classes else None)
 
@@ -56,8 +57,27 @@ CUSTOMIZED = {
 _NOT_BUILT = ('lvis_box', 'lvis_box_and_mask')
 
 
+def build_mask_grid(config):
+  """How the masks of a model are sampled, which pasting them needs.
+
+  Args:
+    config: an experiment with boxes.
+
+  Returns:
+    mask_grids.MaskGrid; CELLS for models without masks.
+  """
+  section = getattr(config, config.architecture.parser)
+  if getattr(config.postprocess, 'legacy_mask_paste', False):
+    return mask_grids.LEGACY
+  if getattr(section, 'mask_crop_grid', '') != mask_grids.CORNERS_NAME:
+    return mask_grids.CELLS
+  # ShapeMask's targets are the crop itself.
+  return mask_grids.corners(
+      0 if config.type == 'shapemask' else section.mask_crop_size)
+
+
 def build_evaluator(section, annotations=None, id_map=None,
-                    only_predicted_images=False):
+                    only_predicted_images=False, mask_grid=mask_grids.CELLS):
   """Builds the evaluator that the section names.
 
   Args:
@@ -68,6 +88,7 @@ def build_evaluator(section, annotations=None, id_map=None,
       ground truth comes with the batches.
     id_map: {source_id: id in the annotations}, see `COCOEvaluator`.
     only_predicted_images: scores only images with predictions.
+    mask_grid: of `build_mask_grid`.
 
   Returns:
     An evaluator with reset, update, evaluate and results.
@@ -81,7 +102,7 @@ def build_evaluator(section, annotations=None, id_map=None,
         'is not built yet' if section.type in _NOT_BUILT else 'is unknown',
         ', '.join(sorted(EVALUATORS))))
   return EVALUATORS[section.type](section, annotations, id_map,
-                                  only_predicted_images)
+                                  only_predicted_images, mask_grid)
 
 
 def build_customized_evaluator(config):

@@ -181,7 +181,8 @@ class Evaluation:
                      and section.eval_samples < num_images)
       return evaluation_factory.build_evaluator(
           section, groundtruth.annotations, groundtruth.id_map,
-          only_predicted_images=is_part)
+          only_predicted_images=is_part,
+          mask_grid=evaluation_factory.build_mask_grid(self._config))
     except ValueError as e:
       raise errors.SetupError('The ground truth of the evaluation cannot be '
                               'used. %s' % e)

@@ -4,6 +4,7 @@ Of detectors the detections; of classifiers the best classes of each picture,
 without a box; of segmentation models the region of each class, without a score.
 """
 
+import functools
 import json
 import os
 
@@ -14,11 +15,13 @@ from dataloader import source_ids
 from evaluation import classification_evaluator
 from evaluation import coco_results
 from evaluation import detections as detections_lib
+from evaluation import factory as evaluation_factory
 from evaluation import segmentation_results
 from executor import checkpoints
 from executor import evaluation
 from executor import storage
 from utils import fields
+from utils import mask_grids
 
 # Hashes of text ids are spread over 63 bits: practically none is smaller, and
 # hardly anybody numbers images beyond it.
@@ -36,18 +39,24 @@ def file_pattern(config):
   return config.predict.predict_file_pattern or config.eval.eval_file_pattern
 
 
-def _detection_results(predictions, image_ids):
+def _detection_results(predictions, image_ids, mask_grid=mask_grids.CELLS):
   """COCO results of a batch."""
   columns, num_not_finite = detections_lib.from_predictions(
-      predictions, include_mask='detection_masks' in predictions)
+      predictions, include_mask='detection_masks' in predictions,
+      mask_grid=mask_grid)
   if num_not_finite:
     tf.logging.warning('%d detections are no finite numbers and are left out.',
                        num_not_finite)
   return coco_results.to_results(columns, image_ids)
 
 
-# type of the experiment, where it is no detector: ({name: array}, [image id])
-# -> results of a batch.
+def _results_of(config):
+  """({name: array}, [image id]) -> results of a batch."""
+  return _RESULTS.get(config.type) or functools.partial(
+      _detection_results, mask_grid=evaluation_factory.build_mask_grid(config))
+
+
+# type of the experiment, where it is no detector: see `_results_of`.
 _RESULTS = {'classification': classification_evaluator.to_results,
             'segmentation': segmentation_results.to_results}
 
@@ -118,8 +127,7 @@ def run(config, estimator, input_fn, path):
         input_fn, checkpoint_path=restorable, yield_single_examples=False,
         hooks=[checkpoints.FitHook(restorable)])
     num_images, num_results = write_results(
-        batches, output, _Names(file_pattern(config)),
-        _RESULTS.get(config.type, _detection_results))
+        batches, output, _Names(file_pattern(config)), _results_of(config))
   tf.logging.info('%d results of %d images are written to %s.',
                   num_results, num_images, output)
   return output

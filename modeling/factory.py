@@ -21,6 +21,7 @@ from modeling import shapemask
 from ops import anchors
 from ops import detections
 from ops import roi_targets
+from utils import mask_grids
 
 # Of the encoded boxes of each stage; arXiv:1712.00726, section 4.1. A model of
 # one stage has the first.
@@ -192,7 +193,9 @@ def _build_mask_branch(config, norm_activation):
       architecture_factory.build_mask_head(config, norm_activation),
       crop_size=size // mask.UPSAMPLING, target_size=size,
       num_samples=config.mask_sampling.num_mask_samples_per_image,
-      skip_background=not config.mrcnn_head.use_batch_norm)
+      skip_background=not config.mrcnn_head.use_batch_norm,
+      means_of_cells=(config.maskrcnn_parser.mask_crop_grid
+                      == mask_grids.CELLS_NAME))
 
 
 def build_shapemask(config):

@@ -16,7 +16,7 @@ class MaskBranch:
   """Predicts the mask of every object within its box."""
 
   def __init__(self, head, crop_size, target_size, num_samples,
-               skip_background=False):
+               skip_background=False, means_of_cells=False):
     """Takes the parts.
 
     Args:
@@ -28,11 +28,14 @@ class MaskBranch:
       skip_background: bool, whether training may leave out RoIs without an
         object, which do not count in the loss. Not with batch statistics in
         the head, to which they belong.
+      means_of_cells: bool, whether targets are means over the cells of a RoI;
+        see ops.masks. The masks of the labels must be, too.
     """
     self._head = head
     self._crop_size, self._target_size = crop_size, target_size
     self._num_samples = num_samples
     self._skip_background = skip_background
+    self._means_of_cells = means_of_cells
 
   def training_outputs(self, features, sampled, gt_masks, is_training):
     """Runs the head on the RoIs with an object, as many as may be.
@@ -49,7 +52,8 @@ class MaskBranch:
       int32 [B, R]}.
     """
     rois, classes, targets = roi_targets.sample_mask_rois(
-        sampled, gt_masks, self._num_samples, self._target_size)
+        sampled, gt_masks, self._num_samples, self._target_size,
+        self._means_of_cells)
     crops = roi_align.multilevel_roi_align(features, rois, self._crop_size)
     # A TPU is faster with all at once than with decisions.
     if is_training and self._skip_background and not compat.in_xla_context():

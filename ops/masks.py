@@ -1,16 +1,18 @@
 """Instance masks as training targets: cropping them out of their boxes."""
 
+import functools
+
 import tensorflow.compat.v1 as tf
 
 _MIN_SIZE = 1e-8  # pixels; a box without a side gives no division by zero
 
 
 def crop_masks_in_boxes(masks, gt_boxes, target_boxes, output_size,
-                        sample_offset=0.5):
+                        sample_offset=0.5, means_of_cells=False):
   """The part of every mask that lies in a target box, resampled.
 
-  Bilinear; outside its own box a mask is zero. As a product of three small
-  matrices, which every device likes, with a gradient that is one, too.
+  Outside its own box a mask is zero. As a product of three small matrices,
+  which every device likes, with a gradient that is one, too.
 
   Args:
     masks: [B, N, H, W], float32 or bfloat16; each fills its box.
@@ -18,8 +20,11 @@ def crop_masks_in_boxes(masks, gt_boxes, target_boxes, output_size,
     target_boxes: float32 [B, N, 4], yxyx, same pixels. No gradient flows back
       to boxes.
     output_size: int, S.
-    sample_offset: float, where in a pixel of the result its sample lies, 0
-      to 1.
+    sample_offset: float, where in a pixel of the result its bilinear sample
+      lies, 0 to 1. Integers are the pixels of a mask, which lie at the upper
+      left of their cells then, as upstream.
+    means_of_cells: whether a pixel of the result is the mean of the mask over
+      its area instead; see mask_grids.CELLS. `sample_offset` is not used.
 
   Returns:
     [B, N, S, S], the type of the masks.
@@ -35,11 +40,13 @@ def crop_masks_in_boxes(masks, gt_boxes, target_boxes, output_size,
         tf.stop_gradient(tf.cast(target_boxes, tf.float32)), axis=2)
     row_scale = height / (gt_y1 - gt_y0 + _MIN_SIZE)
     column_scale = width / (gt_x1 - gt_x0 + _MIN_SIZE)
-    row_weights = _weights((y0 - gt_y0) * row_scale, (y1 - y0) * row_scale,
-                           height, output_size, sample_offset)
-    column_weights = _weights(
-        (x0 - gt_x0) * column_scale, (x1 - x0) * column_scale, width,
-        output_size, sample_offset)
+    weights = functools.partial(
+        _shares if means_of_cells else _weights, count=output_size,
+        offset=sample_offset)
+    row_weights = weights((y0 - gt_y0) * row_scale, (y1 - y0) * row_scale,
+                          height)
+    column_weights = weights((x0 - gt_x0) * column_scale,
+                             (x1 - x0) * column_scale, width)
     rows = tf.matmul(row_weights, tf.cast(masks, tf.float32))
     crops = tf.matmul(rows, column_weights, transpose_b=True)
     return tf.cast(crops, masks.dtype)
@@ -63,3 +70,18 @@ def _weights(start, size, num_cells, count, offset):
   distances = tf.abs(
       tf.expand_dims(points, 3) - tf.range(num_cells, dtype=tf.float32))
   return tf.nn.relu(1. - distances)
+
+
+def _shares(start, size, num_cells, count, offset):
+  """`_weights` of means: the share of every bin that each cell covers.
+
+  Args: as of `_weights`; `offset` is not used.
+  """
+  del offset
+  bin_size = tf.expand_dims(size, 2) / count
+  low = (tf.expand_dims(start, 2)
+         + bin_size * tf.range(count, dtype=tf.float32))
+  low, bin_size = tf.expand_dims(low, 3), tf.expand_dims(bin_size, 3)
+  cells = tf.range(num_cells, dtype=tf.float32)
+  covered = (tf.minimum(low + bin_size, cells + 1.) - tf.maximum(low, cells))
+  return tf.nn.relu(covered) / (tf.nn.relu(bin_size) + _MIN_SIZE)

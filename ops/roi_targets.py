@@ -142,7 +142,8 @@ def encode_box_targets(sampled, weights=(10., 10., 5., 5.)):
     return tf.stop_gradient(targets * is_object[..., tf.newaxis])
 
 
-def sample_mask_rois(sampled, gt_masks, num_samples, mask_target_size):
+def sample_mask_rois(sampled, gt_masks, num_samples, mask_target_size,
+                     means_of_cells=False):
   """The regions that the mask head is trained on, and what it should give.
 
   Args:
@@ -151,6 +152,7 @@ def sample_mask_rois(sampled, gt_masks, num_samples, mask_target_size):
     num_samples: int, the first so many objects among the regions; background
       fills up.
     mask_target_size: int, S.
+    means_of_cells: see masks.crop_masks_in_boxes.
 
   Returns:
     rois: float32 [B, N, 4], N = num_samples or as many as there are.
@@ -164,5 +166,5 @@ def sample_mask_rois(sampled, gt_masks, num_samples, mask_target_size):
     masks = tf.gather(gt_masks, tf.maximum(first.indices, 0), batch_dims=1)
     targets = mask_ops.crop_masks_in_boxes(
         masks, first.matched_boxes, first.rois, mask_target_size,
-        sample_offset=0.5)
+        sample_offset=0.5, means_of_cells=means_of_cells)
     return first.rois, first.classes, tf.stop_gradient(targets)

@@ -9,6 +9,7 @@ import tensorflow.compat.v1 as tf
 from dataloader import factory as dataloader_factory
 from ops import preprocess
 from utils import drawing
+from utils import mask_grids
 from utils import masks as mask_utils
 from utils import modes
 
@@ -43,17 +44,24 @@ def parse(config, num_examples):
     for _ in range(num_examples):
       images, labels = tf.nest.map_structure(
           lambda array: array[0], session.run(following))
-      shown.append(show(images, labels, boxes))
+      shown.append(show(images, labels, boxes, _grid(section)))
     return shown
 
 
-def show(image, labels, anchors):
+def _grid(section):
+  """MaskGrid of the masks that a parser makes, which are its crops."""
+  name = getattr(section, 'mask_crop_grid', mask_grids.CELLS_NAME)
+  return mask_grids.MaskGrid(name, 0)
+
+
+def show(image, labels, anchors, mask_grid=mask_grids.CELLS):
   """Turns one parsed example back.
 
   Args:
     image: float [h, w, 3], normalised.
     labels: {label: nest of arrays} of training, RetinaNet's or Mask R-CNN's.
     anchors: {level: [N, 4]} of the network input.
+    mask_grid: mask_grids.MaskGrid of the masks.
 
   Returns:
     Shown. The boxes of RetinaNet are those that its targets stand for.
@@ -68,7 +76,8 @@ def show(image, labels, anchors):
     boxes, classes = labels['gt_boxes'][is_real], labels['gt_classes'][is_real]
     masks = None
     if 'gt_masks' in labels:
-      masks = _paste(labels['gt_masks'][is_real], boxes, pixels.shape[:2])
+      masks = _paste(labels['gt_masks'][is_real], boxes, pixels.shape[:2],
+                     mask_grid)
     return Shown(pixels, boxes, classes, masks, matched)
   classes = {level: targets.reshape(-1)
              for level, targets in labels['cls_targets'].items()}
@@ -101,11 +110,12 @@ def _decode(targets, anchors):
   return np.concatenate([centers - halves, centers + halves], axis=1)
 
 
-def _paste(masks, boxes, size):
+def _paste(masks, boxes, size, mask_grid):
   """bool [K, h, w] of masks that fill their boxes."""
   y0, x0, y1, x1 = boxes.T
   return mask_utils.paste_masks(
-      masks, np.stack([x0, y0, x1 - x0, y1 - y0], axis=1), *size) > 0
+      masks, np.stack([x0, y0, x1 - x0, y1 - y0], axis=1), *size,
+      grid=mask_grid) > 0
 
 
 def draw(shown, label_map=None, min_size=640):

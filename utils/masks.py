@@ -5,80 +5,87 @@ over the columns of the mask, compressed. It goes into JSON unchanged, and
 pycocotools reads it.
 """
 
-import cv2
 import numpy as np
 from pycocotools import mask as coco_mask
 
+from utils import legacy_paste
+from utils import mask_grids
 from utils import values
 
+_INSIDE = .5 - 1e-6  # of 1; what was rounded must not fall out
 _MOST_PIXELS = 2**31  # of a mask; its runs are counted with 32 bits
 _FAR = 10  # picture sizes; no annotator means points beyond
 
 
-def _grow_boxes(boxes_xywh, mask_size):
-  """Boxes of the masks with one more pixel of the mask on every side.
+def _crops(masks, boxes_xywh, height, width, grid):
+  """Yields (crop bool [w, h], y0, x0): the part of each mask in the picture.
 
-  Resizing a mask whose border is padded with zeros lets the object fade out
-  at the border instead of ending on a hard edge.
-
-  Args:
-    boxes_xywh: [N, 4], (x, y, width, height).
-    mask_size: (height, width) of the masks before padding.
-
-  Returns:
-    int32 [N, 4], (x0, y0, x1, y1), all inclusive.
-  """
-  boxes = np.asarray(boxes_xywh, np.float32).reshape([-1, 4])
-  height, width = mask_size
-  scale = max((width + 2.) / width, (height + 2.) / height)
-  half_size = boxes[:, 2:] * .5
-  center = boxes[:, :2] + half_size
-  corners = np.concatenate(
-      [center - half_size * scale, center + half_size * scale], axis=1)
-  return corners.astype(np.int32)
-
-
-def _crops(masks, boxes_xywh, height, width):
-  """Yields (crop bool [h, w], y0, x0): the part of each mask in the picture.
-
-  Args and Source: see `paste_masks`.
+  By columns, as a run-length code reads it. Args: see `paste_masks`.
   """
   masks = np.asarray(masks, np.float32)
-  for mask, box in zip(masks, _grow_boxes(boxes_xywh, masks.shape[1:])):
-    x0, y0, x1, y1 = (int(v) for v in box)
-    padded = np.pad(mask, 1, mode='constant')
-    resized = cv2.resize(padded, (max(x1 - x0 + 1, 1), max(y1 - y0 + 1, 1)))
-    left, top = max(x0, 0), max(y0, 0)
-    crop = resized[top - y0:max(height - y0, 0), left - x0:max(width - x0, 0)]
-    yield crop > .5, top, left
+  if grid == mask_grids.LEGACY:
+    yield from legacy_paste.crops(masks, boxes_xywh, height, width)
+    return
+  num_rows, num_columns = masks.shape[1:]
+  boxes = np.asarray(boxes_xywh, np.float64).reshape([-1, 4]).tolist()
+  for mask, (x, y, box_width, box_height) in zip(masks, boxes):
+    rows = grid.axis(y, y + box_height, height, num_rows)
+    columns = grid.axis(x, x + box_width, width, num_columns)
+    # First the rows of the small mask, then its columns: every step copies
+    # whole lines.
+    lines = np.ascontiguousarray(_interpolate(mask, rows.positions).T)
+    crop = _interpolate(lines, columns.positions) >= _INSIDE
+    yield crop, rows.first, columns.first
 
 
-def paste_masks(masks, boxes_xywh, height, width):
-  """Pastes box-sized masks into pictures.
+def _interpolate(lines, positions):
+  """Linear between the lines, which go on alike beyond the first and the last.
+
+  Args:
+    lines: float32 [S, n].
+    positions: float64 [L], in lines.
+
+  Returns:
+    float32 [L, n].
+  """
+  last = len(lines) - 1
+  positions = np.minimum(np.maximum(positions, 0.), last)
+  before = positions.astype(np.intp)
+  shares = (positions - before).astype(np.float32)[:, np.newaxis]
+  result = lines[np.minimum(before + 1, last)]
+  start = lines[before]
+  result -= start
+  result *= shares
+  result += start
+  return result
+
+
+def paste_masks(masks, boxes_xywh, height, width, grid=mask_grids.CELLS):
+  """Pastes box-sized masks into pictures: the inverse of cropping them.
 
   Args:
     masks: float [N, h, w], values 0..1; inside from 0.5 on.
     boxes_xywh: [N, 4], where each mask belongs, (x, y, width, height), pixels
-      of the picture. May reach beyond it.
+      of the picture. May reach beyond it. Finite.
     height: of the picture.
     width: of the picture.
+    grid: mask_grids.MaskGrid, how the masks were sampled within their boxes.
 
   Returns:
-    uint8 [N, height, width], 0 or 1.
-
-  Source: Detectron's pasting, which the reference follows (v1 of the golden
-  file mask_paste).
+    uint8 [N, height, width], 0 or 1. A pixel is inside if its place lies in
+    the box and the mask, interpolated there, is; a box that lies between the
+    places of two pixels has the pixel of its middle.
   """
   pasted = np.zeros([len(masks), height, width], np.uint8)
   if not len(masks):
     return pasted
   for canvas, (crop, y0, x0) in zip(
-      pasted, _crops(masks, boxes_xywh, height, width)):
-    canvas[y0:y0 + crop.shape[0], x0:x0 + crop.shape[1]] = crop
+      pasted, _crops(masks, boxes_xywh, height, width, grid)):
+    canvas[y0:y0 + crop.shape[1], x0:x0 + crop.shape[0]] = crop.T
   return pasted
 
 
-def paste_and_encode(masks, boxes_xywh, height, width):
+def paste_and_encode(masks, boxes_xywh, height, width, grid=mask_grids.CELLS):
   """`paste_masks` straight to RLE, without a canvas for every mask.
 
   Returns:
@@ -87,23 +94,23 @@ def paste_and_encode(masks, boxes_xywh, height, width):
   if not len(masks):
     return []
   return [_encode_crop(crop, y0, x0, height, width) for crop, y0, x0
-          in _crops(masks, boxes_xywh, height, width)]
+          in _crops(masks, boxes_xywh, height, width, grid)]
 
 
 def _encode_crop(crop, y0, x0, height, width):
-  """RLE of a picture that is empty outside of `crop`."""
+  """RLE of a picture that is empty outside of `crop`, which is bool [w, h]."""
   # One row of zeros above and below ends every run within its column.
-  columns = np.zeros([crop.shape[1], crop.shape[0] + 2], bool)
-  columns[:, 1:-1] = crop.T
+  columns = np.zeros([crop.shape[0], crop.shape[1] + 2], bool)
+  columns[:, 1:-1] = crop
   flat = columns.ravel()
   edges = np.flatnonzero(flat[1:] != flat[:-1])  # start, end, start, end, ...
-  column, row = np.divmod(edges, crop.shape[0] + 2)
+  column, row = np.divmod(edges, crop.shape[1] + 2)
   edges = (x0 + column) * height + y0 + row
   # A run that reaches the picture's lower end goes on in the next column.
-  joined = np.flatnonzero(edges[1:-1:2] == edges[2::2]) * 2 + 1
-  edges = np.delete(edges, np.concatenate([joined, joined + 1]))
-  edges = np.concatenate([[0], edges, [height * width]])
-  counts = np.diff(edges)
+  ends = np.ones(len(edges), bool)
+  ends[1:-1:2] = ends[2::2] = edges[1:-1:2] != edges[2::2]
+  edges = np.concatenate([[0], edges[ends], [height * width]])
+  counts = edges[1:] - edges[:-1]
   if len(counts) > 1 and not counts[-1]:
     counts = counts[:-1]
   return _as_text(coco_mask.frPyObjects(

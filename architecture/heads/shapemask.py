@@ -22,15 +22,19 @@ _EPSILON = 1e-20  # pixels; an empty mask gives no division by zero
 class ShapePriorHead:
   """The mask of every object as a mixture of the priors of its class."""
 
-  def __init__(self, priors, num_channels=128):
+  def __init__(self, priors, num_channels=128, means_of_cells=False):
     """Takes the settings.
 
     Args:
       priors: float32 [M, K, S, S], 0..1: of each class, background included,
         or with M = 1 of all of them. See utils/shape_priors.py.
       num_channels: int, D, of the RoI features.
+      means_of_cells: bool, whether masks are means over the cells of a box or
+        a RoI; otherwise pixels are sampled at their corner, on which published
+        weights depend.
     """
     self._priors = priors
+    self._means_of_cells = means_of_cells
     self._num_channels = num_channels
 
   def __call__(self, features, boxes, outer_boxes, classes):
@@ -59,13 +63,19 @@ class ShapePriorHead:
       if not is_first:
         crops = self._project(crops)
       # Of 1 within the box, 0 in the context.
-      inside = _move_to_context(
+      inside = self._move_to_context(
           tf.ones(tf.concat([tf.shape(boxes)[:2], [size, size]], axis=0)),
           boxes, outer_boxes)
       weights = self._weights(_mean_within(crops, inside), classes)
       mixtures = tf.reshape(self._mix(weights, classes),
                             [-1, num_rois, size, size])
-    return crops, _move_to_context(mixtures, boxes, outer_boxes)
+    return crops, self._move_to_context(mixtures, boxes, outer_boxes)
+
+  def _move_to_context(self, masks, boxes, outer_boxes):
+    """Masks [B, N, S, S] within boxes, to masks within the outer boxes."""
+    return mask_ops.crop_masks_in_boxes(
+        masks, boxes, outer_boxes, masks.shape[2].value, sample_offset=0.,
+        means_of_cells=self._means_of_cells)
 
   def _project(self, x):
     """[B, ..., c] to [B, ..., D], pixel by pixel."""
@@ -97,13 +107,6 @@ class ShapePriorHead:
     table = tf.constant(self._priors.reshape([num_classes, num_priors, -1]))
     priors = tf.gather(table, self._rows(classes))
     return tf.squeeze(tf.matmul(tf.expand_dims(weights, 1), priors), 1)
-
-
-def _move_to_context(masks, boxes, outer_boxes):
-  """Masks [B, N, S, S] within boxes, to masks within the outer boxes."""
-  # Pixels are sampled at their corner; published weights depend on it.
-  return mask_ops.crop_masks_in_boxes(
-      masks, boxes, outer_boxes, masks.shape[2].value, sample_offset=0.)
 
 
 def _mean_within(features, weights):

@@ -23,6 +23,7 @@ SECTION = dict(
     rpn_batch_size_per_im=16, rpn_fg_fraction=.5, aug_rand_hflip=False,
     aug_scale_min=1., aug_scale_max=1., copy_paste=False,
     skip_crowd_during_training=True, max_num_instances=6, mask_crop_size=28,
+    mask_crop_grid='corners',
     regenerate_source_id=False, aug_policy='', randaugment_num_layers=2,
     randaugment_magnitude=5., aug_scale_preset='', legacy_augmentation=False,
     copy_paste_box_update_threshold=10., copy_paste_occluded_obj_threshold=300.)

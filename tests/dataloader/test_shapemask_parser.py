@@ -23,7 +23,8 @@ SECTION = dict(
     aug_rand_hflip=False, aug_scale_min=1., aug_scale_max=1.,
     skip_crowd_during_training=True, max_num_instances=6, use_category=True,
     outer_box_scale=1.25, box_jitter_scale=0., num_sampled_masks=4,
-    mask_crop_size=16, upsample_factor=2, mask_train_class='all',
+    mask_crop_size=16, mask_crop_grid='corners', upsample_factor=2,
+    mask_train_class='all',
     regenerate_source_id=False, aug_policy='', randaugment_num_layers=2,
     randaugment_magnitude=5., aug_scale_preset='',
     legacy_augmentation=False)

@@ -16,6 +16,7 @@ from evaluation import coco_results
 from tests import golden
 from tests.evaluation import coco_files
 from utils import class_sets
+from utils import mask_grids
 from utils import masks
 
 _BATCH = 5  # as the reference was fed
@@ -105,7 +106,8 @@ def _change(predictions, change):
 def test_metrics_equal_reference(reference, case):
   kwargs, change = _FROM_FILE[case]
   evaluator = coco_evaluator.COCOEvaluator(
-      reference.path + 'eval_groundtruth.json', **kwargs)
+      reference.path + 'eval_groundtruth.json', mask_grid=mask_grids.LEGACY,
+      **kwargs)
   _feed(evaluator, _change(reference.predictions, change))
   reference.check(case, evaluator.evaluate())
 
@@ -115,7 +117,8 @@ def test_novel_classes_equal_reference(reference, name):
   """Which takes an undefined figure of a class for -1 (13.1 of the spec)."""
   evaluator = coco_evaluator.COCOEvaluator(
       reference.path + 'eval_groundtruth.json', include_mask=True,
-      per_category=True, novel_categories=class_sets.ids(name))
+      per_category=True, novel_categories=class_sets.ids(name),
+      mask_grid=mask_grids.LEGACY)
   metrics = _feed(evaluator, reference.predictions).evaluate()
   novel = [i for i in evaluator.category_names if i in class_sets.ids(name)]
   seen = [i for i in evaluator.category_names if i not in novel]
@@ -171,7 +174,8 @@ def test_masks_of_batches_equal_reference(reference):
     png = cv2.imencode('.png', masks.decode(entry['segmentation']))[1]
     groundtruths['masks'][rows[image], filled[image]] = png.tobytes()
     filled[image] += 1
-  evaluator = coco_evaluator.COCOEvaluator(include_mask=True)
+  evaluator = coco_evaluator.COCOEvaluator(include_mask=True,
+                                           mask_grid=mask_grids.LEGACY)
   _feed(evaluator, predictions, groundtruths)
   reference.check('tfrecord_groundtruth_mask', evaluator.evaluate())
 
@@ -179,7 +183,7 @@ def test_masks_of_batches_equal_reference(reference):
 def test_results_equal_reference(reference):
   evaluator = coco_evaluator.COCOEvaluator(
       reference.path + 'eval_groundtruth.json', include_mask=True,
-      remove_invalid_boxes=False)
+      remove_invalid_boxes=False, mask_grid=mask_grids.LEGACY)
   _feed(evaluator, _change(reference.predictions, 'no outer boxes'))
   results = json.loads(json.dumps(evaluator.results()))
   expected = reference.json('eval_coco_predictions.json')

@@ -5,7 +5,11 @@ from pycocotools import mask as coco_mask
 import pytest
 
 from tests import golden
+from utils import mask_grids
 from utils import masks
+
+_INVERSES = [mask_grids.CELLS, mask_grids.corners(), mask_grids.corners(112)]
+_GRIDS = _INVERSES + [mask_grids.LEGACY]
 
 
 @pytest.mark.parametrize('case', golden.load_cases('mask_paste'),
@@ -14,22 +18,26 @@ def test_pasting_equals_reference(case):
   height, width = case.params['height'], case.params['width']
   expected = np.unpackbits(case.outputs['v1'], axis=-1)[..., :width]
   pasted = masks.paste_masks(
-      case.inputs['masks'], case.inputs['boxes_xywh'], height, width)
+      case.inputs['masks'], case.inputs['boxes_xywh'], height, width,
+      mask_grids.LEGACY)
   assert pasted.dtype == np.uint8
   # Another build of OpenCV may move a few pixels of the boundary.
   assert np.count_nonzero(pasted != expected) <= 3
 
 
+@pytest.mark.parametrize('grid', _GRIDS)
 @pytest.mark.parametrize('case', golden.load_cases('mask_paste'),
                          ids=lambda case: case.name)
-def test_direct_encoding_equals_encoding_the_pasted_picture(case):
+def test_direct_encoding_equals_encoding_the_pasted_picture(case, grid):
   height, width = case.params['height'], case.params['width']
-  arguments = (case.inputs['masks'], case.inputs['boxes_xywh'], height, width)
+  arguments = (case.inputs['masks'], case.inputs['boxes_xywh'], height, width,
+               grid)
   expected = [masks.encode(m) for m in masks.paste_masks(*arguments)]
   assert masks.paste_and_encode(*arguments) == expected
 
 
-def test_direct_encoding_of_random_boxes():
+@pytest.mark.parametrize('grid', _GRIDS)
+def test_direct_encoding_of_random_boxes(grid):
   random = np.random.RandomState(3)
   small_masks = random.uniform(size=[200, 5, 7]).astype(np.float32)
   # Beyond every side, covering everything, and wholly outside.
@@ -37,8 +45,8 @@ def test_direct_encoding_of_random_boxes():
                           random.uniform(0, 60, [200, 2])], axis=1)
   boxes[:50, 1], boxes[:50, 3] = -20, 80
   small_masks[:25] = 1
-  pasted = masks.paste_masks(small_masks, boxes, 23, 31)
-  rles = masks.paste_and_encode(small_masks, boxes, 23, 31)
+  pasted = masks.paste_masks(small_masks, boxes, 23, 31, grid)
+  rles = masks.paste_and_encode(small_masks, boxes, 23, 31, grid)
   assert not pasted.all() and pasted.any()
   for canvas, rle in zip(pasted, rles):
     assert rle == masks.encode(canvas)
@@ -46,12 +54,61 @@ def test_direct_encoding_of_random_boxes():
     assert masks.area(rle) == canvas.sum()
 
 
-def test_full_mask_fills_its_box():
+def test_legacy_full_mask_fills_its_box_and_more():
   """Columns 2 to 6: as in the reference, the far border belongs to the box."""
-  pasted = masks.paste_masks(np.ones([1, 4, 4]), [[2., 1., 4., 4.]], 7, 9)
+  pasted = masks.paste_masks(np.ones([1, 4, 4]), [[2., 1., 4., 4.]], 7, 9,
+                             mask_grids.LEGACY)
   expected = np.zeros([7, 9])
   expected[1:6, 2:7] = 1
   np.testing.assert_array_equal(pasted[0], expected)
+
+
+@pytest.mark.parametrize('grid', _INVERSES)
+@pytest.mark.parametrize('box,rows,columns', [
+    ((2, 1, 4, 4), (1, 5), (2, 6)),
+    ((0, 0, 9, 7), (0, 7), (0, 9)),           # all of the picture
+    ((7, 5, 2, 2), (5, 7), (7, 9)),           # its last pixels
+    ((-3, -2, 6, 4), (0, 2), (0, 3)),         # beyond its upper left
+    ((6, 4, 20, 30), (4, 7), (6, 9)),         # and lower right
+    ((20, 3, 4, 4), (0, 0), (0, 0)),          # beside it
+    ((3.2, 2.6, .4, .2), (2, 3), (3, 4)),     # within a pixel
+    ((3.6, 2.1, .1, .1), (2, 3), (3, 4)),     # and off its middle
+    ((4., 2., 0., 3.), (2, 5), (4, 5)),       # without an area
+    ((-.4, 2., .2, 3.), (0, 0), (0, 0))])
+def test_full_mask_fills_its_box(grid, box, rows, columns):
+  pasted = masks.paste_masks(np.ones([1, 6, 6]), [box], 7, 9, grid)
+  expected = np.zeros([7, 9])
+  expected[rows[0]:rows[1], columns[0]:columns[1]] = 1
+  np.testing.assert_array_equal(pasted[0], expected)
+
+
+@pytest.mark.parametrize('shift,width', [(0., 5), (.4, 5), (.6, 5), (-.6, 5)])
+def test_a_pixel_is_inside_where_its_middle_is(shift, width):
+  """Cells: pixel 2 + k reaches from 2 + k to 3 + k."""
+  pasted = masks.paste_masks(np.ones([1, 3, 3]), [[2. + shift, 0, width, 1.]],
+                             1, 12)
+  first = 2 + int(np.round(shift))
+  assert np.flatnonzero(pasted[0, 0]).tolist() == list(
+      range(first, first + width))
+
+
+def test_cells_by_hand():
+  """Two cells over eight pixels: 1 at 2 pixels from the left, 0 at 6."""
+  pasted = masks.paste_masks([[[1., 0.]]], [[1., 0., 8., 1.]], 1, 10)
+  # Middle of pixel 4, 3.5 from the left, is .625; of pixel 5 it is .375.
+  assert pasted[0, 0].tolist() == [0, 1, 1, 1, 1, 0, 0, 0, 0, 0]
+
+
+def test_corners_by_hand():
+  """Pixels 0 to 10 lie at 0, 1.1, ... 11 then; five samples on 0 to 11."""
+  mask = [[[1., .75, .5, .25, 0.]]]
+  def paste(grid):
+    return masks.paste_masks(mask, [[0., 0., 11., 1.]], 1, 11, grid)[0, 0]
+  assert paste(mask_grids.corners()).tolist() == [1] * 6 + [0] * 5
+  # A crop of two: u reads sample 2.5 * u - .5, which is 2 at u = 1.
+  assert paste(mask_grids.corners(2)).all()
+  # Of a hundred nearly as cells: 2 at u = .505, pixel 5 is at .5.
+  assert paste(mask_grids.corners(100)).tolist() == [1] * 6 + [0] * 5
 
 
 def test_no_masks():
