@@ -11,6 +11,7 @@ from executor import estimator as estimator_lib
 from executor import hooks
 from executor import model_dir as model_dir_lib
 from executor import workers as workers_lib
+from modeling import checkpoints as warm_start
 
 _LINGER_SECONDS = 2
 
@@ -131,6 +132,7 @@ def _explain_divergence(config, error, is_chief=True):
 def train_and_eval(config, estimator, input_fn, evaluation):
   """Trains, and evaluates every `eval.num_steps_per_eval` steps and last.
 
+  With `eval.eval_every_checkpoint` then also those that were saved in between.
   A restart goes on from the step that was reached; an evaluation that was
   missed is made up for.
 
@@ -144,9 +146,15 @@ def train_and_eval(config, estimator, input_fn, evaluation):
     The step that was reached.
   """
   total, interval = config.train.total_steps, config.eval.num_steps_per_eval
-  step = checkpoints.latest_step(config.model_dir)
-  if step and (step % interval == 0 or step >= total):
-    _evaluate_once(evaluation, checkpoints.latest(config.model_dir))
+  every = config.eval.eval_every_checkpoint
+  if every:
+    _warn_of_deletion(config)
+  path = checkpoints.latest(config.model_dir)
+  # A warm start may bring the step along.
+  step = (checkpoints.step_of(path) if path
+          else warm_start.first_step(config.train.checkpoint, total))
+  if path and step and (every or step % interval == 0 or step >= total):
+    _evaluate_new(config, evaluation)
   while step < total:
     mark = early_stop.find_request(config)
     if step and mark:
@@ -158,12 +166,32 @@ def train_and_eval(config, estimator, input_fn, evaluation):
       raise errors.JobError('The training made no step beyond %d; do the '
                             'training files hold records?' % step)
     step = reached
-    _evaluate_once(evaluation, checkpoints.latest(config.model_dir))
+    _evaluate_new(config, evaluation)
   return step
 
 
-def _evaluate_once(evaluation, path):
-  if evaluation.is_done(path):
-    tf.logging.info('%s is evaluated already.', path)
-  else:
-    evaluation.run(path)
+def _evaluate_new(config, evaluation):
+  """Evaluates the newest checkpoint, or all that there are, none twice."""
+  newest = checkpoints.latest(config.model_dir)
+  if not config.eval.eval_every_checkpoint:
+    if evaluation.is_done(newest):
+      tf.logging.info('%s is evaluated already.', newest)
+    else:
+      evaluation.run(newest)
+    return
+  step = checkpoints.step_of(newest)
+  for path in checkpoints.find_all(config.model_dir):
+    if 0 < checkpoints.step_of(path) <= step and not evaluation.is_done(path):
+      evaluation.run(path)
+
+
+def _warn_of_deletion(config):
+  """Says that training deletes checkpoints before they are evaluated."""
+  train, interval = config.train, config.eval.num_steps_per_eval
+  number = interval // (train.save_checkpoints_steps or interval)
+  if 0 < train.keep_checkpoint_max < number:
+    tf.logging.warning(
+        'eval.eval_every_checkpoint: between two evaluations '
+        '(eval.num_steps_per_eval: %d) there are %d checkpoints, of which '
+        'train.keep_checkpoint_max (%d) are kept and evaluated; 0 keeps all.',
+        interval, number, train.keep_checkpoint_max)

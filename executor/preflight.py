@@ -58,9 +58,9 @@ def _check_training(config, cluster):
   estimator_lib.replica_batch_size(
       config, estimator_lib.num_replicas(config, cluster=cluster))
   precision.check(config)
-  path = config.train.checkpoint.path
-  if path and not checkpoints.latest(config.model_dir):
-    as_setup_error(warm_start.resolve_path, path)
+  if not checkpoints.latest(config.model_dir):
+    as_setup_error(warm_start.first_step, config.train.checkpoint,
+                   config.train.total_steps)
 
 
 def _check_evaluation(config):
