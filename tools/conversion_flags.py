@@ -9,6 +9,7 @@ import tensorflow.compat.v1 as tf
 
 from ops import compat
 from tools import tfrecord_writer
+from tools import written_order
 from utils import label_map as label_maps
 from utils import orientation as orientations
 
@@ -26,8 +27,9 @@ def define(values):
                       'begin with, such as records/train. Required.',
                       flag_values=values)
   flags.DEFINE_integer('num_shards', None, 'Number of shards. Default: %d, or '
-                       'one for each picture if there are fewer.' %
-                       tfrecord_writer.DEFAULT_NUM_SHARDS, lower_bound=1,
+                       'one for each image if there are fewer, or one for '
+                       '1,000 images if there are more.' %
+                       written_order.DEFAULT_NUM_SHARDS, lower_bound=1,
                        flag_values=values)
   flags.DEFINE_bool('include_masks', None, 'Write a mask for every object. '
                     'Default: when the annotations have masks.',
@@ -48,6 +50,11 @@ def define(values):
   flags.DEFINE_integer('num_processes', None, 'Number of worker processes. '
                        'Default: one per core.', lower_bound=1,
                        flag_values=values)
+  flags.DEFINE_integer('shuffle_seed', written_order.DEFAULT_SEED, 'Number '
+                       'that gives the random order of the records.',
+                       lower_bound=0, upper_bound=2**32 - 1, flag_values=values)
+  flags.DEFINE_bool('keep_order', False, 'Write the records in the order of '
+                    'the annotations.', flag_values=values)
   flags.DEFINE_string('label_map', None, 'File of rows `id:name`: the class '
                       'ids to use, found by name.', flag_values=values)
 
@@ -56,7 +63,8 @@ def options(values):
   """tfrecord_writer.Options of the command line."""
   return tfrecord_writer.Options(
       values.num_shards, values.include_masks, values.clip_boxes,
-      values.trust_files, values.overwrite, values.num_processes, values.exif)
+      values.trust_files, values.overwrite, values.num_processes, values.exif,
+      None if values.keep_order else values.shuffle_seed)
 
 
 def label_map(values):

@@ -32,6 +32,7 @@ from tools import label_images
 from tools import label_notes
 from tools import sharded_records
 from tools import tfrecord_writer
+from tools import written_order
 from utils import label_map as label_maps
 from utils import orientation as orientations
 
@@ -78,7 +79,7 @@ def convert(image_dir, label_dir, prefix, names=None, label_map=None,
         '%r is a folder. The output is what the names of the files begin with, '
         'such as %strain.' % (prefix, prefix))
   pairs = _pairs(image_dir, label_dir, names)
-  num_shards = num_shards or min(tfrecord_writer.DEFAULT_NUM_SHARDS, len(pairs))
+  num_shards = num_shards or written_order.num_shards(len(pairs))
   shards = [tfrecord_writer.SHARD % (prefix, i, num_shards)
             for i in range(num_shards)]
   class_names = label_map or {i: 'class %d' % i for i in range(256)}

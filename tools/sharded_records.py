@@ -12,6 +12,7 @@ from tools import annotation_checks
 from tools import image_notes
 from tools import old_shards
 from tools import staged_files
+from tools import written_order
 
 _NUM_EXAMPLES = 3  # printed of what was left out; the index has all
 _TOP_CLASSES = 20  # printed of the classes
@@ -27,7 +28,8 @@ Outcome.__new__.__defaults__ = ((), None, {})
 
 
 def write(prefix, shards, tasks, build, extra_files, extension='.tfrecord',
-          overwrite=False, num_processes=None):
+          overwrite=False, num_processes=None,
+          shuffle_seed=written_order.DEFAULT_SEED):
   """Writes the records; nothing appears under its name before all is written.
 
   Args:
@@ -39,17 +41,20 @@ def write(prefix, shards, tasks, build, extra_files, extension='.tfrecord',
     extension: of the shards.
     overwrite: whether shards that no index lists may be replaced.
     num_processes: int; None: one per core.
+    shuffle_seed: int, of the random order in which the tasks are done; None: in
+      their order.
 
   Returns:
     dict, content of the index: `num_records`, `counts` {class id: number},
-    `shards` [{'file', 'num_records'}], `skipped` [{'image', 'reason'}],
-    `notes` [str], `measures` {name: number}.
+    `shards` [{'file', 'num_bytes', 'num_records'}], `skipped` [{'image',
+    'reason'}], `notes` [str], `measures` {name: number}.
 
   Raises:
     ConversionError: if no picture can be used, or files that this program did
       not write would be mixed with new ones.
   """
   old = old_shards.find(prefix, extension, overwrite)
+  tasks = [tasks[i] for i in written_order.order(len(tasks), shuffle_seed)]
   length = -(-len(tasks) // len(shards))
   counts, measures = collections.Counter(), collections.Counter()
   skipped = []
@@ -80,8 +85,10 @@ def write(prefix, shards, tasks, build, extra_files, extension='.tfrecord',
               len(tasks), skipped[0]['image'], skipped[0]['reason']))
     index = {'num_records': sum(num_records),
              'counts': {str(i): counts[i] for i in sorted(counts)},
-             'shards': [{'file': os.path.basename(path), 'num_records': number}
-                        for path, number in zip(shards, num_records)],
+             'shards': [{'file': os.path.basename(path), 'num_records': number,
+                         'num_bytes': tf.gfile.Stat(now).length}
+                        for path, now, number in zip(shards, paths,
+                                                     num_records)],
              'skipped': skipped, 'notes': notes.lines(),
              'measures': dict(measures)}
     for path, content in extra_files.items():

@@ -23,24 +23,26 @@ from tools import image_notes
 from tools import old_shards
 from tools import record_builder
 from tools import staged_files
+from tools import written_order
 from utils import label_map as label_maps
 from utils import orientation as orientations
 
 ConversionError = annotation_checks.ConversionError
-DEFAULT_NUM_SHARDS = 32  # upstream's
 SHARD = '%s-%05d-of-%05d.tfrecord'
 
-# num_shards: None: 32, or one per picture if there are fewer. include_masks:
-# None: when the annotations have any. clip_boxes: see
-# object_checks.check_objects. trust_files: a picture whose size is not the
-# annotated one is used as it is, not left out. overwrite: replaces shards that
-# no index lists. num_processes: None: one per core. exif: of
-# orientation.CHOICES, what annotations of turned images mean.
+# num_shards: None: see written_order.num_shards. include_masks: None: when the
+# annotations have any. clip_boxes: see object_checks.check_objects.
+# trust_files: an image whose size is not the annotated one is used as it is,
+# not left out. overwrite: replaces shards that no index lists. num_processes:
+# None: one per core. exif: of orientation.CHOICES, what annotations of turned
+# images mean. shuffle_seed: of the random order in which records are written;
+# None: in that of the annotations.
 Options = collections.namedtuple(
     'Options', 'num_shards include_masks clip_boxes trust_files overwrite '
-    'num_processes exif')
+    'num_processes exif shuffle_seed')
 Options.__new__.__defaults__ = (None, None, False, False, False, None,
-                                orientations.UPRIGHT)
+                                orientations.UPRIGHT,
+                                written_order.DEFAULT_SEED)
 
 
 def write_dataset(dataset, prefix, load_image, options=Options(),
@@ -75,15 +77,21 @@ def write_dataset(dataset, prefix, load_image, options=Options(),
       record_builder.build_record, load_image=load_image, names=names,
       include_masks=include_masks, clip_boxes=options.clip_boxes,
       trust_files=options.trust_files, exif=options.exif)
-  num_shards = options.num_shards or max(
-      1, min(DEFAULT_NUM_SHARDS, len(checked.images)))
+  num_shards = options.num_shards or written_order.num_shards(
+      len(checked.images))
   shards = [SHARD % (prefix, i, num_shards) for i in range(num_shards)]
   with staged_files.StagedFiles(prefix) as files:
     tasks = [(image, checked.annotations[str(image['id'])])
              for image in checked.images]
-    outcomes = _write_shards(build, tasks, [files.stage(s) for s in shards],
+    order = written_order.order(len(tasks), options.shuffle_seed)
+    staged = [files.stage(s) for s in shards]
+    shuffled = _write_shards(build, [tasks[i] for i in order], staged,
                              options.num_processes)
-    index = _index(checked, outcomes, shards, include_masks)
+    # Reports and annotations keep the order of the input.
+    outcomes = [outcome for _, outcome in sorted(
+        zip(order, shuffled), key=lambda pair: pair[0])]
+    index = _index(checked, outcomes, include_masks)
+    index['shards'] = _shard_entries(shuffled, shards, staged)
     annotations = _annotations(checked, outcomes)
     files.write(prefix + '-annotations.json', json.dumps(annotations))
     files.write(prefix + '-label_map.csv', label_maps.text(names))
@@ -125,8 +133,27 @@ def _write_shards(build, tasks, paths, num_processes):
   return outcomes
 
 
-def _index(checked, outcomes, shards, include_masks):
-  """Content of the index file."""
+def _shard_entries(outcomes, shards, staged):
+  """What the index says about each shard.
+
+  Args:
+    outcomes: [record_builder.Outcome] in the order in which they were written.
+    shards: [path].
+    staged: [path] where they are now.
+
+  Returns:
+    [dict].
+  """
+  ids = [str(o.image['id']) for o in outcomes if o.image]
+  return [{'file': os.path.basename(path),
+           'num_bytes': tf.gfile.Stat(now).length,
+           'num_records': len(ids[i::len(shards)]),
+           'source_ids': ids[i::len(shards)]}
+          for i, (path, now) in enumerate(zip(shards, staged))]
+
+
+def _index(checked, outcomes, include_masks):
+  """Content of the index file, but for the shards."""
   written = [o for o in outcomes if o.image]
   skips = checked.skips + [s for o in outcomes for s in o.skips]
   _check_usable(outcomes, skips)
@@ -138,7 +165,6 @@ def _index(checked, outcomes, shards, include_masks):
           skips, checked.annotations,
           {str(o.image['id']): (o.image['height'], o.image['width'])
            for o in written}))
-  ids = [str(o.image['id']) for o in written]
   return {
       'num_records': len(written),
       'num_objects': sum(counts),
@@ -152,10 +178,6 @@ def _index(checked, outcomes, shards, include_masks):
       'category_id_shift': checked.id_shift,
       'label_map': {c['id']: c['name'] for c in checked.categories},
       'notes': notes,
-      'shards': [{'file': os.path.basename(path),
-                  'num_records': len(ids[i::len(shards)]),
-                  'source_ids': ids[i::len(shards)]}
-                 for i, path in enumerate(shards)],
       'skipped': [s._asdict() for s in skips],
   }
 

@@ -99,7 +99,8 @@ def test_the_parser_reads_them(raw):
   _convert(raw)
   section = segmentation_config.SegmentationParser(output_size=(8, 8))
   parser = segmentation_parser.SegmentationParser(section, 3, modes.EVAL)
-  _, labels = parser_cases.run(parser, _records(raw)[0])
+  record, = [r for r in _records(raw) if b'a.jpg' in r]
+  _, labels = parser_cases.run(parser, record)
   np.testing.assert_array_equal(labels['masks'][:5, :7, 0],
                                 _classes(0, 1, 255))
 

@@ -4,6 +4,7 @@ import functools
 import json
 import os
 
+import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
 
@@ -11,6 +12,7 @@ from dataloader import records
 from evaluation import annotations as annotations_lib
 from tests.tools import coco_sets
 from tools import tfrecord_writer
+from tools import written_order
 from utils import label_map as label_maps
 
 Options = tfrecord_writer.Options
@@ -27,7 +29,8 @@ def _write(tmp_path):
   _, images = coco_sets.write(tmp_path / 'source')
 
   def write(dataset=None, folder='out', load=None, label_map=None, **options):
-    options = Options(**dict({'num_shards': 2, 'num_processes': 1}, **options))
+    options = Options(**dict({'num_shards': 2, 'num_processes': 1,
+                              'shuffle_seed': None}, **options))
     return tfrecord_writer.write_dataset(
         dataset or coco_sets.dataset(), str(tmp_path / folder / 'train'),
         load or functools.partial(_load, images), options, label_map)
@@ -54,6 +57,10 @@ def _many(count):
           'annotations': [], 'categories': [{'id': 1, 'name': 'disc'}]}
 
 
+def _size(folder, shard):
+  return (folder / ('train-%05d-of-00002.tfrecord' % shard)).stat().st_size
+
+
 def test_files_and_index(write, tmp_path, capsys):
   index = write()
   out = tmp_path / 'out'
@@ -73,9 +80,9 @@ def test_files_and_index(write, tmp_path, capsys):
       'notes': ['1 image: opaque alpha channel, left out on reading (b.png)'],
       'shards': [
           {'file': 'train-00000-of-00002.tfrecord', 'num_records': 2,
-           'source_ids': ['7', '12']},
+           'source_ids': ['7', '12'], 'num_bytes': _size(out, 0)},
           {'file': 'train-00001-of-00002.tfrecord', 'num_records': 1,
-           'source_ids': ['scan/b']}],
+           'source_ids': ['scan/b'], 'num_bytes': _size(out, 1)}],
       'skipped': []}
   assert label_maps.read_label_map(str(out / 'train-label_map.csv')) == {
       1: 'disc', 3: 'Box'}
@@ -112,6 +119,35 @@ def test_records_go_round_the_shards(write, tmp_path):
   write(_many(7), num_shards=3)
   assert [_ids(tmp_path / 'out' / ('train-%05d-of-00003.tfrecord' % i))
           for i in range(3)] == [['0', '3', '6'], ['1', '4'], ['2', '5']]
+
+
+def test_records_are_written_in_random_order(write, tmp_path):
+  """Place and number have nothing to do with each other, at any time."""
+  def written(folder, **options):
+    index = write(_many(1000), folder=folder, **options)
+    return [int(i) for shard in index['shards'] for i in shard['source_ids']]
+  ids = written('a', num_shards=4, shuffle_seed=0)
+  assert sorted(ids) == list(range(1000))
+  assert abs(np.corrcoef(ids, np.arange(1000))[0, 1]) < .1
+  assert ids == written('b', num_shards=4, shuffle_seed=0)
+  assert ids != written('c', num_shards=4, shuffle_seed=1)
+  assert [_ids(p) for p in sorted((tmp_path / 'a').glob('*.tfrecord'))] == [
+      [str(i) for i in ids[k:k + 250]] for k in range(0, 1000, 250)]
+
+
+def test_annotations_keep_their_order(write, tmp_path):
+  write(shuffle_seed=3)
+  content = json.loads(
+      (tmp_path / 'out' / 'train-annotations.json').read_text())
+  assert [i['file_name'] for i in content['images']] == [
+      'a.jpg', 'b.png', 'c.jpg']
+  assert [a['id'] for a in content['annotations']] == [1, 2, 4, 3]
+
+
+@pytest.mark.parametrize('count, expected', [
+    (1, 1), (20, 20), (32000, 32), (118287, 119)])
+def test_large_sets_get_more_shards(count, expected):
+  assert written_order.num_shards(count) == expected
 
 
 @pytest.mark.parametrize('count, num_shards, expected', [

@@ -1,0 +1,36 @@
+"""The order in which converters write what they read, and into how many files.
+
+Annotations mostly come sorted: by class, by video, by day. Records in the same
+order would teach one class after the other wherever a reader does not mix them
+well, and the first records would not stand for all.
+"""
+
+import numpy as np
+
+DEFAULT_SEED = 0
+DEFAULT_NUM_SHARDS = 32  # upstream's
+_IMAGES_OF_A_SHARD = 1000  # of large sets
+
+
+def order(count, seed):
+  """The order to write in.
+
+  Args:
+    count: int, number of records.
+    seed: int; None keeps the order.
+
+  Returns:
+    [int], the place in the input of each record that is written.
+  """
+  if seed is None:
+    return list(range(count))
+  return np.random.RandomState(seed).permutation(count).tolist()
+
+
+def num_shards(count):
+  """Number of files for so many records, where nobody says it.
+
+  A reader mixes large sets file by file, so they get more files.
+  """
+  return max(1, min(count, max(DEFAULT_NUM_SHARDS,
+                               -(-count // _IMAGES_OF_A_SHARD))))
