@@ -10,7 +10,8 @@ in the modes eval and predict the params.yaml that training left in model_dir;
 
 Modes:
   train           trains to train.total_steps, from the newest checkpoint on.
-  eval            evaluates checkpoints as they come, until the last one.
+  eval            evaluates checkpoints as they come, until the last one; may be
+                  started before the training run whose params.yaml it takes.
   train_and_eval  trains, and evaluates every eval.num_steps_per_eval steps.
   predict         writes the detections of all records as COCO results.
 
@@ -60,8 +61,9 @@ flags.DEFINE_integer('train_steps', None, 'train.total_steps')
 flags.DEFINE_integer('eval_batch_size', None, 'eval.eval_batch_size')
 flags.DEFINE_integer('iterations_per_loop', None, 'train.iterations_per_loop')
 flags.DEFINE_bool('skip_host_call', None, 'the opposite of enable_summary')
-flags.DEFINE_string('precision', None, 'bfloat16 or float32, for '
-                    'architecture.use_bfloat16')
+flags.DEFINE_string('precision', None, 'float32, bfloat16 or float16: of '
+                    'training, or of the evaluation in the modes eval and '
+                    'predict')
 
 
 def _given_flags():
@@ -91,10 +93,14 @@ def run():
   compat.enable_graph_mode()
   try:
     config, notes = job_config.resolve(values, values.mode)
+    if jobs.wait_for_training(config, values.mode, values.eval_once,
+                              values.checkpoint_path):
+      config, notes = job_config.resolve(values, values.mode)
     for note in notes:
       tf.logging.info('%s', note)
     jobs.run(config, values.mode, values.eval_once, values.eval_after_training,
-             values.checkpoint_path)
+             values.checkpoint_path,
+             lambda: job_config.resolve(values, values.mode)[0])
   except base.ConfigError as e:
     sys.stderr.write('Error: %s\n' % e)
     return errors.SetupError.exit_code

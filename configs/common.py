@@ -182,6 +182,10 @@ class Eval:
   eval_batch_size: int = base.option(8, at_least=1)
   # Records to evaluate; null: all.
   eval_samples: Optional[int] = base.option(5000, at_least=1)
+  # (+) Number format of evaluations and predictions, however they are started
+  # and whatever training uses; float16 needs a GPU.
+  precision: str = base.option(
+      'float32', choices=('float32', 'bfloat16', 'float16'))
   eval_file_pattern: FilePattern = ''
   eval_dataset_type: str = base.option('tfrecord', choices=DATASET_TYPES)
   skip_eval_loss: bool = False

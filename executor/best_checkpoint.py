@@ -16,6 +16,9 @@ from executor import early_stop
 from executor import errors
 from executor import storage
 
+_JSON = 'best.json'
+_ASIDE = 'earlier_run'  # folder, for the best of an earlier training run
+
 
 def folder(config):
   """The folder of the best checkpoints."""
@@ -30,13 +33,14 @@ def read(config):
 
   Returns:
     {'metric', 'mode', 'best': [{'step', 'value', 'checkpoint', 'time'}], best
-    first, 'last_step', 'improved_step', 'improved_value',
-    'evaluations_without_improvement'}.
+    first, 'last_step', 'last_checkpoint_time', 'improved_step',
+    'improved_value', 'evaluations_without_improvement'}.
   """
   section = config.eval
   record = {'metric': section.best_metric, 'mode': section.best_metric_mode,
-            'best': [], 'last_step': 0, 'improved_step': 0,
-            'improved_value': None, 'evaluations_without_improvement': 0}
+            'best': [], 'last_step': 0, 'last_checkpoint_time': None,
+            'improved_step': 0, 'improved_value': None,
+            'evaluations_without_improvement': 0}
   path = _json_path(config)
   stored = storage.read_json(path)
   if stored is None:
@@ -70,14 +74,18 @@ def update(config, path, metrics):
         '%s.' % (name, ', '.join(sorted(metrics))))
   record = read(config)
   step, value = checkpoints.step_of(path), float(metrics[name])
+  written = _time_of(path)
+  if _is_of_later_training(record, step, written):
+    record = _without_later(folder(config), record, step - 1)
   if step > record['last_step']:  # The same one again does not count twice.
     _count(config, record, step, value)
+    record['last_checkpoint_time'] = written
   if math.isfinite(value):
     _keep(config, record, path, value)
   else:
     tf.logging.warning('%s is %s at step %d, which counts as no improvement.',
                        name, value, step)
-  _write(config, record)
+  _write(folder(config), record)
   patience = config.eval.early_stop_patience
   without = record['evaluations_without_improvement']
   if patience is not None and record['best'] and without >= patience:
@@ -85,8 +93,72 @@ def update(config, path, metrics):
                        record['improved_value'], without)
 
 
+def forget_after(model_dir, step):
+  """Forgets evaluations of steps that training has still to reach.
+
+  They are of an earlier training run in the folder, or of one that was taken
+  back to an earlier checkpoint. Copies of their checkpoints are set aside.
+
+  Args:
+    model_dir: folder of the checkpoints.
+    step: int, from which training goes on; 0 for a new one.
+  """
+  for path in sorted(tf.gfile.Glob(os.path.join(model_dir, 'best*',
+                                                _JSON))):
+    record, target = storage.read_json(path), os.path.dirname(path)
+    steps = [entry['step'] for entry in record['best']]
+    if max(steps + [record['last_step']]) > step:
+      _write(target, _without_later(target, record, step))
+
+
+def _time_of(path):
+  """When a checkpoint was written; None where it is deleted already."""
+  try:
+    return checkpoints.time_of(path)
+  except tf.errors.NotFoundError:
+    return None
+
+
+def _is_of_later_training(record, step, written):
+  """Whether a checkpoint is newer than one of a later step that counted."""
+  last = record.get('last_checkpoint_time')
+  return bool(step <= record['last_step'] and written and last
+              and written > last)
+
+
+def _without_later(target, record, step):
+  """The record as after `step`; later checkpoints are set aside."""
+  kept = [entry for entry in record['best'] if entry['step'] <= step]
+  later = [entry for entry in record['best'] if entry['step'] > step]
+  if later:
+    _set_aside(target, dict(record, best=later))
+  record = dict(record, best=kept, last_step=min(record['last_step'], step),
+                last_checkpoint_time=None, evaluations_without_improvement=0)
+  if record['improved_step'] > step:
+    record.update(improved_step=kept[0]['step'] if kept else 0,
+                  improved_value=kept[0]['value'] if kept else None)
+  return record
+
+
+def _set_aside(target, record):
+  """Moves copies that are the best of another training run out of the way."""
+  aside, number = os.path.join(target, _ASIDE), 2
+  while tf.gfile.Exists(aside):
+    aside, number = '%s-%d' % (os.path.join(target, _ASIDE), number), number + 1
+  tf.gfile.MakeDirs(aside)
+  for entry in record['best']:
+    for path in tf.gfile.Glob(os.path.join(target, entry['checkpoint'] + '.*')):
+      tf.gfile.Rename(path, os.path.join(aside, os.path.basename(path)))
+  storage.write_json(os.path.join(aside, _JSON), record)
+  tf.logging.warning(
+      'The best checkpoints in %s are of an earlier training run, or of steps '
+      'before training went back to an earlier checkpoint: step %s. They no '
+      'longer count, and are kept in %s.', target, ', '.join(
+          str(entry['step']) for entry in record['best']), aside)
+
+
 def _json_path(config):
-  return os.path.join(folder(config), 'best.json')
+  return os.path.join(folder(config), _JSON)
 
 
 def _is_better(config, value, than, delta=0.):
@@ -144,15 +216,16 @@ def _copy(path, target):
     tf.gfile.Rename(copy + '.part', copy, overwrite=True)
 
 
-def _write(config, record):
+def _write(target, record):
   """Writes the record, and removes the copies that it no longer names."""
-  target = folder(config)
   tf.gfile.MakeDirs(target)
-  storage.write_json(_json_path(config), record)
+  storage.write_json(os.path.join(target, _JSON), record)
   names = [entry['checkpoint'] for entry in record['best']]
   if names:
     tf.train.update_checkpoint_state(
         target, names[0], all_model_checkpoint_paths=names[::-1])
+  elif tf.gfile.Exists(os.path.join(target, 'checkpoint')):
+    tf.gfile.Remove(os.path.join(target, 'checkpoint'))
   for path in tf.gfile.Glob(os.path.join(target, 'model.ckpt-*')):
     if not any(os.path.basename(path).startswith((name + '.index',
                                                   name + '.data-'))

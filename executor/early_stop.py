@@ -40,11 +40,14 @@ def request(config, step, best_step, best_value, evaluations):
       'time': time.time()})
 
 
-def find_request(config):
+def find_request(config, step=None):
   """The mark that a training has to obey.
 
   Args:
     config: experiment.
+    step: int, where the training stands; a mark that was left at a later step
+      is about a training that went on from there, not about this one. None:
+      any mark.
 
   Returns:
     The dictionary of `request`; None without one, without
@@ -54,8 +57,21 @@ def find_request(config):
   mark = (None if patience is None
           else storage.read_json(mark_path(config.model_dir)))
   obeys = (mark and mark['metric'] == config.eval.best_metric
-           and mark['evaluations'] >= patience)
+           and mark['evaluations'] >= patience
+           and (step is None or mark['step'] <= step))
   return mark if obeys else None
+
+
+def forget_after(model_dir, step):
+  """Takes away a mark of a training that was further than this one is.
+
+  Args:
+    model_dir: folder of the mark.
+    step: int, from which training goes on; 0 for a new one.
+  """
+  mark = storage.read_json(mark_path(model_dir))
+  if mark and mark['step'] > step:
+    clear(model_dir)
 
 
 def clear(model_dir):

@@ -132,6 +132,15 @@ class Evaluation:
     self._evaluator = None
     self._writer = summaries.ResultWriter(model_dir_lib.eval_dir(config))
 
+  def take_over(self, config):
+    """Goes on with another configuration.
+
+    Args:
+      config: experiment that differs in keys of `followed.changes` alone that
+        change nothing of what is evaluated.
+    """
+    self._config = config
+
   def is_done(self, path):
     """Whether there is a result of this checkpoint already.
 

@@ -6,6 +6,7 @@ import tensorflow.compat.v1 as tf
 
 from executor import checkpoints
 from executor import errors
+from executor import followed
 from executor import hooks
 from executor import model_dir as model_dir_lib
 
@@ -16,17 +17,16 @@ _RESTART_SECONDS = 300  # for a training to take an old finish mark away
 
 
 class _Patience:
-  """Waits for checkpoints, tells for what, and gives up in the end."""
+  """Waits for what training writes, tells for what, and gives up in the end."""
 
-  def __init__(self, config, sleep, clock):
-    self._model_dir = config.model_dir
-    self._timeout = config.eval.eval_timeout
-    self._total_steps = config.train.total_steps
+  def __init__(self, config, sleep, clock, goal='a checkpoint'):
+    self.config = config
+    self._goal = goal
     self._sleep, self._clock = sleep, clock
     self._start = self._last_words = None
 
   def reset(self):
-    """A checkpoint came."""
+    """What was waited for came."""
     self._start = None
 
   def wait(self):
@@ -34,28 +34,57 @@ class _Patience:
     now = self._clock()
     if self._start is None:
       self._start, self._last_words = now, now
-      self._say('Waiting for a checkpoint')
+      self._say('Waiting for %s' % self._goal)
     waited = now - self._start
-    if self._timeout is not None and waited >= self._timeout:
+    timeout = self.config.eval.eval_timeout
+    if timeout is not None and waited >= timeout:
       raise errors.EvalTimeout(
           'No new checkpoint in %s for %s (eval.eval_timeout). %s' % (
-              self._model_dir, hooks.format_duration(self._timeout),
-              sign_of_life(self._model_dir)))
+              self.config.model_dir, hooks.format_duration(timeout),
+              sign_of_life(self.config.model_dir)))
     if now - self._last_words >= _REMIND_SECONDS:
       self._last_words = now
-      self._say('Still waiting after %s' % hooks.format_duration(waited))
+      self._say('Still waiting after %s for %s' % (
+          hooks.format_duration(waited), self._goal))
     pause = _POLL_SECONDS
-    if self._timeout is not None:
-      pause = min(pause, self._timeout - waited)
+    if timeout is not None:
+      pause = min(pause, timeout - waited)
     self._sleep(pause)
 
   def _say(self, beginning):
-    limit = ('without a limit (eval.eval_timeout)' if self._timeout is None
-             else 'for %s at most' % hooks.format_duration(self._timeout))
+    timeout = self.config.eval.eval_timeout
+    limit = ('without a limit (eval.eval_timeout)' if timeout is None
+             else 'for %s at most' % hooks.format_duration(timeout))
+    tf.logging.info('%s in %s that is not evaluated, %s; the training ends at '
+                    'step %d. %s', beginning, self.config.model_dir, limit,
+                    self.config.train.total_steps,
+                    sign_of_life(self.config.model_dir))
+
+
+class _PatienceForTraining(_Patience):
+  """Before a training run has begun, nobody knows where it ends."""
+
+  def _say(self, beginning):
     tf.logging.info(
-        '%s in %s that is not evaluated, %s; the training ends at step %d. %s',
-        beginning, self._model_dir, limit, self._total_steps,
-        sign_of_life(self._model_dir))
+        '%s in %s: there is neither params.yaml, which the evaluation takes '
+        'its configuration from, nor a checkpoint.', beginning,
+        self.config.model_dir)
+
+
+def wait_for_training(config, sleep=time.sleep, clock=time.time):
+  """Waits until there is a params.yaml or a checkpoint in model_dir.
+
+  Args:
+    config: experiment, as the flags alone make it.
+    sleep: (seconds) -> None.
+    clock: () -> seconds.
+
+  Raises:
+    errors.EvalTimeout: when `eval.eval_timeout` passes without either.
+  """
+  patience = _PatienceForTraining(config, sleep, clock, 'a training run')
+  while not followed.has_begun(config.model_dir):
+    patience.wait()
 
 
 def sign_of_life(model_dir):
@@ -76,7 +105,7 @@ def sign_of_life(model_dir):
 
 
 def evaluate_continuously(config, evaluation, sleep=time.sleep,
-                          clock=time.time):
+                          clock=time.time, follow=None):
   """Evaluates the checkpoints of a training beside it, until its end.
 
   Always the newest one, or all of them with `eval.eval_every_checkpoint`;
@@ -87,10 +116,13 @@ def evaluate_continuously(config, evaluation, sleep=time.sleep,
     evaluation: executor.evaluation.Evaluation, or a double of it.
     sleep: (seconds) -> None.
     clock: () -> seconds.
+    follow: () -> experiment, the configuration as the training run has it by
+      now; None: it stays.
 
   Raises:
     errors.EvalTimeout: when `eval.eval_timeout` passes without a new one.
     errors.TrainingDiverged: when the training said so and ended.
+    errors.JobError: of `follow`.
   """
   patience = _Patience(config, sleep, clock)
   skipped, job_start = set(), clock()
@@ -98,6 +130,10 @@ def evaluate_continuously(config, evaluation, sleep=time.sleep,
     # Looked at first: a checkpoint may come between the two looks.
     finished = _has_ended(config.model_dir, job_start, clock())
     path = _next_checkpoint(config, evaluation, skipped)
+    if follow:
+      # Behind the look: what was written before the checkpoint belongs to it.
+      config = patience.config = follow()
+      evaluation.take_over(config)
     if path:
       patience.reset()
       start = clock()

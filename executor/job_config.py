@@ -1,13 +1,13 @@
 """From the flags of a job to its configuration."""
 
-import os
-
 import tensorflow.compat.v1 as tf
 
 from configs import base
 from configs import factory
 from configs import io
+from executor import data_paths
 from executor import model_dir as model_dir_lib
+from executor import precision
 
 # Flag -> key that it sets. The reference accepts the first four, but never
 # reads them.
@@ -24,20 +24,18 @@ _FLAG_KEYS = {
     'tpu_job_name': 'tpu_job_name',
 }
 # --precision -> the value of architecture.use_bfloat16 on a TPU, and of
-# train.mixed_precision elsewhere.
+# train.mixed_precision elsewhere; of eval.precision where nothing is trained.
 _PRECISIONS_OF_TPU = {'bfloat16': True, 'float32': False}
 _PRECISIONS = {'bfloat16': 'bfloat16', 'float16': 'float16', 'float32': None}
 # What XLA and the TPU's own tools do, {key: value that is off}.
 _NOT_ON_TPU = {'train.mixed_precision': None, 'train.use_xla': False,
                'train.profile_every_n_steps': None}
-_DATA_KEYS = ('train.train_file_pattern',
-              'train.pre_parser_dataset.file_pattern',
-              'eval.eval_file_pattern', 'eval.val_json_file',
-              'eval.label_map', 'predict.predict_file_pattern',
-              'shapemask_head.shape_prior_path')
 _NUM_CORES = 8  # of the smallest TPUs, such as a v3-8
-# Modes that read the configuration a model was trained with.
+# Modes that read the configuration a model was trained with, and train nothing.
 _USES_PARAMS_FILE = ('eval', 'predict')
+# Number formats of training, which an evaluation does not take over.
+_TRAINING_PRECISION = ('train.mixed_precision', 'architecture.use_bfloat16')
+_PARTITIONING = ('train.input_partition_dims', 'train.num_cores_per_replica')
 
 
 def resolve(flags, mode):
@@ -67,28 +65,44 @@ def resolve(flags, mode):
   levels = dict(model=flags.model, config_file=flags.config_file,
                 params_override=flags.params_override,
                 trains=mode not in _USES_PARAMS_FILE)
-  notes = []
-  path = _params_file(flags.model_dir or written.get('model_dir'), mode)
+  model_dir = flags.model_dir or written.get('model_dir')
+  path = _params_file(model_dir, mode)
+  notes = _source_notes(path, model_dir, mode)
+  in_file = model_dir_lib.flat_params(path) if path else {}
   if path:
     levels['params_file'] = path
-    notes.append('The configuration is that of %s, with what the flags change.'
-                 % path)
   config, _ = factory.load_config(**levels)
   use_tpu = _use_tpu(flags, config, written, override)
-  changes, flag_notes = _changes(flags, config, override, use_tpu)
-  # Evaluation is in float32, in whatever the model was trained.
-  if (mode in _USES_PARAMS_FILE and flags.precision is None
-      and 'train.mixed_precision' not in written):
-    changes['train.mixed_precision'] = None
+  changes, flag_notes = _changes(flags, config, override, use_tpu, mode)
+  if flags.data_dir:
+    data_changes = data_paths.under_data_dir(
+        flags.data_dir, config, set(in_file) - set(written))
+    flag_notes += ['--data_dir sets %s to %s.' % item
+                   for item in data_changes.items()]
+    changes.update(data_changes)
   mixed_precision = changes.get('train.mixed_precision',
                                 config.train.mixed_precision)
   changes.update(_platform_changes(use_tpu, mode, mixed_precision))
   if use_tpu:
     changes['train.num_shards'] = _num_cores(flags, config, written)
   flag_notes += _platform_notes(flags, config, use_tpu, written,
-                                mixed_precision)
+                                mixed_precision, mode)
   config, config_notes = factory.load_config(extra=changes, **levels)
+  if mode in _USES_PARAMS_FILE:
+    config = precision.for_evaluation(config)
   return config, notes + config_notes + flag_notes
+
+
+def _source_notes(path, model_dir, mode):
+  """Whose configuration an evaluation uses."""
+  if path:
+    return ['The configuration is that of %s, with what the flags change.'
+            % path]
+  if mode in _USES_PARAMS_FILE and model_dir:
+    return ['There is no %s: the configuration is that of the flags alone '
+            '(--model, --config_file, --params_override).'
+            % model_dir_lib.params_path(model_dir)]
+  return []
 
 
 def _params_file(model_dir, mode):
@@ -99,7 +113,7 @@ def _params_file(model_dir, mode):
   return path if tf.gfile.Exists(path) else None
 
 
-def _changes(flags, config, override, use_tpu):
+def _changes(flags, config, override, use_tpu, mode):
   """What the flags set, {dotted key: value}, and notes about it."""
   changes, notes = {}, []
   wanted = {flag: (key, getattr(flags, flag))
@@ -108,7 +122,7 @@ def _changes(flags, config, override, use_tpu):
   if flags.skip_host_call is not None:
     wanted['skip_host_call'] = 'enable_summary', not flags.skip_host_call
   if flags.precision is not None:
-    wanted['precision'] = _precision(flags.precision, use_tpu)
+    wanted['precision'] = _precision(flags.precision, use_tpu, mode)
   for flag, (key, value) in wanted.items():
     old = base.lookup(config, key)
     if old != value:
@@ -118,15 +132,10 @@ def _changes(flags, config, override, use_tpu):
       if old not in (None, ''):
         notes.append('--%s sets %s to %r (it was %r).' % (
             flag, key, value, old))
-  if flags.data_dir:
-    data_changes = _under_data_dir(flags.data_dir, config)
-    notes += ['--data_dir sets %s to %s.' % item
-              for item in data_changes.items()]
-    changes.update(data_changes)
   return changes, notes
 
 
-def _precision(value, use_tpu):
+def _precision(value, use_tpu, mode):
   """(key, value) that --precision sets."""
   key = 'architecture.use_bfloat16' if use_tpu else 'train.mixed_precision'
   values = _PRECISIONS_OF_TPU if use_tpu else _PRECISIONS
@@ -134,6 +143,8 @@ def _precision(value, use_tpu):
     raise base.ConfigError('--precision is %r; %s it can be %s.' % (
         value, 'on a TPU' if use_tpu else 'without a TPU',
         ' or '.join(sorted(values))))
+  if mode in _USES_PARAMS_FILE:
+    return 'eval.precision', value
   return key, values[value]
 
 
@@ -141,30 +152,6 @@ def _raise_conflict(flag, key, value, old):
   raise base.ConfigError(
       '--%s (%r) and --params_override (%s: %r) contradict each other: give '
       'one of them.' % (flag, value, key, old))
-
-
-def _under_data_dir(data_dir, config):
-  """{key: patterns} for the patterns that are relative."""
-  changes = {}
-  for key in _DATA_KEYS:
-    try:
-      old = base.lookup(config, key)
-    except AttributeError:
-      continue  # Not every model has all of the keys.
-    if not old:
-      continue
-    patterns = old.split(',') if isinstance(old, str) else list(old)
-    new = [_join(data_dir, p.strip()) for p in patterns]
-    new = ','.join(new) if isinstance(old, str) else tuple(new)
-    if new != old:
-      changes[key] = new
-  return changes
-
-
-def _join(folder, path):
-  if not path or os.path.isabs(path) or '://' in path:
-    return path
-  return os.path.join(folder, path)
 
 
 def _use_tpu(flags, config, written, override):
@@ -195,23 +182,43 @@ def _platform_changes(use_tpu, mode, mixed_precision):
     changes['architecture.use_bfloat16'] = mixed_precision == 'bfloat16'
   if mode != 'train':
     # Only training is partitioned.
-    changes.update({'train.input_partition_dims': None,
-                    'train.num_cores_per_replica': None})
+    changes.update(dict.fromkeys(_PARTITIONING))
   return changes
 
 
-def _platform_notes(flags, config, use_tpu, written, mixed_precision):
-  """Notes about what is switched off with a TPU, or without."""
-  if use_tpu:
-    off = [key for key, value in _NOT_ON_TPU.items()
-           if base.lookup(config, key) != value]
-    return ['On a TPU these are switched off: %s (docs/tpu.md).' % ', '.join(
-        off)] if off else []
+def _platform_notes(flags, config, use_tpu, written, mixed_precision, mode):
+  """Notes about what is switched off with a TPU, without, or in a mode."""
   notes = []
-  if written.get('use_tpu') and flags.use_tpu is None:
+  if written.get('use_tpu') and flags.use_tpu is None and not use_tpu:
     notes.append('use_tpu is true in the configuration, but neither --tpu nor '
                  '--use_tpu is given: no TPU is used.')
-  if config.architecture.use_bfloat16 and mixed_precision != 'bfloat16':
+  if mode in _USES_PARAMS_FILE:
+    return notes + [
+        '%s: %r is for training; evaluation and prediction compute in '
+        'eval.precision (--precision).' % (key, written[key])
+        for key in _TRAINING_PRECISION if written.get(key)]
+  if use_tpu:
+    notes += _tpu_notes(config, mode)
+  elif config.architecture.use_bfloat16 and mixed_precision != 'bfloat16':
     notes.append('Without a TPU this is switched off: architecture.'
                  'use_bfloat16; train.mixed_precision decides instead.')
+  return notes
+
+
+def _tpu_notes(config, mode):
+  """Notes about keys that a training job on a TPU switches off."""
+  notes = []
+  off = [key for key, value in _NOT_ON_TPU.items()
+         if base.lookup(config, key) != value]
+  if off:
+    notes.append('On a TPU these are switched off: %s (docs/tpu.md).'
+                 % ', '.join(off))
+  parts = [key for key in _PARTITIONING
+           if base.lookup(config, key) is not None]
+  if parts and mode == 'train_and_eval':
+    notes.append(
+        'Mode train_and_eval trains without spatial partitioning: %s switched '
+        'off, so that every core holds whole images. With --mode=train and an '
+        'evaluation beside it, images are cut among cores (docs/tpu.md).'
+        % (' and '.join(parts) + (' is' if len(parts) == 1 else ' are')))
   return notes

@@ -16,8 +16,10 @@ from executor import errors
 from executor import estimator as estimator_lib
 from executor import evaluation as evaluation_lib
 from executor import evaluation_loop
+from executor import followed
 from executor import loops
 from executor import model_dir as model_dir_lib
+from executor import precision
 from executor import prediction
 from executor import preflight
 from modeling import checkpoints as warm_start
@@ -28,8 +30,37 @@ from utils import modes
 MODES = ('train', 'eval', 'train_and_eval', 'predict')
 
 
+def wait_for_training(config, mode, eval_once=False, checkpoint_path=None):
+  """Waits, in a job that evaluates what training makes, until that has begun.
+
+  A job that is started together with the training run would otherwise take the
+  defaults for the configuration that the run is about to write.
+
+  Args:
+    config: experiment, as the flags alone make it.
+    mode: of MODES.
+    eval_once: see `run`.
+    checkpoint_path: see `run`.
+
+  Returns:
+    Whether it waited: then the configuration is to be read again.
+
+  Raises:
+    errors.EvalTimeout: when `eval.eval_timeout` passes meanwhile.
+    errors.SetupError: where the job could not run in any case.
+  """
+  cluster_lib.check_mode(cluster_lib.read(), mode, config.use_tpu)
+  if (mode not in _FOLLOWING or checkpoint_path or not config.model_dir
+      or followed.has_begun(config.model_dir)):
+    return False
+  if (eval_once or mode == 'predict') and config.eval.eval_timeout is None:
+    return False  # Such a job does not wait for a checkpoint either.
+  evaluation_loop.wait_for_training(config)
+  return True
+
+
 def run(config, mode, eval_once=False, eval_after_training=False,
-        checkpoint_path=None):
+        checkpoint_path=None, read_again=None):
   """Runs a job to its end.
 
   Args:
@@ -39,12 +70,16 @@ def run(config, mode, eval_once=False, eval_after_training=False,
     eval_after_training: in mode train, one evaluation at the end.
     checkpoint_path: in the modes eval and predict, this checkpoint alone
       instead of those in model_dir.
+    read_again: () -> experiment: in these modes, the configuration as the
+      training run has it by now. None: it stays.
 
   Raises:
     errors.JobError: what a person should read, with the exit code.
   """
-  _JOBS[mode](_Parts(config, mode, eval_after_training, checkpoint_path),
-              eval_once)
+  parts = _Parts(config, mode, eval_after_training, checkpoint_path)
+  if read_again and mode in _FOLLOWING and not checkpoint_path:
+    parts.follow = followed.FollowedConfig(config, read_again)
+  _JOBS[mode](parts, eval_once)
 
 
 class _Parts:
@@ -62,13 +97,13 @@ class _Parts:
     self.is_chief = self.cluster is None or self.cluster.is_chief
     self.eval_after_training = eval_after_training and self.is_chief
     self.replicas = estimator_lib.num_replicas(config, cluster=self.cluster)
+    self.follow = None
     self._files = []
-    self._say_devices()
     self._mode = mode
-    self._model_fn = preflight.as_setup_error(
-        model_fn_lib.make_model_fn, config)
-    self.estimator = estimator_lib.build_estimator(
-        config, self._model_fn, mode, cluster=self.cluster)
+    self._say_devices()
+    if mode in _FOLLOWING:
+      for note in model_dir_lib.notes_of_meaning(config):
+        tf.logging.warning('%s', note)
 
   def _say_devices(self):
     tf.logging.info('%s', devices.describe(self.config, self.replicas,
@@ -76,12 +111,25 @@ class _Parts:
     for warning in devices.warnings():
       tf.logging.warning('%s', warning)
 
-  def _lone_estimator(self):
-    """An Estimator that does not wait for other workers."""
-    if self.cluster is None:
-      return self.estimator
-    return estimator_lib.build_estimator(self.config, self._model_fn,
-                                         self._mode)
+  def training_estimator(self):
+    """The Estimator that trains, on all devices and workers."""
+    return estimator_lib.build_estimator(
+        self.config, self._model_fn(self.config), self._mode,
+        cluster=self.cluster)
+
+  def _evaluating_estimator(self, config):
+    """One that predicts, on one device, and waits for no other worker.
+
+    Args:
+      config: experiment, of precision.for_evaluation.
+    """
+    tf.logging.info('%s', precision.describe_evaluation(config))
+    return estimator_lib.build_estimator(
+        config, self._model_fn(config),
+        'predict' if self._mode == 'predict' else 'eval', devices=[])
+
+  def _model_fn(self, config):
+    return preflight.as_setup_error(model_fn_lib.make_model_fn, config)
 
   def _reader(self, config, mode):
     reader = preflight.as_setup_error(
@@ -103,20 +151,32 @@ class _Parts:
 
   def evaluation(self):
     """executor.evaluation.Evaluation of the configured set."""
-    reader = self._reader(self.config, modes.PREDICT_WITH_GT)
-    if evaluation_lib.needs_masks_of_records(self.config.eval):
+    config = precision.for_evaluation(self.config)
+    reader = self._reader(config, modes.PREDICT_WITH_GT)
+    if evaluation_lib.needs_masks_of_records(config.eval):
       preflight.as_setup_error(
           record_checks.check_masks, reader.files, 'eval.eval_file_pattern',
           'Evaluation of masks needs one each: convert again with '
           '--include_masks, or set eval.type to box.')
     return evaluation_lib.Evaluation(
-        self.config, self._lone_estimator(), estimator_lib.with_batch_size(
-            reader, self.config, modes.PREDICT_WITH_GT))
+        config, self._evaluating_estimator(config),
+        estimator_lib.with_batch_size(reader, config, modes.PREDICT_WITH_GT))
 
-  def predict_input_fn(self):
-    """The batches of mode predict."""
-    reader = self._reader(self.config, modes.PREDICT)
-    return estimator_lib.with_batch_size(reader, self.config, modes.PREDICT)
+  def prediction(self):
+    """The Estimator and the batches of mode predict."""
+    config = precision.for_evaluation(self.config)
+    reader = self._reader(config, modes.PREDICT)
+    return (self._evaluating_estimator(config),
+            estimator_lib.with_batch_size(reader, config, modes.PREDICT))
+
+  def next_checkpoint(self):
+    """The one to evaluate or predict with once, when there is one."""
+    if self.checkpoint_path:
+      return self.checkpoint_path
+    path = evaluation_loop.wait_for_checkpoint(self.config)
+    if self.follow:
+      self.config = self.follow()
+    return path
 
   @contextlib.contextmanager
   def explained_errors(self):
@@ -131,13 +191,9 @@ class _Parts:
       raise errors.SetupError(str(e))
 
 
-def _start_training(parts):
-  """Writes the configuration and says what is trained."""
+def _say_training(parts):
+  """Says what is to be trained; nothing is written before it begins."""
   config = parts.config
-  if parts.is_chief:
-    for note in model_dir_lib.save_config(config):
-      tf.logging.warning('%s', note)
-    model_dir_lib.clear_finished(config.model_dir)
   tf.logging.info(
       'Training to step %d; the batch has %d images, %d at once on each of %d '
       'replica(s).', config.train.total_steps, config.train.train_batch_size,
@@ -157,11 +213,11 @@ def _mark_finished(config, step):
 
 def _train(parts, eval_once):
   del eval_once
-  input_fn = parts.train_input_fn()
+  estimator, input_fn = parts.training_estimator(), parts.train_input_fn()
   evaluation = parts.evaluation() if parts.eval_after_training else None
-  _start_training(parts)
+  _say_training(parts)
   with parts.explained_errors():
-    step = loops.train(parts.config, parts.estimator, input_fn,
+    step = loops.train(parts.config, estimator, input_fn,
                        cluster=parts.cluster)
     if parts.is_chief:
       _mark_finished(parts.config, step)
@@ -171,11 +227,11 @@ def _train(parts, eval_once):
 
 def _train_and_eval(parts, eval_once):
   del eval_once
-  input_fn, evaluation = parts.train_input_fn(), parts.evaluation()
-  _start_training(parts)
+  estimator, input_fn = parts.training_estimator(), parts.train_input_fn()
+  evaluation = parts.evaluation()
+  _say_training(parts)
   with parts.explained_errors():
-    step = loops.train_and_eval(parts.config, parts.estimator, input_fn,
-                                evaluation)
+    step = loops.train_and_eval(parts.config, estimator, input_fn, evaluation)
   _mark_finished(parts.config, step)
 
 
@@ -183,20 +239,22 @@ def _eval(parts, eval_once):
   evaluation = parts.evaluation()
   with parts.explained_errors():
     if parts.checkpoint_path or eval_once:
-      evaluation.run(parts.checkpoint_path
-                     or evaluation_loop.wait_for_checkpoint(parts.config))
+      path = parts.next_checkpoint()
+      evaluation.take_over(parts.config)
+      evaluation.run(path)
     else:
-      evaluation_loop.evaluate_continuously(parts.config, evaluation)
+      evaluation_loop.evaluate_continuously(parts.config, evaluation,
+                                            follow=parts.follow)
 
 
 def _predict(parts, eval_once):
   del eval_once
-  input_fn = parts.predict_input_fn()
+  estimator, input_fn = parts.prediction()
   with parts.explained_errors():
-    prediction.run(parts.config, parts.estimator, input_fn,
-                   parts.checkpoint_path
-                   or evaluation_loop.wait_for_checkpoint(parts.config))
+    path = parts.next_checkpoint()
+    prediction.run(parts.config, estimator, input_fn, path)
 
 
+_FOLLOWING = ('eval', 'predict')  # modes that evaluate what training makes
 _JOBS = {'train': _train, 'eval': _eval, 'train_and_eval': _train_and_eval,
          'predict': _predict}

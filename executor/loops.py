@@ -4,6 +4,7 @@ import time
 
 import tensorflow.compat.v1 as tf
 
+from executor import beginning
 from executor import checkpoints
 from executor import early_stop
 from executor import errors
@@ -41,16 +42,16 @@ def train(config, estimator, input_fn, max_steps=None, cluster=None):
   if start and checkpoints.step_of(start) >= max_steps:
     tf.logging.info('%s is at step %d already: there is nothing to train.',
                     start, max_steps)
+    for note in model_dir_lib.notes_of_nothing_to_do(config):
+      tf.logging.warning('%s', note)
     return checkpoints.step_of(start)
   workers = workers_lib.Workers() if cluster else None
   is_chief = cluster is None or cluster.is_chief
-  mark = early_stop.find_request(config)
-  if start and mark:
+  mark = start and early_stop.find_request(config, checkpoints.step_of(start))
+  if mark:
     step = checkpoints.step_of(start)
     tf.logging.info('%s', early_stop.describe(config, mark, step))
     return step
-  if mark and is_chief:  # It is about an earlier training in this folder.
-    early_stop.clear(config.model_dir)
   early_end = early_stop.EarlyStopHook(config, workers=workers)
   progress = hooks.TrainingHook(
       config, config.train.log_every_steps,
@@ -74,7 +75,8 @@ def train(config, estimator, input_fn, max_steps=None, cluster=None):
                            max_steps, workers, is_chief)
       else:
         estimator.train(input_fn, hooks=training_hooks, max_steps=max_steps,
-                        saving_listeners=[hooks.FiniteWeights()])
+                        saving_listeners=[hooks.FiniteWeights(),
+                                          beginning.Beginning(config)])
     except errors.TrainingDiverged as e:
       _explain_divergence(config, e, is_chief)
   # The chief may still be writing the checkpoint of this step.
@@ -95,8 +97,11 @@ def _train_with_others(config, estimator, input_fn, training_hooks, max_steps,
                        workers, is_chief):
   """Trains as one of several workers."""
   interval = estimator_lib.checkpoint_interval(config.train)
+  listeners = [hooks.FiniteWeights()]
+  if is_chief:
+    listeners.append(beginning.Beginning(config))
   saver = workers_lib.SharedSaver(
-      workers, is_chief, config.model_dir, listeners=[hooks.FiniteWeights()],
+      workers, is_chief, config.model_dir, listeners=listeners,
       save_secs=interval.get('save_checkpoints_secs'),
       save_steps=interval.get('save_checkpoints_steps'))
   training_hooks = [workers_lib.SameStart(workers, config.model_dir), saver
@@ -156,8 +161,8 @@ def train_and_eval(config, estimator, input_fn, evaluation):
   if path and step and (every or step % interval == 0 or step >= total):
     _evaluate_new(config, evaluation)
   while step < total:
-    mark = early_stop.find_request(config)
-    if step and mark:
+    mark = step and early_stop.find_request(config, step)
+    if mark:
       tf.logging.info('%s', early_stop.describe(config, mark, step))
       break
     goal = min((step // interval + 1) * interval, total)

@@ -1,6 +1,7 @@
 """What a job leaves in model_dir besides checkpoints, and finds there."""
 
 import os
+import re
 import time
 
 import tensorflow.compat.v1 as tf
@@ -8,6 +9,7 @@ import tensorflow.compat.v1 as tf
 from configs import base
 from configs import io
 from executor import checkpoints
+from executor import data_paths
 from executor import errors
 from executor import storage
 
@@ -18,6 +20,13 @@ _IDENTITY = ('type', 'architecture.backbone',
 _BACKBONE_SIZE = {'resnet': 'resnet.resnet_depth',
                   'spinenet': 'spinenet.model_id',
                   'spinenet_mbconv': 'spinenet_mbconv.model_id'}
+# Keys that make them different functions of the same variables.
+_MEANING = re.compile(
+    r'anchor\.|\w+_parser\.(output_size|resize_eval)$'
+    r'|(batch_norm_activation|efficientnet)\.(activation|batch_norm_epsilon)$'
+    r'|nasfpn\.(activation|use_sum_for_combination)$'
+    r'|architecture\.outer_box_scale$|segmentation_head\.level$'
+    r'|classification_head\.aggregation$')
 
 
 def params_path(model_dir):
@@ -67,7 +76,7 @@ def read_finished(model_dir):
   return storage.read_json(_finished_path(model_dir))
 
 
-def _flat_params(path):
+def flat_params(path):
   """{dotted key: value} of a params.yaml; empty if there is none."""
   if not tf.gfile.Exists(path):
     return {}
@@ -87,33 +96,76 @@ def flatten(values, path=''):
   return leaves
 
 
-def check_same_model(config):
+def check_same_model(config, is_training=False):
   """Checks that the checkpoints in model_dir are of the configured model.
 
   Args:
     config: experiment.
+    is_training: whether training is to go on from them. Then also what the
+      variables mean has to be the same: an evaluation may take another image
+      size on purpose, and `notes_of_meaning` says so.
 
   Raises:
     errors.SetupError: naming the keys and both values where it is another one.
   """
   if not checkpoints.latest(config.model_dir):
     return
-  path = params_path(config.model_dir)
-  stored, here = _flat_params(path), flatten(base.to_dict(config))
   keys = _IDENTITY + (_BACKBONE_SIZE.get(config.architecture.backbone, ''),)
-  differing = [k for k in keys
-               if k in stored and k in here and stored[k] != here[k]]
+  differing = {key: values for key, values in _changes(config).items()
+               if key in keys or is_training and _MEANING.match(key)}
   if differing:
     raise errors.SetupError(
         '%s holds checkpoints of another model than the one that is '
-        'configured:\n%s\nUse another --model_dir, or that configuration '
-        '(--config_file=%s).' % (config.model_dir, '\n'.join(
-            '  %s is %r there (params.yaml), %r here' % (
-                k, stored[k], here[k]) for k in differing), path))
+        'configured:\n%s\nUse another --model_dir (train.checkpoint.path '
+        'starts from weights of this one), or that configuration '
+        '(--config_file=%s).%s' % (
+            config.model_dir, '\n'.join(_differences(differing)),
+            params_path(config.model_dir), _kept_note(config.model_dir)))
+
+
+def notes_of_meaning(config):
+  """What an evaluation sees otherwise than the training run did, in lines."""
+  differing = {key: values for key, values in _changes(config).items()
+               if _MEANING.match(key)}
+  if not differing:
+    return []
+  return ['The figures are not those of the model as it is trained:'
+          ] + _differences(differing)
+
+
+def _changes(config):
+  """{key: (value in params.yaml, value here)} of keys that both have."""
+  stored = flat_params(params_path(config.model_dir))
+  here = flatten(base.to_dict(data_paths.with_absolute_paths(config)))
+  return {key: (stored[key], value) for key, value in here.items()
+          if key != 'model_dir' and key in stored and stored[key] != value}
+
+
+def _differences(changes):
+  return ['  %s is %r there (params.yaml), %r here' % ((key,) + values)
+          for key, values in changes.items()]
+
+
+def _kept_note(model_dir):
+  """A sentence that names earlier configurations of a folder; or ''."""
+  kept = checkpoints.kept_configurations(model_dir)
+  return ' Kept of earlier starts, by step: %s.' % ', '.join(
+      kept) if kept else ''
+
+
+def notes_of_nothing_to_do(config):
+  """Lines about what a start without a step to train leaves unwritten."""
+  changes = _changes(config)
+  if not changes:
+    return []
+  return ['%s stays as it is, although this job is configured otherwise:'
+          % params_path(config.model_dir)] + _differences(changes)
 
 
 def save_config(config):
   """Writes params.yaml; an older one with other values stays as history.
+
+  Paths are written so that a job in another folder finds the files.
 
   Args:
     config: experiment.
@@ -123,7 +175,8 @@ def save_config(config):
   """
   path = params_path(config.model_dir)
   tf.gfile.MakeDirs(config.model_dir)
-  old, new = _flat_params(path), flatten(base.to_dict(config))
+  config = data_paths.with_absolute_paths(config)
+  old, new = flat_params(path), flatten(base.to_dict(config))
   changed = sorted(k for k in set(old) | set(new)
                    if old and old.get(k) != new.get(k))
   notes = []

@@ -1,13 +1,14 @@
-"""Number formats and compilation of a job on CPU and GPUs.
+"""Number formats of a job, and compilation on CPU and GPUs.
 
-A TPU needs none of it: there `architecture.use_bfloat16` decides, and XLA
-compiles everything.
+Training on a TPU needs little of it: there `architecture.use_bfloat16` decides,
+and XLA compiles everything.
 """
 
 import os
 
 import tensorflow.compat.v1 as tf
 
+from configs import base
 from executor import devices
 from executor import errors
 from ops import compat
@@ -48,38 +49,85 @@ def _use_xla_on_cpu():
     os.environ['TF_XLA_FLAGS'] = (flags + ' ' + _XLA_ON_CPU).strip()
 
 
-def check(config, gpus=None, capabilities=None):
-  """Checks that training can use the number format of the configuration.
+def for_evaluation(config):
+  """The experiment as an evaluation or a prediction computes it.
+
+  One rule for all modes and devices: `eval.precision`, which is float32 unless
+  somebody asks for another one. Nothing but training is partitioned.
+
+  Args:
+    config: experiment, of any mode.
+
+  Returns:
+    The experiment with the keys that the graph, the reader and the session
+    read.
+  """
+  wanted = config.eval.precision
+  is_mixed = wanted != 'float32' and not config.use_tpu
+  return base.override(config, {
+      'architecture': {'use_bfloat16': wanted == 'bfloat16'},
+      'train': {'mixed_precision': wanted if is_mixed else None,
+                'input_partition_dims': None, 'num_cores_per_replica': None}})
+
+
+def describe_evaluation(config):
+  """The sentence that says in what an evaluation or prediction computes."""
+  return ('Evaluation and prediction compute in %s (eval.precision).'
+          % config.eval.precision)
+
+
+def check_evaluation(config, gpus=None, capabilities=None):
+  """Checks that evaluation can use `eval.precision`.
 
   Args:
     config: experiment.
+    gpus: see `check`.
+    capabilities: likewise.
+
+  Raises:
+    errors.SetupError: saying what is missing.
+  """
+  if config.use_tpu and config.eval.precision == 'float16':
+    raise errors.SetupError(
+        'eval.precision is float16, which a TPU does not compute: set it to '
+        'float32 or bfloat16.')
+  check(for_evaluation(config), gpus, capabilities, 'eval.precision')
+
+
+def check(config, gpus=None, capabilities=None, key='train.mixed_precision'):
+  """Checks that a job can use the number format of the configuration.
+
+  Args:
+    config: experiment; `train.mixed_precision` is read.
     gpus: [device name] instead of those that TensorFlow sees.
     capabilities: [float] of the GPUs, instead of asking; None where unknown.
+    key: the one that set it.
 
   Raises:
     errors.SetupError: saying what is missing.
   """
   wanted = config.train.mixed_precision
+  none = 'null' if key == 'train.mixed_precision' else 'float32'
   if not wanted or config.use_tpu:
     return
   gpus = devices.gpu_names() if gpus is None else gpus
   if not gpus:
     if wanted == 'float16':
       raise errors.SetupError(
-          'train.mixed_precision is float16, which only GPUs compute, and '
-          'TensorFlow sees none (`python -m tools.env` says why). Set it to '
-          'null, or to bfloat16 to train on a CPU with the numbers of a TPU.')
+          '%s is float16, which only GPUs compute, and TensorFlow sees none '
+          '(`python -m tools.env` says why). Set it to %s, or to bfloat16 to '
+          'compute on a CPU with the numbers of a TPU.' % (key, none))
     return
   if wanted == 'bfloat16' and not compat.HAS_BFLOAT16_ON_GPUS:
     raise errors.SetupError(
-        'train.mixed_precision is bfloat16, which this TensorFlow cannot '
-        'compute on GPUs: set it to float16, or use RUNTIME=tf2.')
+        '%s is bfloat16, which this TensorFlow cannot compute on GPUs: set it '
+        'to float16, or use RUNTIME=tf2.' % key)
   capabilities = (compat.gpu_capabilities() if capabilities is None
                   else capabilities)
   old = [c for c in capabilities if c and c < _MIN_CAPABILITY[wanted]]
   if old:
     raise errors.SetupError(
-        'train.mixed_precision is %s, which needs GPUs of compute capability '
-        '%.1f or more; there is one of %.1f. Set it to %s.' % (
-            wanted, _MIN_CAPABILITY[wanted], min(old),
-            'float16' if min(old) >= _MIN_CAPABILITY['float16'] else 'null'))
+        '%s is %s, which needs GPUs of compute capability %.1f or more; there '
+        'is one of %.1f. Set it to %s.' % (
+            key, wanted, _MIN_CAPABILITY[wanted], min(old),
+            'float16' if min(old) >= _MIN_CAPABILITY['float16'] else none))

@@ -2,6 +2,7 @@
 
 import tensorflow.compat.v1 as tf
 
+from configs import base
 from evaluation import factory as evaluation_factory
 from executor import checkpoints
 from executor import errors
@@ -10,6 +11,7 @@ from executor import evaluation
 from executor import model_dir as model_dir_lib
 from executor import precision
 from executor import prediction
+from executor import tpu
 from modeling import checkpoints as warm_start
 
 
@@ -31,6 +33,10 @@ def check(config, mode, with_eval=False, checkpoint_path=None, cluster=None):
   _check_model_dir(config, mode, checkpoint_path)
   if mode in ('train', 'train_and_eval'):
     _check_training(config, cluster)
+  if mode != 'train' or with_eval:
+    precision.check_evaluation(config)
+    if config.use_tpu:
+      _check_evaluation_on_tpu(config, mode)
   if mode in ('eval', 'train_and_eval') or with_eval:
     _check_evaluation(config)
   if mode == 'predict' and not prediction.file_pattern(config):
@@ -51,7 +57,8 @@ def _check_model_dir(config, mode, checkpoint_path):
           '--checkpoint_path: there is no checkpoint %s (such as '
           '.../model.ckpt-1000, without .index).' % checkpoint_path)
     return
-  model_dir_lib.check_same_model(config)
+  model_dir_lib.check_same_model(
+      config, is_training=mode in ('train', 'train_and_eval'))
 
 
 def _check_training(config, cluster):
@@ -61,6 +68,23 @@ def _check_training(config, cluster):
   if not checkpoints.latest(config.model_dir):
     as_setup_error(warm_start.first_step, config.train.checkpoint,
                    config.train.total_steps)
+
+
+def _check_evaluation_on_tpu(config, mode):
+  """TPUEstimator would find these after training, or after a long start."""
+  cores = config.train.num_shards or tpu.MAX_CORES_OF_A_HOST
+  if cores > tpu.MAX_CORES_OF_A_HOST:
+    raise errors.SetupError(tpu.NO_EVALUATION_ON_A_POD % (
+        'train.num_shards (--num_cores) is %d' % cores))
+  key = ('predict.predict_batch_size' if mode == 'predict'
+         else 'eval.eval_batch_size')
+  size = base.lookup(config, key)
+  if size % cores:
+    raise errors.SetupError(
+        '%s is %d, which cannot be divided among the %d cores of the TPU '
+        '(--num_cores): choose %d or %d.' % (
+            key, size, cores, max(1, size // cores) * cores,
+            (size // cores + 1) * cores))
 
 
 def _check_evaluation(config):

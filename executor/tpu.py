@@ -14,6 +14,11 @@ _TRANSPOSED = (1, 2, 3, 0)
 # Labels that are maps of the image, besides those of each level.
 _MAPS = (fields.MASKS, fields.VALID_MASKS)
 _ANSWER_SECONDS = 300  # for a TPU to list its cores
+MAX_CORES_OF_A_HOST = 8  # those of a v2-8 or v3-8
+NO_EVALUATION_ON_A_POD = (
+    'A TPU Pod trains but does not evaluate or predict, and %s. Train with '
+    '--mode=train, without --eval_after_training; evaluate with --mode=eval '
+    'beside it on a TPU with one host, a GPU or a CPU (docs/pods.md).')
 
 
 def find(platform, make_resolver=None):
@@ -74,6 +79,23 @@ def check_cores(config, cluster, count_cores=None):
         '--num_cores is %s, and the TPU %s has %d cores. Give --num_cores=%d '
         '(train.num_shards), or name the slice that was meant.' % (
             wanted, config.platform.tpu, found, found))
+
+
+def check_one_host(config, cluster):
+  """Checks that a TPU can evaluate: its cores belong to one host.
+
+  Args:
+    config: experiment.
+    cluster: resolver of `find`.
+
+  Raises:
+    errors.SetupError: for a Pod.
+  """
+  spec = cluster.cluster_spec()
+  hosts = spec.num_tasks('worker') if spec and 'worker' in spec.jobs else 1
+  if hosts > 1:
+    raise errors.SetupError(NO_EVALUATION_ON_A_POD % (
+        'the TPU %s has %d hosts' % (config.platform.tpu, hosts)))
 
 
 def _count_cores(cluster):

@@ -8,11 +8,15 @@ class Evaluation:
 
   def __init__(self, during=None):
     self.paths = []
+    self.config = None
     self._during = during or (lambda path: None)
 
   @property
   def steps(self):
     return [checkpoints.step_of(path) for path in self.paths]
+
+  def take_over(self, config):
+    self.config = config
 
   def is_done(self, path):
     return path in self.paths

@@ -117,3 +117,72 @@ def test_checkpoint_of_another_folder_is_left_alone(tmp_path):
   config = toy.config(tmp_path, eval__best_metric='AP')
   _evaluate(config, other, {10: .5})
   assert not os.path.exists(best_checkpoint.folder(config))
+
+
+def _delete_checkpoints(folder, above=0):
+  for path in checkpoints.find_all(str(folder)):
+    if checkpoints.step_of(path) > above:
+      for name in os.listdir(str(folder)):
+        if name.startswith(os.path.basename(path) + '.'):
+          os.remove(str(folder / name))
+
+
+@pytest.mark.parametrize('suffix', ['', '_val'])
+def test_new_training_in_the_folder(tmp_path, suffix):
+  """It does not have to be better than the one before it."""
+  config = toy.config(tmp_path, eval__best_metric='AP', eval__suffix=suffix,
+                      eval__early_stop_patience=2)
+  _evaluate(config, tmp_path, {10: .5, 20: .9, 30: .8, 40: .7})
+  assert early_stop.find_request(config)
+  _delete_checkpoints(tmp_path)
+  best_checkpoint.forget_after(config.model_dir, 0)
+  early_stop.forget_after(config.model_dir, 0)
+  assert early_stop.find_request(config) is None
+  assert _kept(config) == []
+  assert checkpoints.latest(best_checkpoint.folder(config)) is None
+  # Beyond the last step of the earlier one, and before it.
+  _evaluate(config, tmp_path, {25: .1, 50: .2})
+  assert _kept(config) == [50]
+  assert _record(config)['evaluations_without_improvement'] == 0
+  # Nothing is lost.
+  aside = os.path.join(best_checkpoint.folder(config), 'earlier_run')
+  assert [checkpoints.step_of(p) for p in checkpoints.find_all(aside)] == [20]
+  assert checkpoints.is_complete(checkpoints.find_all(aside)[0])
+
+
+def test_going_back_to_an_earlier_checkpoint(tmp_path):
+  config = toy.config(tmp_path, eval__best_metric='AP', eval__keep_best_max=2,
+                      eval__early_stop_patience=5)
+  _evaluate(config, tmp_path, {10: .5, 20: .4, 30: .9, 40: .7, 50: .6})
+  assert _kept(config) == [30, 40]
+  _delete_checkpoints(tmp_path, above=20)
+  best_checkpoint.forget_after(config.model_dir, 35)
+  assert _kept(config) == [30]
+  record = _record(config)
+  assert (record['improved_step'], record['improved_value']) == (30, .9)
+  best_checkpoint.forget_after(config.model_dir, 20)
+  assert _kept(config) == []
+  record = _record(config)
+  assert (record['last_step'], record['improved_value']) == (20, None)
+  _evaluate(config, tmp_path, {30: .6})
+  assert _kept(config) == [30]
+  # A restart from where training stands forgets nothing.
+  best_checkpoint.forget_after(config.model_dir, 30)
+  assert _kept(config) == [30]
+  folder = best_checkpoint.folder(config)
+  assert [[checkpoints.step_of(p) for p in checkpoints.find_all(
+      os.path.join(folder, name))] for name in (
+          'earlier_run', 'earlier_run-2')] == [[40], [30]]
+
+
+def test_earlier_run_that_nobody_took_away(tmp_path):
+  """A checkpoint that is newer than one of a later step tells it."""
+  config = toy.config(tmp_path, eval__best_metric='AP')
+  _evaluate(config, tmp_path, {10: .5, 20: .9})
+  _delete_checkpoints(tmp_path)
+  path = toy.save_checkpoint(tmp_path, 15, weight=[0.])
+  os.utime(path + '.index', (2e9, 2e9))
+  best_checkpoint.update(config, path, {'AP': .1})
+  assert _record(config)['last_step'] == 15
+  # Of the earlier run, nobody knows whether step 10 was the same.
+  assert _kept(config) == [15]

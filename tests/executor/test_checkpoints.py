@@ -63,3 +63,33 @@ def test_restorable_adds_the_step(tmp_path):
   complete = toy.save_checkpoint(tmp_path, 13, global_step=13)
   with checkpoints.restorable(complete) as same:
     assert same == complete
+
+
+def _fit(path, **variables):
+  with tf.Graph().as_default():
+    for name, value in variables.items():
+      tf.get_variable(name, initializer=tf.constant(value))
+    checkpoints.check_fits(path, tf.global_variables())
+
+
+@pytest.mark.parametrize('names, key', [
+    (['weight/ExponentialMovingAverage', 'training/num_averaged'],
+     'train.moving_average_decay'),
+    (['weight/AccumulatedGradient', 'training/num_accumulated'],
+     'train.accumulation_steps'),
+    (['weight/Momentum'], 'train.optimizer.type or train.frozen_variable'),
+    (['current_loss_scale', 'good_steps'], 'train.mixed_precision'),
+    (['head/moving_normalizer', 'head/moving_normalizer/biased'],
+     'retinanet_loss.normalizer_momentum')])
+def test_key_that_was_switched_on_is_named(tmp_path, names, key):
+  path = toy.save_checkpoint(tmp_path, 5, weight=[1.])
+  (tmp_path / 'params.3.yaml').write_text('')
+  with pytest.raises(errors.SetupError) as e:
+    _fit(path, weight=[1.], **{name: [0.] for name in names})
+  message = str(e.value)
+  assert key in message and 'another model' not in message
+  assert 'train.checkpoint.path=%s' % path in message
+  assert str(tmp_path / 'params.3.yaml') in message
+  # With another variable of the model missing, it is another model.
+  with pytest.raises(errors.SetupError, match='another model'):
+    _fit(path, weight=[1.], other=[1.], **{name: [0.] for name in names})

@@ -138,3 +138,65 @@ def test_waiting_for_one_checkpoint(tmp_path):
       [(50, lambda: toy.save_checkpoint(tmp_path, 1, w=[0.]))])
   assert checkpoints.step_of(
       evaluation_loop.wait_for_checkpoint(config, clock.sleep, clock)) == 1
+
+
+def _follow(configs):
+  """() -> the next of these, the last one for ever."""
+  configs = list(configs)
+  return lambda: configs.pop(0) if len(configs) > 1 else configs[0]
+
+
+def test_continuous_evaluation_goes_as_far_as_training(tmp_path):
+  """Training that goes on from its end with more steps, and more time."""
+  old, new = (toy.config(tmp_path, train__total_steps=steps,
+                         eval__eval_timeout=timeout)
+              for steps, timeout in ((4, 10.), (8, 1000.)))
+  toy.save_checkpoint(tmp_path, 4, w=[0.])
+  clock = doubles.Clock([
+      (500, lambda: toy.save_checkpoint(tmp_path, 8, w=[0.]))])
+  evaluation = doubles.Evaluation()
+  evaluation_loop.evaluate_continuously(
+      old, evaluation, clock.sleep, clock, follow=_follow([new]))
+  assert evaluation.steps == [4, 8]
+  assert evaluation.config is new
+
+
+def test_what_is_read_with_a_checkpoint_belongs_to_it(tmp_path):
+  """Written between two looks: no checkpoint is evaluated with older keys."""
+  old = toy.config(tmp_path)
+  clock = doubles.Clock([(20, lambda: toy.save_checkpoint(tmp_path, 6,
+                                                          w=[0.]))])
+  def follow():
+    if checkpoints.latest(str(tmp_path)):
+      raise errors.JobError('params.yaml has changed')
+    return old
+  evaluation = doubles.Evaluation()
+  with pytest.raises(errors.JobError, match='has changed'):
+    evaluation_loop.evaluate_continuously(old, evaluation, clock.sleep, clock,
+                                          follow=follow)
+  assert evaluation.steps == []
+
+
+@pytest.mark.parametrize('comes', ['params.yaml', 'checkpoint'])
+def test_waiting_for_a_training_run(tmp_path, caplog, comes):
+  tf.logging.set_verbosity(tf.logging.INFO)
+  config = toy.config(tmp_path)
+  come = {'params.yaml': lambda: model_dir_lib.save_config(config),
+          'checkpoint': lambda: toy.save_checkpoint(tmp_path, 1, w=[0.])}
+  clock = doubles.Clock([(700, come[comes])])
+  with caplog.at_level('INFO'):
+    evaluation_loop.wait_for_training(config, clock.sleep, clock)
+  assert 700 <= clock.now < 710
+  messages = [r.getMessage() for r in caplog.records]
+  assert messages[0].startswith('Waiting for a training run in %s'
+                                % tmp_path)
+  assert 'params.yaml' in messages[0] and len(messages) == 3
+  evaluation_loop.wait_for_training(config, clock.sleep, clock)
+  assert clock.now < 710  # It has begun already.
+
+
+def test_training_that_never_begins(tmp_path):
+  config = toy.config(tmp_path, eval__eval_timeout=100)
+  clock = doubles.Clock()
+  with pytest.raises(errors.EvalTimeout, match='for 2 min'):
+    evaluation_loop.wait_for_training(config, clock.sleep, clock)

@@ -7,6 +7,7 @@ import pytest
 from configs import base
 from executor import job_config
 from executor import model_dir as model_dir_lib
+from executor import precision
 from tests.executor import toy
 
 _NAMES = ('model model_dir config_file params_override use_tpu tpu tpu_zone '
@@ -56,21 +57,21 @@ def test_contradiction(flags, override, names):
   assert 'contradict' in str(e.value)
 
 
-def test_precision(tmp_path):
+def test_precision():
   assert not _resolve(precision='float32', use_tpu=True
                      )[0].architecture.use_bfloat16
-  for precision in ('half', 'float16'):
+  for wrong in ('half', 'float16'):
     with pytest.raises(base.ConfigError, match='TPU.* bfloat16 or float32'):
-      _resolve(precision=precision, use_tpu=True)
+      _resolve(precision=wrong, use_tpu=True)
   with pytest.raises(base.ConfigError, match='without.*bfloat16 or float16 or'):
     _resolve(precision='half')
 
 
-@pytest.mark.parametrize('precision, mixed, use_bfloat16', [
+@pytest.mark.parametrize('wanted, mixed, use_bfloat16', [
     ('float32', None, False), ('float16', 'float16', False),
     ('bfloat16', 'bfloat16', True), (None, None, False)])
-def test_precision_without_a_tpu(precision, mixed, use_bfloat16):
-  config, notes = _resolve(precision=precision)
+def test_precision_without_a_tpu(wanted, mixed, use_bfloat16):
+  config, notes = _resolve(precision=wanted)
   assert config.train.mixed_precision == mixed
   assert config.architecture.use_bfloat16 == use_bfloat16
   assert any('use_bfloat16' in note for note in notes) != use_bfloat16
@@ -91,15 +92,41 @@ def test_keys_that_a_tpu_does_not_need():
   assert config.train.use_xla and config.train.profile_every_n_steps == 10
 
 
-def test_evaluation_is_in_float32(tmp_path):
+@pytest.mark.parametrize('flags', [
+    dict(), dict(use_tpu=True),
+    # Keys of the training run, from a file that both jobs are given.
+    dict(params_override='train.mixed_precision=bfloat16'),
+    dict(params_override='architecture.use_bfloat16=true'),
+    dict(params_override='architecture.use_bfloat16=true', use_tpu=True)])
+@pytest.mark.parametrize('mode', ['eval', 'predict'])
+def test_evaluation_is_in_float32_unless_asked(tmp_path, mode, flags):
   model_dir_lib.save_config(toy.config(
       tmp_path, train__mixed_precision='bfloat16',
       architecture__use_bfloat16=True))
-  config, _ = _resolve('eval', model_dir=str(tmp_path))
+  config, notes = _resolve(mode, model_dir=str(tmp_path), **flags)
   assert config.train.mixed_precision is None
   assert not config.architecture.use_bfloat16
-  config, _ = _resolve('eval', model_dir=str(tmp_path), precision='bfloat16')
-  assert config.architecture.use_bfloat16
+  assert any('eval.precision' in note for note in notes) == (
+      'params_override' in flags)
+  for asked in (dict(precision='bfloat16'),
+                dict(params_override='eval.precision=bfloat16')):
+    config, _ = _resolve(mode, model_dir=str(tmp_path), **dict(flags, **asked))
+    assert config.architecture.use_bfloat16
+    assert config.eval.precision == 'bfloat16'
+    assert config.train.mixed_precision == (
+        None if config.use_tpu else 'bfloat16')
+
+
+def test_precision_of_training_is_not_that_of_its_evaluation():
+  config, _ = _resolve('train_and_eval', precision='bfloat16')
+  assert config.train.mixed_precision == 'bfloat16'
+  assert config.eval.precision == 'float32'
+  own = precision.for_evaluation(config)
+  assert own.train.mixed_precision is None
+  assert not own.architecture.use_bfloat16
+  with pytest.raises(base.ConfigError, match='contradict'):
+    _resolve('eval', precision='bfloat16',
+             params_override='eval.precision=float16')
 
 
 def test_data_dir():
@@ -144,11 +171,16 @@ def test_number_of_cores():
 def test_only_training_is_partitioned():
   override = ('train.num_cores_per_replica=2,'
               'train.input_partition_dims=[[1,2,1,1],null]')
-  train, _ = _resolve(params_override=override, use_tpu=True)
+  train, notes = _resolve(params_override=override, use_tpu=True)
   assert train.train.num_cores_per_replica == 2
-  both, _ = _resolve('train_and_eval', params_override=override, use_tpu=True)
+  assert not any('partition' in note for note in notes)
+  both, notes = _resolve('train_and_eval', params_override=override,
+                         use_tpu=True)
   assert both.train.num_cores_per_replica is None
   assert both.train.input_partition_dims is None
+  said = [note for note in notes if 'without spatial partitioning' in note]
+  assert len(said) == 1 and 'train.input_partition_dims' in said[0]
+  assert precision.for_evaluation(train).train.input_partition_dims is None
 
 
 def test_model_and_type():
@@ -184,6 +216,37 @@ def test_evaluation_reads_the_configuration_of_the_training(tmp_path):
           config.train.total_steps) == (7, 5, 6)
   config, _ = _resolve('train', model_dir=folder)
   assert config.architecture.num_classes == 91
+
+
+@pytest.mark.parametrize('mode', ['eval', 'predict'])
+def test_relative_data_dir(tmp_path, monkeypatch, mode):
+  """Training and evaluation with the same flags, from any folder."""
+  monkeypatch.chdir(tmp_path)
+  flags = dict(model_dir='run', data_dir='data', params_override=(
+      'train.train_file_pattern=train-*,eval.eval_file_pattern=val-*'))
+  config, _ = _resolve('train', **flags)
+  assert config.train.train_file_pattern == 'data/train-*'
+  model_dir_lib.save_config(config)
+  expected = str(tmp_path / 'data' / 'val-*')
+  for folder in (None, 'data', str(tmp_path / 'data')):
+    config, _ = _resolve(mode, model_dir='run', data_dir=folder)
+    assert config.eval.eval_file_pattern == expected
+  (tmp_path / 'elsewhere').mkdir()
+  monkeypatch.chdir(tmp_path / 'elsewhere')
+  config, _ = _resolve(mode, model_dir='../run')
+  assert config.eval.eval_file_pattern == expected
+  # Of a pattern that this job is given, the folder is its own.
+  config, _ = _resolve(mode, model_dir='../run', data_dir='other',
+                       params_override='eval.eval_file_pattern=val-*')
+  assert config.eval.eval_file_pattern == 'other/val-*'
+
+
+def test_whose_configuration_it_is(tmp_path):
+  _, notes = _resolve('eval', model_dir=str(tmp_path))
+  assert any('There is no %s' % (tmp_path / 'params.yaml') in n
+             and 'flags alone' in n for n in notes)
+  _, notes = _resolve('train', model_dir=str(tmp_path))
+  assert not any('params.yaml' in n for n in notes)
 
 
 def test_model_dir_that_moved(tmp_path):

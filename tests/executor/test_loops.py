@@ -1,14 +1,18 @@
 """The loops, with a toy Estimator and a double of the evaluation."""
 
 import json
+import os
 
 import pytest
+import tensorflow.compat.v1 as tf
 
+from executor import best_checkpoint
 from executor import checkpoints
 from executor import early_stop
 from executor import errors
 from executor import estimator as estimator_lib
 from executor import loops
+from executor import model_dir as model_dir_lib
 from tests.executor import doubles
 from tests.executor import toy
 from utils import modes
@@ -95,6 +99,15 @@ def test_train_sees_the_mark_of_another_job(tmp_path):
   assert loops.train(config, estimator, sized) == 2
 
 
+def test_training_that_went_back_does_not_obey_a_later_mark(tmp_path):
+  config = toy.config(tmp_path, eval__best_metric='AP',
+                      eval__early_stop_patience=2)
+  loops.train(config, *_parts(config), max_steps=2)
+  _stop_request(config, 4)
+  assert loops.train(config, *_parts(config)) == 6
+  assert early_stop.find_request(config) is None
+
+
 def test_mark_of_an_earlier_training_is_cleared(tmp_path):
   config = toy.config(tmp_path, eval__best_metric='AP',
                       eval__early_stop_patience=2)
@@ -127,3 +140,86 @@ def test_train_refuses_the_checkpoint_of_another_model(tmp_path):
     loops.train(config, *_parts(config))
   assert 'weight is [3] in the checkpoint, [2] in the model' in str(e.value)
   assert 'global_step' in str(e.value)
+
+
+def test_configuration_is_there_before_the_first_checkpoint(tmp_path):
+  """An evaluation that finds a checkpoint finds its configuration, too."""
+  config = toy.config(tmp_path)
+  seen = []
+
+  class Saving(tf.train.SessionRunHook):
+
+    def after_create_session(self, session, coord):
+      seen.extend(os.listdir(str(tmp_path)))
+
+  def watched_model_fn(features, labels, mode, params):
+    return toy.model_fn(features, labels, mode, params)._replace(
+        training_hooks=[Saving()])
+
+  model_dir_lib.mark_finished(str(tmp_path), 3, 'finished')
+  estimator = estimator_lib.build_estimator(config, watched_model_fn)
+  loops.train(config, estimator, _parts(config)[1], max_steps=2)
+  assert 'params.yaml' in seen and 'model.ckpt-0.index' in seen
+  assert (os.path.getmtime(str(tmp_path / 'params.yaml'))
+          <= os.path.getmtime(str(tmp_path / 'model.ckpt-0.index')))
+  assert model_dir_lib.read_finished(str(tmp_path)) is None
+
+
+def _contents(folder):
+  return {name: (folder / name).read_bytes() for name in (
+      'params.yaml', 'training_finished.json', 'early_stop.json',
+      'best/best.json')}
+
+
+def _finished_run(tmp_path):
+  """model_dir of two steps, with the files that a start may change."""
+  config = toy.config(tmp_path, eval__best_metric='AP', train__total_steps=2,
+                      eval__early_stop_patience=2)
+  loops.train(config, *_parts(config))
+  best_checkpoint.update(config, checkpoints.latest(str(tmp_path)), {'AP': .5})
+  model_dir_lib.mark_finished(str(tmp_path), 2, 'finished')
+  _stop_request(config, 3)
+
+
+def test_start_with_nothing_to_do_changes_nothing(tmp_path, caplog):
+  tf.logging.set_verbosity(tf.logging.INFO)
+  _finished_run(tmp_path)
+  before = _contents(tmp_path)
+  config = toy.config(tmp_path, train__total_steps=2, train__seed=3)
+  with caplog.at_level('INFO'):
+    assert loops.train(config, *_parts(config)) == 2
+  assert _contents(tmp_path) == before
+  assert 'nothing to train' in caplog.text
+  assert 'train.seed is None there' in caplog.text
+
+
+def test_refused_start_changes_nothing(tmp_path):
+  _finished_run(tmp_path)
+  before = _contents(tmp_path)
+  config = toy.config(tmp_path, train__seed=3)
+
+  def other_model_fn(features, labels, mode, params):
+    tf.get_variable('other', [])
+    return toy.model_fn(features, labels, mode, params)
+
+  with pytest.raises(errors.SetupError, match='another model'):
+    loops.train(config, estimator_lib.build_estimator(config, other_model_fn),
+                _parts(config)[1])
+  assert _contents(tmp_path) == before
+  # The next one begins.
+  assert loops.train(config, *_parts(config)) == 6
+  assert 'seed: 3' in (tmp_path / 'params.yaml').read_text()
+  assert 'seed: null' in (tmp_path / 'params.2.yaml').read_text()
+  assert not (tmp_path / 'training_finished.json').exists()
+
+
+def test_new_training_in_the_folder_of_another(tmp_path):
+  _finished_run(tmp_path)
+  for path in tmp_path.glob('*ckpt*'):
+    path.unlink()
+  (tmp_path / 'checkpoint').unlink()
+  config = toy.config(tmp_path, eval__best_metric='AP',
+                      eval__early_stop_patience=2)
+  assert loops.train(config, *_parts(config)) == 6
+  best_checkpoint.update(config, checkpoints.latest(str(tmp_path)), {'AP': .1})
+  assert checkpoints.latest_step(best_checkpoint.folder(config)) == 6

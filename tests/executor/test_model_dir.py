@@ -67,6 +67,50 @@ def test_model_dir_of_another_model(tmp_path, key, values):
       e.value)
 
 
+@pytest.mark.parametrize('model, key, values', [
+    ('retinanet', 'anchor.anchor_size', (4., 3.)),
+    ('retinanet', 'anchor.aspect_ratios', ((1., 2., .5), (1., 3., .3))),
+    ('retinanet', 'retinanet_parser.output_size', ((640, 640), (64, 64))),
+    ('mask_rcnn', 'maskrcnn_parser.output_size', ((640, 640), (64, 64))),
+    ('segmentation', 'batch_norm_activation.activation', ('relu', 'swish'))])
+def test_model_of_another_meaning(tmp_path, model, key, values):
+  """The variables fit, and the results would be others."""
+  old, new = (toy.config(tmp_path, model, **{key: value}) for value in values)
+  model_dir_lib.save_config(old)
+  model_dir_lib.check_same_model(new, is_training=True)
+  toy.save_checkpoint(tmp_path, 5, w=[0.])
+  model_dir_lib.check_same_model(old, is_training=True)
+  assert model_dir_lib.notes_of_meaning(old) == []
+  with pytest.raises(errors.SetupError, match=key + ' is'):
+    model_dir_lib.check_same_model(new, is_training=True)
+  # An evaluation that asks for it gets it, and is told.
+  model_dir_lib.check_same_model(new)
+  notes = model_dir_lib.notes_of_meaning(new)
+  assert len(notes) == 2 and key + ' is' in notes[1]
+
+
+def test_error_names_kept_configurations(tmp_path):
+  model_dir_lib.save_config(toy.config(tmp_path, anchor__anchor_size=3.))
+  toy.save_checkpoint(tmp_path, 5, w=[0.])
+  now = toy.config(tmp_path, anchor__anchor_size=5.)
+  model_dir_lib.save_config(now)
+  with pytest.raises(errors.SetupError) as e:
+    model_dir_lib.check_same_model(toy.config(tmp_path), is_training=True)
+  assert str(tmp_path / 'params.5.yaml') in str(e.value)
+
+
+def test_saved_paths_hold_in_other_folders(tmp_path, monkeypatch):
+  monkeypatch.chdir(tmp_path)
+  config = toy.config('run', eval__eval_file_pattern='data/val-*')
+  assert model_dir_lib.save_config(config) == []
+  stored, _ = factory.load_params_file('run/params.yaml')
+  assert stored.eval.eval_file_pattern == str(tmp_path / 'data' / 'val-*')
+  assert stored.model_dir == str(tmp_path / 'run')
+  # The same start again is no change.
+  assert model_dir_lib.save_config(config) == []
+  assert os.listdir('run') == ['params.yaml']
+
+
 def test_finish_mark(tmp_path):
   folder = str(tmp_path)
   assert model_dir_lib.read_finished(folder) is None

@@ -75,6 +75,39 @@ def test_raw_outputs_cannot_be_evaluated(tmp_path):
   _fails('postprocess.apply_nms is false', config, 'predict')
 
 
+def _on_tpu(tmp_path, cores, **changes):
+  return toy.config(tmp_path, use_tpu=True, train__num_shards=cores,
+                    train__train_batch_size=cores, **changes)
+
+
+@pytest.mark.parametrize('mode, arguments', [
+    ('eval', {}), ('train_and_eval', {}), ('train', dict(with_eval=True)),
+    ('predict', {})])
+def test_evaluation_on_a_tpu(tmp_path, mode, arguments):
+  """All that TPUEstimator would find after the training."""
+  batch = ('predict.predict_batch_size' if mode == 'predict'
+           else 'eval.eval_batch_size')
+  files = dict(eval__eval_file_pattern='x')
+  good = {batch: 16}
+  preflight.check(_on_tpu(tmp_path, 8, **dict(files, **good)), mode,
+                  **arguments)
+  _fails('%s is 12, .* 8 cores .*choose 8 or 16' % batch,
+         _on_tpu(tmp_path, 8, **dict(files, **{batch: 12})), mode, **arguments)
+  _fails('--num_cores. is 32.*--mode=train, without --eval_after_training',
+         _on_tpu(tmp_path, 32, **{batch: 32}), mode, **arguments)
+  # Training alone does not evaluate.
+  preflight.check(_on_tpu(tmp_path, 32, **{batch: 12}), 'train')
+
+
+def test_precision_of_the_evaluation(tmp_path):
+  config = toy.config(tmp_path, eval__precision='float16')
+  preflight.check(config, 'train')
+  _fails('eval.precision is float16, which only GPUs', config, 'eval')
+  _fails('eval.precision is float16', config, with_eval=True)
+  _fails('a TPU does not compute',
+         _on_tpu(tmp_path, 8, eval__precision='float16'), 'train_and_eval')
+
+
 def test_prediction_needs_records(tmp_path):
   _fails('predict.predict_file_pattern', toy.config(tmp_path), 'predict')
 
@@ -89,3 +122,13 @@ def test_model_dir_of_another_model(tmp_path):
   toy.save_checkpoint(tmp_path, 1, w=[0.])
   for mode in ('train', 'eval', 'predict'):
     _fails('resnet.resnet_depth is 18 there', toy.config(tmp_path), mode)
+
+
+def test_training_goes_on_with_the_same_meaning_only(tmp_path):
+  model_dir_lib.save_config(toy.config(tmp_path, anchor__anchor_size=3.))
+  toy.save_checkpoint(tmp_path, 1, w=[0.])
+  config = toy.config(tmp_path, eval__eval_file_pattern='x')
+  for mode in ('train', 'train_and_eval'):
+    _fails('anchor.anchor_size is 3.0 there', config, mode)
+  for mode in ('eval', 'predict'):
+    preflight.check(config, mode)

@@ -139,3 +139,13 @@ def test_tpu_that_does_not_answer(tmp_path):
     raise tf.errors.DeadlineExceededError(None, None, 'Deadline Exceeded')
   with pytest.raises(errors.SetupError, match='my-tpu does not answer: Dead'):
     tpu.check_cores(_config(tmp_path), None, count)
+
+
+def test_a_pod_does_not_evaluate():
+  config = toy.config('/m', use_tpu=True, platform__tpu='pod')
+  resolver = tf.distribute.cluster_resolver.TPUClusterResolver
+  one = resolver('grpc://10.0.0.1:8470')
+  tpu.check_one_host(config, one)
+  two = resolver('grpc://10.0.0.1:8470,grpc://10.0.0.2:8470')
+  with pytest.raises(errors.SetupError, match='pod has 2 hosts'):
+    tpu.check_one_host(config, two)
