@@ -1,6 +1,7 @@
 """File patterns, local or in a bucket, with errors that name the key."""
 
 import os
+import re
 
 import tensorflow.compat.v1 as tf
 
@@ -17,6 +18,47 @@ def glob(pattern):
     return []
 
 
+def escape(path):
+  """A pattern that matches this path alone: a name given by a person is none.
+
+  To be followed by a pattern, as in escape('set [v2]/train') + '-*'.
+  """
+  return re.sub(r'([*?[])', r'[\1]', path.replace('\\', '\\\\'))
+
+
+def _with_literal_brackets(pattern):
+  """Escapes brackets of folders and files that are really called so.
+
+  /data/set [v2]/train-* means the folder of that name where there is one,
+  although, as a pattern, it would mean `set v` and `set 2`.
+  """
+  parts = []
+  for part in pattern.split('/'):
+    literal = part.replace('[', '[[]')
+    if literal != part and glob('/'.join(parts + [literal])):
+      part = literal
+    parts.append(part)
+  return '/'.join(parts)
+
+
+def names_in(folder, ending):
+  """Names of the files in a folder that end so, in upper or lower case.
+
+  Hidden files are none of them: macOS leaves ._a.xml beside a.xml.
+
+  Args:
+    folder: path; a name, not a pattern.
+    ending: such as '.xml', or a tuple of endings, in lower case.
+
+  Returns:
+    [str], sorted; empty where there is no folder.
+  """
+  if not tf.gfile.IsDirectory(folder):
+    return []
+  return sorted(name for name in tf.gfile.ListDirectory(folder)
+                if name.lower().endswith(ending) and not name.startswith('.'))
+
+
 def expand(patterns, key):
   """Record files of one or more patterns.
 
@@ -24,6 +66,8 @@ def expand(patterns, key):
     patterns: a string, in which commas separate patterns, or a sequence of
       such strings.
     key: configuration key of the pattern, such as `train.train_file_pattern`.
+
+  Brackets in the name of an existing folder or file are part of that name.
 
   Returns:
     [path], sorted, each once.
@@ -41,7 +85,7 @@ def expand(patterns, key):
   paths = set()
   for pattern in patterns:
     # Hidden files are those that a converter has not finished.
-    matches = [p for p in glob(pattern) if not (
+    matches = [p for p in glob(_with_literal_brackets(pattern)) if not (
         p.endswith(_NOT_RECORDS) or os.path.basename(p).startswith('.') or
         tf.gfile.IsDirectory(p))]
     if not matches:

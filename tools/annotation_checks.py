@@ -34,7 +34,7 @@ def check_dataset(dataset, label_map=None):
 
   Args:
     dataset: COCO-style dictionary; not changed. It may have 'notes', a list
-      of lines for the report.
+      of lines for the report, and 'skips', a list of Skip of what it lacks.
     label_map: {id: name} that the records shall use, or None for the ids of
       the annotations.
 
@@ -65,7 +65,7 @@ def _clean(dataset):
     raise ConversionError(str(e))
   for number, image in enumerate(dataset['images']):
     name = image.get('file_name')
-    if not isinstance(name, str) or not name.strip():
+    if not isinstance(name, str) or not name.strip() or '\0' in name:
       raise ConversionError("images[%d]: 'file_name' is missing or not text: "
                             '%.200s' % (number, image))
   for number, category in enumerate(dataset['categories']):
@@ -111,8 +111,10 @@ def _unique_images(images, skips):
       continue
     if known['file_name'] != image['file_name']:
       raise ConversionError(
-          'Two images have the id %r: %s and %s. Give every image its own id.'
-          % (image['id'], known['file_name'], image['file_name']))
+          'Two images have the id %r%s: %s and %s. Give every image its own '
+          'id.' % (known['id'], '' if known['id'] == image['id'] else
+                   ' (the other %r)' % image['id'], known['file_name'],
+                   image['file_name']))
     skips.append(Skip('image', image['id'], None, 'listed twice',
                       image['file_name']))
   return list(unique.values())

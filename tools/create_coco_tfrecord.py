@@ -16,6 +16,7 @@ from absl import flags
 import tensorflow.compat.v1 as tf
 
 from tools import conversion_flags
+from tools import image_names
 from tools import tfrecord_writer
 from utils import text_files
 from utils import values
@@ -57,6 +58,8 @@ def convert(annotations, images, prefix, options, image_info_file=None,
     dataset['images'] = _with_captions(
         dataset['images'], contents[caption_annotations_file],
         caption_annotations_file)
+  dataset['images'], dataset['notes'] = image_names.find(images,
+                                                         dataset['images'])
   return tfrecord_writer.write_dataset(
       dataset, prefix, functools.partial(_load_image, images), options,
       label_map)

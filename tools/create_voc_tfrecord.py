@@ -23,6 +23,9 @@ import tensorflow.compat.v1 as tf
 from dataloader import file_patterns
 from tools import conversion_flags
 from tools import tfrecord_writer
+from tools import voc_images
+from utils import text_files
+from utils import values as values_lib
 
 ConversionError = tfrecord_writer.ConversionError
 
@@ -44,8 +47,8 @@ def convert(data_dir, split, prefix, options, label_map=None,
   Raises:
     ConversionError: if a folder or list is missing or a file is unusable.
   """
-  all_names = _annotated(data_dir)
-  notes = []
+  paths = _annotated(data_dir)
+  all_names, notes = sorted(paths), []
   names = _split(data_dir, split, all_names, notes) if split else all_names
   missing = sorted(set(names) - set(all_names))
   if missing:
@@ -54,15 +57,21 @@ def convert(data_dir, split, prefix, options, label_map=None,
         '%s.xml. An image without objects needs one as well.' % (
             len(missing), split, missing[0]))
   # All of them are read, so that class ids do not depend on the split.
-  roots = {name: _parse(data_dir, name) for name in all_names}
+  roots = {name: _parse(paths[name]) for name in all_names}
   class_ids = _class_ids(roots, notes)
+  files = voc_images.find(os.path.join(data_dir, 'JPEGImages'), {
+      name: _text(root, 'filename') for name, root in roots.items()})
+  notes.extend(files.notes(names))
   dataset = {'images': [], 'annotations': [], 'notes': notes, 'categories': [
-      {'id': i, 'name': name} for name, i in sorted(class_ids.items())]}
+      {'id': i, 'name': name} for name, i in sorted(class_ids.items())],
+             'skips': files.skips(names)}
   num_difficult = 0
   for name in names:
-    dataset['images'].append(_image(name, roots[name]))
+    if name not in files.used:
+      continue
+    dataset['images'].append(_image(name, roots[name], files.used[name]))
     for element in roots[name].findall('object'):
-      is_difficult = _text(element, 'difficult') == '1'
+      is_difficult = _is_difficult(element, name)
       num_difficult += is_difficult
       if is_difficult and difficult == 'skip':
         continue
@@ -80,13 +89,13 @@ def convert(data_dir, split, prefix, options, label_map=None,
 
 
 def _annotated(data_dir):
-  """Sorted names of the files in Annotations, without .xml."""
+  """{name without .xml: path} of the files in Annotations."""
   folder = os.path.join(data_dir, 'Annotations')
-  names = sorted(os.path.basename(p)[:-len('.xml')]
-                 for p in file_patterns.glob(os.path.join(folder, '*.xml')))
-  if not names:
+  paths = {name[:-len('.xml')]: os.path.join(folder, name)
+           for name in file_patterns.names_in(folder, '.xml')}
+  if not paths:
     raise ConversionError('There is no .xml file in %s.' % folder)
-  return names
+  return paths
 
 
 def _split(data_dir, split, all_names, notes):
@@ -105,15 +114,11 @@ def _split(data_dir, split, all_names, notes):
   path = os.path.join(folder, split + '.txt')
   if not tf.gfile.Exists(path):
     raise ConversionError('There is no %s. The splits are: %s.' % (
-        path, ', '.join(os.path.basename(p)[:-len('.txt')]
-                        for p in file_patterns.glob(
-                            os.path.join(folder, '*.txt'))) or 'none'))
-  with tf.gfile.Open(path, 'r') as f:
-    lines = [line.strip() for line in f if line.strip()]
-  # The lists of single classes have a number behind the name. Names may have
-  # blanks, though.
+        path, ', '.join(name[:-len('.txt')] for name in file_patterns.names_in(
+            folder, '.txt')) or 'none'))
   known = set(all_names)
-  names = [line if line in known else line.split()[0] for line in lines]
+  names = [_known_name(line, known)
+           for line in text_files.read_lines(path, tf.gfile.Open) if line]
   unique = list(collections.OrderedDict.fromkeys(names))
   if len(unique) < len(names):
     notes.append('%d lines of %s repeat an image; each is used once.' % (
@@ -121,9 +126,21 @@ def _split(data_dir, split, all_names, notes):
   return unique
 
 
-def _parse(data_dir, name):
+def _known_name(line, known):
+  """The name in a line of a list.
+
+  The lists of single classes have a number behind the name, other programs
+  write the name or path of the image. Names may have blanks, though.
+  """
+  first = line.rsplit(None, 1)[0]
+  texts = [line, first, line.split()[0]]
+  texts += [os.path.splitext(os.path.basename(text.replace('\\', '/')))[0]
+            for text in texts]
+  return next((text for text in texts if text in known), texts[2])
+
+
+def _parse(path):
   """Root element of an annotation."""
-  path = os.path.join(data_dir, 'Annotations', name + '.xml')
   with tf.gfile.Open(path, 'rb') as f:
     try:
       return ElementTree.fromstring(f.read())
@@ -151,15 +168,25 @@ def _class_ids(roots, notes):
   return {name: i + 1 for i, name in enumerate(names)}
 
 
-def _image(name, root):
+def _image(name, root, file_name):
   """Entry of the image; <path> names a file of the authors' computer."""
   try:
-    height, width = [int(float(_text(root, 'size/' + key) or 0))
+    height, width = [int(values_lib.number(_text(root, 'size/' + key) or 0))
                      for key in ('height', 'width')]
-  except (ValueError, OverflowError):
+  except ValueError:
     raise ConversionError('The <size> in %s.xml is not made of numbers.' % name)
-  return {'id': name, 'file_name': _text(root, 'filename') or name,
-          'height': height, 'width': width}
+  return {'id': name, 'file_name': file_name, 'height': height, 'width': width}
+
+
+def _is_difficult(element, name):
+  """Whether an object is marked difficult."""
+  text = _text(element, 'difficult')
+  try:
+    # Some programs leave it open.
+    return bool(text and text.lower() != 'unspecified'
+                and values_lib.flag(text))
+  except ValueError as e:
+    raise ConversionError('<difficult> in %s.xml: %s.' % (name, e))
 
 
 def _box(element):
@@ -167,7 +194,7 @@ def _box(element):
   corners = [_text(element, 'bndbox/' + key)
              for key in ('xmin', 'ymin', 'xmax', 'ymax')]
   try:
-    x0, y0, x1, y1 = [float(c) for c in corners]
+    x0, y0, x1, y1 = [values_lib.number(c) for c in corners]
   except ValueError:
     return corners
   return [x0, y0, x1 - x0, y1 - y0]
@@ -179,12 +206,8 @@ def _text(element, path):
 
 
 def _load_image(data_dir, image):
-  """Bytes of the file called <filename>, or like the annotation."""
-  folder = os.path.join(data_dir, 'JPEGImages')
-  paths = [os.path.join(folder, image['file_name'])]
-  paths.extend(os.path.join(folder, str(image['id']) + extension)
-               for extension in ('.jpg', '.jpeg', '.png', '.JPG', '.PNG'))
-  path = next((p for p in paths if tf.gfile.Exists(p)), paths[0])
+  """Bytes of the file of an image."""
+  path = os.path.join(data_dir, 'JPEGImages', image['file_name'])
   with tf.gfile.Open(path, 'rb') as f:
     return f.read()
 

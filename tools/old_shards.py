@@ -23,7 +23,8 @@ def find(prefix, extension='.tfrecord', overwrite=False):
   Raises:
     ConversionError: naming a shard that no index lists.
   """
-  pattern = prefix + '-' + 5 * '[0-9]' + '-of-' + 5 * '[0-9]' + extension
+  pattern = (file_patterns.escape(prefix) + '-' + 5 * '[0-9]' + '-of-'
+             + 5 * '[0-9]' + extension)
   existing = file_patterns.glob(pattern)
   listed = _listed(prefix + '-index.json')
   strange = [p for p in existing if os.path.basename(p) not in listed]

@@ -27,7 +27,8 @@ class StagedFiles:
     if self._folder:
       tf.gfile.MakeDirs(self._folder)
     # Left by a run that was killed.
-    for path in file_patterns.glob(self._temporary('*')):
+    for path in file_patterns.glob(
+        file_patterns.escape(self._temporary('')[:-len('.tmp')]) + '*.tmp'):
       tf.gfile.Remove(path)
     return self
 

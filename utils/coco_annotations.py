@@ -18,7 +18,11 @@ def category_id(value):
   Raises:
     ValueError: if it is neither.
   """
-  return values.canonical_id(values.identifier(value))
+  value = values.identifier(value)
+  try:
+    return values.whole_number(value)
+  except ValueError:
+    return value
 
 
 # {list: {id that each of its entries needs: what reads it}}

@@ -11,7 +11,8 @@ import re
 _NUMBER = re.compile(r'\s*[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?'
                      r'\s*\Z')
 # int() alone would also read '1_000', ' 1' and '+1'.
-_WHOLE = re.compile(r'-?[0-9]{1,40}(\.0+)?\Z')
+_WHOLE = re.compile(r'-?[0-9]{1,40}\Z')
+_FRACTION = re.compile(r'\.0+\Z')  # of a whole number
 # From here on a float does not tell one whole number from the next.
 _EXACT = 2**53
 
@@ -71,6 +72,9 @@ def whole_number(value):
   """
   if type(value) is int:
     return value
+  value = _plain(value)
+  if isinstance(value, str):
+    value = _FRACTION.sub('', value.strip())
   value = canonical_id(value)
   if isinstance(value, bool) or not isinstance(value, int):
     raise ValueError('%s is not a whole number' % shown(value))
@@ -141,5 +145,5 @@ def canonical_id(value):
   if isinstance(value, float) and value.is_integer() and abs(value) < _EXACT:
     return int(value)
   if isinstance(value, str) and _WHOLE.match(value):
-    return int(value.partition('.')[0])
+    return int(value)
   return value

@@ -60,3 +60,39 @@ def test_the_pattern_that_matches_nothing_is_named(folder, missing):
   with pytest.raises(ValueError) as e:
     file_patterns.expand([folder + 'a-*', folder + missing], 'some.key')
   assert str(e.value) == 'some.key: no file matches %r.' % (folder + missing)
+
+
+@pytest.fixture(name='odd')
+def _odd(tmp_path):
+  """Folders of which one is what the other means as a pattern."""
+  for name in ('set [v2]/t [1]-0', 'set [v2]/t [1]-1', 'set [v2]/t 1-0',
+               'set v/t 1-0', 'set [v2]/s-0', 'set [v2]/s-5'):
+    (tmp_path / name).parent.mkdir(exist_ok=True)
+    (tmp_path / name).write_text('x')
+  return str(tmp_path) + '/'
+
+
+@pytest.mark.parametrize('pattern, names', [
+    ('set [v2]/t [1]-*', ['set [v2]/t [1]-0', 'set [v2]/t [1]-1']),
+    ('set [v2]/t [1]-0', ['set [v2]/t [1]-0']),
+    ('set [v2]/s-[0-4]', ['set [v2]/s-0']),
+    ('set [vw]/t*', ['set v/t 1-0']),
+    ('set [[]v2]/s-[0-4]', ['set [v2]/s-0'])])
+def test_brackets_in_names(odd, pattern, names):
+  """Of what is there under the very name; else they are a pattern."""
+  assert _names(file_patterns.expand(odd + pattern, 'key'), odd) == names
+
+
+@pytest.mark.parametrize('name', ['a [1]', 'a*', 'a?b', 'a\\b', '[', ']'])
+def test_an_escaped_name_means_itself(tmp_path, name):
+  for other in (name, 'a 1', 'ab', 'a+b', 'x'):
+    (tmp_path / other).write_text('x')
+  path = str(tmp_path / name)
+  assert file_patterns.glob(file_patterns.escape(path)) == [path]
+
+
+def test_names_in_a_folder(odd, tmp_path):
+  for name in ('b.XML', 'a.xml', '._a.xml', 'Thumbs.db', '.DS_Store', 'c.txt'):
+    (tmp_path / 'set [v2]' / name).write_text('x')
+  assert file_patterns.names_in(odd + 'set [v2]', '.xml') == ['a.xml', 'b.XML']
+  assert file_patterns.names_in(odd + 'nowhere', '.xml') == []

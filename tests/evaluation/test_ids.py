@@ -8,7 +8,7 @@ from evaluation import ids
 
 @pytest.mark.parametrize('value, expected', [
     (42, 42), ('42', 42), ('000042', 42), (42., 42), (b'42', 42),
-    ('-1', -1), ('42.0', 42),
+    ('-1', -1), ('42.0', '42.0'),
     (np.int64(42), 42), (np.str_('a'), 'a'), ('1_000', '1_000'),
     (' 42', ' 42'), ('photo_1', 'photo_1'), (b'photo', 'photo'), ('', '')])
 def test_canonical_id(value, expected):

@@ -142,7 +142,7 @@ def test_image_listed_twice():
 def test_two_images_of_one_id():
   dataset = coco_sets.dataset()
   dataset['images'][2]['id'] = '7'
-  assert "the id '7': a.jpg and c.jpg" in _fails(dataset)
+  assert "the id 7 (the other '7'): a.jpg and c.jpg" in _fails(dataset)
 
 
 def test_number_and_text_are_the_same_id():

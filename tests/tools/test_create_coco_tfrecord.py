@@ -13,6 +13,7 @@ import pytest
 import tensorflow.compat.v1 as tf
 
 from dataloader import example_decoder
+from dataloader import file_patterns
 from tests.tools import coco_sets
 from tools import conversion_flags
 from tools import create_coco_tfrecord
@@ -252,3 +253,57 @@ def test_help_is_for_newcomers():
                '--output: ', '--[no]include_masks', '--num_shards',
                '--label_map', '--image_dir: Same as --images'):
     assert part in out + err
+
+
+def test_names_of_files_from_another_computer(paths, tmp_path):
+  """The records tell the names of the files as they are here."""
+  content = coco_sets.dataset()
+  for image, name in zip(content['images'], ('sub\\a 1.jpg', 'b%2Epng',
+                                             'D:\\x\\c.jpg')):
+    image['file_name'] = name
+  os.makedirs(os.path.join(paths[1], 'sub'))
+  os.rename(os.path.join(paths[1], 'a.jpg'),
+            os.path.join(paths[1], 'sub', 'a 1.jpg'))
+  with open(paths[0], 'w', encoding='utf-8-sig') as f:
+    json.dump(content, f)
+  index = create_coco_tfrecord.convert(paths[0], paths[1],
+                                       str(tmp_path / 'out'), _OPTIONS)
+  assert index['num_records'] == 3
+  assert [n.partition(' names')[2] for n in index['notes'][:3]] == [
+      ' of files do not exist as they stand; %s' % how for how in (
+          "backslashes are read as /: 'sub\\\\a 1.jpg' is 'sub/a 1.jpg'.",
+          "percent escapes are decoded: 'b%2Epng' is 'b.png'.",
+          'the folders in front of the name are left out: '
+          "'D:\\\\x\\\\c.jpg' is 'c.jpg'.")]
+  written = json.loads((tmp_path / 'out-annotations.json').read_text())
+  assert sorted(i['file_name'] for i in written['images']) == [
+      'b.png', 'c.jpg', 'sub/a 1.jpg']
+
+
+def test_brackets_in_every_name(paths, tmp_path):
+  """Twice: old shards are found under their prefix, and no others."""
+  os.rename(paths[1], paths[1] + ' [v2]')
+  folder = tmp_path / 'out [v2]'
+  for num_shards in (3, 2):
+    create_coco_tfrecord.convert(
+        paths[0], paths[1] + ' [v2]', str(folder / 't [1]'),
+        tfrecord_writer.Options(num_shards, num_processes=1))
+  assert sorted(p.name for p in folder.iterdir()) == [
+      't [1]-%s' % end for end in (
+          '00000-of-00002.tfrecord', '00001-of-00002.tfrecord',
+          'annotations.json', 'index.json', 'label_map.csv')]
+  assert len(file_patterns.expand(str(folder / 't [1]-*'), 'key')) == 2
+
+
+@pytest.mark.parametrize('name', ['a\nb', 'a\r\nb', 'a\u2028b', ' ', None, []])
+def test_class_names_are_checked_before_images_are_read(paths, tmp_path, name,
+                                                        monkeypatch):
+  content = coco_sets.dataset()
+  content['categories'][1]['name'] = name
+  with open(paths[0], 'w') as f:
+    json.dump(content, f)
+  monkeypatch.setattr(create_coco_tfrecord, '_load_image',
+                      lambda *unused: 1 / 0)
+  with pytest.raises(ValueError, match=r"categories\[1\]: 'name'"):
+    create_coco_tfrecord.convert(paths[0], paths[1], str(tmp_path / 'out'),
+                                 _OPTIONS)

@@ -15,7 +15,7 @@ from utils import label_map as label_maps
 
 _OPTIONS = tfrecord_writer.Options(num_shards=2, num_processes=1)
 _IDS = {'Platelets': 1, 'RBC': 2, 'WBC': 3}
-_FIRST = 'BloodImage_00000'
+_FIRST, _SECOND = 'BloodImage_00000', 'BloodImage_00001'
 
 
 @pytest.fixture(name='voc')
@@ -295,3 +295,68 @@ def test_wrong_command_is_one_message(arguments, message):
   with pytest.raises(SystemExit) as error:
     _run(*arguments)
   assert error.value.code.startswith('Error: ') and message in error.value.code
+
+
+def _copy_filename(voc):
+  """The second annotation names the image of the first."""
+  _replace(voc, '<filename>%s.jpg<' % _SECOND, '<filename>%s.jpg<' % _FIRST,
+           _SECOND)
+
+
+def test_image_of_the_annotation_goes_before_a_copied_filename(voc):
+  _copy_filename(voc)
+  index = _convert(voc)
+  assert index['num_records'] == 4
+  content = (voc / 'JPEGImages' / (_SECOND + '.jpg')).read_bytes()
+  assert _features(voc)[_SECOND]['image/encoded'].bytes_list.value[0] == content
+  assert '%s.xml names %s.jpg, and %s.jpg is used' % (
+      _SECOND, _FIRST, _SECOND) in index['notes'][0]
+
+
+def test_annotation_of_an_image_of_another_is_left_out(voc):
+  _copy_filename(voc)
+  (voc / 'JPEGImages' / (_SECOND + '.jpg')).unlink()
+  index = _convert(voc)
+  assert (index['num_records'], index['num_objects']) == (3, 9)
+  skip, = index['skipped']
+  assert skip['image'] == _SECOND and 'of another annotation' in skip['reason']
+
+
+def test_what_other_systems_leave(voc):
+  """Hidden files of macOS, of Windows a mark before the text; brackets."""
+  (voc / 'Annotations' / ('._%s.xml' % _FIRST)).write_bytes(b'\0\5\x16\7')
+  (voc / 'JPEGImages' / ('._%s.jpg' % _FIRST)).write_bytes(b'\0\5\x16\7')
+  (voc / 'JPEGImages' / 'Thumbs.db').write_bytes(b'x')
+  for path in (voc / 'ImageSets' / 'Main' / 'train.txt',
+               voc / 'Annotations' / (_FIRST + '.xml')):
+    path.write_bytes(b'\xef\xbb\xbf' + path.read_bytes())
+  os.rename(str(voc), str(voc.parent / 'set [v2]'))
+  index = create_voc_tfrecord.convert(
+      str(voc.parent / 'set [v2]'), 'train', str(voc.parent / 'out' / 'train'),
+      _OPTIONS)
+  assert (index['num_records'], index['skipped']) == (4, [])
+
+
+def test_names_in_lists_of_other_programs(voc):
+  for folder, end in (('Annotations', '.xml'), ('JPEGImages', '.jpg')):
+    os.rename(str(voc / folder / (_FIRST + end)),
+              str(voc / folder / ('my cells' + end)))
+  (voc / 'ImageSets' / 'Main' / 'mine.txt').write_text(
+      'my cells -1\n%s.jpg\nC:\\x\\BloodImage_00002.jpg 1\n' % _SECOND)
+  assert _convert(voc, 'mine')['num_records'] == 3
+  assert sorted(_features(voc)) == [_SECOND, 'BloodImage_00002', 'my cells']
+
+
+@pytest.mark.parametrize('mark, crowds', [
+    ('1', 1), (' 1 ', 1), ('1.0', 1), ('0', 0), ('', 0), ('Unspecified', 0)])
+def test_marks_of_difficult_objects(voc, mark, crowds):
+  _set_objects(voc, ('RBC', (5, 6, 7, 9),
+                     '<difficult>%s</difficult>' % mark))
+  _convert(voc, difficult='crowd')
+  assert [o[2] for o in _objects(_features(voc)[_FIRST])] == [crowds]
+
+
+def test_mark_that_means_nothing(voc):
+  _set_objects(voc, ('RBC', (5, 6, 7, 9), '<difficult>very</difficult>'))
+  with pytest.raises(ValueError, match=_FIRST + r".xml: 'very' is not 0 or 1"):
+    _convert(voc)

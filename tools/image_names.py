@@ -1,0 +1,121 @@
+"""Which file is meant by a name that was written on another computer.
+
+Names in annotations come with the separators of Windows, with percent escapes,
+with accents stored in another form, or with folders that are not here. A file
+of exactly the name goes before all of that.
+"""
+
+import collections
+import os
+import unicodedata
+import urllib.parse
+
+import tensorflow.compat.v1 as tf
+
+from evaluation import ids
+
+# Endings, in lower case, of what is taken for an image when an annotation does
+# not tell the whole name.
+EXTENSIONS = ('.jpg', '.jpeg', '.jfif', '.png', '.bmp', '.gif', '.webp', '.tif',
+              '.tiff')
+
+SEPARATORS = 'backslashes are read as /'
+ESCAPES = 'percent escapes are decoded'
+ACCENTS = 'letters with accents are written in another form'
+FOLDERS = 'the folders in front of the name are left out'
+
+
+def other_spellings(name):
+  """What else a name may mean, the most likely first.
+
+  Args:
+    name: str, not empty.
+
+  Returns:
+    [(name, how it was found)], without `name` itself.
+  """
+  slashes = name.replace('\\', '/')
+  spellings = [(slashes, SEPARATORS),
+               (urllib.parse.unquote(name), ESCAPES),
+               (urllib.parse.unquote(slashes), ESCAPES)]
+  plain = spellings[-1][0]
+  spellings += [(unicodedata.normalize(form, s), ACCENTS) for s in (name, plain)
+                for form in ('NFC', 'NFD')]
+  spellings += [(os.path.basename(s), FOLDERS)
+                for s, _ in [(slashes, '')] + spellings]
+  found = collections.OrderedDict()
+  for spelling, how in spellings:
+    if spelling and spelling != name:
+      found.setdefault(spelling, how)
+  return list(found.items())
+
+
+def _may_differ(name, folder):
+  """Whether to look for the file of a name before it is read.
+
+  A question to a bucket takes long, so a plain name is not looked for.
+  """
+  if any(c in '\\%' or ord(c) > 127 for c in name):
+    return True
+  return '/' in name and '://' not in folder
+
+
+def find(folder, images):
+  """Images with the names of the files that are meant.
+
+  No file is taken for two names: where another entry names it exactly, or two
+  names could mean it, the name stays, and reading it fails with a message.
+
+  Args:
+    folder: of the files; a name, not a pattern.
+    images: [entry with 'file_name']; what is no such entry is left alone.
+
+  Returns:
+    [entry] with 'file_name' changed where a file has another spelling of it,
+    [note for people].
+  """
+  names = [i['file_name'] for i in images or [] if isinstance(i, dict)
+           and isinstance(i.get('file_name'), str) and i['file_name']]
+  last_parts = collections.Counter(
+      os.path.basename(other_spelling) for other_spelling in
+      (urllib.parse.unquote(n.replace('\\', '/')) for n in set(names)))
+  taken, found, reasons = set(names), {}, collections.OrderedDict()
+  for name in collections.OrderedDict.fromkeys(names):
+    if not _may_differ(name, folder) or _is_file(folder, name):
+      continue
+    for spelling, how in other_spellings(name):
+      if spelling in taken or not _is_file(folder, spelling) or (
+          how == FOLDERS and last_parts[os.path.basename(spelling)] > 1):
+        continue
+      taken.add(spelling)
+      found[name] = spelling
+      reasons.setdefault(how, []).append(name)
+      break
+  notes = ['%d names of files do not exist as they stand; %s: %r is %r.' % (
+      len(given), how, given[0], found[given[0]])
+           for how, given in reasons.items()]
+  if not isinstance(images, list):
+    return images, notes
+  return [dict(i, file_name=found.get(i['file_name'], i['file_name']))
+          if isinstance(i, dict) and isinstance(i.get('file_name'), str) else i
+          for i in images], notes + _shared(images)
+
+
+def _is_file(folder, name):
+  path = os.path.join(folder, name)
+  return tf.gfile.Exists(path) and not tf.gfile.IsDirectory(path)
+
+
+def _shared(images):
+  """[note] when images of different ids are one file."""
+  owners = collections.OrderedDict()
+  for image in images:
+    if isinstance(image, dict) and isinstance(image.get('file_name'), str):
+      owners.setdefault(image['file_name'], []).append(image.get('id'))
+  shared = [(n, o) for n, o in owners.items() if len(set(map(str, o))) > 1]
+  if not shared:
+    return []
+  name, image_ids = shared[0]
+  return ['%d files are named by more than one image, such as %s by the images '
+          '%s: each gets a record of the same pixels. Are their objects those '
+          'of one image?' % (len(shared), name, ids.name_some(image_ids))]
