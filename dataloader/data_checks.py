@@ -6,6 +6,8 @@ import cv2
 import numpy as np
 import tensorflow.compat.v1 as tf
 
+from utils import object_sizes
+
 # level: ERROR (training stops or learns something wrong), WARNING (probably a
 # mistake) or NOTE. check: its name. where: 'file: record 3, image/source_id 7'.
 # detail: str.
@@ -17,7 +19,6 @@ _OUTSIDE = 1e-3     # of the picture; rounding of converters stays below
 _IN_PIXELS = 2.     # coordinates above it are no fractions of a picture
 _MASK_BORDER = 3.   # pixels by which a box may miss its mask
 _SIDES = ('ymin', 'xmin', 'ymax', 'xmax')
-_COCO_SIZES = (32 ** 2, 96 ** 2)  # small, medium, large objects
 
 
 class DataChecker:
@@ -77,8 +78,9 @@ class DataChecker:
     objects = self._check_lists(features, where)
     if objects is None:
       return
-    classes, boxes, crowds, masks = objects
+    classes, boxes, crowds, masks, areas = objects
     self._count(classes, crowds, where)
+    self._count_sizes(areas, boxes, crowds, size)
     self._check_classes(classes, where)
     for i, box in enumerate(boxes):
       self._check_box(box, '%s, object %d' % (where, i), size)
@@ -127,7 +129,7 @@ class DataChecker:
     return stored or tuple(8 * s for s in image.shape)
 
   def _check_lists(self, features, where):
-    """(classes [K], boxes [K, 4], is crowd [K], masks), or None."""
+    """(classes [K], boxes [K, 4], is crowd [K], masks, areas), or None."""
     classes = np.array(
         features['image/object/class/label'].int64_list.value, np.int64)
     sides = [features['image/object/bbox/' + side].float_list.value
@@ -135,14 +137,17 @@ class DataChecker:
     lengths = [len(side) for side in sides]
     crowds = features['image/object/is_crowd'].int64_list.value
     masks = features['image/object/mask'].bytes_list.value
-    if set(lengths) != {len(classes)} or len(crowds) not in (0, len(classes)):
+    areas = features['image/object/area'].float_list.value
+    if set(lengths) != {len(classes)} or not (
+        {len(crowds), len(areas)} <= {0, len(classes)}):
       self._add(ERROR, 'list_lengths', where,
-                'It has %d class ids, %s coordinates (%s) and %d is_crowd.' % (
-                    len(classes), ', '.join(map(str, lengths)),
-                    ', '.join(_SIDES), len(crowds)))
+                'It has %d class ids, %s coordinates (%s), %d is_crowd and %d '
+                'area.' % (len(classes), ', '.join(map(str, lengths)),
+                           ', '.join(_SIDES), len(crowds), len(areas)))
       return None
     crowds = np.array(crowds or [0] * len(classes), bool)
-    return classes, np.array(sides, np.float64).T.reshape(-1, 4), crowds, masks
+    boxes = np.array(sides, np.float64).T.reshape(-1, 4)
+    return classes, boxes, crowds, masks, np.array(areas, np.float64)
 
   def _count(self, classes, crowds, where):
     num_objects = len(classes)
@@ -156,6 +161,13 @@ class DataChecker:
       self._add(ERROR, 'too_many_objects', where,
                 'It has %d objects, max_num_instances is %d.' % (
                     num_objects, limit))
+
+  def _count_sizes(self, areas, boxes, crowds, size):
+    """By the areas that the evaluation takes: stored ones, else of boxes."""
+    if not len(areas):
+      sides = (boxes[:, 2:] - boxes[:, :2]) * (size or (np.nan, np.nan))
+      areas = np.prod(sides, axis=1)
+    self.size_counts.update(object_sizes.count(areas[~crowds]))
 
   def _check_classes(self, classes, where):
     for class_id in sorted(set(classes.tolist())):
@@ -186,11 +198,6 @@ class DataChecker:
     elif box.min() < -_OUTSIDE or box.max() > 1. + _OUTSIDE:
       level = ERROR if min(y1, x1) <= 0 or max(y0, x0) >= 1 else WARNING
       self._add(level, 'box_outside', where, text)
-    if size and box.max() <= _IN_PIXELS:
-      area = (y1 - y0) * size[0] * (x1 - x0) * size[1]
-      name = ('small' if area < _COCO_SIZES[0] else
-              'medium' if area < _COCO_SIZES[1] else 'large')
-      self.size_counts[name] += 1
 
   def _match(self, boxes, size):
     """Notes the IoU of each box with the best anchor, both at one place."""

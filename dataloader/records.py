@@ -20,7 +20,7 @@ _PROGRESS_AFTER = 5  # seconds; a scan that ends earlier shows nothing
 
 
 def read_groundtruth(file_pattern, include_mask=False, num_samples=None,
-                     key='eval.eval_file_pattern'):
+                     key='eval.eval_file_pattern', regenerate_source_id=False):
   """COCO annotations of what the records hold, for evaluation without a file.
 
   Args:
@@ -28,6 +28,8 @@ def read_groundtruth(file_pattern, include_mask=False, num_samples=None,
     include_mask: whether the masks are wanted too, as run-length codes.
     num_samples: int, the number of records to read; None: all.
     key: configuration key of the pattern, for the error.
+    regenerate_source_id: whether the reader makes ids of the images' bytes,
+      as the key of this name of a parser says.
 
   Returns:
     {'images': [{'id' int, 'source_id' as in the record, 'file_name', 'height',
@@ -43,13 +45,13 @@ def read_groundtruth(file_pattern, include_mask=False, num_samples=None,
     RecordError: for a record that cannot be used, naming its file and number.
   """
   files = file_patterns.expand(file_pattern, key)
-  images, annotations, names = [], [], {}
-  reader = _ExampleReader(include_mask)
+  images, annotations, names, texts_of_ids = [], [], {}, []
+  reader = _ExampleReader(include_mask, regenerate_source_id)
   for path, number, serialized in tqdm.tqdm(
       record_files.iterate(files, num_samples), 'Reading the ground truth',
       num_samples, unit=' records', delay=_PROGRESS_AFTER):
     try:
-      image, objects, texts = reader.read(serialized)
+      image, objects, texts, id_text = reader.read(serialized)
     except ValueError as e:
       raise RecordError('%s: record %d (counting from 0): %s' % (
           path, number, e))
@@ -57,8 +59,9 @@ def read_groundtruth(file_pattern, include_mask=False, num_samples=None,
       annotations.append(dict(annotation, id=len(annotations) + 1,
                               image_id=len(images)))
     images.append(image)
+    texts_of_ids.append(id_text)
     names.update(texts)
-  ids = _unique_ids(images)
+  ids = _unique_ids(images, texts_of_ids)
   images = [dict(image, id=i) for image, i in zip(images, ids)]
   for annotation in annotations:
     annotation['image_id'] = ids[annotation['image_id']]
@@ -66,34 +69,75 @@ def read_groundtruth(file_pattern, include_mask=False, num_samples=None,
           'categories': [{'id': i, 'name': names[i]} for i in sorted(names)]}
 
 
-def read_source_ids(file_pattern, key='predict.predict_file_pattern'):
-  """The ids of records as texts, whatever else they hold.
+def read_names(file_pattern, regenerate_source_id=False,
+               key='predict.predict_file_pattern'):
+  """What people call the images of records, whatever else they hold.
 
   Args:
     file_pattern: see file_patterns.expand.
+    regenerate_source_id: see `read_groundtruth`.
     key: configuration key of the pattern, for the error.
 
   Returns:
-    [str]: image/source_id or, where that is missing, image/filename; '' where
-    both are.
+    {id of the reader, int: str}: image/source_id or, where that is missing,
+    image/filename. An id that is made of the image's bytes is there if no other
+    record has the same bytes under another name.
 
   Raises:
     ValueError: if no file matches.
     RecordError: for a record that cannot be read.
   """
-  ids = []
+  names, hashed = [], {}
+  make_hash = source_ids.make_hash()
   for _, _, serialized in tqdm.tqdm(
       record_files.iterate(file_patterns.expand(file_pattern, key)),
       'Reading the ids', unit=' records', delay=_PROGRESS_AFTER):
     features = tf.train.Example.FromString(serialized).features.feature
-    ids.append((_text(features, 'image/source_id')
-                or _text(features, 'image/filename')).decode('utf-8'))
-  return ids
+    source_id = _text(features, 'image/source_id').decode('utf-8', 'replace')
+    name = source_id or _text(features, 'image/filename').decode('utf-8',
+                                                                 'replace')
+    if not name:
+      continue
+    names.append(name)
+    if regenerate_source_id or not source_id:
+      number = make_hash(_text(features, 'image/encoded'))
+      hashed[number] = name if hashed.get(number, name) == name else ''
+  result = dict(zip(source_ids.to_ints(names), names))
+  if '' in hashed.values():
+    tf.logging.warning(
+        '%d images occur under several names; their ids, made of their bytes, '
+        'stay numbers.', sum(not name for name in hashed.values()))
+  result.update({number: name for number, name in hashed.items() if name})
+  return result
 
 
-def _unique_ids(images):
+def read_class_names(file_pattern, num_records=None,
+                     key='eval.eval_file_pattern'):
+  """Names of the classes of objects.
+
+  Args:
+    file_pattern: see file_patterns.expand.
+    num_records: int, the number of records to read; None: all.
+    key: configuration key of the pattern, for the error.
+
+  Returns:
+    {class id: class text}; the id as text where records have none.
+
+  Raises:
+    ValueError: if no file matches.
+    RecordError: for a record that cannot be read.
+  """
+  names = {}
+  for _, _, serialized in record_files.iterate(
+      file_patterns.expand(file_pattern, key), num_records):
+    names.update(_names(tf.train.Example.FromString(
+        serialized).features.feature))
+  return names
+
+
+def _unique_ids(images, texts):
   """Integer ids of the images; an id must not stand for two of them."""
-  ids = source_ids.to_ints([image['source_id'] for image in images])
+  ids = source_ids.to_ints(texts)
   first = {}
   for image, image_id in zip(images, ids):
     other = first.setdefault(image_id, image)
@@ -101,7 +145,8 @@ def _unique_ids(images):
       raise RecordError(
           'Two records have the image/source_id %r (files %r and %r), so their '
           'detections cannot be told apart. Does the pattern match two '
-          'conversions of the same images?' % (
+          'conversions of the same images? (Ids that are made of the bytes of '
+          'images, as regenerate_source_id does, need images that differ.)' % (
               image['source_id'], other['file_name'], image['file_name']))
   return ids
 
@@ -109,8 +154,9 @@ def _unique_ids(images):
 class _ExampleReader:
   """Image entry and annotations of serialized examples."""
 
-  def __init__(self, include_mask):
+  def __init__(self, include_mask, regenerate_source_id):
     self._include_mask = include_mask
+    self._regenerate_source_id = regenerate_source_id
     self._hash = source_ids.make_hash()
 
   def read(self, serialized):
@@ -120,7 +166,8 @@ class _ExampleReader:
       serialized: bytes.
 
     Returns:
-      image entry without id, [annotation without ids], {class id: name}.
+      image entry without id, [annotation without ids], {class id: name}, the
+      text of which the reader makes the id.
 
     Raises:
       ValueError: saying what the record lacks.
@@ -135,13 +182,16 @@ class _ExampleReader:
       raise ValueError('it has no image/encoded.')
     source_id = _text(features, 'image/source_id').decode('utf-8')
     height, width = _image_size(features, encoded, source_id)
-    image = {'source_id': source_id or str(self._hash(encoded)),
-             'file_name': _text(features, 'image/filename').decode('utf-8'),
-             'height': height, 'width': width}
+    id_text = source_id
+    if self._regenerate_source_id or not source_id:
+      id_text = str(self._hash(encoded))
+    file_name = _text(features, 'image/filename').decode('utf-8')
+    image = {'source_id': source_id or file_name or id_text,
+             'file_name': file_name, 'height': height, 'width': width}
     objects = _objects(features, height, width)
     if self._include_mask:
       _add_masks(features, objects, height, width, image['source_id'])
-    return image, objects, _names(features)
+    return image, objects, _names(features), id_text
 
 
 def _text(features, key):
@@ -177,10 +227,13 @@ def _objects(features, height, width):
                                          len(y1), len(x1)))
   boxes = np.stack([x0 * width, y0 * height, (x1 - x0) * width,
                     (y1 - y0) * height], axis=-1)
-  areas = (features['image/object/area'].float_list.value or
-           boxes[:, 2] * boxes[:, 3])
-  crowds = (features['image/object/is_crowd'].int64_list.value or
-            [0] * len(classes))
+  areas = features['image/object/area'].float_list.value
+  crowds = features['image/object/is_crowd'].int64_list.value
+  if not {len(areas), len(crowds)} <= {0, len(classes)}:
+    raise ValueError('it has %d classes, but %d area and %d is_crowd.' % (
+        len(classes), len(areas), len(crowds)))
+  areas = areas or boxes[:, 2] * boxes[:, 3]
+  crowds = crowds or [0] * len(classes)
   return [{'category_id': int(c), 'bbox': [float(v) for v in box],
            'area': float(area), 'iscrowd': int(crowd)}
           for c, box, area, crowd in zip(classes, boxes, areas, crowds)]

@@ -33,7 +33,8 @@ class COCOEvaluator:
                need_rescale_bboxes=True, per_category=True,
                remove_invalid_boxes=True, label_map=None, id_map=None,
                only_predicted_images=False, max_detections=None,
-               novel_categories=None, mask_grid=mask_grids.CELLS):
+               novel_categories=None, mask_grid=mask_grids.CELLS,
+               category_map=None, notes=()):
     """Reads the annotations.
 
     Args:
@@ -57,6 +58,10 @@ class COCOEvaluator:
         from the others: novel_mask_AP and so on, and seen_mask_AP of the
         others. Needs `include_mask`.
       mask_grid: mask_grids.MaskGrid, how the model's masks are sampled.
+      category_map: class_ids.CategoryMap where the classes of the model have
+        other ids than the annotations; `label_map` and `novel_categories`
+        have those of the model.
+      notes: [str], told with every evaluation.
     """
     self._include_mask = include_mask
     self._need_rescale_bboxes = need_rescale_bboxes
@@ -68,9 +73,15 @@ class COCOEvaluator:
     self._max_detections = max_detections
     self._novel_categories = novel_categories
     self._mask_grid = mask_grid
-    self._given = None
+    self._category_map = category_map
+    if category_map:
+      self._label_map = label_map = category_map.names(label_map)
+      self._novel_categories = novel_categories and [
+          category_map.category(i) for i in novel_categories]
+    self._given, self._given_notes = None, list(notes)
     if annotations is not None:
       self._given = annotations_lib.load(annotations, include_mask, label_map)
+      self._given_notes += self._given.messages
     self.reset()
 
   def reset(self):
@@ -86,7 +97,7 @@ class COCOEvaluator:
     self._num_slots = 0   # detections that the model can give for an image
     self._is_finished = False
     self._scored = self._given
-    self._notes = list(self._given.messages) if self._given else []
+    self._notes = list(self._given_notes)
     self.messages = []    # what a person should know of the last `evaluate`
 
   @property
@@ -136,6 +147,10 @@ class COCOEvaluator:
       columns, num_not_finite = detections_lib.from_predictions(
           batch, self._include_mask, self._need_rescale_bboxes,
           self._remove_invalid_boxes, self._mask_grid)
+      if self._category_map:
+        columns = columns._replace(categories=np.array(
+            [self._category_map.category(int(c)) for c in columns.categories],
+            np.int64))
       self._num_not_finite += num_not_finite
       self._num_slots = max(self._num_slots, batch['detection_boxes'].shape[1])
       first = len(self._image_ids) - len(rows)
@@ -178,7 +193,8 @@ class COCOEvaluator:
           'Predictions are for images that the annotations do not have: '
           'source_id %s. The annotations have %d images, such as %s. Do the '
           'records belong to this annotation file? (Text ids are hashed in '
-          'records: id_map turns them back.)'
+          'records: id_map turns them back. With regenerate_source_id all ids '
+          'are hashes of the images.)'
           % (ids.name_some(unknown), len(self._given.image_ids),
              ids.name_some(self._given.image_ids)))
 

@@ -24,7 +24,8 @@ def _build_coco(include_mask, splits_classes=False):
       are scored apart.
   """
 
-  def build(section, annotations, id_map, only_predicted_images, mask_grid):
+  def build(section, annotations, id_map, only_predicted_images, mask_grid,
+            category_map, notes):
     names = _label_map(section)
     return coco_evaluator.COCOEvaluator(
         annotations, include_mask=include_mask,
@@ -33,7 +34,7 @@ def _build_coco(include_mask, splits_classes=False):
         id_map=id_map, only_predicted_images=only_predicted_images,
         max_detections=section.max_detections, mask_grid=mask_grid,
         novel_categories=class_sets.ids(section.mask_eval_class)
-        if splits_classes else None)
+        if splits_classes else None, category_map=category_map, notes=notes)
 
   return build
 
@@ -77,7 +78,8 @@ def build_mask_grid(config):
 
 
 def build_evaluator(section, annotations=None, id_map=None,
-                    only_predicted_images=False, mask_grid=mask_grids.CELLS):
+                    only_predicted_images=False, mask_grid=mask_grids.CELLS,
+                    category_map=None, notes=()):
   """Builds the evaluator that the section names.
 
   Args:
@@ -89,6 +91,8 @@ def build_evaluator(section, annotations=None, id_map=None,
     id_map: {source_id: id in the annotations}, see `COCOEvaluator`.
     only_predicted_images: scores only images with predictions.
     mask_grid: of `build_mask_grid`.
+    category_map: class_ids.CategoryMap, see `COCOEvaluator`.
+    notes: [str], what a person should know with every evaluation.
 
   Returns:
     An evaluator with reset, update, evaluate and results.
@@ -102,7 +106,8 @@ def build_evaluator(section, annotations=None, id_map=None,
         'is not built yet' if section.type in _NOT_BUILT else 'is unknown',
         ', '.join(sorted(EVALUATORS))))
   return EVALUATORS[section.type](section, annotations, id_map,
-                                  only_predicted_images, mask_grid)
+                                  only_predicted_images, mask_grid,
+                                  category_map, notes)
 
 
 def build_customized_evaluator(config):

@@ -7,35 +7,21 @@ import time
 import numpy as np
 import tensorflow.compat.v1 as tf
 
-from dataloader import records
-from dataloader import source_ids
-from evaluation import annotations as annotations_lib
 from evaluation import factory as evaluation_factory
 from executor import best_checkpoint
 from executor import checkpoints
 from executor import errors
+from executor import groundtruth as groundtruth_lib
 from executor import hooks
 from executor import model_dir as model_dir_lib
-from executor import storage
 from executor import summaries
 from utils import fields
 
 PADDING_ID = -1  # source_id of the examples that fill up the last batch
 _REPORT_SECONDS = 30
-MASK_TYPES = ('box_and_mask', 'shapemask_box_and_mask', 'lvis_box_and_mask')
 
-# annotations: COCO dict. id_map: {source_id of the predictions: id in them}.
-GroundTruth = collections.namedtuple('GroundTruth', 'annotations id_map')
-
-
-def uses_json_file(section):
-  """Whether the ground truth comes from `eval.val_json_file`.
-
-  Args:
-    section: `eval`.
-  """
-  return bool(section.type != 'customized' and section.val_json_file and (
-      section.use_json_file or section.type == 'box_and_mask'))
+MASK_TYPES = groundtruth_lib.MASK_TYPES
+uses_json_file = groundtruth_lib.uses_json_file
 
 
 def needs_masks_of_records(section):
@@ -45,32 +31,6 @@ def needs_masks_of_records(section):
     section: `eval`.
   """
   return section.type in MASK_TYPES and not uses_json_file(section)
-
-
-def load_groundtruth(section):
-  """Reads what the detections are compared with.
-
-  The annotation file is read where it lies. Without one the records themselves
-  are read, so nothing else is needed.
-
-  Args:
-    section: `eval`.
-
-  Returns:
-    GroundTruth.
-
-  Raises:
-    ValueError: naming the file, and the record, that cannot be read.
-  """
-  if not uses_json_file(section):
-    return GroundTruth(records.read_groundtruth(
-        section.eval_file_pattern, section.type in MASK_TYPES,
-        section.eval_samples), {})
-  with storage.input_path(section.val_json_file) as path:
-    annotations = annotations_lib.read_json(path)
-  ids = [image['id'] for image in annotations.get('images', ())]
-  numbers = source_ids.to_ints([str(i) for i in ids]) if ids else []
-  return GroundTruth(annotations, dict(zip(numbers, ids)))
 
 
 def split_by_prefix(batch):
@@ -182,7 +142,7 @@ class Evaluation:
     try:
       if section.type == 'customized':
         return evaluation_factory.build_customized_evaluator(self._config)
-      groundtruth = load_groundtruth(section)
+      groundtruth = groundtruth_lib.load(self._config)
       num_images = len(groundtruth.annotations.get('images', ()))
       # An evaluation cut short on purpose scores what it saw. Otherwise an
       # image without predictions counts as one without detections.
@@ -191,7 +151,8 @@ class Evaluation:
       return evaluation_factory.build_evaluator(
           section, groundtruth.annotations, groundtruth.id_map,
           only_predicted_images=is_part,
-          mask_grid=evaluation_factory.build_mask_grid(self._config))
+          mask_grid=evaluation_factory.build_mask_grid(self._config),
+          category_map=groundtruth.category_map, notes=groundtruth.messages)
     except ValueError as e:
       raise errors.SetupError('The ground truth of the evaluation cannot be '
                               'used. %s' % e)

@@ -10,22 +10,19 @@ import os
 
 import tensorflow.compat.v1 as tf
 
-from dataloader import records
-from dataloader import source_ids
+from evaluation import class_ids
 from evaluation import classification_evaluator
 from evaluation import coco_results
 from evaluation import detections as detections_lib
 from evaluation import factory as evaluation_factory
 from evaluation import segmentation_results
 from executor import checkpoints
+from executor import errors
 from executor import evaluation
+from executor import groundtruth
 from executor import storage
 from utils import fields
 from utils import mask_grids
-
-# Hashes of text ids are spread over 63 bits: practically none is smaller, and
-# hardly anybody numbers images beyond it.
-_SMALLEST_HASH = 2**48
 
 
 def output_path(config):
@@ -61,22 +58,22 @@ _RESULTS = {'classification': classification_evaluator.to_results,
             'segmentation': segmentation_results.to_results}
 
 
-class _Names:
-  """The ids of images as their records have them."""
+def _with_categories(to_results, category_map):
+  """`to_results` with the category ids of the annotations."""
+  if not category_map:
+    return to_results
 
-  def __init__(self, pattern):
-    self._pattern = pattern
-    self._id_map = None
+  def convert(predictions, image_ids):
+    results = [dict(r, category_id=category_map.category(r['category_id']))
+               for r in to_results(predictions, image_ids)]
+    known = [r for r in results if r['category_id'] != class_ids.UNKNOWN]
+    if len(known) < len(results):
+      tf.logging.warning('%d detections are of classes that the annotations do '
+                         'not have and are left out.',
+                         len(results) - len(known))
+    return known
 
-  def __call__(self, number):
-    """int -> int or str; the records are read only where it is needed."""
-    if number < _SMALLEST_HASH:
-      return number
-    if self._id_map is None:
-      ids = [i for i in records.read_source_ids(self._pattern)
-             if not i.isdigit()]
-      self._id_map = dict(zip(source_ids.to_ints(ids), ids))
-    return self._id_map.get(number, number)
+  return convert
 
 
 def write_results(batches, path, name_of=lambda number: number,
@@ -122,12 +119,19 @@ def run(config, estimator, input_fn, path):
     The path of the results file.
   """
   output = output_path(config)
+  try:
+    name_of, category_map = groundtruth.for_predictions(config,
+                                                        file_pattern(config))
+  except ValueError as e:
+    raise errors.SetupError('eval.val_json_file, after which predictions call '
+                            'images and classes, cannot be used. %s' % e)
+  to_results = _with_categories(_results_of(config), category_map)
   with checkpoints.restorable(path) as restorable:
     batches = estimator.predict(
         input_fn, checkpoint_path=restorable, yield_single_examples=False,
         hooks=[checkpoints.FitHook(restorable)])
     num_images, num_results = write_results(
-        batches, output, _Names(file_pattern(config)), _results_of(config))
+        batches, output, name_of, to_results)
   tf.logging.info('%d results of %d images are written to %s.',
                   num_results, num_images, output)
   return output

@@ -105,6 +105,7 @@ def lines(checker):
 def page(checker, title):
   """The same as a page."""
   from tools import report_page
+  from utils import object_sizes
   figures = summary(checker)
   total = max(figures['num_objects'], 1)
   parts = [
@@ -119,8 +120,11 @@ def page(checker, title):
           for k, v in figures['objects_by_class'].items()]),
       report_page.heading('Sizes'),
       report_page.paragraph(
-          'Small: below 32 x 32 pixels of the picture; large: from 96 x 96. '
-          'No anchor fits %.1f %% of the objects.' % (
+          'By area as the evaluation takes it: of the mask where there is '
+          'one, else of the box; crowds are left out. %s. No anchor fits '
+          '%.1f %% of the objects.' % (
+              '; '.join('%s: %s' % (size.name, size.text)
+                        for size in object_sizes.SIZES),
               100 * figures['share_without_anchor'])),
       report_page.table(['size', 'objects'], [
           [k, figures['objects_by_size'].get(k, 0)]

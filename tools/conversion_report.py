@@ -4,6 +4,7 @@ import collections
 
 from tools import object_checks
 from tools import record_builder
+from utils import object_sizes
 
 _NUM_EXAMPLES = 3  # Entries printed for each reason; the index has them all.
 _NUM_CLASSES = 20  # classes that are listed
@@ -11,10 +12,6 @@ _NUM_CLASSES = 20  # classes that are listed
 # detections of an image that the COCO metric looks at.
 _LIMIT = 100
 _MANY_CROWDS = .5  # share of the objects; in COCO it is below 0.02
-# The COCO metric's classes of area, pixels; the ends belong to both.
-_SIZES = (('small', 0, 32**2, '32 x 32 pixels or less'),
-          ('medium', 32**2, 96**2, '32 x 32 to 96 x 96 pixels'),
-          ('large', 96**2, float('inf'), '96 x 96 pixels or more'))
 
 
 _ADVICE = {
@@ -61,9 +58,7 @@ def _count(number, noun, plural='s'):
 
 def count_by_size(objects):
   """{'small', 'medium', 'large': number of objects, crowds not counted}."""
-  areas = [o['area'] for o in objects if not o['iscrowd']]
-  return {name: sum(low <= area <= high for area in areas)
-          for name, low, high, _ in _SIZES}
+  return object_sizes.count([o['area'] for o in objects if not o['iscrowd']])
 
 
 def _class_lines(index):
@@ -96,7 +91,7 @@ def _size_lines(index):
   if not index['num_objects']:
     return []
   return ['No object is %s (%s), so AP%s is undefined (-1).' % (
-      name, text, name[0]) for name, _, _, text in _SIZES
+      name, text, name[0]) for name, _, _, text in object_sizes.SIZES
           if not index['num_objects_by_size'][name]]
 
 

@@ -35,6 +35,7 @@ from tools import tfrecord_writer
 from tools import written_order
 from utils import label_map as label_maps
 from utils import orientation as orientations
+from utils import text_files
 
 ConversionError = annotation_checks.ConversionError
 _DEFAULT_IGNORE_LABEL = 255
@@ -190,9 +191,7 @@ def _bytes(value):
 
 def _read_names(path):
   """Names of a list, one a line, with or without extension."""
-  with tf.gfile.Open(path, 'rb') as f:
-    lines = f.read().decode('utf-8-sig').splitlines()
-  names = [line.strip() for line in lines if line.strip()]
+  names = [line for line in text_files.read_lines(path, tf.gfile.Open) if line]
   if not names:
     raise ConversionError('%s is empty.' % path)
   return names

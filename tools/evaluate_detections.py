@@ -17,9 +17,12 @@ import argparse
 import json
 import sys
 
+import numpy as np
+
 from evaluation import annotations as annotations_lib
 from evaluation import coco_metrics
 from evaluation import coco_results
+from evaluation import ids
 from evaluation import report
 from utils import label_map as label_map_lib
 
@@ -77,6 +80,8 @@ def evaluate_files(arguments):
   detections, messages = coco_results.from_results(
       annotations_lib.read_json(arguments.detections), annotations,
       include_mask, arguments.ignore_unknown_categories, arguments.detections)
+  for message in _coverage(annotations, detections):
+    print('Note: ' + message, file=sys.stderr)
   metrics = {}
   for iou_type in _IOU_TYPES[arguments.type]:
     metrics.update(coco_metrics.evaluate(
@@ -92,6 +97,39 @@ def evaluate_files(arguments):
                  + coco_metrics.limit_names(metrics, 'mask_')):
       metrics[name] = metrics['mask_' + name]
   return metrics, table
+
+
+def _coverage(annotations, detections):
+  """[message] that tells whether the two files belong together."""
+  messages = []
+  num_images = len(annotations.image_ids)
+  without = np.setdiff1d(np.arange(num_images), detections.images)
+  if len(without):
+    messages.append(
+        '%d of %d images of the annotations have no detections: %s. They count '
+        'as images in which nothing was found.%s' % (
+            len(without), num_images,
+            ids.name_some([annotations.image_ids[i] for i in without]),
+            ' Are these the detections of another data set, or of a part of it?'
+            if 2 * len(without) > num_images else ''))
+  num_beyond = np.count_nonzero(_reach_beyond(annotations, detections))
+  if num_beyond:
+    messages.append(
+        '%d of %d detections reach far beyond their images. Are they of other '
+        'images, or are their boxes not [x, y, width, height]?' % (
+            num_beyond, len(detections.images)))
+  return messages
+
+
+def _reach_beyond(annotations, detections):
+  """bool [N]: boxes beyond their image by more than a tenth of its size."""
+  sizes = np.array([size or (np.inf, np.inf) for size in
+                    annotations.image_sizes], np.float64).reshape([-1, 2])
+  width_height = sizes[detections.images][:, ::-1]
+  begin = detections.boxes[:, :2]
+  end = begin + detections.boxes[:, 2:]
+  return np.any((begin < -.1 * width_height) | (end > 1.1 * width_height),
+                axis=1)
 
 
 def main(argv=None):

@@ -7,6 +7,7 @@ import tensorflow.compat.v1 as tf
 from dataloader import file_patterns
 from dataloader import record_files
 from evaluation import annotations as annotations_lib
+from utils import coco_annotations
 from utils import masks as mask_utils
 
 
@@ -58,18 +59,31 @@ def of_coco(path, size):
   Raises:
     ValueError: if the file is wrong.
   """
-  content = annotations_lib.read_json(path)
-  sizes = {i['id']: (i['height'], i['width']) for i in content['images']}
-  for entry in content['annotations']:
-    if entry.get('iscrowd') or not entry.get('segmentation'):
-      continue
-    height, width = sizes[entry['image_id']]
-    rle = mask_utils.segmentation_to_rle(entry['segmentation'], height, width)
-    if rle is None or not mask_utils.area(rle):
-      continue
-    x, y, w, h = entry.get('bbox') or mask_utils.bounding_box(rle)
-    box = (y / height, x / width, (y + h) / height, (x + w) / width)
-    yield entry['category_id'], normalize(mask_utils.decode(rle), box, size)
+  content = coco_annotations.clean(annotations_lib.read_json(path), path,
+                                   optional=('categories',))
+  sizes = {i['id']: coco_annotations.size(i) for i in content['images']}
+  for number, entry in enumerate(content['annotations']):
+    try:
+      shape = _shape(entry, sizes.get(entry['image_id']), size)
+    except ValueError as e:
+      raise ValueError('%s: annotations[%d]: %s' % (path, number, e))
+    if shape is not None:
+      yield entry['category_id'], shape
+
+
+def _shape(entry, image_size, size):
+  """`normalize` of an annotation; None of a crowd and where no mask is."""
+  if coco_annotations.is_crowd(entry) or not entry.get('segmentation'):
+    return None
+  if image_size is None:
+    raise ValueError('its image is not listed with height and width')
+  height, width = image_size
+  rle = mask_utils.segmentation_to_rle(entry['segmentation'], height, width)
+  if rle is None or not mask_utils.area(rle):
+    return None
+  x, y, w, h = coco_annotations.box(entry) or mask_utils.bounding_box(rle)
+  box = (y / height, x / width, (y + h) / height, (x + w) / width)
+  return normalize(mask_utils.decode(rle), box, size)
 
 
 def normalize(mask, box, size):

@@ -34,7 +34,8 @@ def test_good_records():
                     for i in range(6)])
   assert not _names(checker)
   assert checker.num_records == 6 and checker.class_counts == {1: 2, 2: 2, 3: 2}
-  assert checker.size_counts == {'small': 6}  # 16 x 30 pixels
+  # 16 x 30 pixels.
+  assert checker.size_counts == {'small': 6, 'medium': 0, 'large': 0}
 
 
 @pytest.mark.parametrize('changes, level, check', [
@@ -52,6 +53,7 @@ def test_good_records():
      'wrong_size'),
     ({'boxes': [_GOOD['boxes'][0]] * 101, 'classes': [1] * 101}, 'error',
      'too_many_objects'),
+    ({'area': [4., 5., 6.]}, 'error', 'list_lengths'),
     ({'boxes': [], 'classes': []}, 'note', 'images_without_objects'),
     ({'source_id': ''}, 'note', 'no_id')])
 def test_one_bad_record(changes, level, check):
@@ -73,6 +75,14 @@ def test_classes_without_objects_and_no_objects_at_all():
   assert 'class_gaps' in _names(_check([_record(classes=[2])]))
   assert 'no_objects' in _names(_check([_record(boxes=[], classes=[])]), )
   assert 'no_example' in _names(_check([b'\xff\xff']), 'error')
+
+
+def test_sizes_are_those_of_the_converter():
+  """By the stored area, the ends in both classes, without crowds."""
+  boxes = np.tile([[.1, .2, .5, .8]], [4, 1])
+  checker = _check([_record(boxes=boxes, classes=[1] * 4, is_crowd=[0, 0, 0, 1],
+                            area=[1024., 5000., 96. ** 2, 20.])])
+  assert checker.size_counts == {'small': 1, 'medium': 3, 'large': 1}
 
 
 def _mask(y0, x0, y1, x1):

@@ -151,11 +151,60 @@ def test_missing_pattern():
     records.read_groundtruth('')
 
 
-def test_ids_of_records_of_any_kind(tmp_path):
-  path = examples.write(tmp_path / 'a', [
-      examples.serialize(examples.picture(4, 4), source_id='7',
-                         filename='a.jpg'),
-      examples.serialize(examples.picture(4, 4), source_id='',
-                         filename='b.jpg'),
-      examples.serialize(examples.picture(4, 4), source_id='')])
-  assert records.read_source_ids(path) == ['7', 'b.jpg', '']
+def test_names_of_images(tmp_path):
+  """By every id that a reader may give them."""
+  images = [examples.picture(4, 4 + i) for i in range(4)]
+  encoded = [examples.encode(image) for image in images]
+  path = _write(tmp_path, [
+      examples.serialize(encoded=encoded[0], source_id='007'),
+      examples.serialize(encoded=encoded[1], source_id='', filename='b.jpg'),
+      examples.serialize(encoded=encoded[2], source_id=''),
+      examples.serialize(encoded=encoded[3], source_id='x', filename='y')])
+  hashes = [source_ids.make_hash()(e) for e in encoded]
+  b, x = source_ids.to_ints(['b.jpg', 'x'])
+  assert records.read_names(path) == {
+      7: '007', b: 'b.jpg', hashes[1]: 'b.jpg', x: 'x'}
+  assert records.read_names(path, regenerate_source_id=True) == {
+      7: '007', b: 'b.jpg', hashes[1]: 'b.jpg', x: 'x', hashes[0]: '007',
+      hashes[3]: 'x'}
+
+
+def test_equal_images_of_different_names_keep_their_hash(tmp_path):
+  path = _write(tmp_path, [
+      examples.serialize(examples.picture(4, 4), source_id='', filename=name)
+      for name in ('a', 'b')])
+  assert records.read_names(path) == dict(zip(
+      source_ids.to_ints(['a', 'b']), 'ab'))
+
+
+def test_regenerated_ids_are_those_of_the_reader(tmp_path):
+  encoded = examples.encode(examples.picture(4, 5))
+  path = _write(tmp_path, [examples.serialize(
+      encoded=encoded, source_id='7', boxes=[[0., 0., 1., 1.]], classes=[1])])
+  result = records.read_groundtruth(path, regenerate_source_id=True)
+  number = source_ids.make_hash()(encoded)
+  image, = result['images']
+  assert (image['id'], image['source_id']) == (number, '7')
+  assert result['annotations'][0]['image_id'] == number
+
+
+@pytest.mark.parametrize('lists', [
+    {'area': [1.]}, {'is_crowd': [0]}, {'area': [1., 2., 3.]},
+    {'is_crowd': [0, 1, 0]}])
+def test_lists_of_other_lengths_are_named(tmp_path, lists):
+  """They would shorten the ground truth."""
+  path = _write(tmp_path, [examples.serialize(
+      examples.picture(8, 6), boxes=[[0., 0., 1., 1.]] * 2, classes=[1, 1],
+      **lists)])
+  with pytest.raises(records.RecordError, match='record 0 .*it has 2 classes, '
+                     'but . area and . is_crowd'):
+    records.read_groundtruth(path)
+
+
+def test_names_of_classes(tmp_path):
+  path = _write(tmp_path, [
+      examples.serialize(examples.picture(4, 4)),
+      examples.serialize(examples.picture(4, 4), boxes=[[0., 0., 1., 1.]] * 2,
+                         classes=[3, 7])])
+  assert records.read_class_names(path) == {3: '3', 7: '7'}
+  assert records.read_class_names(path, 1) == {}

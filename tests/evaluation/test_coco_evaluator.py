@@ -482,3 +482,15 @@ def test_memory_stays_flat_over_the_number_of_images():
   few, many = _memory_of_masks(5), _memory_of_masks(35)
   pixels = 5 * 400 * 400  # of the masks of one image, a byte each
   assert (many - few) / 30. < .02 * pixels
+
+
+def test_an_image_may_be_called_minus_one():
+  """Which is the id of padding in a batch, but not in annotations."""
+  content = coco_files.square_set()
+  content['images'][0]['id'] = -1
+  for annotation in content['annotations']:
+    annotation['image_id'] = -1
+  evaluator = coco_evaluator.COCOEvaluator(content, id_map={7: -1})
+  evaluator.update(coco_files.square_predictions())
+  assert evaluator.evaluate()['AP'] == pytest.approx(1.)
+  assert {r['image_id'] for r in evaluator.results()} == {-1}

@@ -8,6 +8,7 @@ import pytest
 import tensorflow.compat.v1 as tf
 
 from dataloader import source_ids
+from executor import groundtruth
 from executor import prediction
 from tests.dataloader import examples
 from tests.executor import toy
@@ -96,3 +97,15 @@ def test_text_ids_come_back(tmp_path):
   assert path == str(tmp_path / 'run' / 'predictions.json')
   with open(path) as f:
     assert [r['image_id'] for r in json.load(f)] == ['cat.jpg', 12]
+
+
+def test_names_of_files_come_back_where_records_have_no_ids(tmp_path):
+  """The reader makes an id of the image's bytes then."""
+  images = [examples.encode(examples.picture(8, 8 + i)) for i in range(2)]
+  path = examples.write(tmp_path / 'a.tfrecord', [
+      examples.serialize(encoded=image, source_id='', filename=name)
+      for image, name in zip(images, ('cat.jpg', '000042'))])
+  names = groundtruth.Names(path)
+  assert [names(source_ids.make_hash()(image)) for image in images] == [
+      'cat.jpg', '000042']
+  assert names(5) == 5

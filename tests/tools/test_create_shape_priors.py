@@ -42,8 +42,9 @@ def _annotations(path):
       'images': [{'id': 5, 'height': 20, 'width': 30}],
       'categories': [{'id': 1}, {'id': 2}],
       'annotations': [
-          {'id': i, 'image_id': 5, 'category_id': 1 + (i > 5),
-           'bbox': [x0, y0, x1 - x0, y1 - y0], 'iscrowd': 0,
+          # Some programs write text for numbers.
+          {'id': i, 'image_id': '5', 'category_id': 1. + (i > 5),
+           'bbox': [x0, str(y0), x1 - x0, y1 - y0], 'iscrowd': '0',
            'segmentation': mask_utils.encode(_mask(i < 2 or i > 5))}
           for i in range(9)]
       + [{'id': 10, 'image_id': 5, 'category_id': 3, 'iscrowd': 1,

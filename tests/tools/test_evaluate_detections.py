@@ -1,6 +1,7 @@
 """Tests of tools/evaluate_detections.py."""
 
 import json
+import re
 import subprocess
 import sys
 
@@ -148,3 +149,104 @@ def test_missing_file(capsys, tmp_path):
                                    '--detections=x.json'])
   assert (status, out) == (1, '')
   assert 'none.json' in err
+
+
+def test_images_without_detections_come_before_any_figure(capsys, tmp_path):
+  annotations = coco_files.square_set()
+  annotations['images'] += [{'id': i, 'height': 90, 'width': 80}
+                            for i in range(20, 30)]
+  detections = [dict(a, score=.5) for a in annotations['annotations']]
+  _, _, err = _run(capsys, _arguments(tmp_path, annotations, detections, 'box'))
+  assert err.startswith('Note: 11 of 12 images of the annotations have no '
+                        'detections: 8, 20, 21, 22, 23 and 6 more.')
+  assert 'of another data set' in err and err.index('Note') < err.index('Boxes')
+
+
+def test_part_of_the_images_is_no_doubt(capsys, tmp_path):
+  annotations = coco_files.square_set()
+  detections = [dict(a, score=.5) for a in annotations['annotations']]
+  _, _, err = _run(capsys, _arguments(tmp_path, annotations, detections, 'box'))
+  assert err.startswith('Note: 1 of 2 images') and 'another data' not in err
+
+
+def test_boxes_of_other_images(capsys, tmp_path):
+  """An image of 100 x 120 pixels; the tenth beyond it may be rounding."""
+  detections = [{'image_id': 7, 'category_id': 1, 'score': .5, 'bbox': box}
+                for box in ([100, 50, 30, 59], [100, 50, 40, 59],
+                            [500, 600, 10, 10], [-20, 0, 10, 10])]
+  _, _, err = _run(capsys, _arguments(tmp_path, coco_files.square_set(),
+                                      detections, 'box'))
+  assert '3 of 4 detections reach far beyond their images' in err
+  assert err.index('far beyond') < err.index('Boxes')
+
+
+@pytest.mark.parametrize('change, message', [
+    ({'image_id': 99}, "1 of 2 entries have a image_id .*: 99. The annotations "
+     'have 2, such as 7, 8'),
+    ({'category_id': 44}, 'have a category_id .*: 44.'),
+])
+def test_ids_that_do_not_match_are_named_instead_of_figures(
+    capsys, tmp_path, change, message):
+  annotations = coco_files.square_set()
+  detections = [dict(a, score=.5) for a in annotations['annotations']]
+  detections[0].update(change)
+  status, out, err = _run(capsys, _arguments(tmp_path, annotations, detections,
+                                             'box'))
+  assert status == 1 and not out and re.search(message, err)
+
+
+def test_text_for_numbers(capsys, tmp_path):
+  """A crowd of "0" is none, and every value may be text or a float."""
+  annotations = coco_files.square_set()
+  detections = [dict(a, score='.5', image_id='7') for a in
+                annotations['annotations']]
+  for entry in annotations['annotations']:
+    entry.update(iscrowd='0', image_id=7., category_id='1', area='400')
+  status, out, _ = _run(capsys, _arguments(tmp_path, annotations, detections,
+                                           'box_and_mask'))
+  metrics = json.loads(out)
+  assert status == 0
+  assert metrics['AP'] == metrics['mask_AP'] == pytest.approx(1.)
+
+
+def test_all_are_crowds(capsys, tmp_path):
+  annotations = coco_files.square_set()
+  for entry in annotations['annotations']:
+    entry['iscrowd'] = 1
+  _, out, err = _run(capsys, _arguments(tmp_path, annotations, [], 'box'))
+  assert json.loads(out)['AP'] == -1
+  assert '2 of 2 objects are marked as crowds' in err
+  assert 'set iscrowd to 0' in err
+
+
+def test_masks_of_a_set_without_objects(capsys, tmp_path):
+  annotations = coco_files.square_set()
+  detections = [dict(a, score=.5) for a in annotations['annotations']]
+  annotations['annotations'] = []
+  status, out, _ = _run(capsys, _arguments(tmp_path, annotations, detections,
+                                           'box_and_mask'))
+  assert status == 0 and json.loads(out)['mask_AP'] == -1
+
+
+@pytest.mark.parametrize('area', [0, -4, 'x', None])
+def test_areas_that_are_none_are_computed(capsys, tmp_path, area):
+  """400 pixels, small; an area of 0 would be small by chance only."""
+  annotations = coco_files.square_set()
+  annotations['annotations'][0].update(bbox=[10, 10, 50, 50], area=area)
+  detections = [dict(a, score=.5) for a in annotations['annotations']]
+  _, out, err = _run(capsys, _arguments(tmp_path, annotations, detections,
+                                        'box'))
+  metrics = json.loads(out)
+  assert metrics['APm'] == metrics['APs'] == pytest.approx(1.)
+  assert ('an area that is no number above 0' in err) == (area is not None)
+
+
+def test_a_mark_in_front_of_both_files(capsys, tmp_path):
+  annotations = coco_files.square_set()
+  arguments = _arguments(tmp_path, annotations, [
+      dict(a, score=.5) for a in annotations['annotations']], 'box')
+  for name in ('a.json', 'd.json'):
+    path = tmp_path / name
+    path.write_bytes(b'\xef\xbb\xbf' + path.read_bytes())
+  status, out, _ = _run(capsys, arguments)
+  assert status == 0 and json.loads(out)['AP'] == pytest.approx(1.)

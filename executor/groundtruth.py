@@ -1,0 +1,195 @@
+"""What the detections of a job are compared with, and called after."""
+
+import collections
+
+import tensorflow.compat.v1 as tf
+
+from dataloader import records
+from dataloader import source_ids
+from evaluation import annotations as annotations_lib
+from evaluation import class_ids
+from executor import storage
+from utils import coco_annotations
+from utils import label_map as label_map_lib
+from utils import values
+
+MASK_TYPES = ('box_and_mask', 'shapemask_box_and_mask', 'lvis_box_and_mask')
+_FEW_RECORDS = 200  # show whether class ids are the same
+
+# annotations: COCO dict. id_map: {source_id of the predictions: id in them}.
+# category_map: class_ids.CategoryMap, or None where class ids are theirs.
+# messages: [str] for people.
+GroundTruth = collections.namedtuple(
+    'GroundTruth', 'annotations id_map category_map messages')
+
+
+def uses_json_file(section):
+  """Whether the ground truth comes from `eval.val_json_file`.
+
+  Args:
+    section: `eval`.
+  """
+  return bool(section.type != 'customized' and section.val_json_file and (
+      section.use_json_file or section.type == 'box_and_mask'))
+
+
+def regenerates_ids(config):
+  """Whether the ids of images are hashes of their bytes."""
+  parser = getattr(config, getattr(config.architecture, 'parser', ''), None)
+  return getattr(parser, 'regenerate_source_id', False)
+
+
+def load(config):
+  """Reads what the detections are compared with.
+
+  The annotation file is read where it lies. Without one the records themselves
+  are read, so nothing else is needed.
+
+  Args:
+    config: experiment.
+
+  Returns:
+    GroundTruth.
+
+  Raises:
+    ValueError: naming the file, and the record, that cannot be used.
+  """
+  section = config.eval
+  regenerate = regenerates_ids(config)
+  if not uses_json_file(section):
+    return GroundTruth(records.read_groundtruth(
+        section.eval_file_pattern, section.type in MASK_TYPES,
+        section.eval_samples, regenerate_source_id=regenerate), {}, None, [])
+  annotations = read_json_file(section)
+  spelling = id_spelling(annotations)
+  id_map = dict(zip(source_ids.to_ints([str(i) for i in spelling.values()]),
+                    spelling.values()))
+  if regenerate:
+    names = records.read_names(section.eval_file_pattern, True,
+                               'eval.eval_file_pattern')
+    id_map.update({number: spelling.get(values.canonical_id(name), name)
+                   for number, name in names.items()})
+  category_map, messages = match_classes(
+      annotations, section, [section.eval_file_pattern])
+  return GroundTruth(annotations, id_map, category_map, messages)
+
+
+def read_json_file(section):
+  """Content of `eval.val_json_file`, ids and sizes in one form.
+
+  Raises:
+    ValueError: naming the file and what is wrong in it.
+  """
+  with storage.input_path(section.val_json_file) as path:
+    content = annotations_lib.read_json(path)
+  lists = coco_annotations.clean(content, section.val_json_file,
+                                 optional=('categories',))
+  return dict(content, **lists)
+
+
+def id_spelling(annotations):
+  """{canonical id: id as the annotations write it} of the images."""
+  return {values.canonical_id(image['id']): image['id']
+          for image in annotations['images']}
+
+
+def match_classes(annotations, section, patterns):
+  """Compares classes of records, label map and annotations.
+
+  Args:
+    annotations: of `read_json_file`.
+    section: `eval`.
+    patterns: patterns of records; of the first that tells any name.
+
+  Returns:
+    As class_ids.match.
+
+  Raises:
+    ValueError: see class_ids.match.
+  """
+  label_map = {}
+  if section.label_map:
+    label_map = label_map_lib.read_label_map(section.label_map)
+  categories = annotations['categories'] or []
+  names = _class_names(patterns, label_map, _FEW_RECORDS)
+  try:
+    if names and class_ids.match(names, categories) == (None, []):
+      return None, []
+  except ValueError:
+    pass  # All records may tell more.
+  return class_ids.match(_class_names(patterns, label_map), categories,
+                         section.val_json_file)
+
+
+def _class_names(patterns, label_map, num_records=None):
+  """{class id: name} of the first records that have any, and a label map."""
+  for pattern in patterns:
+    try:
+      found = records.read_class_names(pattern, num_records) if pattern else {}
+    except ValueError:
+      found = {}  # What the job needs is told when it is opened.
+    if found:
+      return _merged(label_map, found)
+  return label_map
+
+
+def _merged(label_map, found):
+  """Names of records, and of a label map where they have none."""
+  names = dict(label_map)
+  names.update({i: name for i, name in found.items()
+                if name != str(i) or i not in label_map})
+  return names
+
+
+class Names:
+  """The ids of images as people know them: of annotations, else of records."""
+
+  def __init__(self, pattern, regenerate=False, spelling=None):
+    """Keeps what is needed; the records are read with the first call.
+
+    Args:
+      pattern: of the records.
+      regenerate: whether ids are hashes of the images' bytes.
+      spelling: {canonical id: id as annotations write it}, or None.
+    """
+    self._pattern, self._regenerate = pattern, regenerate
+    self._spelling = spelling or {}
+    self._names = None
+
+  def __call__(self, number):
+    """int -> int or str."""
+    if number in self._spelling:
+      return self._spelling[number]
+    if self._names is None:
+      self._names = records.read_names(self._pattern, self._regenerate)
+    name = self._names.get(number)
+    if not name:
+      return number
+    name = self._spelling.get(values.canonical_id(name), name)
+    # A record has text only; what a number looks like was one.
+    return int(name) if name == str(number) else name
+
+
+def for_predictions(config, pattern):
+  """How mode predict calls images and classes.
+
+  Args:
+    config: experiment.
+    pattern: of the records.
+
+  Returns:
+    Names; class_ids.CategoryMap or None.
+
+  Raises:
+    ValueError: naming the file that cannot be used.
+  """
+  section, regenerate = config.eval, regenerates_ids(config)
+  if not hasattr(section, 'val_json_file') or not uses_json_file(section):
+    return Names(pattern, regenerate), None
+  annotations = read_json_file(section)
+  category_map, messages = match_classes(
+      annotations, section, [pattern, section.eval_file_pattern,
+                             config.train.train_file_pattern])
+  for message in messages:
+    tf.logging.warning('%s', message)
+  return Names(pattern, regenerate, id_spelling(annotations)), category_map
