@@ -79,6 +79,7 @@ class DetectionEval(common.Eval):
   type: str = base.option('box', choices=common.EVAL_TYPES)
   eval_samples: Optional[int] = base.option(None, at_least=1)
   # Ground truth from val_json_file, or from the records if that is not set.
+  # Results have the ids of that file, of images and of categories.
   use_json_file: bool = True
   val_json_file: str = ''
   per_category_metrics: bool = False

@@ -138,13 +138,18 @@ class DataChecker:
     crowds = features['image/object/is_crowd'].int64_list.value
     masks = features['image/object/mask'].bytes_list.value
     areas = features['image/object/area'].float_list.value
-    if set(lengths) != {len(classes)} or not (
-        {len(crowds), len(areas)} <= {0, len(classes)}):
+    if set(lengths) != {len(classes)} or len(crowds) not in (0, len(classes)):
       self._add(ERROR, 'list_lengths', where,
-                'It has %d class ids, %s coordinates (%s), %d is_crowd and %d '
-                'area.' % (len(classes), ', '.join(map(str, lengths)),
-                           ', '.join(_SIDES), len(crowds), len(areas)))
+                'It has %d class ids, %s coordinates (%s) and %d is_crowd.' % (
+                    len(classes), ', '.join(map(str, lengths)),
+                    ', '.join(_SIDES), len(crowds)))
       return None
+    if len(areas) not in (0, len(classes)):
+      # Training does without areas.
+      self._add(ERROR, 'area_length', where, 'It has %d class ids and %d area: '
+                'an evaluation cannot tell which is whose.' % (
+                    len(classes), len(areas)))
+      areas = []
     crowds = np.array(crowds or [0] * len(classes), bool)
     boxes = np.array(sides, np.float64).T.reshape(-1, 4)
     return classes, boxes, crowds, masks, np.array(areas, np.float64)

@@ -14,11 +14,6 @@ import tensorflow.compat.v1 as tf
 
 from evaluation import ids
 
-# Endings, in lower case, of what is taken for an image when an annotation does
-# not tell the whole name.
-EXTENSIONS = ('.jpg', '.jpeg', '.jfif', '.png', '.bmp', '.gif', '.webp', '.tif',
-              '.tiff')
-
 SEPARATORS = 'backslashes are read as /'
 ESCAPES = 'percent escapes are decoded'
 ACCENTS = 'letters with accents are written in another form'

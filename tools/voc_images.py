@@ -11,6 +11,7 @@ import tensorflow.compat.v1 as tf
 
 from dataloader import file_patterns
 from tools import annotation_checks
+from tools import image_folders
 from tools import image_names
 
 AMBIGUOUS = 'several images have the name of the annotation'
@@ -52,7 +53,7 @@ def find(folder, given):
   Returns:
     Found.
   """
-  listed = set(file_patterns.names_in(folder, image_names.EXTENSIONS))
+  listed = set(file_patterns.names_in(folder, image_folders.EXTENSIONS))
   by_stem = collections.defaultdict(list)
   for file_name in sorted(listed):
     by_stem[os.path.splitext(file_name)[0]].append(file_name)

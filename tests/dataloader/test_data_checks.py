@@ -53,7 +53,7 @@ def test_good_records():
      'wrong_size'),
     ({'boxes': [_GOOD['boxes'][0]] * 101, 'classes': [1] * 101}, 'error',
      'too_many_objects'),
-    ({'area': [4., 5., 6.]}, 'error', 'list_lengths'),
+    ({'area': [4., 5., 6.]}, 'error', 'area_length'),
     ({'boxes': [], 'classes': []}, 'note', 'images_without_objects'),
     ({'source_id': ''}, 'note', 'no_id')])
 def test_one_bad_record(changes, level, check):
