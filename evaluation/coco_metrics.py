@@ -180,7 +180,8 @@ class ColumnCOCOeval(cocoeval.COCOeval):
     values = self.eval['precision' if is_precision else 'recall'][..., a, m]
     if iou_threshold is not None:
       values = values[p.iouThrs == iou_threshold]
-    return values.reshape([-1, len(p.catIds)])
+    # Without categories NumPy could not tell what -1 is.
+    return values.reshape([int(np.prod(values.shape[:-1])), len(p.catIds)])
 
 
 def _mean_defined(values):

@@ -112,7 +112,8 @@ def _damaged(content, random):
       content[key] = _ODD[random.randint(len(_ODD))]
       continue
     row = random.randint(len(entries))
-    if not isinstance(entries[row], dict) or not random.randint(20):
+    if not entries[row] or not isinstance(entries[row], dict) or (
+        not random.randint(20)):
       entries[row] = _ODD[random.randint(len(_ODD))]
       continue
     field = sorted(entries[row])[random.randint(len(entries[row]))]
@@ -173,6 +174,13 @@ def test_any_damage_is_read_or_named(seed, include_mask):
           json.dumps([annotation['bbox'], annotation['category_id']],
                      allow_nan=False)
   assert len(messages) > 20
+
+
+@pytest.mark.parametrize('key', ['images', 'annotations', 'categories'])
+@pytest.mark.parametrize('include_mask', [False, True])
+def test_empty_lists_are_scored_as_undefined(key, include_mask):
+  content = dict(coco_sets.dataset(), **{key: []})
+  assert _evaluate(content, include_mask) is None
 
 
 def _as_text(content):
