@@ -10,6 +10,7 @@ import tensorflow.compat.v1 as tf
 from architecture import recompute
 from ops import compat
 from ops import convolution
+from ops import random_numbers
 
 # Padding by the size of the kernel alone; see `conv2d_fixed_padding`.
 FIXED = 'FIXED'
@@ -394,10 +395,32 @@ def drop_connect(inputs, is_training, rate):
   with tf.name_scope('drop_connect'):
     keep_prob = 1. - rate
     shape = [tf.shape(inputs)[0]] + [1] * (inputs.shape.rank - 1)
-    # Drawn in float32: bfloat16 has too few values for an exact rate.
-    draws = recompute.remembered(lambda: tf.random_uniform(shape))
-    kept = tf.floor(keep_prob + draws)
-    return inputs * tf.cast(kept / keep_prob, inputs.dtype)
+    return inputs * _kept_share(keep_prob, shape, inputs.dtype)
+
+
+def _kept_share(keep_prob, shape, dtype):
+  """Zeros, and 1 / keep_prob for a share `keep_prob` of the values."""
+  # Drawn in float32: bfloat16 has too few values for an exact rate.
+  draws = recompute.remembered(lambda: random_numbers.uniform(shape))
+  return tf.cast(tf.floor(keep_prob + draws) / keep_prob, dtype)
+
+
+def dropout(inputs, is_training, rate):
+  """Drops values, each on its own; arXiv:1207.0580.
+
+  Args:
+    inputs: floating type.
+    is_training: Python bool; otherwise nothing is dropped.
+    rate: float in [0, 1), the share of values that become zero. The others are
+      scaled up, so that the mean stays.
+
+  Returns:
+    Same shape and type as `inputs`.
+  """
+  if not is_training or not rate:
+    return inputs
+  with tf.name_scope('dropout'):
+    return inputs * _kept_share(1. - rate, tf.shape(inputs), inputs.dtype)
 
 
 class DropBlock:
@@ -451,7 +474,7 @@ class DropBlock:
     # Regions lie within the map, so fewer seeds have to drop as much.
     seed_rate = ((1. - self._keep_prob) / size**2
                  * (height * width) / (rows * cols))
-    draws = recompute.remembered(lambda: tf.random_uniform(
+    draws = recompute.remembered(lambda: random_numbers.uniform(
         [tf.shape(inputs)[0], rows, cols, channels]))
     seeds = tf.cast(draws < seed_rate, tf.float32)
     before, after = size // 2, (size - 1) // 2

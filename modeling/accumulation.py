@@ -25,6 +25,20 @@ def accumulate(optimizer, num_parts):
   return AccumulatingOptimizer(optimizer, num_parts)
 
 
+def part_of(num_parts):
+  """Which part of a batch the call computes.
+
+  Args:
+    num_parts: int, `train.accumulation_steps`.
+
+  Returns:
+    int32 [], read before the call counts.
+  """
+  if num_parts == 1:
+    return tf.zeros([], tf.int32)
+  return tf.convert_to_tensor(training_variables.counter(COUNTER))
+
+
 class AccumulatingOptimizer(optimizers.OptimizerWrapper):
   """Adds up gradients; every `num_parts`-th call applies their mean.
 

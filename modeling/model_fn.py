@@ -6,11 +6,13 @@ from modeling import accumulation
 from modeling import checkpoint_files
 from modeling import checkpoints
 from modeling import factory
+from modeling import initial_values
 from modeling import learning_rates
 from modeling import moving_average
 from modeling import optimizers
 from modeling import summaries
 from modeling import training_variables
+from ops import random_numbers
 from utils import fields
 from utils import modes
 
@@ -79,8 +81,13 @@ def _train_spec(config, model, images, labels):
   train = config.train
   images = restore_image_layout(images, train.transpose_input,
                                 config.architecture.space_to_depth_block_size)
-  outputs = model_outputs(config, model, images, labels, modes.TRAIN)
-  losses = model.losses(outputs, labels, is_training=True)
+  global_step = tf.train.get_or_create_global_step()
+  num_parts = train.accumulation_steps
+  with random_numbers.source(train.seed, global_step,
+                             accumulation.part_of(num_parts), num_parts
+                             ), initial_values.seeded(train.seed):
+    outputs = model_outputs(config, model, images, labels, modes.TRAIN)
+    losses = model.losses(outputs, labels, is_training=True)
 
   variables = optimizers.trained_variables(tf.trainable_variables(),
                                            train.frozen_variable_prefix)
@@ -92,7 +99,6 @@ def _train_spec(config, model, images, labels):
       variables, train.l2_weight_decay, train.regularization_variable_regex)
   total_loss = losses[fields.MODEL_LOSS] + l2_loss
 
-  global_step = tf.train.get_or_create_global_step()
   schedule = learning_rates.scaled(train.learning_rate, train.train_batch_size)
   rate = learning_rates.learning_rate(schedule, global_step, train.total_steps)
   train_op = _train_op(config, total_loss, rate, variables, global_step)
@@ -191,8 +197,10 @@ def _scaffold_fn(config):
 
 def _eval_spec(config, model, images, labels):
   """Losses only: detections are scored on the host, from predictions."""
-  outputs = model_outputs(config, model, images, labels, modes.EVAL)
-  losses = model.losses(outputs, labels)
+  with random_numbers.source(config.train.seed,
+                             tf.train.get_or_create_global_step()):
+    outputs = model_outputs(config, model, images, labels, modes.EVAL)
+    losses = model.losses(outputs, labels)
   tiled = {name: tf.reshape(value, [1]) for name, value in losses.items()}
 
   def metric_fn(**values):

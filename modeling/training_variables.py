@@ -77,7 +77,9 @@ def beside(variable, suffix, **kind):
 
 
 def counter(name):
-  """A count that all replicas have in common, int32 []."""
-  return tf.get_variable(
-      name, [], tf.int32, tf.zeros_initializer(), trainable=False,
-      aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA)
+  """A count that all replicas have in common, int32 []; made by the first."""
+  with tf.variable_scope(tf.get_variable_scope(), reuse=tf.AUTO_REUSE,
+                         auxiliary_name_scope=False):
+    return tf.get_variable(
+        name, [], tf.int32, tf.zeros_initializer(), trainable=False,
+        aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA)

@@ -10,6 +10,8 @@ import math
 
 import tensorflow.compat.v1 as tf
 
+from ops import random_numbers
+
 MAX_LOG_SCALE = math.log(1000. / 16.)  # a 16 px anchor grown to 1000 px
 _MIN_SIZE = 1e-8  # pixels; keeps the logarithm of an empty box finite
 _IOU_EPSILON = 1e-8
@@ -342,22 +344,22 @@ def non_empty_indices(boxes, min_size=0.):
   return tf.where(tf.minimum(y1 - y0, x1 - x0) > min_size)[:, 0]
 
 
-def jitter_boxes(boxes, noise_scale=0.025, seed=None, unit_normal=None):
+def jitter_boxes(boxes, noise_scale=0.025, unit_normal=None):
   """Moves and scales boxes at random.
 
   Args:
     boxes: float32 [K, 4], yxyx, pixels.
     noise_scale: float, standard deviation relative to the size of the box; of
       the logarithm for the size itself.
-    seed: int of the operation, or None.
-    unit_normal: float32 [K, 4], the draws (x, y, width, height), for tests.
+    unit_normal: float32 [K, 4], the draws (x, y, width, height); None: of
+      `random_numbers`.
 
   Returns:
     float32 [K, 4], yxyx, pixels, not clipped.
   """
   with tf.name_scope('jitter_boxes'):
     if unit_normal is None:
-      unit_normal = tf.random_normal(tf.shape(boxes), seed=seed)
+      unit_normal = random_numbers.normal(tf.shape(boxes))
     noise_x, noise_y, noise_w, noise_h = tf.unstack(
         unit_normal * noise_scale, 4, axis=-1)
     y, x, h, w = _centers_and_sizes(boxes, 0.)

@@ -9,6 +9,7 @@ import ctypes
 
 import tensorflow.compat.v1 as tf
 from tensorflow.compat.v2 import summary
+from tensorflow.compiler.tf2xla.python import xla
 from tensorflow.python.ops import control_flow_util
 from tensorflow.python.tpu import tpu_function
 
@@ -133,3 +134,26 @@ def error_reason(message):
       lines = lines[i + 1:]
       break
   return lines[0].split(' [[')[0] if lines else ''
+
+
+def tpu_shard_index():
+  """Which of the TPU replicas is running, int32 []."""
+  if num_tpu_shards() == 1:
+    return tf.zeros([], tf.int32)
+  return xla.replica_id()
+
+
+def index_in_strategy():
+  """Which replica of a distribution strategy is running, int32 []."""
+  replica = tf.distribute.get_replica_context()
+  if replica.num_replicas_in_sync == 1:
+    return tf.zeros([], tf.int32)
+  number = tf.convert_to_tensor(replica.replica_id_in_sync_group, tf.int32)
+  if IS_TF2:
+    return number
+  # TF 1.15 counts those of each worker from 0.
+  extended = replica.strategy.extended
+  describe = getattr(extended, '_make_input_context', None)
+  if describe is None:  # There is one worker.
+    return number
+  return number + describe().input_pipeline_id * len(extended.worker_devices)

@@ -8,6 +8,7 @@ import collections
 
 import tensorflow.compat.v1 as tf
 
+from ops import random_numbers
 from ops import resample
 
 # ImageNet statistics of RGB values in 0..1; published weights expect them.
@@ -64,7 +65,7 @@ def compute_padded_size(desired_size, stride):
 
 
 def resize_and_crop_image(image, desired_size, padded_size, scale_min=1.,
-                          scale_max=1., seed=None, random_scale=None,
+                          scale_max=1., random_scale=None,
                           offset_fraction=None, normalize=False):
   """Resizes an image to fit, keeping its shape, then pads it.
 
@@ -78,7 +79,6 @@ def resize_and_crop_image(image, desired_size, padded_size, scale_min=1.,
     padded_size: (height, width), ints, of the result; at least `desired_size`.
     scale_min: float, smallest random scale.
     scale_max: float, largest random scale.
-    seed: int of the random operations; None draws differently in every run.
     random_scale: float, instead of the draw from [scale_min, scale_max).
     offset_fraction: (y, x) floats in [0, 1), where the window lies, instead of
       the draw.
@@ -97,12 +97,13 @@ def resize_and_crop_image(image, desired_size, padded_size, scale_min=1.,
     target = tf.constant(desired_size, tf.float32)
     if is_random:
       if random_scale is None:
-        random_scale = tf.random_uniform([], scale_min, scale_max, seed=seed)
+        random_scale = scale_min + (
+            scale_max - scale_min) * random_numbers.uniform([])
       target = tf.round(random_scale * target)
     scaled = _whole_sides(size * tf.reduce_min(target / size))
     crop = tf.zeros([2], tf.int32)
     if is_random:
-      crop = _random_crop(scaled, desired_size, offset_fraction, seed)
+      crop = _random_crop(scaled, desired_size, offset_fraction)
     geometry = _Geometry(tf.cast(scaled, tf.int32), crop, scaled / size)
     image = _place(image, geometry, desired_size, padded_size, is_random,
                    normalize)
@@ -144,13 +145,10 @@ def _whole_sides(sides):
   return tf.maximum(tf.round(sides), 1.)
 
 
-def _random_crop(scaled, desired_size, offset_fraction, seed):
+def _random_crop(scaled, desired_size, offset_fraction):
   """int32 [2]: offset of a window of `desired_size` in a resized image."""
   if offset_fraction is None:
-    # A seed of its own: with the same one the window would follow from the
-    # scale.
-    offset_seed = None if seed is None else seed + 1
-    offset_fraction = tf.random_uniform([2], 0., 1., seed=offset_seed)
+    offset_fraction = random_numbers.uniform([2])
   room = tf.maximum(scaled - tf.constant(desired_size, tf.float32), 0.)
   return tf.cast(room * offset_fraction, tf.int32)
 
@@ -233,7 +231,7 @@ def resize_and_crop_masks(masks, image_scale, output_size, offset,
     return masks
 
 
-def random_horizontal_flip(image, normalized_boxes=None, masks=None, seed=None,
+def random_horizontal_flip(image, normalized_boxes=None, masks=None,
                            random_value=None):
   """Mirrors an image and what belongs to it in one of two cases.
 
@@ -241,7 +239,6 @@ def random_horizontal_flip(image, normalized_boxes=None, masks=None, seed=None,
     image: [H, W, 3], any type.
     normalized_boxes: float32 [K, 4], yxyx in 0..1, or None.
     masks: [K, H, W], any type, or None.
-    seed: int of the random operation; None draws differently in every run.
     random_value: float in [0, 1), instead of the draw; mirrors above 0.5.
 
   Returns:
@@ -249,7 +246,7 @@ def random_horizontal_flip(image, normalized_boxes=None, masks=None, seed=None,
   """
   with tf.name_scope('random_horizontal_flip'):
     if random_value is None:
-      random_value = tf.random_uniform([], seed=seed)
+      random_value = random_numbers.uniform([])
     flip = tf.greater(random_value, 0.5)
     image = _mirror_if(flip, image, 1)
     if normalized_boxes is not None:

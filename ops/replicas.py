@@ -17,6 +17,13 @@ def count():
              tf.distribute.get_replica_context().num_replicas_in_sync)
 
 
+def index():
+  """Which of the replicas this is, int32 []; 0 where there is one."""
+  if compat.in_tpu_context():
+    return compat.tpu_shard_index()
+  return compat.index_in_strategy()
+
+
 def sums(tensors):
   """Sums tensors over the replicas of a distribution strategy.
 

@@ -51,7 +51,7 @@ def match_rois(rois, gt_boxes, gt_classes):
 def sample_rois(rois, gt_boxes, gt_classes, num_samples=512, fg_fraction=0.25,
                 fg_iou_thresh=0.5, bg_iou_thresh_hi=0.5, bg_iou_thresh_lo=0.,
                 mix_gt_boxes=True, skip_subsampling=False, sample_padding=False,
-                seed=None, permutation=None):
+                permutation=None):
   """Chooses the regions that a region head is trained on.
 
   Args:
@@ -71,8 +71,7 @@ def sample_rois(rois, gt_boxes, gt_classes, num_samples=512, fg_fraction=0.25,
     skip_subsampling: return all regions, in order.
     sample_padding: whether padding in `gt_boxes` counts as background, as in
       published training. It is nothing that a network could meet elsewhere.
-    seed: int of the draw; None draws differently in every run.
-    permutation: int32 [B, N or N + M], instead of the draw; see
+    permutation: int32 [B, N or N + M], instead of a draw; see
       `sampling.balanced_sample`.
 
   Returns:
@@ -101,7 +100,7 @@ def sample_rois(rois, gt_boxes, gt_classes, num_samples=512, fg_fraction=0.25,
       is_candidate = tf.logical_and(
           is_candidate, tf.reduce_max(rois, axis=2) >= 0.)
     is_sampled = sampling.balanced_sample(
-        is_candidate, is_object, num_samples, fg_fraction, seed, permutation)
+        is_candidate, is_object, num_samples, fg_fraction, permutation)
     return _first(matches, is_sampled, num_samples)
 
 

@@ -6,12 +6,14 @@ reproducible.
 
 import tensorflow.compat.v1 as tf
 
+from ops import random_numbers
+
 # Far from the seeds of other records, which differ by their numbers.
 _OTHER_SEED = [0, 1 << 40]
 
 
 def balanced_sample(is_candidate, is_positive, num_samples, positive_fraction,
-                    seed=None, permutation=None):
+                    permutation=None):
   """Marks `num_samples` examples, with a share of positives; static shapes.
 
   At most num_samples * positive_fraction positives are chosen, and negatives
@@ -24,9 +26,8 @@ def balanced_sample(is_candidate, is_positive, num_samples, positive_fraction,
     is_positive: bool [B, N].
     num_samples: int, S; with S >= N all are marked.
     positive_fraction: float in [0, 1].
-    seed: int of the draw; None draws differently in every run.
-    permutation: int32 [B, N], instead of the draw: example permutation[b, p] is
-      the p-th. Later ones are preferred.
+    permutation: int32 [B, N], instead of a draw of `random_numbers`: example
+      permutation[b, p] is the p-th. Later ones are preferred.
 
   Returns:
     bool [B, N]; true for S examples. If negatives run out while there are
@@ -38,7 +39,7 @@ def balanced_sample(is_candidate, is_positive, num_samples, positive_fraction,
   """
   with tf.name_scope('balanced_sample'):
     is_candidate = _fill_up(is_candidate, num_samples)
-    places = _random_places(is_candidate, seed, permutation)
+    places = _random_places(is_candidate, permutation)
     # Positives above zero, negatives below, no candidates at zero, and further
     # from it the more they are preferred.
     keys = tf.where(is_positive, places + 1, -(places + 1))
@@ -74,13 +75,12 @@ def _fill_up(is_candidate, num_samples):
   return tf.logical_or(is_candidate, others <= missing)
 
 
-def _random_places(like, seed, permutation):
+def _random_places(like, permutation):
   """int32 [B, N]: the place of each example in a random order."""
   size = tf.shape(like)[1]
   if permutation is None:
     # The order of random numbers is a random order, and so is its inverse.
-    return tf.nn.top_k(tf.random_uniform(tf.shape(like), seed=seed),
-                       size).indices
+    return tf.nn.top_k(random_numbers.uniform(tf.shape(like)), size).indices
   return tf.nn.top_k(-permutation, size).indices
 
 

@@ -57,8 +57,7 @@ class ClassificationHead:
         x = layers.conv2d_fixed_padding(x, self._endpoints_num_filters, 1)
         x = self._normalize(x, is_training)
       x = tf.identity(tf.reduce_mean(x, axis=[1, 2]), 'final_avg_pool')
-      if is_training and self._dropout_rate:
-        x = tf.nn.dropout(x, rate=self._dropout_rate)
+      x = layers.dropout(x, is_training, self._dropout_rate)
       x = layers.dense(x, self._num_classes,
                        tf.random_normal_initializer(stddev=0.01))
       return tf.identity(x, 'logits')

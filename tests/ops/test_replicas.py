@@ -1,5 +1,10 @@
 """Means over replicas and their gradients, on virtual devices."""
 
+import json
+import os
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
@@ -52,3 +57,42 @@ def test_sums():
 def test_one_replica():
   x = tf.constant([1., 2.])
   assert replicas.mean(x) is x and replicas.count() == 1
+  with tf.Session() as session:
+    assert session.run(replicas.index()) == 0
+
+
+def test_index():
+  indices, = _on_replicas(lambda _: [replicas.index()], np.zeros(3))
+  assert list(indices) == [0, 1, 2]
+
+
+# Builds, on the second of two workers, and does not connect to the other one.
+_WORKER = """
+import tensorflow.compat.v1 as tf
+from ops import compat
+from ops import replicas
+compat.enable_graph_mode()
+strategy = tf.distribute.experimental.MultiWorkerMirroredStrategy()
+def step():
+  with tf.device(None):
+    return replicas.index()
+with strategy.scope():
+  index = strategy.extended.call_for_each_replica(step)
+graph = tf.Graph()
+with graph.as_default():
+  tf.import_graph_def(tf.graph_util.extract_sub_graph(
+      index.graph.as_graph_def(), [index.op.name]), name='')
+for node in graph.get_operations():
+  node._set_device('')
+print('index', tf.Session(graph=graph).run(index.name))
+"""
+
+
+def test_index_on_another_worker():
+  environment = dict(os.environ, TF_CONFIG=json.dumps({
+      'cluster': {'worker': ['localhost:1', 'localhost:2']},
+      'task': {'type': 'worker', 'index': 1}}))
+  output = subprocess.check_output(
+      [sys.executable, '-c', _WORKER], env=environment,
+      universal_newlines=True, stderr=subprocess.STDOUT)
+  assert 'index 1' in output

@@ -83,9 +83,10 @@ def test_by_hand():
 
 def test_draws_are_even_and_in_balance():
   num_draws = 2000
+  tf.set_random_seed(1)
   labels = np.tile([[True] * 5 + [False] * 15], [num_draws, 1])
   sampled = _run(sampling.balanced_sample(
-      tf.fill([num_draws, 20], True), tf.constant(labels), 8, .25, seed=1))
+      tf.fill([num_draws, 20], True), tf.constant(labels), 8, .25))
   assert (sampled.sum(axis=1) == 8).all()
   assert (sampled[:, :5].sum(axis=1) == 2).all()
   # Each is binomial; five standard deviations.

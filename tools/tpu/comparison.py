@@ -6,6 +6,7 @@ numbers.
 """
 
 import collections
+import re
 
 import numpy as np
 import tensorflow.compat.v1 as tf
@@ -16,6 +17,9 @@ from tools.tpu import steps
 from utils import modes
 
 _TAKE_APART = '_lower_using_switch_merge'
+# Operations of ops.random_numbers: a draw, and what TF 2 makes of its seed.
+_UNIFORM = re.compile(r'StatelessRandomUniform(V2)?$')
+_OF_SEEDS = 'StatelessRandomGet'
 
 # name: of a loss. plain, compiled: its values. difference: relative.
 Line = collections.namedtuple('Line', 'name plain compiled difference')
@@ -78,15 +82,15 @@ def without_chance(step):
   with tf.Graph().as_default() as shapes:
     tf.import_graph_def(step.graph, name='')
   drawing = [(name, node) for name, node in exchange.operations(step.graph)
-             if 'Random' in node.op and 'Stateless' not in node.op]
+             if 'Random' in node.op and not node.op.startswith(_OF_SEEDS)]
   graph = tf.GraphDef()
   graph.CopyFrom(step.graph)
   nodes = {node.name: node for node in graph.node}
   for number, (name, node) in enumerate(drawing):
-    if node.op != 'RandomUniform' or name not in nodes:
-      raise ValueError('%s (%s) draws random numbers; only RandomUniform '
-                       'outside of functions can be replaced for a comparison.'
-                       % (name, node.op))
+    if not _UNIFORM.match(node.op) or name not in nodes:
+      raise ValueError('%s (%s) draws random numbers; only those of '
+                       'random_numbers.uniform outside of functions can be '
+                       'replaced for a comparison.' % (name, node.op))
     output = shapes.get_tensor_by_name(name + ':0')
     draws = np.random.RandomState(number).uniform(size=output.shape.as_list())
     _make_constant(nodes[name],

@@ -167,6 +167,8 @@ def test_sums_over_replicas_are_marked(tmp_path):
   found = _lower({'two': step}, str(tmp_path))['two']
   assert len(step.sums) > 10
   assert found['custom_calls'] == {'sum_over_all_replicas': len(step.sums)}
+  # Each replica draws numbers of its own.
+  assert found['opcodes']['replica-id'] == 1
 
 
 def test_a_missing_bridge_says_what_to_do(monkeypatch, tmp_path):

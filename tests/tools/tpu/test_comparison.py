@@ -10,6 +10,7 @@ import tensorflow.compat.v1 as tf
 
 from configs import factory
 from configs import yaml_format
+from ops import random_numbers
 from tests.modeling import test_labels_spec
 from tools.tpu import comparison
 from tools.tpu import environments
@@ -18,7 +19,7 @@ from tools.tpu import steps
 
 def _step(draw):
   """Step that adds draws to a batch and trains a weight."""
-  with tf.Graph().as_default() as graph:
+  with tf.Graph().as_default() as graph, random_numbers.source(1, 0):
     batch = tf.placeholder(tf.float32, [2, 3])
     unread = tf.placeholder(tf.float32, [4])
     weight = tf.get_variable('weight', [3], use_resource=True)
@@ -31,8 +32,8 @@ def _step(draw):
 
 
 def test_both_forms_of_a_step_agree():
-  step = comparison.without_chance(_step(tf.random_uniform))
-  assert 'RandomUniform' not in {node.op for node in step.graph.node}
+  step = comparison.without_chance(_step(random_numbers.uniform))
+  assert not [n.op for n in step.graph.node if 'RandomUniform' in n.op]
   batch = [np.arange(6.).reshape([2, 3]), np.zeros([4])]
   weights = {'weight': np.array([1., 2., 3.])}
   plain = comparison.run(step, batch, weights, use_xla=False)
@@ -50,7 +51,7 @@ def test_other_draws_are_refused():
 
 
 def test_what_a_step_reads():
-  step = _step(tf.random_uniform)
+  step = _step(random_numbers.uniform)
   assert [value.is_read for value in step.inputs] == [True, False]
   assert step.variables == {'weight': ([3], 'float32')}
 
@@ -62,9 +63,9 @@ def test_both_forms_have_the_same_draws(model):
   config = steps.one_device(config)
   plain = steps.take_out(*steps.build(config, 'train', 1))
   compiled = steps.export(config, 'train', 1)
-  draws = [[node.op for node in step.graph.node if 'Random' in node.op]
+  draws = [[node.op for node in step.graph.node if 'RandomUniform' in node.op]
            for step in (plain, compiled)]
-  assert draws[0] == draws[1]
+  assert draws[0] == draws[1] and draws[0]
   assert sorted(plain.outputs) == sorted(compiled.outputs)
   assert plain.variables == compiled.variables
   assert {name for name in plain.outputs} >= {'loss', 'model_loss'}
