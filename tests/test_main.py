@@ -191,6 +191,73 @@ def test_resume_keeps_the_old_configuration(copy, data):
   assert (old.train.total_steps, new.train.total_steps) == (5, 6)
 
 
+def _written_by_training(model_dir):
+  return {name: (model_dir / name).read_bytes()
+          for name in ('params.yaml', 'training_finished.json', 'checkpoint')}
+
+
+@pytest.mark.parametrize('changes, words', [
+    ('train.moving_average_decay=0.9', ['train.moving_average_decay',
+                                        'restore_optimizer_state']),
+    ('anchor.anchor_size=3', ['anchor.anchor_size is 4.0 there', '3.0 here']),
+    ('retinanet_parser.output_size=[32,32]', ['[64, 64] there'])])
+def test_refused_start_leaves_the_folder(copy, data, capsys, changes, words):
+  """The next plain evaluation scores the model that was trained."""
+  before = _written_by_training(copy)
+  message = _fails(
+      capsys, '--mode=train', '--model_dir=%s' % copy, '--data_dir=%s' % data,
+      '--config_file=%s' % (data / 'config.yaml'), '--train_steps=6',
+      '--params_override=' + changes)
+  assert all(word in message for word in words), message
+  assert _written_by_training(copy) == before
+
+
+def test_start_with_nothing_to_do_leaves_the_folder(copy, data):
+  before = _written_by_training(copy)
+  assert _run('--mode=train', '--model_dir=%s' % copy, '--data_dir=%s' % data,
+              '--config_file=%s' % (data / 'config.yaml'),
+              '--params_override=postprocess.score_threshold=0.9') == 0
+  after = _written_by_training(copy)
+  for name in ('params.yaml', 'checkpoint'):
+    assert after[name] == before[name]
+  assert json.loads(after['training_finished.json'].decode())['step'] == 5
+
+
+@pytest.mark.slow
+def test_evaluation_that_is_started_first(data, tmp_path, monkeypatch):
+  """As manifests start both; relative paths, and averages to evaluate."""
+  os.symlink(str(data), str(tmp_path / 'data'))
+
+  def start(*arguments):
+    return subprocess.Popen(
+        [sys.executable, os.path.join(_ROOT, 'main.py'), '--model_dir=run',
+         '--data_dir=data'] + list(arguments), cwd=str(tmp_path),
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        universal_newlines=True)
+
+  jobs = [
+      start('--mode=eval', '--params_override={eval: {eval_timeout: 300, '
+            'eval_every_checkpoint: true, min_eval_interval: 0}}'),
+      start('--mode=train', '--config_file=data/config.yaml',
+            '--params_override={train: {moving_average_decay: 0.9}, '
+            'anchor: {anchor_size: 3.0}}')]
+  evaluation, training = [job.communicate()[0] for job in jobs]
+  assert [job.returncode for job in jobs] == [0, 0], evaluation + training
+  assert 'Waiting for a training run in run' in evaluation
+  assert 'The configuration is that of run/params.yaml' in evaluation
+  assert 'Evaluation and prediction compute in float32' in evaluation
+  run = tmp_path / 'run'
+  assert _metric_steps(run) == [3, 5]
+  # One that is started afterwards, elsewhere, finds the same.
+  monkeypatch.chdir(tmp_path / 'data')
+  assert _run('--mode=eval', '--eval_once', '--model_dir=../run',
+              '--params_override=eval.suffix=_after') == 0
+  beside, after = (json.loads((run / name / 'metrics.json').read_text())
+                   for name in ('eval', 'eval_after'))
+  assert beside.pop('time') < after.pop('time')
+  assert beside == pytest.approx(after)
+
+
 def test_evaluation_needs_the_model_dir_only(copy, capsys):
   assert _run('--mode=eval', '--eval_once', '--model_dir=%s' % copy) == 0
   table = capsys.readouterr().out
