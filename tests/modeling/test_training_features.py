@@ -2,7 +2,10 @@
 
 import numpy as np
 import pytest
+import tensorflow.compat.v1 as tf
 
+from modeling import model_fn
+from modeling import training_variables
 from tests.modeling import small_training
 
 
@@ -44,3 +47,41 @@ def test_four_parts_on_two_devices(tmp_path):
   _, whole = _train(tmp_path, 1, start=start)
   _, parts = _train(tmp_path, 4, ('/cpu:0', '/cpu:1'), start)
   _check_equal(whole, parts)
+
+
+def _restored(config, path, name):
+  """A variable as prediction has it, and what is logged."""
+  with tf.Graph().as_default(), tf.Session() as session:
+    images, _ = small_training.batch(2)
+    spec = model_fn.make_model_fn(config)(
+        {'images': tf.constant(images), 'labels': {'source_id': tf.zeros(
+            [2], tf.int64)}}, None, tf.estimator.ModeKeys.PREDICT, {})
+    spec.scaffold.saver.restore(session, path)
+    return session.run(training_variables.by_name(tf.global_variables())[name])
+
+
+def test_prediction_of_averages(tmp_path, caplog):
+  """Of an untrained checkpoint they are zeros, and the weights are taken."""
+  tf.logging.set_verbosity(tf.logging.INFO)
+  config = small_training.config(train__moving_average_decay=.9)
+  name = 'classification_head/dense/kernel'
+  path = str(tmp_path / 'model.ckpt')
+  with small_training.Training(config, 8) as training:
+    untrained = training.save(tmp_path)
+    with caplog.at_level('INFO'):
+      restored = _restored(config, path, name)
+    for seed in (1, 2):
+      training.step(*small_training.batch(8, seed))
+    trained = training.save(tmp_path)
+  assert np.any(restored)
+  np.testing.assert_array_equal(restored, untrained[name])
+  assert 'their moving averages begin with the first update' in caplog.text
+  for wanted, source, words in (
+      (True, name + '/ExponentialMovingAverage', 'averages of the weights are'),
+      (False, name, 'eval.use_moving_average is false')):
+    with caplog.at_level('INFO'):
+      restored = _restored(small_training.config(
+          train__moving_average_decay=.9, eval__use_moving_average=wanted),
+                           path, name)
+    np.testing.assert_array_equal(restored, trained[source])
+    assert words in caplog.text
