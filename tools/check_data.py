@@ -8,7 +8,8 @@ Looks for class ids out of range, of the background or without an object;
 inverted, outlying, empty or exchanged boxes; ids that occur twice; missing,
 empty or line-like masks; pictures that cannot be decoded, have no objects, or
 more than labels hold; and objects that no anchor fits. Prints one line for each
-kind of finding with its first example. The exit status is 1 when there are
+kind of finding with its first example, and how random the order is in which
+training will read the records. The exit status is 1 when there are
 errors, 2 when nothing could be checked, else 0.
 """
 
@@ -135,6 +136,18 @@ def page(checker, title):
   return report_page.page(title, parts)
 
 
+def _order(config):
+  """Measures and prints the order of training; None where there is none."""
+  from dataloader import order_check
+  from ops import compat
+  compat.enable_graph_mode()
+  order = order_check.measure(
+      FLAGS.records or config.train.train_file_pattern, config.train)
+  if order:
+    print(order_check.describe(order))
+  return order
+
+
 def main(argv):
   if len(argv) > 1:
     raise app.UsageError('Unexpected argument %r.' % argv[1])
@@ -156,8 +169,13 @@ def main(argv):
   from dataloader import data_checks
   from utils import files
   print('\n'.join(lines(checker)))
+  figures = summary(checker)
+  # A part of the records says nothing about the order of all.
+  order = None if FLAGS.max_records else _order(config)
+  if order:
+    figures['order'] = order._asdict()
   if FLAGS.json:
-    files.write_atomically(FLAGS.json, json.dumps(summary(checker), indent=1))
+    files.write_atomically(FLAGS.json, json.dumps(figures, indent=1))
   if FLAGS.html:
     files.write_atomically(FLAGS.html, page(checker, 'Check of the data'))
   return int(any(f.level == data_checks.ERROR for f in checker.findings))

@@ -23,7 +23,6 @@ import collections
 import functools
 import hashlib
 import os
-import random
 
 import tensorflow.compat.v1 as tf
 
@@ -31,6 +30,7 @@ from tools import annotation_checks
 from tools import image_files
 from tools import image_folders
 from tools import sharded_records
+from tools import written_order
 from utils import label_map as label_maps
 from utils import orientation as orientations
 
@@ -43,7 +43,8 @@ Picture = collections.namedtuple('Picture', 'path name synset label')
 
 
 def convert(raw_data_dir, output, num_shards=None, num_processes=None,
-            overwrite=False, exif=orientations.UPRIGHT):
+            overwrite=False, exif=orientations.UPRIGHT,
+            shuffle_seed=written_order.DEFAULT_SEED):
   """Converts both sets; prints what was left out and why.
 
   Args:
@@ -53,6 +54,8 @@ def convert(raw_data_dir, output, num_shards=None, num_processes=None,
     num_processes: int; None: one per core.
     overwrite: whether to replace shards of another program.
     exif: orientation.IGNORE keeps images as they are stored.
+    shuffle_seed: of the random order of the records; None: in that of the
+      names.
 
   Returns:
     {'train': number of records, 'validation': ...}.
@@ -65,7 +68,7 @@ def convert(raw_data_dir, output, num_shards=None, num_processes=None,
   labels = {synset: i + 1 for i, synset in enumerate(synsets)}
   names = {i: synset for synset, i in labels.items()}
   sets = collections.OrderedDict(
-      train=_shuffled(_by_class(raw_data_dir, 'train', labels)))
+      train=_by_class(raw_data_dir, 'train', labels))
   if os.path.isdir(os.path.join(raw_data_dir, 'validation')):
     sets['validation'] = _validation_pictures(raw_data_dir, labels)
   counts = {}
@@ -75,8 +78,8 @@ def convert(raw_data_dir, output, num_shards=None, num_processes=None,
               for i in range(num_shards[name])]
     index = sharded_records.write(
         prefix, shards, pictures, functools.partial(_build, exif=exif), {},
-        extension='',
-        overwrite=overwrite, num_processes=num_processes)
+        extension='', overwrite=overwrite, num_processes=num_processes,
+        shuffle_seed=shuffle_seed)
     print('%s: %s' % (name, sharded_records.report(index, names, 'pictures')))
     counts[name] = index['num_records']
   label_maps.write_label_map(os.path.join(output, 'label_map.csv'), names)
@@ -128,13 +131,6 @@ def _by_class(raw_data_dir, name, labels):
   if not pictures:
     raise ConversionError('There is no picture (%s) below %s.' % (
         ', '.join(image_folders.EXTENSIONS), folder))
-  return pictures
-
-
-def _shuffled(pictures):
-  """In another order: a shard should hold many classes."""
-  # The seed is upstream's.
-  random.Random(0).shuffle(pictures)
   return pictures
 
 
@@ -215,6 +211,7 @@ def main():
       '--exif', choices=(orientations.UPRIGHT, orientations.IGNORE),
       default=orientations.UPRIGHT, help='images are turned as the EXIF '
       'orientation says (the default), or kept as they are stored')
+  written_order.add_arguments(parser)
   for name, count in sorted(SHARDS.items()):
     parser.add_argument('--num_%s_shards' % name, type=int, default=count,
                         help='default: %(default)d')
@@ -223,7 +220,7 @@ def main():
     convert(args.raw_data_dir, args.output,
             {'train': args.num_train_shards,
              'validation': args.num_validation_shards}, args.num_processes,
-            args.overwrite, args.exif)
+            args.overwrite, args.exif, written_order.seed_of(args))
   except (ValueError, OSError) as e:
     raise SystemExit('Error: %s' % e)
 

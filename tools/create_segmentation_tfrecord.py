@@ -54,7 +54,7 @@ Reading.__new__.__defaults__ = (_DEFAULT_IGNORE_LABEL, {},
 
 def convert(image_dir, label_dir, prefix, names=None, label_map=None,
             reading=Reading(), num_shards=None, num_processes=None,
-            overwrite=False):
+            overwrite=False, shuffle_seed=written_order.DEFAULT_SEED):
   """Converts; prints what was left out and why.
 
   Args:
@@ -65,9 +65,11 @@ def convert(image_dir, label_dir, prefix, names=None, label_map=None,
       that have a label map.
     label_map: {class id: name}; None: the ids that occur are the names.
     reading: Reading.
-    num_shards: int; None: 32, or one per picture if there are fewer.
+    num_shards: int; None: see written_order.num_shards.
     num_processes: int; None: one per core.
     overwrite: whether to replace shards of another program.
+    shuffle_seed: of the random order of the records; None: in that of the
+      names.
 
   Returns:
     dict, the content of PREFIX-index.json; see tools.sharded_records.
@@ -92,7 +94,8 @@ def convert(image_dir, label_dir, prefix, names=None, label_map=None,
     extra[prefix + '-label_map.csv'] = label_maps.text(label_map)
   index = sharded_records.write(prefix, shards, pairs, build, extra,
                                 overwrite=overwrite,
-                                num_processes=num_processes)
+                                num_processes=num_processes,
+                                shuffle_seed=shuffle_seed)
   ids = sorted(int(i) for i in index['counts'])
   shown = class_names if label_map else {i: class_names[i] for i in ids}
   print(sharded_records.report(index, shown, 'pixels'))
@@ -237,10 +240,12 @@ def main():
       'size does not tell: the upright image (the default), the image as it '
       'is stored, or nothing is turned (ignore)')
   parser.add_argument('--num_shards', type=int, help='default: 32, or one for '
-                      'each picture if there are fewer')
+                      'each image if there are fewer, or one for 1,000 images '
+                      'if there are more')
   parser.add_argument('--num_processes', type=int, help='default: one per core')
   parser.add_argument('--overwrite', action='store_true',
                       help='replace shards of another program')
+  written_order.add_arguments(parser)
   args = parser.parse_args()
   try:
     convert(
@@ -248,7 +253,8 @@ def main():
         _read_names(args.list) if args.list else None,
         label_maps.read_label_map(args.label_map) if args.label_map else None,
         Reading(args.ignore_label, _read_values(args.values), args.exif),
-        args.num_shards, args.num_processes, args.overwrite)
+        args.num_shards, args.num_processes, args.overwrite,
+        written_order.seed_of(args))
   except (ValueError, OSError, tf.errors.OpError) as e:
     raise SystemExit('Error: %s' % e)
 

@@ -27,6 +27,27 @@ def order(count, seed):
   return np.random.RandomState(seed).permutation(count).tolist()
 
 
+def add_arguments(parser):
+  """Adds the options about the order to an argparse.ArgumentParser."""
+  parser.add_argument('--shuffle_seed', type=int, default=DEFAULT_SEED,
+                      help='number that gives the random order of the records; '
+                      'default: %(default)d')
+  parser.add_argument('--keep_order', action='store_true',
+                      help='write the records in the order of the names')
+
+
+def seed_of(arguments):
+  """The seed that parsed options of `add_arguments` mean; None: no shuffle.
+
+  Raises:
+    ValueError: for a seed that there is not.
+  """
+  if not 0 <= arguments.shuffle_seed < 2**32:
+    raise ValueError('--shuffle_seed is %d; it can be 0 to 2**32 - 1.'
+                     % arguments.shuffle_seed)
+  return None if arguments.keep_order else arguments.shuffle_seed
+
+
 def num_shards(count):
   """Number of files for so many records, where nobody says it.
 

@@ -40,3 +40,14 @@ def test_nothing_to_check(tmp_path):
   process = _run(tmp_path, [], '--records=%s' % (tmp_path / 'none*'))
   assert process.returncode == 2
   assert '--records' in process.stderr
+
+
+def test_order_of_training_is_told(tmp_path):
+  path = examples.write(tmp_path / 'many', [examples.serialize(
+      examples.picture(4, 4), [[0, 0, 1, 1]], [1], source_id=str(i))
+                                            for i in range(1100)])
+  process = _run(tmp_path, [], '--nodecode', '--records=' + path)
+  assert 'rank correlation with the files' in process.stdout, process.stderr
+  order = json.loads((tmp_path / 'a.json').read_text())['order']
+  assert order['num_records'] == 1100
+  assert max(abs(order['with_files']), abs(order['between_epochs'])) < .1

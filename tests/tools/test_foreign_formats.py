@@ -1,0 +1,332 @@
+"""Converters of YOLO, labelme, CVAT, tables and folders of images.
+
+Each gets the same two objects in its own form; what is written must agree.
+"""
+
+import base64
+import io
+import json
+
+import numpy as np
+from PIL import Image
+import pytest
+import tensorflow.compat.v1 as tf
+
+from tools import create_csv_tfrecord
+from tools import create_cvat_tfrecord
+from tools import create_image_tfrecord
+from tools import create_labelme_tfrecord
+from tools import create_yolo_tfrecord
+from tools import tfrecord_writer
+
+SIZE = (40, 50)
+BOXES = {'cat': [10., 4., 20., 16.], 'dog': [5., 20., 10., 10.]}  # xywh
+OPTIONS = tfrecord_writer.Options(num_shards=1, num_processes=1)
+ConversionError = tfrecord_writer.ConversionError
+
+
+def _save(path, orientation=None):
+  path.parent.mkdir(parents=True, exist_ok=True)
+  pixels = np.random.RandomState(len(path.name)).randint(
+      0, 255, SIZE + (3,)).astype(np.uint8)
+  image = Image.fromarray(pixels)
+  options = {}
+  if orientation:
+    options['exif'] = image.getexif()
+    options['exif'][274] = orientation
+  image.save(str(path), quality=95, **options)
+
+
+@pytest.fixture(name='folder')
+def _folder(tmp_path):
+  for name in ('a.jpg', 'b.jpg', 'sub/c.jpg'):
+    _save(tmp_path / 'images' / name)
+  return tmp_path
+
+
+def _written(folder):
+  """({file name: {class name: box}}, content of annotations.json)."""
+  content = json.loads((folder / 'out' / 'x-annotations.json').read_text())
+  names = {c['id']: c['name'] for c in content['categories']}
+  files = {i['id']: i['file_name'] for i in content['images']}
+  found = {name: {} for name in files.values()}
+  for a in content['annotations']:
+    found[files[a['image_id']]][names[a['category_id']]] = [
+        round(v, 3) for v in a['bbox']]
+  return found, content
+
+
+def _prefix(folder):
+  return str(folder / 'out' / 'x')
+
+
+def _yolo_line(index, box):
+  x, y, w, h = box
+  return '%d %.8f %.8f %.8f %.8f\n' % (
+      index, (x + w / 2) / SIZE[1], (y + h / 2) / SIZE[0], w / SIZE[1],
+      h / SIZE[0])
+
+
+def _yolo(folder, text=None, names='[dog, cat]'):
+  labels = folder / 'labels'
+  labels.mkdir(exist_ok=True)
+  (labels / 'a.txt').write_text(text or _yolo_line(1, BOXES['cat'])
+                                + _yolo_line(0, BOXES['dog']))
+  (folder / 'data.yaml').write_text(
+      'path: .\ntrain: images\nval: images\nnames: %s\n' % names)
+  return create_yolo_tfrecord.read_data_file(str(folder / 'data.yaml'), 'train')
+
+
+def test_yolo(folder, capsys):
+  images, names = _yolo(folder)
+  index = create_yolo_tfrecord.convert(images, names, _prefix(folder), OPTIONS)
+  found, content = _written(folder)
+  assert found == {'a.jpg': BOXES, 'b.jpg': {}, 'sub/c.jpg': {}}
+  assert [c['name'] for c in content['categories']] == ['dog', 'cat']
+  assert index['num_records'] == 3 and not index['skipped']
+  assert '2 images have no label file' in capsys.readouterr().out
+
+
+def test_yolo_polygons_and_names_by_index(folder):
+  images, names = _yolo(folder, '0 .2 .1 .6 .1 .6 .5 .2 .5\n',
+                        '{0: dog, 1: cat}')
+  index = create_yolo_tfrecord.convert(images, names, _prefix(folder), OPTIONS)
+  found, content = _written(folder)
+  assert found['a.jpg'] == {'dog': [10., 4., 20., 16.]}
+  assert index['include_masks'] and content['annotations'][0]['area'] == 320
+
+
+def test_yolo_shares_are_of_the_upright_image(folder):
+  _save(folder / 'images' / 'a.jpg', orientation=6)
+  images, names = _yolo(folder, '0 .5 .5 .2 .1\n')
+  create_yolo_tfrecord.convert(images, names, _prefix(folder), OPTIONS)
+  found, content = _written(folder)
+  assert found['a.jpg'] == {'dog': [16., 22.5, 8., 5.]}
+  assert {i['file_name']: (i['height'], i['width'])
+          for i in content['images']}['a.jpg'] == (50, 40)
+
+
+@pytest.mark.parametrize('text, message', [
+    ('0 .5 .5 .1 .1\n2 .5 .5 .1 .1', 'a.txt, line 2: the class is 2; there '
+     'are 2 classes'),
+    ('0 .5 .5 .1 .1 .9', 'line 1 has 6 numbers. Is the last one the score'),
+    ('0 .5 .5 .1', 'line 1 has 4 numbers'),
+    ('0 20 10 5 5', 'line 1 has the coordinate 20'),
+    ('0 .5 nan .1 .1', "line 1: 'nan' is not a number"),
+    ('cat .5 .5 .1 .1', "line 1: 'cat' is not a number")])
+def test_yolo_lines_that_cannot_be_used(folder, text, message):
+  images, names = _yolo(folder, text)
+  with pytest.raises(ConversionError, match=message):
+    create_yolo_tfrecord.convert(images, names, _prefix(folder), OPTIONS)
+
+
+def test_yolo_files_that_cannot_be_used(folder):
+  for names, message in (('{1: a}', 'the indices are'), ('', 'no list `names`'),
+                         ('[a, b]\nnc: 3', 'nc is 3')):
+    with pytest.raises(ConversionError, match=message):
+      _yolo(folder, names=names)
+  images, names = _yolo(folder)
+  (folder / 'labels' / 'a.txt').unlink()
+  with pytest.raises(ConversionError, match='None of 3 images has a label'):
+    create_yolo_tfrecord.convert(images, names, _prefix(folder), OPTIONS)
+  with pytest.raises(ConversionError, match="no key 'test'.*it has path, "):
+    create_yolo_tfrecord.read_data_file(str(folder / 'data.yaml'), 'test')
+
+
+def _corners(box):
+  x, y, w, h = box
+  return x, y, x + w, y + h
+
+
+def _plain(folder, more=''):
+  rows = ['filename,width,height,class,xmin,ymin,xmax,ymax']
+  rows += ['a.jpg,50,40,%s,%s' % (name, ','.join(map(str, _corners(box))))
+           for name, box in BOXES.items()]
+  (folder / 'boxes.csv').write_text('\ufeff' + '\n'.join(rows + [more]),
+                                    encoding='utf-8')
+  return str(folder / 'boxes.csv')
+
+
+def test_plain_table(folder):
+  path = _plain(folder, 'b.jpg,,,,,,,')
+  images = str(folder / 'images')
+  index = create_csv_tfrecord.convert(path, images, _prefix(folder), OPTIONS)
+  assert _written(folder)[0] == {'a.jpg': BOXES, 'b.jpg': {}}
+  assert index['label_map'] == {1: 'cat', 2: 'dog'}
+  create_csv_tfrecord.convert(path, images, _prefix(folder), OPTIONS,
+                              all_images=True)
+  assert _written(folder)[0] == {'a.jpg': BOXES, 'b.jpg': {}, 'sub/c.jpg': {}}
+
+
+@pytest.mark.parametrize('row, message', [
+    ('a.jpg,50,40,cat,1,2,x,4', "line 4: xmax: 'x' is not a number"),
+    ('a.jpg,50,40,,1,2,3,4', 'line 4: class is empty'),
+    ('a.jpg,50,41,cat,1,2,3,4', 'a.jpg is 50 x 41 here and 50 x 40'),
+    ('a.jpg,50,40,cat,1,2,3', 'line 4 has 7 values for 8 columns')])
+def test_lines_of_a_table_that_cannot_be_used(folder, row, message):
+  with pytest.raises(ConversionError, match=message):
+    create_csv_tfrecord.convert(_plain(folder, row), str(folder / 'images'),
+                                _prefix(folder), OPTIONS)
+
+
+def test_table_without_a_first_line_of_names(folder):
+  (folder / 'boxes.csv').write_text('a.jpg,50,40,cat,1,2,3,4\n')
+  with pytest.raises(ConversionError, match='names the columns.*xmin'):
+    create_csv_tfrecord.convert(
+        str(folder / 'boxes.csv'), str(folder / 'images'), _prefix(folder),
+        OPTIONS)
+
+
+def test_open_images(folder):
+  rows = ['ImageID,Source,LabelName,Confidence,XMin,XMax,YMin,YMax,IsGroupOf']
+  for name, is_group in (('cat', 0), ('dog', 1)):
+    x0, y0, x1, y1 = _corners(BOXES[name])
+    rows.append('a,x,/m/%s,1,%s,%s,%s,%s,%d' % (
+        name, x0 / 50, x1 / 50, y0 / 40, y1 / 40, is_group))
+  (folder / 'boxes.csv').write_text('\n'.join(rows))
+  (folder / 'names.csv').write_text('/m/cat,cat\n/m/dog,dog\n')
+  create_csv_tfrecord.convert(
+      str(folder / 'boxes.csv'), str(folder / 'images'), _prefix(folder),
+      OPTIONS, class_descriptions=str(folder / 'names.csv'))
+  found, content = _written(folder)
+  assert found == {'a.jpg': BOXES}
+  assert {a['category_id']: a['iscrowd'] for a in content['annotations']} == {
+      1: 0, 2: 1}
+
+
+def _labelme(folder, shapes, name='a', **more):
+  (folder / 'images' / (name + '.json')).write_text(json.dumps(dict({
+      'imagePath': 'C:\\work\\%s.jpg' % name, 'imageHeight': 40,
+      'imageWidth': 50, 'shapes': shapes}, **more)))
+  return str(folder / 'images')
+
+
+def _png(mask):
+  stream = io.BytesIO()
+  Image.fromarray(mask).save(stream, 'PNG')
+  return base64.b64encode(stream.getvalue()).decode()
+
+
+def _shape(label, kind, points, **more):
+  return dict({'label': label, 'shape_type': kind, 'points': points,
+               'group_id': None}, **more)
+
+
+def test_labelme(folder):
+  x0, y0, x1, y1 = _corners(BOXES['cat'])
+  path = _labelme(folder, [
+      _shape('cat', 'rectangle', [[x1, y1], [x0, y0]]),
+      _shape('dog', 'mask', [[5, 20], [15, 30]],
+             mask=_png(np.full([10, 10], 255, np.uint8))),
+      _shape('disc', 'circle', [[30, 30], [30, 35]]),
+      _shape('pair', 'polygon', [[0, 0], [4, 0], [4, 4], [0, 4]], group_id=1),
+      _shape('pair', 'polygon', [[6, 0], [9, 0], [9, 4], [6, 4]], group_id=1),
+      _shape('path', 'line', [[0, 0], [4, 0]])])
+  index = create_labelme_tfrecord.convert(path, _prefix(folder), OPTIONS)
+  found, content = _written(folder)
+  assert set(found) == {'C:/work/a.jpg'}
+  objects, = found.values()
+  assert objects['cat'] == BOXES['cat'] and objects['dog'] == BOXES['dog']
+  np.testing.assert_allclose(objects['disc'], [25, 25, 10, 10], atol=1.1)
+  assert objects['pair'] == [0, 0, 9, 4]
+  areas = {index['label_map'][a['category_id']]: a['area']
+           for a in content['annotations']}
+  assert areas['pair'] == 28
+  assert [s['reason'] for s in index['skipped']] == ['shape without an area']
+
+
+def test_labelme_file_with_the_image_inside(folder):
+  data = base64.b64encode((folder / 'images' / 'a.jpg').read_bytes()).decode()
+  path = _labelme(folder, [_shape('cat', 'rectangle', [[1, 2], [9, 8]])],
+                  name='inside', imageData=data)
+  index = create_labelme_tfrecord.convert(path, _prefix(folder), OPTIONS)
+  assert index['num_records'] == 1 and index['num_objects'] == 1
+
+
+@pytest.mark.parametrize('shape, message', [
+    (_shape('', 'polygon', [[0, 0]]), r'shapes\[0\] has no label'),
+    (_shape('a', 'polygon', [[0, 0]]), r'shapes\[0\]: a polygon has 3 points'),
+    (_shape('a', 'rectangle', [[0, 0]]), 'a rectangle has 2 corners'),
+    (_shape('a', 'polygon', [[0, 0], [1], [2, 2]]), r'points\[1\]'),
+    (_shape('a', 'polygon', None), 'has no points'),
+    (_shape('a', 'mask', [[0, 0], [1, 1]], mask='x'), 'mask is not an image'),
+    (_shape('a', 'mask', [[45, 0], [60, 1]],
+            mask=_png(np.ones([5, 15], np.uint8))), 'beyond the image')])
+def test_labelme_shapes_that_cannot_be_used(folder, shape, message):
+  with pytest.raises(ConversionError, match='a.json.*' + message):
+    create_labelme_tfrecord.convert(_labelme(folder, [shape]),
+                                    _prefix(folder), OPTIONS)
+
+
+def test_json_of_another_program(folder):
+  (folder / 'images' / 'a.json').write_text('[]')
+  with pytest.raises(ConversionError, match='a.json is not a file of labelme'):
+    create_labelme_tfrecord.convert(str(folder / 'images'), _prefix(folder),
+                                    OPTIONS)
+
+
+def _cvat(folder, shapes):
+  (folder / 'cvat.xml').write_text(
+      '<annotations><meta><task><labels><label><name>dog</name></label>'
+      '<label><name>cat</name></label></labels></task></meta>'
+      '<image id="0" name="a.jpg" width="50" height="40">%s</image>'
+      '<image id="1" name="sub/c.jpg" width="50" height="40"/></annotations>'
+      % shapes)
+  return str(folder / 'cvat.xml'), str(folder / 'images')
+
+
+def test_cvat(folder, capsys):
+  runs = ','.join(['0', '100'])
+  paths = _cvat(folder, '<box label="cat" xtl="10" ytl="4" xbr="30" ybr="20">'
+                '<attribute name="age">3</attribute></box>'
+                '<mask label="dog" left="5" top="20" width="10" height="10" '
+                'rle="%s"/><points label="cat" points="1,2"/>' % runs)
+  index = create_cvat_tfrecord.convert(
+      *paths, _prefix(folder), OPTIONS._replace(include_masks=False))
+  assert _written(folder)[0] == {'a.jpg': BOXES, 'sub/c.jpg': {}}
+  assert index['label_map'] == {1: 'dog', 2: 'cat'}
+  assert [s['reason'] for s in index['skipped']] == ['shape without an area']
+  assert '1 attributes' in capsys.readouterr().out
+
+
+def test_cvat_masks(folder):
+  paths = _cvat(folder, '<mask label="dog" left="3" top="2" width="4" '
+                'height="2" rle="1,2,2,3"/><ellipse label="cat" cx="20" '
+                'cy="20" rx="10" ry="5"/><polygon label="cat" '
+                'points="30,30;40,30;40,38"/>')
+  create_cvat_tfrecord.convert(*paths, _prefix(folder), OPTIONS)
+  areas = [a['area'] for a in _written(folder)[1]['annotations']]
+  assert areas[0] == 5 and abs(areas[1] - np.pi * 50) < 10
+  assert abs(areas[2] - 40) < 8
+
+
+@pytest.mark.parametrize('shape, message', [
+    ('<box label="cat" xtl="a" ytl="4" xbr="3" ybr="2"/>', "xtl: 'a' is not"),
+    ('<box label="cow" xtl="1" ytl="1" xbr="3" ybr="2"/>', "the label 'cow'"),
+    ('<polygon label="cat" points="1,2;3"/>', "points: '3' is not x,y"),
+    ('<mask label="cat" left="0" top="0" width="2" height="2" rle="1,2"/>',
+     'the runs of rle are 3 pixels, the mask has 4'),
+    ('<mask label="cat" left="49" top="0" width="2" height="2" rle="4"/>',
+     'beyond the image')])
+def test_cvat_shapes_that_cannot_be_used(folder, shape, message):
+  with pytest.raises(ConversionError, match="image 'a.jpg'.*" + message):
+    create_cvat_tfrecord.convert(*_cvat(folder, shape), _prefix(folder),
+                                 OPTIONS)
+
+
+def test_cvat_for_video(folder):
+  (folder / 'cvat.xml').write_text('<annotations><track/></annotations>')
+  with pytest.raises(ConversionError, match='tracks of a video'):
+    create_cvat_tfrecord.convert(str(folder / 'cvat.xml'),
+                                 str(folder / 'images'), _prefix(folder),
+                                 OPTIONS)
+
+
+def test_images_without_annotations(folder):
+  index = create_image_tfrecord.convert(str(folder / 'images'),
+                                        _prefix(folder), OPTIONS)
+  assert index['num_records'] == 3 and index['num_objects'] == 0
+  assert sorted(index['shards'][0]['source_ids']) == [
+      'a.jpg', 'b.jpg', 'sub/c.jpg']
+  path = str(folder / 'out' / index['shards'][0]['file'])
+  assert len(list(tf.io.tf_record_iterator(path))) == 3

@@ -1,0 +1,135 @@
+"""Splits: shares, groups, classes, seeds, and files that are there already."""
+
+import collections
+import json
+
+import pytest
+
+from tools import split_data
+
+ConversionError = split_data.ConversionError
+SHARES = collections.OrderedDict([('train', .8), ('val', .2)])
+
+
+def _items(count, num_classes=4, group_size=1):
+  return [split_data.Item('%04d' % i, {i % num_classes: 1 + i % 3},
+                          '%04d' % (i // group_size)) for i in range(count)]
+
+
+def _names(splits):
+  return {name: [i.name for i in items] for name, items in splits.items()}
+
+
+def test_shares_and_classes():
+  # A class of which there are five images only.
+  items = _items(200) + [split_data.Item('r%d' % i, {'rare': 1}, 'r%d' % i)
+                         for i in range(5)]
+  splits = split_data.split(items, SHARES)
+  names = _names(splits)
+  assert sorted(sum(names.values(), [])) == sorted(i.name for i in items)
+  assert abs(len(names['val']) - 41) <= 2
+  for key in range(4):
+    share = sum(i.classes.get(key, 0) for i in splits['val']) / sum(
+        i.classes.get(key, 0) for i in items)
+    assert abs(share - .2) < .08
+  assert sum(i.classes.get('rare', 0) for i in splits['val']) == 1
+
+
+def test_groups_stay_together():
+  splits = split_data.split(_items(200, group_size=7), SHARES)
+  groups = [{i.group for i in items} for items in splits.values()]
+  assert not groups[0] & groups[1]
+  assert 25 <= len(splits['val']) <= 55
+
+
+def test_seed():
+  first, again, other = [_names(split_data.split(_items(100), SHARES, seed))
+                         for seed in (1, 1, 2)]
+  assert first == again != other
+
+
+def test_order_of_the_input_does_not_matter():
+  items = _items(100)
+  first = _names(split_data.split(items, SHARES))
+  second = _names(split_data.split(items[::-1], SHARES))
+  assert {k: sorted(v) for k, v in first.items()} == {
+      k: sorted(v) for k, v in second.items()}
+
+
+@pytest.mark.parametrize('text, message', [
+    ('train:0.8,val:0.3', 'add up to 1.1'), ('train', "'' is not a number"),
+    ('train:1,val:0', 'above 0'), ('a:.5,a:.5', "'a:.5' is not a new name"),
+    ('../a:1', 'not a new name')])
+def test_shares_that_cannot_be_used(text, message):
+  with pytest.raises(ConversionError, match=message):
+    split_data.read_shares(text)
+
+
+def test_groups_by_pattern_and_file(tmp_path):
+  assert split_data.group_of(r'^p\d+')('p12_3.jpg') == 'p12'
+  assert split_data.group_of(r'/(\w)_')('x/b_3.jpg') == 'b'
+  path = tmp_path / 'groups.csv'
+  path.write_text('a,1.jpg,g1\nb.jpg, g2\n')
+  group = split_data.group_of(path=str(path))
+  assert (group('a,1.jpg'), group('b.jpg')) == ('g1', 'g2')
+  for find in (group, split_data.group_of('^p')):
+    with pytest.raises(ConversionError, match='no group for c.jpg'):
+      find('c.jpg')
+  with pytest.raises(ConversionError, match='not a regular expression'):
+    split_data.group_of('(')
+
+
+def test_coco_files(tmp_path):
+  content = {'info': {'year': 2020}, 'categories': [{'id': 1, 'name': 'a'}],
+             'images': [{'id': i, 'file_name': '%d.jpg' % i, 'height': 4,
+                         'width': 4} for i in range(20)],
+             'annotations': [{'id': k, 'image_id': k % 20, 'category_id': 1,
+                              'bbox': [0, 0, 1, 1]} for k in range(60)]}
+  path = tmp_path / 'all.json'
+  path.write_text(json.dumps(content))
+  options = (str(path), str(tmp_path / 'out' / 'x'), SHARES,
+             split_data.group_of())
+  split_data.split_coco(*options)
+  parts = {name: json.loads((tmp_path / 'out' / ('x-%s.json' % name))
+                            .read_text()) for name in SHARES}
+  assert [len(p['images']) for p in parts.values()] == [16, 4]
+  for part in parts.values():
+    ids = {i['id'] for i in part['images']}
+    assert part['annotations'] == [
+        a for a in content['annotations'] if a['image_id'] in ids]
+    assert part['info'] == content['info']
+  before = (tmp_path / 'out' / 'x-val.json').read_text()
+  (tmp_path / 'out' / 'x-train.json').unlink()
+  with pytest.raises(ConversionError, match='x-val.json is already there'):
+    split_data.split_coco(*options, seed=5)
+  assert (tmp_path / 'out' / 'x-val.json').read_text() == before
+  assert not (tmp_path / 'out' / 'x-train.json').exists()
+
+
+def test_voc_lists(tmp_path):
+  (tmp_path / 'Annotations').mkdir()
+  for i in range(10):
+    (tmp_path / 'Annotations' / ('%d.xml' % i)).write_text(
+        '<annotation><object><name>%s</name></object></annotation>' % 'ab'[
+            i % 2])
+  splits = split_data.split_voc(str(tmp_path), SHARES, split_data.group_of())
+  lines = [(tmp_path / 'ImageSets' / 'Main' / (name + '.txt')).read_text()
+           .split() for name in SHARES]
+  assert [len(part) for part in lines] == [8, 2]
+  assert sorted(lines[0] + lines[1]) == [str(i) for i in range(10)]
+  assert {int(name) % 2 for name in lines[1]} == {0, 1}
+  assert 'train: 8 images (80.0 %), 8 groups, 2 classes.' in (
+      split_data.report(splits))
+
+
+def test_class_folders(tmp_path):
+  for name in ['cat/%d.jpg' % i for i in range(10)] + [
+      'dog/%d.jpg' % i for i in range(5)]:
+    path = tmp_path / 'images' / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(b'')
+  split_data.split_images(str(tmp_path / 'images'), str(tmp_path / 'l'), SHARES,
+                          split_data.group_of())
+  paths = (tmp_path / 'l-val.txt').read_text().split()
+  assert len(paths) == 3
+  assert sorted(p.split('/')[-2] for p in paths) == ['cat', 'cat', 'dog']

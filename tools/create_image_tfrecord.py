@@ -1,0 +1,59 @@
+"""Writes the images of a folder, without annotations, as TFRecords.
+
+  python -m tools.create_image_tfrecord --images=pictures --output=records/new
+
+for `--mode=predict` with predict.predict_file_pattern=records/new-*.tfrecord.
+The id of an image is its path within the folder, which the results have, too.
+Folders in the folder are read as well.
+"""
+
+from absl import flags
+
+from tools import conversion_flags
+from tools import source_set
+from tools import tfrecord_writer
+
+ConversionError = source_set.ConversionError
+
+
+def convert(images, prefix, options):
+  """Converts a folder.
+
+  Args:
+    images: folder.
+    prefix: of the written files.
+    options: tfrecord_writer.Options.
+
+  Returns:
+    The index; see tfrecord_writer.write_dataset.
+
+  Raises:
+    ConversionError: if there is no image.
+  """
+  names, notes = source_set.walk_images(images)
+  found = source_set.SourceSet()
+  found.notes.extend(notes)
+  for name in names:
+    found.add_image(name, name)
+  if not names:
+    raise ConversionError('There is no image in %s.' % images)
+  return tfrecord_writer.write_dataset(
+      found.dataset(), prefix, source_set.loader(images), options)
+
+
+def define_flags(values):
+  """Defines the flags in flags.FlagValues."""
+  flags.DEFINE_string('images', None, 'Folder of the images. Required.',
+                      flag_values=values)
+  conversion_flags.define(values)
+
+
+def main(values):
+  """Converts as the flags say."""
+  if not values.images or not values.output:
+    raise ConversionError('Give --images=FOLDER --output=PREFIX.')
+  convert(values.images, values.output, conversion_flags.options(values))
+
+
+if __name__ == '__main__':
+  conversion_flags.run(define_flags, main)

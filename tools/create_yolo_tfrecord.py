@@ -1,0 +1,261 @@
+"""Converts a YOLO data set to TFRecords.
+
+  python -m tools.create_yolo_tfrecord --data=set/data.yaml --split=train \\
+      --output=records/train
+  python -m tools.create_yolo_tfrecord --images=set/images/train \\
+      --classes=set/classes.txt --output=records/train
+
+A text file beside each image, or in the folder `labels` where the image is in a
+folder `images`, has a line for each object: `class x y width height`, the
+center and size as shares of the image, or `class x y x y ...`, a polygon. An
+image without a file, or with an empty one, has no object. Class 0 of YOLO
+becomes class 1, for 0 is the background here. Writes what
+create_coco_tfrecord does.
+"""
+
+import os
+
+from absl import flags
+import tensorflow.compat.v1 as tf
+import yaml
+
+from tools import conversion_flags
+from tools import source_set
+from tools import tfrecord_writer
+from utils import text_files
+
+ConversionError = source_set.ConversionError
+_LARGEST_SHARE = 1.5  # beyond it, a coordinate is in pixels
+
+
+def convert(images, names, prefix, options, label_map=None, labels=None):
+  """Converts one split.
+
+  Args:
+    images: [(folder, path of an image within it)].
+    names: [str], of the classes from 0 on.
+    prefix: of the written files.
+    options: tfrecord_writer.Options.
+    label_map: {id: name} or None.
+    labels: folder of the label files; None: where YOLO looks for them.
+
+  Returns:
+    The index; see tfrecord_writer.write_dataset.
+
+  Raises:
+    ConversionError: naming the file and line that cannot be used.
+  """
+  repeated = sorted({n for n in names if names.count(n) > 1})
+  if repeated:
+    raise ConversionError('The class name %r stands twice in the list of '
+                          'classes.' % repeated[0])
+  found = source_set.SourceSet()
+  found.set_classes(names)
+  without, paths = 0, {}
+  for folder, name in images:
+    path = os.path.join(folder, name)
+    if name in paths:
+      raise ConversionError('Two images have the name %s: %s and %s.' % (
+          name, paths[name], path))
+    paths[name] = path
+    label = (os.path.join(labels, os.path.splitext(name)[0] + '.txt')
+             if labels else label_path(path))
+    size = source_set.image_size(path, options.exif)
+    found.add_image(name, name, size)
+    if not tf.gfile.Exists(label):
+      without += 1
+      continue
+    _add_objects(found, name, label, names, size or (1, 1))
+  if without == len(images):
+    raise ConversionError(
+        'None of %d images has a label file, such as %s for %s. Are they in '
+        'another folder (--labels)?' % (
+            without, label, path) if images else 'There is no image.')
+  if without:
+    found.notes.append('%d images have no label file: they have no object.'
+                       % without)
+  return tfrecord_writer.write_dataset(
+      found.dataset(), prefix, lambda image: _load(paths[image['file_name']]),
+      options, label_map)
+
+
+def _load(path):
+  with tf.gfile.Open(path, 'rb') as f:
+    return f.read()
+
+
+def label_path(image):
+  """Where YOLO looks for the labels of an image: images/ becomes labels/."""
+  parts = image.replace('\\', '/').split('/')
+  places = [i for i, part in enumerate(parts[:-1]) if part == 'images']
+  if places:
+    parts[places[-1]] = 'labels'
+  return os.path.splitext('/'.join(parts))[0] + '.txt'
+
+
+def _add_objects(found, image_id, path, names, size):
+  """Adds the objects of a label file."""
+  for line_number, line in enumerate(
+      text_files.read_lines(path, tf.gfile.Open), 1):
+    if not line:
+      continue
+    where = '%s, line %d' % (path, line_number)
+    values = [source_set.number(text, where) for text in line.split()]
+    name = _class_name(values[0], names, where)
+    shares = values[1:]
+    _check_shares(shares, where)
+    height, width = size
+    if len(shares) == 4:
+      x, y, w, h = shares
+      found.add_object(image_id, name, [
+          (x - w / 2) * width, (y - h / 2) * height, w * width, h * height])
+    else:
+      found.add_object(image_id, name, segmentation=[[
+          share * (height if i % 2 else width)
+          for i, share in enumerate(shares)]])
+
+
+def _class_name(index, names, where):
+  """Name of the class with an index from 0 on."""
+  if index != int(index) or not 0 <= index < len(names):
+    raise ConversionError('%s: the class is %g; there are %d classes, 0 to %d.'
+                          % (where, index, len(names), len(names) - 1))
+  return names[int(index)]
+
+
+def _check_shares(shares, where):
+  """Raises ConversionError for what is neither a box nor a polygon."""
+  if len(shares) == 5:
+    raise ConversionError(
+        '%s has 6 numbers. Is the last one the score of a detection? A label '
+        'has 5, or a class and the x, y of 3 points or more.' % where)
+  if len(shares) != 4 and (len(shares) < 6 or len(shares) % 2):
+    raise ConversionError(
+        '%s has %d numbers; it needs 5 (class, center x and y, width, height), '
+        'or a class and the x, y of 3 points or more.' % (
+            where, len(shares) + 1))
+  if max(map(abs, shares)) > _LARGEST_SHARE:
+    raise ConversionError(
+        '%s has the coordinate %g. Coordinates are shares of the image, 0 to '
+        '1, not pixels.' % (where, max(shares, key=abs)))
+
+
+def read_data_file(path, split):
+  """What a data.yaml says.
+
+  Args:
+    path: of the file.
+    split: key of the images, such as train.
+
+  Returns:
+    [(folder, path within it)], [class name].
+
+  Raises:
+    ConversionError: naming the file and the key.
+  """
+  try:
+    content = yaml.safe_load(text_files.read(path, tf.gfile.Open))
+  except yaml.YAMLError as e:
+    raise ConversionError('%s is not YAML: %s' % (path, e))
+  if not isinstance(content, dict) or not content.get(split):
+    keys = list(content) if isinstance(content, dict) else []
+    raise ConversionError(
+        '%s has no key %r with the folder of the images; it has %s.' % (
+            path, split, ', '.join(map(str, keys)) or 'no key'))
+  entries = content[split]
+  entries = entries if isinstance(entries, list) else [entries]
+  images = []
+  for entry in entries:
+    if not isinstance(entry, str):
+      raise ConversionError('%s: %s: %.80r is not a path.' % (
+          path, split, entry))
+    images.extend(_images_of(_find(path, content.get('path'), entry, split)))
+  return images, _names(content, path)
+
+
+def _find(path, root, entry, split):
+  """The folder or list that an entry of data.yaml means."""
+  here = os.path.dirname(path)
+  candidates = [os.path.join(here, str(root or ''), entry),
+                os.path.join(str(root or ''), entry),
+                os.path.join(here, entry)]
+  # Exporters write ../train/images for what lies beside data.yaml.
+  candidates.append(os.path.join(here, entry.replace('../', '', 1)))
+  for candidate in candidates:
+    if tf.gfile.Exists(candidate):
+      return candidate
+  raise ConversionError('%s: %s: there is no %s.' % (
+      path, split, ', nor '.join(dict.fromkeys(candidates))))
+
+
+def _images_of(path):
+  """[(folder, path within it)] of a folder, or of a list of paths."""
+  if tf.gfile.IsDirectory(path):
+    names, notes = source_set.walk_images(path)
+    for note in notes:
+      print(note)
+    return [(path, name) for name in names]
+  here = os.path.dirname(path)
+  return [(here, os.path.normpath(line.replace('\\', '/')))
+          for line in text_files.read_lines(path, tf.gfile.Open) if line]
+
+
+def _names(content, path):
+  """Class names of data.yaml: a list, or {index: name}."""
+  names = content.get('names')
+  if isinstance(names, dict):
+    if sorted(names) != list(range(len(names))):
+      raise ConversionError('%s: names: the indices are %s; they have to be 0 '
+                            'to %d.' % (path, sorted(names), len(names) - 1))
+    names = [names[i] for i in range(len(names))]
+  if not isinstance(names, list) or not names:
+    raise ConversionError('%s has no list `names` of the classes.' % path)
+  if content.get('nc') not in (None, len(names)):
+    raise ConversionError('%s: nc is %r, and there are %d names.' % (
+        path, content['nc'], len(names)))
+  return [str(name).strip() for name in names]
+
+
+def read_classes(path):
+  """[class name] of a file with one a line."""
+  names = [line for line in text_files.read_lines(path, tf.gfile.Open) if line]
+  if not names:
+    raise ConversionError('%s names no class.' % path)
+  return names
+
+
+def define_flags(values):
+  """Defines the flags in flags.FlagValues."""
+  for name, meaning in (
+      ('data', 'YAML file with the folders of the images and the names of the '
+       'classes (data.yaml).'),
+      ('images', 'Folder of the images, instead of --data.'),
+      ('labels', 'Folder of the label files. Default: `labels` beside '
+       '`images`, or the folder of the images.'),
+      ('classes', 'File with the name of a class in each line, for --images.')):
+    flags.DEFINE_string(name, None, meaning, flag_values=values)
+  flags.DEFINE_string('split', 'train', 'Key of the images in --data.',
+                      flag_values=values)
+  conversion_flags.define(values)
+
+
+def main(values):
+  """Converts as the flags say."""
+  if not values.output or bool(values.data) == bool(values.images):
+    raise ConversionError('Give --data=data.yaml, or --images=FOLDER and '
+                          '--classes=FILE; and --output=PREFIX.')
+  if values.data:
+    images, names = read_data_file(values.data, values.split)
+  else:
+    images = _images_of(values.images)
+  if values.classes:
+    names = read_classes(values.classes)
+  elif not values.data:
+    raise ConversionError('Give --classes=FILE with the name of a class in '
+                          'each line.')
+  convert(images, names, values.output, conversion_flags.options(values),
+          conversion_flags.label_map(values), values.labels)
+
+
+if __name__ == '__main__':
+  conversion_flags.run(define_flags, main)

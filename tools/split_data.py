@@ -1,0 +1,302 @@
+"""Divides a data set into splits, such as train, val and test.
+
+  python -m tools.split_data --annotations=all.json --output=mine/instances \\
+      --shares=train:0.8,val:0.1,test:0.1
+  python -m tools.split_data --voc=VOC2012 --shares=train:0.8,val:0.2
+  python -m tools.split_data --images=pictures --output=lists/all \\
+      --shares=train:0.9,val:0.1 --group_pattern='^patient\\d+'
+
+--annotations (COCO) writes OUTPUT-train.json and so on; --voc writes lists into
+ImageSets/Main; --images writes OUTPUT-train.txt and so on, with a path in each
+line, and takes a folder in the folder for the class. Every split gets about the
+same share of each class, rare classes first (--nostratify: of the images only).
+Images of one group, such as a patient, a place or a video, stay together. The
+same --seed gives the same splits. No file is ever replaced.
+"""
+
+import collections
+import json
+import os
+import random
+import re
+import sys
+from xml.etree import ElementTree
+
+from absl import app
+from absl import flags
+import tensorflow.compat.v1 as tf
+
+from dataloader import file_patterns
+from tools import annotation_checks
+from tools import source_set
+from utils import coco_annotations
+from utils import text_files
+
+ConversionError = annotation_checks.ConversionError
+FLAGS = flags.FLAGS
+flags.DEFINE_string('annotations', None, 'COCO file to divide.')
+flags.DEFINE_string('voc', None, 'Folder of a VOC set to divide.')
+flags.DEFINE_string('images', None, 'Folder of images to divide.')
+flags.DEFINE_string('output', None, 'What the names of the written files begin '
+                    'with; not with --voc.')
+flags.DEFINE_string('shares', 'train:0.8,val:0.2', 'Name and share of each '
+                    'split.')
+flags.DEFINE_string('group_pattern', None, 'Regular expression: images whose '
+                    'names it finds the same text in (the first bracket, if '
+                    'there is one) stay together.')
+flags.DEFINE_string('groups', None, 'CSV file of image name and group, instead '
+                    'of --group_pattern.')
+flags.DEFINE_bool('stratify', True, 'Give each split its share of every class.')
+flags.DEFINE_integer('seed', 0, 'Number that gives the division.')
+
+# name: of the file. classes: those of its objects. group: images of the
+# same one stay together.
+Item = collections.namedtuple('Item', 'name classes group')
+
+
+def split(items, shares, seed=0):
+  """Divides items by iterative stratification.
+
+  The units are the groups. Again and again, the class that fewest of the units
+  left have is taken, and each unit with it goes to the split that lacks most
+  of this class, then of images.
+
+  Args:
+    items: [Item].
+    shares: {split name: share}, which add up to 1.
+    seed: int.
+
+  Returns:
+    {split name: [Item]}, in the order of the items.
+
+  Source: Sechidis et al., On the stratification of multi-label data (2011).
+  """
+  units = collections.OrderedDict()
+  for item in items:
+    units.setdefault(item.group, []).append(item)
+  order = sorted(units)
+  random.Random(seed).shuffle(order)
+  counts = {group: _counts(units[group]) for group in order}
+  totals = sum(counts.values(), collections.Counter())
+  wanted = {name: {key: share * n for key, n in totals.items()}
+            for name, share in shares.items()}
+  place = {}
+  for key in _rarest_first(counts, order):
+    for group in sorted((g for g in order if g not in place and counts[g][key]),
+                        key=lambda g: -counts[g][key]):
+      name = max(shares, key=lambda n: (wanted[n][key], wanted[n][_IMAGES]))
+      place[group] = name
+      for counted, number in counts[group].items():
+        wanted[name][counted] -= number
+  return {name: [i for i in items if place[i.group] == name]
+          for name in shares}
+
+
+_IMAGES = None  # key of the number of images among those of the classes
+
+
+def _counts(items):
+  """Counter of the images with each class, and of all images, of a unit."""
+  result = collections.Counter({_IMAGES: len(items)})
+  for item in items:
+    result.update(set(item.classes))
+  return result
+
+
+def _rarest_first(counts, order):
+  """Keys in the order of the number of units with them; images come last."""
+  units = collections.Counter(
+      key for group in order for key in counts[group] if key is not _IMAGES)
+  return sorted(units, key=lambda key: (units[key], str(key))) + [_IMAGES]
+
+
+def read_shares(text):
+  """{split name: share} of 'train:0.8,val:0.2'.
+
+  Raises:
+    ConversionError: if they do not add up to 1.
+  """
+  shares = collections.OrderedDict()
+  for part in text.split(','):
+    name, _, share = part.strip().partition(':')
+    if not re.match(r'^[\w-]+$', name) or name in shares:
+      raise ConversionError('--shares: %r is not a new name and a share, as in '
+                            'train:0.8.' % part)
+    shares[name] = source_set.number(share, '--shares: %s' % name)
+  if min(shares.values()) <= 0 or abs(sum(shares.values()) - 1) > 1e-6:
+    raise ConversionError('--shares: %s add up to %g; they have to be above 0 '
+                          'and add up to 1.' % (text, sum(shares.values())))
+  return shares
+
+
+def group_of(pattern=None, path=None):
+  """(image name) -> its group; None where each image is one of its own.
+
+  Args:
+    pattern: regular expression, or None.
+    path: of a CSV file of name and group, or None.
+
+  Raises:
+    ConversionError: for an expression or file that cannot be used; by the
+      returned function, for an image without a group.
+  """
+  if pattern and path:
+    raise ConversionError('Give --group_pattern or --groups, not both.')
+  if path:
+    groups = dict(line.rsplit(',', 1) for line in text_files.read_lines(
+        path, tf.gfile.Open) if ',' in line)
+    groups = {k.strip(): v.strip() for k, v in groups.items()}
+    return lambda name: _known(groups.get(name), name, path)
+  if not pattern:
+    return None
+  try:
+    expression = re.compile(pattern)
+  except re.error as e:
+    raise ConversionError('--group_pattern: %r is not a regular expression: %s'
+                          % (pattern, e))
+  def find(name):
+    found = expression.search(name)
+    return _known(found and found.group(min(1, expression.groups)), name,
+                  '--group_pattern')
+  return find
+
+
+def _known(group, name, source):
+  if not group:
+    raise ConversionError('%s gives no group for %s.' % (source, name))
+  return group
+
+
+def write_new(contents):
+  """Writes files, none of which may be there.
+
+  Args:
+    contents: {path: text}.
+
+  Raises:
+    ConversionError: naming a file that is there; nothing is written then.
+  """
+  for path in contents:
+    if tf.gfile.Exists(path):
+      raise ConversionError('%s is already there. Choose another --output, or '
+                            'remove it.' % path)
+  for path, text in contents.items():
+    if os.path.dirname(path):
+      tf.gfile.MakeDirs(os.path.dirname(path))
+    with tf.gfile.Open(path, 'w') as f:
+      f.write(text)
+
+
+def split_coco(path, prefix, shares, group, seed=0, stratify=True):
+  """Divides a COCO file; returns {split name: [Item]}."""
+  raw = text_files.read_json(path, tf.gfile.Open)
+  try:
+    content = coco_annotations.clean(raw, path)
+  except ValueError as e:
+    raise ConversionError(str(e))
+  classes = collections.defaultdict(collections.Counter)
+  for annotation in content['annotations']:
+    classes[annotation['image_id']][annotation['category_id']] += 1
+  names = [str(image.get('file_name', image['id']))
+           for image in content['images']]
+  # The place in the list tells images of one name apart.
+  items = [Item(i, classes[image['id']] if stratify else {},
+                group(name) if group else str(i))
+           for i, (image, name) in enumerate(zip(content['images'], names))]
+  splits = split(items, shares, seed)
+  contents = {}
+  for name, chosen in splits.items():
+    places = [item.name for item in chosen]
+    image_ids = {content['images'][i]['id'] for i in places}
+    part = dict(raw, images=[raw['images'][i] for i in places], annotations=[
+        given for given, a in zip(raw['annotations'], content['annotations'])
+        if a['image_id'] in image_ids])
+    contents['%s-%s.json' % (prefix, name)] = json.dumps(part)
+  write_new(contents)
+  return splits
+
+
+def split_voc(data_dir, shares, group, seed=0, stratify=True):
+  """Divides the annotated images of a VOC folder."""
+  items = []
+  for path in file_patterns.glob(os.path.join(data_dir, 'Annotations',
+                                              '*.xml')):
+    name = os.path.basename(path)[:-len('.xml')]
+    with tf.gfile.Open(path, 'rb') as f:
+      try:
+        root = ElementTree.fromstring(f.read())
+      except (ElementTree.ParseError, LookupError, ValueError) as e:
+        raise ConversionError('%s is not XML: %s' % (path, e))
+    classes = collections.Counter(
+        (e.findtext('name') or '').strip() for e in root.findall('object'))
+    items.append(Item(name, classes if stratify else {},
+                      group(name) if group else name))
+  splits = split(items, shares, seed)
+  write_new({os.path.join(data_dir, 'ImageSets', 'Main', name + '.txt'):
+             _lines(chosen) for name, chosen in splits.items()})
+  return splits
+
+
+def split_images(folder, prefix, shares, group, seed=0, stratify=True):
+  """Divides the images of a folder; folders in it are the classes."""
+  names, _ = source_set.walk_images(folder)
+  items = [Item(name, {os.path.dirname(name): 1}
+                if stratify and os.path.dirname(name) else {},
+                group(name) if group else name) for name in names]
+  splits = split(items, shares, seed)
+  write_new({'%s-%s.txt' % (prefix, name): _lines(
+      i._replace(name=os.path.join(os.path.abspath(folder), i.name))
+      for i in chosen) for name, chosen in splits.items()})
+  return splits
+
+
+def _lines(items):
+  return ''.join(item.name + '\n' for item in items)
+
+
+def report(splits):
+  """Lines about the number of images and objects of each split."""
+  total = sum(map(len, splits.values()))
+  lines = []
+  for name, items in splits.items():
+    counts = _counts(items)
+    classes = [k for k in counts if k is not _IMAGES]
+    lines.append('%s: %d images (%.1f %%), %d groups, %d classes.' % (
+        name, len(items), 100. * len(items) / max(total, 1),
+        len({i.group for i in items}), len(classes)))
+    if not items:
+      lines.append('%s is empty: there are too few groups.' % name)
+  everything = set().union(*(set(_counts(i)) for i in splits.values()))
+  for name, items in splits.items():
+    missing = sorted(map(str, everything - set(_counts(items)) - {_IMAGES}))
+    if missing:
+      lines.append('%s has no object of %d classes: %s%s.' % (
+          name, len(missing), ', '.join(missing[:5]),
+          ', ...' if len(missing) > 5 else ''))
+  return '\n'.join(lines)
+
+
+def main(argv):
+  try:
+    if len(argv) > 1:
+      raise ConversionError('Unexpected argument %r.' % argv[1])
+    sources = [s for s in (FLAGS.annotations, FLAGS.voc, FLAGS.images) if s]
+    if len(sources) != 1 or bool(FLAGS.output) == bool(FLAGS.voc):
+      raise ConversionError('Give --annotations=FILE or --images=FOLDER, and '
+                            '--output=PREFIX; or --voc=FOLDER.')
+    options = (read_shares(FLAGS.shares),
+               group_of(FLAGS.group_pattern, FLAGS.groups), FLAGS.seed,
+               FLAGS.stratify)
+    if FLAGS.annotations:
+      splits = split_coco(FLAGS.annotations, FLAGS.output, *options)
+    elif FLAGS.voc:
+      splits = split_voc(FLAGS.voc, *options)
+    else:
+      splits = split_images(FLAGS.images, FLAGS.output, *options)
+  except (ValueError, OSError, tf.errors.OpError) as e:
+    sys.exit('Error: %s' % e)
+  print(report(splits))
+
+
+if __name__ == '__main__':
+  app.run(main)
