@@ -2,31 +2,29 @@
 
 import collections
 
-import cv2
 import numpy as np
-import tensorflow.compat.v1 as tf
 
+from dataloader import label_checks
+from dataloader import picture_checks
+from dataloader import record_checker
 from utils import object_sizes
 
-# level: ERROR (training stops or learns something wrong), WARNING (probably a
-# mistake) or NOTE. check: its name. where: 'file: record 3, image/source_id 7'.
-# detail: str.
-Finding = collections.namedtuple('Finding', 'level check where detail')
-
-ERROR, WARNING, NOTE = 'error', 'warning', 'note'
+Finding = record_checker.Finding
+ERROR, WARNING, NOTE = (record_checker.ERROR, record_checker.WARNING,
+                        record_checker.NOTE)
 
 _OUTSIDE = 1e-3     # of the picture; rounding of converters stays below
 _IN_PIXELS = 2.     # coordinates above it are no fractions of a picture
-_MASK_BORDER = 3.   # pixels by which a box may miss its mask
+_MANY_CROWDS = .5   # share of the objects; in COCO it is below 0.02
 _SIDES = ('ymin', 'xmin', 'ymax', 'xmax')
 
 
-class DataChecker:
-  """Takes one record after the other; keeps counts, not records."""
+class DataChecker(record_checker.RecordChecker):
+  """Checks objects: classes, boxes, masks, and anchors that fit them."""
 
   def __init__(self, num_classes, max_num_instances=None, needs_masks=False,
                anchor_sizes=None, output_size=None, match_threshold=0.5,
-               decode=True):
+               decode=True, trains_on_crowds=False):
     """Takes what the configuration says.
 
     Args:
@@ -38,95 +36,32 @@ class DataChecker:
       output_size: (height, width), ints, that pictures are fitted into.
       match_threshold: float, smallest IoU of an anchor that learns an object.
       decode: whether to decode pictures and masks, which takes most time.
+      trains_on_crowds: whether crowds are objects like the others.
     """
-    self._num_classes = num_classes
+    super().__init__(num_classes, decode)
+    self._trains_on_crowds = trains_on_crowds
     self._max_num_instances = max_num_instances
     self._needs_masks = needs_masks
     self._anchor_sizes = anchor_sizes
     self._output_size = output_size
     self._match_threshold = match_threshold
-    self._decode = decode
-    self._first_of_id = {}
-    self.findings = []
-    self.num_records = self.num_without_objects = self.num_crowds = 0
-    self.class_counts = collections.Counter()
-    self.size_counts = collections.Counter()
-    self.object_counts = collections.Counter()  # {objects of a picture: count}
+    self._num_usable = 0  # objects that training learns
     self.anchor_ious = []
 
-  def _add(self, level, check, where, detail):
-    self.findings.append(Finding(level, check, where, detail))
-
-  def check(self, path, number, serialized):
-    """Checks one record.
-
-    Args:
-      path: of its file.
-      number: int, in the file, from 0.
-      serialized: bytes.
-    """
-    self.num_records += 1
-    where = '%s: record %d' % (path, number)
-    try:
-      features = tf.train.Example.FromString(serialized).features.feature
-    except Exception:  # pylint: disable=broad-except
-      # The type depends on the implementation of protobuf.
-      self._add(ERROR, 'no_example', where, 'It is no tf.train.Example.')
-      return
-    where = self._check_id(features, where)
-    size = self._check_picture(features, where)
+  def _check_labels(self, features, size, where):
     objects = self._check_lists(features, where)
     if objects is None:
-      return
+      return None
     classes, boxes, crowds, masks, areas = objects
-    self._count(classes, crowds, where)
+    self._count(classes, boxes, crowds, where)
     self._count_sizes(areas, boxes, crowds, size)
     self._check_classes(classes, where)
     for i, box in enumerate(boxes):
       self._check_box(box, '%s, object %d' % (where, i), size)
     if size and self._anchor_sizes is not None:
-      self._match(boxes[~crowds], size)
+      self._match(boxes[~crowds], size, where)
     self._check_masks(masks, boxes, size, where)
-
-  def _check_id(self, features, where):
-    """`where` with the id of the picture."""
-    source_id = _bytes(features, 'image/source_id')
-    if not source_id:
-      self._add(NOTE, 'no_id', where,
-                'It has no image/source_id; one is made of its bytes.')
-      return where
-    name = source_id.decode('utf-8', 'replace')
-    where += ', image/source_id %s' % name
-    first = self._first_of_id.setdefault(source_id, where)
-    if first is not where:
-      self._add(ERROR, 'duplicate_id', where,
-                'The id is that of %s, too: evaluation cannot tell the '
-                'pictures apart.' % first)
-    return where
-
-  def _check_picture(self, features, where):
-    """(height, width), or None if it cannot be known."""
-    encoded = _bytes(features, 'image/encoded')
-    stored = [features['image/' + side].int64_list.value
-              for side in ('height', 'width')]
-    stored = tuple(int(s[0]) for s in stored) if all(stored) else None
-    if not encoded:
-      self._add(ERROR, 'undecodable_image', where, 'It has no image/encoded.')
-      return stored
-    if not self._decode:
-      return stored
-    image = cv2.imdecode(np.frombuffer(encoded, np.uint8),
-                         cv2.IMREAD_REDUCED_GRAYSCALE_8)
-    if image is None:
-      self._add(ERROR, 'undecodable_image', where,
-                'image/encoded (%d bytes) is no picture.' % len(encoded))
-      return stored
-    # A reduced picture is rounded to whole pixels, up or down.
-    if stored and np.any(np.abs(np.array(image.shape) * 8. - stored) > 8):
-      self._add(ERROR, 'wrong_size', where, 'image/height and image/width are '
-                '%d x %d, but the picture has about %d x %d.' % (
-                    stored + tuple(8 * s for s in image.shape)))
-    return stored or tuple(8 * s for s in image.shape)
+    return classes.tolist(), boxes.tolist()
 
   def _check_lists(self, features, where):
     """(classes [K], boxes [K, 4], is crowd [K], masks, areas), or None."""
@@ -154,13 +89,23 @@ class DataChecker:
     boxes = np.array(sides, np.float64).T.reshape(-1, 4)
     return classes, boxes, crowds, masks, np.array(areas, np.float64)
 
-  def _count(self, classes, crowds, where):
+  def _count(self, classes, boxes, crowds, where):
     num_objects = len(classes)
     self.object_counts[num_objects] += 1
     self.class_counts.update(classes.tolist())
     self.num_crowds += int(crowds.sum())
     if not num_objects:
       self.num_without_objects += 1
+    has_area = np.all(boxes[:, 2:] > boxes[:, :2], axis=1)
+    is_inside = np.all((boxes[:, 2:] > 0.) & (boxes[:, :2] < 1.), axis=1)
+    self._num_usable += int((has_area & is_inside & (
+        ~crowds | self._trains_on_crowds)).sum())
+    counts = collections.Counter(zip(classes.tolist(), map(tuple, boxes)))
+    num_repeated = num_objects - len(counts)
+    if num_repeated:
+      self._add(WARNING, 'duplicate_object', where,
+                '%d of %d objects have the class and the box of another one.'
+                % (num_repeated, num_objects))
     limit = self._max_num_instances
     if limit is not None and num_objects > limit:
       self._add(ERROR, 'too_many_objects', where,
@@ -204,9 +149,13 @@ class DataChecker:
       level = ERROR if min(y1, x1) <= 0 or max(y0, x0) >= 1 else WARNING
       self._add(level, 'box_outside', where, text)
 
-  def _match(self, boxes, size):
+  def _match(self, boxes, size, where):
     """Notes the IoU of each box with the best anchor, both at one place."""
     scale = min(out / float(side) for out, side in zip(self._output_size, size))
+    if min(size) * scale < .5:
+      self._add(WARNING, 'thin_image', where,
+                'It has %d x %d pixels. Fitted into %d x %d, one pixel is left '
+                'of a side.' % (tuple(size) + tuple(self._output_size)))
     sides = (boxes[:, 2:] - boxes[:, :2]) * size * scale
     sides = np.where(np.isfinite(sides), sides, 0.)
     sides = sides[np.all(sides > 0, axis=1)][:, np.newaxis]
@@ -225,53 +174,17 @@ class DataChecker:
       return
     for i, (png, box) in enumerate(zip(masks, boxes)):
       if png:
-        self._check_mask(png, box, size, '%s, object %d' % (where, i))
+        for level, check, detail in picture_checks.check_mask(png, box, size):
+          self._add(level, check, '%s, object %d' % (where, i), detail)
 
-  def _check_mask(self, png, box, size, where):
-    mask = cv2.imdecode(np.frombuffer(png, np.uint8), cv2.IMREAD_GRAYSCALE)
-    if mask is None:
-      self._add(ERROR, 'undecodable_mask', where, 'The mask is no PNG.')
-      return
-    rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
-    if not len(rows):
-      self._add(WARNING, 'empty_mask', where, 'The mask has no pixel inside.')
-      return
-    if min(len(rows), len(columns)) == 1:
-      self._add(WARNING, 'mask_is_a_line', where,
-                'The mask is one pixel wide, as that of a polygon of two '
-                'points.')
-    around = np.array([rows[0], columns[0], rows[-1] + 1, columns[-1] + 1],
-                      np.float64)
-    pixels = box * (mask.shape * 2)
-    if np.abs(pixels - around).max() <= _MASK_BORDER:
-      return
-    swapped = box[[1, 0, 3, 2]] * (mask.shape * 2)
-    if np.abs(swapped - around).max() <= _MASK_BORDER:
-      self._add(ERROR, 'box_swapped', where,
-                'x and y of the box are exchanged: so it fits its mask.')
-    else:
-      self._add(WARNING, 'box_without_its_mask', where,
-                'The box is not that of its mask: %s, %s pixels.' % (
-                    np.round(pixels).tolist(), around.tolist()))
-
-  def finish(self):
-    """Adds what only all records together show.
-
-    Returns:
-      [Finding], the worst first.
-    """
-    everything = 'all records'
-    if not self.class_counts:
+  def _check_all_labels(self):
+    everything = record_checker.EVERYTHING
+    num_objects = sum(self.class_counts.values())
+    if not num_objects:
       self._add(ERROR, 'no_objects', everything, 'No record has an object.')
     else:
-      missing = [i for i in range(1, self._num_classes)
-                 if i not in self.class_counts]
-      if missing:
-        self._add(NOTE, 'class_gaps', everything,
-                  '%d of %d classes have no object: %s%s.' % (
-                      len(missing), self._num_classes - 1,
-                      ', '.join(map(str, missing[:20])),
-                      ' ...' if len(missing) > 20 else ''))
+      self._missing_classes(first=1)
+      self._check_crowds(num_objects)
     if self.num_without_objects:
       self._add(NOTE, 'images_without_objects', everything,
                 '%d of %d pictures have no object.' % (
@@ -283,9 +196,23 @@ class DataChecker:
                 '%g: change anchor.anchor_size, anchor.num_scales, '
                 'anchor.aspect_ratios, the levels or output_size.' % (
                     100 * share, self._match_threshold))
-    order = {ERROR: 0, WARNING: 1, NOTE: 2}
-    self.findings.sort(key=lambda f: (order[f.level], f.check))
-    return self.findings
+
+  def _check_crowds(self, num_objects):
+    """Adds whether objects are left that training learns."""
+    all_are = self.num_crowds == num_objects
+    if self.num_crowds > _MANY_CROWDS * num_objects:
+      self._add(
+          ERROR if all_are and not self._trains_on_crowds else WARNING,
+          'all_crowds' if all_are else 'many_crowds',
+          record_checker.EVERYTHING,
+          '%d of %d objects are crowds (image/object/is_crowd), which are '
+          'neither trained on nor scored. If they are ordinary objects, set '
+          'iscrowd to 0 in the annotations and convert again.' % (
+              self.num_crowds, num_objects))
+    elif not self._num_usable:
+      self._add(ERROR, 'nothing_to_learn', record_checker.EVERYTHING,
+                'Not one of %d objects, %d of them crowds, has a box with an '
+                'area inside of its image.' % (num_objects, self.num_crowds))
 
   def share_without_anchor(self):
     """Share of the objects that no anchor fits, 0..1."""
@@ -294,27 +221,24 @@ class DataChecker:
     return float(np.mean(np.array(self.anchor_ious) < self._match_threshold))
 
 
-def _bytes(features, key):
-  """The first bytes of a feature; empty when there are none."""
-  values = features[key].bytes_list.value
-  return values[0] if values else b''
-
-
 def for_config(config, decode=True):
-  """The DataChecker of an experiment with boxes.
+  """The RecordChecker of an experiment.
 
   Args:
-    config: experiment with a parser of boxes.
+    config: an experiment.
     decode: see DataChecker.
   """
   architecture = config.architecture
+  if not hasattr(config, 'anchor'):
+    return label_checks.for_config(config, decode)
   section = getattr(config, architecture.parser)
   return DataChecker(
       architecture.num_classes, section.max_num_instances,
       getattr(architecture, 'include_mask', False),
       _anchor_sizes(config), section.output_size,
       # Of the RPN, whose own threshold is met by moving anchors, not here.
-      getattr(section, 'match_threshold', 0.5), decode)
+      getattr(section, 'match_threshold', 0.5), decode,
+      not section.skip_crowd_during_training)
 
 
 def _anchor_sizes(config):

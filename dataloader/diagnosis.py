@@ -12,8 +12,10 @@ import tensorflow.compat.v1 as tf
 import tqdm
 
 from dataloader import example_decoder
+from dataloader import examples
 from dataloader import record_files
 from dataloader import segmentation_parser
+from ops import compat
 
 # How an error of the pipeline is told from one of the model. A dataset passes
 # the errors of its functions on through this operation.
@@ -104,9 +106,8 @@ def find_broken_record(files):
       where = '%s: record %d (counting from 0)' % (path, number)
       try:
         name = _name(record)
-      except Exception:  # pylint: disable=broad-except
-        # The type depends on the implementation of protobuf.
-        return where + ' is no tf.train.Example.'
+      except examples.ExampleError as e:
+        return '%s %s' % (where, e)
       sentence = where + ', ' + name + ', cannot be decoded: %s'
       broken = _first_line_of_error(session, image, {serialized: record})
       if broken:
@@ -122,14 +123,14 @@ def _first_line_of_error(session, tensor, feed):
   """What is wrong with a record, or None when it can be decoded."""
   try:
     session.run(tensor, feed)
-  except tf.errors.InvalidArgumentError as e:
-    return e.message.strip().splitlines()[0]
+  except (tf.errors.InvalidArgumentError, tf.errors.DataLossError) as e:
+    return compat.error_reason(e.message)
   return None
 
 
 def _name(record):
   """'image/source_id 7, image/filename a.jpg' of a record, as far as known."""
-  features = tf.train.Example.FromString(record).features.feature
+  features = examples.features_of(record)
   names = []
   for key in ('image/source_id', 'image/filename'):
     values = features[key].bytes_list.value

@@ -120,10 +120,10 @@ def decode_mask(png):
 
 
 def _image_size(parsed, image):
-  """Stored height and width, int64 []; of the picture if one is missing."""
+  """Stored height and width, int64 []; of the image if one is missing."""
   stored = tf.stack([parsed['image/height'], parsed['image/width']])
   decoded = tf.shape(image, out_type=tf.int64)[:2]
-  return tf.unstack(tf.where(tf.fill([2], tf.reduce_any(tf.equal(stored, -1))),
+  return tf.unstack(tf.where(tf.fill([2], tf.reduce_any(stored < 1)),
                              decoded, stored))
 
 

@@ -5,7 +5,6 @@ import os
 import tensorflow.compat.v1 as tf
 
 from dataloader import classification_parser
-from dataloader import detection_parser
 from dataloader import input_reader
 from dataloader import maskrcnn_parser
 from dataloader import record_checks
@@ -152,8 +151,7 @@ def build_input_fn(config, mode, file_pattern=None, num_examples=None):
   if mode == modes.TRAIN:
     for complaint in reader.complaints(_BUFFER_KEY):
       tf.logging.warning('%s: %s', key, complaint)
-  if mode == modes.TRAIN and isinstance(
-      parser, detection_parser.DetectionParser):
+  if mode == modes.TRAIN:
     record_checks.check_first(reader.files, key, config)
   if parser.needs_masks:
     record_checks.check_masks(reader.files, key, parser.MASK_ADVICE,

@@ -1,8 +1,11 @@
 """Looks into the first records before a training starts."""
 
+import logging
+
 import tensorflow.compat.v1 as tf
 
 from dataloader import data_checks
+from dataloader import examples
 from dataloader import mask_crops
 from dataloader import record_files
 
@@ -55,28 +58,44 @@ def _lacks_masks(classes, masks, mask_classes):
 
 
 # What no training survives, or what makes it learn nothing.
-_FATAL = ('class_0', 'class_range', 'box_in_pixels', 'list_lengths')
+_FATAL = ('no_example', 'class_0', 'class_range', 'box_in_pixels',
+          'list_lengths')
+# What makes a set teach nothing, if it is true of all of its records.
+_USELESS = ('no_objects', 'all_crowds', 'nothing_to_learn', 'ignored_pixels',
+            'duplicate_images', 'one_class')
+# Those of them that no one wants, not even to try a thing out.
+_HOPELESS = ('all_crowds', 'ignored_pixels')
 
 
 def check_first(files, key, config):
-  """Stops a training that cannot work, before it starts.
+  """Stops a training that cannot work, before it starts; warns of doubts.
 
   Args:
     files: [path].
     key: configuration key of their pattern, for the error.
-    config: experiment with a parser of boxes.
+    config: an experiment.
 
   Raises:
     ValueError: naming the key, the record and what is wrong with it.
   """
   checker = data_checks.for_config(config, decode=False)
+  is_all = len(files) <= _MAX_FILES
   for path in files[:_MAX_FILES]:
+    num_records = 0
     for record in record_files.iterate([path], _MAX_RECORDS):
       checker.check(*record)
+      num_records += 1
+    is_all = is_all and num_records < _MAX_RECORDS
   for finding in checker.findings:
     if finding.check in _FATAL:
       raise ValueError('%s: %s: %s python -m tools.check_data looks through '
                        'all records.' % (key, finding.where, finding.detail))
+  _check_inverted(checker, key)
+  _check_use(checker, key, is_all)
+
+
+def _check_inverted(checker, key):
+  """Raises ValueError if all boxes have their corners exchanged."""
   num_boxes = sum(checker.class_counts.values())
   inverted = [f for f in checker.findings if f.check == 'box_inverted']
   if num_boxes and len(inverted) == num_boxes:
@@ -86,10 +105,29 @@ def check_first(files, key, config):
             key, num_boxes, inverted[0].where, inverted[0].detail))
 
 
+def _check_use(checker, key, is_all):
+  """Warns of records that teach nothing; ValueError if that is certain.
+
+  Args:
+    checker: record_checker.RecordChecker, not finished.
+    key: configuration key.
+    is_all: whether it has seen all records of the set.
+  """
+  for finding in checker.finish():
+    if finding.check not in _USELESS or finding.level == data_checks.NOTE:
+      continue
+    text = '%s: %s of %d records: %s' % (
+        key, 'all' if is_all else 'the first', checker.num_records,
+        finding.detail)
+    if (is_all and finding.check in _HOPELESS
+        and finding.level == data_checks.ERROR):
+      raise ValueError(text + ' Nothing can be learnt from such a set.')
+    logging.warning('%s', text)
+
+
 def _features(serialized):
   """{key: Feature}; of no key for what is no Example, which parsing reports."""
   try:
-    return tf.train.Example.FromString(serialized).features.feature
-  except Exception:  # pylint: disable=broad-except
-    # The type depends on the implementation of protobuf.
+    return examples.features_of(serialized)
+  except examples.ExampleError:
     return tf.train.Example().features.feature

@@ -8,6 +8,7 @@ from PIL import Image
 import tensorflow.compat.v1 as tf
 import tqdm
 
+from dataloader import examples
 from dataloader import file_patterns
 from dataloader import record_files
 from dataloader import source_ids
@@ -89,10 +90,10 @@ def read_names(file_pattern, regenerate_source_id=False,
   """
   names, hashed = [], {}
   make_hash = source_ids.make_hash()
-  for _, _, serialized in tqdm.tqdm(
+  for path, number, serialized in tqdm.tqdm(
       record_files.iterate(file_patterns.expand(file_pattern, key)),
       'Reading the ids', unit=' records', delay=_PROGRESS_AFTER):
-    features = tf.train.Example.FromString(serialized).features.feature
+    features = _features(path, number, serialized)
     source_id = _text(features, 'image/source_id').decode('utf-8', 'replace')
     name = source_id or _text(features, 'image/filename').decode('utf-8',
                                                                  'replace')
@@ -128,11 +129,18 @@ def read_class_names(file_pattern, num_records=None,
     RecordError: for a record that cannot be read.
   """
   names = {}
-  for _, _, serialized in record_files.iterate(
+  for path, number, serialized in record_files.iterate(
       file_patterns.expand(file_pattern, key), num_records):
-    names.update(_names(tf.train.Example.FromString(
-        serialized).features.feature))
+    names.update(_names(_features(path, number, serialized)))
   return names
+
+
+def _features(path, number, serialized):
+  """{key: Feature} of a record; RecordError for what is not an Example."""
+  try:
+    return examples.features_of(serialized)
+  except examples.ExampleError as e:
+    raise RecordError('%s: record %d (counting from 0) %s' % (path, number, e))
 
 
 def _unique_ids(images, texts):
@@ -173,10 +181,9 @@ class _ExampleReader:
       ValueError: saying what the record lacks.
     """
     try:
-      features = tf.train.Example.FromString(serialized).features.feature
-    except Exception as e:  # pylint: disable=broad-except
-      # The type depends on the implementation of protobuf.
-      raise ValueError('it is no tf.train.Example (%s).' % e)
+      features = examples.features_of(serialized)
+    except examples.ExampleError as e:
+      raise ValueError('it %s' % e)
     encoded = _text(features, 'image/encoded')
     if not encoded:
       raise ValueError('it has no image/encoded.')

@@ -6,11 +6,13 @@ architecture.num_classes=4" --html=report.html
 
 Looks for class ids out of range, of the background or without an object;
 inverted, outlying, empty or exchanged boxes; ids that occur twice; missing,
-empty or line-like masks; pictures that cannot be decoded, have no objects, or
-more than labels hold; and objects that no anchor fits. Prints one line for each
-kind of finding with its first example, and how random the order is in which
-training will read the records. The exit status is 1 when there are
-errors, 2 when nothing could be checked, else 0.
+empty or line-like masks; images that TensorFlow cannot decode, that a camera
+turned, that have no objects, or more than labels hold; objects that no anchor
+fits; and sets that teach nothing: all crowds, all ignored, one class, copies.
+Of classifiers and segmentation it checks labels and label maps. Prints one line
+for each kind of finding with its first example, and how random the order is in
+which training will read the records. The exit status is 1 when there are errors,
+2 when nothing could be checked, else 0.
 """
 
 import collections
@@ -46,14 +48,14 @@ def check_records(config, pattern, key, max_records=None, decode=True):
   """Reads and checks records.
 
   Args:
-    config: experiment with a parser of boxes.
+    config: an experiment.
     pattern: of the files.
     key: configuration key or flag of the pattern, for the error.
     max_records: int; None: all.
     decode: whether pictures and masks are decoded.
 
   Returns:
-    data_checks.DataChecker, finished.
+    record_checker.RecordChecker, finished.
 
   Raises:
     ValueError: when files are missing or cut off.
@@ -93,8 +95,8 @@ def lines(checker):
   kinds = collections.OrderedDict()
   for finding in checker.findings:
     kinds.setdefault((finding.level, finding.check), []).append(finding)
-  result = ['%d records, %d objects of %d classes.' % (
-      checker.num_records, sum(checker.class_counts.values()),
+  result = ['%d records, %d %s of %d classes.' % (
+      checker.num_records, sum(checker.class_counts.values()), checker.UNIT,
       len(checker.class_counts))]
   for (level, check), findings in kinds.items():
     first = findings[0]
@@ -115,8 +117,8 @@ def page(checker, title):
       report_page.table(
           ['level', 'check', 'where', 'what'],
           [list(f) for f in checker.findings[:_MAX_ROWS]]),
-      report_page.heading('Objects of each class'),
-      report_page.table(['class', 'objects', 'share'], [
+      report_page.heading('%s of each class' % checker.UNIT.capitalize()),
+      report_page.table(['class', checker.UNIT, 'share'], [
           [int(k), v, v / total]
           for k, v in figures['objects_by_class'].items()]),
       report_page.heading('Sizes'),
@@ -156,9 +158,6 @@ def main(argv):
   try:
     config, _ = factory.load_config(model, FLAGS.config_file,
                                     FLAGS.params_override)
-    if not hasattr(config, 'anchor'):
-      raise ValueError('Models of type %r have no boxes to check.'
-                       % config.type)
     key = '--records' if FLAGS.records else 'train.train_file_pattern'
     checker = check_records(
         config, FLAGS.records or config.train.train_file_pattern, key,

@@ -2,8 +2,8 @@
 
 import cv2
 import numpy as np
-import tensorflow.compat.v1 as tf
 
+from dataloader import examples
 from dataloader import file_patterns
 from dataloader import record_files
 from evaluation import annotations as annotations_lib
@@ -28,7 +28,10 @@ def of_records(file_pattern, size):
   """
   files = file_patterns.expand(file_pattern, '--input_file_pattern')
   for path, number, serialized in record_files.iterate(files):
-    features = tf.train.Example.FromString(serialized).features.feature
+    try:
+      features = examples.features_of(serialized)
+    except examples.ExampleError as e:
+      raise ValueError('%s: record %d (counting from 0) %s' % (path, number, e))
     classes = features['image/object/class/label'].int64_list.value
     pngs = features['image/object/mask'].bytes_list.value
     crowds = (features['image/object/is_crowd'].int64_list.value

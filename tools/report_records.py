@@ -1,9 +1,9 @@
 """The pictures of an evaluation, for its report."""
 
-import cv2
 import numpy as np
-import tensorflow.compat.v1 as tf
 
+from dataloader import decoding
+from dataloader import examples
 from dataloader import file_patterns
 from dataloader import record_files
 from utils import label_map as label_maps
@@ -39,15 +39,13 @@ def pictures(config, rows):
   for row, (_, _, serialized) in enumerate(
       record_files.iterate(paths, max(wanted, default=-1) + 1)):
     if row in wanted:
-      features = tf.train.Example.FromString(serialized).features.feature
+      features = examples.features_of(serialized)
       yield row, decode(features), features
 
 
 def decode(features):
-  """RGB picture of the features of a record."""
-  encoded = features['image/encoded'].bytes_list.value[0]
-  return cv2.imdecode(np.frombuffer(encoded, np.uint8),
-                      cv2.IMREAD_COLOR)[:, :, ::-1]
+  """RGB image of the features of a record, as the model saw it."""
+  return decoding.pixels(features['image/encoded'].bytes_list.value[0])
 
 
 def file_name(features):

@@ -1,7 +1,11 @@
 """Tests of dataloader/data_checks.py."""
 
+import io
+
 import numpy as np
+from PIL import Image
 import pytest
+import tensorflow.compat.v1 as tf
 
 from configs import factory
 from dataloader import data_checks
@@ -63,6 +67,90 @@ def test_one_bad_record(changes, level, check):
   finding = next(f for f in checker.findings if f.check == check)
   if check != 'images_without_objects':
     assert finding.where.startswith('a.tfrecord: record 3')
+
+
+@pytest.mark.parametrize('changes, level, check', [
+    ({'encoded': b'', 'size': (0, 0)}, 'error', 'wrong_size'),
+    ({'size': (0, 50)}, 'error', 'wrong_size'),
+    ({'size': (41, 50)}, 'error', 'wrong_size'),
+    ({'image': examples.picture(1, 1), 'size': (1, 1)}, 'warning',
+     'tiny_image'),
+    ({'image': examples.picture(2, 4000), 'size': (2, 4000)}, 'warning',
+     'thin_image'),
+    # OpenCV reads these, TensorFlow does not.
+    ({'encoded': examples.encode(examples.picture(40, 50), 'TIFF')}, 'error',
+     'undecodable_image'),
+    ({'boxes': [[.1, .1, .9, .9]] * 2, 'classes': [1, 1]}, 'warning',
+     'duplicate_object')])
+def test_odd_images_and_objects(changes, level, check):
+  """None of them ends the check."""
+  arguments = dict(_GOOD, image=examples.picture(40, 50), size=(40, 50))
+  arguments.update(changes)
+  assert check in _names(_check([examples.serialize(**arguments)]), level)
+
+
+def test_a_note_of_orientation():
+  exif = Image.Exif()
+  exif[0x0112] = 6
+  stream = io.BytesIO()
+  Image.fromarray(examples.picture(40, 50)).save(stream, 'JPEG',
+                                                 exif=exif.tobytes())
+  checker = _check([_record(encoded=stream.getvalue())])
+  assert 'exif_orientation' in _names(checker, 'warning')
+  assert 'wrong_size' not in _names(checker)  # as training sees it
+
+
+@pytest.mark.parametrize('record', [
+    b'', b'\xff\xd8\xff\xe0', _record()[:100],
+    examples.encode(examples.picture(8, 8))])
+def test_bytes_that_are_no_example(record):
+  checker = _check([_record(), record])
+  finding, = [f for f in checker.findings if f.check == 'no_example']
+  assert finding.level == 'error' and 'record 1' in finding.where
+
+
+def test_sets_that_teach_nothing():
+  crowds = [_record(source_id=str(i), is_crowd=[1]) for i in range(3)]
+  assert 'all_crowds' in _names(_check(crowds), 'error')
+  assert 'many_crowds' in _names(_check(crowds[:2] + [_record()]), 'warning')
+  assert 'duplicate_images' in _names(_check(crowds), 'warning')
+  lines = [_record(boxes=[[.5, .5, .5, .9]])]
+  assert 'nothing_to_learn' in _names(_check(lines), 'error')
+
+
+def _label_map(*values, **arguments):
+  example = tf.train.Example.FromString(_record(**arguments))
+  png = examples.encode(np.resize(np.array(values, np.uint8), [40, 50]))
+  example.features.feature['image/segmentation/class/encoded'].bytes_list.value[
+      :] = [png]
+  return example.SerializeToString()
+
+
+@pytest.mark.parametrize('values, level, check', [
+    ((0, 1, 2, 3), 'note', None), ((255,), 'error', 'ignored_pixels'),
+    ((0,) + (255,) * 20, 'warning', 'ignored_pixels'),
+    ((2,), 'warning', 'one_class'), ((0, 9), 'error', 'class_range')])
+def test_label_maps(values, level, check):
+  checker = _check([_label_map(*values, source_id=str(i)) for i in range(2)],
+                   'segmentation')
+  assert {check} - {None} <= _names(checker, level)
+  assert check or not _names(checker, 'error')
+  assert 'missing_label_map' in _names(_check([_record()], 'segmentation'))
+
+
+def _labelled(label, source_id):
+  example = tf.train.Example.FromString(_record(source_id=source_id))
+  example.features.feature['image/class/label'].int64_list.value[:] = [label]
+  return example.SerializeToString()
+
+
+@pytest.mark.parametrize('labels, level, check', [
+    ((1, 1), 'warning', 'one_class'), ((1, 4), 'error', 'class_range'),
+    ((1, 2), 'note', 'class_gaps')])
+def test_labels_of_classifiers(labels, level, check):
+  checker = _check([_labelled(label, str(i)) for i, label in enumerate(labels)],
+                   'classification')
+  assert check in _names(checker, level)
 
 
 def test_an_id_that_occurs_twice():

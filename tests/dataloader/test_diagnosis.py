@@ -69,11 +69,15 @@ def test_undecodable_image(tmp_path, mode, kind):
   assert 'image/source_id dog_4, image/filename dog.jpg' in str(e.value)
 
 
-def test_record_that_is_no_example(tmp_path):
-  # Not b'\xff': TF 1.15 dies of an error message that is no UTF-8.
-  pattern, path = _files(tmp_path, b'no example')
+@pytest.mark.parametrize('bad', [
+    b'no example', b'\xff\xd8\xff\xe0\x00\x10JFIF', _record('5')[:100],
+    examples.encode(examples.picture(8, 8))])
+@pytest.mark.parametrize('mode', [modes.TRAIN, modes.EVAL])
+def test_record_that_is_no_example(tmp_path, bad, mode):
+  """TF 1.15 died of its own error message, which quoted the bytes."""
+  pattern, path = _files(tmp_path, bad)
   with pytest.raises(diagnosis.InputError) as e:
-    _run(_reader(pattern))
+    _run(_reader(pattern, mode))
   assert path + ': record 1' in str(e.value)
   assert 'no tf.train.Example' in str(e.value)
 

@@ -77,3 +77,28 @@ def test_data_that_can_work(tmp_path):
   path = examples.write(tmp_path / 'a', [examples.serialize(
       examples.picture(8, 8), [[.1, .1, .5, .5], [.5, .5, .1, .9]], [1, 3])])
   record_checks.check_first([path], 'some.key', _config())
+
+
+def test_a_set_of_crowds_is_told_before_training(tmp_path, caplog):
+  def write(name, crowds):
+    return examples.write(tmp_path / name, [examples.serialize(
+        examples.picture(8, 8), [[.1, .1, .5, .5]], [1], source_id=str(i),
+        is_crowd=[crowd]) for i, crowd in enumerate(crowds)])
+  with pytest.raises(ValueError, match='some.key: all of 3 records: 3 of 3'):
+    record_checks.check_first([write('a', [1, 1, 1])], 'some.key', _config())
+  # Where more records follow, it may be chance.
+  record_checks.check_first([write('b', [1] * 50 + [0])], 'some.key', _config())
+  assert 'the first of 50 records: 50 of 50 objects are crowds' in caplog.text
+  record_checks.check_first([write('c', [1, 0, 0])], 'some.key', _config())
+
+
+def test_records_with_zero_as_size(tmp_path):
+  path = examples.write(tmp_path / 'a', [examples.serialize(
+      examples.picture(8, 8), [[.1, .1, .5, .5]], [1], size=(0, 0))])
+  record_checks.check_first([path], 'some.key', _config())
+
+
+def test_no_example_is_told_before_training(tmp_path):
+  path = examples.write(tmp_path / 'a', [b'\xff\xd8\xff\xe0'])
+  with pytest.raises(ValueError, match='a: record 0: It is no tf.train.Exampl'):
+    record_checks.check_first([path], 'some.key', _config())

@@ -301,3 +301,32 @@ def test_resized_to_a_size():
   np.testing.assert_allclose(got[2, 3], (np.array([0., .2, 1.])
                                          - preprocess.MEAN_RGB)
                              / preprocess.STDDEV_RGB, rtol=1e-5)
+
+
+@pytest.mark.parametrize('size', [(3, 2000), (2000, 3), (1, 1), (1, 500)])
+@pytest.mark.parametrize('random_scale', [None, .1])
+def test_thin_images_keep_a_pixel(size, random_scale):
+  """3 / 2000 * 64 rounds to 0, which no resize can make."""
+  image = tf.constant(np.full(size + (3,), 255, np.uint8))
+  image, info = preprocess.resize_and_crop_image(
+      image, (64, 64), (64, 64), random_scale=random_scale,
+      offset_fraction=None if random_scale is None else (0., 0.))
+  masks = preprocess.resize_and_crop_masks(
+      tf.ones([2] + list(size) + [1]), info[2], (64, 64), info[3])
+  image, info, masks = _run([image, info, masks])
+  rows, columns = image[..., 0].any(1).sum(), image[..., 0].any(0).sum()
+  np.testing.assert_array_equal(info[2] * size, [rows, columns])
+  assert min(rows, columns) >= 1
+  assert masks.any(axis=(1, 2, 3)).all()
+
+
+def test_thin_images_by_their_short_side():
+  image = tf.constant(np.full([3, 2000, 3], 255, np.uint8))
+  image, info = preprocess.resize_to_short_side(image, 32, 64, (64, 64))
+  np.testing.assert_allclose(_run(info)[1], [1, 64])
+
+
+@pytest.mark.parametrize('size', [(1, 1), (1, 30), (7, 1)])
+def test_windows_of_one_pixel(size):
+  window = _run(preprocess.center_window(tf.constant(size)))
+  assert window[2:].tolist() == [1, 1] and (window[:2] < size).all()

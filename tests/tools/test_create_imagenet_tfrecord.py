@@ -158,3 +158,36 @@ def test_shards_of_another_number(raw, tmp_path, capsys):
   (tmp_path / 'out' / 'train' / 'train-index.json').unlink()
   with pytest.raises(ValueError, match='already there.*--overwrite'):
     create_imagenet_tfrecord.convert(str(raw), str(tmp_path / 'out'), shards)
+
+
+def test_16_bits_other_formats_and_what_is_passed_over(raw, tmp_path, capsys):
+  """16 bit values were clipped: all white."""
+  folder = raw / 'train' / 'n01'
+  gray = (np.arange(48).reshape([6, 8]) * 1000).astype(np.uint16)
+  Image.fromarray(gray).save(str(folder / 'deep.png'))
+  Image.fromarray(np.full([6, 8, 3], 70, np.uint8)).save(
+      str(folder / 'other.webp'))
+  (folder / 'notes.txt').write_text('x')
+  (folder / '._n01_1.JPEG').write_text('left by macOS')
+  assert _convert(raw, tmp_path)['train'] == 5
+  encoded = _read(tmp_path, 'train')[b'deep.png'][
+      'image/encoded'].bytes_list.value[0]
+  pixels = np.asarray(Image.open(io.BytesIO(encoded)))
+  np.testing.assert_allclose(pixels[..., 0].astype(int), gray >> 8, atol=3)
+  output = capsys.readouterr().out
+  assert '.txt 1, such as notes.txt' in output
+  assert 'WEBP re-encoded as JPEG' in output
+
+
+def test_turned_images_and_one_class(raw, tmp_path, capsys):
+  shutil.rmtree(str(raw / 'train' / 'n02'))
+  shutil.rmtree(str(raw / 'validation'))
+  exif = Image.Exif()
+  exif[0x0112] = 6
+  Image.fromarray(np.zeros([16, 32, 3], np.uint8)).save(
+      str(raw / 'train' / 'n01' / 'n01_1.JPEG'), exif=exif.tobytes())
+  _convert(raw, tmp_path)
+  features = _read(tmp_path, 'train')[b'n01_1.JPEG']
+  assert features['image/height'].int64_list.value[0] == 32
+  output = capsys.readouterr().out
+  assert 'turned upright' in output and 'There is one class only' in output

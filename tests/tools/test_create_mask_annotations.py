@@ -5,6 +5,7 @@ import sys
 
 import cv2
 import numpy as np
+from PIL import Image
 import pytest
 
 from evaluation import annotations as annotations_lib
@@ -61,6 +62,87 @@ def test_pictures_of_numbers(tmp_path, dtype):
                     val_every=0).values()
   masks = _masks(dataset)['a.png']
   np.testing.assert_array_equal(masks, [numbers == 7, numbers == last])
+
+
+def _numbered(tmp_path, image, size=(20, 30), name='a.png', **options):
+  """Annotations of an image of this size and its Pillow image of numbers."""
+  for folder in ('images', 'labels'):
+    (tmp_path / folder).mkdir(exist_ok=True)
+  Image.fromarray(np.zeros(size + (3,), np.uint8)).save(
+      str(tmp_path / 'images' / 'a.png'))
+  image.save(str(tmp_path / 'labels' / name))
+  return list(_write(tmp_path / 'images', labels=str(tmp_path / 'labels'),
+                     val_every=0, **options).values())[0]
+
+
+def _two_objects():
+  numbers = np.zeros([20, 30], np.uint8)
+  numbers[2:6, 3:9], numbers[6:15, 3:9] = 1, 2
+  return numbers
+
+
+def test_colours_of_one_gray_stay_apart(tmp_path):
+  """Both have the gray 76; as indices of a palette and as colours."""
+  numbers = _two_objects()
+  colours = np.array([[0, 0, 0], [255, 0, 0], [0, 130, 0]], np.uint8)
+  palette = Image.fromarray(numbers, 'P')
+  palette.putpalette(colours.reshape(-1).tolist())
+  for image in (palette, Image.fromarray(colours[numbers])):
+    dataset = _numbered(tmp_path, image)
+    assert sorted(a['area'] for a in dataset['annotations']) == [24, 54]
+
+
+def test_numbers_of_a_lossy_format_are_refused(tmp_path):
+  """As JPEG, and as a PNG that was one."""
+  noise = np.random.RandomState(0).randint(0, 255, [20, 30]).astype(np.uint8)
+  with pytest.raises(create_mask_annotations.AnnotationError,
+                     match='most of them of a few pixels'):
+    _numbered(tmp_path, Image.fromarray(noise))
+  (tmp_path / 'labels' / 'a.png').unlink()
+  with pytest.raises(create_mask_annotations.AnnotationError, match='lossless'):
+    _numbered(tmp_path, Image.fromarray(noise), name='a.jpg')
+
+
+def test_one_value_for_all_objects_is_doubted(tmp_path, capsys):
+  mask = np.zeros([20, 30], np.uint8)
+  mask[2:6, 3:9] = mask[10:15, 3:9] = 255
+  dataset = _numbered(tmp_path, Image.fromarray(mask))
+  assert len(dataset['annotations']) == 1
+  assert 'use --separate' in capsys.readouterr().out
+  dataset = _numbered(tmp_path, Image.fromarray(mask), separate=True)
+  assert [a['area'] for a in dataset['annotations']] == [24, 30]
+
+
+def test_lossy_masks_are_cut_at_half(tmp_path, capsys):
+  nuclei_files.write(tmp_path / 'pictures', num_pictures=1)
+  folder = tmp_path / 'pictures' / 'picture_0' / 'masks'
+  for path in folder.iterdir():
+    path.unlink()
+  mask = np.random.RandomState(0).randint(0, 9, nuclei_files.SIZE)
+  Image.fromarray(mask.astype(np.uint8)).save(str(folder / 'noise.png'))
+  mask[3:9, 2:12] += 240
+  Image.fromarray(mask.astype(np.uint8)).save(str(folder / 'mask.png'))
+  dataset, = _write(tmp_path / 'pictures', val_every=0).values()
+  assert [a['area'] for a in dataset['annotations']] == [60]
+  output = capsys.readouterr().out
+  assert 'lossy' in output and 'faint noise' in output
+
+
+@pytest.mark.parametrize('is_upright', [True, False])
+def test_masks_of_a_turned_image(tmp_path, is_upright):
+  """The annotations say which one the masks are made for."""
+  exif = Image.Exif()
+  exif[0x0112] = 6
+  for folder in ('images', 'labels'):
+    (tmp_path / folder).mkdir()
+  Image.fromarray(np.zeros([20, 30, 3], np.uint8)).save(
+      str(tmp_path / 'images' / 'a.jpg'), exif=exif.tobytes())
+  size = (30, 20) if is_upright else (20, 30)
+  Image.fromarray(np.eye(*size, dtype=np.uint8)).save(
+      str(tmp_path / 'labels' / 'a.png'))
+  dataset, = _write(tmp_path / 'images', labels=str(tmp_path / 'labels'),
+                    val_every=0).values()
+  assert (dataset['images'][0]['height'], dataset['images'][0]['width']) == size
 
 
 def test_masks_without_a_pixel_are_no_objects(tmp_path):

@@ -145,6 +145,92 @@ def test_what_cannot_be_used_is_named(raw, capsys, prepare, reason):
   assert 'Left out 1 (' in capsys.readouterr().out
 
 
+def test_images_and_label_maps_in_one_folder(raw):
+  """The label map of a name is no candidate for its image."""
+  for name in ('a', 'b'):
+    _save_image(raw / 'both' / (name + '.jpg'))
+    _save_label(raw / 'both' / (name + '.png'), _classes(0, 1, 2))
+  _save_image(raw / 'both' / 'alone.png')
+  create_segmentation_tfrecord.convert(
+      str(raw / 'both'), str(raw / 'both'), str(raw / 'out' / 'train'),
+      num_processes=1)
+  features = _features(raw)
+  assert sorted(features) == [b'a', b'b']
+  for value in features.values():
+    assert value['image/format'].bytes_list.value[0] == b'jpeg'
+
+
+def test_two_images_of_one_name_are_both_named(raw):
+  _save_image(raw / 'images' / 'a.bmp')
+  with pytest.raises(ValueError, match='a.bmp and a.jpg'):
+    _convert(raw)
+  # A list tells which one is meant.
+  assert _convert(raw, names=['a.jpg', 'b'])['num_records'] == 2
+
+
+def _masks_of_255(raw):
+  for i, name in enumerate(('a.png', 'b.png')):
+    _save_label(raw / 'labels' / name, _classes(0, 255, *[0] * i))
+
+
+def test_masks_of_0_and_255_are_doubted(raw, capsys):
+  _masks_of_255(raw)
+  _convert(raw)
+  output = capsys.readouterr().out
+  # 17 and 12 of 35 pixels.
+  assert '41.4 % of the pixels are of no class (value 255' in output
+  assert 'Warning: 2 of 2 label maps have the values 0 and 255 only' in output
+  assert '--values=255:1' in output
+
+
+def test_values_become_classes(raw, capsys):
+  _masks_of_255(raw)
+  index = _convert(raw, label_map={0: 'ground', 1: 'lesion'},
+                   reading=create_segmentation_tfrecord.Reading(
+                       values={255: 1}))
+  assert index['counts'] == {'0': 41, '1': 29}
+  assert 'Warning' not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize('classes, words', [
+    ([1], 'all pixels are of one class, 1'), ([255], 'Nothing can be learnt')])
+def test_label_maps_that_teach_nothing(raw, capsys, classes, words):
+  for name in ('a.png', 'b.png'):
+    _save_label(raw / 'labels' / name, _classes(*classes))
+  _convert(raw)
+  assert words in capsys.readouterr().out
+
+
+@pytest.mark.parametrize('label_size', ['upright', 'stored'])
+def test_the_size_of_a_label_map_tells_how_its_image_lies(raw, label_size):
+  """Of orientation 6; the records of both are upright, and fit."""
+  exif = Image.Exif()
+  exif[0x0112] = 6
+  pixels = np.zeros([16, 32, 3], np.uint8)
+  pixels[:, :8] = 255
+  Image.fromarray(pixels).save(str(raw / 'images' / 'a.jpg'),
+                               exif=exif.tobytes())
+  label = (pixels[..., 0] > 0).astype(np.uint8)
+  if label_size == 'upright':
+    label = np.rot90(label, -1)
+  _save_label(raw / 'labels' / 'a.png', np.ascontiguousarray(label))
+  assert _convert(raw, names=['a'])['num_records'] == 1
+  features = _features(raw)[b'a']
+  image, classes = [np.asarray(Image.open(io.BytesIO(
+      features[key].bytes_list.value[0]))) for key in (
+          'image/encoded', 'image/segmentation/class/encoded')]
+  assert image.shape[:2] == classes.shape == (32, 16)
+  np.testing.assert_array_equal(image[..., 0] > 127, classes > 0)
+
+
+def test_names_with_blanks_and_second_columns(raw):
+  _save_image(raw / 'images' / 'shot 1.jpg')
+  _save_label(raw / 'labels' / 'shot 1.png', _classes(1))
+  (raw / 'list.txt').write_bytes(b'\xef\xbb\xbfshot 1\r\na.jpg 1\n')
+  names = create_segmentation_tfrecord._read_names(str(raw / 'list.txt'))
+  assert _convert(raw, names=names)['num_records'] == 2
+
+
 def test_nothing_in_common(raw):
   for path in (raw / 'labels').iterdir():
     path.rename(path.with_name('other_' + path.name))

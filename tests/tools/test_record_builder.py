@@ -163,3 +163,29 @@ def test_notes_of_picture_and_objects():
   _, outcome = _build(_image(), [line], _png(alpha), masks=False)
   assert len(outcome.notes) == 2
   assert 'alpha' in outcome.notes[0] and 'polygon' in outcome.notes[1]
+
+
+@pytest.mark.parametrize('orientation', [3, 6, 7])
+def test_annotations_of_the_image_as_stored_are_turned_along(orientation):
+  """The pixels below a mask stay the same ones."""
+  exif = Image.Exif()
+  exif[0x0112] = orientation
+  pixels = np.zeros([40, 50, 3], np.uint8)
+  pixels[5:20, 10:40] = 255
+  stream = io.BytesIO()
+  Image.fromarray(pixels).save(stream, 'PNG', exif=exif.tobytes())
+  serialized, outcome = record_builder.build_record(
+      (_image(), _objects()[:1]), lambda unused_image: stream.getvalue(),
+      _NAMES, True, False, False, 'stored')
+  features = _features(serialized)
+  image = cv2.imdecode(np.frombuffer(features['image/encoded'][0], np.uint8), 0)
+  mask = cv2.imdecode(np.frombuffer(features['image/object/mask'][0], np.uint8),
+                      0)
+  np.testing.assert_array_equal(image > 0, mask > 0)
+  size = [features['image/height'][0], features['image/width'][0]]
+  assert size == list(image.shape) == ([40, 50] if orientation == 3 else
+                                       [50, 40])
+  y, x = [features['image/object/bbox/' + side + 'min'][0] * length
+          for side, length in zip('yx', size)]
+  np.testing.assert_allclose([y, x], np.argwhere(mask)[0], atol=1e-4)
+  assert 'and their annotations' in outcome.notes[0]

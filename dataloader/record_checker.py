@@ -1,0 +1,145 @@
+"""What all records have, checked: an Example, an id, an image."""
+
+import collections
+import hashlib
+
+from dataloader import examples
+from dataloader import picture_checks
+
+# level: ERROR (training stops or learns something wrong), WARNING (probably a
+# mistake) or NOTE. check: its name. where: 'file: record 3, image/source_id 7'.
+# detail: str.
+Finding = collections.namedtuple('Finding', 'level check where detail')
+
+ERROR, WARNING, NOTE = (picture_checks.ERROR, picture_checks.WARNING,
+                        picture_checks.NOTE)
+EVERYTHING = 'all records'
+
+_MANY_COPIES = .5  # share of the records
+
+
+class RecordChecker:
+  """Takes one record after the other; keeps counts, not records.
+
+  Checkers of a kind of model say what is counted, and check the labels.
+  """
+
+  UNIT = 'objects'  # of which `class_counts` counts
+
+  def __init__(self, num_classes, decode=True):
+    """Takes what the configuration says.
+
+    Args:
+      num_classes: int; classes are 0 to num_classes - 1.
+      decode: whether to decode images and masks, which takes most time.
+    """
+    self._num_classes = num_classes
+    self._decode = decode
+    self._first_of_id = {}
+    self._digests = set()
+    self.findings = []
+    self.num_records = self.num_without_objects = self.num_crowds = 0
+    self.class_counts = collections.Counter()
+    self.size_counts = collections.Counter()
+    self.object_counts = collections.Counter()  # {objects of an image: count}
+
+  def _add(self, level, check, where, detail):
+    self.findings.append(Finding(level, check, where, detail))
+
+  def check(self, path, number, serialized):
+    """Checks one record.
+
+    Args:
+      path: of its file.
+      number: int, in the file, from 0.
+      serialized: bytes.
+    """
+    self.num_records += 1
+    where = '%s: record %d' % (path, number)
+    try:
+      features = examples.features_of(serialized)
+    except examples.ExampleError:
+      self._add(ERROR, 'no_example', where, 'It is no tf.train.Example.')
+      return
+    where = self._check_id(features, where)
+    encoded = first_bytes(features, 'image/encoded')
+    size, found = picture_checks.check_image(
+        encoded, picture_checks.stored_size(features), self._decode)
+    for level, check, detail in found:
+      self._add(level, check, where, detail)
+    digest = hashlib.md5(encoded)
+    digest.update(repr(self._check_labels(features, size, where)).encode())
+    self._digests.add(digest.digest())
+
+  def _check_id(self, features, where):
+    """`where` with the id of the image."""
+    source_id = first_bytes(features, 'image/source_id')
+    if not source_id:
+      self._add(NOTE, 'no_id', where,
+                'It has no image/source_id; one is made of its bytes.')
+      return where
+    name = source_id.decode('utf-8', 'replace')
+    where += ', image/source_id %s' % name
+    first = self._first_of_id.setdefault(source_id, where)
+    if first is not where:
+      self._add(ERROR, 'duplicate_id', where,
+                'The id is that of %s, too: evaluation cannot tell the '
+                'images apart.' % first)
+    return where
+
+  def _check_labels(self, features, size, where):
+    """Checks and counts what is to be learnt.
+
+    Args:
+      features: {key: Feature}.
+      size: (height, width) of the image, or None.
+      where: str.
+
+    Returns:
+      Whatever is the same for the same labels.
+    """
+    raise NotImplementedError
+
+  def _check_all_labels(self):
+    """Adds what the labels of all records together show."""
+    raise NotImplementedError
+
+  def finish(self):
+    """Adds what only all records together show.
+
+    Returns:
+      [Finding], the worst first.
+    """
+    self._check_all_labels()
+    num_copies = self.num_records - len(self._digests)
+    if num_copies > _MANY_COPIES * self.num_records:
+      all_are = len(self._digests) == 1
+      self._add(WARNING, 'duplicate_images', EVERYTHING,
+                '%d of %d records repeat another one, image and labels.%s' % (
+                    num_copies, self.num_records,
+                    ' Nothing can be learnt from such a set.' if all_are
+                    else ''))
+    order = {ERROR: 0, WARNING: 1, NOTE: 2}
+    self.findings.sort(key=lambda f: (order[f.level], f.check))
+    return self.findings
+
+  def share_without_anchor(self):
+    """Share of the objects that no anchor fits, 0..1."""
+    return 0.
+
+  def _missing_classes(self, first):
+    """Adds the classes from `first` on that do not occur."""
+    missing = [i for i in range(first, self._num_classes)
+               if i not in self.class_counts]
+    if missing:
+      self._add(NOTE, 'class_gaps', EVERYTHING,
+                '%d of %d classes have no %s: %s%s.' % (
+                    len(missing), self._num_classes - first,
+                    self.UNIT.rstrip('s'), ', '.join(map(str, missing[:20])),
+                    ' ...' if len(missing) > 20 else ''))
+
+
+def first_bytes(features, key):
+  """The first bytes of a feature; empty when there are none."""
+  values = features[key].bytes_list.value
+  return values[0] if values else b''
