@@ -5,6 +5,8 @@ bytes of an image. TensorFlow's parser quotes such bytes in its error, and
 Python cannot read the quotation: TF 1.15 ends in a segmentation fault there.
 """
 
+import warnings
+
 import tensorflow.compat.v1 as tf
 
 _NO_EXAMPLE = 'no tf.train.Example'
@@ -27,7 +29,9 @@ def features_of(serialized):
     ExampleError: for other bytes.
   """
   try:
-    features = tf.train.Example.FromString(serialized).features.feature
+    with warnings.catch_warnings():  # of bytes left over, on some platforms
+      warnings.simplefilter('ignore')
+      features = tf.train.Example.FromString(serialized).features.feature
   except Exception:  # pylint: disable=broad-except
     # The type depends on the implementation of protobuf.
     features = {}

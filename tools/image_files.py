@@ -55,7 +55,7 @@ def check_image(content, annotated_size=None, exif=orientations.UPRIGHT,
         'TensorFlow cannot decode the file (its end or a checksum may be '
         'wrong), Pillow can: re-encoded' if image.format in _READABLE else
         '%s re-encoded as %s' % (image.format, 'JPEG' if as_jpeg else 'PNG'))
-  orientation, stored_size = _orientation(image)
+  orientation, stored_size = _orientation(image, content)
   turn = 1
   if orientation != 1:
     note, turn = _turning(orientation, stored_size, annotated_size, exif)
@@ -85,13 +85,14 @@ def _open(content):
   return image, False
 
 
-def _orientation(image):
+def _orientation(image, content):
   """(orientation, (height, width) as stored) of a Pillow image."""
   size = image.size[::-1]
   if image.format != 'TIFF':
     return orientations.of_image(image), size
-  # Pillow has turned it on loading.
-  orientation = image.getexif().get(orientations.TAG, 1)
+  # Pillow has turned it on loading, and may have dropped the note.
+  with Image.open(io.BytesIO(content)) as unloaded:
+    orientation = unloaded.tag_v2.get(orientations.TAG, 1)
   if orientation not in range(1, 9):
     return 1, size
   return orientation, orientations.turned_size(size, orientation)

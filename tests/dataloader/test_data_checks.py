@@ -70,7 +70,7 @@ def test_one_bad_record(changes, level, check):
 
 
 @pytest.mark.parametrize('changes, level, check', [
-    ({'encoded': b'', 'size': (0, 0)}, 'error', 'wrong_size'),
+    ({'encoded': b'', 'size': (0, 0)}, 'error', 'undecodable_image'),
     ({'size': (0, 50)}, 'error', 'wrong_size'),
     ({'size': (41, 50)}, 'error', 'wrong_size'),
     ({'image': examples.picture(1, 1), 'size': (1, 1)}, 'warning',
