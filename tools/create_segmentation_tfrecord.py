@@ -119,7 +119,8 @@ def _pairs(image_dir, label_dir, names):
     if not names:
       raise ConversionError(
           'No picture in %s has a label map of the same name in %s, such as '
-          'a.jpg and a.png.' % (image_dir, label_dir))
+          'a.jpg and a.png. Label maps are lossless: %s.' % (
+              image_dir, label_dir, ', '.join(label_images.EXTENSIONS)))
     if len(stems) > len(names):
       print('%d pictures in %s have no label map and are not used.'
             % (len(stems) - len(names), image_dir))
