@@ -151,7 +151,6 @@ def build_input_fn(config, mode, file_pattern=None, num_examples=None):
   if mode == modes.TRAIN:
     for complaint in reader.complaints(_BUFFER_KEY):
       tf.logging.warning('%s: %s', key, complaint)
-  if mode == modes.TRAIN:
     record_checks.check_first(reader.files, key, config)
   if parser.needs_masks:
     record_checks.check_masks(reader.files, key, parser.MASK_ADVICE,
