@@ -11,8 +11,8 @@ turned, that have no objects, or more than labels hold; objects that no anchor
 fits; and sets that teach nothing: all crowds, all ignored, one class, copies.
 Of classifiers and segmentation it checks labels and label maps. Prints one line
 for each kind of finding with its first example, and how random the order is in
-which training will read the records. The exit status is 1 when there are errors,
-2 when nothing could be checked, else 0.
+which training will read the records. The exit status is 1 when there are
+errors, 2 when nothing could be checked, else 0.
 """
 
 import collections
