@@ -9,6 +9,7 @@ import time
 
 import tensorflow.compat.v1 as tf
 
+from executor import failures
 from executor import storage
 from executor import workers as workers_lib
 
@@ -123,7 +124,9 @@ class EarlyStopHook(tf.train.SessionRunHook):
     now = self._clock()
     if now >= self._next_look:
       self._next_look = now + _POLL_SECONDS
-      self.mark = find_request(self._config)
+      with failures.survived('It is not known whether to end early'):
+        self.mark = find_request(self._config)
     if self._workers.any(run_context.session, self.mark is not None):
-      self.mark = self.mark or find_request(self._config)
+      with failures.survived('Another worker ends early; why is not known'):
+        self.mark = self.mark or find_request(self._config)
       run_context.request_stop()

@@ -2,6 +2,7 @@
 
 import collections
 import math
+import os
 import signal
 import threading
 import time
@@ -10,12 +11,15 @@ import numpy as np
 import tensorflow.compat.v1 as tf
 
 from executor import errors
+from executor import failures
 from executor import storage
 from executor import workers as workers_lib
 from modeling import summaries
 from modeling import training_variables
 
 _MAX_NAMED = 5  # variables named in a message
+# Loss scaling starts at 2 ** 15 and is at 1 after 15 halvings.
+_MAX_SKIPPED = 100
 
 
 def _collected_scalars():
@@ -45,6 +49,8 @@ class TrainingHook(tf.train.SessionRunHook):
 
   Every `every_n_steps` steps one line goes to the log, one to the file of JSON
   lines and the values to TensorBoard (there every step with `enable_summary`).
+  A step is what the global step counts: with loss scaling, accumulation or the
+  loops of a TPU a call may make no step or many.
   """
 
   def __init__(self, config, every_n_steps, log_path, clock=time.time,
@@ -60,48 +66,61 @@ class TrainingHook(tf.train.SessionRunHook):
       workers: executor.workers.Workers, to average over; None: there is one.
     """
     self._workers = workers or workers_lib.Alone()
+    self._config = config
     self._total_steps = config.train.total_steps
-    self._batch_size = config.train.train_batch_size
-    # A TPU runs a loop of steps in one call.
-    self._steps_per_run = (config.train.iterations_per_loop if config.use_tpu
-                           else 1)
-    # A call that computes a part of a batch may or may not end a step.
-    self._counts_calls = config.train.accumulation_steps == 1
-    self._model_dir = config.model_dir
-    self._writes_every_step = config.enable_summary
     self._every_n_steps = every_n_steps
     self._log_path = log_path
     self._clock = clock
+    self._scaling = (SkippedSteps(config.train.accumulation_steps)
+                     if config.train.mixed_precision == 'float16' else None)
+    self._step = None
 
   def begin(self):
     self._scalars = _collected_scalars()
+    self._kept = summaries.take_kept_scalars()
     self._read_step = tf.convert_to_tensor(tf.train.get_global_step())
-    self._start = None
-    self._workers.prepare(len(self._scalars))
+    self._workers.prepare(len(self._scalars) + len(self._kept))
 
   @property
   def step(self):
-    """int, the step that was reached."""
-    return self._step
+    """int, the step that was reached; 0 before there is a session."""
+    return self._step or 0
+
+  @property
+  def steps_per_call(self):
+    """int, how many steps a call makes at most: a TPU runs a loop of them."""
+    return self._config.train.iterations_per_loop if self._config.use_tpu else 1
 
   def after_create_session(self, session, coord):
     del coord
-    self._step = int(session.run(self._read_step))
+    before, self._step = self._step, int(session.run(self._read_step))
+    self._start = None  # Setting up is no measure of speed.
+    if before is not None:
+      tf.logging.warning(
+          'The session was lost at step %d and made anew: training goes on '
+          'from step %d, that of the last checkpoint.', before, self._step)
 
   def before_run(self, run_context):
     del run_context
     return tf.train.SessionRunArgs(self._scalars)
 
   def after_run(self, run_context, run_values):
-    previous = self._step
-    self._step = self._step_after(run_context.session)
-    scalars = run_values.results
+    session, previous = run_context.session, self._step
+    # Not fetched with the call, which may read them before its update.
+    self._step, kept = session.run((self._read_step, self._kept))
+    self._step = int(self._step)
+    scalars = collections.OrderedDict(run_values.results, **kept)
     # So that all workers meet the same NaN.
     scalars = dict(zip(scalars, map(float, self._workers.mean(
-        run_context.session, list(scalars.values())))))
+        session, list(scalars.values())))))
     check_finite(self._step, scalars)
-    if self._log_path is None:
-      return
+    if self._scaling:
+      self._scaling.count(self._step, self._step - previous)
+    if self._log_path is not None:
+      self._write(previous, scalars)
+
+  def _write(self, previous, scalars):
+    """Writes what is due after a call that began at step `previous`."""
     now = self._clock()
     if self._start is None:
       # The first call also sets up the pipeline and is no measure of speed.
@@ -109,36 +128,36 @@ class TrainingHook(tf.train.SessionRunHook):
     is_due = (self._step // self._every_n_steps
               > previous // self._every_n_steps)
     is_due = is_due or previous < self._step >= self._total_steps
-    if is_due or (self._writes_every_step and self._step > previous):
+    if self._config.enable_summary:
+      # Every step; a TPU sends them by its host call.
+      if self._step > previous and not self._config.use_tpu:
+        self._write_events(scalars)
+    elif is_due:
       self._write_events(scalars)
     if is_due:
       self._report(scalars, now)
       self._last = (self._step, now)
 
-  def _step_after(self, session):
-    """The global step after a call; read only where it cannot be known."""
-    if not self._counts_calls:
-      return int(session.run(self._read_step))
-    return min(self._step + self._steps_per_run, self._total_steps)
-
   def _write_events(self, values):
     """Writes {tag: value} to the event file of the training."""
-    tf.summary.FileWriterCache.get(self._model_dir).add_summary(
-        tf.Summary(value=[tf.Summary.Value(tag=tag, simple_value=value)
-                          for tag, value in sorted(values.items())]),
-        self._step)
+    with failures.survived('No summary was written'):
+      writer = tf.summary.FileWriterCache.get(self._config.model_dir)
+      writer.reopen()  # After an error TF 2.15 leaves it closed.
+      writer.add_summary(
+          tf.Summary(value=[tf.Summary.Value(tag=tag, simple_value=value)
+                            for tag, value in sorted(values.items())]),
+          self._step)
 
   def _report(self, scalars, now):
     """Writes the line of the log and of the file."""
-    step = self._step
+    step, batch_size = self._step, self._config.train.train_batch_size
     record = collections.OrderedDict(step=step, time=now)
     rate = _rate(self._last, (step, now))
     line = 'Step %d of %d (%.1f %%)' % (
         step, self._total_steps, 100. * step / max(1, self._total_steps))
     if rate:
-      record.update(steps_per_second=rate,
-                    images_per_second=rate * self._batch_size)
-      line += ', %.3g steps/s, %.3g images/s' % (rate, rate * self._batch_size)
+      record.update(steps_per_second=rate, images_per_second=rate * batch_size)
+      line += ', %.3g steps/s, %.3g images/s' % (rate, rate * batch_size)
       self._write_events({'global_step/sec': rate})
     for name in sorted(scalars):
       line += ', %s %.4g' % (name, scalars[name])
@@ -146,9 +165,43 @@ class TrainingHook(tf.train.SessionRunHook):
     if overall and step < self._total_steps:
       line += ', %s left' % format_duration(
           (self._total_steps - step) / overall)
+    if self._scaling and self._scaling.total:
+      line += ', %d tries left out by loss scaling' % self._scaling.total
+      record.update(left_out_by_loss_scaling=self._scaling.total)
     record.update(sorted(scalars.items()))
     tf.logging.info('%s', line)
-    storage.append_json_line(self._log_path, record)
+    with failures.survived('No line was written to %s' % self._log_path):
+      storage.append_json_line(self._log_path, record)
+
+
+class SkippedSteps:
+  """Counts the calls that loss scaling left out: a gradient overflowed.
+
+  A few at the start are usual: the scale begins high and halves.
+  """
+
+  def __init__(self, parts=1):
+    """Keeps how many calls a step takes, `train.accumulation_steps`."""
+    self._parts = parts
+    self._calls = 0  # since the last step
+    self.total = 0
+
+  def count(self, step, steps):
+    """Notes a call that made `steps` steps, up to `step`.
+
+    Raises:
+      errors.TrainingDiverged: when no gradient has been finite for so long
+        that a smaller scale cannot be the remedy.
+    """
+    self._calls += 1
+    if steps:
+      self.total += max(0, self._calls - self._parts)
+      self._calls = 0
+    elif self._calls >= _MAX_SKIPPED * self._parts:
+      raise errors.TrainingDiverged(
+          'Training diverged at step %d: %d gradients in a row were no finite '
+          'numbers, with smaller and smaller loss scales '
+          '(train.mixed_precision: float16).' % (step, self._calls))
 
 
 def _rate(first, last):
@@ -231,12 +284,15 @@ class StopRequest(tf.train.SessionRunHook):
   def _restore(self):
     for number, handler in self._previous.items():
       signal.signal(number, handler)
-    self._previous = {}
 
   def _receive(self, number, frame):
     del frame
+    is_first = self.signal_number is None
     self.signal_number = number
     self._restore()
+    if not is_first:  # Something else, such as a hook, set this handler again.
+      os.kill(os.getpid(), number)
+      return
     tf.logging.warning(
         '%s received: the training ends after this step with a checkpoint. '
         'Once more ends it at once.', signal.Signals(number).name)
@@ -251,3 +307,28 @@ class StopRequest(tf.train.SessionRunHook):
         tf.logging.warning('Another worker was asked to stop.')
         self.signal_number = signal.SIGTERM
       run_context.request_stop()
+
+
+class KeepSignalHandlers(tf.train.SessionRunHook):
+  """Keeps Ctrl-C from ending a TPU job at once.
+
+  TPUEstimator gives SIGINT its default effect before every call. This one has
+  to run after its hook, as the training hooks of a model_fn do.
+  """
+
+  def begin(self):
+    self._handler = signal.getsignal(signal.SIGINT)
+
+  def before_run(self, run_context):
+    del run_context
+    if (signal.getsignal(signal.SIGINT) == signal.SIG_DFL
+        and self._handler is not None):
+      signal.signal(signal.SIGINT, self._handler)
+
+
+class TimelineHook(tf.train.ProfilerHook):
+  """Writes the timeline of a step; a file that cannot be written costs none."""
+
+  def _save(self, *args, **kwargs):
+    with failures.survived('No timeline was written'):
+      super()._save(*args, **kwargs)

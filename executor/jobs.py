@@ -16,6 +16,7 @@ from executor import errors
 from executor import estimator as estimator_lib
 from executor import evaluation as evaluation_lib
 from executor import evaluation_loop
+from executor import failures
 from executor import followed
 from executor import loops
 from executor import model_dir as model_dir_lib
@@ -182,8 +183,9 @@ class _Parts:
   def explained_errors(self):
     """Names the record that stops the input; warm start speaks for itself."""
     try:
-      with diagnosis.explained_errors(self._files):
-        yield
+      with failures.explained_errors(self.config):
+        with diagnosis.explained_errors(self._files):
+          yield
     except diagnosis.InputError as e:
       raise errors.JobError('The input stopped. %s' % e)
     except (warm_start.WarmStartError, record_files.RecordError,
@@ -218,7 +220,8 @@ def _train(parts, eval_once):
   _say_training(parts)
   with parts.explained_errors():
     step = loops.train(parts.config, estimator, input_fn,
-                       cluster=parts.cluster)
+                       cluster=parts.cluster,
+                       then_evaluates=evaluation is not None)
     if parts.is_chief:
       _mark_finished(parts.config, step)
     if evaluation:

@@ -9,6 +9,9 @@ import sys
 import warnings
 
 _FRAMEWORK = (os.sep + 'tensorflow', os.sep + 'absl' + os.sep)
+# Where TensorFlow makes a session anew, and tries again for ever.
+_LOST_SESSION = 'An error was raised'
+_REASON = 300  # characters of its message
 # Warnings without consequence. The second is about the losses that the model
 # hands to the progress hook: a checkpoint's .meta file leaves them out.
 _NOISE = ('is deprecated', 'Issue encountered when serializing')
@@ -18,8 +21,21 @@ def _is_for_people(record):
   """False for the framework's own chatter and deprecation notices."""
   if any(words in str(record.msg) for words in _NOISE):
     return False
+  if str(record.msg).startswith(_LOST_SESSION):
+    _tell_of_lost_session(record)
+    return True
   return record.levelno >= logging.WARNING or not any(
       part in record.pathname for part in _FRAMEWORK)
+
+
+def _tell_of_lost_session(record):
+  """Makes a warning of what TensorFlow says in passing, and at length."""
+  reason = ' '.join(str(record.args[0] if record.args else '').split())
+  record.levelno, record.levelname = logging.WARNING, 'WARNING'
+  record.msg = ('The connection to a worker was lost, or a file could not be '
+                'reached; the session is made anew and goes on from the last '
+                'checkpoint. The reason: %s')
+  record.args = (reason[:_REASON] + ' ...' * (len(reason) > _REASON),)
 
 
 def set_up(verbose=False):

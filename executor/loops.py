@@ -9,6 +9,7 @@ from executor import checkpoints
 from executor import early_stop
 from executor import errors
 from executor import estimator as estimator_lib
+from executor import failures
 from executor import hooks
 from executor import model_dir as model_dir_lib
 from executor import workers as workers_lib
@@ -17,7 +18,8 @@ from modeling import checkpoints as warm_start
 _LINGER_SECONDS = 2
 
 
-def train(config, estimator, input_fn, max_steps=None, cluster=None):
+def train(config, estimator, input_fn, max_steps=None, cluster=None,
+          then_evaluates=False):
   """Trains from the newest checkpoint in model_dir on.
 
   Args:
@@ -26,6 +28,9 @@ def train(config, estimator, input_fn, max_steps=None, cluster=None):
     input_fn: with the batch size of training.
     max_steps: int, where to stop; None: `train.total_steps`.
     cluster: executor.cluster.Cluster, if this is one of several workers.
+    then_evaluates: whether the job goes on after `train.total_steps`, so that
+      a signal that came with the last step, or while its checkpoint was
+      written, has something to end.
 
   Returns:
     The step that was reached: less than `max_steps` where an evaluation asked
@@ -62,7 +67,7 @@ def train(config, estimator, input_fn, max_steps=None, cluster=None):
     if config.train.profile_every_n_steps and is_chief:
       folder = model_dir_lib.profile_dir(config.model_dir)
       tf.gfile.MakeDirs(folder)
-      training_hooks.append(tf.train.ProfilerHook(
+      training_hooks.append(hooks.TimelineHook(
           save_steps=config.train.profile_every_n_steps, output_dir=folder))
     if start:
       tf.logging.info('Training goes on from %s.', start)
@@ -70,27 +75,36 @@ def train(config, estimator, input_fn, max_steps=None, cluster=None):
         checkpoints.make_known(start)
       training_hooks.append(checkpoints.FitHook(start))
     try:
-      if cluster:
-        _train_with_others(config, estimator, input_fn, training_hooks,
-                           max_steps, workers, is_chief)
-      else:
-        estimator.train(input_fn, hooks=training_hooks, max_steps=max_steps,
-                        saving_listeners=[hooks.FiniteWeights(),
-                                          beginning.Beginning(config)])
+      with failures.explained_divergence(progress):
+        if cluster:
+          _train_with_others(config, estimator, input_fn, training_hooks,
+                             max_steps, workers, is_chief)
+        else:
+          estimator.train(input_fn, hooks=training_hooks, max_steps=max_steps,
+                          saving_listeners=[hooks.FiniteWeights(),
+                                            beginning.Beginning(config)])
     except errors.TrainingDiverged as e:
       _explain_divergence(config, e, is_chief)
   # The chief may still be writing the checkpoint of this step.
   step = (checkpoints.latest_step(config.model_dir) if is_chief
           else progress.step)
-  if stop.signal_number is not None and step < max_steps:
-    raise errors.Terminated(
-        'Training was asked to stop and did so at step %d of %d; %s holds the '
-        'checkpoint. The same command goes on from there.' % (
-            step, config.train.total_steps, config.model_dir),
-        stop.signal_number)
+  if stop.signal_number is not None and (
+      step < config.train.total_steps or then_evaluates):
+    _end_by_signal(config, step, stop.signal_number, is_chief)
   if early_end.mark and step < max_steps:
     tf.logging.info('%s', early_stop.describe(config, early_end.mark, step))
   return step
+
+
+def _end_by_signal(config, step, signal_number, is_chief):
+  """Raises errors.Terminated."""
+  total_steps = config.train.total_steps
+  if is_chief and step >= total_steps:  # Only evaluation is missing.
+    model_dir_lib.mark_finished(config.model_dir, step, 'finished')
+  raise errors.Terminated(
+      'Training was asked to stop and did so at step %d of %d; %s holds the '
+      'checkpoint. The same command goes on from there.' % (
+          step, total_steps, config.model_dir), signal_number)
 
 
 def _train_with_others(config, estimator, input_fn, training_hooks, max_steps,
@@ -166,7 +180,7 @@ def train_and_eval(config, estimator, input_fn, evaluation):
       tf.logging.info('%s', early_stop.describe(config, mark, step))
       break
     goal = min((step // interval + 1) * interval, total)
-    reached = train(config, estimator, input_fn, goal)
+    reached = train(config, estimator, input_fn, goal, then_evaluates=True)
     if reached <= step:
       raise errors.JobError('The training made no step beyond %d; do the '
                             'training files hold records?' % step)

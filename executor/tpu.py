@@ -4,6 +4,7 @@ import tensorflow.compat.v1 as tf
 
 from dataloader import factory as dataloader_factory
 from executor import errors
+from executor import hooks
 from ops import compat
 from utils import fields
 from utils import modes
@@ -145,6 +146,18 @@ def _dims_of_labels(spec, dims, is_map=False):
   return list(dims) if fits else None
 
 
+def with_signals(model_fn):
+  """A model_fn whose training leaves Ctrl-C to whoever handles it."""
+  def keeping_model_fn(features, labels, mode, params):
+    spec = model_fn(features, labels, mode, params)
+    if mode != tf.estimator.ModeKeys.TRAIN:
+      return spec
+    return spec._replace(training_hooks=tuple(spec.training_hooks or ()) + (
+        hooks.KeepSignalHandlers(),))
+
+  return keeping_model_fn
+
+
 def build_estimator(config, model_fn, mode, options, cluster):
   """Builds the Estimator; its batch sizes are those of all cores.
 
@@ -166,7 +179,9 @@ def build_estimator(config, model_fn, mode, options, cluster):
       model_dir=config.model_dir,
       session_config=tf.ConfigProto(
           isolate_session_state=config.isolate_session_state),
-      log_step_count_steps=train.iterations_per_loop,
+      # The progress hook reports instead.
+      log_step_count_steps=None,
+      save_summary_steps=train.log_every_steps,
       tpu_config=tpu.TPUConfig(
           iterations_per_loop=train.iterations_per_loop,
           num_cores_per_replica=train.num_cores_per_replica,
@@ -175,7 +190,7 @@ def build_estimator(config, model_fn, mode, options, cluster):
           per_host_input_for_training=tpu.InputPipelineConfig.PER_HOST_V2),
       **options)
   return tpu.TPUEstimator(
-      model_fn, config=run_config, use_tpu=True, params={},
+      with_signals(model_fn), config=run_config, use_tpu=True, params={},
       train_batch_size=train.train_batch_size // train.accumulation_steps,
       eval_batch_size=config.eval.eval_batch_size,
       predict_batch_size=(config.predict.predict_batch_size

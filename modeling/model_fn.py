@@ -107,9 +107,12 @@ def _train_spec(config, model, images, labels):
   host_call = None
   if not config.use_tpu:
     summaries.add_scalars(scalars)
-  elif config.enable_summary:
-    host_call = summaries.tpu_host_call(
-        scalars, global_step, config.model_dir, train.iterations_per_loop)
+  else:
+    if config.enable_summary:
+      host_call = summaries.tpu_host_call(
+          scalars, train_op, global_step, config.model_dir,
+          train.iterations_per_loop)
+    train_op = summaries.keep_scalars(scalars, train_op)
   return tf.estimator.tpu.TPUEstimatorSpec(
       mode=tf.estimator.ModeKeys.TRAIN, loss=total_loss, train_op=train_op,
       host_call=host_call, scaffold_fn=_scaffold_fn(config))

@@ -1,12 +1,14 @@
-"""Scalars of the training step: log line, TensorBoard, TPU host call."""
+"""Scalars of the training step: log line, TensorBoard, on a TPU too."""
 
 import tensorflow.compat.v1 as tf
 
 from ops import compat
+from ops import replicas
 
 # Graph collection of (name, scalar tensor). The progress hook writes them:
 # tf.summary.scalar would rename a tag that is also the name of a scope.
 TRAINING_SCALARS = 'training_scalars'
+_KEPT_SCALARS = 'kept_training_scalars'  # of ([name], variable)
 
 
 def add_scalars(scalars):
@@ -19,15 +21,55 @@ def add_scalars(scalars):
     tf.add_to_collection(TRAINING_SCALARS, (name, value))
 
 
-def tpu_host_call(scalars, global_step, model_dir, max_queue):
+def keep_scalars(scalars, train_op):
+  """Keeps the scalars of a TPU's training step where the host can read them.
+
+  A TPU runs many steps in one call, in which no tensor of the step can be
+  fetched. So the step writes them to a variable (a local one: checkpoints lack
+  it), which `take_kept_scalars` finds.
+
+  Args:
+    scalars: {name: float32 []}; means over the cores are kept.
+    train_op: of the step.
+
+  Returns:
+    The operation that does both.
+  """
+  names = sorted(scalars)
+  variable = tf.get_variable(
+      'training_scalars', [len(names)], tf.float32, tf.zeros_initializer(),
+      trainable=False, collections=[tf.GraphKeys.LOCAL_VARIABLES],
+      use_resource=True)
+  tf.add_to_collection(_KEPT_SCALARS, (names, variable))
+  means = replicas.mean(tf.stack([scalars[name] for name in names]))
+  return tf.group(train_op, variable.assign(means, read_value=False))
+
+
+def take_kept_scalars():
+  """{name: float32 []} of `keep_scalars`, after the last step of a call.
+
+  Empty where there are none. They can be taken once, for a checkpoint's .meta
+  file cannot hold the collection.
+  """
+  collection = tf.get_collection_ref(_KEPT_SCALARS)
+  tensors = {}
+  for names, variable in collection:
+    tensors.update(zip(names, tf.unstack(variable.read_value())))
+  del collection[:]
+  return tensors
+
+
+def tpu_host_call(scalars, train_op, global_step, model_dir, max_queue):
   """The host call that writes the scalars of a TPU training step.
 
   TensorFlow's summary operations cannot run on a TPU, so the values travel to
-  the host after each loop of steps.
+  the host after each step. They are written with the step that they led to; a
+  call that computed a part of a batch writes nothing.
 
   Args:
     scalars: {name: float32 []}.
-    global_step: int64 [].
+    train_op: of the step.
+    global_step: the variable.
     model_dir: where the event files are written.
     max_queue: int, how many steps the writer may hold back.
 
@@ -37,15 +79,32 @@ def tpu_host_call(scalars, global_step, model_dir, max_queue):
   """
   names = sorted(scalars)
 
-  def write(steps, *values):
+  def write(steps, is_step, *values):
     summary = compat.v2_summary()
-    step = tf.cast(steps[0], tf.int64)
     writer = summary.create_file_writer(model_dir, max_queue=max_queue)
-    with writer.as_default(), summary.record_if(True):
+    with writer.as_default(), summary.record_if(is_step[0] > 0):
       for name, value in zip(names, values):
-        summary.scalar(name, tf.reduce_mean(value), step=step)
+        summary.scalar(name, tf.reduce_mean(value), step=tf.cast(
+            steps[0], tf.int64))
     return tf.summary.all_v2_summary_ops()
 
-  tensors = [tf.reshape(global_step, [1])]
+  step, is_step = _step_after(train_op, global_step)
+  # TPUs send no booleans.
+  tensors = [tf.reshape(step, [1]), tf.reshape(tf.cast(is_step, tf.int32), [1])]
   tensors += [tf.reshape(scalars[n], [1]) for n in names]
   return write, tensors
+
+
+def _step_after(train_op, global_step):
+  """The step after a call, and whether it is another one than the last time."""
+  last = tf.get_variable(
+      'last_summary_step', [], tf.int64, tf.zeros_initializer(),
+      trainable=False, collections=[tf.GraphKeys.LOCAL_VARIABLES],
+      use_resource=True)
+  with tf.control_dependencies([train_op]):
+    step = tf.identity(tf.convert_to_tensor(global_step))
+    is_step = tf.not_equal(step, last.read_value())
+  with tf.control_dependencies([is_step]):
+    noted = last.assign(step, read_value=False)
+  with tf.control_dependencies([noted]):
+    return tf.identity(step), tf.identity(is_step)

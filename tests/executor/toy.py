@@ -4,6 +4,7 @@ import numpy as np
 import tensorflow.compat.v1 as tf
 
 from configs import factory
+from executor import tpu as tpu_lib
 from modeling import summaries
 
 
@@ -34,6 +35,36 @@ def model_fn(features, labels, mode, params):
   train_op = tf.train.GradientDescentOptimizer(.1).minimize(
       model_loss, tf.train.get_or_create_global_step())
   return tf.estimator.EstimatorSpec(mode, loss=model_loss, train_op=train_op)
+
+
+def tpu_model_fn(features, labels, mode, params, hooks=(), total_steps=6,
+                 steps_per_call=1):
+  """`model_fn` as for a TPU, where one call makes several steps."""
+  del params
+  weight = tf.get_variable('weight', initializer=tf.constant([0., 0.]))
+  model_loss = tf.reduce_mean(tf.square(features * weight - labels))
+  step = tf.train.get_or_create_global_step()
+  rates = tf.train.GradientDescentOptimizer(.1)
+  applied = rates.apply_gradients(rates.compute_gradients(model_loss))
+  with tf.control_dependencies([applied]):
+    train_op = step.assign(tf.minimum(step + steps_per_call, total_steps))
+  train_op = summaries.keep_scalars(
+      {'model_loss': model_loss, 'one': tf.constant(1.)}, train_op)
+  return tf.estimator.tpu.TPUEstimatorSpec(
+      mode, loss=model_loss, train_op=train_op, training_hooks=hooks)
+
+
+def tpu_estimator(config, a_model_fn=tpu_model_fn):
+  """A TPUEstimator that trains on the CPU, as executor.tpu sets it up."""
+  tpu = tf.estimator.tpu
+  return tpu.TPUEstimator(
+      tpu_lib.with_signals(a_model_fn), use_tpu=False, params={},
+      train_batch_size=config.train.train_batch_size,
+      config=tpu.RunConfig(
+          model_dir=config.model_dir, log_step_count_steps=None,
+          save_summary_steps=config.train.log_every_steps,
+          tpu_config=tpu.TPUConfig(
+              iterations_per_loop=config.train.iterations_per_loop)))
 
 
 def input_fn(params, input_context=None):
