@@ -123,6 +123,9 @@ class Train:
   train_batch_size: int = base.option(64, at_least=1)  # of all devices
   total_steps: int = base.option(22500, at_least=0)
   iterations_per_loop: int = base.option(100, at_least=1)  # TPU steps per call
+  # (+) On a TPU, the steps of a loop whose scalars go to the host: every n-th,
+  # from the first on; with enable_summary.
+  host_call_every_n_steps: int = base.option(1, at_least=1)
   train_file_pattern: FilePattern = ''
   train_dataset_type: str = base.option('tfrecord', choices=DATASET_TYPES)
   pre_parser_dataset: PreParserDataset = PreParserDataset()

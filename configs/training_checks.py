@@ -26,6 +26,11 @@ def _batch_problems(train):
     yield ('train.train_batch_size (%d) must be a multiple of '
            'train.accumulation_steps (%d): a batch is computed in so many '
            'parts.' % (train.train_batch_size, train.accumulation_steps))
+  if train.accumulation_steps > 1 and train.host_call_every_n_steps > 1:
+    yield ('train.host_call_every_n_steps (%d) must be 1 with '
+           'train.accumulation_steps (%d): it counts parts of batches, and '
+           'could always meet those that make no step.' % (
+               train.host_call_every_n_steps, train.accumulation_steps))
   if not train.total_steps:
     yield ('train.total_steps (0) must be at least 1: there would be nothing '
            'to train.')

@@ -14,6 +14,7 @@ from dataloader import shapemask_parser
 from dataloader.augment import autoaugment
 from ops import anchors as anchor_ops
 from utils import modes
+from utils import tpu_names
 
 # classification_parser.autoaugment_name: policy.
 _POLICIES_OF_CLASSIFIERS = {'v0': 'imagenet',
@@ -138,7 +139,7 @@ def build_input_fn(config, mode, file_pattern=None, num_examples=None):
   reader = input_reader.InputReader(
       file_pattern or pattern, parser, mode, key,
       seed=train.seed, shuffle_buffer_bytes=train.shuffle_buffer_bytes,
-      num_parallel_calls=train.num_parallel_calls, num_examples=num_examples,
+      num_parallel_calls=_parallel_calls(config), num_examples=num_examples,
       image_layout=input_reader.accelerator_layout(
           train.transpose_input,
           config.architecture.space_to_depth_block_size),
@@ -159,6 +160,14 @@ def build_input_fn(config, mode, file_pattern=None, num_examples=None):
     record_checks.check_masks(reader.source_files, _SOURCE_KEY,
                               parser.MASK_ADVICE)
   return reader
+
+
+def _parallel_calls(config):
+  """Records parsed at a time; the machine of a TPU node has its own cores."""
+  if (not config.train.num_parallel_calls and config.use_tpu
+      and tpu_names.is_node(config.platform.tpu)):
+    return input_reader.AUTOTUNE
+  return config.train.num_parallel_calls
 
 
 def _source(config, mode):

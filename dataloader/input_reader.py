@@ -14,7 +14,8 @@ from utils import modes
 
 DEFAULT_BUFFER_BYTES = 1 << 29  # of train.shuffle_buffer_bytes
 _READ_BUFFER = 1 << 20   # bytes
-_PREFETCH_BATCHES = 2    # one that is waited for, one that is being made
+AUTOTUNE = tf.data.experimental.AUTOTUNE
+_PREFETCH_STEPS = 2      # one that is waited for, one that is being made
 _HOST_SEED_STEP = 1000003  # keeps the seeds of hosts apart
 
 
@@ -44,7 +45,8 @@ class InputReader:
       seed: int, for the same order and augmentation in every run; None differs.
       shuffle_buffer_bytes: int, bytes of encoded records among which training
         draws.
-      num_parallel_calls: int, records parsed at a time; None: number of cores.
+      num_parallel_calls: int, records parsed at a time; None: number of cores;
+        AUTOTUNE: as many as the machine that parses them makes use of.
       num_examples: int, records to read outside of training; None: all.
       image_layout: batch of images -> batch of images, applied in training;
         None leaves NHWC.
@@ -97,12 +99,14 @@ class InputReader:
     compat.keep_freed_memory()
     batch_size = params['batch_size']
     if self._mode != modes.TRAIN:
-      return self._evaluation_batches(batch_size)
+      return self._evaluation_batches(batch_size).prefetch(
+          _PREFETCH_STEPS * _batches_of_a_call(params, input_context))
     host, num_hosts = _host(params, input_context)
     # Every replica of the host takes a batch at each call.
-    num_batches = num_calls * _batches_of_a_call(input_context)
-    return self._training_batches(batch_size, host, num_hosts,
-                                  num_batches * batch_size)
+    batches_of_a_call = _batches_of_a_call(params, input_context)
+    dataset = self._training_batches(
+        batch_size, host, num_hosts, num_calls * batches_of_a_call * batch_size)
+    return dataset.prefetch(_PREFETCH_STEPS * batches_of_a_call)
 
   def _training_batches(self, batch_size, host, num_hosts, start):
     """Endless shuffled batches of the share of one host.
@@ -138,7 +142,7 @@ class InputReader:
           num_parallel_calls=self._num_parallel_calls)
     options = tf.data.Options()
     options.experimental_deterministic = self._is_deterministic
-    return dataset.with_options(options).prefetch(_PREFETCH_BATCHES)
+    return dataset.with_options(options)
 
   def _records(self, files, key, seed, host, num_hosts, start):
     """Endless shuffled records of a host, from a place on."""
@@ -194,7 +198,7 @@ class InputReader:
     # What is left of the padding after the last full batch is dropped.
     dataset = dataset.concatenate(padding)
     dataset = dataset.batch(batch_size, drop_remainder=True)
-    return dataset.prefetch(_PREFETCH_BATCHES)
+    return dataset
 
 
 def _find_files(pattern, key):
@@ -221,12 +225,16 @@ def _host(params, input_context):
   return 0, 1
 
 
-def _batches_of_a_call(input_context):
+def _batches_of_a_call(params, input_context):
   """How many batches of a host one call of the training step takes."""
-  if input_context is None:
-    return 1  # One batch for all cores of a TPU's host.
-  return max(1, input_context.num_replicas_in_sync
-             // input_context.num_input_pipelines)
+  if input_context is not None:
+    return max(1, input_context.num_replicas_in_sync
+               // input_context.num_input_pipelines)
+  if params.get('context') is not None:
+    # One for each replica of the host: batches are those of a replica. A
+    # replica that spans several hosts has none of its own.
+    return max(1, params['context'].current_input_fn_deployment()[3])
+  return 1
 
 
 def accelerator_layout(transpose_input, space_to_depth_block_size):

@@ -74,11 +74,7 @@ def build_estimator(config, model_fn, mode='train', devices=None,
 
 
 def _build_tpu_estimator(config, model_fn, mode):
-  tpu = tpu_lib.find(config.platform)
-  if mode in ('train', 'train_and_eval'):
-    tpu_lib.check_cores(config, tpu)
-  if mode != 'train':
-    tpu_lib.check_one_host(config, tpu)
+  tpu = tpu_lib.connect(config, mode)
   return tpu_lib.build_estimator(
       config, model_fn, mode,
       dict(_common_options(config.train), **checkpoint_interval(config.train)),

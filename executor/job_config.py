@@ -156,6 +156,10 @@ def _raise_conflict(flag, key, value, old):
 
 def _use_tpu(flags, config, written, override):
   """Whether to run on a TPU: only when it is asked for."""
+  if flags.tpu is not None and not flags.tpu.strip():
+    raise base.ConfigError(
+        '--tpu is empty, perhaps from a variable of the shell that is not set: '
+        'give the name or address of the TPU, or leave --tpu out.')
   if flags.use_tpu is not None:
     if flags.use_tpu != override.get('use_tpu', flags.use_tpu):
       _raise_conflict('use_tpu', 'use_tpu', flags.use_tpu, override['use_tpu'])

@@ -12,6 +12,7 @@ from executor import model_dir as model_dir_lib
 from executor import precision
 from executor import prediction
 from executor import tpu
+from executor import tpu_setup
 from modeling import checkpoints as warm_start
 
 
@@ -31,11 +32,15 @@ def check(config, mode, with_eval=False, checkpoint_path=None, cluster=None):
     errors.SetupError: saying which key or flag is to change.
   """
   _check_model_dir(config, mode, checkpoint_path)
+  tpu_setup.check_places(config, mode, with_eval)
+  if config.use_tpu and mode == 'train':
+    tpu_setup.check_partition(config)
   if mode in ('train', 'train_and_eval'):
     _check_training(config, cluster)
   if mode != 'train' or with_eval:
     precision.check_evaluation(config)
-    if config.use_tpu:
+    # The cores of another TPU are counted when it is found.
+    if config.use_tpu and not config.platform.eval_master:
       _check_evaluation_on_tpu(config, mode)
   if mode in ('eval', 'train_and_eval') or with_eval:
     _check_evaluation(config)

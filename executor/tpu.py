@@ -1,20 +1,23 @@
 """TPUs: how one is found, what it is asked to do, and its Estimator."""
 
+import dataclasses
+
 import tensorflow.compat.v1 as tf
 
+from configs import base
 from dataloader import factory as dataloader_factory
 from executor import errors
 from executor import hooks
-from ops import compat
+from executor import tpu_setup
 from utils import fields
 from utils import modes
+from utils import tpu_names
 
-LOCAL = 'local'  # --tpu of a TPU VM, whose chips are in the machine itself
+LOCAL = tpu_names.LOCAL
 # Height and width of HWCN, of NHWC: where the host turns the training batch.
 _TRANSPOSED = (1, 2, 3, 0)
 # Labels that are maps of the image, besides those of each level.
 _MAPS = (fields.MASKS, fields.VALID_MASKS)
-_ANSWER_SECONDS = 300  # for a TPU to list its cores
 MAX_CORES_OF_A_HOST = 8  # those of a v2-8 or v3-8
 NO_EVALUATION_ON_A_POD = (
     'A TPU Pod trains but does not evaluate or predict, and %s. Train with '
@@ -36,21 +39,12 @@ def find(platform, make_resolver=None):
   Raises:
     errors.SetupError: saying what to give.
   """
-  if platform.tpu == LOCAL and not compat.HAS_TPU_VMS:
-    raise errors.SetupError(
-        '--tpu=local is a TPU VM, which TensorFlow 1.15 cannot drive: use the '
-        'environment of TensorFlow 2.15 (RUNTIME=tf2, with its TPU build), or '
-        'name a TPU node.')
-  make_resolver = (make_resolver or
-                   tf.distribute.cluster_resolver.TPUClusterResolver)
-  try:
-    return make_resolver(platform.tpu, zone=platform.tpu_zone,
-                         project=platform.gcp_project)
-  except (ValueError, RuntimeError, ImportError) as e:
-    raise errors.SetupError(
-        'There is no TPU %s: %s Give its name or grpc:// address with --tpu '
-        '(and --tpu_zone, --gcp_project), "local" on a TPU VM, or leave '
-        '--use_tpu out.' % (platform.tpu or '(--tpu is not given)', e))
+  if make_resolver is None:
+    name = tpu_setup.check_name(platform)
+    make_resolver = tf.distribute.cluster_resolver.TPUClusterResolver
+    if name and name != LOCAL:
+      tf.logging.info('Looking for the TPU %s.', name)
+  return tpu_setup.resolve(platform, make_resolver)
 
 
 def check_cores(config, cluster, count_cores=None):
@@ -64,22 +58,14 @@ def check_cores(config, cluster, count_cores=None):
   Raises:
     errors.SetupError: naming both numbers, or that there is no TPU.
   """
-  try:
-    found = (count_cores or _count_cores)(cluster)
-  except (RuntimeError, ValueError, tf.errors.OpError) as e:
-    raise errors.SetupError('The TPU %s does not answer: %s' % (
-        config.platform.tpu, e))
+  name = tpu_names.resolve(config.platform.tpu)[0]
+  found = tpu_setup.count_cores(name, cluster, count_cores)
   wanted = config.train.num_shards
-  if not found:
-    raise errors.SetupError(
-        'TensorFlow finds no TPU core at %s. On a TPU VM it has to be the TPU '
-        'build (docs/tpu.md), and no other process may hold the chips.'
-        % config.platform.tpu)
   if found != wanted:
     raise errors.SetupError(
         '--num_cores is %s, and the TPU %s has %d cores. Give --num_cores=%d '
         '(train.num_shards), or name the slice that was meant.' % (
-            wanted, config.platform.tpu, found, found))
+            wanted, name, found, found))
 
 
 def check_one_host(config, cluster):
@@ -99,15 +85,50 @@ def check_one_host(config, cluster):
         'the TPU %s has %d hosts' % (config.platform.tpu, hosts)))
 
 
-def _count_cores(cluster):
-  """The cores of all hosts of a slice."""
-  hosts = cluster.cluster_spec()
-  options = tf.ConfigProto(
-      operation_timeout_in_ms=_ANSWER_SECONDS * 1000,
-      cluster_def=hosts.as_cluster_def() if hosts else None)
-  with tf.Graph().as_default(), tf.Session(cluster.master(),
-                                           config=options) as session:
-    return sum(d.device_type == 'TPU' for d in session.list_devices())
+def _check_evaluating_cores(config, cluster, key, count_cores):
+  """Checks the batch `key` against the cores of a TPU that only evaluates."""
+  found = tpu_setup.count_cores(config.platform.tpu, cluster, count_cores)
+  if base.lookup(config, key) % found:
+    raise errors.SetupError(
+        '%s is %d, which cannot be divided among the %d cores of '
+        '--eval_master=%s.' % (key, base.lookup(config, key), found,
+                               config.platform.tpu))
+
+
+def connect(config, mode, make_resolver=None, count_cores=None):
+  """Finds the TPU of a job, checks it, and says so while it waits.
+
+  Args:
+    config: experiment.
+    mode: of main.py; evaluation and prediction go to --eval_master.
+    make_resolver: see `find`.
+    count_cores: see `check_cores`.
+
+  Returns:
+    A cluster resolver.
+
+  Raises:
+    errors.SetupError: saying what to give.
+  """
+  trains = mode in tpu_setup.TRAINING_MODES
+  elsewhere = config.platform.eval_master  # where it evaluates, if it is set
+  if elsewhere and not trains:
+    config = dataclasses.replace(config, platform=dataclasses.replace(
+        config.platform, tpu=elsewhere))
+  cluster = find(config.platform, make_resolver)
+  if elsewhere and not trains:
+    key = ('predict.predict_batch_size' if mode == 'predict'
+           else 'eval.eval_batch_size')
+    _check_evaluating_cores(config, cluster, key, count_cores)
+  else:
+    check_cores(config, cluster, count_cores)
+  if mode != 'train' and not (trains and elsewhere):
+    check_one_host(config, cluster)
+  name = tpu_names.resolve(config.platform.tpu)[0]
+  if trains:
+    tpu_setup.reset_node(name, cluster)
+    tpu_setup.say_about_preemption(name)
+  return cluster
 
 
 def partition_dims(config):
@@ -124,6 +145,7 @@ def partition_dims(config):
   """
   if config.train.input_partition_dims is None:
     return None
+  tpu_setup.check_partition(config)
   result = [None if dims in (None, 'None') else list(dims)
             for dims in config.train.input_partition_dims]
   if result[0] and config.train.transpose_input:
@@ -187,6 +209,7 @@ def build_estimator(config, model_fn, mode, options, cluster):
           num_cores_per_replica=train.num_cores_per_replica,
           input_partition_dims=partition_dims(config),
           tpu_job_name=config.tpu_job_name,
+          experimental_host_call_every_n_steps=train.host_call_every_n_steps,
           per_host_input_for_training=tpu.InputPipelineConfig.PER_HOST_V2),
       **options)
   return tpu.TPUEstimator(

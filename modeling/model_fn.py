@@ -110,8 +110,8 @@ def _train_spec(config, model, images, labels):
   else:
     if config.enable_summary:
       host_call = summaries.tpu_host_call(
-          scalars, train_op, global_step, config.model_dir,
-          train.iterations_per_loop)
+          scalars, summaries.step_after(train_op, global_step),
+          config.model_dir, train.iterations_per_loop)
     train_op = summaries.keep_scalars(scalars, train_op)
   return tf.estimator.tpu.TPUEstimatorSpec(
       mode=tf.estimator.ModeKeys.TRAIN, loss=total_loss, train_op=train_op,

@@ -59,17 +59,15 @@ def take_kept_scalars():
   return tensors
 
 
-def tpu_host_call(scalars, train_op, global_step, model_dir, max_queue):
+def tpu_host_call(scalars, step, model_dir, max_queue):
   """The host call that writes the scalars of a TPU training step.
 
   TensorFlow's summary operations cannot run on a TPU, so the values travel to
-  the host after each step. They are written with the step that they led to; a
-  call that computed a part of a batch writes nothing.
+  the host after each step.
 
   Args:
     scalars: {name: float32 []}.
-    train_op: of the step.
-    global_step: the variable.
+    step: int64 [], of `step_after`; nothing is written where it is negative.
     model_dir: where the event files are written.
     max_queue: int, how many steps the writer may hold back.
 
@@ -79,32 +77,39 @@ def tpu_host_call(scalars, train_op, global_step, model_dir, max_queue):
   """
   names = sorted(scalars)
 
-  def write(steps, is_step, *values):
+  def write(steps, *values):
     summary = compat.v2_summary()
+    step = tf.cast(steps[0], tf.int64)
     writer = summary.create_file_writer(model_dir, max_queue=max_queue)
-    with writer.as_default(), summary.record_if(is_step[0] > 0):
+    with writer.as_default(), summary.record_if(step >= 0):
       for name, value in zip(names, values):
-        summary.scalar(name, tf.reduce_mean(value), step=tf.cast(
-            steps[0], tf.int64))
+        summary.scalar(name, tf.reduce_mean(value), step=step)
     return tf.summary.all_v2_summary_ops()
 
-  step, is_step = _step_after(train_op, global_step)
-  # TPUs send no booleans.
-  tensors = [tf.reshape(step, [1]), tf.reshape(tf.cast(is_step, tf.int32), [1])]
+  tensors = [tf.reshape(step, [1])]
   tensors += [tf.reshape(scalars[n], [1]) for n in names]
   return write, tensors
 
 
-def _step_after(train_op, global_step):
-  """The step after a call, and whether it is another one than the last time."""
+def step_after(train_op, global_step):
+  """The step that a call led to, as the progress hook counts.
+
+  Args:
+    train_op: of the call.
+    global_step: the variable.
+
+  Returns:
+    int64 []; -1 after a call that computed a part of a batch and made no step.
+  """
   last = tf.get_variable(
       'last_summary_step', [], tf.int64, tf.zeros_initializer(),
       trainable=False, collections=[tf.GraphKeys.LOCAL_VARIABLES],
       use_resource=True)
   with tf.control_dependencies([train_op]):
     step = tf.identity(tf.convert_to_tensor(global_step))
-    is_step = tf.not_equal(step, last.read_value())
-  with tf.control_dependencies([is_step]):
+    told = tf.where(tf.equal(step, last.read_value()), -tf.ones_like(step),
+                    step)
+  with tf.control_dependencies([told]):
     noted = last.assign(step, read_value=False)
   with tf.control_dependencies([noted]):
-    return tf.identity(step), tf.identity(is_step)
+    return tf.identity(told)

@@ -310,7 +310,7 @@ def _summary_model_fn(folder, parts, features, labels, mode, params):
     train_op = step.assign_add(tf.cast(
         tf.equal(calls.read_value() % parts, 0), tf.int64))
   host_call = summaries.tpu_host_call(
-      {'model_loss': loss}, train_op, step, folder, 10)
+      {'model_loss': loss}, summaries.step_after(train_op, step), folder, 10)
   return tf.estimator.tpu.TPUEstimatorSpec(
       mode, loss=loss, host_call=host_call,
       train_op=summaries.keep_scalars({'model_loss': loss}, train_op))
