@@ -145,7 +145,8 @@ class Train:
   mixed_precision: Optional[str] = base.option(
       None, choices=('float16', 'bfloat16'))
   use_xla: bool = False  # (+) without a TPU: compile the step with XLA
-  # (+) Without a TPU: a timeline of one step in model_dir/profile; null: none.
+  # (+) A timeline of one step in so many in model_dir/profile (of one loop of
+  # steps on a TPU VM; TPU nodes write none); null: none.
   profile_every_n_steps: Optional[int] = base.option(None, at_least=1)
   # Spatial partitioning: cores for one image, and how they cut each input.
   num_cores_per_replica: Optional[int] = base.option(None, at_least=1)

@@ -16,6 +16,7 @@ from executor import storage
 from executor import workers as workers_lib
 from modeling import summaries
 from modeling import training_variables
+from ops import compat
 
 _MAX_NAMED = 5  # variables named in a message
 # Loss scaling starts at 2 ** 15 and is at 1 after 15 halvings.
@@ -332,3 +333,61 @@ class TimelineHook(tf.train.ProfilerHook):
   def _save(self, *args, **kwargs):
     with failures.survived('No timeline was written'):
       super()._save(*args, **kwargs)
+
+
+class TpuProfileHook(tf.train.SessionRunHook):
+  """Records a call in so many for TensorBoard, on a TPU VM.
+
+  A call is a loop of steps there. The session's own timelines know nothing of
+  a TPU.
+  """
+
+  def __init__(self, every_n_steps, folder):
+    """Keeps `train.profile_every_n_steps` and where to write."""
+    self._every_n_steps = every_n_steps
+    self._folder = folder
+    self._profiler = compat.v2_profiler()
+    self._is_recording = False
+
+  def begin(self):
+    self._read_step = tf.convert_to_tensor(tf.train.get_global_step())
+
+  def after_create_session(self, session, coord):
+    del coord
+    # Not the first call, which compiles.
+    self._next = session.run(self._read_step) + self._every_n_steps
+    self._step = None
+
+  def before_run(self, run_context):
+    del run_context
+    if self._step is not None and self._step >= self._next:
+      with self._survived():
+        self._profiler.start(self._folder)
+        self._is_recording = True
+
+  def after_run(self, run_context, run_values):
+    self._step = run_context.session.run(self._read_step)
+    if self._is_recording:
+      self._is_recording = False
+      self._next = self._step + self._every_n_steps
+      with self._survived():
+        self._profiler.stop()
+
+  def _survived(self):
+    return failures.survived('No profile was written')
+
+
+def profile_hook(config, folder):
+  """The hook of `train.profile_every_n_steps`.
+
+  Args:
+    config: experiment.
+    folder: where it writes.
+
+  Returns:
+    tf.train.SessionRunHook.
+  """
+  every_n_steps = config.train.profile_every_n_steps
+  if config.use_tpu:
+    return TpuProfileHook(every_n_steps, folder)
+  return TimelineHook(save_steps=every_n_steps, output_dir=folder)

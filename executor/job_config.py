@@ -8,6 +8,8 @@ from configs import io
 from executor import data_paths
 from executor import model_dir as model_dir_lib
 from executor import precision
+from ops import compat
+from utils import tpu_names
 
 # Flag -> key that it sets. The reference accepts the first four, but never
 # reads them.
@@ -82,11 +84,12 @@ def resolve(flags, mode):
     changes.update(data_changes)
   mixed_precision = changes.get('train.mixed_precision',
                                 config.train.mixed_precision)
-  changes.update(_platform_changes(use_tpu, mode, mixed_precision))
+  off = _not_on_tpu(flags, config) if use_tpu else {}
+  changes.update(_platform_changes(use_tpu, mode, mixed_precision), **off)
   if use_tpu:
     changes['train.num_shards'] = _num_cores(flags, config, written)
   flag_notes += _platform_notes(flags, config, use_tpu, written,
-                                mixed_precision, mode)
+                                mixed_precision, mode, off)
   config, config_notes = factory.load_config(extra=changes, **levels)
   if mode in _USES_PARAMS_FILE:
     config = precision.for_evaluation(config)
@@ -180,9 +183,7 @@ def _num_cores(flags, config, written):
 def _platform_changes(use_tpu, mode, mixed_precision):
   """{dotted key: value} of what depends on the device and the mode."""
   changes = {'use_tpu': use_tpu}
-  if use_tpu:
-    changes.update(_NOT_ON_TPU)
-  else:
+  if not use_tpu:
     changes['architecture.use_bfloat16'] = mixed_precision == 'bfloat16'
   if mode != 'train':
     # Only training is partitioned.
@@ -190,7 +191,17 @@ def _platform_changes(use_tpu, mode, mixed_precision):
   return changes
 
 
-def _platform_notes(flags, config, use_tpu, written, mixed_precision, mode):
+def _not_on_tpu(flags, config):
+  """{dotted key: value that is off} of what a TPU does not have."""
+  off = dict(_NOT_ON_TPU)
+  name, _ = tpu_names.resolve(flags.tpu or config.platform.tpu)
+  if name == tpu_names.LOCAL and compat.HAS_TPU_VMS:
+    del off['train.profile_every_n_steps']  # executor.hooks.TpuProfileHook
+  return off
+
+
+def _platform_notes(flags, config, use_tpu, written, mixed_precision, mode,
+                    not_on_tpu):
   """Notes about what is switched off with a TPU, without, or in a mode."""
   notes = []
   if written.get('use_tpu') and flags.use_tpu is None and not use_tpu:
@@ -202,17 +213,17 @@ def _platform_notes(flags, config, use_tpu, written, mixed_precision, mode):
         'eval.precision (--precision).' % (key, written[key])
         for key in _TRAINING_PRECISION if written.get(key)]
   if use_tpu:
-    notes += _tpu_notes(config, mode)
+    notes += _tpu_notes(config, mode, not_on_tpu)
   elif config.architecture.use_bfloat16 and mixed_precision != 'bfloat16':
     notes.append('Without a TPU this is switched off: architecture.'
                  'use_bfloat16; train.mixed_precision decides instead.')
   return notes
 
 
-def _tpu_notes(config, mode):
+def _tpu_notes(config, mode, not_on_tpu):
   """Notes about keys that a training job on a TPU switches off."""
   notes = []
-  off = [key for key, value in _NOT_ON_TPU.items()
+  off = [key for key, value in not_on_tpu.items()
          if base.lookup(config, key) != value]
   if off:
     notes.append('On a TPU these are switched off: %s (docs/tpu.md).'

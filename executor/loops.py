@@ -67,8 +67,7 @@ def train(config, estimator, input_fn, max_steps=None, cluster=None,
     if config.train.profile_every_n_steps and is_chief:
       folder = model_dir_lib.profile_dir(config.model_dir)
       tf.gfile.MakeDirs(folder)
-      training_hooks.append(hooks.TimelineHook(
-          save_steps=config.train.profile_every_n_steps, output_dir=folder))
+      training_hooks.append(hooks.profile_hook(config, folder))
     if start:
       tf.logging.info('Training goes on from %s.', start)
       if is_chief:

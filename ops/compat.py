@@ -8,6 +8,7 @@ Everything else in the repository is written once, against
 import ctypes
 
 import tensorflow.compat.v1 as tf
+import tensorflow.compat.v2 as compat_v2
 from tensorflow.compat.v2 import summary
 from tensorflow.compiler.tf2xla.python import xla
 from tensorflow.python.ops import control_flow_util
@@ -81,6 +82,14 @@ def v2_summary():
   In TF 1.15 `tensorflow.compat.v1` does not lead to it.
   """
   return summary
+
+
+def v2_profiler():
+  """The module tf.profiler.experimental of TensorFlow 2; None in TF 1.15.
+
+  It records what all devices of this process do, the TPU of a TPU VM too.
+  """
+  return compat_v2.profiler.experimental if IS_TF2 else None
 
 
 def in_tpu_context():

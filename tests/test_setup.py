@@ -150,3 +150,21 @@ def test_errors_say_what_to_do(clone, arguments, environment, message):
   result = _set_up(clone, *arguments, **environment)
   assert result.returncode != 0 and not result.stdout
   assert message in result.stderr
+
+
+def test_packages_for_tpu_vms_are_those_of_tf2_without_tensorflow():
+  """TPU VMs bring it; what Python 3.10 cannot have is older."""
+  pins = {}
+  for name in ('py310-tf215-tpu', 'py311-tf215'):
+    with open(os.path.join(_ROOT, 'requirements', name + '.txt')) as f:
+      pins[name] = dict(re.findall(r'(?m)^([\w.-]+)==(\S+)$', f.read()))
+  ours, other = pins['py310-tf215-tpu'], pins['py311-tf215']
+  assert set(other) - set(ours) == {'tensorflow-cpu'}
+  assert set(ours) - set(other) == {'exceptiongroup', 'tomli'}
+  for name in ('numpy', 'protobuf', 'keras', 'tensorflow-estimator',
+               'opencv-python-headless', 'pycocotools'):
+    assert ours[name] == other[name]
+
+
+def test_the_profiler_is_one_that_tf1_can_import():
+  assert dict(_pins('tf1'))['cloud-tpu-profiler'] == '1.15.0'

@@ -15,7 +15,9 @@ import sys
 import pkg_resources
 
 _ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-_LOCKS = {(3, 7): 'py37-tf115', (3, 11): 'py311-tf215'}
+# 3.10 is what TPU VMs of TF 2.15 bring.
+_LOCKS = {(3, 7): 'py37-tf115', (3, 10): 'py310-tf215-tpu',
+          (3, 11): 'py311-tf215'}
 _SHOWN = ('tensorflow', 'tensorflow-cpu', 'numpy', 'protobuf', 'pycocotools',
           'opencv-python-headless', 'Pillow', 'PyYAML')
 # CUDA 10.0, with which TF 1.15 is built, ends at the Turing generation.
@@ -144,7 +146,7 @@ def report():
     problems += package_problems(
         os.path.join(_ROOT, 'requirements', _LOCKS[python]), installed)
   else:
-    problems.append('Python %d.%d has not been tried; 3.7 and 3.11 have.'
+    problems.append('Python %d.%d has not been tried; 3.7, 3.10 and 3.11 have.'
                     % python)
   problems += _tpu_problems(installed)
   return lines + ['', 'What to know:'] + ['- ' + p for p in problems]

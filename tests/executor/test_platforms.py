@@ -21,6 +21,7 @@ from executor import loops
 from executor import model_dir
 from modeling import optimizers
 from modeling import summaries
+from ops import compat
 from tests.executor import doubles
 from tests.executor import toy
 from utils import modes
@@ -324,3 +325,11 @@ def test_summaries_of_a_tpu_count_steps(tmp_path, parts):
   assert _events(tmp_path, '.v2')['model_loss'] == [1, 2, 3, 4, 5, 6]
   # They are not written twice.
   assert 'model_loss' not in _events(tmp_path)
+
+
+@pytest.mark.skipif(not compat.HAS_TPU_VMS, reason='TPU VMs need TF 2.15')
+def test_profiles_of_a_tpu_vm(tmp_path):
+  """What the profiler finds of the CPU, as there is no TPU."""
+  _train_on_tpu(_tpu_config(tmp_path, **{'train.profile_every_n_steps': 2}))
+  runs = tmp_path / 'profile' / 'plugins' / 'profile'
+  assert list(runs.glob('*/*.xplane.pb'))

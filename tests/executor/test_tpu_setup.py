@@ -8,6 +8,7 @@ import pytest
 import tensorflow.compat.v1 as tf
 
 from configs import base
+from dataloader import factory as dataloader_factory
 from dataloader import input_reader
 from executor import errors
 from executor import job_config
@@ -225,3 +226,12 @@ def test_batches_of_a_step_on_a_tpu():
   context = types.SimpleNamespace(
       current_input_fn_deployment=lambda: (None, 0, 4, 8))
   assert input_reader._batches_of_a_call({'context': context}, None) == 8
+
+
+def test_a_node_parses_with_its_own_cores(tmp_path):
+  calls = dataloader_factory._parallel_calls
+  assert calls(_config(tmp_path)) == input_reader.AUTOTUNE
+  assert calls(_config(tmp_path, **{'train.num_parallel_calls': 7})) == 7
+  # None: as many as this machine has.
+  assert calls(_config(tmp_path, **{'platform.tpu': 'local'})) is None
+  assert calls(_config(tmp_path, use_tpu=False)) is None

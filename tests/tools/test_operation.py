@@ -105,7 +105,8 @@ def test_workers_get_tf_config():
       config, gpus, found)) == 8
 
 
-@pytest.mark.parametrize('name', ['Dockerfile.tf1', 'Dockerfile.tf2'])
+@pytest.mark.parametrize('name', [
+    'Dockerfile.tf1', 'Dockerfile.tf2', 'Dockerfile.tpu'])
 def test_images_use_the_lock_files(name):
   with open(os.path.join(_FOLDER, name)) as f:
     text = f.read()
@@ -114,3 +115,24 @@ def test_images_use_the_lock_files(name):
   for path in files:
     assert os.path.exists(os.path.join(_ROOT, path))
   assert 'ENTRYPOINT ["python", "main.py"]' in text
+
+
+def test_nothing_asks_for_a_build_that_the_index_lacks():
+  """tensorflow-tpu begins at 2.16, which has no Estimator."""
+  paths = glob.glob(os.path.join(_FOLDER, '*')) + glob.glob(
+      os.path.join(_ROOT, 'docs', '*.md'))
+  for path in paths:
+    with open(path) as f:
+      assert 'tensorflow-tpu==' not in f.read(), path
+
+
+def test_the_image_of_tpu_vms_has_the_python_of_its_wheel_and_lock():
+  with open(os.path.join(_FOLDER, 'Dockerfile.tpu')) as f:
+    text = f.read()
+  assert 'FROM python:3.10-' in text and '-cp310-cp310-' in text
+  assert 'requirements/py310-' in text
+  with open(os.path.join(_ROOT, 'docs', 'tpu.md')) as f:
+    page = f.read()
+  for fact in (re.search(r'WHEEL=(\S+)', text).group(1), 'libtpu/1.9.0',
+               'py310-tf215-tpu.txt'):
+    assert fact in text and fact in page

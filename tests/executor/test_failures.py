@@ -1,0 +1,76 @@
+"""TensorFlow's errors of a device as sentences."""
+
+import logging
+
+import pytest
+import tensorflow.compat.v1 as tf
+
+from executor import errors
+from executor import failures
+from executor import log
+from tests.executor import toy
+
+
+@pytest.mark.parametrize('error', [
+    tf.errors.ResourceExhaustedError(
+        None, None, 'Ran out of memory in memory space hbm. Used 20.61G of '
+        '15.48G hbm. Exceeded hbm capacity by 5.13G.'),
+    tf.errors.InvalidArgumentError(
+        None, None, 'Compilation failure: Ran out of memory in memory space '
+        'hbm.'),
+    tf.errors.InternalError(None, None, 'Failed to allocate: out of memory')])
+def test_memory_of_a_tpu(tmp_path, error):
+  config = toy.config(tmp_path, use_tpu=True, train__train_batch_size=64)
+  with pytest.raises(errors.JobError) as e:
+    with failures.explained_errors(config):
+      raise error
+  assert e.value.exit_code == 1
+  for part in ('memory of the TPU', 'train.train_batch_size is 64',
+               'train.recompute_activations', 'tools.tpu_check',
+               '--precision=bfloat16', error.message[:30]):
+    assert part in str(e.value), part
+
+
+def test_memory_of_a_gpu(tmp_path):
+  error = tf.errors.ResourceExhaustedError(
+      None, None, 'OOM when allocating tensor with shape[64,256,200,336]')
+  text = failures.explain(error, toy.config(tmp_path))
+  assert 'memory of the device' in text and '[64,256,200,336]' in text
+  assert 'tpu' not in text.lower()
+
+
+@pytest.mark.parametrize('message', [
+    'Compilation failure: Detected unsupported operations when trying to '
+    'compile graph cluster on XLA_TPU_JIT: Where',
+    'XLA compilation requires that operator arguments that represent shapes be '
+    'constant'])
+def test_compilation(tmp_path, message):
+  error = tf.errors.InvalidArgumentError(None, None, message)
+  text = failures.explain(error, toy.config(tmp_path, use_tpu=True))
+  assert 'could not compile' in text and message[:40] in text
+  assert 'tools.tpu_check' in text
+  assert 'train.use_xla=false' in failures.explain(error, toy.config(tmp_path))
+
+
+def test_other_errors_stay_what_they_are(tmp_path):
+  error = tf.errors.InvalidArgumentError(None, None, 'Incompatible shapes')
+  with pytest.raises(tf.errors.InvalidArgumentError):
+    with failures.explained_errors(toy.config(tmp_path)):
+      raise error
+
+
+def _record(message, *args):
+  return logging.LogRecord('tensorflow', logging.INFO,
+                           '/x/tensorflow/monitored_session.py', 1, message,
+                           args, None)
+
+
+def test_a_lost_session_is_a_warning_with_its_reason():
+  record = _record('An error was raised. This may be due to a preemption in a '
+                   'connected worker. Error: %s', 'Socket closed\n' + 'x' * 500)
+  assert log._is_for_people(record)
+  assert record.levelno == logging.WARNING
+  text = record.getMessage()
+  assert 'Socket closed' in text and 'last checkpoint' in text
+  assert len(text) < 600
+  assert not log._is_for_people(_record('Graph was finalized.'))
