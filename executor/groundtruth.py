@@ -74,6 +74,44 @@ def load(config):
   return GroundTruth(annotations, id_map, category_map, messages)
 
 
+def of_records(config, include_mask):
+  """What the records hold, with the category ids of the results.
+
+  Args:
+    config: experiment.
+    include_mask: whether the masks are wanted too.
+
+  Returns:
+    COCO dict as of records.read_groundtruth; {category id: name}.
+
+  Raises:
+    ValueError: naming the file, and the record, that cannot be used.
+  """
+  section = config.eval
+  content = records.read_groundtruth(
+      section.eval_file_pattern, include_mask, section.eval_samples,
+      regenerate_source_id=regenerates_ids(config))
+  names = {c['id']: c['name'] for c in content['categories']}
+  names.update(_label_map(section))
+  category_map = None
+  if uses_json_file(section):
+    category_map, _ = match_classes(read_json_file(section), section,
+                                    [section.eval_file_pattern])
+  if category_map:
+    for annotation in content['annotations']:
+      annotation['category_id'] = category_map.category(
+          annotation['category_id'])
+    names = category_map.names(names)
+  return content, names
+
+
+def _label_map(section):
+  """{class id: name} of `eval.label_map`; empty without one."""
+  if not section.label_map:
+    return {}
+  return label_map_lib.read_label_map(section.label_map)
+
+
 def read_json_file(section):
   """Content of `eval.val_json_file`, ids and sizes in one form.
 
@@ -107,9 +145,7 @@ def match_classes(annotations, section, patterns):
   Raises:
     ValueError: see class_ids.match.
   """
-  label_map = {}
-  if section.label_map:
-    label_map = label_map_lib.read_label_map(section.label_map)
+  label_map = _label_map(section)
   categories = annotations['categories'] or []
   names = _class_names(patterns, label_map, _FEW_RECORDS)
   try:

@@ -16,8 +16,8 @@ import numpy as np
 import tensorflow.compat.v1 as tf
 
 from configs import factory
-from dataloader import records
 from evaluation import coco_metrics
+from executor import groundtruth as groundtruth_lib
 from tools import report_classification
 from tools import report_page
 from tools import report_records
@@ -82,10 +82,7 @@ def build_page(model_dir, suffix='', num_pictures=12, min_score=0.3):
 def _detection_content(config, metrics, detections, num_pictures, min_score):
   """report_page.Content of a detector."""
   has_masks = any('segmentation' in d for d in detections)
-  groundtruth = records.read_groundtruth(
-      config.eval.eval_file_pattern, has_masks, config.eval.eval_samples)
-  names = {c['id']: c['name'] for c in groundtruth['categories']}
-  names.update(report_records.class_names(config))
+  groundtruth, names = groundtruth_lib.of_records(config, has_masks)
   figures = ' and '.join('%s AP %s' % (
       kind, report_page.figure_text(metrics[prefix + 'AP']))
                          for prefix, kind in _KINDS if prefix + 'AP' in metrics)

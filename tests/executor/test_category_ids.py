@@ -19,6 +19,7 @@ from evaluation import coco_metrics
 from evaluation import coco_results
 from executor import errors
 from executor import evaluation
+from executor import groundtruth
 from executor import model_dir as model_dir_lib
 from executor import prediction
 from tests.executor import toy
@@ -168,6 +169,17 @@ def test_names_of_the_table_move_with_the_ids(tmp_path, capsys):
   rows = [line.split()[:3] for line in table.splitlines()]
   assert [row for row in rows if len(row) == 3 and row[1] in _NAMES] == [
       ['0', 'cat', '2'], ['1', 'dog', '2'], ['2', 'bird', '2']]
+
+
+@pytest.mark.parametrize('category_ids', [(0, 1, 2), (3, 7, 90)])
+def test_reports_draw_the_records_under_the_ids_of_the_results(tmp_path,
+                                                               category_ids):
+  job = _Job(tmp_path, category_ids)
+  content, names = groundtruth.of_records(
+      job.config(eval__val_json_file=job.own), include_mask=False)
+  assert names == dict(zip(category_ids, _NAMES))
+  assert sorted(a['category_id'] for a in content['annotations']) == sorted(
+      category_ids * 2)
 
 
 def test_categories_without_names_are_refused(tmp_path):
