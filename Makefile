@@ -24,12 +24,14 @@ PYTEST = -m pytest -n $(JOBS) -p no:cacheprovider
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 export PYTHONUNBUFFERED = 1
 
-.PHONY: help setup demo test test-all lint env tpu-check tpu-check-all clean
+.PHONY: help setup demo test test-all mutants lint env tpu-check tpu-check-all \
+  clean
 
 help:
 	@echo 'make demo       trains and evaluates a small detector, some ten minutes'
 	@echo 'make test       the tests, a few minutes'
 	@echo 'make test-all   the slow ones too'
+	@echo 'make mutants    deliberate faults, each of which a test must notice'
 	@echo 'make lint       style of the code'
 	@echo 'make env        versions, devices, and what will not work here'
 	@echo 'make setup      only the environment'
@@ -48,6 +50,10 @@ test:
 
 test-all:
 	@$(IN_ENV) $(PYTEST) -m '' $(TESTS)
+
+# Goes on from the results of an earlier run in .mutants.json.
+mutants:
+	@$(IN_ENV) -m tests.mutants --output=.mutants.json
 
 lint:
 	@$(IN_ENV) -m ruff check .
