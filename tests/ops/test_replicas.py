@@ -8,6 +8,8 @@ import sys
 import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
+from tensorflow.python.framework import tensor_util
+from tensorflow.python.tpu import tpu_function
 
 from ops import replicas
 
@@ -96,3 +98,13 @@ def test_index_on_another_worker():
       [sys.executable, '-c', _WORKER], env=environment,
       universal_newlines=True, stderr=subprocess.STDOUT)
   assert 'index 1' in output
+
+
+def test_the_mean_over_tpu_cores_is_their_sum_divided():
+  """As far as a CPU can tell: the operation itself runs on a TPU only."""
+  with tpu_function.tpu_shard_context(4):
+    result = replicas.mean(tf.ones([2]))
+  total, divisor = result.op.inputs
+  assert result.op.type == 'RealDiv'
+  assert total.op.type == 'CrossReplicaSum'
+  assert tensor_util.constant_value(divisor) == 4
