@@ -75,6 +75,20 @@ def test_boxes_of_a_stage_are_the_regions_of_the_next():
   assert calls == [([1, 2, 7, 7, 1], True)] * 2
 
 
+def test_no_gradient_flows_from_a_stage_into_the_boxes_of_the_last():
+  """They are where the next one looks, not what it learns."""
+  deltas = tf.constant([.5, 0., 0., 0.])
+  branch = _cascade([lambda roi_features, is_training: [
+      tf.zeros([1, 2, 2]), tf.tile(deltas[tf.newaxis, tf.newaxis], [1, 2, 1])],
+                     _head([0., 1.], [1., 0., 0., 0.])], class_agnostic=True)
+  outputs, sampled = branch.training_outputs(
+      _features(), tf.constant(ROIS),
+      _labels([[15., 10., 24., 19.]], [1]), IMAGE_SHAPE, True)
+  assert tf.gradients(outputs['box_outputs_0'], deltas)[0] is not None
+  assert tf.gradients([sampled.rois, outputs['box_targets_1']],
+                      deltas) == [None]
+
+
 def test_weights_of_the_stage_scale_its_boxes():
   """The second stage counts half as much, and the third a quarter."""
   heads = [_head([0.], [0., -.4, 0., 0.])] * 3

@@ -87,6 +87,32 @@ def test_rates_are_scaled_to_the_batch_in_the_step():
                              rtol=1e-4)
 
 
+def test_gradients_are_clipped_by_their_global_norm():
+  experiment = _config(train__optimizer__momentum=0.,
+                       train__gradient_clip_norm=.01)
+  spec = _spec(experiment)
+  with tf.Session() as session:
+    session.run(tf.global_variables_initializer())
+    before = session.run(tf.trainable_variables())
+    rate = session.run([_scalar('learning_rate'), spec.train_op])[0]
+    after = session.run(tf.trainable_variables())
+  squares = sum(np.sum(np.square(b - a)) for a, b in zip(after, before))
+  assert np.sqrt(squares) == pytest.approx(.01 * rate, rel=1e-3)
+
+
+def test_batch_statistics_move_with_the_step():
+  experiment = _config(batch_norm_activation__batch_norm_trainable=True)
+  spec = _spec(experiment)
+  statistics = [v for v in tf.global_variables() if 'moving_' in v.op.name]
+  assert statistics
+  with tf.Session() as session:
+    session.run(tf.global_variables_initializer())
+    before = session.run(statistics)
+    session.run(spec.train_op)
+    for old, new in zip(before, session.run(statistics)):
+      assert np.abs(old - new).max() > 0
+
+
 def test_frozen_variables_do_not_count_as_decay():
   experiment = _config(
       train__l2_weight_decay=.1, train__regularization_variable_regex=None,
