@@ -86,6 +86,16 @@ def test_patience(tmp_path):
   assert early_stop.find_request(config) is None
 
 
+def test_patience_with_another_metric_is_not_obeyed(tmp_path):
+  config = toy.config(tmp_path, eval__best_metric='AP',
+                      eval__early_stop_patience=1)
+  _evaluate(config, tmp_path, {10: .5, 20: .4})
+  assert early_stop.find_request(config)['step'] == 20
+  other = toy.config(tmp_path, eval__best_metric='AP50',
+                     eval__early_stop_patience=1)
+  assert early_stop.find_request(other) is None
+
+
 def test_deleted_checkpoint_is_told(tmp_path, caplog):
   tf.logging.set_verbosity(tf.logging.WARN)
   config = toy.config(tmp_path, eval__best_metric='AP')
