@@ -10,7 +10,8 @@ from executor import workers
                                             (1., True)])
 def test_one_of_eight_is_enough(monkeypatch, mean, expected):
   voters = workers.Workers()
-  monkeypatch.setattr(voters, 'mean', lambda session, values: np.float32([mean]))
+  monkeypatch.setattr(voters, 'mean',
+                      lambda session, values: np.float32([mean]))
   assert voters.any(None, True) is expected
 
 
