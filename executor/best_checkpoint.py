@@ -65,7 +65,7 @@ def update(config, path, metrics):
   Raises:
     errors.SetupError: if there is no such metric.
   """
-  if os.path.dirname(path) != config.model_dir.rstrip('/'):
+  if not checkpoints.is_in(path, config.model_dir):
     return  # A checkpoint of another training.
   name = config.eval.best_metric
   if name not in metrics:
@@ -222,8 +222,7 @@ def _write(target, record):
   storage.write_json(os.path.join(target, _JSON), record)
   names = [entry['checkpoint'] for entry in record['best']]
   if names:
-    tf.train.update_checkpoint_state(
-        target, names[0], all_model_checkpoint_paths=names[::-1])
+    checkpoints.write_state(target, names[::-1])
   elif tf.gfile.Exists(os.path.join(target, 'checkpoint')):
     tf.gfile.Remove(os.path.join(target, 'checkpoint'))
   for path in tf.gfile.Glob(os.path.join(target, 'model.ckpt-*')):

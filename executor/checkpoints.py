@@ -1,6 +1,7 @@
 """The checkpoints of a model_dir: which there are, and whether they fit."""
 
 import contextlib
+import json
 import os
 import re
 import tempfile
@@ -8,6 +9,7 @@ import tempfile
 import tensorflow.compat.v1 as tf
 
 from executor import errors
+from executor import storage
 from modeling import checkpoint_files
 from modeling import checkpoints as warm_start
 from modeling import training_variables
@@ -35,17 +37,47 @@ latest = checkpoint_files.latest
 
 
 def make_known(path):
-  """Writes the file `checkpoint` of a folder that lacks it.
+  """Makes the file `checkpoint` of a folder name a checkpoint in it.
 
-  TensorFlow reads nothing else: without it, a training would start anew beside
-  the checkpoints that `latest` finds.
+  TensorFlow reads nothing else: where it is missing or leads to the place that
+  the folder was copied from, a training run would start anew, or elsewhere.
 
   Args:
     path: checkpoint prefix, of `latest`.
   """
-  folder = os.path.dirname(path)
-  if tf.train.latest_checkpoint(folder) is None:
-    tf.train.update_checkpoint_state(folder, os.path.basename(path))
+  if tf.train.latest_checkpoint(os.path.dirname(path)) != path:
+    folder, name = os.path.split(path)
+    write_state(folder, [other for other in checkpoint_files.named(folder)
+                         if other != name] + [name])
+
+
+def write_state(folder, names):
+  """Writes the file `checkpoint` of a folder.
+
+  tf.train.update_checkpoint_state takes names for paths from the current
+  folder, unless the folder is an absolute path.
+
+  Args:
+    folder: local, relative or not, or in a bucket.
+    names: [name of a checkpoint in the folder]; the last one is what TensorFlow
+      restores, and it deletes the first ones before others.
+  """
+  lines = ['model_checkpoint_path: %s' % json.dumps(names[-1])]
+  lines += ['all_model_checkpoint_paths: %s' % json.dumps(n) for n in names]
+  with storage.output_path(os.path.join(folder, 'checkpoint')) as temporary:
+    with open(temporary, 'w', encoding='utf-8') as f:
+      f.write('\n'.join(lines) + '\n')
+
+
+def is_in(path, folder):
+  """Whether a checkpoint lies in a folder, in whatever way both are written."""
+  return _place(os.path.dirname(path)) == _place(folder)
+
+
+def _place(folder):
+  if storage.is_remote(folder):
+    return folder.rstrip('/')
+  return os.path.realpath(folder)
 
 
 def latest_step(model_dir):

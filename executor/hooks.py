@@ -12,6 +12,7 @@ import tensorflow.compat.v1 as tf
 
 from executor import errors
 from executor import failures
+from executor import log_files
 from executor import storage
 from executor import workers as workers_lib
 from modeling import summaries
@@ -81,6 +82,8 @@ class TrainingHook(tf.train.SessionRunHook):
     self._kept = summaries.take_kept_scalars()
     self._read_step = tf.convert_to_tensor(tf.train.get_global_step())
     self._workers.prepare(len(self._scalars) + len(self._kept))
+    if self._log_path is not None:
+      log_files.event_writer(self._config.model_dir)  # for other hooks, too
 
   @property
   def step(self):
@@ -142,7 +145,7 @@ class TrainingHook(tf.train.SessionRunHook):
   def _write_events(self, values):
     """Writes {tag: value} to the event file of the training."""
     with failures.survived('No summary was written'):
-      writer = tf.summary.FileWriterCache.get(self._config.model_dir)
+      writer = log_files.event_writer(self._config.model_dir)
       writer.reopen()  # After an error TF 2.15 leaves it closed.
       writer.add_summary(
           tf.Summary(value=[tf.Summary.Value(tag=tag, simple_value=value)

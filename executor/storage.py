@@ -9,10 +9,7 @@ import tensorflow.compat.v1 as tf
 
 from utils import files
 
-
-def is_remote(path):
-  """Whether plain Python cannot open the path, such as gs://..."""
-  return '://' in path
+is_remote = files.is_remote
 
 
 @contextlib.contextmanager
@@ -22,6 +19,8 @@ def output_path(path):
     with files.atomic_path(path) as temporary:
       yield temporary
     return
+  # Before the work: what cannot be written should fail now.
+  tf.gfile.MakeDirs(os.path.dirname(path))
   with tempfile.TemporaryDirectory() as folder:
     local = os.path.join(folder, os.path.basename(path))
     yield local

@@ -7,6 +7,7 @@ import time
 import tensorflow.compat.v1 as tf
 
 from evaluation import report
+from executor import log_files
 from executor import storage
 
 
@@ -49,7 +50,7 @@ class ResultWriter:
       results_name: name of its file.
     """
     if self._events is None:
-      self._events = tf.summary.FileWriter(self._folder)
+      self._events = log_files.tolerant(tf.summary.FileWriter(self._folder))
     self._events.add_summary(tf.Summary(value=[
         tf.Summary.Value(tag=name, simple_value=value)
         for name, value in sorted(metrics.items())]), step)

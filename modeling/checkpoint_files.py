@@ -27,10 +27,37 @@ def latest(folder):
 
   Returns:
     The prefix that the folder's file `checkpoint` names, or the one of the
-    highest step where that file is missing, as in a downloaded folder.
+    highest step where that file is missing, as in a downloaded folder. It is
+    always one of the folder itself.
   """
-  path = tf.train.latest_checkpoint(folder)
-  if path or not tf.gfile.IsDirectory(folder):
-    return path
+  if not tf.gfile.IsDirectory(folder):
+    return None
+  names = named(folder)
+  if names:
+    return os.path.join(folder, names[-1])
   paths = find_all(folder)
   return paths[-1] if paths else None
+
+
+def named(folder):
+  """What the file `checkpoint` of a folder names, as far as it is there.
+
+  TensorFlow writes whole paths into it, which lead to another place once the
+  folder was moved or copied. Only the last part of them counts here.
+
+  Args:
+    folder: it need not exist.
+
+  Returns:
+    [name of a checkpoint in the folder], the newest last; empty if that one is
+    missing.
+  """
+  state = tf.train.get_checkpoint_state(folder)
+  if state is None:
+    return []
+  newest = os.path.basename(state.model_checkpoint_path)
+  names = [os.path.basename(p) for p in state.all_model_checkpoint_paths]
+  names = [name for name in names if name != newest] + [newest]
+  names = [name for name in names if name and tf.train.checkpoint_exists(
+      os.path.join(folder, name))]
+  return names if newest in names else []

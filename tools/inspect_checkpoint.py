@@ -9,7 +9,6 @@ settings that a configuration has to agree with.
 
 import argparse
 import collections
-import os
 import re
 
 from utils import training_names
@@ -49,7 +48,7 @@ def read_variables(path):
 
   from modeling import checkpoint_files
   prefix = re.sub(r'\.(index|meta|data-\d+-of-\d+)$', '', path)
-  if os.path.isdir(path):
+  if tf.gfile.IsDirectory(path):
     prefix = checkpoint_files.latest(path)
     if not prefix:
       raise ValueError('%s has no checkpoint: neither a file `checkpoint` that '

@@ -9,7 +9,6 @@ model_dir/params.yaml: pictures and objects come from the evaluation records.
 """
 
 import argparse
-import json
 import os
 
 import numpy as np
@@ -18,13 +17,14 @@ import tensorflow.compat.v1 as tf
 from configs import factory
 from evaluation import coco_metrics
 from executor import groundtruth as groundtruth_lib
+from executor import storage
 from tools import report_classification
 from tools import report_page
 from tools import report_records
 from tools import report_segmentation
 from utils import drawing
-from utils import files
 from utils import masks as mask_utils
+from utils import text_files
 
 _METRICS = (('AP', 'AP'), ('AP50', 'AP50'), ('AP75', 'AP75'),
             ('APs', 'AP small'), ('APm', 'AP medium'), ('APl', 'AP large'),
@@ -67,8 +67,7 @@ def build_page(model_dir, suffix='', num_pictures=12, min_score=0.3):
         config, metrics, _load_json(os.path.join(eval_dir, 'detections.json')),
         num_pictures, min_score)
   log = _read_log(os.path.join(model_dir, 'train_metrics.jsonl'))
-  with open(os.path.join(model_dir, 'params.yaml')) as f:
-    params = f.read()
+  params = text_files.read(os.path.join(model_dir, 'params.yaml'))
   return report_page.page('%s: what it learnt' % config.type, [
       _headline(config, content, metrics['step'], log),
       *content.tables,
@@ -96,23 +95,19 @@ def _detection_content(config, metrics, detections, num_pictures, min_score):
 
 
 def _existing(path, mode):
-  if not os.path.exists(path):
+  if not tf.gfile.Exists(path):
     raise ValueError('There is no %s; main.py --mode=%s writes it.'
                      % (path, mode))
   return path
 
 
 def _load_json(path):
-  with open(_existing(path, 'eval')) as f:
-    return json.load(f)
+  return text_files.read_json(_existing(path, 'eval'))
 
 
 def _read_log(path):
   """[{step, time, losses ...}] of the training; a later run of a step wins."""
-  if not os.path.exists(path):
-    return []
-  with open(path) as f:
-    by_step = {entry['step']: entry for entry in map(json.loads, f)}
+  by_step = {entry['step']: entry for entry in storage.read_json_lines(path)}
   return [by_step[step] for step in sorted(by_step)]
 
 
@@ -229,11 +224,15 @@ def main():
   args = parser.parse_args()
   output = args.output or os.path.join(args.model_dir, 'report.html')
   try:
-    files.write_atomically(output, build_page(
-        args.model_dir, args.suffix, args.num_pictures, args.min_score))
+    page = build_page(args.model_dir, args.suffix, args.num_pictures,
+                      args.min_score)
+    with storage.output_path(output) as temporary:
+      with open(temporary, 'w', encoding='utf-8') as f:
+        f.write(page)
   except ValueError as e:
     raise SystemExit('Error: %s' % e)
-  print('The report is %s.' % os.path.abspath(output))
+  print('The report is %s.' % (output if storage.is_remote(output)
+                               else os.path.abspath(output)))
 
 
 if __name__ == '__main__':

@@ -1,6 +1,8 @@
-"""Atomic writing of files."""
+"""Atomic writing of files, and reading them wherever they are."""
 
 import contextlib
+import importlib
+import io
 import os
 import tempfile
 
@@ -33,3 +35,32 @@ def write_atomically(path, content):
   with atomic_path(path) as temporary:
     with open(temporary, 'wb' if isinstance(content, bytes) else 'w') as f:
       f.write(content)
+
+
+def is_remote(path):
+  """Whether plain Python cannot open the path, such as gs://..."""
+  return '://' in path
+
+
+def open_anywhere(path, mode='rb'):
+  """Opens a local file, or the content of one in a bucket, to be read.
+
+  Args:
+    path: of the file.
+    mode: 'rb'.
+
+  Returns:
+    Binary file.
+
+  Raises:
+    OSError: if it cannot be read.
+  """
+  if not is_remote(path):
+    return open(path, mode)
+  # It knows buckets, and is slow to load for all else.
+  tf = importlib.import_module('tensorflow.compat.v1')
+  try:
+    with tf.gfile.GFile(path, mode) as f:
+      return io.BytesIO(f.read())
+  except tf.errors.OpError as e:
+    raise OSError('%s cannot be read: %s' % (path, e.message))

@@ -9,6 +9,8 @@ import codecs
 import json
 import re
 
+from utils import files
+
 # The longer mark first: that of UTF-32 begins with that of UTF-16.
 _MARKS = ((codecs.BOM_UTF32_LE, 'utf-32'), (codecs.BOM_UTF32_BE, 'utf-32'),
           (codecs.BOM_UTF8, 'utf-8-sig'), (codecs.BOM_UTF16_LE, 'utf-16'),
@@ -39,12 +41,12 @@ def decode(content, name):
                      % (name, encoding.upper(), e.reason, e.start))
 
 
-def read(path, open_file=open):
+def read(path, open_file=files.open_anywhere):
   """Text of a file.
 
   Args:
     path: of the file.
-    open_file: (path, 'rb') -> binary file; tf.gfile.Open reads buckets.
+    open_file: (path, 'rb') -> binary file; by default also of a bucket.
 
   Returns:
     str.
@@ -57,7 +59,7 @@ def read(path, open_file=open):
     return decode(f.read(), path)
 
 
-def read_lines(path, open_file=open):
+def read_lines(path, open_file=files.open_anywhere):
   """[str], the lines of a file without blanks around them; see `read`.
 
   Empty lines are kept, so that the place in the list is the line's number.
@@ -66,7 +68,7 @@ def read_lines(path, open_file=open):
           for line in re.split('\r\n|\r|\n', read(path, open_file))]
 
 
-def read_json(path, open_file=open):
+def read_json(path, open_file=files.open_anywhere):
   """The value of a JSON file; see `read`.
 
   Raises:

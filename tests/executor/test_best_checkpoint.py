@@ -10,6 +10,7 @@ from executor import best_checkpoint
 from executor import checkpoints
 from executor import early_stop
 from executor import errors
+from modeling import checkpoints as warm_start
 from tests.executor import toy
 
 
@@ -45,6 +46,23 @@ def test_the_best_one_is_kept(tmp_path):
   assert record['evaluations_without_improvement'] == 2
   assert not [n for n in os.listdir(best_checkpoint.folder(config))
               if n.endswith('.part')]
+
+
+@pytest.mark.parametrize('kind', ['relative', 'url'])
+def test_the_best_one_is_found_wherever_it_is(tmp_path, monkeypatch, kind):
+  monkeypatch.chdir(tmp_path)
+  (tmp_path / 'run').mkdir()
+  model_dir = {'relative': 'run', 'url': 'file://%s/run' % tmp_path}[kind]
+  config = toy.config(model_dir, eval__best_metric='AP')
+  for step, value in ((10, .1), (20, .4), (30, .3)):
+    toy.save_checkpoint(tmp_path / 'run', step, weight=[float(step)])
+    best_checkpoint.update(config, checkpoints.latest(model_dir),
+                           {'AP': value})
+  best = tf.train.latest_checkpoint(best_checkpoint.folder(config))
+  assert best == model_dir + '/best/model.ckpt-20'
+  assert warm_start.resolve_path(best_checkpoint.folder(config)) == best
+  reader = tf.train.load_checkpoint(best)
+  assert reader.get_tensor('weight').tolist() == [20.]
 
 
 def test_several_are_kept_and_the_smallest_may_be_best(tmp_path):

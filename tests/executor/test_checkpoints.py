@@ -1,6 +1,7 @@
 """Finding, checking and completing checkpoints."""
 
 import os
+import shutil
 
 import pytest
 import tensorflow.compat.v1 as tf
@@ -93,3 +94,64 @@ def test_key_that_was_switched_on_is_named(tmp_path, names, key):
   # With another variable of the model missing, it is another model.
   with pytest.raises(errors.SetupError, match='another model'):
     _fit(path, weight=[1.], other=[1.], **{name: [0.] for name in names})
+
+
+@pytest.fixture(name='place', params=['absolute', 'relative', 'url'])
+def _place(request, tmp_path, monkeypatch):
+  """A folder of checkpoints of steps 1 to 3, as it may be written."""
+  monkeypatch.chdir(tmp_path)
+  for step in (1, 2, 3):
+    (tmp_path / 'a').mkdir(exist_ok=True)
+    toy.save_checkpoint(tmp_path / 'a', step, w=[float(step)])
+  return {'absolute': str(tmp_path / 'a'), 'relative': 'a',
+          'url': 'file://%s/a' % tmp_path}[request.param]
+
+
+def _weight(folder):
+  """Of what TensorFlow finds in a folder."""
+  path = tf.train.latest_checkpoint(folder)
+  return tf.train.load_checkpoint(path).get_tensor('w').tolist()
+
+
+def test_a_missing_state_is_written(place):
+  os.remove('a/checkpoint')
+  path = checkpoints.latest(place)
+  assert path == os.path.join(place, 'model.ckpt-3')
+  checkpoints.make_known(path)
+  assert tf.train.latest_checkpoint(place) == path
+  assert _weight(place) == [3.]
+  checkpoints.write_state(place, ['model.ckpt-3', 'model.ckpt-1'])
+  assert _weight(place) == [1.]
+  state = tf.train.get_checkpoint_state(place)
+  assert [checkpoints.step_of(p)
+          for p in state.all_model_checkpoint_paths] == [3, 1]
+
+
+def test_a_copied_folder_is_one_of_its_own(place, tmp_path):
+  """TensorFlow's file names the place that it was written in."""
+  shutil.copytree('a', 'b')
+  toy.save_checkpoint(tmp_path / 'b', 2, w=[20.])
+  shutil.copy('a/checkpoint', 'b/checkpoint')
+  os.remove('b/model.ckpt-1.index')
+  toy.save_checkpoint(tmp_path / 'a', 4, w=[4.])
+  copy = place[:-1] + 'b'
+  path = checkpoints.latest(copy)
+  assert path == os.path.join(copy, 'model.ckpt-3')
+  checkpoints.make_known(path)
+  assert tf.train.latest_checkpoint(copy) == path
+  # What it keeps is what is there.
+  state = tf.train.get_checkpoint_state(copy)
+  assert [os.path.basename(p) for p in state.all_model_checkpoint_paths][
+      -1] == 'model.ckpt-3'
+  assert all(os.path.dirname(p) == copy
+             for p in state.all_model_checkpoint_paths)
+
+
+def test_is_in(tmp_path, monkeypatch):
+  monkeypatch.chdir(tmp_path)
+  for folder in ('a', './a/', str(tmp_path / 'a'), 'b/../a'):
+    assert checkpoints.is_in(str(tmp_path / 'a' / 'model.ckpt-1'), folder)
+    assert checkpoints.is_in('a/model.ckpt-1', folder)
+    assert not checkpoints.is_in('a/best/model.ckpt-1', folder)
+  assert checkpoints.is_in('gs://b/a/model.ckpt-1', 'gs://b/a/')
+  assert not checkpoints.is_in('gs://b/a/model.ckpt-1', 'gs://c/a')

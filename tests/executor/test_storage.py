@@ -38,21 +38,23 @@ def test_output_is_not_there_before_it_is_complete(tmp_path):
   assert os.listdir(str(tmp_path)) == []
 
 
-def test_bucket_paths_go_through_a_local_file(tmp_path, monkeypatch):
-  copies = []
-
-  def copy(source, target, overwrite=False):
-    if '://' in target:
-      with open(source) as f:
-        copies.append((target, f.read(), overwrite))
-    else:
-      with open(target, 'w') as f:
-        f.write('remote')
-
-  monkeypatch.setattr(tf.gfile, 'Copy', copy)
-  storage.write_json('gs://b/a.json', [1])
-  assert copies == [('gs://b/a.json', '[\n 1\n]\n', True)]
-  with storage.input_path('gs://b/a.json') as path, open(path) as f:
-    assert f.read() == 'remote'
+def test_urls_go_through_a_local_file(tmp_path):
+  """In folders that do not exist yet."""
+  path = 'file://%s/new/deep/a.json' % tmp_path
+  storage.write_json(path, [1])
+  assert storage.read_json(path) == [1]
+  with storage.input_path(path) as local:
+    assert '://' not in local
+    with open(local) as f:
+      assert f.read() == '[\n 1\n]\n'
   with storage.input_path(str(tmp_path)) as path:
     assert path == str(tmp_path)
+
+
+def test_a_url_that_cannot_be_written_fails_before_the_work(tmp_path):
+  (tmp_path / 'file').write_text('')
+  began = []
+  with pytest.raises(tf.errors.OpError):
+    with storage.output_path('file://%s/file/b/a.json' % tmp_path):
+      began.append(1)
+  assert not began

@@ -250,3 +250,20 @@ def test_a_mark_in_front_of_both_files(capsys, tmp_path):
     path.write_bytes(b'\xef\xbb\xbf' + path.read_bytes())
   status, out, _ = _run(capsys, arguments)
   assert status == 0 and json.loads(out)['AP'] == pytest.approx(1.)
+
+
+def test_urls(tmp_path, capsys):
+  _arguments(tmp_path, coco_files.annotations(), coco_files.results('bbox'),
+             'box')
+  (tmp_path / 'names.txt').write_text('1:first\n')
+  url = 'file://%s/' % tmp_path
+  assert evaluate_detections.main([
+      '--annotations=%sa.json' % url, '--detections=%sd.json' % url,
+      '--label_map=%snames.txt' % url]) == 0
+  output = capsys.readouterr()
+  assert json.loads(output.out)['AP'] == coco_files.expected()['bbox'][
+      'stats'][0]
+  assert 'first' in output.err
+  assert evaluate_detections.main([
+      '--annotations=%sb.json' % url, '--detections=%sd.json' % url]) == 1
+  assert 'b.json cannot be read' in capsys.readouterr().err

@@ -5,6 +5,7 @@ import os
 import pytest
 
 from utils import files
+from utils import label_map
 
 
 def test_writes_text_and_bytes_into_new_folders(tmp_path):
@@ -27,3 +28,13 @@ def test_a_failure_leaves_the_old_file(tmp_path):
   with open(path) as f:
     assert f.read() == 'old'
   assert os.listdir(str(tmp_path)) == ['a.txt']
+
+
+def test_reads_urls(tmp_path):
+  path = tmp_path / 'names.txt'
+  path.write_bytes(b'1:a cat\n2:dog\n')
+  with files.open_anywhere('file://%s' % path) as f:
+    assert f.read() == b'1:a cat\n2:dog\n'
+  assert label_map.read_label_map('file://%s' % path) == {1: 'a cat', 2: 'dog'}
+  with pytest.raises(OSError, match='file://.*missing cannot be read: .*No '):
+    files.open_anywhere('file://%s/missing' % tmp_path)

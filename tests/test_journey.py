@@ -1,0 +1,82 @@
+"""A whole job under a relative model_dir, and under a URL.
+
+file:// takes the way that buckets take: plain Python opens none of the files.
+"""
+
+import json
+import os
+
+import pytest
+import tensorflow.compat.v1 as tf
+
+from tests import test_main
+from tools import make_report
+
+_data = test_main._data  # the fixture `data`
+
+
+def _run(mode, model_dir, data, *flags, **changes):
+  """Runs main.py, which must end well."""
+  overrides = ','.join('%s=%s' % (key.replace('__', '.'), value)
+                       for key, value in changes.items())
+  arguments = ['--mode=%s' % mode, '--model_dir=%s' % model_dir,
+               '--data_dir=%s' % data] + list(flags)
+  if overrides:
+    arguments.append('--params_override=' + overrides)
+  assert test_main._run(*arguments) == 0
+
+
+def _named(folder):
+  """What TensorFlow finds in a folder: name, and the weight of a bias."""
+  path = tf.train.latest_checkpoint(folder)
+  assert path and os.path.dirname(path) == folder
+  tf.train.load_checkpoint(path).get_variable_to_shape_map()
+  return os.path.basename(path)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('kind', ['relative', 'url'])
+def test_the_whole_job(kind, data, tmp_path, monkeypatch, capsys):
+  monkeypatch.chdir(tmp_path)
+  base = 'runs' if kind == 'relative' else 'file://%s/runs' % tmp_path
+  (tmp_path / 'runs').mkdir()
+  (tmp_path / 'runs' / 'names.txt').write_text('1:red\n2:blue\n')
+  run, config = base + '/a', '--config_file=%s' % (data / 'config.yaml')
+  names = base + '/names.txt'
+
+  _run('train_and_eval', run, data, config, train__total_steps=2,
+       eval__num_steps_per_eval=1, eval__best_metric='AP',
+       eval__label_map=names)
+  best = _named(run + '/best')
+  with open('runs/a/best/best.json') as f:
+    assert json.load(f)['best'][0]['checkpoint'] == best
+  assert _named(run) == 'model.ckpt-2'
+
+  _run('train_and_eval', run, data, config, train__total_steps=3,
+       eval__num_steps_per_eval=1, eval__best_metric='AP',
+       eval__label_map=names)
+  assert test_main._metric_steps(tmp_path / 'runs' / 'a') == [1, 2, 3]
+
+  _run('eval', run, data, '--eval_once', eval__suffix='_again')
+  assert 'red' in capsys.readouterr().out
+  output = base + '/new/deep/out.json'
+  _run('predict', run, data, predict__output_file=output,
+       predict__predict_file_pattern='val-*')
+  with open('runs/new/deep/out.json') as f:
+    assert json.load(f)
+
+  # From the best one, as it is named and as a model_dir.
+  _run('train', base + '/b', data, config, train__total_steps=1,
+       train__checkpoint__path=run + '/best')
+  _run('eval', run + '/best', data, config, '--eval_once')
+  assert test_main._metric_steps(tmp_path / 'runs' / 'a' / 'best') == [
+      int(best.split('-')[1])]
+
+  os.remove('runs/a/checkpoint')
+  _run('train', run, data, config, train__total_steps=4,
+       eval__label_map=names)
+  assert _named(run) == 'model.ckpt-4'
+
+  monkeypatch.setattr('sys.argv', ['make_report', '--model_dir', run])
+  make_report.main()
+  assert 'red' in (tmp_path / 'runs' / 'a' / 'report.html').read_text()
