@@ -36,7 +36,8 @@ class DetectionParser:
   MASK_CLASSES, MASK_ADVICE = None, ''
 
   def __init__(self, section, anchors, num_classes, mode, dtype='float32',
-               emit_anchor_boxes=False, needs_masks=False):
+               emit_anchor_boxes=False, needs_masks=False,
+               clip_to_border=False):
     """Takes what the configuration says.
 
     Args:
@@ -49,6 +50,7 @@ class DetectionParser:
         Models know them; one copy for each image would only cost memory.
       needs_masks: whether the targets need the masks of the record; kept in
         the attribute of the same name.
+      clip_to_border: `architecture.clip_boxes_to_border`.
 
     `needs_source` tells whether training takes pairs of records, the second to
     paste objects from.
@@ -60,6 +62,7 @@ class DetectionParser:
     self._num_classes = num_classes
     self.needs_masks = needs_masks
     self.needs_source = False
+    self._clip_to_border = clip_to_border
     self._mode = parser.checked_mode(mode)
     self._dtype = tf.as_dtype(dtype)
     self._padded_size = tuple(section.output_size)
@@ -135,7 +138,9 @@ class DetectionParser:
     section = self._section
     is_training = self._mode == modes.TRAIN
     steps = []
-    if is_training and section.skip_crowd_during_training:
+    # The targets of an evaluation are those of training: its loss is
+    # comparable. The ground truth of the metrics keeps crowds.
+    if self._mode in self.WITH_TARGETS and section.skip_crowd_during_training:
       steps.append(parser.drop_crowds)
     if is_training and section.aug_policy:
       steps.append(functools.partial(
@@ -148,7 +153,8 @@ class DetectionParser:
     steps.append(parser.to_pixels)
     steps.append(functools.partial(
         parser.resize_and_crop, output_size=section.output_size,
-        padded_size=self._padded_size, scale=draws.scale, offset=draws.offset))
+        padded_size=self._padded_size, scale=draws.scale, offset=draws.offset,
+        to_border=self._clip_to_border))
     steps.append(parser.drop_empty)
     return steps
 

@@ -36,7 +36,8 @@ class MaskrcnnParser(detection_parser.DetectionParser):
       'architecture.include_mask=false, eval.type=box.')
 
   def __init__(self, section, anchors, num_classes, mode, dtype='float32',
-               emit_anchor_boxes=False, include_mask=True):
+               emit_anchor_boxes=False, include_mask=True,
+               clip_to_border=False):
     """See DetectionParser; `section` is the YAML section `maskrcnn_parser`.
 
     With `copy_paste`, the parser is called with two records in training: the
@@ -48,7 +49,8 @@ class MaskrcnnParser(detection_parser.DetectionParser):
     """
     # Masks are expensive, and only training has a use for them.
     super().__init__(section, anchors, num_classes, mode, dtype,
-                     emit_anchor_boxes, include_mask and mode == modes.TRAIN)
+                     emit_anchor_boxes, include_mask and mode == modes.TRAIN,
+                     clip_to_border)
     self.needs_source = section.copy_paste and mode == modes.TRAIN
     if self.needs_source and not include_mask:
       raise ValueError('maskrcnn_parser.copy_paste is true, which needs masks, '
@@ -77,7 +79,8 @@ class MaskrcnnParser(detection_parser.DetectionParser):
     sample, remaining = copy_paste.paste(
         sample, self._objects(of_source, draws.source, draw),
         section.output_size, section.copy_paste_box_update_threshold,
-        section.copy_paste_occluded_obj_threshold, section.legacy_augmentation)
+        section.copy_paste_occluded_obj_threshold, section.legacy_augmentation,
+        self._clip_to_border)
     return decoded, parser.select(sample, remaining)
 
   def _objects(self, serialized, draws, draw):

@@ -125,7 +125,8 @@ def to_pixels(sample):
       sample.boxes, tf.shape(sample.image)[:2]))
 
 
-def resize_and_crop(sample, output_size, padded_size, scale=None, offset=None):
+def resize_and_crop(sample, output_size, padded_size, scale=None, offset=None,
+                    to_border=False):
   """Brings image and boxes to the network input; normalises colours.
 
   Args:
@@ -134,6 +135,7 @@ def resize_and_crop(sample, output_size, padded_size, scale=None, offset=None):
     padded_size: (height, width), ints, of the network input.
     scale: float [], draw of the jitter, or None for no jitter.
     offset: float [2], draw of the window, or None.
+    to_border: see preprocess.resize_and_crop_boxes.
 
   Returns:
     Sample with image_info.
@@ -142,7 +144,7 @@ def resize_and_crop(sample, output_size, padded_size, scale=None, offset=None):
       sample.image, output_size, padded_size, random_scale=scale,
       offset_fraction=offset, normalize=True)
   boxes = preprocess.resize_and_crop_boxes(
-      sample.boxes, image_info[2], output_size, image_info[3])
+      sample.boxes, image_info[2], output_size, image_info[3], to_border)
   return sample._replace(image=image, boxes=boxes, image_info=image_info)
 
 

@@ -32,7 +32,7 @@ class ShapemaskParser(retinanet_parser.DenseParser):
       'masks there.')
 
   def __init__(self, section, anchors, num_classes, mode, dtype='float32',
-               emit_anchor_boxes=False):
+               emit_anchor_boxes=False, clip_to_border=False):
     """See DetectionParser; `section` is the YAML section `shapemask_parser`.
 
     Raises:
@@ -40,7 +40,8 @@ class ShapemaskParser(retinanet_parser.DenseParser):
     """
     # Masks are expensive, and only training has a use for them.
     super().__init__(section, anchors, num_classes, mode, dtype,
-                     emit_anchor_boxes, needs_masks=mode == modes.TRAIN)
+                     emit_anchor_boxes, needs_masks=mode == modes.TRAIN,
+                     clip_to_border=clip_to_border)
     self.MASK_CLASSES = class_sets.ids(section.mask_train_class)
 
   def _checked(self, decoded):
@@ -76,13 +77,14 @@ class ShapemaskParser(retinanet_parser.DenseParser):
     def choose(values, fill):
       return preprocess.pad_or_clip(tf.gather(values, chosen), count, fill)
 
+    limits = box_ops.clip_limits(tuple(section.output_size),
+                                 self._clip_to_border)
     boxes = box_ops.clip_boxes(
         box_ops.jitter_boxes(choose(sample.boxes, 0.),
                              section.box_jitter_scale,
-                             unit_normal=draws.noise), section.output_size)
+                             unit_normal=draws.noise), limits)
     # They may reach into the padding, where no mask is.
-    outer_boxes = box_ops.outer_boxes(boxes, section.output_size,
-                                      section.outer_box_scale)
+    outer_boxes = box_ops.outer_boxes(boxes, limits, section.outer_box_scale)
     classes = choose(sample.classes, 0)
     targets = mask_crops.crop_masks_at_sizes(
         tf.gather(sample.masks, chosen),

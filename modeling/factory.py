@@ -70,7 +70,8 @@ def _build_one_stage_model(config, norm_activation, **options):
       anchors=build_anchors(config),
       detect=detect,
       loss_section=config.retinanet_loss,
-      num_classes=config.architecture.num_classes, **options)
+      num_classes=config.architecture.num_classes,
+      clip_to_border=config.architecture.clip_boxes_to_border, **options)
 
 
 def _detection_options(section):
@@ -150,7 +151,8 @@ def _build_two_stage_model(config, norm_activation, stages):
       backbone=architecture_factory.build_backbone(config, norm_activation),
       decoder=architecture_factory.build_decoder(config, norm_activation),
       rpn=_build_rpn(config, norm_activation), box_branch=branch,
-      mask_branch=_build_mask_branch(config, norm_activation))
+      mask_branch=_build_mask_branch(config, norm_activation),
+      clip_to_border=config.architecture.clip_boxes_to_border)
 
 
 def _build_rpn(config, norm_activation):
@@ -207,7 +209,8 @@ def build_shapemask(config):
       trunk=_build_one_stage_model(config, norm_activation),
       mask_branch=shape_mask_branch.ShapeMaskBranch(
           *heads, outer_box_scale=config.architecture.outer_box_scale,
-          loss_section=config.shapemask_loss))
+          loss_section=config.shapemask_loss,
+          clip_to_border=config.architecture.clip_boxes_to_border))
 
 
 MODELS = {'classification': build_classification,

@@ -8,6 +8,7 @@ stages, Faster R-CNN has no mask branch.
 import tensorflow.compat.v1 as tf
 
 from modeling import predictions
+from ops import boxes as box_ops
 from utils import fields
 from utils import modes
 
@@ -15,7 +16,8 @@ from utils import modes
 class MaskRCNN:
   """Two-stage detector."""
 
-  def __init__(self, backbone, decoder, rpn, box_branch, mask_branch=None):
+  def __init__(self, backbone, decoder, rpn, box_branch, mask_branch=None,
+               clip_to_border=False):
     """Takes the parts.
 
     Args:
@@ -24,10 +26,13 @@ class MaskRCNN:
       rpn: modeling.rpn.RegionProposalNetwork.
       box_branch: modeling.box_branch.BoxBranch.
       mask_branch: modeling.mask_branch.MaskBranch, or None for boxes only.
+      clip_to_border: whether boxes may reach the border of the network input;
+        False: they end a pixel before, as upstream.
     """
     self._backbone, self._decoder = backbone, decoder
     self._rpn = rpn
     self._box_branch, self._mask_branch = box_branch, mask_branch
+    self._clip_to_border = clip_to_border
 
   def outputs(self, images, labels, mode):
     """Runs the network.
@@ -48,7 +53,8 @@ class MaskRCNN:
     is_training = mode == modes.TRAIN
     features = self._backbone(images, is_training)
     features = self._decoder(features, is_training)
-    image_shape = labels[fields.IMAGE_INFO][:, 1:2, :]
+    image_shape = box_ops.clip_limits(labels[fields.IMAGE_INFO][:, 1:2, :],
+                                      self._clip_to_border)
     outputs = self._rpn.outputs(features, images.shape.as_list()[1:3],
                                 image_shape, is_training)
     rois = outputs[fields.RPN_ROIS]

@@ -16,6 +16,8 @@ from ops import random_numbers
 from utils import fields
 from utils import modes
 
+_PADDING_ID = -1  # source_id of what fills up a batch
+
 
 def make_model_fn(config):
   """Makes the model_fn of an experiment.
@@ -204,15 +206,29 @@ def _eval_spec(config, model, images, labels):
                              tf.train.get_or_create_global_step()):
     outputs = model_outputs(config, model, images, labels, modes.EVAL)
     losses = model.losses(outputs, labels)
-  tiled = {name: tf.reshape(value, [1]) for name, value in losses.items()}
+  if hasattr(model, 'image_losses'):
+    values = model.image_losses(outputs, labels)
+    weights = _is_image(labels, values[fields.MODEL_LOSS])
+  else:
+    values = {name: tf.reshape(v, [1]) for name, v in losses.items()}
+    weights = tf.ones([1])
 
-  def metric_fn(**values):
-    return {name: tf.metrics.mean(value) for name, value in values.items()}
+  def metric_fn(weights, **values):
+    return {name: tf.metrics.mean(value, weights)
+            for name, value in values.items()}
 
   return tf.estimator.tpu.TPUEstimatorSpec(
       mode=tf.estimator.ModeKeys.EVAL, loss=losses[fields.MODEL_LOSS],
-      eval_metrics=(metric_fn, tiled),
+      eval_metrics=(metric_fn, dict(values, weights=weights)),
       scaffold_fn=average_scaffold_fn(config))
+
+
+def _is_image(labels, of_images):
+  """1 for images, 0 for what fills up a batch, as `of_images` float32 [B]."""
+  ids = labels.get(fields.GROUNDTRUTHS, labels).get(fields.SOURCE_ID)
+  if ids is None:
+    return tf.ones_like(of_images)
+  return tf.cast(tf.not_equal(ids, _PADDING_ID), tf.float32)
 
 
 def _predict_spec(config, model, features, labels):

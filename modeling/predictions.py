@@ -5,8 +5,6 @@ three kinds of content are told apart by prefix: `pred_`, `gt_` and `loss_`
 (utils/fields.py).
 """
 
-import tensorflow.compat.v1 as tf
-
 from utils import fields
 
 _GROUNDTRUTH_KEYS = ('source_id', 'height', 'width', 'num_detections', 'boxes',
@@ -42,15 +40,13 @@ def detection_predictions(outputs, labels):
   return predictions
 
 
-def loss_predictions(losses, batch_size):
-  """The losses of a batch, repeated for each of its images.
+def loss_predictions(losses):
+  """The losses of each image, whatever batch it is in.
 
   Args:
-    losses: {name: float32 []}.
-    batch_size: int or int32 [].
+    losses: {name: float32 [B]}.
 
   Returns:
     {prefixed name: float32 [B]}.
   """
-  return {fields.LOSS + name: tf.fill([batch_size], value)
-          for name, value in losses.items()}
+  return {fields.LOSS + name: value for name, value in losses.items()}

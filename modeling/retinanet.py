@@ -7,6 +7,7 @@ decoder that returns the levels of the anchors, any head of the same outputs.
 import tensorflow.compat.v1 as tf
 
 from modeling import predictions
+from ops import boxes as box_ops
 from ops import losses as loss_ops
 from utils import fields
 from utils import modes
@@ -16,7 +17,8 @@ class RetinaNet:
   """One-stage detector."""
 
   def __init__(self, backbone, decoder, head, anchors, detect, loss_section,
-               num_classes, output_flat_features=False):
+               num_classes, output_flat_features=False,
+               clip_to_border=False):
     """Takes the parts.
 
     Args:
@@ -31,6 +33,8 @@ class RetinaNet:
       num_classes: int, background included.
       output_flat_features: whether the graph gets a tensor `RawFpnFeatures`:
         all levels of the decoder in one row per image, finest first.
+      clip_to_border: whether boxes may reach the border of the network input;
+        False: they end a pixel before, as upstream.
     """
     self._backbone, self._decoder, self._head = backbone, decoder, head
     self._anchors = anchors
@@ -38,6 +42,7 @@ class RetinaNet:
     self._loss = loss_section
     self._num_classes = num_classes
     self._output_flat_features = output_flat_features
+    self._clip_to_border = clip_to_border
 
   def outputs(self, images, labels, mode):
     """Runs the network and, outside of training, the detection generator.
@@ -72,7 +77,8 @@ class RetinaNet:
     if not is_training:
       outputs.update(self._detect(
           box_outputs, cls_outputs, self._anchor_boxes(images),
-          labels[fields.IMAGE_INFO][:, 1:2, :]))
+          box_ops.clip_limits(labels[fields.IMAGE_INFO][:, 1:2, :],
+                              self._clip_to_border)))
     return outputs, features
 
   def _anchor_boxes(self, images):
@@ -106,6 +112,28 @@ class RetinaNet:
     return {fields.CLS_LOSS: cls_loss, fields.BOX_LOSS: box_loss,
             fields.MODEL_LOSS: cls_loss + self._loss.box_loss_weight * box_loss}
 
+  def image_losses(self, outputs, labels):
+    """`losses` of every image as if it were a batch of its own.
+
+    Args:
+      outputs: of `outputs`.
+      labels: see `losses`.
+
+    Returns:
+      {name: float32 [B]}; their mean over a set does not depend on its batches.
+    """
+    num_positives = labels[fields.NUM_POSITIVES]
+    cls_loss = loss_ops.image_class_losses(
+        outputs[fields.CLS_OUTPUTS], labels[fields.CLS_TARGETS], num_positives,
+        self._num_classes, self._loss.focal_loss_alpha,
+        self._loss.focal_loss_gamma)
+    box_loss = loss_ops.image_box_losses(
+        outputs[fields.BOX_OUTPUTS], labels[fields.BOX_TARGETS], num_positives,
+        self._loss.huber_loss_delta)
+    return {fields.CLS_LOSS: cls_loss, fields.BOX_LOSS: box_loss,
+            fields.MODEL_LOSS: cls_loss + self._loss.box_loss_weight * box_loss
+            }
+
   def predictions(self, outputs, labels, with_losses=True):
     """The dictionary for Estimator.predict; see modeling.predictions.
 
@@ -115,13 +143,12 @@ class RetinaNet:
       with_losses: False leaves them out (`eval.skip_eval_loss`).
 
     Returns:
-      {prefixed name: tensor of leading dimension B}.
+      {prefixed name: tensor of leading dimension B}; losses as `image_losses`.
     """
     result = predictions.detection_predictions(outputs, labels)
     if with_losses and fields.CLS_TARGETS in labels:
-      batch_size = tf.shape(labels[fields.IMAGE_INFO])[0]
       result.update(predictions.loss_predictions(
-          self.losses(outputs, labels), batch_size))
+          self.image_losses(outputs, labels)))
     return result
 
 

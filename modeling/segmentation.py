@@ -1,7 +1,5 @@
 """Semantic segmentation: backbone, feature pyramid and a head on one level."""
 
-import functools
-
 import tensorflow.compat.v1 as tf
 
 from modeling import predictions as predictions_lib
@@ -33,8 +31,8 @@ class Segmentation:
     self._level = level
     self._aspp = aspp
     self._use_pyramid_fusion = use_pyramid_fusion
-    self._loss = functools.partial(
-        loss_ops.segmentation_loss, num_classes=num_classes,
+    self._loss_settings = dict(
+        num_classes=num_classes,
         ignore_label=loss_section.ignore_label,
         use_groundtruth_dimension=loss_section.use_groundtruth_dimension,
         class_weights=loss_section.class_weights,
@@ -91,8 +89,24 @@ class Segmentation:
       {'model_loss': float32 []}.
     """
     del is_training
-    return {fields.MODEL_LOSS: self._loss(outputs[fields.LOGITS],
-                                          labels[fields.MASKS])}
+    return {fields.MODEL_LOSS: loss_ops.segmentation_loss(
+        outputs[fields.LOGITS], labels[fields.MASKS], **self._loss_settings)}
+
+  def image_losses(self, outputs, labels):
+    """`losses` of every image as if it were a batch of its own.
+
+    Args:
+      outputs: of `outputs`.
+      labels: see `losses`.
+
+    Returns:
+      {name: float32 [B]}; their mean over a set does not depend on its batches.
+    """
+    losses, counts = [tf.reduce_sum(x, axis=[1, 2]) for x in
+                      loss_ops.pixel_losses(
+                          outputs[fields.LOGITS], labels[fields.MASKS],
+                          **self._loss_settings)]
+    return {fields.MODEL_LOSS: losses / tf.maximum(counts, 1.)}
 
   def predictions(self, outputs, labels, with_losses=True):
     """The dictionary for Estimator.predict; see modeling.predictions.
@@ -115,7 +129,7 @@ class Segmentation:
         result[fields.GT + name] = labels[name]
       if with_losses:
         result.update(predictions_lib.loss_predictions(
-            self.losses(outputs, labels), tf.shape(labels[fields.MASKS])[0]))
+            self.image_losses(outputs, labels)))
     return result
 
 

@@ -11,7 +11,7 @@ class ShapeMaskBranch:
   """From boxes to masks: priors, a coarse mask, a fine mask."""
 
   def __init__(self, prior_head, coarse_head, fine_head, outer_box_scale,
-               loss_section):
+               loss_section, clip_to_border=False):
     """Takes the parts.
 
     Args:
@@ -23,7 +23,9 @@ class ShapeMaskBranch:
         [B, N, S * F, S * F] logits.
       outer_box_scale: float, sides of a RoI over those of its box.
       loss_section: YAML section `shapemask_loss`.
+      clip_to_border: see modeling.retinanet.
     """
+    self._clip_to_border = clip_to_border
     self._prior_head = prior_head
     self._coarse_head, self._fine_head = coarse_head, fine_head
     self._outer_box_scale = outer_box_scale
@@ -61,8 +63,9 @@ class ShapeMaskBranch:
       'detection_masks' float32 [B, M, S * F, S * F], scores in 0..1 within
       them.
     """
-    outer_boxes = box_ops.outer_boxes(boxes, input_size,
-                                      self._outer_box_scale)
+    outer_boxes = box_ops.outer_boxes(
+        boxes, box_ops.clip_limits(input_size, self._clip_to_border),
+        self._outer_box_scale)
     outputs = self._run(features, boxes, outer_boxes, classes, False)
     outputs[fields.DETECTION_OUTER_BOXES] = outer_boxes
     outputs[fields.DETECTION_MASKS] = tf.sigmoid(

@@ -157,6 +157,23 @@ def clip_boxes(boxes, image_shape):
     return tf.maximum(tf.minimum(boxes, bounds), 0.)
 
 
+def clip_limits(image_shape, to_border):
+  """What `clip_boxes` is to be given so that boxes may reach the border.
+
+  Args:
+    image_shape: (height, width), ints, or a tensor; see `clip_boxes`.
+    to_border: bool; False: boxes end at size - 1, as upstream.
+
+  Returns:
+    The same form.
+  """
+  if not to_border:
+    return image_shape
+  if isinstance(image_shape, (list, tuple)):
+    return tuple(size + 1 for size in image_shape)
+  return image_shape + 1
+
+
 def normalize_boxes(boxes, image_shape):
   """Pixels to fractions of the image; see `clip_boxes` for the arguments."""
   boxes = tf.convert_to_tensor(boxes)

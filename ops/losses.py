@@ -103,6 +103,50 @@ def retinanet_class_loss(cls_outputs, cls_targets, num_positives, num_classes,
     return tf.add_n(sums) / (normalizer + _EPSILON)
 
 
+def image_class_losses(cls_outputs, cls_targets, num_positives, num_classes,
+                       alpha, gamma):
+  """`retinanet_class_loss` of every image as if it were a batch of its own.
+
+  Args: as there; `num_positives` is [B]. Without a gradient of its own: of an
+    evaluation.
+
+  Returns:
+    float32 [B].
+  """
+  with tf.name_scope('image_class_losses'):
+    sums = []
+    for level in sorted(cls_outputs):
+      logits = tf.reshape(cls_outputs[level], [-1, num_classes])
+      signs, weights = [
+          _rows_of_classes(tf.reshape(cls_targets[level], [-1]), num_classes,
+                           *values)
+          for values in ((-1., 1., 1.), (alpha, 1. - alpha, 0.))]
+      log1pexp, _, modulator = _focal_terms(logits * signs, gamma)
+      sums.append(_image_sums(weights * modulator * log1pexp, num_positives))
+    return tf.add_n(sums) / (num_positives + 1.)
+
+
+def image_box_losses(box_outputs, box_targets, num_positives, delta):
+  """`retinanet_box_loss` of every image as if it were a batch of its own.
+
+  Args: as there; `num_positives` is [B].
+
+  Returns:
+    float32 [B].
+  """
+  with tf.name_scope('image_box_losses'):
+    sums = [_image_sums(_box_losses(box_outputs[level], box_targets[level],
+                                    delta), num_positives)
+            for level in sorted(box_outputs)]
+    return tf.add_n(sums) / (4. * (num_positives + 1.))
+
+
+def _image_sums(values, images):
+  """Sums float32 [B] of the values of each image; `images` is [B]."""
+  return tf.reduce_sum(tf.reshape(
+      values, [tf.shape(images)[0], -1]), axis=1)
+
+
 def _normalizer(num_positives, normalizer):
   """sum(num_positives) + 1, or the given tensor; without gradient."""
   if normalizer is None:
@@ -234,13 +278,16 @@ def retinanet_box_loss(box_outputs, box_targets, num_positives, delta,
   """
   with tf.name_scope('retinanet_box_loss'):
     normalizer = _normalizer(num_positives, normalizer)
-    sums = []
-    for level in sorted(box_outputs):
-      targets = box_targets[level]
-      mask = tf.cast(tf.not_equal(targets, 0.), tf.float32)
-      sums.append(tf.reduce_sum(huber(box_outputs[level], targets, delta) *
-                                mask))
+    sums = [tf.reduce_sum(_box_losses(box_outputs[level], box_targets[level],
+                                      delta))
+            for level in sorted(box_outputs)]
     return tf.add_n(sums) / (4. * normalizer + _EPSILON)
+
+
+def _box_losses(outputs, targets, delta):
+  """Huber loss of each coordinate, 0 where the target is; their shape."""
+  mask = tf.cast(tf.not_equal(targets, 0.), tf.float32)
+  return huber(outputs, targets, delta) * mask
 
 
 def softmax_cross_entropy(logits, labels, num_classes, label_smoothing=0.):
@@ -284,6 +331,21 @@ def segmentation_loss(logits, labels, num_classes, ignore_label,
     float32 [], the sum over the pixels that count, divided by their number; 0
     if there are none.
   """
+  losses, counts = pixel_losses(
+      logits, labels, num_classes, ignore_label, use_groundtruth_dimension,
+      class_weights, label_smoothing)
+  return tf.reduce_sum(losses) / tf.maximum(tf.reduce_sum(counts), 1.)
+
+
+def pixel_losses(logits, labels, num_classes, ignore_label,
+                 use_groundtruth_dimension=True, class_weights=(),
+                 label_smoothing=0.):
+  """Cross entropy of each pixel; Args as of `segmentation_loss`.
+
+  Returns:
+    float32 [B, H, W], the losses, weighted; 0 for pixels without a class.
+    float32 [B, H, W], 1 for those with one, 0 for the others.
+  """
   with tf.name_scope('segmentation_loss'):
     if use_groundtruth_dimension:
       logits = resample.resize_bilinear(logits, labels.shape.as_list()[1:3])
@@ -298,7 +360,7 @@ def segmentation_loss(logits, labels, num_classes, ignore_label,
       # An ignored label is no class; its weight does not matter.
       table = tf.constant(class_weights, tf.float32)
       loss *= tf.gather(table, tf.clip_by_value(labels, 0, num_classes - 1))
-    return tf.reduce_sum(loss) / tf.maximum(tf.reduce_sum(counts), 1.)
+    return loss, counts
 
 
 def huber(predictions, targets, delta):

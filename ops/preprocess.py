@@ -180,7 +180,8 @@ def _place(image, geometry, window, padded_size, is_cropped, normalize):
   return image
 
 
-def resize_and_crop_boxes(boxes, image_scale, output_size, offset):
+def resize_and_crop_boxes(boxes, image_scale, output_size, offset,
+                          to_border=False):
   """Moves boxes along with `resize_and_crop_image`.
 
   Args:
@@ -188,15 +189,19 @@ def resize_and_crop_boxes(boxes, image_scale, output_size, offset):
     image_scale: float32 [2], row 2 of image_info.
     output_size: (height, width), ints: the desired size, row 1.
     offset: float32 [2], row 3.
+    to_border: whether boxes may reach the border of the window; False: they
+      end a pixel before, as upstream.
 
   Returns:
-    float32 [K, 4], pixels of the network input, clipped to [0, size - 1].
+    float32 [K, 4], pixels of the network input, clipped to [0, size - 1], or
+    with `to_border` to [0, size].
     Boxes outside of the window become empty; see boxes.non_empty_indices.
   """
   with tf.name_scope('resize_and_crop_boxes'):
     boxes = boxes * tf.tile(image_scale, [2]) - tf.tile(offset, [2])
-    height, width = output_size
-    last = tf.cast([height - 1, width - 1, height - 1, width - 1], tf.float32)
+    last = tf.cast(tf.tile(output_size, [2]), tf.float32)
+    if not to_border:
+      last -= 1.
     return tf.clip_by_value(boxes, 0., last)
 
 

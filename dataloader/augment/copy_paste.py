@@ -75,7 +75,7 @@ def _mirrored(pixels, sample):
 
 
 def paste(sample, objects, output_size, box_update_threshold,
-          occluded_obj_threshold, legacy):
+          occluded_obj_threshold, legacy, to_border=False):
   """Pastes objects over a picture, which hides parts of its own.
 
   Args:
@@ -89,6 +89,7 @@ def paste(sample, objects, output_size, box_update_threshold,
     legacy: whether to do as upstream, where one box that changes makes all
       objects count as changed, and pixels at the rim of the pasted ones stay
       visible in masks.
+    to_border: see preprocess.resize_and_crop_boxes.
 
   Returns:
     Sample: its masks end where objects were pasted; `pasted` are the objects,
@@ -104,7 +105,8 @@ def paste(sample, objects, output_size, box_update_threshold,
     scale, offset = tf.unstack(tf.tile(sample.image_info[2:], [1, 2]))
     def to_network(values):
       return preprocess.resize_and_crop_boxes(
-          values, sample.image_info[2], output_size, sample.image_info[3])
+          values, sample.image_info[2], output_size, sample.image_info[3],
+          to_border)
     old = (sample.boxes + offset) / scale
     new = (to_network(boxes) + offset) / scale
     is_moved = tf.abs(new - old) > box_update_threshold

@@ -51,6 +51,17 @@ def dtype(case):
   return 'bfloat16' if case.params['use_bfloat16'] else 'float32'
 
 
+def changes(case, section, case_mode=None):
+  """The parameters of a case that are keys of the parser's section.
+
+  In an evaluation the reference's targets hold crowds whatever that key says.
+  """
+  values = {k: v for k, v in case.params.items() if k in section}
+  if (case_mode or mode(case)) != modes.TRAIN:
+    values['skip_crowd_during_training'] = False
+  return values
+
+
 def draws(case):
   """The parser.Draws that the reference was given; None outside of training."""
   if mode(case) != modes.TRAIN:

@@ -8,14 +8,14 @@ from dataloader import mask_crops
 from tests.dataloader import examples
 
 
-def _crop(masks, boxes, size=5, is_mirrored=False):
+def _crop(masks, boxes, size=5, is_mirrored=False, grid='corners'):
   """Masks [K, H, W] as PNG files through `crop_masks`."""
   crops = mask_crops.crop_masks(
       tf.constant([examples.encode(m) for m in masks], tf.string,
                   [len(masks)]),
       tf.constant(boxes, tf.float32, [len(masks), 4]), size,
       tf.constant(is_mirrored), tf.constant(np.shape(masks)[1:3]),
-      tf.constant('7'))
+      tf.constant('7'), grid=grid)
   with tf.Session() as session:
     return session.run(crops)
 
@@ -63,3 +63,44 @@ def test_outside_of_the_picture_is_nothing():
 
 def test_no_objects():
   assert _crop(np.zeros([0, 8, 9], np.uint8), []).shape == (0, 5, 5)
+
+
+def _cell_means(mask, box, size, is_mirrored):
+  """The slow second path: every pixel as 20 x 20 points."""
+  fine = (mask > 0).repeat(20, axis=0).repeat(20, axis=1).astype(float)
+  if is_mirrored:
+    fine = fine[:, ::-1]
+  result = np.zeros([size, size])
+  y0, x0, y1, x1 = np.array(box) * np.tile(fine.shape, 2)
+  for i, j in np.ndindex(size, size):
+    rows, columns = [
+        np.round([a + (b - a) * k / size, a + (b - a) * (k + 1) / size])
+        .astype(int) for a, b, k in ((y0, y1, i), (x0, x1, j))]
+    inside = fine[slice(*np.maximum(rows, 0)), slice(*np.maximum(columns, 0))]
+    result[i, j] = inside.sum() / (np.diff(rows) * np.diff(columns))[0]
+  return result
+
+
+@pytest.mark.parametrize('is_mirrored', [False, True])
+@pytest.mark.parametrize('size', [1, 3, 8])
+def test_cells_are_means_over_their_area(size, is_mirrored):
+  """Of boxes within, beyond and outside of the picture; on whole points."""
+  random = np.random.RandomState(size)
+  masks = (random.uniform(size=[12, 6, 9]) < .5) * np.uint8(255)
+  corners = random.randint(-3, 4, [12, 2]) + random.choice([0., .4], [12, 2])
+  sizes = random.choice([.4, 1.2, 4.8, 9.6], [12, 2])
+  corners[0], corners[1] = (20, 1), (1, -20)
+  boxes = np.concatenate([corners, corners + sizes], axis=1)
+  boxes = boxes / np.tile([6., 9.], 2)
+  got = _crop(masks, boxes, size, is_mirrored, grid='cells')
+  for mask, box, crop in zip(masks, boxes, got):
+    np.testing.assert_allclose(crop, _cell_means(mask, box, size, is_mirrored),
+                               atol=1e-5)
+  assert not got[:2].any() and got[2:].any()
+
+
+def test_cells_of_a_box_without_area():
+  mask = np.ones([1, 5, 5], np.uint8)
+  assert not _crop(mask, [[.2, .2, .2, .8]], grid='cells').any()
+  assert _crop(np.zeros([0, 8, 9], np.uint8), [], grid='cells').shape == (
+      0, 5, 5)

@@ -38,7 +38,7 @@ def _case_parser(case):
       parser_cases.mode(case), anchors=parser_cases.anchors(case),
       emit_anchor_boxes=True, dtype=parser_cases.dtype(case),
       legacy_augmentation=True,
-      **{k: v for k, v in case.params.items() if k in SECTION})
+      **parser_cases.changes(case, SECTION))
 
 
 @pytest.mark.parametrize('case', CASES, ids=lambda c: c.name)
@@ -71,7 +71,7 @@ def test_steps_of_training_are_in_order():
   assert names == ['drop_crowds', 'flip', 'to_pixels', 'resize_and_crop',
                    'drop_empty']
   names = [getattr(step, 'func', step).__name__
-           for step in _parser(modes.EVAL).steps(parsing.NO_DRAWS)]
+           for step in _parser(modes.PREDICT).steps(parsing.NO_DRAWS)]
   assert names == ['to_pixels', 'resize_and_crop', 'drop_empty']
 
 
@@ -148,3 +148,24 @@ def test_training_needs_no_room_for_groundtruths():
 def test_unknown_mode():
   with pytest.raises(ValueError, match='train, eval, predict'):
     _parser('training')
+
+
+@pytest.mark.parametrize('mode', [modes.TRAIN, modes.EVAL,
+                                  modes.PREDICT_WITH_GT])
+def test_crowds_are_no_targets_of_any_mode(mode):
+  """The loss of an evaluation counts what that of training counts."""
+  record = examples.serialize(
+      examples.picture(64, 64), [[.1, .1, .6, .6], [.5, .5, .9, .9]], [1, 2],
+      is_crowd=[0, 1])
+  def targets(skip):
+    _, labels = _run(_parser(mode, skip_crowd_during_training=skip), record,
+                     draws=parsing.Draws(0., None, None)
+                     if mode == modes.TRAIN else None)
+    classes = np.concatenate(
+        [t.ravel() for t in labels['cls_targets'].values()])
+    return set(classes[classes > 0]), labels
+  assert targets(skip=False)[0] == {1, 2}
+  classes, labels = targets(skip=True)
+  assert classes == {1}
+  if mode != modes.TRAIN:  # The metrics know crowds.
+    assert labels['groundtruths']['is_crowds'][:2].tolist() == [0, 1]

@@ -57,8 +57,8 @@ def _mode(case):
 def test_reference(case):
   parser = _parser(
       _mode(case), anchors=parser_cases.anchors(case), emit_anchor_boxes=True,
-      dtype=parser_cases.dtype(case),
-      **{k: v for k, v in case.params.items() if k in SECTION})
+      dtype=parser_cases.dtype(case), legacy_augmentation=True,
+      **parser_cases.changes(case, SECTION, _mode(case)))
   draws = None
   if _mode(case) == modes.TRAIN:
     draws = _draws(noise=case.inputs.get('unit_normal'),
@@ -67,15 +67,24 @@ def test_reference(case):
   for name in ('mask_is_valid', 'mask_classes'):
     if name in case.outputs:
       np.testing.assert_array_equal(labels[name], case.outputs[name])
-  if 'missing_optional' in case.name:
-    # Masks of 0 and 255 are 0 and 1 here (Q2 of the spec); in the reference
-    # half of 1 is a 510th of them, and masks grow by a part of a pixel.
-    for name in ('mask_targets', 'fine_mask_targets'):
-      expected = case.outputs.pop('labels.' + name, None)
-      if expected is not None:
-        assert np.all(labels[name] <= expected), name
-        assert np.mean(labels[name] != expected) < .05, name
   parser_cases.check(case, image, labels)
+
+
+def test_masks_of_255_are_those_of_1():
+  """Except as upstream, where half of 1 is a 510th of them: masks grow."""
+  y, x = np.mgrid[:64, :64]
+  mask = ((y - 30) ** 2 + (x - 33) ** 2 < 300).astype(np.uint8)
+  def targets(value, legacy):
+    record = examples.serialize(examples.picture(64, 64),
+                                [[.2, .2, .8, .8]], [1], masks=[mask * value])
+    _, labels = _run(_parser(legacy_augmentation=legacy), record,
+                     draws=_draws())
+    return labels['fine_mask_targets'][0]
+  expected = targets(1, legacy=False)
+  np.testing.assert_array_equal(targets(255, legacy=False), expected)
+  np.testing.assert_array_equal(targets(1, legacy=True), expected)
+  grown = targets(255, legacy=True)
+  assert (grown >= expected).all() and grown.sum() > 1.05 * expected.sum()
 
 
 @pytest.mark.parametrize('emit_anchor_boxes', [False, True])

@@ -126,3 +126,30 @@ def test_compiles_with_xla():
   plain, compiled = _run(
       [build(*inputs), tf.xla.experimental.compile(build, inputs)])
   np.testing.assert_allclose(compiled[0], plain[0], atol=1e-4)
+
+
+def test_means_of_cells_by_hand():
+  """A mask of 2 x 2 in a box of 4 x 4; the target begins a pixel later."""
+  def crop(target, size):
+    return _run(mask_ops.crop_masks_in_boxes(
+        tf.constant([[[[0., 1.], [0., 1.]]]]),
+        tf.constant([[[0., 0., 4., 4.]]]),
+        tf.constant([[target]]), size, means_of_cells=True))[0, 0]
+  np.testing.assert_allclose(crop([0., 0., 4., 4.], 2), [[0., 1.]] * 2)
+  np.testing.assert_allclose(crop([0., 0., 4., 4.], 1), [[.5]])
+  # Columns of pixels 1 to 5: nothing before the second half, nor beyond.
+  np.testing.assert_allclose(crop([0., 1., 4., 5.], 4), [[0., 1., 1., 0.]] * 4,
+                             atol=1e-6)
+  np.testing.assert_allclose(crop([0., 1., 4., 5.], 2), [[.5, .5]] * 2,
+                             atol=1e-6)
+  # Below the box by half.
+  np.testing.assert_allclose(crop([2., 2., 6., 4.], 1), [[.5]], atol=1e-6)
+
+
+@pytest.mark.parametrize('target', [[2., 2., 2., 3.], [3., 3., 1., 1.],
+                                    [-9., -9., -8., -8.]])
+def test_means_of_cells_of_boxes_without_area_and_outside(target):
+  got = _run(mask_ops.crop_masks_in_boxes(
+      tf.ones([1, 1, 4, 4]), tf.constant([[[0., 0., 4., 4.]]]),
+      tf.constant([[target]]), 3, means_of_cells=True))
+  assert np.isfinite(got).all() and not got.any()
