@@ -27,7 +27,7 @@ def _run(mode, model_dir, data, *flags, **changes):
 
 
 def _named(folder):
-  """What TensorFlow finds in a folder: name, and the weight of a bias."""
+  """The name of the checkpoint that TensorFlow finds in a folder."""
   path = tf.train.latest_checkpoint(folder)
   assert path and os.path.dirname(path) == folder
   tf.train.load_checkpoint(path).get_variable_to_shape_map()
@@ -43,6 +43,8 @@ def test_the_whole_job(kind, data, tmp_path, monkeypatch, capsys):
   (tmp_path / 'runs' / 'names.txt').write_text('1:red\n2:blue\n')
   run, config = base + '/a', '--config_file=%s' % (data / 'config.yaml')
   names = base + '/names.txt'
+  if kind == 'relative':  # A relative one would be sought in --data_dir.
+    names = str(tmp_path / 'runs' / 'names.txt')
 
   _run('train_and_eval', run, data, config, train__total_steps=2,
        eval__num_steps_per_eval=1, eval__best_metric='AP',
@@ -58,7 +60,7 @@ def test_the_whole_job(kind, data, tmp_path, monkeypatch, capsys):
   assert test_main._metric_steps(tmp_path / 'runs' / 'a') == [1, 2, 3]
 
   _run('eval', run, data, '--eval_once', eval__suffix='_again')
-  assert 'red' in capsys.readouterr().out
+  assert 'blue' in capsys.readouterr().out
   output = base + '/new/deep/out.json'
   _run('predict', run, data, predict__output_file=output,
        predict__predict_file_pattern='val-*')
@@ -79,4 +81,4 @@ def test_the_whole_job(kind, data, tmp_path, monkeypatch, capsys):
 
   monkeypatch.setattr('sys.argv', ['make_report', '--model_dir', run])
   make_report.main()
-  assert 'red' in (tmp_path / 'runs' / 'a' / 'report.html').read_text()
+  assert 'blue' in (tmp_path / 'runs' / 'a' / 'report.html').read_text()
