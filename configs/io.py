@@ -95,10 +95,24 @@ def parse_override(value, source='--params_override'):
     return read_yaml(value)
   if pairs.looks_like_pairs(value):
     return pairs.parse(value, source)
-  data, notes = yaml_format.parse(value, source, '\n' in value.strip())
+  data, notes = _parse_yaml(value, source)
   if isinstance(data, str):
     raise base.ConfigError(_neither_text_nor_file(value, source))
   return _as_mapping(data, source), notes
+
+
+def _parse_yaml(text, source):
+  """Parsed YAML; `a: {b: 1}, c: {d: 2}` is a mapping without its braces."""
+  has_lines = '\n' in text.strip()
+  try:
+    return yaml_format.parse(text, source, has_lines)
+  except yaml_format.YamlSyntaxError:
+    if not has_lines:
+      try:
+        return yaml_format.parse('{%s}' % text, source, has_lines)
+      except yaml_format.YamlSyntaxError:
+        pass  # The mistake is told as it stands in the text.
+    raise
 
 
 def _is_file(text):

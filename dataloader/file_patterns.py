@@ -26,15 +26,17 @@ def escape(path):
   return re.sub(r'([*?[])', r'[\1]', path.replace('\\', '\\\\'))
 
 
-def _with_literal_brackets(pattern):
-  """Escapes brackets of folders and files that are really called so.
+def _with_literal_names(pattern):
+  """Escapes signs in the names of folders and files that really have them.
 
   /data/set [v2]/train-* means the folder of that name where there is one,
   although, as a pattern, it would mean `set v` and `set 2`.
   """
-  parts = []
-  for part in pattern.split('/'):
-    literal = part.replace('[', '[[]')
+  parts, names = [], pattern.split('/')
+  for number, part in enumerate(names):
+    # The * and ? of the last part are those of a pattern.
+    literal = (escape(part) if number + 1 < len(names)
+               else part.replace('[', '[[]'))
     if literal != part and glob('/'.join(parts + [literal])):
       part = literal
     parts.append(part)
@@ -67,7 +69,8 @@ def expand(patterns, key):
       such strings.
     key: configuration key of the pattern, such as `train.train_file_pattern`.
 
-  Brackets in the name of an existing folder or file are part of that name.
+  Signs in the name of an existing folder, and brackets in that of a file, are
+  part of that name.
 
   Returns:
     [path], sorted, each once.
@@ -85,7 +88,7 @@ def expand(patterns, key):
   paths = set()
   for pattern in patterns:
     # Hidden files are those that a converter has not finished.
-    matches = [p for p in glob(_with_literal_brackets(pattern)) if not (
+    matches = [p for p in glob(_with_literal_names(pattern)) if not (
         p.endswith(_NOT_RECORDS) or os.path.basename(p).startswith('.') or
         tf.gfile.IsDirectory(p))]
     if not matches:

@@ -167,6 +167,9 @@ def _ids_by_name(categories, used, label_map, notes):
     raise ConversionError('The label map has the id %d; classes start at 1, '
                           '0 is the background.' % min(label_map))
   exact = {name: i for i, name in label_map.items()}
+  if len(exact) < len(label_map):
+    name = next(n for i, n in label_map.items() if exact[n] != i)
+    raise ConversionError('The label map gives the name %r to two ids.' % name)
   folded = {name.lower(): i for i, name in label_map.items()}
   new_ids = {}
   for old, name in categories.items():

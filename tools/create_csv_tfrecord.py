@@ -26,9 +26,11 @@ import tensorflow.compat.v1 as tf
 
 from tools import conversion_flags
 from tools import image_folders
+from tools import image_names
 from tools import source_set
 from tools import tfrecord_writer
 from utils import text_files
+from utils import values
 
 ConversionError = source_set.ConversionError
 _PLAIN = ('filename', 'class', 'xmin', 'ymin', 'xmax', 'ymax')
@@ -64,7 +66,7 @@ def convert(annotations, images, prefix, options, label_map=None,
     names = _descriptions(class_descriptions) if class_descriptions else None
     _read_open_images(found, rows, images, files, names, options)
   elif set(_PLAIN) <= set(columns):
-    _read_plain(found, rows)
+    _read_plain(found, rows, images)
   else:
     raise ConversionError(
         '%s: the first line names the columns %s. Needed are %s, or %s of Open '
@@ -97,18 +99,18 @@ def read_table(path):
   reader = csv.reader(io.StringIO(text, newline=''), delimiter=delimiter)
   columns, rows = None, []
   try:
-    for values in reader:
-      values = [v.strip() for v in values]
-      if not any(values):
+    for cells in reader:
+      cells = [cell.strip() for cell in cells]
+      if not any(cells):
         continue
       if columns is None:
-        columns = [v.lower() for v in values]
+        columns = _columns(cells, path)
         continue
       where = '%s, line %d' % (path, reader.line_num)
-      if len(values) != len(columns):
+      if len(cells) != len(columns):
         raise ConversionError('%s has %d values for %d columns.' % (
-            where, len(values), len(columns)))
-      rows.append((where, dict(zip(columns, values))))
+            where, len(cells), len(columns)))
+      rows.append((where, dict(zip(columns, cells))))
   except csv.Error as e:
     raise ConversionError('%s, line %d: %s.' % (path, reader.line_num, e))
   if not columns:
@@ -116,17 +118,30 @@ def read_table(path):
   return columns, rows
 
 
-def _read_plain(found, rows):
+def _columns(cells, path):
+  """Names of the columns in lower case, each of its own."""
+  columns = [cell.lower() for cell in cells]
+  repeated = [c for c in columns if c and columns.count(c) > 1]
+  if repeated:
+    raise ConversionError('%s: two columns have the name %s.' % (
+        path, repeated[0]))
+  return columns
+
+
+def _read_plain(found, rows, folder):
   """Adds images and boxes in pixels."""
   sizes = {}
   for where, row in rows:
-    name = row['filename'].replace('\\', '/')
-    if not name:
+    if not row['filename']:
       raise ConversionError('%s: filename is empty.' % where)
+  files, notes = image_names.meant_once(
+      folder, [row['filename'] for _, row in rows])
+  found.notes.extend(notes)
+  for where, row in rows:
+    name = files[row['filename']]
     size = None
     if row.get('width') and row.get('height'):
-      size = tuple(int(source_set.number(row[key], '%s: %s' % (where, key)))
-                   for key in ('height', 'width'))
+      size = source_set.size(row['height'], row['width'], where)
     if sizes.setdefault(name, size) != size:
       raise ConversionError('%s: %s is %s here and %s in an earlier line.' % (
           where, name, _describe(size), _describe(sizes[name])))
@@ -180,12 +195,23 @@ def _read_open_images(found, rows, folder, files, names, options):
       raise ConversionError('%s: LabelName %s is not in '
                             '--class_descriptions.' % (where, label))
     height, width = sizes[image_id] or (1, 1)
-    x0, y0, x1, y1 = corners
+    x0, y0, x1, y1 = map(source_set.within, corners)
     found.add_object(
         image_id, names[label] if names else label,
         source_set.corners_to_box(x0 * width, y0 * height, x1 * width,
                                   y1 * height),
-        is_crowd=row.get('isgroupof') == '1')
+        is_crowd=_is_group(row, where))
+
+
+def _is_group(row, where):
+  """Whether a box is around a group; Open Images has -1 where nobody knows."""
+  text = (row.get('isgroupof') or '0').lower()
+  if text == '-1':
+    return False
+  try:
+    return bool(values.flag({'true': 1, 'false': 0}.get(text, text)))
+  except ValueError as e:
+    raise ConversionError('%s: IsGroupOf: %s.' % (where, e))
 
 
 def _descriptions(path):
@@ -202,27 +228,27 @@ def _descriptions(path):
   return names
 
 
-def define_flags(values):
+def define_flags(given):
   """Defines the flags in flags.FlagValues."""
   for name, meaning in (
       ('annotations', 'CSV file whose first line names the columns. Required.'),
       ('images', 'Folder of the images. Required.'),
       ('class_descriptions', 'CSV file of LabelName and name, of Open Images.'
        )):
-    flags.DEFINE_string(name, None, meaning, flag_values=values)
+    flags.DEFINE_string(name, None, meaning, flag_values=given)
   flags.DEFINE_bool('all_images', False, 'Also write the images that no line '
-                    'names, without objects.', flag_values=values)
-  conversion_flags.define(values)
+                    'names, without objects.', flag_values=given)
+  conversion_flags.define(given)
 
 
-def main(values):
+def main(given):
   """Converts as the flags say."""
-  if not values.annotations or not values.images or not values.output:
+  if not given.annotations or not given.images or not given.output:
     raise ConversionError('Give --annotations=FILE --images=FOLDER '
                           '--output=PREFIX.')
-  convert(values.annotations, values.images, values.output,
-          conversion_flags.options(values), conversion_flags.label_map(values),
-          values.class_descriptions, values.all_images)
+  convert(given.annotations, given.images, given.output,
+          conversion_flags.options(given), conversion_flags.label_map(given),
+          given.class_descriptions, given.all_images)
 
 
 if __name__ == '__main__':

@@ -9,16 +9,18 @@ in which the task lists its labels, so that all exports of a task agree;
 --label_map gives others. Writes what create_coco_tfrecord does.
 """
 
-from xml.etree import ElementTree
+import math
 
 from absl import flags
 import numpy as np
 import tensorflow.compat.v1 as tf
 
 from tools import conversion_flags
+from tools import image_names
 from tools import source_set
 from tools import tfrecord_writer
 from utils import masks as mask_utils
+from utils import text_files
 
 ConversionError = source_set.ConversionError
 
@@ -47,14 +49,16 @@ def convert(annotations, images, prefix, options, label_map=None):
   if labels:
     found.set_classes(labels)
   num_attributes = 0
-  for element in root.findall('image'):
-    where = '%s: image %r' % (annotations, element.get('name'))
-    size = tuple(int(_number(element, key, where))
-                 for key in ('height', 'width'))
-    if not element.get('name'):
-      raise ConversionError('%s has no name.' % where)
-    image_id = element.get('id') or element.get('name')
-    found.add_image(image_id, element.get('name').replace('\\', '/'), size)
+  names = [element.get('name') for element in root.findall('image')]
+  if not all(names):
+    raise ConversionError('%s: an <image> has no name.' % annotations)
+  files, notes = image_names.meant(images, names)
+  found.notes.extend(notes)
+  for name, element in zip(names, root.findall('image')):
+    where = '%s: image %r' % (annotations, name)
+    size = source_set.size(element.get('height'), element.get('width'), where)
+    image_id = element.get('id') or name
+    found.add_image(image_id, files.get(name, name), size)
     for i, shape in enumerate(element):
       if shape.tag != 'tag':  # which is about the whole image
         num_attributes += len(shape.findall('attribute'))
@@ -69,12 +73,7 @@ def convert(annotations, images, prefix, options, label_map=None):
 
 def _parse(path):
   """Root element of an export."""
-  with tf.gfile.Open(path, 'rb') as f:
-    try:
-      root = ElementTree.fromstring(f.read())
-    except (ElementTree.ParseError, LookupError, ValueError) as e:
-      # The latter two: of an encoding that Python does not know or cannot read.
-      raise ConversionError('%s is not XML: %s' % (path, e))
+  root = text_files.read_xml(path, tf.gfile.Open)
   if root.tag != 'annotations' or root.find('track') is not None:
     raise ConversionError(
         '%s is not "CVAT for images 1.1" (%s). Export the task in that format.'
@@ -114,9 +113,28 @@ def _number(element, key, where):
 
 
 def _box(shape, where, size):
+  """A box, or that around a rotated one."""
   del size
-  return source_set.corners_to_box(*(
-      _number(shape, key, where) for key in ('xtl', 'ytl', 'xbr', 'ybr'))), None
+  x0, y0, x1, y1 = [_number(shape, key, where)
+                    for key in ('xtl', 'ytl', 'xbr', 'ybr')]
+  if not shape.get('rotation'):
+    return source_set.corners_to_box(x0, y0, x1, y1), None
+  corners = _rotated([x0, y0, x1, y0, x1, y1, x0, y1],
+                     ((x0 + x1) / 2, (y0 + y1) / 2), shape, where)
+  return source_set.box_around([corners]), None
+
+
+def _rotated(points, center, shape, where):
+  """A polygon, rotated clockwise by the degrees of the shape."""
+  if not shape.get('rotation'):
+    return points
+  angle = math.radians(_number(shape, 'rotation', where))
+  cos, sin = math.cos(angle), math.sin(angle)
+  result = []
+  for x, y in zip(points[0::2], points[1::2]):
+    x, y = x - center[0], y - center[1]
+    result += [center[0] + x * cos - y * sin, center[1] + x * sin + y * cos]
+  return result
 
 
 def _polygon(shape, where, size):
@@ -134,12 +152,16 @@ def _polygon(shape, where, size):
 
 def _ellipse(shape, where, size):
   del size
-  return None, [source_set.ellipse(*(
-      _number(shape, key, where) for key in ('cx', 'cy', 'rx', 'ry')))]
+  x, y, radius_x, radius_y = [_number(shape, key, where)
+                              for key in ('cx', 'cy', 'rx', 'ry')]
+  return None, [_rotated(source_set.ellipse(x, y, radius_x, radius_y), (x, y),
+                         shape, where)]
 
 
 def _mask(shape, where, size):
   """Runs along the rows of the box of the mask, the first one outside of it."""
+  if size is None:
+    raise ConversionError('%s: a mask needs the size of the image.' % where)
   left, top, width, height = [int(_number(shape, key, where)) for key in (
       'left', 'top', 'width', 'height')]
   runs = [int(source_set.number(v, where + ': rle'))

@@ -33,6 +33,7 @@ from tools import sharded_records
 from tools import written_order
 from utils import label_map as label_maps
 from utils import orientation as orientations
+from utils import text_files
 
 ConversionError = annotation_checks.ConversionError
 SHARDS = {'train': 1024, 'validation': 128}
@@ -152,8 +153,7 @@ def _validation_pictures(raw_data_dir, labels):
     raise ConversionError(
         'There is no %s: the class of each picture in %s, one a line. Or sort '
         'the pictures into a folder for each class.' % (label_path, folder))
-  with open(label_path) as f:
-    synsets = f.read().split()
+  synsets = [line for line in text_files.read_lines(label_path) if line]
   if len(synsets) != len(names):
     raise ConversionError('%s has %d lines for %d validation pictures.'
                           % (label_path, len(synsets), len(names)))

@@ -26,6 +26,7 @@ import tensorflow.compat.v1 as tf
 
 from tools import conversion_flags
 from tools import image_folders
+from tools import image_names
 from tools import source_set
 from tools import tfrecord_writer
 from utils import masks as mask_utils
@@ -68,18 +69,47 @@ def convert(annotations, prefix, options, label_map=None, images=None):
     image_id = os.path.splitext(name)[0]
     paths[values.canonical_id(image_id)] = path
     _add(found, image_id, content, path)
+  folder = images or annotations
+  dataset = found.dataset()
+  dataset['images'], notes = _with_files(dataset['images'], folder)
+  dataset['notes'] = dataset['notes'] + notes
   return tfrecord_writer.write_dataset(
-      found.dataset(), prefix,
-      functools.partial(_load, paths, images or annotations), options,
+      dataset, prefix, functools.partial(_load, paths, folder), options,
       label_map)
+
+
+def _with_files(images, folder):
+  """Images with the names of the files that are meant, and [note].
+
+  Programs copy imagePath from one file to the next, so of a name that two files
+  have, the image that is called as the file goes before it.
+  """
+  by_stem = image_folders.by_stem(image_folders.listed(folder)[0])
+  own = {image['id']: by_stem[image['id']][0] for image in images
+         if len(by_stem.get(image['id'], ())) == 1}
+  # Without imagePath, the name is the id.
+  images = [dict(image, file_name=own.get(image['id'], image['file_name']))
+            if image['file_name'] == image['id'] else image for image in images]
+  counts = collections.Counter(image['file_name'] for image in images)
+  chosen, others = [], []
+  for image in images:
+    name = own.get(image['id'], image['file_name'])
+    if counts[image['file_name']] > 1 and name != image['file_name']:
+      others.append('%s.json names %s, and %s is used' % (
+          image['id'], image['file_name'], name))
+      image = dict(image, file_name=name)
+    chosen.append(image)
+  chosen, notes = image_names.find(folder, chosen)
+  if others:
+    notes.append('%d files name an image that another file names: %s%s.' % (
+        len(others), '; '.join(others[:3]), '; ...' if len(others) > 3 else ''))
+  return chosen, notes
 
 
 def _add(found, image_id, content, path):
   """Adds the image and the objects of a file."""
-  size = tuple(
-      int(source_set.number(content.get(key), '%s: %s' % (path, key)))
-      for key in ('imageHeight', 'imageWidth')) if content.get(
-          'imageHeight') else None
+  size = source_set.size(content.get('imageHeight'), content.get('imageWidth'),
+                         path)
   # Where it is, or whether it is in this file, shows when it is loaded.
   found.add_image(image_id, _image_name(content) or image_id, size)
   groups = collections.OrderedDict()
@@ -102,7 +132,7 @@ def _add_object(found, image_id, label, shapes, size):
     kind = shape.get('shape_type') or 'polygon'
     if kind == 'mask':
       masks.append(_mask(shape, where, size))
-    elif kind in _POLYGONS:
+    elif isinstance(kind, str) and kind in _POLYGONS:
       polygons.append(_POLYGONS[kind](_points(shape, where), where))
     else:
       found.skip(image_id, 'shape without an area', '%s is a %s' % (
@@ -185,24 +215,21 @@ def _mask(shape, where, size):
 
 
 def _image_name(content):
-  """`imagePath` with the separators of this system; '' if there is none."""
-  return str(content.get('imagePath') or '').replace('\\', '/')
+  """`imagePath`; '' if there is none."""
+  return str(content.get('imagePath') or '')
 
 
 def _load(paths, image_folder, image):
   """Bytes of the image of a .json file; paths: {id: path}."""
   path = paths[values.canonical_id(image['id'])]
+  file_path = os.path.join(image_folder, image['file_name'])
+  if tf.gfile.Exists(file_path) and not tf.gfile.IsDirectory(file_path):
+    with tf.gfile.Open(file_path, 'rb') as f:
+      return f.read()
   content = text_files.read_json(path, tf.gfile.Open)
-  name = _image_name(content)
-  for candidate in (name, os.path.basename(name)):
-    file_path = os.path.join(image_folder, candidate)
-    if candidate and tf.gfile.Exists(file_path) and not tf.gfile.IsDirectory(
-        file_path):
-      with tf.gfile.Open(file_path, 'rb') as f:
-        return f.read()
   if not content.get('imageData'):
     raise OSError('%s: there is no file %r (imagePath) in %s, and no imageData.'
-                  % (path, name, image_folder))
+                  % (path, _image_name(content), image_folder))
   try:
     return base64.b64decode(content['imageData'])
   except (binascii.Error, TypeError, ValueError):

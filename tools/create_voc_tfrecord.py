@@ -15,13 +15,13 @@ as its edges, unchanged, although VOC counts pixels from 1.
 import collections
 import functools
 import os
-from xml.etree import ElementTree
 
 from absl import flags
 import tensorflow.compat.v1 as tf
 
 from dataloader import file_patterns
 from tools import conversion_flags
+from tools import source_set
 from tools import tfrecord_writer
 from tools import voc_images
 from utils import text_files
@@ -57,7 +57,8 @@ def convert(data_dir, split, prefix, options, label_map=None,
         '%s.xml. An image without objects needs one as well.' % (
             len(missing), split, missing[0]))
   # All of them are read, so that class ids do not depend on the split.
-  roots = {name: _parse(paths[name]) for name in all_names}
+  roots = {name: text_files.read_xml(paths[name], tf.gfile.Open)
+           for name in all_names}
   class_ids = _class_ids(roots, notes)
   files = voc_images.find(os.path.join(data_dir, 'JPEGImages'), {
       name: _text(root, 'filename') for name, root in roots.items()})
@@ -139,16 +140,6 @@ def _known_name(line, known):
   return next((text for text in texts if text in known), texts[2])
 
 
-def _parse(path):
-  """Root element of an annotation."""
-  with tf.gfile.Open(path, 'rb') as f:
-    try:
-      return ElementTree.fromstring(f.read())
-    except (ElementTree.ParseError, LookupError, ValueError) as e:
-      # The latter two: of an encoding that Python does not know or cannot read.
-      raise ConversionError('%s is not XML: %s' % (path, e))
-
-
 def _class_ids(roots, notes):
   """{class name as spelt: id}, numbered from 1 in alphabetical order."""
   names = sorted({_text(element, 'name') for root in roots.values()
@@ -170,11 +161,13 @@ def _class_ids(roots, notes):
 
 def _image(name, root, file_name):
   """Entry of the image; <path> names a file of the authors' computer."""
-  try:
-    height, width = [int(values_lib.number(_text(root, 'size/' + key) or 0))
-                     for key in ('height', 'width')]
-  except ValueError:
-    raise ConversionError('The <size> in %s.xml is not made of numbers.' % name)
+  if root.tag.lower() != 'annotation' and root.find('object') is None:
+    raise ConversionError(
+        '%s.xml is no annotation of Pascal VOC: its root is <%s>, and it has '
+        'no <object>.' % (name, root.tag))
+  height, width = source_set.size(
+      _text(root, 'size/height'), _text(root, 'size/width'),
+      'The <size> in %s.xml' % name) or (None, None)
   return {'id': name, 'file_name': file_name, 'height': height, 'width': width}
 
 

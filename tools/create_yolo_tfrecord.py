@@ -19,12 +19,17 @@ from absl import flags
 import tensorflow.compat.v1 as tf
 import yaml
 
+from dataloader import file_patterns
 from tools import conversion_flags
+from tools import image_names
 from tools import source_set
 from tools import tfrecord_writer
 from utils import text_files
+from utils import values as values_lib
 
 ConversionError = source_set.ConversionError
+# What programs leave among the label files.
+_NO_LABELS = ('classes.txt', 'train.txt', 'val.txt', 'test.txt', 'README.txt')
 _LARGEST_SHARE = 1.5  # beyond it, a coordinate is in pixels
 
 
@@ -51,7 +56,7 @@ def convert(images, names, prefix, options, label_map=None, labels=None):
                           'classes.' % repeated[0])
   found = source_set.SourceSet()
   found.set_classes(names)
-  without, paths = 0, {}
+  without, paths, owners = 0, {}, {}
   for folder, name in images:
     path = os.path.join(folder, name)
     if name in paths:
@@ -62,6 +67,12 @@ def convert(images, names, prefix, options, label_map=None, labels=None):
              if labels else label_path(path))
     size = source_set.image_size(path, options.exif)
     found.add_image(name, name, size)
+    if not tf.gfile.Exists(label) and tf.gfile.Exists(label[:-4] + '.TXT'):
+      label = label[:-4] + '.TXT'
+    if owners.setdefault(label, name) != name:
+      found.notes.append('The images %s and %s have the same label file, %s. '
+                         'Which of them is meant?' % (
+                             owners[label], name, label))
     if not tf.gfile.Exists(label):
       without += 1
       continue
@@ -74,9 +85,27 @@ def convert(images, names, prefix, options, label_map=None, labels=None):
   if without:
     found.notes.append('%d images have no label file: they have no object.'
                        % without)
+  found.notes.extend(_unused(owners))
   return tfrecord_writer.write_dataset(
       found.dataset(), prefix, lambda image: _load(paths[image['file_name']]),
       options, label_map)
+
+
+def _unused(labels):
+  """[note] about label files in the folders of those of the images.
+
+  Args:
+    labels: {path of a label file that an image may have}.
+  """
+  unused = [os.path.join(folder, name)
+            for folder in sorted({os.path.dirname(path) for path in labels})
+            for name in file_patterns.names_in(folder, '.txt')
+            if os.path.join(folder, name) not in labels
+            and name not in _NO_LABELS]
+  if not unused:
+    return []
+  return ['%d label files are of no image that is converted, such as %s.' % (
+      len(unused), unused[0])]
 
 
 def _load(path):
@@ -107,11 +136,13 @@ def _add_objects(found, image_id, path, names, size):
     height, width = size
     if len(shares) == 4:
       x, y, w, h = shares
-      found.add_object(image_id, name, [
-          (x - w / 2) * width, (y - h / 2) * height, w * width, h * height])
+      x0, y0, x1, y1 = map(source_set.within, (
+          x - w / 2, y - h / 2, x + w / 2, y + h / 2))
+      found.add_object(image_id, name, source_set.corners_to_box(
+          x0 * width, y0 * height, x1 * width, y1 * height))
     else:
       found.add_object(image_id, name, segmentation=[[
-          share * (height if i % 2 else width)
+          source_set.within(share) * (height if i % 2 else width)
           for i, share in enumerate(shares)]])
 
 
@@ -176,8 +207,9 @@ def read_data_file(path, split):
 def _find(path, root, entry, split):
   """The folder or list that an entry of data.yaml means."""
   here = os.path.dirname(path)
-  candidates = [os.path.join(here, str(root or ''), entry),
-                os.path.join(str(root or ''), entry),
+  root, entry = [str(text or '').replace('\\', '/') for text in (root, entry)]
+  candidates = [os.path.join(here, root, entry),
+                os.path.join(root, entry),
                 os.path.join(here, entry)]
   # Exporters write ../train/images for what lies beside data.yaml.
   candidates.append(os.path.join(here, entry.replace('../', '', 1)))
@@ -196,21 +228,37 @@ def _images_of(path):
       print(note)
     return [(path, name) for name in names]
   here = os.path.dirname(path)
-  return [(here, os.path.normpath(line.replace('\\', '/')))
-          for line in text_files.read_lines(path, tf.gfile.Open) if line]
+  lines = [line for line in text_files.read_lines(path, tf.gfile.Open) if line]
+  files, notes = image_names.meant_once(here, lines)
+  names = list(dict.fromkeys(os.path.normpath(files[line]) for line in lines))
+  if len(names) < len(lines):
+    notes.append('%d lines of %s repeat an image; each is used once.' % (
+        len(lines) - len(names), path))
+  for note in notes:
+    print(note)
+  return [(here, name) for name in names]
 
 
 def _names(content, path):
   """Class names of data.yaml: a list, or {index: name}."""
   names = content.get('names')
   if isinstance(names, dict):
-    if sorted(names) != list(range(len(names))):
+    by_index = {values_lib.canonical_id(key): n for key, n in names.items()}
+    if set(by_index) != set(range(len(names))):
       raise ConversionError('%s: names: the indices are %s; they have to be 0 '
-                            'to %d.' % (path, sorted(names), len(names) - 1))
-    names = [names[i] for i in range(len(names))]
+                            'to %d.' % (path, values_lib.shown(list(names)),
+                                        len(names) - 1))
+    names = [by_index[i] for i in range(len(names))]
   if not isinstance(names, list) or not names:
     raise ConversionError('%s has no list `names` of the classes.' % path)
-  if content.get('nc') not in (None, len(names)):
+  for i, name in enumerate(names):
+    if isinstance(name, bool) or not isinstance(
+        name, (str, int, float)) or not str(name).strip():
+      raise ConversionError(
+          '%s: names: the name of class %d is read as %r, which is no text. '
+          'Put it in quotation marks.' % (path, i, name))
+  if content.get('nc') is not None and values_lib.canonical_id(
+      content['nc']) != len(names):
     raise ConversionError('%s: nc is %r, and there are %d names.' % (
         path, content['nc'], len(names)))
   return [str(name).strip() for name in names]
@@ -218,9 +266,13 @@ def _names(content, path):
 
 def read_classes(path):
   """[class name] of a file with one a line."""
-  names = [line for line in text_files.read_lines(path, tf.gfile.Open) if line]
+  names = '\n'.join(text_files.read_lines(path, tf.gfile.Open)).rstrip('\n')
   if not names:
     raise ConversionError('%s names no class.' % path)
+  names = names.split('\n')
+  if '' in names:
+    raise ConversionError('%s, line %d: the name of class %d is empty.' % (
+        path, names.index('') + 1, names.index('')))
   return names
 
 

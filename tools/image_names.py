@@ -71,6 +71,24 @@ def find(folder, images):
   """
   names = [i['file_name'] for i in images or [] if isinstance(i, dict)
            and isinstance(i.get('file_name'), str) and i['file_name']]
+  found, notes = meant(folder, names)
+  if not isinstance(images, list):
+    return images, notes
+  return [dict(i, file_name=found.get(i['file_name'], i['file_name']))
+          if isinstance(i, dict) and isinstance(i.get('file_name'), str) else i
+          for i in images], notes + _shared(images)
+
+
+def meant(folder, names):
+  """The files that names mean, where it is not the file of just that name.
+
+  Args:
+    folder: of the files; a name, not a pattern.
+    names: [str], not empty; one may occur twice.
+
+  Returns:
+    {name: name of a file}, [note for people].
+  """
   last_parts = collections.Counter(
       os.path.basename(other_spelling) for other_spelling in
       (urllib.parse.unquote(n.replace('\\', '/')) for n in set(names)))
@@ -86,14 +104,29 @@ def find(folder, images):
       found[name] = spelling
       reasons.setdefault(how, []).append(name)
       break
-  notes = ['%d names of files do not exist as they stand; %s: %r is %r.' % (
-      len(given), how, given[0], found[given[0]])
-           for how, given in reasons.items()]
-  if not isinstance(images, list):
-    return images, notes
-  return [dict(i, file_name=found.get(i['file_name'], i['file_name']))
-          if isinstance(i, dict) and isinstance(i.get('file_name'), str) else i
-          for i in images], notes + _shared(images)
+  return found, [
+      '%d names of files do not exist as they stand; %s: %r is %r.' % (
+          len(given), how, given[0], found[given[0]])
+      for how, given in reasons.items()]
+
+
+def meant_once(folder, names):
+  """The files that names mean, where two spellings mean one image.
+
+  Args:
+    folder: of the files; a name, not a pattern.
+    names: [str], not empty; one may occur twice.
+
+  Returns:
+    {name: name of its file}, for each of the names; [note for people].
+  """
+  firsts = {}
+  keys = {name: os.path.normpath(name.replace('\\', '/')) for name in names}
+  for name in names:
+    firsts.setdefault(keys[name], name)
+  found, notes = meant(folder, list(firsts.values()))
+  files = {key: found.get(name, name) for key, name in firsts.items()}
+  return {name: files[key] for name, key in keys.items()}, notes
 
 
 def _is_file(folder, name):

@@ -15,11 +15,14 @@ import tensorflow.compat.v1 as tf
 
 from tools import annotation_checks
 from tools import image_folders
+from utils import coco_annotations
 from utils import orientation as orientations
+from utils import values
 
 ConversionError = annotation_checks.ConversionError
 _EXCHANGES_SIDES = (5, 6, 7, 8)  # orientations
 _CIRCLE_POINTS = 64
+_ROUNDING = 1e-4  # of shares of the image that were written as text
 
 
 class SourceSet:
@@ -48,7 +51,14 @@ class SourceSet:
       image_id: str or int.
       file_name: path within the folder of images.
       size: (height, width) as annotated, or None where nobody said it.
+
+    Raises:
+      ConversionError: if another file has this id.
     """
+    known = self._images.get(image_id)
+    if known and known['file_name'] != file_name:
+      raise ConversionError('Two images have the id %r: %s and %s.' % (
+          image_id, known['file_name'], file_name))
     height, width = size or (None, None)
     self._images[image_id] = {'id': image_id, 'file_name': file_name,
                               'height': height, 'width': width}
@@ -102,6 +112,13 @@ def corners_to_box(x0, y0, x1, y1):
   return [x0, y0, x1 - x0, y1 - y0]
 
 
+def within(share):
+  """A share of the image, put on the border where only digits are missing."""
+  if -_ROUNDING <= share < 0:
+    return 0.
+  return 1. if 1 < share <= 1 + _ROUNDING else share
+
+
 def ellipse(center_x, center_y, radius_x, radius_y):
   """A polygon [x, y, ...] along an ellipse."""
   return [value for k in range(_CIRCLE_POINTS) for value in (
@@ -123,12 +140,30 @@ def number(text, where):
     ConversionError: saying where no number stands.
   """
   try:
-    value = float(text)
-  except (TypeError, ValueError):
-    value = math.nan
-  if not math.isfinite(value) or isinstance(text, bool):
-    raise ConversionError('%s: %.80r is not a number.' % (where, text))
-  return value
+    return values.number(text)
+  except ValueError as e:
+    raise ConversionError('%s: %s.' % (where, e))
+
+
+def size(height, width, where):
+  """(height, width) as annotated.
+
+  Args:
+    height: number or text of one; None, '' or 0 where it is not known.
+    width: as height.
+    where: file and place, for the error.
+
+  Returns:
+    Two ints, or None where one of them is not known.
+
+  Raises:
+    ConversionError: if one of them is no number of pixels.
+  """
+  try:
+    return coco_annotations.size(
+        {'height': height or None, 'width': width or None}, where)
+  except ValueError as e:
+    raise ConversionError(str(e))
 
 
 def image_size(path, exif=orientations.UPRIGHT):
@@ -170,10 +205,11 @@ def walk_images(folder):
     raise ConversionError('There is no folder %s of images.' % folder)
   paths, notes = [], []
   for current, _, _ in tf.gfile.Walk(folder):
-    if os.path.basename(current.rstrip('/')).startswith('.'):
+    inside = os.path.relpath(current, folder).replace(os.sep, '/')
+    # Hidden folders within it; the folder itself may be called . or .data.
+    if inside != '.' and any(p.startswith('.') for p in inside.split('/')):
       continue
     names, more = image_folders.listed(current)
-    inside = os.path.relpath(current, folder).replace(os.sep, '/')
     paths.extend(n if inside == '.' else inside + '/' + n for n in names)
     notes.extend(more)
   return sorted(paths), notes

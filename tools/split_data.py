@@ -20,17 +20,18 @@ import os
 import random
 import re
 import sys
-from xml.etree import ElementTree
 
 from absl import app
 from absl import flags
 import tensorflow.compat.v1 as tf
 
 from dataloader import file_patterns
+from evaluation import ids
 from tools import annotation_checks
 from tools import source_set
 from utils import coco_annotations
 from utils import text_files
+from utils import values
 
 ConversionError = annotation_checks.ConversionError
 FLAGS = flags.FLAGS
@@ -69,8 +70,13 @@ def split(items, shares, seed=0):
   Returns:
     {split name: [Item]}, in the order of the items.
 
+  Raises:
+    ConversionError: if there is no item.
+
   Source: Sechidis et al., On the stratification of multi-label data (2011).
   """
+  if not items:
+    raise ConversionError('There is no image to divide.')
   units = collections.OrderedDict()
   for item in items:
     units.setdefault(item.group, []).append(item)
@@ -199,11 +205,20 @@ def split_coco(path, prefix, shares, group, seed=0, stratify=True):
     classes[annotation['image_id']][annotation['category_id']] += 1
   names = [str(image.get('file_name', image['id']))
            for image in content['images']]
-  # The place in the list tells images of one name apart.
+  # The place in the list tells images of one name apart; an image that is
+  # listed twice stays in one split.
+  places = {}
   items = [Item(i, classes[image['id']] if stratify else {},
-                group(name) if group else str(i))
+                group(name) if group else str(places.setdefault(
+                    values.canonical_id(image['id']), i)))
            for i, (image, name) in enumerate(zip(content['images'], names))]
   splits = split(items, shares, seed)
+  listed = {image['id'] for image in content['images']}
+  lost = [a['image_id'] for a in content['annotations']
+          if a['image_id'] not in listed]
+  if lost:
+    print('%d annotations are of images that are not listed (%s): no split has '
+          'them.' % (len(lost), ids.name_some(sorted(set(lost), key=str))))
   contents = {}
   for name, chosen in splits.items():
     places = [item.name for item in chosen]
@@ -219,14 +234,11 @@ def split_coco(path, prefix, shares, group, seed=0, stratify=True):
 def split_voc(data_dir, shares, group, seed=0, stratify=True):
   """Divides the annotated images of a VOC folder."""
   items = []
-  for path in file_patterns.glob(os.path.join(data_dir, 'Annotations',
-                                              '*.xml')):
-    name = os.path.basename(path)[:-len('.xml')]
-    with tf.gfile.Open(path, 'rb') as f:
-      try:
-        root = ElementTree.fromstring(f.read())
-      except (ElementTree.ParseError, LookupError, ValueError) as e:
-        raise ConversionError('%s is not XML: %s' % (path, e))
+  annotations = os.path.join(data_dir, 'Annotations')
+  for file_name in file_patterns.names_in(annotations, '.xml'):
+    name = file_name[:-len('.xml')]
+    root = text_files.read_xml(os.path.join(annotations, file_name),
+                               tf.gfile.Open)
     classes = collections.Counter(
         (e.findtext('name') or '').strip() for e in root.findall('object'))
     items.append(Item(name, classes if stratify else {},
@@ -239,7 +251,9 @@ def split_voc(data_dir, shares, group, seed=0, stratify=True):
 
 def split_images(folder, prefix, shares, group, seed=0, stratify=True):
   """Divides the images of a folder; folders in it are the classes."""
-  names, _ = source_set.walk_images(folder)
+  names, notes = source_set.walk_images(folder)
+  for note in notes:
+    print(note)
   items = [Item(name, {os.path.dirname(name): 1}
                 if stratify and os.path.dirname(name) else {},
                 group(name) if group else name) for name in names]

@@ -1,4 +1,4 @@
-"""Text that people hand in: JSON, lists, label maps, from any editor.
+"""Text that people hand in: JSON, XML, lists, label maps, from any editor.
 
 Windows programs put a byte order mark in front of a text, or write UTF-16.
 Whoever reads a file of a person reads it here, so that neither becomes part of
@@ -8,6 +8,7 @@ the first name.
 import codecs
 import json
 import re
+from xml.etree import ElementTree
 
 from utils import files
 
@@ -82,3 +83,23 @@ def read_json(path, open_file=files.open_anywhere):
   except RecursionError:
     raise ValueError('%s is not usable JSON: its lists or objects lie too deep '
                      'inside of each other.' % path)
+
+
+def read_xml(path, open_file=open):
+  """Root element of an XML file; see `read`.
+
+  A file that an editor has saved as UTF-16 still declares what it was before,
+  so a byte order mark goes before the declaration.
+
+  Raises:
+    ValueError: naming the file, and the place that is wrong.
+  """
+  with open_file(path, 'rb') as f:
+    content = f.read()
+  if content.startswith(tuple(mark for mark, _ in _MARKS)):
+    content = decode(content, path)
+  try:
+    return ElementTree.fromstring(content)
+  except (ElementTree.ParseError, LookupError, ValueError) as e:
+    # The latter two: of an encoding that Python does not know or cannot read.
+    raise ValueError('%s is not XML: %s' % (path, e))

@@ -33,6 +33,13 @@ def test_forms(value):
   assert io.parse_override(value)[0] == {'a': {'b': 1}}
 
 
+@pytest.mark.parametrize('text', ["a: {b: 1}, c: {d: 'x-*'}",
+                                  "a.b: 1, c: {d: 'x-*'}"])
+def test_mapping_without_its_braces(text):
+  data, _ = io.parse_override(text)
+  assert io.nest(data) == {'a': {'b': 1}, 'c': {'d': 'x-*'}}
+
+
 @pytest.mark.parametrize('name', [
     'my.yaml', 'x=1.yaml', 'a', 'train: {total_steps: 5}'])
 def test_an_existing_file_wins(folder, name):
@@ -54,6 +61,7 @@ def test_a_file_of_the_home_folder(folder, monkeypatch):
     ('a-b=1', ['letters, digits']), ('[1, 2]', ['mapping', 'list']),
     ('5', ['mapping', 'int']), (5, ['text or a mapping is expected']),
     (['a'], ['text or a mapping is expected']), ('{a: 1', ['my:1:6']),
+    ('a: {b: 1, c: 2', ['my:1:']), ('a: 1, b', ['my']),
     ('a=5,b', ['character 5'])])
 def test_errors(folder, value, parts):
   with pytest.raises(base.ConfigError) as error:

@@ -115,6 +115,7 @@ def test_label_map_gives_the_ids():
 
 
 @pytest.mark.parametrize('label_map, message', [
+    ({1: 'Box', 2: 'disc', 3: 'Box'}, "gives the name 'Box' to two ids"),
     ({1: 'disc'}, "lacks the class 'Box'. It has: disc."),
     ({0: 'disc', 1: 'Box'}, 'has the id 0; classes start at 1'),
     ({}, 'The label map is empty'),

@@ -31,7 +31,8 @@ def raw(tmp_path):
   _save(folder / 'train' / 'n01' / 'n01_1.JPEG', mode='CMYK')
   _save(folder / 'validation' / 'ILSVRC2012_val_1.JPEG')
   _save(folder / 'validation' / 'ILSVRC2012_val_2.JPEG')
-  (folder / 'synset_labels.txt').write_text('n02\nn01\n')
+  # As an editor on Windows writes it.
+  (folder / 'synset_labels.txt').write_bytes('n02\r\nn01\r\n'.encode('utf-16'))
   return folder
 
 

@@ -17,6 +17,7 @@ from tools import create_cvat_tfrecord
 from tools import create_image_tfrecord
 from tools import create_labelme_tfrecord
 from tools import create_yolo_tfrecord
+from tools import source_set
 from tools import tfrecord_writer
 
 SIZE = (40, 50)
@@ -224,7 +225,7 @@ def test_labelme(folder):
       _shape('path', 'line', [[0, 0], [4, 0]])])
   index = create_labelme_tfrecord.convert(path, _prefix(folder), OPTIONS)
   found, content = _written(folder)
-  assert set(found) == {'C:/work/a.jpg'}
+  assert set(found) == {'a.jpg'}
   objects, = found.values()
   assert objects['cat'] == BOXES['cat'] and objects['dog'] == BOXES['dog']
   np.testing.assert_allclose(objects['disc'], [25, 25, 10, 10], atol=1.1)
@@ -330,3 +331,155 @@ def test_images_without_annotations(folder):
       'a.jpg', 'b.jpg', 'sub/c.jpg']
   path = str(folder / 'out' / index['shards'][0]['file'])
   assert len(list(tf.io.tf_record_iterator(path))) == 3
+
+
+def _box_names(folder, *names):
+  """Path of a table in which each of these files has the object `cat`."""
+  (folder / 'boxes.csv').write_bytes('\r\n'.join(
+      ['filename,class,xmin,ymin,xmax,ymax'] + [
+          '%s,cat,%g,%g,%g,%g' % ((name,) + _corners(BOXES['cat']))
+          for name in names]).encode('utf-16'))
+  return str(folder / 'boxes.csv')
+
+
+def test_names_from_windows_and_the_web(folder, capsys):
+  _save(folder / 'images' / 'sub' / 'd e.jpg')
+  path = _box_names(folder, 'sub\\c.jpg', 'sub/c.jpg', 'C:\\my\\b.jpg',
+                    'sub/d%20e.jpg')
+  create_csv_tfrecord.convert(path, str(folder / 'images'), _prefix(folder),
+                              OPTIONS)
+  objects = {'cat': BOXES['cat']}
+  assert _written(folder)[0] == {
+      'sub/c.jpg': objects, 'b.jpg': objects, 'sub/d e.jpg': objects}
+  assert 'backslashes are read as /' in capsys.readouterr().out
+
+
+def test_cvat_names_and_an_editor_that_saves_utf16(folder):
+  path, images = _cvat(folder, '')
+  text = (folder / 'cvat.xml').read_text().replace('sub/c.jpg', 'sub\\c.jpg')
+  (folder / 'cvat.xml').write_bytes(
+      ('<?xml version="1.0" encoding="utf-8"?>' + text).encode('utf-16'))
+  create_cvat_tfrecord.convert(path, images, _prefix(folder), OPTIONS)
+  assert _written(folder)[0] == {'a.jpg': {}, 'sub/c.jpg': {}}
+  (folder / 'cvat.xml').write_text(text.replace('id="1"', 'id="0"'))
+  with pytest.raises(ConversionError, match="id '0': a.jpg and sub/c.jpg"):
+    create_cvat_tfrecord.convert(path, images, _prefix(folder), OPTIONS)
+
+
+def test_cvat_rotation(folder):
+  paths = _cvat(folder, '<box label="cat" xtl="10" ytl="10" xbr="30" ybr="20" '
+                'rotation="90"/><box label="dog" xtl="10" ytl="10" xbr="20" '
+                'ybr="20" rotation="0.0"/>')
+  create_cvat_tfrecord.convert(*paths, _prefix(folder), OPTIONS)
+  assert _written(folder)[0]['a.jpg'] == {
+      'cat': [15., 5., 10., 20.], 'dog': [10., 10., 10., 10.]}
+  paths = _cvat(folder, '<ellipse label="cat" cx="20" cy="20" rx="10" ry="5" '
+                'rotation="90"/>')
+  create_cvat_tfrecord.convert(*paths, _prefix(folder), OPTIONS)
+  assert _written(folder)[0]['a.jpg'] == {'cat': [15., 10., 10., 20.]}
+
+
+def test_groups_of_open_images(folder):
+  header = 'ImageID,LabelName,XMin,XMax,YMin,YMax,IsGroupOf\n'
+  for text, expected in (('1', 1), ('1.0', 1), ('True', 1), ('0', 0),
+                         ('-1', 0), ('', 0)):
+    (folder / 'boxes.csv').write_text(
+        header + 'a,cat,.1,.5,.1,1.00004,%s\n' % text)
+    create_csv_tfrecord.convert(str(folder / 'boxes.csv'), str(
+        folder / 'images'), _prefix(folder), OPTIONS)
+    objects = _written(folder)[1]['annotations']
+    assert [a['iscrowd'] for a in objects] == [expected]
+  (folder / 'boxes.csv').write_text(header + 'a,cat,.1,.5,.1,.5,many\n')
+  with pytest.raises(ConversionError, match="IsGroupOf: 'many' is not 0 or 1"):
+    create_csv_tfrecord.convert(str(folder / 'boxes.csv'), str(
+        folder / 'images'), _prefix(folder), OPTIONS)
+
+
+def test_two_columns_of_one_name(folder):
+  (folder / 'boxes.csv').write_text(
+      'filename,class,xmin,ymin,xmax,ymax,Class\na.jpg,cat,1,2,3,4,dog\n')
+  with pytest.raises(ConversionError, match='two columns have the name class'):
+    create_csv_tfrecord.convert(str(folder / 'boxes.csv'), str(
+        folder / 'images'), _prefix(folder), OPTIONS)
+
+
+def test_yolo_files_from_windows(folder, capsys):
+  images, names = _yolo(folder)
+  (folder / 'labels' / 'a.txt').rename(folder / 'labels' / 'a.TXT')
+  (folder / 'labels' / 'lost.txt').write_text('0 .5 .5 .1 .1\n')
+  (folder / 'data.yaml').write_bytes(
+      'train: images\\\nnc: "2"\nnames: {"0": dog, 1: cat}\n'.encode('utf-16'))
+  images, names = create_yolo_tfrecord.read_data_file(
+      str(folder / 'data.yaml'), 'train')
+  create_yolo_tfrecord.convert(images, names, _prefix(folder), OPTIONS)
+  assert _written(folder)[0]['a.jpg'] == BOXES
+  assert '1 label files are of no image' in capsys.readouterr().out
+  (folder / 'train.txt').write_text(
+      'images\\a.jpg\n./images/a.jpg\nimages/sub%2Fc.jpg\n')
+  (folder / 'data.yaml').write_text('train: train.txt\nnames: [dog, cat]\n')
+  images, _ = create_yolo_tfrecord.read_data_file(
+      str(folder / 'data.yaml'), 'train')
+  assert [name for _, name in images] == ['images/a.jpg', 'images/sub/c.jpg']
+
+
+def test_yolo_images_that_share_a_label_file(folder, capsys):
+  _save(folder / 'images' / 'a.png')
+  images, names = _yolo(folder)
+  create_yolo_tfrecord.convert(images, names, _prefix(folder), OPTIONS)
+  assert 'a.jpg and a.png have the same label file' in capsys.readouterr().out
+
+
+def test_yolo_boxes_at_the_border(folder):
+  """Six digits may say that a box ends just beyond the image."""
+  images, names = _yolo(folder, '0 .500001 .5 1.000000 .200000\n')
+  create_yolo_tfrecord.convert(images, names, _prefix(folder), OPTIONS)
+  assert _written(folder)[0]['a.jpg'] == {'dog': [0., 16., 50., 8.]}
+
+
+@pytest.mark.parametrize('names', ['[yes, b]', '[a, ~]', '[a, [b]]', '[a, ""]'])
+def test_yolo_names_that_yaml_reads_as_something_else(folder, names):
+  with pytest.raises(ConversionError, match='names: the name of class'):
+    _yolo(folder, names=names)
+
+
+def test_yolo_classes_are_counted_by_lines(folder):
+  (folder / 'classes.txt').write_text('\ufeffcat\n\ndog\n', encoding='utf-8')
+  with pytest.raises(ConversionError, match='line 2: the name of class 1'):
+    create_yolo_tfrecord.read_classes(str(folder / 'classes.txt'))
+  (folder / 'classes.txt').write_text('cat\ndog\n\n')
+  assert create_yolo_tfrecord.read_classes(
+      str(folder / 'classes.txt')) == ['cat', 'dog']
+
+
+def test_labelme_files_that_name_the_image_of_another(folder, capsys):
+  shapes = [_shape('cat', 'rectangle', [[10, 4], [30, 20]])]
+  path = _labelme(folder, shapes)
+  for name, image in (('b', 'a.jpg'), ('a', '')):
+    content = json.loads((folder / 'images' / 'a.json').read_text())
+    content['imagePath'] = image
+    (folder / 'images' / (name + '.json')).write_text(json.dumps(content))
+  create_labelme_tfrecord.convert(path, _prefix(folder), OPTIONS)
+  assert set(_written(folder)[0]) == {'a.jpg', 'b.jpg'}
+  content['imagePath'] = 'a.jpg'
+  (folder / 'images' / 'a.json').write_text(json.dumps(content))
+  create_labelme_tfrecord.convert(path, _prefix(folder), OPTIONS)
+  assert set(_written(folder)[0]) == {'a.jpg', 'b.jpg'}
+  assert 'b.json names a.jpg, and b.jpg is used' in capsys.readouterr().out
+
+
+def test_labelme_kinds_that_are_no_text(folder):
+  index = create_labelme_tfrecord.convert(_labelme(folder, [
+      _shape('cat', ['polygon'], [[1, 1], [5, 1], [5, 5]]),
+      _shape('cat', 'polygon', [['1', 1], [5, 1], [5, 5]])]), _prefix(folder),
+                                          OPTIONS)
+  assert index['num_objects'] == 1
+  assert index['skipped'][0]['reason'] == 'shape without an area'
+
+
+def test_hidden_folders(tmp_path, monkeypatch):
+  for name in ('.data/a.jpg', '.data/.git/x/b.jpg', '.data/c/d.jpg'):
+    _save(tmp_path / name)
+  names, _ = source_set.walk_images(str(tmp_path / '.data'))
+  assert names == ['a.jpg', 'c/d.jpg']
+  monkeypatch.chdir(tmp_path / '.data')
+  assert source_set.walk_images('.')[0] == names

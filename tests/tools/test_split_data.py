@@ -133,3 +133,37 @@ def test_class_folders(tmp_path):
   paths = (tmp_path / 'l-val.txt').read_text().split()
   assert len(paths) == 3
   assert sorted(p.split('/')[-2] for p in paths) == ['cat', 'cat', 'dog']
+
+
+def test_voc_folder_with_what_other_systems_leave(tmp_path):
+  folder = tmp_path / 'set [v2]' / 'Annotations'
+  folder.mkdir(parents=True)
+  for name in ('a.xml', 'b.XML'):
+    (folder / name).write_bytes(
+        '<?xml version="1.0" encoding="utf-8"?><annotation/>'.encode('utf-16'))
+  (folder / '._a.xml').write_bytes(b'\0\5\26\7')
+  splits = split_data.split_voc(str(folder.parent), SHARES,
+                                split_data.group_of())
+  assert _names(splits) in ({'train': ['a', 'b'], 'val': []},
+                            {'train': ['a'], 'val': ['b']},
+                            {'train': ['b'], 'val': ['a']})
+
+
+def test_nothing_to_divide(tmp_path):
+  with pytest.raises(split_data.ConversionError, match='no image to divide'):
+    split_data.split_images(str(tmp_path), str(tmp_path / 'x'), SHARES, None)
+  assert not list(tmp_path.iterdir())
+
+
+def test_image_that_is_listed_twice_and_objects_without_one(tmp_path, capsys):
+  (tmp_path / 'a.json').write_text(json.dumps({
+      'images': [{'id': i % 5, 'file_name': 'x%d' % (i % 5)}
+                 for i in range(10)],
+      'annotations': [{'image_id': 77, 'category_id': 1}],
+      'categories': [{'id': 1, 'name': 'a'}]}))
+  splits = split_data.split_coco(str(tmp_path / 'a.json'), str(tmp_path / 'o'),
+                                 SHARES, None)
+  ids = [{item.name % 5 for item in splits[name]} for name in SHARES]
+  assert not ids[0] & ids[1]
+  assert '1 annotations are of images that are not listed (77)' in (
+      capsys.readouterr().out)

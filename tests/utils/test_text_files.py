@@ -46,3 +46,17 @@ def test_the_caller_says_how_files_are_opened(tmp_path):
   assert text_files.read_json(
       'bucket://a.json', lambda path, mode: open(
           str(tmp_path / path.rpartition('/')[2]), mode)) == [1]
+
+
+def test_the_mark_goes_before_the_declaration_of_xml(tmp_path):
+  path = tmp_path / 'a.xml'
+  text = '<?xml version="1.0" encoding="utf-8"?><a>Käfer</a>'
+  for encoding in ('utf-8', 'utf-8-sig', 'utf-16', 'utf-32'):
+    path.write_bytes(text.encode(encoding))
+    assert text_files.read_xml(str(path)).text == 'Käfer'
+  path.write_bytes(text.replace('utf-8', 'latin-1').encode('latin-1'))
+  assert text_files.read_xml(str(path)).text == 'Käfer'
+  for content in (b'', b'<a>', text.replace('utf-8', 'foo').encode('utf-8')):
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match='a.xml is not XML'):
+      text_files.read_xml(str(path))
