@@ -109,7 +109,9 @@ def _parse_yaml(text, source):
   except yaml_format.YamlSyntaxError:
     if not has_lines:
       try:
-        return yaml_format.parse('{%s}' % text, source, has_lines)
+        parsed, notes = yaml_format.parse('{%s}' % text, source, has_lines)
+        if None not in parsed.values():  # which are words without a value
+          return parsed, notes
       except yaml_format.YamlSyntaxError:
         pass  # The mistake is told as it stands in the text.
     raise
