@@ -138,8 +138,13 @@ def _check_size(mask, path, size, name):
 
 def _sizes(path):
   """[(height, width)] of an image: upright, then as stored."""
-  with Image.open(path) as image:
-    size, orientation = image.size[::-1], orientations.of_image(image)
+  try:
+    with Image.open(path) as image:
+      size, orientation = image.size[::-1], orientations.of_image(image)
+  except Exception as e:  # pylint: disable=broad-except
+    # Pillow raises many types for broken files.
+    raise AnnotationError('The picture %s cannot be read (%s).' % (
+        path, str(e).split(' <')[0]))
   return [orientations.turned_size(size, orientation), tuple(size)]
 
 

@@ -99,7 +99,8 @@ def convert(image_dir, label_dir, prefix, names=None, label_map=None,
   ids = sorted(int(i) for i in index['counts'])
   shown = class_names if label_map else {i: class_names[i] for i in ids}
   print(sharded_records.report(index, shown, 'pixels'))
-  for line in label_notes.lines(index, ids, reading.ignore_label):
+  for line in label_notes.lines(index, ids, reading.ignore_label,
+                                bool(label_map)):
     print(line)
   highest = max(label_map or ids, default=0)
   print('Set architecture.num_classes: %d (classes are 0 to %d).'

@@ -21,13 +21,14 @@ def measures(counts, ignore_label):
           LABEL_MAPS: 1, MASKS: int(set(counts) == {0, ignore_label})}
 
 
-def lines(index, ids, ignore_label):
+def lines(index, ids, ignore_label, has_names=False):
   """What to tell about the label maps of a set.
 
   Args:
     index: of sharded_records.write, with `measures`.
-    ids: [int], the classes that occur.
+    ids: [int], the classes that occur, sorted.
     ignore_label: int.
+    has_names: whether a label map says which classes there are.
 
   Returns:
     [str].
@@ -54,6 +55,14 @@ def lines(index, ids, ignore_label):
     result.append(
         'Warning: all pixels are of one class, %d. A model has nothing to tell '
         'apart. Are these the right label maps?' % ids[0])
+  if not has_names and ids and ids[-1] >= _MANY_CLASSES and (
+      2 * len(ids) <= ids[-1]):
+    result.append(
+        'Warning: values reach %d, but only %d of them occur. Classes are 0, '
+        '1, 2 and so on. If these are masks, --values=%d:1 makes them class 1; '
+        'if they were saved as JPEG or resized with interpolation, make them '
+        'anew.'
+        % (ids[-1], len(ids), ids[-1]))
   if len(ids) > _MANY_CLASSES:
     result.append(
         'Warning: %d different values occur. Were label maps saved as JPEG, or '

@@ -8,10 +8,13 @@ from tools import label_images
 _NOISE = 64        # below it, values of many kinds are no mask
 _SPECKS = 100      # objects of one file, half of them ...
 _SPECK_PIXELS = 4  # ... not above this, are traces of a lossy format
+_FEW_SPECKS = 8    # from here on they are doubtful
 
 _LOSSY = ('mask with values in between (lossy or smoothed): inside is what '
           'exceeds half of the largest')
 _FAINT = 'mask of faint noise only: taken for an empty one'
+_SPECKLED = ('half of its numbers or colours have %d pixels or fewer: was the '
+             'file saved as JPEG or resized?' % _SPECK_PIXELS)
 _COLOURED = 'colours: one object for each, on black'
 
 
@@ -63,7 +66,10 @@ def _numbers(path):
     # As in COCO's panoptic images; of gray the order is the same.
     numbers = numbers.dot([1, 256, 256 ** 2])
   values, counts = np.unique(numbers[numbers != 0], return_counts=True)
-  if len(values) > _SPECKS and np.median(counts) <= _SPECK_PIXELS:
+  are_specks = len(values) and np.median(counts) <= _SPECK_PIXELS
+  if are_specks and len(values) > _FEW_SPECKS:
+    notes.append(_SPECKLED)
+  if are_specks and len(values) > _SPECKS:
     raise ObjectError(
         '%s has %d different numbers or colours, most of them of a few pixels. '
         'Was it saved as JPEG, or resized with interpolation? Every object '

@@ -61,7 +61,7 @@ def test_a_file_of_the_home_folder(folder, monkeypatch):
     ('a-b=1', ['letters, digits']), ('[1, 2]', ['mapping', 'list']),
     ('5', ['mapping', 'int']), (5, ['text or a mapping is expected']),
     (['a'], ['text or a mapping is expected']), ('{a: 1', ['my:1:6']),
-    ('a: {b: 1, c: 2', ['my:1:']), ('a: 1, b', ['my']),
+    ('a: {b: 1, c: 2', ['my:1:']), ('a: {b: 1}, c', ['my:1:']),
     ('a=5,b', ['character 5'])])
 def test_errors(folder, value, parts):
   with pytest.raises(base.ConfigError) as error:

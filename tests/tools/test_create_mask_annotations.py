@@ -188,3 +188,27 @@ def test_program_says_what_to_expect(tmp_path, monkeypatch, capsys):
           in capsys.readouterr().out)
   assert json.loads((tmp_path / 'n_val.json').read_text())['categories'] == [
       {'id': 1, 'name': 'nucleus'}]
+
+
+def test_specks_of_a_lossy_format_are_doubted(tmp_path, capsys):
+  numbers = np.zeros([20, 30], np.uint8)
+  numbers[2:12, 3:13] = 255
+  _numbered(tmp_path, Image.fromarray(numbers), separate=True)
+  assert 'JPEG' not in capsys.readouterr().out
+  numbers[2, 3:13] = range(240, 250)
+  _numbered(tmp_path, Image.fromarray(numbers))
+  assert 'was the file saved as JPEG' in capsys.readouterr().out
+
+
+@pytest.mark.parametrize('content', [b'', b'no picture', None])
+def test_image_that_cannot_be_read_is_named(tmp_path, monkeypatch, content):
+  numbers = Image.fromarray(np.eye(20, 30, dtype=np.uint8))
+  _numbered(tmp_path, numbers)
+  path = tmp_path / 'images' / 'a.png'
+  if content is None:
+    monkeypatch.setattr(Image, 'MAX_IMAGE_PIXELS', 10)
+  else:
+    path.write_bytes(content)
+  with pytest.raises(create_mask_annotations.AnnotationError,
+                     match='(The picture .*a.png|The mask .*) cannot be read'):
+    _write(tmp_path / 'images', labels=str(tmp_path / 'labels'))

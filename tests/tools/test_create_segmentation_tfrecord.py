@@ -266,3 +266,18 @@ def test_as_a_program(raw):
       universal_newlines=True, stderr=subprocess.PIPE)
   assert process.returncode == 1
   assert process.stderr.strip().split('\n')[-1].startswith('Error: ')
+
+
+@pytest.mark.parametrize('values, is_doubted', [
+    ((0, 128), True), ((0, 1, 2, 250, 253), True), ((0, 1, 63), False),
+    (range(30), False)])
+def test_values_far_apart_are_doubted(raw, capsys, values, is_doubted):
+  """As of masks, and of edges that were made smooth."""
+  for name in ('a.png', 'b.png'):
+    _save_label(raw / 'labels' / name, _classes(*values))
+  _convert(raw)
+  words = 'Warning: values reach %d, but only %d of them' % (
+      max(values), len(values))
+  assert (words in capsys.readouterr().out) == is_doubted
+  _convert(raw, label_map={i: 'name %d' % i for i in range(255)})
+  assert 'values reach' not in capsys.readouterr().out
