@@ -93,13 +93,17 @@ def _parse(content, name, include_mask, label_map):
                    np.float64).reshape([-1, 4])
   is_crowds = _is_crowds(objects, name)
   messages.extend(_crowd_messages(is_crowds, name))
+  messages.extend('%s: %s' % (name, doubt)
+                  for doubt in coco_annotations.doubts(content))
+  images = _rows(objects, 'image_id', image_index)
+  classes = _rows(objects, 'category_id', category_index)
+  messages.extend(_repeated_messages(images, classes, boxes, name))
   return Annotations(
       image_ids=image_ids, image_index=image_index, image_sizes=sizes,
       category_ids=category_ids, category_index=category_index,
       category_names=_names(category_ids, categories, label_map),
-      images=_rows(objects, 'image_id', image_index),
-      categories=_rows(objects, 'category_id', category_index),
-      boxes=boxes, areas=_areas(objects, boxes, rles, name, messages),
+      images=images, categories=classes, boxes=boxes,
+      areas=_areas(objects, boxes, rles, name, messages),
       is_crowds=is_crowds, rles=rles, messages=messages)
 
 
@@ -229,6 +233,17 @@ def _crowd_messages(is_crowds, name):
           'not scored%s. If they are ordinary objects, set iscrowd to 0.' % (
               name, np.count_nonzero(is_crowds), len(is_crowds),
               ', so that no figure is defined' if is_crowds.all() else '')]
+
+
+def _repeated_messages(images, categories, boxes, name):
+  """Says when objects are listed twice: each is to be found once more."""
+  rows = np.column_stack([images, categories, boxes])
+  repeated = len(rows) - len(np.unique(rows, axis=0))
+  if not repeated:
+    return []
+  return ['%s: %d of %d objects have the class and the box of another one in '
+          'their image. Each of them counts, so that one detection leaves the '
+          'others not found.' % (name, repeated, len(rows))]
 
 
 def _areas(objects, boxes, rles, name, messages):

@@ -57,6 +57,10 @@ def from_results(results, annotations, include_mask=False,
   rles = None
   if include_mask:
     rles = [_rle(r, size) for r, size in zip(results, sizes)]
+    num_empty = sum(not masks.area(rle) for rle in rles)
+    if num_empty:
+      messages.append('%s: %d of %d masks have no pixel inside of their image.'
+                      % (name, num_empty, len(rles)))
   boxes = [_box(r, size) for r, size in zip(results, sizes)]
   columns = detections_lib.Detections(
       np.array(images, np.int64), np.array(categories, np.int64),
@@ -134,10 +138,10 @@ def _check_known(results, field, known, index, name):
     return
   raise ValueError(
       '%s: %d of %d entries have a %s that the annotations do not have: %s. '
-      'The annotations have %d, such as %s.'
+      'The annotations have %d%s.'
       % (name, len(unknown), len(results), field,
          ids.name_some(sorted(set(unknown), key=str)), len(known),
-         ids.name_some(known)))
+         ', such as ' + ids.name_some(known) if known else ''))
 
 
 def _rle(entry, size):

@@ -7,6 +7,7 @@ dictionary first, so what is wrong with data is found and reported once, here.
 """
 
 import collections
+import math
 
 from utils import coco_annotations
 from utils import values
@@ -46,6 +47,7 @@ def check_dataset(dataset, label_map=None):
   """
   skips, notes = list(dataset.get('skips', [])), list(dataset.get('notes', []))
   dataset = _clean(dataset)
+  notes.extend(coco_annotations.doubts(dataset))
   images = _unique_images(dataset['images'], skips)
   categories, new_ids, id_shift = _category_ids(dataset, label_map, notes)
   annotations = _annotations_by_image(dataset['annotations'], images, new_ids,
@@ -89,7 +91,8 @@ def _check_category_id(category_id, where, entry):
 
 def _category_name(name, where, entry):
   """Name of a class as text of one line, as a label map can hold it."""
-  if isinstance(name, (int, float)) and not isinstance(name, bool):
+  if isinstance(name, (int, float)) and not isinstance(name, bool) and (
+      math.isfinite(name)):
     name = str(name)  # The digits of a data set of digits.
   if not isinstance(name, str) or not name.strip():
     raise ConversionError("%s: 'name' is missing, empty or not text: %.200s"

@@ -65,17 +65,9 @@ def _complete(annotation, height, width, include_masks, clip_boxes):
   return complete
 
 
-def _as_list_of_polygons(segmentation):
-  """Puts the list around a polygon that stands without it."""
-  if isinstance(segmentation, list) and segmentation and not any(
-      isinstance(part, (list, dict)) for part in segmentation):
-    return [segmentation]
-  return segmentation
-
-
 def _is_line(segmentation):
   """Whether it has polygons, but none that encloses something."""
-  polygons = _as_list_of_polygons(segmentation)
+  polygons = mask_utils.as_polygons(segmentation)
   return bool(polygons) and isinstance(polygons, list) and all(
       isinstance(p, list) for p in polygons) and (
           not mask_utils.valid_polygons(polygons))
@@ -86,8 +78,7 @@ def _read_mask(segmentation, height, width):
   if not segmentation:
     raise _Unusable(NO_MASK)
   try:
-    rle = mask_utils.segmentation_to_rle(_as_list_of_polygons(segmentation),
-                                         height, width)
+    rle = mask_utils.segmentation_to_rle(segmentation, height, width)
   except ValueError as e:
     raise _Unusable('mask that cannot be read: %s' % e)
   if rle is None:

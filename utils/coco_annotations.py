@@ -179,3 +179,43 @@ def is_crowd(annotation):
   """
   given = annotation.get('iscrowd')
   return 0 if given is None else values.flag(given)
+
+
+def doubts(lists):
+  """What may be meant otherwise than it is understood.
+
+  Args:
+    lists: result of `clean`.
+
+  Returns:
+    [sentence].
+  """
+  return (_ignored(lists['annotations'])
+          + _shared_names(lists['categories'] or ()))
+
+
+def _ignored(annotations):
+  """[sentence] about a mark of other data sets."""
+  marked = 0
+  for annotation in annotations:
+    try:
+      marked += values.flag(annotation.get('ignore') or 0)
+    except ValueError:
+      marked += 1
+  if not marked:
+    return []
+  return ['%d of %d objects have the mark `ignore`, which COCO does not know: '
+          'they are trained on and scored like the others. Objects to leave '
+          'out have iscrowd 1.' % (marked, len(annotations))]
+
+
+def _shared_names(categories):
+  """[sentence] about the first categories of one name."""
+  names = {}
+  for category in categories:
+    name = category.get('name')
+    if isinstance(name, str) and names.setdefault(
+        name.strip(), category['id']) != category['id']:
+      return ['The categories %r and %r have the same name, %r. They stay two '
+              'classes.' % (names[name.strip()], category['id'], name.strip())]
+  return []

@@ -145,6 +145,14 @@ def _as_text(rle):
   return {'size': [int(v) for v in rle['size']], 'counts': counts}
 
 
+def as_polygons(segmentation):
+  """Puts the list around a polygon that stands without it."""
+  if isinstance(segmentation, (list, tuple)) and segmentation and not any(
+      isinstance(part, (list, tuple, dict)) for part in segmentation):
+    return [segmentation]
+  return segmentation
+
+
 def valid_polygons(polygons):
   """The polygons that enclose something: those of at least three points."""
   return [p for p in polygons if len(p) >= 6 and len(p) % 2 == 0]
@@ -155,7 +163,8 @@ def segmentation_to_rle(segmentation, height, width):
 
   Args:
     segmentation: list of polygons [x, y, x, y, ...] (of fewer than three
-      points: left out); or RLE, compressed or with a list of counts.
+      points: left out), or one polygon; or RLE, compressed or with a list of
+      counts.
     height: of the picture; only used for polygons.
     width: of the picture; only used for polygons.
 
@@ -167,6 +176,7 @@ def segmentation_to_rle(segmentation, height, width):
   """
   if isinstance(segmentation, dict):
     return _checked_rle(segmentation)
+  segmentation = as_polygons(segmentation)
   if not isinstance(segmentation, (list, tuple)):
     raise ValueError('A segmentation is a list of polygons or a run-length '
                      'code, not %r.' % (segmentation,))

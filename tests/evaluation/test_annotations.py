@@ -112,3 +112,13 @@ def test_broken_json_is_named(tmp_path):
   path.write_text('{"images": [')
   with pytest.raises(ValueError, match='broken.json is not valid JSON: .*line'):
     annotations.load(str(path))
+
+
+def test_what_may_be_meant_otherwise_is_told():
+  content = coco_files.square_set()
+  content['annotations'] += [dict(content['annotations'][0], ignore=1)]
+  content['categories'][0]['name'] = 'round'
+  ignored, names, repeated = annotations.load(content).messages
+  assert '1 of 3 objects have the mark `ignore`' in ignored
+  assert 'have the same name' in names
+  assert '1 of 3 objects have the class and the box of another' in repeated

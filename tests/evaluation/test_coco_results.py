@@ -62,8 +62,9 @@ def test_other_spelling_of_ids():
 def test_two_point_polygon_is_an_empty_mask():
   results = _results()
   results[0]['segmentation'] = [[1., 2., 3., 4.]]
-  columns, _ = _read(results)
+  columns, messages = _read(results)
   assert masks.area(columns.rles[0]) == 0
+  assert '1 of 2 masks have no pixel' in messages[0]
 
 
 def test_not_finite_numbers_are_left_out():

@@ -47,6 +47,7 @@ def test_a_right_set_stays_as_it_is():
     ('categories', 0, 'id', True, "categories[0]: 'id'"),
     ('categories', 0, 'id', 'a', "categories[0]: 'id'"),
     ('categories', 1, 'name', None, "categories[1]: 'name'"),
+    ('categories', 1, 'name', float('nan'), "categories[1]: 'name'"),
 ])
 def test_entry_that_cannot_be_used_is_named(key, number, field, value, message):
   dataset = coco_sets.dataset()
@@ -204,3 +205,14 @@ def test_notes_of_the_source_come_first():
   dataset['annotations'] = []
   notes = _check(dataset).notes
   assert notes[0] == 'from the source' and len(notes) == 2
+
+
+def test_what_may_be_meant_otherwise_is_told():
+  dataset = coco_sets.dataset()
+  assert not _check(dataset).notes
+  dataset['categories'][1]['name'] = ' disc'
+  for annotation, mark in zip(dataset['annotations'], (0, '1', True, None)):
+    annotation['ignore'] = mark
+  ignored, names = _check(dataset).notes
+  assert ignored.startswith('2 of 4 objects have the mark `ignore`')
+  assert "categories 1 and 3 have the same name, 'disc'" in names

@@ -189,5 +189,9 @@ def test_impossible_points_are_refused(value):
 
 
 def test_polygons_are_lists():
+  """One polygon may stand without the list around it."""
+  points = [1., 1., 5., 1., 5., 5.]
+  assert masks.segmentation_to_rle(points, 8, 9) == (
+      masks.segmentation_to_rle([points], 8, 9))
   with pytest.raises(ValueError, match='each a list'):
-    masks.segmentation_to_rle([1., 1., 5., 1., 5., 5.], 8, 9)
+    masks.segmentation_to_rle([points, 1.], 8, 9)
