@@ -8,6 +8,7 @@ import collections
 
 import numpy as np
 
+from evaluation import detections
 from evaluation import ids
 from utils import coco_annotations
 from utils import masks
@@ -237,13 +238,12 @@ def _crowd_messages(is_crowds, name):
 
 def _repeated_messages(images, categories, boxes, name):
   """Says when objects are listed twice: each is to be found once more."""
-  rows = np.column_stack([images, categories, boxes])
-  repeated = len(rows) - len(np.unique(rows, axis=0))
+  repeated = detections.num_repeated(images, categories, boxes)
   if not repeated:
     return []
   return ['%s: %d of %d objects have the class and the box of another one in '
           'their image. Each of them counts, so that one detection leaves the '
-          'others not found.' % (name, repeated, len(rows))]
+          'others not found.' % (name, repeated, len(boxes))]
 
 
 def _areas(objects, boxes, rles, name, messages):

@@ -71,7 +71,25 @@ def from_results(results, annotations, include_mask=False,
     messages.append('%s: %d entries have a box or score that is not a finite '
                     'number and are left out.' % (name, (~keep).sum()))
     columns = detections_lib.select(columns, keep)
-  return columns, messages
+  return columns, messages + _doubts(columns, name)
+
+
+def _doubts(columns, name):
+  """[message] about detections that can hardly be meant as they are."""
+  messages = []
+  num_negative = np.count_nonzero(np.any(columns.boxes[:, 2:] < 0, axis=1))
+  if num_negative:
+    messages.append(
+        '%s: %d entries have a box of negative width or height, which nothing '
+        'matches. Boxes are [x, y, width, height].' % (name, num_negative))
+  num_repeated = detections_lib.num_repeated(
+      columns.images, columns.categories, columns.boxes, columns.scores)
+  if num_repeated:
+    messages.append(
+        '%s: %d of %d entries repeat another one, with its score. Each counts '
+        'as one more detection that is wrong.' % (
+            name, num_repeated, len(columns.boxes)))
+  return messages
 
 
 def unknown_category_messages(category_ids, category_index):
@@ -102,7 +120,9 @@ def _check_entry(entry, where, include_mask):
   if include_mask or not entry.get('bbox'):
     needed.append('segmentation' if include_mask else 'bbox or segmentation')
   for key in needed:
-    if not any(entry.get(k) is not None for k in key.split(' or ')):
+    # An empty box is none; an empty list of polygons is an empty mask.
+    if all(entry.get(k) is None or k == 'bbox' and entry[k] == []
+           for k in key.split(' or ')):
       raise ValueError('%s has no %s: %.200s' % (where, key, entry))
   box = entry.get('bbox')
   if box and (not isinstance(box, (list, tuple)) or len(box) != 4

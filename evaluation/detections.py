@@ -63,6 +63,17 @@ def finite(detections):
           & np.isfinite(detections.boxes).all(axis=1))
 
 
+def num_repeated(*columns):
+  """Number of rows that are equal to one before.
+
+  Args:
+    *columns: [N] or [N, M] each.
+  """
+  rows = np.column_stack(columns)
+  # NumPy 1.16 does not know rows of nothing.
+  return len(rows) - len(np.unique(rows, axis=0)) if len(rows) else 0
+
+
 def areas(detections):
   """Areas in pixels: of the masks if there are any, else of the boxes."""
   if detections.rles is not None:

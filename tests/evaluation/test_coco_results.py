@@ -93,6 +93,7 @@ def test_unknown_categories_on_request():
     ({'score': 'high'}, 'entry 0: its score'),
     ({'bbox': [1, 2]}, 'entry 0: its bbox'),
     ({'bbox': 'all'}, 'entry 0: its bbox'),
+    ({'bbox': [], 'segmentation': None}, 'entry 0 has no '),
     ({'segmentation': None}, 'entry 0 has no segmentation'),
     ({'segmentation': {'size': [4, 5], 'counts': [20]}}, '4 x 5 pixels'),
 ])
@@ -115,3 +116,21 @@ def test_neither_box_nor_mask():
   del results[0]['bbox'], results[0]['segmentation']
   with pytest.raises(ValueError, match='no bbox or segmentation'):
     _read(results, include_mask=False)
+
+
+def test_empty_box_without_masks():
+  results = _results()
+  results[0].update(bbox=[])
+  del results[0]['segmentation']
+  with pytest.raises(ValueError, match='entry 0 has no bbox or segmentation'):
+    coco_results.from_results(results,
+                              annotations.load(coco_files.square_set()))
+
+
+def test_what_can_hardly_be_meant_is_told():
+  results = _results()
+  results[0]['bbox'] = [5, 5, -2, 9]
+  _, messages = _read(results + results[1:])
+  negative, repeated = messages
+  assert '1 entries have a box of negative width' in negative
+  assert '1 of %d entries repeat another one' % (len(results) + 1) in repeated
