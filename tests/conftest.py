@@ -8,6 +8,17 @@ os.environ.setdefault('CUDA_VISIBLE_DEVICES', '')
 import pytest  # noqa: E402
 
 
+def pytest_make_parametrize_id(config, val, argname):
+  """Names tests of bytes by their number.
+
+  Serialized records order their keys differently in every process, while all
+  processes of pytest-xdist must find tests of the same names.
+  """
+  del config
+  return '%s of %d bytes' % (argname, len(val)) if isinstance(
+      val, bytes) else None
+
+
 @pytest.fixture(autouse=True)
 def fresh_graph():
   """Every test starts from an empty default graph."""
