@@ -96,8 +96,9 @@ class DataChecker(record_checker.RecordChecker):
     self.num_crowds += int(crowds.sum())
     if not num_objects:
       self.num_without_objects += 1
-    has_area = np.all(boxes[:, 2:] > boxes[:, :2], axis=1)
-    is_inside = np.all((boxes[:, 2:] > 0.) & (boxes[:, :2] < 1.), axis=1)
+    with np.errstate(invalid='ignore'):  # NaN is found by others
+      has_area = np.all(boxes[:, 2:] > boxes[:, :2], axis=1)
+      is_inside = np.all((boxes[:, 2:] > 0.) & (boxes[:, :2] < 1.), axis=1)
     self._num_usable += int((has_area & is_inside & (
         ~crowds | self._trains_on_crowds)).sum())
     counts = collections.Counter(zip(classes.tolist(), map(tuple, boxes)))

@@ -15,6 +15,15 @@ ERROR, WARNING, NOTE = (picture_checks.ERROR, picture_checks.WARNING,
                         picture_checks.NOTE)
 EVERYTHING = 'all records'
 
+# Parsing fails for a list of another kind.
+_KINDS = {'image/encoded': 'bytes_list', 'image/source_id': 'bytes_list',
+          'image/height': 'int64_list', 'image/width': 'int64_list',
+          'image/object/class/label': 'int64_list',
+          'image/object/is_crowd': 'int64_list',
+          'image/object/area': 'float_list'}
+_KINDS.update({'image/object/bbox/' + side: 'float_list'
+               for side in ('ymin', 'xmin', 'ymax', 'xmax')})
+
 _MANY_COPIES = .5  # share of the records
 
 
@@ -61,6 +70,7 @@ class RecordChecker:
     except examples.ExampleError:
       self._add(ERROR, 'no_example', where, 'It is no tf.train.Example.')
       return
+    self._check_kinds(features, where)
     where = self._check_id(features, where)
     encoded = first_bytes(features, 'image/encoded')
     size, found = picture_checks.check_image(
@@ -70,6 +80,13 @@ class RecordChecker:
     digest = hashlib.md5(encoded)
     digest.update(repr(self._check_labels(features, size, where)).encode())
     self._digests.add(digest.digest())
+
+  def _check_kinds(self, features, where):
+    for key, kind in sorted(_KINDS.items()):
+      found = features[key].WhichOneof('kind') if key in features else None
+      if found not in (None, kind):
+        self._add(ERROR, 'wrong_kind', where, '%s is a %s. It has to be a %s.'
+                  % (key, found, kind))
 
   def _check_id(self, features, where):
     """`where` with the id of the image."""

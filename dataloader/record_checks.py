@@ -58,8 +58,8 @@ def _lacks_masks(classes, masks, mask_classes):
 
 
 # What no training survives, or what makes it learn nothing.
-_FATAL = ('no_example', 'class_0', 'class_range', 'box_in_pixels',
-          'list_lengths')
+_FATAL = ('no_example', 'wrong_kind', 'box_not_finite', 'class_0',
+          'class_range', 'box_in_pixels', 'list_lengths')
 # What makes a set teach nothing, if it is true of all of its records.
 _USELESS = ('no_objects', 'all_crowds', 'nothing_to_learn', 'ignored_pixels',
             'duplicate_images', 'one_class')

@@ -73,14 +73,19 @@ def iterate(files, num_records=None):
   total = 0
   for path in files:
     records = tf.io.tf_record_iterator(path)
-    number = 0
+    number = position = 0
     while num_records is None or total < num_records:
       try:
         serialized = next(records)
       except StopIteration:
+        if position < tf.gfile.Stat(path).length:
+          # TensorFlow passes over less than the head of a record.
+          raise RecordError(_broken(path, number,
+                                    'the file ends inside of it'))
         break
       except tf.errors.DataLossError as e:
         raise RecordError(_broken(path, number, e.message))
       yield path, number, serialized
       number += 1
+      position += len(serialized) + FRAME_BYTES
       total += 1

@@ -170,7 +170,8 @@ def main(argv):
   print('\n'.join(lines(checker)))
   figures = summary(checker)
   # A part of the records says nothing about the order of all.
-  order = None if FLAGS.max_records else _order(config)
+  order = (_order(config) if checker.num_records and not FLAGS.max_records
+           else None)
   if order:
     figures['order'] = order._asdict()
   if FLAGS.json:

@@ -209,3 +209,18 @@ def test_objects_that_no_anchor_fits():
   fits = _record((640, 640), boxes=[[.5, .5, .55, .55]])
   checker = _check([fits])  # 32 x 32
   np.testing.assert_allclose(checker.anchor_ious, [1.], atol=1e-3)
+
+
+@pytest.mark.parametrize('key, wrong', [
+    ('image/height', 'float_list'), ('image/object/class/label', 'float_list'),
+    ('image/object/bbox/ymin', 'int64_list'),
+    ('image/source_id', 'int64_list')])
+def test_lists_of_another_kind(key, wrong):
+  example = tf.train.Example.FromString(_record())
+  feature = example.features.feature[key]
+  feature.Clear()
+  getattr(feature, wrong).value.append(1)
+  checker = _check([example.SerializeToString()])
+  finding, = [f for f in checker.findings if f.check == 'wrong_kind']
+  assert finding.level == 'error'
+  assert finding.detail.startswith('%s is a %s.' % (key, wrong))

@@ -62,6 +62,7 @@ def _config(**changes):
 
 @pytest.mark.parametrize('box, class_id, words', [
     ([.1, .1, .5, .5], 9, 'class 9; architecture.num_classes is 4'),
+    ([.1, float('nan'), .5, .5], 1, 'nan'),
     ([.1, .1, .5, .5], 0, 'class 0'), ([1, 5, 30, 20], 1, 'fractions'),
     ([.5, .1, .1, .5], 1, 'all of the first 2 boxes are inverted')])
 def test_data_that_cannot_work(tmp_path, box, class_id, words):

@@ -59,3 +59,6 @@ def test_file_that_ends_in_a_header(tmp_path, num_bytes):
     f.write(b'\x01' * num_bytes)
   with pytest.raises(record_files.RecordError, match='record 1 .*ends inside'):
     record_files.count_records([path])
+  with pytest.raises(record_files.RecordError, match='record 1 '):
+    list(record_files.iterate([path]))
+  assert len(list(record_files.iterate([path], 1))) == 1

@@ -40,6 +40,10 @@ def test_nothing_to_check(tmp_path):
   process = _run(tmp_path, [], '--records=%s' % (tmp_path / 'none*'))
   assert process.returncode == 2
   assert '--records' in process.stderr
+  (tmp_path / 'empty').write_bytes(b'')
+  process = _run(tmp_path, [], '--records=%s' % (tmp_path / 'empty'))
+  assert process.returncode == 1
+  assert 'no_objects' in process.stdout and 'Traceback' not in process.stderr
 
 
 def test_order_of_training_is_told(tmp_path):
