@@ -61,6 +61,13 @@ def names_in(folder, ending):
                 if name.lower().endswith(ending) and not name.startswith('.'))
 
 
+def _split(text):
+  """The patterns between commas; the text itself where a name has one."""
+  if ',' in text and glob(_with_literal_names(text.strip())):
+    return [text]
+  return text.split(',')
+
+
 def expand(patterns, key):
   """Record files of one or more patterns.
 
@@ -69,8 +76,8 @@ def expand(patterns, key):
       such strings.
     key: configuration key of the pattern, such as `train.train_file_pattern`.
 
-  Signs in the name of an existing folder, and brackets in that of a file, are
-  part of that name.
+  Signs and commas in the name of an existing folder, and brackets in that of a
+  file, are part of that name.
 
   Returns:
     [path], sorted, each once.
@@ -80,7 +87,7 @@ def expand(patterns, key):
   """
   if isinstance(patterns, str):
     patterns = [patterns]
-  patterns = [p.strip() for text in patterns or () for p in text.split(',')
+  patterns = [p.strip() for text in patterns or () for p in _split(text)
               if p.strip()]
   if not patterns:
     raise ValueError('%s is not set: it says which TFRecord files to read, '

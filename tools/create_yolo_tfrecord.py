@@ -115,7 +115,7 @@ def _load(path):
 
 def label_path(image):
   """Where YOLO looks for the labels of an image: images/ becomes labels/."""
-  parts = image.replace('\\', '/').split('/')
+  parts = image.split('/')
   places = [i for i, part in enumerate(parts[:-1]) if part == 'images']
   if places:
     parts[places[-1]] = 'labels'

@@ -67,7 +67,7 @@ def _odd(tmp_path):
   """Folders of which one is what the other means as a pattern."""
   for name in ('set [v2]/t [1]-0', 'set [v2]/t [1]-1', 'set [v2]/t 1-0',
                'set v/t 1-0', 'set [v2]/s-0', 'set [v2]/s-5',
-               'my* se?/s-0', 'mylar set/s-0'):
+               'my* se?/s-0', 'mylar set/s-0', 'a, b/s-0'):
     (tmp_path / name).parent.mkdir(exist_ok=True)
     (tmp_path / name).write_text('x')
   return str(tmp_path) + '/'
@@ -78,6 +78,7 @@ def _odd(tmp_path):
     ('set [v2]/t [1]-0', ['set [v2]/t [1]-0']),
     ('set [v2]/s-[0-4]', ['set [v2]/s-0']),
     ('set [vw]/t*', ['set v/t 1-0']),
+    ('a, b/s-*', ['a, b/s-0']),
     ('my* se?/s-*', ['my* se?/s-0']),
     ('my* s*/s-*', ['my* se?/s-0', 'mylar set/s-0']),
     ('set [[]v2]/s-[0-4]', ['set [v2]/s-0'])])

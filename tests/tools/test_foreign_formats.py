@@ -483,3 +483,9 @@ def test_hidden_folders(tmp_path, monkeypatch):
   assert names == ['a.jpg', 'c/d.jpg']
   monkeypatch.chdir(tmp_path / '.data')
   assert source_set.walk_images('.')[0] == names
+
+
+def test_yolo_folder_with_a_backslash(tmp_path):
+  """On this system it is a sign like others."""
+  assert create_yolo_tfrecord.label_path('/a\\b/images/c.jpg') == (
+      '/a\\b/labels/c.txt')
