@@ -312,7 +312,8 @@ def test_classification(home):
   assert 'eval/accuracy_class_6' in metrics and 'triangle' in output
   found = json.loads((runs / 'found.json').read_text())
   assert len(found) == 6 * 5
-  assert found[0]['image_id'] == 'cross/010001.jpg'
+  # In the order of the records, which is random.
+  assert 'cross/010001.jpg' in {f['image_id'] for f in found}
   assert 'triangle' in (runs / 'report.html').read_text()
 
 
