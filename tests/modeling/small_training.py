@@ -47,8 +47,7 @@ class Training:
       experiment: of `config`.
       part_size: int, images of a call of `step`.
       devices: [name].
-      start: checkpoint of `save_start`: seeds give other weights on more
-        devices.
+      start: checkpoint of `save_start`; None: the initial values.
     """
     self._graph = tf.Graph()
     with self._graph.as_default(), contextlib.ExitStack() as stack:
