@@ -136,13 +136,15 @@ class DetectionExperiment(experiment.Experiment):
     if section.apply_sigmoid and section.score_threshold >= 1:
       yield ('postprocess.score_threshold (%g) must be less than 1: no score '
              'is above it.' % section.score_threshold)
-    if section.use_batched_nms and section.nms_version == 'v2':
-      yield ('postprocess.use_batched_nms (true) and postprocess.nms_version '
-             "(%r) contradict each other: the first means 'batched'."
-             % section.nms_version)
 
   def notes(self, given):
     yield from super().notes(given)
+    section = self.postprocess
+    if section.use_batched_nms and 'postprocess.nms_version' in given and (
+        section.nms_version != 'batched'):
+      yield ('postprocess.nms_version (%r) has no effect: '
+             'postprocess.use_batched_nms is true, which means batched.'
+             % section.nms_version)
     limit, size = self.eval.max_detections, self.postprocess.max_total_size
     if limit and limit > size and given & {'eval.max_detections',
                                            'postprocess.max_total_size'}:

@@ -9,6 +9,7 @@ import os
 import tensorflow.compat.v1 as tf
 
 from dataloader import example_decoder
+from dataloader import sessions
 from ops import compat
 
 # {process id: _Decoder}. A session does not survive a fork, and closing that of
@@ -76,7 +77,7 @@ class _Decoder:
         use_per_session_threads=True, intra_op_parallelism_threads=1,
         inter_op_parallelism_threads=1, device_count={'GPU': 0})
     config.graph_options.rewrite_options.disable_meta_optimizer = True
-    self._session = tf.Session(graph=graph, config=config)
+    self._session = sessions.make(graph=graph, config=config)
 
   def run(self, name, encoded):
     """One of the results; raises DecodingError."""

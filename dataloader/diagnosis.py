@@ -15,6 +15,7 @@ from dataloader import example_decoder
 from dataloader import examples
 from dataloader import record_files
 from dataloader import segmentation_parser
+from dataloader import sessions
 from ops import compat
 
 # How an error of the pipeline is told from one of the model. A dataset passes
@@ -89,7 +90,7 @@ def find_broken_record(files):
   Raises:
     RecordError: for a file that is damaged or cut off.
   """
-  with tf.Graph().as_default(), tf.Session() as session:
+  with tf.Graph().as_default(), sessions.make() as session:
     serialized = tf.placeholder(tf.string, [])
     image = tf.shape(example_decoder.ExampleDecoder().decode(
         serialized)['image'])

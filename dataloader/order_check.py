@@ -6,6 +6,7 @@ import numpy as np
 import tensorflow.compat.v1 as tf
 
 from dataloader import input_reader
+from dataloader import sessions
 from utils import modes
 
 GOOD_CORRELATION = .1
@@ -63,7 +64,7 @@ def _read(pattern, train, mode, count=None):
       pattern, _Identity(), mode, _KEY, seed=train.seed or 0,
       shuffle_buffer_bytes=train.shuffle_buffer_bytes)
   numbers = []
-  with tf.Graph().as_default(), tf.Session() as session:
+  with tf.Graph().as_default(), sessions.make() as session:
     batch = tf.data.make_one_shot_iterator(
         reader({'batch_size': _BATCH_SIZE})).get_next()
     while count is None or len(numbers) * _BATCH_SIZE < count:

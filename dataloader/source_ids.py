@@ -7,6 +7,8 @@ truth taken from the records and the converters all use these two functions.
 
 import tensorflow.compat.v1 as tf
 
+from dataloader import sessions
+
 # What `of_record` reads.
 FEATURES = {
     'image/encoded': tf.FixedLenFeature([], tf.string),
@@ -73,7 +75,7 @@ def to_ints(source_ids):
   Returns:
     [int].
   """
-  with tf.Graph().as_default(), tf.Session() as session:
+  with tf.Graph().as_default(), sessions.make() as session:
     return [int(i) for i in session.run(
         to_int64(tf.constant(list(source_ids), tf.string, [len(source_ids)])))]
 
@@ -83,5 +85,5 @@ def make_hash():
   with tf.Graph().as_default():
     content = tf.placeholder(tf.string, [])
     hashed = tf.strings.to_hash_bucket_fast(content, NUM_HASHES)
-    session = tf.Session()
+    session = sessions.make()
   return lambda value: int(session.run(hashed, {content: value}))

@@ -327,7 +327,7 @@ def test_segmentation(home):
   assert metrics['step'] == 2 and 'eval/iou_class_6' in metrics
   found = json.loads((runs / 'found.json').read_text())
   assert found[0]['segmentation']['size'] == [112, 112]
-  assert {r['image_id'] for r in found} == {10001, 10002, 10003}
+  assert {r['image_id'] for r in found} == {'010001', '010002', '010003'}
   assert 'mean IoU' in output and 'background' in output
   assert 'triangle' in (runs / 'report.html').read_text()
 

@@ -7,6 +7,7 @@ import numpy as np
 import tensorflow.compat.v1 as tf
 
 from dataloader import factory as dataloader_factory
+from dataloader import sessions
 from ops import preprocess
 from utils import drawing
 from utils import mask_grids
@@ -37,7 +38,7 @@ def parse(config, num_examples):
   anchors = dataloader_factory.build_anchors(config)
   boxes = anchors.boxes(preprocess.compute_padded_size(
       section.output_size, 2 ** anchors.max_level))
-  with tf.Graph().as_default(), tf.Session() as session:
+  with tf.Graph().as_default(), sessions.make() as session:
     following = tf.data.make_one_shot_iterator(
         input_fn({'batch_size': 1})).get_next()
     shown = []

@@ -10,6 +10,7 @@ import signal
 import tensorflow.compat.v1 as tf
 
 from dataloader import file_patterns
+from dataloader import sessions
 
 
 class StagedFiles:
@@ -80,8 +81,23 @@ def _call(task):
   return _FUNCTION(task)
 
 
+def _make_pool(function, num_workers):
+  """An executor whose `_call` calls the function.
+
+  A forked worker inherits the function and starts without importing TensorFlow
+  again. Where that must not be forked, threads do the work: decoding, most of
+  it, runs outside of Python.
+  """
+  global _FUNCTION
+  if sessions.had_one():
+    _FUNCTION = function
+    return futures.ThreadPoolExecutor(num_workers)
+  return futures.ProcessPoolExecutor(
+      num_workers, multiprocessing.get_context('fork'), _keep, (function,))
+
+
 def map_in_processes(function, tasks, num_processes=None):
-  """`map` over processes, in order.
+  """`map` over processes, in order; over threads after a session of this one.
 
   Args:
     function: of one argument. It need not be picklable.
@@ -99,12 +115,8 @@ def map_in_processes(function, tasks, num_processes=None):
     for task in tasks:
       yield function(task)
     return
-  # A forked worker inherits the function and starts without importing
-  # TensorFlow again.
-  context = multiprocessing.get_context('fork')
   pending = collections.deque()
-  with futures.ProcessPoolExecutor(num_processes, context, _keep,
-                                   (function,)) as pool:
+  with _make_pool(function, num_processes) as pool:
     try:
       for task in tasks:
         pending.append(pool.submit(_call, task))

@@ -54,7 +54,9 @@ def test_every_backbone(name):
 @pytest.mark.parametrize('name', sorted(factory.DECODERS))
 def test_every_decoder(name):
   config = _config({
-      'architecture': {'multilevel_features': name, 'max_level': 7},
+      # Whose levels all decoders can have.
+      'architecture': {'multilevel_features': name, 'max_level': 7,
+                       'backbone': 'spinenet'},
       'nasfpn': {'fpn_feat_dims': 2, 'num_repeats': 1}})
   features = {level: tf.zeros([1, 128 >> level, 128 >> level, 2])
               for level in (2, 3, 4, 5, 6, 7)}

@@ -94,9 +94,6 @@ _PARTITION = 'train.input_partition_dims'
      ['above 0', '[1, 0, 1, 1]']),
     ('retinanet', 'train.num_cores_per_replica=2',
      ['train.num_cores_per_replica (2)', _PARTITION]),
-    ('retinanet', 'postprocess.use_batched_nms=true,'
-     'postprocess.nms_version=v2',
-     ['postprocess.use_batched_nms (true)', "nms_version ('v2')"]),
 ])
 def test_impossible_settings_are_errors(model, override, parts):
   message = _error(override, model)
@@ -185,6 +182,9 @@ def test_impossible_settings_are_errors(model, override, parts):
     ('retinanet', 'retinanet_parser.output_size=[64, 96]',
      ['architecture.max_level (7)', 'retinanet_parser.output_size [64, 96]',
       '128 pixels']),
+    ('retinanet', 'postprocess.use_batched_nms=true,'
+     'postprocess.nms_version=v2',
+     ["nms_version ('v2') has no effect", 'use_batched_nms is true']),
     ('retinanet', 'eval.keep_best_max=3',
      ['eval.keep_best_max has no effect', 'eval.best_metric is empty']),
 ])

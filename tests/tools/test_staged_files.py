@@ -5,7 +5,10 @@ import time
 
 import pytest
 
+from dataloader import decoding
 from dataloader import file_patterns
+from dataloader import sessions
+from tests.dataloader import examples
 from tools import staged_files
 
 
@@ -68,6 +71,22 @@ def test_prefix_in_the_current_folder(tmp_path, monkeypatch):
     files.write('train-0', 'text')
     files.commit()
   assert _names(tmp_path) == ['train-0']
+
+
+@pytest.fixture(autouse=True)
+def no_session(monkeypatch):
+  """As in a converter that begins, whatever ran before in this process."""
+  monkeypatch.setattr(sessions, 'had_one', lambda: False)
+
+
+def test_work_after_a_session_is_not_forked(monkeypatch):
+  """A session in a forked process would wait for ever."""
+  monkeypatch.undo()
+  encoded = examples.encode(examples.picture(8, 9))
+  assert decoding.size(encoded) == (8, 9) and sessions.had_one()
+  results = staged_files.map_in_processes(
+      lambda i: (os.getpid(), decoding.size(encoded)), [0] * 9, 2)
+  assert list(results) == [(os.getpid(), (8, 9))] * 9
 
 
 @pytest.mark.parametrize('num_processes', [None, 1, 2, 5])

@@ -1,0 +1,22 @@
+"""Sessions beside that of a job: to decode, hash and check a few values.
+
+The threads of a session do not survive a fork: in a process that is forked from
+one that had a session, another session waits for ever.
+"""
+
+import os
+
+import tensorflow.compat.v1 as tf
+
+_pids = set()  # of processes that had one
+
+
+def make(**options):
+  """A tf.Session, with its arguments."""
+  _pids.add(os.getpid())
+  return tf.Session(**options)
+
+
+def had_one():
+  """Whether this process must not be forked for work with TensorFlow."""
+  return os.getpid() in _pids
