@@ -91,8 +91,9 @@ def _check_category_id(category_id, where, entry):
 
 def _category_name(name, where, entry):
   """Name of a class as text of one line, as a label map can hold it."""
-  if isinstance(name, (int, float)) and not isinstance(name, bool) and (
-      math.isfinite(name)):
+  # isfinite() overflows at integers that no float can hold.
+  is_whole = isinstance(name, int) and not isinstance(name, bool)
+  if is_whole or isinstance(name, float) and math.isfinite(name):
     name = str(name)  # The digits of a data set of digits.
   if not isinstance(name, str) or not name.strip():
     raise ConversionError("%s: 'name' is missing, empty or not text: %.200s"
