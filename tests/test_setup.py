@@ -160,7 +160,7 @@ def test_packages_for_tpu_vms_are_those_of_tf2_without_tensorflow():
       pins[name] = dict(re.findall(r'(?m)^([\w.-]+)==(\S+)$', f.read()))
   ours, other = pins['py310-tf215-tpu'], pins['py311-tf215']
   assert set(other) - set(ours) == {'tensorflow-cpu'}
-  assert set(ours) - set(other) == {'exceptiongroup', 'tomli'}
+  assert set(ours) - set(other) == {'async-timeout', 'exceptiongroup', 'tomli'}
   for name in ('numpy', 'protobuf', 'keras', 'tensorflow-estimator',
                'opencv-python-headless', 'pycocotools'):
     assert ours[name] == other[name]
