@@ -43,7 +43,7 @@ class ASPP:
     return self._normalize(x, is_training)
 
   def _mean(self, inputs, is_training):
-    """The branch that sees the whole picture, the same at every place."""
+    """The branch that sees the whole image, the same at every place."""
     x = tf.reduce_mean(inputs, axis=[1, 2], keepdims=True)
     _, height, width, _ = inputs.shape.as_list()
     x = tf.tile(x, [1, height, width, 1])

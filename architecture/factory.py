@@ -9,14 +9,14 @@ import dataclasses
 import tensorflow.compat.v1 as tf
 
 from architecture import aspp
-from architecture import efficientnet
-from architecture import fpn
 from architecture import layers
-from architecture import nasfpn
 from architecture import normalization
-from architecture import resnet
-from architecture import spinenet
-from architecture import spinenet_mbconv
+from architecture.backbones import efficientnet
+from architecture.backbones import resnet
+from architecture.backbones import spinenet
+from architecture.backbones import spinenet_mbconv
+from architecture.decoders import fpn
+from architecture.decoders import nasfpn
 from architecture.heads import classification
 from architecture.heads import fast_rcnn
 from architecture.heads import mask

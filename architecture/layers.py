@@ -107,7 +107,7 @@ def dilated_conv2d(inputs, filters, kernel_size, rate=1, name=None):
     if rate == 1:
       return convolution.conv2d(inputs, kernel)
     # CPU kernels have no gradient of dilated convolutions: every `rate`-th
-    # pixel becomes a picture of its own.
+    # pixel becomes an image of its own.
     return tf.nn.with_space_to_batch(
         inputs, dilation_rate=[rate, rate], padding='SAME',
         filter_shape=tf.constant([kernel_size, kernel_size]),

@@ -200,7 +200,7 @@ class Eval:
   suffix: str = ''  # results go to model_dir/eval<suffix>
   # (+) Evaluate all checkpoints that are found, not only the newest.
   eval_every_checkpoint: bool = False
-  # (+) Label map of a converter: names of classes in tables and pictures.
+  # (+) Label map of a converter: names of classes in tables and images.
   label_map: Optional[str] = None
   # (+) The averages of train.moving_average_decay; false: the weights.
   use_moving_average: bool = True

@@ -36,10 +36,10 @@ class MaskRCNNParser(detection.Augmentation):
   aug_scale_min: float = base.option(1., above=0)  # 1, 1: no jitter
   aug_scale_max: float = base.option(1., above=0)
   copy_paste: bool = False  # arXiv:2012.07177; needs architecture.pre_parser
-  # (+) Pixels of the picture that a side must move by until a box is drawn
+  # (+) Pixels of the image that a side must move by until a box is drawn
   # anew around what pasted objects leave visible.
   copy_paste_box_update_threshold: float = base.option(10., at_least=0)
-  # (+) Pixels of the picture: of such an object, so few must stay visible that
+  # (+) Pixels of the image: of such an object, so few must stay visible that
   # it is dropped.
   copy_paste_occluded_obj_threshold: float = base.option(300., at_least=0)
   skip_crowd_during_training: bool = True

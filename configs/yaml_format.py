@@ -96,7 +96,7 @@ def parse(text, source, with_lines=True):
         source, mark.line + 1, mark.column + 1, error.problem))
   except (yaml.YAMLError, ValueError) as error:
     raise YamlSyntaxError('%s: this is not valid YAML: %s'
-                      % (source, str(error).replace('\n', ' ')))
+                          % (source, str(error).replace('\n', ' ')))
 
 
 class _Dumper(yaml.SafeDumper):

@@ -66,21 +66,21 @@ class ClassificationParser:
       labels} in the others; `image` [H, W, 3], see `labels_spec`.
     """
     parsed = examples.parse(serialized, _FEATURES)
-    picture = _Picture(parsed['image/encoded'])
+    encoded = _EncodedImage(parsed['image/encoded'])
     if self._mode == modes.TRAIN:
-      image = self._training_image(picture, seed, draws)
+      image = self._training_image(encoded, seed, draws)
     else:
       image = preprocess.resize_image(
-          picture.cut_out(preprocess.center_window(picture.size)),
+          encoded.cut_out(preprocess.center_window(encoded.size)),
           self._section.output_size)
     return parser.structure(self._mode, tf.cast(image, self._dtype),
                             self._labels(parsed))
 
-  def _training_image(self, picture, seed, draws):
+  def _training_image(self, encoded, seed, draws):
     """float32 [H, W, 3]: augmented and normalised."""
     if draws is None:
-      draws = self._draw(picture, seed)
-    image = picture.cut_out(_middle_of_whole(draws.window, picture.size))
+      draws = self._draw(encoded, seed)
+    image = encoded.cut_out(_middle_of_whole(draws.window, encoded.size))
     if self._section.aug_rand_hflip:
       image, _, _ = preprocess.random_horizontal_flip(
           image, random_value=draws.flip)
@@ -90,11 +90,11 @@ class ClassificationParser:
     return preprocess.normalize_image(self._augment(
         preprocess.resize_to_uint8(image, size), seed))
 
-  def _draw(self, picture, seed):
+  def _draw(self, encoded, seed):
     """Draws of one image."""
     numbers = tf.random.stateless_uniform([1 + 4 * _ATTEMPTS], seed)
     return Draws(numbers[0], preprocess.random_window(
-        picture.size, tf.reshape(numbers[1:], [_ATTEMPTS, 4])))
+        encoded.size, tf.reshape(numbers[1:], [_ATTEMPTS, 4])))
 
   def _labels(self, parsed):
     source_id = source_ids.of_record(parsed)
@@ -130,8 +130,8 @@ class ClassificationParser:
     return parser.structure(self._mode, image, labels)
 
 
-class _Picture:
-  """An encoded picture of which only a part is needed."""
+class _EncodedImage:
+  """An encoded image of which only a part is needed."""
 
   def __init__(self, encoded):
     """Takes JPEG, PNG, BMP or GIF bytes, a string []."""

@@ -4,8 +4,8 @@ import collections
 
 import numpy as np
 
+from dataloader import image_checks
 from dataloader import label_checks
-from dataloader import picture_checks
 from dataloader import record_checker
 from utils import object_sizes
 
@@ -13,8 +13,8 @@ Finding = record_checker.Finding
 ERROR, WARNING, NOTE = (record_checker.ERROR, record_checker.WARNING,
                         record_checker.NOTE)
 
-_OUTSIDE = 1e-3     # of the picture; rounding of converters stays below
-_IN_PIXELS = 2.     # coordinates above it are no fractions of a picture
+_OUTSIDE = 1e-3     # of the image; rounding of converters stays below
+_IN_PIXELS = 2.     # coordinates above it are no fractions of an image
 _MANY_CROWDS = .5   # share of the objects; in COCO it is below 0.02
 _SIDES = ('ymin', 'xmin', 'ymax', 'xmax')
 
@@ -33,9 +33,9 @@ class DataChecker(record_checker.RecordChecker):
       needs_masks: whether the model learns from masks.
       anchor_sizes: float [N, 2], heights and widths of the anchors, pixels of
         the network input; None leaves this out.
-      output_size: (height, width), ints, that pictures are fitted into.
+      output_size: (height, width), ints, that images are fitted into.
       match_threshold: float, smallest IoU of an anchor that learns an object.
-      decode: whether to decode pictures and masks, which takes most time.
+      decode: whether to decode images and masks, which takes most time.
       trains_on_crowds: whether crowds are objects like the others.
     """
     super().__init__(num_classes, decode)
@@ -140,7 +140,7 @@ class DataChecker(record_checker.RecordChecker):
     y0, x0, y1, x1 = box
     if box.max() > _IN_PIXELS:
       self._add(ERROR, 'box_in_pixels', where,
-                text + ' Coordinates are fractions of the picture, 0 to 1.')
+                text + ' Coordinates are fractions of the image, 0 to 1.')
     elif y0 > y1 or x0 > x1:
       self._add(ERROR, 'box_inverted', where, text)
     elif y0 == y1 or x0 == x1:
@@ -175,7 +175,7 @@ class DataChecker(record_checker.RecordChecker):
       return
     for i, (png, box) in enumerate(zip(masks, boxes)):
       if png:
-        for level, check, detail in picture_checks.check_mask(png, box, size):
+        for level, check, detail in image_checks.check_mask(png, box, size):
           self._add(level, check, '%s, object %d' % (where, i), detail)
 
   def _check_all_labels(self):
@@ -188,7 +188,7 @@ class DataChecker(record_checker.RecordChecker):
       self._check_crowds(num_objects)
     if self.num_without_objects:
       self._add(NOTE, 'images_without_objects', everything,
-                '%d of %d pictures have no object.' % (
+                '%d of %d images have no object.' % (
                     self.num_without_objects, self.num_records))
     share = self.share_without_anchor()
     if share > .1:

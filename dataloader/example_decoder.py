@@ -28,7 +28,7 @@ _MASK_FEATURES = {'image/object/mask': tf.VarLenFeature(tf.string)}
 
 
 class ExampleDecoder:
-  """Picture, boxes, classes and, if asked for, masks of a record."""
+  """Image, boxes, classes and, if asked for, masks of a record."""
 
   def __init__(self, include_mask=False, regenerate_source_id=False,
                decode_masks=True):
@@ -36,7 +36,7 @@ class ExampleDecoder:
 
     Args:
       include_mask: whether masks are read (False ignores them).
-      regenerate_source_id: True takes the hash of the picture as its id even
+      regenerate_source_id: True takes the hash of the image as its id even
         where the record has an id.
       decode_masks: False gives the PNG bytes of the masks only: pixels of all
         objects take much memory.
@@ -94,7 +94,7 @@ class ExampleDecoder:
             for key, value in parsed.items()}
 
   def _source_id(self, parsed):
-    """Id of the record; where it has none, the hash of the picture."""
+    """Id of the record; where it has none, the hash of the image."""
     generated = tf.as_string(tf.strings.to_hash_bucket_fast(
         parsed['image/encoded'], source_ids.NUM_HASHES))
     if self._regenerate_source_id:
@@ -104,7 +104,7 @@ class ExampleDecoder:
 
 
 def decode_image(encoded):
-  """Picture uint8 [H, W, 3] of JPEG, PNG, BMP or GIF bytes, a string [].
+  """Image uint8 [H, W, 3] of JPEG, PNG, BMP or GIF bytes, a string [].
 
   Gray is repeated, transparency ignored; of an animation the first frame is
   taken.

@@ -9,15 +9,15 @@ def means(box, num_cells, image_size, is_mirrored, read):
   """The mean of a mask over every cell of a grid that tiles a box.
 
   Args:
-    box: float32 [4], yxyx, 0..1 of the picture. May reach beyond it.
+    box: float32 [4], yxyx, 0..1 of the image. May reach beyond it.
     num_cells: int, S, of a side.
-    image_size: int32 [2], height and width of the picture.
-    is_mirrored: bool [], whether the box is of the mirrored picture.
-    read: (y0, x0, y1, x1), int32 [] each, within the picture -> int32
+    image_size: int32 [2], height and width of the image.
+    is_mirrored: bool [], whether the box is of the mirrored image.
+    read: (y0, x0, y1, x1), int32 [] each, within the image -> int32
       [y1 - y0, x1 - x0], the pixels of the mask from y0 to y1 - 1 and so on.
 
   Returns:
-    float32 [S, S]. What is beyond the picture is 0.
+    float32 [S, S]. What is beyond the image is 0.
 
   Source: summed-area tables; F. Crow, SIGGRAPH 1984.
   """
@@ -42,7 +42,7 @@ def means(box, num_cells, image_size, is_mirrored, read):
 
 
 def _edges(start, stop, num_cells, length):
-  """float64 [S + 1], borders of the cells of one axis, cut to the picture."""
+  """float64 [S + 1], borders of the cells of one axis, cut to the image."""
   shares = tf.range(num_cells + 1, dtype=tf.float64) / num_cells
   return tf.clip_by_value(start + (stop - start) * shares,
                           tf.zeros([], tf.float64), length)

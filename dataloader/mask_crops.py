@@ -1,15 +1,15 @@
-"""Instance masks cut out of the picture, each at the box of its object.
+"""Instance masks cut out of the image, each at the box of its object.
 
-Masks are PNG files of the size of the picture, and a picture may have hundreds.
+Masks are PNG files of the size of the image, and an image may have hundreds.
 They are decoded one after the other, and of each only the pixels that are
-sampled are kept, so that memory does not grow with the picture.
+sampled are kept, so that memory does not grow with the image.
 """
 
 import tensorflow.compat.v1 as tf
 
 from dataloader import example_decoder
 from dataloader import mask_cells
-from dataloader.augment import pictures
+from dataloader.augment import annotated_image
 from utils import mask_grids
 
 
@@ -70,13 +70,13 @@ def crop_masks(pngs, normalized_boxes, crop_size, is_mirrored, image_size,
   Args:
     pngs: string [K], PNG bytes of the masks; above 0 is inside. Empty bytes are
       a mask of nothing. K may be 0.
-    normalized_boxes: float32 [K, 4], yxyx, 0..1 of the picture.
+    normalized_boxes: float32 [K, 4], yxyx, 0..1 of the image.
     crop_size: int, pixels of a side of the results.
-    is_mirrored: bool [], whether the boxes are of the mirrored picture.
-    image_size: int32 [2], height and width of the picture.
+    is_mirrored: bool [], whether the boxes are of the mirrored annotated.
+    image_size: int32 [2], height and width of the image.
     source_id: string [], of the record, for the error.
     origins: int32 [H, W], which pixel of the masks stands at each place of the
-      picture (see augment.pictures), before it was mirrored; None: its own.
+      image (see augment.images), before it was mirrored; None: its own.
     keep_values: whether the inside keeps the value that it has in the PNG, as
       upstream, instead of 1.
     grid: 'corners': bilinear samples, the first and the last row on the borders
@@ -84,10 +84,10 @@ def crop_masks(pngs, normalized_boxes, crop_size, is_mirrored, image_size,
       a grid that tiles the box. See utils/mask_grids.py.
 
   Returns:
-    float32 [K, crop_size, crop_size], 0..1. What is beyond the picture is 0.
+    float32 [K, crop_size, crop_size], 0..1. What is beyond the image is 0.
 
   Raises:
-    InvalidArgumentError: when run on a mask of another size than the picture.
+    InvalidArgumentError: when run on a mask of another size than the image.
 
   Source: tf.image.crop_and_resize.
   """
@@ -144,14 +144,14 @@ def crop_masks_at_sizes(pngs, normalized_boxes, crop_sizes, is_mirrored,
 
 
 def _check_size(mask, image_size, source_id):
-  """Assertion that a mask [H, W] has the size of its picture."""
+  """Assertion that a mask [H, W] has the size of its annotated."""
   def text(size):
     return tf.strings.reduce_join(tf.as_string(size), separator=' x ')
   return tf.debugging.Assert(
       tf.reduce_all(tf.equal(tf.shape(mask), image_size)),
       [tf.strings.join(['Image ', source_id, ' has a mask of ',
                         text(tf.shape(mask)), ' pixels (height x width); the '
-                        'picture has ', text(image_size), '.'])])
+                        'image has ', text(image_size), '.'])])
 
 
 def _sample_corners(mask, box, crop_size, is_mirrored, origins, keep_values):
@@ -193,7 +193,7 @@ GRIDS = {mask_grids.CORNERS_NAME: _sample_corners,
 def look_up(mask, origins):
   """Pixels of a mask uint8 [H, W] at places int32 [...]; of none, 0."""
   flat = tf.concat([[0], tf.reshape(mask, [-1])], axis=0)
-  return tf.gather(flat, origins - pictures.NOWHERE)
+  return tf.gather(flat, origins - annotated_image.NOWHERE)
 
 
 def _positions(start, end, length, count):
@@ -208,11 +208,11 @@ def _positions(start, end, length, count):
   Returns:
     int32 [2 * count]: the pixels before all positions, then those behind.
     float32 [count]: distance from the pixel before, 0..1.
-    float32 [count]: 1 where the position is inside of the picture, 0 elsewhere.
+    float32 [count]: 1 where the position is inside of the image, 0 elsewhere.
   """
   last = tf.to_float(length - 1)
   # The order of operations decides whether a sample on the border of the
-  # picture is inside; it is that of the stock operation.
+  # image is inside; it is that of the stock operation.
   if count > 1:
     positions = start * last + tf.range(float(count)) * (
         (end - start) * last / (count - 1.))

@@ -16,12 +16,12 @@ from utils import modes
 
 # parser.Draws, and choose_anchors: (size, count) -> int32 [min(size, count)],
 # the anchors that are sampled; see ops.targets.label_rpn_anchors.
-# source: parser.Draws of the picture that objects are pasted from.
+# source: parser.Draws of the image that objects are pasted from.
 Draws = collections.namedtuple(
     'Draws', parser.Draws._fields + ('choose_anchors', 'source'),
     defaults=(None,))
 
-_SOURCE_SEED = 2**20  # keeps the numbers of the two pictures apart
+_SOURCE_SEED = 2**20  # keeps the numbers of the two images apart
 
 
 class MaskrcnnParser(detection_parser.DetectionParser):

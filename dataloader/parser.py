@@ -9,20 +9,20 @@ import collections
 import tensorflow.compat.v1 as tf
 
 from dataloader import source_ids
+from dataloader.augment import annotated_image
 from dataloader.augment import autoaugment
-from dataloader.augment import pictures
 from ops import boxes as box_ops
 from ops import preprocess
 from utils import modes
 
 # What belongs together in every geometric step. image: [H, W, 3]. boxes:
 # float32 [K, 4], yxyx, 0..1 until `to_pixels`. classes: int64 [K]. masks:
-# string [K], PNG bytes of the original picture (see mask_crops), or None.
-# is_mirrored: bool [], whether `boxes` are of the mirrored picture. is_crowd:
+# string [K], PNG bytes of the original image (see mask_crops), or None.
+# is_mirrored: bool [], whether `boxes` are of the mirrored image. is_crowd:
 # bool [K]. area: float32 [K], original pixels. image_info: float32 [4, 2] after
-# `resize_and_crop`, None before. origins: int32 [H, W], see augment.pictures,
-# of the picture before it was mirrored, or None where no pixel has moved.
-# pasted: augment.copy_paste.Objects on top of the picture, or None.
+# `resize_and_crop`, None before. origins: int32 [H, W], see augment.images,
+# of the image before it was mirrored, or None where no pixel has moved.
+# pasted: augment.copy_paste.Objects on top of the image, or None.
 Sample = collections.namedtuple(
     'Sample', 'image boxes classes masks is_mirrored is_crowd area image_info '
     'origins pasted', defaults=(None, None))
@@ -103,12 +103,12 @@ def augment(sample, policy, draw, num_layers, magnitude, legacy):
   """Applies an augmentation policy; see autoaugment.augment."""
   origins = None
   if sample.masks is not None:
-    origins = pictures.make_origins(sample.image)
-  picture = autoaugment.augment(
-      pictures.Picture(sample.image, sample.boxes, origins), policy, draw,
-      num_layers, magnitude, legacy)
-  return sample._replace(image=picture.image, boxes=picture.boxes,
-                         origins=picture.origins)
+    origins = annotated_image.make_origins(sample.image)
+  annotated = autoaugment.augment(
+      annotated_image.AnnotatedImage(sample.image, sample.boxes, origins),
+      policy, draw, num_layers, magnitude, legacy)
+  return sample._replace(image=annotated.image, boxes=annotated.boxes,
+                         origins=annotated.origins)
 
 
 def flip(sample, random_value):
@@ -149,7 +149,7 @@ def resize_and_crop(sample, output_size, padded_size, scale=None, offset=None,
 
 
 def normalized_boxes(boxes, image_info):
-  """Boxes of the network input as fractions 0..1 of the (mirrored) picture.
+  """Boxes of the network input as fractions 0..1 of the (mirrored) image.
 
   Args:
     boxes: float32 [K, 4], yxyx, pixels of the network input.

@@ -4,15 +4,15 @@ import collections
 import hashlib
 
 from dataloader import examples
-from dataloader import picture_checks
+from dataloader import image_checks
 
 # level: ERROR (training stops or learns something wrong), WARNING (probably a
 # mistake) or NOTE. check: its name. where: 'file: record 3, image/source_id 7'.
 # detail: str.
 Finding = collections.namedtuple('Finding', 'level check where detail')
 
-ERROR, WARNING, NOTE = (picture_checks.ERROR, picture_checks.WARNING,
-                        picture_checks.NOTE)
+ERROR, WARNING, NOTE = (image_checks.ERROR, image_checks.WARNING,
+                        image_checks.NOTE)
 EVERYTHING = 'all records'
 
 # Parsing fails for a list of another kind.
@@ -73,8 +73,8 @@ class RecordChecker:
     self._check_kinds(features, where)
     where = self._check_id(features, where)
     encoded = first_bytes(features, 'image/encoded')
-    size, found = picture_checks.check_image(
-        encoded, picture_checks.stored_size(features), self._decode)
+    size, found = image_checks.check_image(
+        encoded, image_checks.stored_size(features), self._decode)
     for level, check, detail in found:
       self._add(level, check, where, detail)
     digest = hashlib.md5(encoded)

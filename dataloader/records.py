@@ -208,7 +208,7 @@ def _text(features, key):
 
 
 def _image_size(features, encoded, source_id):
-  """(height, width) of the picture, from its header, without decoding it."""
+  """(height, width) of the image, from its header, without decoding it."""
   try:
     width, height = Image.open(io.BytesIO(encoded)).size
     return height, width
@@ -217,13 +217,13 @@ def _image_size(features, encoded, source_id):
     stored = [features['image/' + side].int64_list.value
               for side in ('height', 'width')]
     if not all(stored):
-      raise ValueError('the picture of image/source_id %r cannot be read, and '
+      raise ValueError('the image of image/source_id %r cannot be read, and '
                        'its size is not stored.' % source_id)
     return int(stored[0][0]), int(stored[1][0])
 
 
 def _objects(features, height, width):
-  """[annotation without ids] of a picture of this size."""
+  """[annotation without ids] of an image of this size."""
   classes = features['image/object/class/label'].int64_list.value
   y0, x0, y1, x1 = [
       np.array(features['image/object/bbox/' + side].float_list.value)
@@ -259,7 +259,7 @@ def _add_masks(features, objects, height, width, source_id):
     mask = cv2.imdecode(np.frombuffer(png, np.uint8), cv2.IMREAD_GRAYSCALE)
     if mask is None or mask.shape != (height, width):
       raise ValueError('a mask of image/source_id %r is no PNG of the size of '
-                       'the picture.' % source_id)
+                       'the image.' % source_id)
     annotation['segmentation'] = mask_utils.encode(mask)
 
 

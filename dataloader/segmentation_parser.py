@@ -19,7 +19,7 @@ class SegmentationParser:
   """Decodes, mirrors, resizes and pads; arXiv:1706.05587, section 4.1.
 
   In training by a random scale, of which a random window is cut out; otherwise
-  the whole picture, resized or only padded (`resize_eval`).
+  the whole image, resized or only padded (`resize_eval`).
   """
 
   SECTION = 'segmentation_parser'
@@ -100,10 +100,10 @@ class SegmentationParser:
     return image, tf.stack([own, own, tf.ones([2]), tf.zeros([2])])
 
   def _decoded_classes(self, parsed, image):
-    """int32 [1, h, w]: the class of each pixel of the picture.
+    """int32 [1, h, w]: the class of each pixel of the image.
 
     Running it fails for a label map that is missing, of another size than the
-    picture, or with numbers that are no class.
+    image, or with numbers that are no class.
     """
     encoded = parsed[CLASSES_KEY]
     source_id = source_ids.of_record(parsed)
@@ -120,7 +120,7 @@ class SegmentationParser:
     same_size = fail_unless(
         tf.reduce_all(tf.equal(tf.shape(classes), tf.shape(image)[:2])),
         ' has a label map of another size: ', sizes[0][0], ' x ', sizes[0][1],
-        ' pixels (height x width), the picture ', sizes[1][0], ' x ',
+        ' pixels (height x width), the image ', sizes[1][0], ' x ',
         sizes[1][1], '.')
     ignored = tf.equal(classes, self._section.ignore_label)
     largest = tf.reduce_max(tf.where(ignored, tf.zeros_like(classes), classes))
@@ -134,7 +134,7 @@ class SegmentationParser:
       return tf.identity(classes)[tf.newaxis]
 
   def _class_labels(self, classes, image_info):
-    """`masks` and `valid_masks` of the classes of a picture, [1, h, w]."""
+    """`masks` and `valid_masks` of the classes of an image, [1, h, w]."""
     # One higher, so that what is padded with 0 can be told from class 0.
     masks = preprocess.resize_and_crop_masks(
         classes[..., tf.newaxis] + 1, image_info[2], self._section.output_size,

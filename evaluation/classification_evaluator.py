@@ -10,7 +10,7 @@ _CLASS_METRIC = 'eval/accuracy_class_%d'
 
 
 class ClassificationEvaluator:
-  """Top-1 and top-5 accuracy over all pictures of a set.
+  """Top-1 and top-5 accuracy over all images of a set.
 
   `reset()`, then `update()` for every batch, then `evaluate()`. An update after
   `evaluate` begins the next evaluation.
@@ -31,13 +31,13 @@ class ClassificationEvaluator:
   def reset(self):
     """Forgets all predictions."""
     self._ids, self._labels, self._scores = [], [], []
-    self._classes = []  # of each picture: the best classes, best first
+    self._classes = []  # of each image: the best classes, best first
     self._is_finished = False
     self.messages = []  # what a person should know of the last `evaluate`
 
   @property
   def num_images(self):
-    """Number of pictures that predictions were given for."""
+    """Number of images that predictions were given for."""
     return len(self._labels)
 
   def update(self, predictions, groundtruths):
@@ -68,7 +68,7 @@ class ClassificationEvaluator:
 
     Returns:
       {'top_1_accuracy', 'top_5_accuracy', 'eval/accuracy_class_<id>' of the
-      classes that occur: float, share of the pictures}.
+      classes that occur: float, share of the images}.
 
     Raises:
       ValueError: if there was no update.
@@ -99,7 +99,7 @@ class ClassificationEvaluator:
     return report.format_class_table(
         ['top-1 accuracy  %s' % report.figure(metrics['top_1_accuracy']),
          'top-5 accuracy  %s' % report.figure(metrics['top_5_accuracy'])],
-        'accuracy', 'pictures',
+        'accuracy', 'images',
         [(i, self._label_map.get(i, str(i)), counts[i], value)
          for value, i in rows])
 
@@ -112,7 +112,7 @@ def to_results(predictions, image_ids):
     image_ids: [int or str].
 
   Returns:
-    [{'image_id', 'category_id', 'score'}], the best classes of each picture,
+    [{'image_id', 'category_id', 'score'}], the best classes of each image,
     best first.
   """
   return [{'image_id': image_id, 'category_id': int(class_id),

@@ -23,7 +23,7 @@ class COCOEvaluator:
 
   `reset()`, then `update()` for every batch, then `evaluate()`. What is kept
   of an image is its boxes, and its masks run-length coded, so that memory does
-  not depend on the size of the pictures. An update after `evaluate` begins the
+  not depend on the size of the images. An update after `evaluate` begins the
   next evaluation.
   """
 

@@ -129,7 +129,7 @@ def _image_boxes(predictions, key, rescale):
 
 
 def _encode_masks(predictions, boxes, images, slots, mask_grid):
-  """RLE of the masks in these slots, pasted into their pictures."""
+  """RLE of the masks in these slots, pasted into their images."""
   sizes = np.round(predictions['image_info'][:, 0]).astype(int).tolist()
   rles = []
   for image, (height, width) in enumerate(sizes):

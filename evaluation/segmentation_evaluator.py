@@ -14,7 +14,7 @@ class SegmentationEvaluator:
   """Intersection over union of each class, over all pixels of a set.
 
   `reset()`, then `update()` for every batch, then `evaluate()`. What is kept
-  of a picture is a run-length code for each class in it. An update after
+  of an image is a run-length code for each class in it. An update after
   `evaluate` begins the next evaluation.
   """
 
@@ -43,7 +43,7 @@ class SegmentationEvaluator:
 
   @property
   def num_images(self):
-    """Number of pictures that predictions were given for."""
+    """Number of images that predictions were given for."""
     return self._num_images
 
   def update(self, predictions, groundtruths):

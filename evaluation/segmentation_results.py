@@ -1,4 +1,4 @@
-"""Label maps of the network input to those of the pictures."""
+"""Label maps of the network input to those of the images."""
 
 import cv2
 import numpy as np
@@ -6,8 +6,8 @@ import numpy as np
 from utils import masks as mask_utils
 
 
-def to_picture(mask, image_info):
-  """Takes the padding off a label map and resizes it to its picture.
+def to_image_size(mask, image_info):
+  """Takes the padding off a label map and resizes it to its image.
 
   Args:
     mask: int [h, w], of the network input.
@@ -15,7 +15,7 @@ def to_picture(mask, image_info):
       each (y, x).
 
   Returns:
-    int [H, W], the type of `mask`. The part of a picture that lies beyond the
+    int [H, W], the type of `mask`. The part of an image that lies beyond the
     network input is 0.
   """
   height, width = [int(round(side)) for side in np.asarray(image_info[0])]
@@ -38,25 +38,25 @@ def to_results(predictions, image_ids):
 
   Returns:
     [{'image_id', 'category_id', 'segmentation': RLE}], one for each class of
-    each picture, in pixels of the picture.
+    each image, in pixels of the image.
   """
   results = []
   for image_id, mask, image_info in zip(
       image_ids, predictions['masks'], predictions['image_info']):
-    picture = to_picture(np.asarray(mask)[:, :, 0].astype(np.int32),
-                         image_info)
+    image = to_image_size(np.asarray(mask)[:, :, 0].astype(np.int32),
+                          image_info)
     results += [{'image_id': image_id, 'category_id': int(class_id),
-                 'segmentation': mask_utils.encode(picture == class_id)}
-                for class_id in np.unique(picture)]
+                 'segmentation': mask_utils.encode(image == class_id)}
+                for class_id in np.unique(image)]
   return results
 
 
 def to_label_map(regions, size):
-  """The label map of the results of one picture.
+  """The label map of the results of one image.
 
   Args:
     regions: [{'category_id', 'segmentation'}] of `to_results`.
-    size: (height, width) of the picture.
+    size: (height, width) of the image.
 
   Returns:
     int32 [height, width].

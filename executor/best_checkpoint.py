@@ -14,7 +14,7 @@ import tensorflow.compat.v1 as tf
 from executor import checkpoints
 from executor import early_stop
 from executor import errors
-from executor import storage
+from modeling import storage
 
 _JSON = 'best.json'
 _ASIDE = 'earlier_run'  # folder, for the best of an earlier training run

@@ -9,10 +9,10 @@ import tempfile
 import tensorflow.compat.v1 as tf
 
 from executor import errors
-from executor import storage
 from modeling import checkpoint_files
-from modeling import checkpoints as warm_start
-from modeling import training_variables
+from modeling import storage
+from modeling.training import training_variables
+from modeling.training import warm_start
 from utils import training_names
 
 _SHOWN = 5  # variables named in a message; further ones are counted

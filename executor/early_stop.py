@@ -10,8 +10,8 @@ import time
 import tensorflow.compat.v1 as tf
 
 from executor import failures
-from executor import storage
 from executor import workers as workers_lib
+from modeling import storage
 
 _POLL_SECONDS = 10  # between looks at the file, which may lie in a bucket
 

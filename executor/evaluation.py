@@ -11,10 +11,10 @@ from evaluation import factory as evaluation_factory
 from executor import best_checkpoint
 from executor import checkpoints
 from executor import errors
+from executor import evaluation_files
 from executor import groundtruth as groundtruth_lib
 from executor import hooks
 from executor import model_dir as model_dir_lib
-from executor import summaries
 from utils import fields
 
 PADDING_ID = -1  # source_id of the examples that fill up the last batch
@@ -90,7 +90,7 @@ class Evaluation:
     self._input_fn = input_fn
     self._stream = stream
     self._evaluator = None
-    self._writer = summaries.ResultWriter(model_dir_lib.eval_dir(config))
+    self._writer = evaluation_files.ResultWriter(model_dir_lib.eval_dir(config))
 
   def take_over(self, config):
     """Goes on with another configuration.

@@ -8,7 +8,7 @@ from dataloader import records
 from dataloader import source_ids
 from evaluation import annotations as annotations_lib
 from evaluation import class_ids
-from executor import storage
+from modeling import storage
 from utils import coco_annotations
 from utils import label_map as label_map_lib
 from utils import values

@@ -13,10 +13,10 @@ import tensorflow.compat.v1 as tf
 from executor import errors
 from executor import failures
 from executor import log_files
-from executor import storage
 from executor import workers as workers_lib
-from modeling import summaries
-from modeling import training_variables
+from modeling import storage
+from modeling.training import summaries
+from modeling.training import training_variables
 from ops import compat
 
 _MAX_NAMED = 5  # variables named in a message
@@ -33,7 +33,7 @@ def _collected_scalars():
   # A checkpoint's .meta file cannot hold pairs, and TensorFlow would complain.
   del collection[:]
   return {name: tf.add_n(tensors) / len(tensors) if len(tensors) > 1
-                else tensors[0] for name, tensors in by_name.items()}
+          else tensors[0] for name, tensors in by_name.items()}
 
 
 def format_duration(seconds):

@@ -23,9 +23,9 @@ from executor import model_dir as model_dir_lib
 from executor import precision
 from executor import prediction
 from executor import preflight
-from modeling import checkpoints as warm_start
-from modeling import learning_rates
 from modeling import model_fn as model_fn_lib
+from modeling.training import learning_rates
+from modeling.training import warm_start
 from utils import modes
 
 MODES = ('train', 'eval', 'train_and_eval', 'predict')

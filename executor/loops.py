@@ -13,7 +13,7 @@ from executor import failures
 from executor import hooks
 from executor import model_dir as model_dir_lib
 from executor import workers as workers_lib
-from modeling import checkpoints as warm_start
+from modeling.training import warm_start
 
 _LINGER_SECONDS = 2
 

@@ -11,7 +11,7 @@ from configs import io
 from executor import checkpoints
 from executor import data_paths
 from executor import errors
-from executor import storage
+from modeling import storage
 
 # Keys that make two configurations different models.
 _IDENTITY = ('type', 'architecture.backbone',

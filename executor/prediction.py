@@ -1,6 +1,6 @@
 """Mode predict: what a model finds in all records, as a COCO results file.
 
-Of detectors the detections; of classifiers the best classes of each picture,
+Of detectors the detections; of classifiers the best classes of each image,
 without a box; of segmentation models the region of each class, without a score.
 """
 
@@ -20,7 +20,7 @@ from executor import checkpoints
 from executor import errors
 from executor import evaluation
 from executor import groundtruth
-from executor import storage
+from modeling import storage
 from utils import fields
 from utils import mask_grids
 

@@ -13,7 +13,7 @@ from executor import precision
 from executor import prediction
 from executor import tpu
 from executor import tpu_setup
-from modeling import checkpoints as warm_start
+from modeling.training import warm_start
 
 
 def check(config, mode, with_eval=False, checkpoint_path=None, cluster=None):

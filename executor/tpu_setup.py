@@ -8,7 +8,7 @@ import tensorflow.compat.v1 as tf
 
 from configs import base
 from executor import errors
-from executor import storage
+from modeling import storage
 from ops import compat
 from utils import tpu_names
 

@@ -10,7 +10,7 @@ _NUM_PREDICTED = 5  # classes of a prediction, for the top-5 accuracy
 
 
 class Classification:
-  """One class for each picture."""
+  """One class for each image."""
 
   def __init__(self, backbone, head, num_classes, label_smoothing=0.):
     """Takes the parts.
@@ -68,7 +68,7 @@ class Classification:
 
     Args:
       outputs: of `outputs`.
-      labels: `source_id` [B]; with `label` [B] it and the loss of each picture
+      labels: `source_id` [B]; with `label` [B] it and the loss of each image
         are passed on.
       with_losses: False leaves the losses out (`eval.skip_eval_loss`).
 

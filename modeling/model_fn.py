@@ -2,16 +2,15 @@
 
 import tensorflow.compat.v1 as tf
 
-from modeling import accumulation
 from modeling import checkpoint_files
-from modeling import checkpoints
 from modeling import factory
-from modeling import initial_values
-from modeling import learning_rates
-from modeling import moving_average
-from modeling import optimizers
-from modeling import summaries
-from modeling import training_variables
+from modeling.training import accumulation
+from modeling.training import initial_values
+from modeling.training import learning_rates
+from modeling.training import moving_average
+from modeling.training import optimizers
+from modeling.training import summaries
+from modeling.training import training_variables
 from ops import random_numbers
 from utils import fields
 from utils import modes
@@ -190,8 +189,8 @@ def _scaffold_fn(config):
       tf.logging.info('%s has a checkpoint: train.checkpoint.path is not read.',
                       config.model_dir)
     else:
-      checkpoints.warm_start(section, tf.global_variables(),
-                             config.train.total_steps)
+      warm_start.warm_start(section, tf.global_variables(),
+                            config.train.total_steps)
 
   def scaffold_fn():
     training_variables.once(warm_start)

@@ -7,7 +7,7 @@ import tensorflow.compat.v1 as tf
 
 from modeling import factory
 from modeling import model_fn
-from modeling import training_variables
+from modeling.training import training_variables
 from ops import convolution
 from ops import preprocess
 from utils import fields

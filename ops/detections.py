@@ -11,8 +11,8 @@ import collections
 
 import tensorflow.compat.v1 as tf
 
-from ops import candidates
 from ops import nms
+from ops import nms_candidates
 
 # How many boxes, and how many pairs of box and class, each try looks at, before
 # one looks at all. Trained models have some hundreds to two thousand pairs that
@@ -57,7 +57,7 @@ def generate_one_stage_detections(
   Source: RetinaNet (arXiv:1708.02002), section 4.
   """
   with tf.name_scope('generate_detections'):
-    outputs = candidates.DenseOutputs(
+    outputs = nms_candidates.DenseOutputs(
         box_outputs, class_outputs, anchors, image_shape, apply_sigmoid)
     if apply_nms:
       return detect(outputs, **nms_options)
@@ -88,7 +88,7 @@ def generate_two_stage_detections(
   Source: Fast R-CNN (arXiv:1504.08083), section 3.2.
   """
   with tf.name_scope('generate_detections'):
-    outputs = candidates.RegionOutputs(
+    outputs = nms_candidates.RegionOutputs(
         box_outputs, class_outputs, rois, image_shape, regression_weights)
     if apply_nms:
       return detect(outputs, **nms_options)
@@ -103,7 +103,7 @@ def detect(outputs, nms_version='v1', use_batched_nms=False, max_total_size=100,
   Pairs of equal score come in order of class, then of box.
 
   Args:
-    outputs: candidates.DenseOutputs or RegionOutputs.
+    outputs: nms_candidates.DenseOutputs or RegionOutputs.
     nms_version: a key of `NMS_VERSIONS`; they differ in conventions.
     use_batched_nms: the same as nms_version 'batched'.
     max_total_size: int, K, places for the detections of an image.
@@ -132,7 +132,7 @@ def detect(outputs, nms_version='v1', use_batched_nms=False, max_total_size=100,
   def attempt(sizes):
     """Tries with sizes[0]; with everything when sizes is empty."""
     size = sizes[0] if sizes else None
-    ranking = candidates.rank(
+    ranking = nms_candidates.rank(
         outputs.pool(size), size, limit, score_threshold)
     result = _suppress(
         ranking, rules, max_total_size, nms_iou_threshold)

@@ -11,7 +11,7 @@ import tensorflow.compat.v1 as tf
 
 from ops import compat
 
-# A box of 224 x 224 pixels, a whole ImageNet picture, reads level 4; FPN, arXiv
+# A box of 224 x 224 pixels, a whole ImageNet image, reads level 4; FPN, arXiv
 # 1612.03144, equation 1.
 CANONICAL_SIZE = 224.
 CANONICAL_LEVEL = 4

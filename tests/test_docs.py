@@ -81,10 +81,10 @@ _SMALL_SHAPEMASK = {
 }
 
 _SMALL_CLASSES = {
-    '=pictures ': '=$HOME/pictures ',
-    '=pictures.yaml': '=$HOME/pictures.yaml',
-    '=data/pictures': '=$HOME/data/pictures',
-    '=runs/pictures': '=$HOME/runs/pictures',
+    '=images ': '=$HOME/images ',
+    '=images.yaml': '=$HOME/images.yaml',
+    '=data/images': '=$HOME/data/images',
+    '=runs/images': '=$HOME/runs/images',
     'train_shards=16': 'train_shards=1',
     'resnet_depth: 50': 'resnet_depth: 10',
     'output_size: [224, 224]': 'output_size: [32, 32]',
@@ -244,7 +244,7 @@ def _write_coco(folder):
 
 
 def _write_imagenet(coco, folder):
-  """The same pictures in the places of ImageNet's."""
+  """The same images in the places of ImageNet's."""
   shutil.copytree(str(coco / 'train2017'), str(folder / 'train' / 'n01440764'))
   shutil.copytree(str(coco / 'val2017'), str(folder / 'validation'))
   (folder / 'synset_labels.txt').write_text('n01440764\n' * 4)
@@ -288,7 +288,7 @@ def test_custom_data(home):
 
 
 def test_instance_segmentation(home):
-  nuclei_files.write(home / 'nuclei' / 'stage1_train', num_pictures=4)
+  nuclei_files.write(home / 'nuclei' / 'stage1_train', num_images=4)
   output = _run_document('docs/instance_segmentation.md', _SMALL_INSTANCES,
                          home)
   runs = home / 'runs' / 'nuclei'
@@ -303,10 +303,10 @@ def test_instance_segmentation(home):
 
 def test_classification(home):
   for split in make_demo_data.SPLITS:
-    make_demo_data.make_pictures(str(home / 'pictures'), split, 6, 48, seed=3,
-                                 num_processes=1)
+    make_demo_data.make_images(str(home / 'images'), split, 6, 48, seed=3,
+                               num_processes=1)
   output = _run_document('docs/classification.md', _SMALL_CLASSES, home)
-  runs = home / 'runs' / 'pictures'
+  runs = home / 'runs' / 'images'
   metrics = json.loads((runs / 'eval' / 'metrics.json').read_text())
   assert metrics['step'] == 2 and 0 <= metrics['top_1_accuracy'] <= 1
   assert 'eval/accuracy_class_6' in metrics and 'triangle' in output
@@ -335,7 +335,7 @@ def test_segmentation(home):
 @pytest.mark.slow
 def test_shapemask(home):
   """On the records that the page about instance segmentation makes."""
-  nuclei_files.write(home / 'nuclei' / 'stage1_train', num_pictures=4)
+  nuclei_files.write(home / 'nuclei' / 'stage1_train', num_images=4)
   _run_blocks('docs/instance_segmentation.md', _SMALL_INSTANCES, home, [0, 1])
   _run_document('docs/shapemask.md', _SMALL_SHAPEMASK, home)
   runs = home / 'runs' / 'nuclei_shapemask'

@@ -45,7 +45,7 @@ eval: {eval_batch_size: 2, eval_file_pattern: val-*, min_eval_interval: 0}
 
 
 def _scene(seed):
-  """Picture, boxes and classes of a scene with seed % 3 squares."""
+  """Image, boxes and classes of a scene with seed % 3 squares."""
   rng = np.random.RandomState(seed)
   image = np.full([_SIZE, _SIZE, 3], 120, np.uint8)
   boxes, classes = [], []

@@ -19,8 +19,8 @@ def write(folder, num_train=4, num_val=3):
 
   Args:
     folder: pathlib.Path, made if need be.
-    num_train: pictures of the split train.
-    num_val: pictures of the split val.
+    num_train: images of the split train.
+    num_val: images of the split val.
   """
   for part in ('Annotations', 'JPEGImages', 'ImageSets/Main'):
     (folder / part).mkdir(parents=True)

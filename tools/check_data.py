@@ -36,7 +36,7 @@ flags.DEFINE_string('records', None, 'Pattern of the records; by default '
                     'train.train_file_pattern of the configuration.')
 flags.DEFINE_integer('max_records', None, 'How many to read; by default all.',
                      lower_bound=1)
-flags.DEFINE_bool('decode', True, 'Whether to decode pictures and masks, which '
+flags.DEFINE_bool('decode', True, 'Whether to decode images and masks, which '
                   'takes most of the time.')
 flags.DEFINE_string('json', None, 'File for all findings and figures.')
 flags.DEFINE_string('html', None, 'File for a page with the same.')
@@ -52,7 +52,7 @@ def check_records(config, pattern, key, max_records=None, decode=True):
     pattern: of the files.
     key: configuration key or flag of the pattern, for the error.
     max_records: int; None: all.
-    decode: whether pictures and masks are decoded.
+    decode: whether images and masks are decoded.
 
   Returns:
     record_checker.RecordChecker, finished.
@@ -107,35 +107,35 @@ def lines(checker):
 
 def page(checker, title):
   """The same as a page."""
-  from tools import report_page
+  from tools.report import html_page
   from utils import object_sizes
   figures = summary(checker)
   total = max(figures['num_objects'], 1)
   parts = [
-      report_page.paragraph('\n'.join(lines(checker)[:1])),
-      report_page.heading('Findings'),
-      report_page.table(
+      html_page.paragraph('\n'.join(lines(checker)[:1])),
+      html_page.heading('Findings'),
+      html_page.table(
           ['level', 'check', 'where', 'what'],
           [list(f) for f in checker.findings[:_MAX_ROWS]]),
-      report_page.heading('%s of each class' % checker.UNIT.capitalize()),
-      report_page.table(['class', checker.UNIT, 'share'], [
+      html_page.heading('%s of each class' % checker.UNIT.capitalize()),
+      html_page.table(['class', checker.UNIT, 'share'], [
           [int(k), v, v / total]
           for k, v in figures['objects_by_class'].items()]),
-      report_page.heading('Sizes'),
-      report_page.paragraph(
+      html_page.heading('Sizes'),
+      html_page.paragraph(
           'By area as the evaluation takes it: of the mask where there is '
           'one, else of the box; crowds are left out. %s. No anchor fits '
           '%.1f %% of the objects.' % (
               '; '.join('%s: %s' % (size.name, size.text)
                         for size in object_sizes.SIZES),
               100 * figures['share_without_anchor'])),
-      report_page.table(['size', 'objects'], [
+      html_page.table(['size', 'objects'], [
           [k, figures['objects_by_size'].get(k, 0)]
           for k in ('small', 'medium', 'large')])]
   if len(checker.findings) > _MAX_ROWS:
-    parts.insert(2, report_page.paragraph(
+    parts.insert(2, html_page.paragraph(
         'The first %d of %d.' % (_MAX_ROWS, len(checker.findings))))
-  return report_page.page(title, parts)
+  return html_page.page(title, parts)
 
 
 def _order(config):

@@ -1,4 +1,4 @@
-"""Converts COCO annotations and their pictures to TFRecords.
+"""Converts COCO annotations and their images to TFRecords.
 
   python -m tools.create_coco_tfrecord --annotations=instances_val.json \\
       --images=val/ --output=records/val
@@ -15,13 +15,13 @@ import os
 from absl import flags
 import tensorflow.compat.v1 as tf
 
-from tools import conversion_flags
-from tools import image_names
-from tools import tfrecord_writer
+from tools.datasets import coco_record_writer
+from tools.datasets import conversion_flags
+from tools.datasets import image_names
 from utils import text_files
 from utils import values
 
-ConversionError = tfrecord_writer.ConversionError
+ConversionError = coco_record_writer.ConversionError
 
 def convert(annotations, images, prefix, options, image_info_file=None,
             caption_annotations_file=None, label_map=None):
@@ -29,15 +29,15 @@ def convert(annotations, images, prefix, options, image_info_file=None,
 
   Args:
     annotations: path of the object annotations, or None.
-    images: folder of the pictures.
+    images: folder of the images.
     prefix: of the written files.
-    options: tfrecord_writer.Options.
+    options: coco_record_writer.Options.
     image_info_file: path of a file whose images are used instead, or None.
     caption_annotations_file: path of captions to add, or None.
     label_map: {id: name} or None.
 
   Returns:
-    The index; see tfrecord_writer.write_dataset.
+    The index; see coco_record_writer.write_dataset.
 
   Raises:
     ConversionError: if there is nothing to convert, or it is ambiguous.
@@ -47,7 +47,7 @@ def convert(annotations, images, prefix, options, image_info_file=None,
   if not paths:
     raise ConversionError('Give --annotations=FILE.')
   if not tf.gfile.IsDirectory(images):
-    raise ConversionError('There is no folder %s of pictures.' % images)
+    raise ConversionError('There is no folder %s of images.' % images)
   contents = {path: _load(path) for path in paths}
   dataset = {'images': contents[paths[0]].get('images'),
              'annotations': [], 'categories': []}
@@ -60,7 +60,7 @@ def convert(annotations, images, prefix, options, image_info_file=None,
         caption_annotations_file)
   dataset['images'], dataset['notes'] = image_names.find(images,
                                                          dataset['images'])
-  return tfrecord_writer.write_dataset(
+  return coco_record_writer.write_dataset(
       dataset, prefix, functools.partial(_load_image, images), options,
       label_map)
 
@@ -105,7 +105,7 @@ def define_flags(values):
   for name, meaning in (
       ('annotations', 'COCO file with objects, such as '
        'instances_train2017.json.'),
-      ('images', 'Folder of the pictures. Required.'),
+      ('images', 'Folder of the images. Required.'),
       ('image_info_file', 'COCO file whose list of images is used, such as '
        'that of a test set without objects.'),
       ('caption_annotations_file', 'COCO file with captions to add.'),

@@ -1,7 +1,7 @@
 """Converts tables of boxes, CSV files, to TFRecords.
 
   python -m tools.create_csv_tfrecord --annotations=boxes.csv \\
-      --images=pictures --output=records/train
+      --images=images --output=records/train
   python -m tools.create_csv_tfrecord --images=train --output=records/train \\
       --annotations=train-annotations-bbox.csv \\
       --class_descriptions=class-descriptions-boxable.csv
@@ -24,11 +24,11 @@ import os
 from absl import flags
 import tensorflow.compat.v1 as tf
 
-from tools import conversion_flags
-from tools import image_folders
-from tools import image_names
-from tools import source_set
-from tools import tfrecord_writer
+from tools.datasets import coco_record_writer
+from tools.datasets import conversion_flags
+from tools.datasets import image_folders
+from tools.datasets import image_names
+from tools.datasets import source_set
 from utils import text_files
 from utils import values
 
@@ -47,13 +47,13 @@ def convert(annotations, images, prefix, options, label_map=None,
     annotations: path of the table.
     images: folder of the images.
     prefix: of the written files.
-    options: tfrecord_writer.Options.
+    options: coco_record_writer.Options.
     label_map: {id: name} or None.
     class_descriptions: path of a table of label and name, or None.
     all_images: whether images that the table does not name are used, too.
 
   Returns:
-    The index; see tfrecord_writer.write_dataset.
+    The index; see coco_record_writer.write_dataset.
 
   Raises:
     ConversionError: naming the file, line and column that cannot be used.
@@ -77,7 +77,7 @@ def convert(annotations, images, prefix, options, label_map=None,
     for name in files:
       if name not in named:
         found.add_image(name, name)
-  return tfrecord_writer.write_dataset(
+  return coco_record_writer.write_dataset(
       found.dataset(), prefix, source_set.loader(images), options, label_map)
 
 

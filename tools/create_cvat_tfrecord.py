@@ -1,7 +1,7 @@
 """Converts "CVAT for images 1.1", an XML file, to TFRecords.
 
   python -m tools.create_cvat_tfrecord --annotations=annotations.xml \\
-      --images=pictures --output=records/train
+      --images=images --output=records/train
 
 Boxes, polygons, ellipses and masks become objects; other shapes are left out
 and counted. Attributes are not used. Classes are numbered from 1 in the order
@@ -15,10 +15,10 @@ from absl import flags
 import numpy as np
 import tensorflow.compat.v1 as tf
 
-from tools import conversion_flags
-from tools import image_names
-from tools import source_set
-from tools import tfrecord_writer
+from tools.datasets import coco_record_writer
+from tools.datasets import conversion_flags
+from tools.datasets import image_names
+from tools.datasets import source_set
 from utils import masks as mask_utils
 from utils import text_files
 
@@ -32,11 +32,11 @@ def convert(annotations, images, prefix, options, label_map=None):
     annotations: path of the XML file.
     images: folder of the images.
     prefix: of the written files.
-    options: tfrecord_writer.Options.
+    options: coco_record_writer.Options.
     label_map: {id: name} or None.
 
   Returns:
-    The index; see tfrecord_writer.write_dataset.
+    The index; see coco_record_writer.write_dataset.
 
   Raises:
     ConversionError: naming the image and shape that cannot be used.
@@ -67,7 +67,7 @@ def convert(annotations, images, prefix, options, label_map=None):
   if num_attributes:
     found.notes.append('%d attributes of objects are not used.'
                        % num_attributes)
-  return tfrecord_writer.write_dataset(
+  return coco_record_writer.write_dataset(
       found.dataset(), prefix, source_set.loader(images), options, label_map)
 
 

@@ -1,6 +1,6 @@
 """Writes the images of a folder, without annotations, as TFRecords.
 
-  python -m tools.create_image_tfrecord --images=pictures --output=records/new
+  python -m tools.create_image_tfrecord --images=images --output=records/new
 
 for `--mode=predict` with predict.predict_file_pattern=records/new-*.tfrecord.
 The id of an image is its path within the folder, which the results have, too.
@@ -9,9 +9,9 @@ Folders in the folder are read as well.
 
 from absl import flags
 
-from tools import conversion_flags
-from tools import source_set
-from tools import tfrecord_writer
+from tools.datasets import coco_record_writer
+from tools.datasets import conversion_flags
+from tools.datasets import source_set
 
 ConversionError = source_set.ConversionError
 
@@ -22,10 +22,10 @@ def convert(images, prefix, options):
   Args:
     images: folder.
     prefix: of the written files.
-    options: tfrecord_writer.Options.
+    options: coco_record_writer.Options.
 
   Returns:
-    The index; see tfrecord_writer.write_dataset.
+    The index; see coco_record_writer.write_dataset.
 
   Raises:
     ConversionError: if there is no image.
@@ -37,7 +37,7 @@ def convert(images, prefix, options):
     found.add_image(name, name)
   if not names:
     raise ConversionError('There is no image in %s.' % images)
-  return tfrecord_writer.write_dataset(
+  return coco_record_writer.write_dataset(
       found.dataset(), prefix, source_set.loader(images), options)
 
 

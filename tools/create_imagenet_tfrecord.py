@@ -1,4 +1,4 @@
-"""Converts ImageNet, or any folders of pictures by class, to TFRecords.
+"""Converts ImageNet, or any folders of images by class, to TFRecords.
 
   python -m tools.create_imagenet_tfrecord --raw_data_dir=imagenet \\
       --output=records
@@ -8,7 +8,7 @@ reads
   imagenet/validation/n01440764/*.JPEG ...   the same; or, as ImageNet comes,
   imagenet/validation/*.JPEG                 all in one folder, and
   imagenet/synset_labels.txt                 the class of each validation
-                                             picture, a line each, in the order
+                                             image, a line each, in the order
                                              of the names
 and writes records/train/train-00000-of-01024 ...,
 records/validation/validation-00000-of-00128 ..., beside each set an index of
@@ -26,11 +26,11 @@ import os
 
 import tensorflow.compat.v1 as tf
 
-from tools import annotation_checks
-from tools import image_files
-from tools import image_folders
-from tools import sharded_records
-from tools import written_order
+from tools.datasets import annotation_checks
+from tools.datasets import image_files
+from tools.datasets import image_folders
+from tools.datasets import image_record_writer
+from tools.datasets import written_order
 from utils import label_map as label_maps
 from utils import orientation as orientations
 from utils import text_files
@@ -38,9 +38,9 @@ from utils import text_files
 ConversionError = annotation_checks.ConversionError
 SHARDS = {'train': 1024, 'validation': 128}
 
-# path: of the picture. name: its path within the set, which is its id. synset:
+# path: of the image. name: its path within the set, which is its id. synset:
 # name of its class. label: its number.
-Picture = collections.namedtuple('Picture', 'path name synset label')
+SourceImage = collections.namedtuple('SourceImage', 'path name synset label')
 
 
 def convert(raw_data_dir, output, num_shards=None, num_processes=None,
@@ -62,7 +62,7 @@ def convert(raw_data_dir, output, num_shards=None, num_processes=None,
     {'train': number of records, 'validation': ...}.
 
   Raises:
-    ConversionError: if files are missing, or no picture can be used.
+    ConversionError: if files are missing, or no image can be used.
   """
   num_shards = num_shards or SHARDS
   synsets = _synsets(os.path.join(raw_data_dir, 'train'))
@@ -71,17 +71,17 @@ def convert(raw_data_dir, output, num_shards=None, num_processes=None,
   sets = collections.OrderedDict(
       train=_by_class(raw_data_dir, 'train', labels))
   if os.path.isdir(os.path.join(raw_data_dir, 'validation')):
-    sets['validation'] = _validation_pictures(raw_data_dir, labels)
+    sets['validation'] = _validation_images(raw_data_dir, labels)
   counts = {}
-  for name, pictures in sets.items():
+  for name, images in sets.items():
     prefix = os.path.join(output, name, name)
     shards = ['%s-%05d-of-%05d' % (prefix, i, num_shards[name])
               for i in range(num_shards[name])]
-    index = sharded_records.write(
-        prefix, shards, pictures, functools.partial(_build, exif=exif), {},
+    index = image_record_writer.write(
+        prefix, shards, images, functools.partial(_build, exif=exif), {},
         extension='', overwrite=overwrite, num_processes=num_processes,
         shuffle_seed=shuffle_seed)
-    print('%s: %s' % (name, sharded_records.report(index, names, 'pictures')))
+    print('%s: %s' % (name, image_record_writer.report(index, names, 'images')))
     counts[name] = index['num_records']
   label_maps.write_label_map(os.path.join(output, 'label_map.csv'), names)
   print('Set architecture.num_classes: %d (classes are 1 to %d; 0 is not used).'
@@ -112,7 +112,7 @@ def _synsets(folder):
   return names
 
 
-def _pictures_in(folder):
+def _images_in(folder):
   """Sorted names of the images in a folder; says what is passed over."""
   names, notes = image_folders.listed(folder)
   for note in notes:
@@ -121,18 +121,18 @@ def _pictures_in(folder):
 
 
 def _by_class(raw_data_dir, name, labels):
-  """[Picture] of a set with a folder for each class."""
+  """[SourceImage] of a set with a folder for each class."""
   folder = os.path.join(raw_data_dir, name)
   synsets = _folders(folder)
   _check_known(synsets, labels, folder)
-  pictures = [Picture(os.path.join(folder, synset, picture),
-                      '%s/%s' % (synset, picture), synset, labels[synset])
-              for synset in synsets
-              for picture in _pictures_in(os.path.join(folder, synset))]
-  if not pictures:
-    raise ConversionError('There is no picture (%s) below %s.' % (
+  images = [SourceImage(os.path.join(folder, synset, image),
+                        '%s/%s' % (synset, image), synset, labels[synset])
+            for synset in synsets
+            for image in _images_in(os.path.join(folder, synset))]
+  if not images:
+    raise ConversionError('There is no image (%s) below %s.' % (
         ', '.join(image_folders.EXTENSIONS), folder))
-  return pictures
+  return images
 
 
 def _check_known(synsets, labels, source):
@@ -142,50 +142,50 @@ def _check_known(synsets, labels, source):
                           '%s.' % (source, unknown[0]))
 
 
-def _validation_pictures(raw_data_dir, labels):
-  """[Picture] of the set in class folders, or in one with a file of labels."""
+def _validation_images(raw_data_dir, labels):
+  """[SourceImage] of the set in class folders, or in one with a label file."""
   folder = os.path.join(raw_data_dir, 'validation')
-  names = _pictures_in(folder)
+  names = _images_in(folder)
   if not names:
     return _by_class(raw_data_dir, 'validation', labels)
   label_path = os.path.join(raw_data_dir, 'synset_labels.txt')
   if not os.path.exists(label_path):
     raise ConversionError(
-        'There is no %s: the class of each picture in %s, one a line. Or sort '
-        'the pictures into a folder for each class.' % (label_path, folder))
+        'There is no %s: the class of each image in %s, one a line. Or sort '
+        'the images into a folder for each class.' % (label_path, folder))
   synsets = [line for line in text_files.read_lines(label_path) if line]
   if len(synsets) != len(names):
-    raise ConversionError('%s has %d lines for %d validation pictures.'
+    raise ConversionError('%s has %d lines for %d validation images.'
                           % (label_path, len(synsets), len(names)))
   _check_known(synsets, labels, label_path)
-  return [Picture(os.path.join(folder, n), n, s, labels[s])
+  return [SourceImage(os.path.join(folder, n), n, s, labels[s])
           for n, s in zip(names, synsets)]
 
 
-def _build(picture, exif):
-  """sharded_records.Outcome of a picture."""
+def _build(image, exif):
+  """image_record_writer.Outcome of an image."""
   try:
-    with open(picture.path, 'rb') as f:
+    with open(image.path, 'rb') as f:
       # Readers of ImageNet expect JPEG of three channels.
       encoded = image_files.check_image(f.read(), exif=exif, as_jpeg=True)
   except (image_files.ImageError, OSError) as e:
-    return sharded_records.Outcome(None, picture.name, str(e), {})
-  return sharded_records.Outcome(
-      _example(picture, encoded).SerializeToString(deterministic=True),
-      picture.name, None, {picture.label: 1}, encoded.notes,
+    return image_record_writer.Outcome(None, image.name, str(e), {})
+  return image_record_writer.Outcome(
+      _example(image, encoded).SerializeToString(deterministic=True),
+      image.name, None, {image.label: 1}, encoded.notes,
       hashlib.sha256(encoded.encoded).digest())
 
 
-def _example(picture, encoded):
-  """The record of a picture; the keys are public."""
+def _example(image, encoded):
+  """The record of an image; the keys are public."""
   return tf.train.Example(features=tf.train.Features(feature={
       'image/height': _int(encoded.height), 'image/width': _int(encoded.width),
       'image/channels': _int(3), 'image/colorspace': _bytes(b'RGB'),
-      'image/class/label': _int(picture.label),
-      'image/class/synset': _bytes(picture.synset.encode('utf-8')),
+      'image/class/label': _int(image.label),
+      'image/class/synset': _bytes(image.synset.encode('utf-8')),
       'image/format': _bytes(b'JPEG'),
-      'image/filename': _bytes(os.path.basename(picture.path).encode('utf-8')),
-      'image/source_id': _bytes(picture.name.encode('utf-8')),
+      'image/filename': _bytes(os.path.basename(image.path).encode('utf-8')),
+      'image/source_id': _bytes(image.name.encode('utf-8')),
       'image/encoded': _bytes(encoded.encoded)}))
 
 
@@ -199,7 +199,7 @@ def _bytes(value):
 
 def main():
   parser = argparse.ArgumentParser(
-      description='Converts ImageNet, or any folders of pictures by class.')
+      description='Converts ImageNet, or any folders of images by class.')
   parser.add_argument('--raw_data_dir', required=True, help='folder with '
                       'train/ and validation/')
   parser.add_argument('--output', '--local_scratch_dir', required=True,

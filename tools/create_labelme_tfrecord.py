@@ -24,11 +24,11 @@ import numpy as np
 from PIL import Image
 import tensorflow.compat.v1 as tf
 
-from tools import conversion_flags
-from tools import image_folders
-from tools import image_names
-from tools import source_set
-from tools import tfrecord_writer
+from tools.datasets import coco_record_writer
+from tools.datasets import conversion_flags
+from tools.datasets import image_folders
+from tools.datasets import image_names
+from tools.datasets import source_set
 from utils import masks as mask_utils
 from utils import text_files
 from utils import values
@@ -42,12 +42,12 @@ def convert(annotations, prefix, options, label_map=None, images=None):
   Args:
     annotations: folder of the .json files.
     prefix: of the written files.
-    options: tfrecord_writer.Options.
+    options: coco_record_writer.Options.
     label_map: {id: name} or None.
     images: folder that `imagePath` is relative to; None: that of the file.
 
   Returns:
-    The index; see tfrecord_writer.write_dataset.
+    The index; see coco_record_writer.write_dataset.
 
   Raises:
     ConversionError: naming the file and shape that cannot be used.
@@ -73,7 +73,7 @@ def convert(annotations, prefix, options, label_map=None, images=None):
   dataset = found.dataset()
   dataset['images'], notes = _with_files(dataset['images'], folder)
   dataset['notes'] = dataset['notes'] + notes
-  return tfrecord_writer.write_dataset(
+  return coco_record_writer.write_dataset(
       dataset, prefix, functools.partial(_load, paths, folder), options,
       label_map)
 

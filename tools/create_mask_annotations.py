@@ -1,4 +1,4 @@
-"""Makes COCO annotations of objects that are drawn in pictures of masks.
+"""Makes COCO annotations of objects that are drawn in images of masks.
 
   python -m tools.create_mask_annotations --images=stage1_train \\
       --class_name=nucleus --output=data/nuclei
@@ -6,9 +6,9 @@
 writes data/nuclei_train.json and data/nuclei_val.json for
 tools.create_coco_tfrecord. Two layouts of files are understood:
 
-  one mask file for every object, beside its picture:
+  one mask file for every object, beside its image:
     stage1_train/NAME/images/NAME.png     stage1_train/NAME/masks/*.png
-  one picture of numbers for every picture (--labels=FOLDER), 8 or 16 bits,
+  one label image for every image (--labels=FOLDER), 8 or 16 bits,
   where 0 is the background and the pixels of object k have the value k:
     images/NAME.png                       labels/NAME.png
   Of a file with a palette the values count, not the colours. A file with
@@ -27,11 +27,11 @@ import numpy as np
 from PIL import Image
 import tqdm
 
-from tools import image_folders
-from tools import image_notes
-from tools import label_images
-from tools import object_images
-from tools import staged_files
+from tools.datasets import image_folders
+from tools.datasets import image_notes
+from tools.datasets import label_images
+from tools.datasets import object_images
+from tools.datasets import staged_files
 from utils import files
 from utils import masks as mask_utils
 from utils import orientation as orientations
@@ -41,43 +41,43 @@ class AnnotationError(ValueError):
   """Files that do not fit together, with their names."""
 
 
-def find_pictures(images, labels=None):
-  """The pictures of a folder and where their objects are drawn.
+def find_image_files(images, labels=None):
+  """The images of a folder and where their objects are drawn.
 
   Args:
     images: folder; see the layouts above.
-    labels: folder of the pictures of numbers, or None for mask files.
+    labels: folder of the label images, or None for mask files.
 
   Returns:
-    [(path of the picture relative to `images`, [path of a mask file] or the
-    path of its picture of numbers)], in order of their names.
+    [(path of the image relative to `images`, [path of a mask file] or the
+    path of its label image)], in order of their names.
 
   Raises:
     AnnotationError: if there is none, or one has no masks.
   """
   if labels is None:
-    pictures = [(os.path.join(name, 'images', picture),
-                 _listed(os.path.join(images, name, 'masks')))
-                for name in sorted(os.listdir(images))
-                for picture in map(os.path.basename, _listed(
+    image_files = [(os.path.join(name, 'images', image),
+                    _listed(os.path.join(images, name, 'masks')))
+                   for name in sorted(os.listdir(images))
+                   for image in map(os.path.basename, _listed(
                     os.path.join(images, name, 'images')))]
     expected = '%s/NAME/images/*.png' % images
   else:
-    pictures = _numbered(images, labels)
+    image_files = _numbered(images, labels)
     expected = '%s/NAME.png' % images
-  if not pictures:
-    raise AnnotationError('There is no picture %s.' % expected)
-  for name, masks in pictures:
-    # No mask file is no object; no picture of numbers is a mistake.
+  if not image_files:
+    raise AnnotationError('There is no image %s.' % expected)
+  for name, masks in image_files:
+    # No mask file is no object; no label image is a mistake.
     if masks is None:
       raise AnnotationError(
-          'The picture %s has no picture of numbers in %s, of the same name '
+          'The image %s has no label image in %s, of the same name '
           'and a lossless format (PNG, TIFF, BMP).' % (name, labels))
-  return pictures
+  return image_files
 
 
 def _numbered(images, labels):
-  """[(name of the image, path of its image of numbers or None)]."""
+  """[(name of the image, path of its label image or None)]."""
   folders = image_folders.PairedFolders(images, labels,
                                         label_images.EXTENSIONS)
   try:
@@ -88,18 +88,18 @@ def _numbered(images, labels):
 
 
 def _listed(folder):
-  """Paths of the pictures in a folder, in order; [] without the folder."""
+  """Paths of the images in a folder, in order; [] without the folder."""
   if not os.path.isdir(folder):
     return []
   return [os.path.join(folder, name)
           for name in image_folders.listed(folder)[0]]
 
 
-def read_objects(picture, images, separate=False):
-  """The objects of one picture.
+def read_objects(image, images, separate=False):
+  """The objects of one image.
 
   Args:
-    picture: of `find_pictures`.
+    image: of `find_image_files`.
     images: its folder.
     separate: whether every connected region is an object.
 
@@ -111,7 +111,7 @@ def read_objects(picture, images, separate=False):
   Raises:
     AnnotationError: naming the mask that cannot be read or has another size.
   """
-  name, paths = picture
+  name, paths = image
   sizes = _sizes(os.path.join(images, name))
   size, rles, notes = sizes[0], [], []
   try:
@@ -132,7 +132,7 @@ def _check_size(mask, path, size, name):
   """Raises AnnotationError for a mask of another size than its image."""
   if mask.shape != size:
     raise AnnotationError(
-        'The mask %s has %d x %d pixels (height x width), its picture %s has '
+        'The mask %s has %d x %d pixels (height x width), its image %s has '
         '%d x %d.' % ((path,) + mask.shape + (name,) + tuple(size)))
 
 
@@ -143,21 +143,21 @@ def _sizes(path):
       size, orientation = image.size[::-1], orientations.of_image(image)
   except Exception as e:  # pylint: disable=broad-except
     # Pillow raises many types for broken files.
-    raise AnnotationError('The picture %s cannot be read (%s).' % (
+    raise AnnotationError('The image %s cannot be read (%s).' % (
         path, str(e).split(' <')[0]))
   return [orientations.turned_size(size, orientation), tuple(size)]
 
 
-def coco_dataset(pictures, objects, class_name):
-  """COCO dictionary of pictures.
+def coco_dataset(image_files, objects, class_name):
+  """COCO dictionary of images.
 
   Args:
-    pictures: of `find_pictures`.
+    images: of `find_image_files`.
     objects: [result of `read_objects`], one for each.
     class_name: str, of all objects; its id is 1.
   """
   images, annotations = [], []
-  for (name, _), ((height, width), rles, _) in zip(pictures, objects):
+  for (name, _), ((height, width), rles, _) in zip(image_files, objects):
     images.append({'id': len(images) + 1, 'file_name': name, 'height': height,
                    'width': width})
     for rle in rles:
@@ -177,8 +177,8 @@ def write_annotations(images, prefix, class_name, labels=None, val_every=4,
     images: folder.
     prefix: of the written files.
     class_name: str.
-    labels: folder or None; see `find_pictures`.
-    val_every: int, every so many pictures one is for validation; 0: one file.
+    labels: folder or None; see `find_image_files`.
+    val_every: int, every so many images one is for validation; 0: one file.
     num_processes: int; None: one per core.
     separate: whether every connected region is an object.
 
@@ -188,39 +188,39 @@ def write_annotations(images, prefix, class_name, labels=None, val_every=4,
   Raises:
     AnnotationError: naming the file that is wrong.
   """
-  pictures = find_pictures(images, labels)
+  image_files = find_image_files(images, labels)
   objects = list(tqdm.tqdm(
       staged_files.map_in_processes(
           functools.partial(read_objects, images=images, separate=separate),
-          pictures, num_processes), 'Reading masks', len(pictures),
-      unit=' pictures'))
-  for note in _notes(pictures, objects):
+          image_files, num_processes), 'Reading masks', len(image_files),
+      unit=' images'))
+  for note in _notes(image_files, objects):
     print(note)
   datasets = {}
   for split in ('train', 'val') if val_every else ('all',):
-    rows = [i for i in range(len(pictures)) if split == 'all'
+    rows = [i for i in range(len(image_files)) if split == 'all'
             or (i % val_every == val_every - 1) == (split == 'val')]
     suffix = '.json' if split == 'all' else '_%s.json' % split
     datasets[prefix + suffix] = coco_dataset(
-        [pictures[i] for i in rows], [objects[i] for i in rows], class_name)
+        [image_files[i] for i in rows], [objects[i] for i in rows], class_name)
   for path, dataset in datasets.items():
     files.write_atomically(path, json.dumps(dataset))
   return datasets
 
 
-def _notes(pictures, objects):
+def _notes(image_files, objects):
   """What was noted while masks were read, counted, and doubts."""
   notes = image_notes.ImageNotes()
-  for (name, _), (_, _, of_image) in zip(pictures, objects):
+  for (name, _), (_, _, of_image) in zip(image_files, objects):
     notes.add(name, of_image)
   lines = notes.lines()
-  drawn = [(masks, rles) for (_, masks), (_, rles, _) in zip(pictures, objects)
-           if rles]
+  drawn = [(masks, rles)
+           for (_, masks), (_, rles, _) in zip(image_files, objects) if rles]
   if not drawn:
     lines.append('Not one mask has a pixel inside: there is no object.')
   elif all(isinstance(masks, str) and len(rles) == 1 for masks, rles in drawn):
     lines.append(
-        'Warning: every picture of numbers has one value besides the '
+        'Warning: every label image has one value besides the '
         'background, so all objects of an image are one. If the files are '
         'masks of all objects, use --separate.')
   return lines
@@ -230,16 +230,16 @@ def main():
   parser = argparse.ArgumentParser(
       prog='python -m tools.create_mask_annotations', description=__doc__,
       formatter_class=argparse.RawDescriptionHelpFormatter)
-  parser.add_argument('--images', required=True, help='folder of the pictures')
-  parser.add_argument('--labels', help='folder of the pictures of numbers; '
-                      'default: a folder `masks` beside each picture')
+  parser.add_argument('--images', required=True, help='folder of the images')
+  parser.add_argument('--labels', help='folder of the label images; '
+                      'default: a folder `masks` beside each image')
   parser.add_argument('--class_name', required=True,
                       help='what the objects are')
   parser.add_argument('--output', required=True,
                       help='path prefix of the annotations')
   parser.add_argument('--val_every', type=int, default=4, help='every so many '
-                      'pictures one is for validation (default: 4); 0: one '
-                      'file for all pictures')
+                      'images one is for validation (default: 4); 0: one '
+                      'file for all images')
   parser.add_argument('--separate', action='store_true', help='every '
                       'connected region is an object of its own')
   args = parser.parse_args()
@@ -252,7 +252,7 @@ def main():
   for path, dataset in datasets.items():
     counts = np.bincount([a['image_id'] for a in dataset['annotations']],
                          minlength=1)
-    print('%s: %d pictures, %d objects, at most %d in one picture.' % (
+    print('%s: %d images, %d objects, at most %d in one image.' % (
         path, len(dataset['images']), counts.sum(), counts.max()))
 
 

@@ -1,4 +1,4 @@
-"""Converts pictures and label maps, a file each, to TFRecords.
+"""Converts images and label maps, a file each, to TFRecords.
 
   python -m tools.create_segmentation_tfrecord --image_dir=voc/JPEGImages \\
       --label_dir=voc/SegmentationClass --list=voc/train.txt \\
@@ -25,14 +25,14 @@ import numpy as np
 from PIL import Image
 import tensorflow.compat.v1 as tf
 
-from tools import annotation_checks
-from tools import image_files
-from tools import image_folders
-from tools import label_images
-from tools import label_notes
-from tools import sharded_records
-from tools import tfrecord_writer
-from tools import written_order
+from tools.datasets import annotation_checks
+from tools.datasets import coco_record_writer
+from tools.datasets import image_files
+from tools.datasets import image_folders
+from tools.datasets import image_record_writer
+from tools.datasets import label_images
+from tools.datasets import label_notes
+from tools.datasets import written_order
 from utils import label_map as label_maps
 from utils import orientation as orientations
 from utils import text_files
@@ -58,7 +58,7 @@ def convert(image_dir, label_dir, prefix, names=None, label_map=None,
   """Converts; prints what was left out and why.
 
   Args:
-    image_dir: folder of the pictures.
+    image_dir: folder of the images.
     label_dir: folder of the label maps.
     prefix: path prefix of all written files.
     names: [name], with or without extension, of the images to use; None: all
@@ -72,10 +72,11 @@ def convert(image_dir, label_dir, prefix, names=None, label_map=None,
       names.
 
   Returns:
-    dict, the content of PREFIX-index.json; see tools.sharded_records.
+    dict, the content of PREFIX-index.json; see
+    tools.datasets.image_record_writer.
 
   Raises:
-    ConversionError: if files are missing, or no picture can be used.
+    ConversionError: if files are missing, or no image can be used.
   """
   if not os.path.basename(prefix):
     raise ConversionError(
@@ -83,7 +84,7 @@ def convert(image_dir, label_dir, prefix, names=None, label_map=None,
         'such as %strain.' % (prefix, prefix))
   pairs = _pairs(image_dir, label_dir, names)
   num_shards = num_shards or written_order.num_shards(len(pairs))
-  shards = [tfrecord_writer.SHARD % (prefix, i, num_shards)
+  shards = [coco_record_writer.SHARD % (prefix, i, num_shards)
             for i in range(num_shards)]
   class_names = label_map or {i: 'class %d' % i for i in range(256)}
   build = functools.partial(
@@ -92,13 +93,13 @@ def convert(image_dir, label_dir, prefix, names=None, label_map=None,
   extra = {}
   if label_map:
     extra[prefix + '-label_map.csv'] = label_maps.text(label_map)
-  index = sharded_records.write(prefix, shards, pairs, build, extra,
-                                overwrite=overwrite,
-                                num_processes=num_processes,
-                                shuffle_seed=shuffle_seed)
+  index = image_record_writer.write(prefix, shards, pairs, build, extra,
+                                    overwrite=overwrite,
+                                    num_processes=num_processes,
+                                    shuffle_seed=shuffle_seed)
   ids = sorted(int(i) for i in index['counts'])
   shown = class_names if label_map else {i: class_names[i] for i in ids}
-  print(sharded_records.report(index, shown, 'pixels'))
+  print(image_record_writer.report(index, shown, 'pixels'))
   for line in label_notes.lines(index, ids, reading.ignore_label,
                                 bool(label_map)):
     print(line)
@@ -119,16 +120,16 @@ def _pairs(image_dir, label_dir, names):
     names = [name for name in stems if folders.label(name)]
     if not names:
       raise ConversionError(
-          'No picture in %s has a label map of the same name in %s, such as '
+          'No image in %s has a label map of the same name in %s, such as '
           'a.jpg and a.png. Label maps are lossless: %s.' % (
               image_dir, label_dir, ', '.join(label_images.EXTENSIONS)))
     if len(stems) > len(names):
-      print('%d pictures in %s have no label map and are not used.'
+      print('%d images in %s have no label map and are not used.'
             % (len(stems) - len(names), image_dir))
   names = [_known_name(name, folders) for name in names]
   missing = [name for name in names if not folders.image(name)]
   if missing:
-    raise ConversionError('%d names have no picture in %s, such as %s.' % (
+    raise ConversionError('%d names have no image in %s, such as %s.' % (
         len(missing), image_dir, missing[0]))
   return [Pair(image_folders.stem(folders.image(name)), folders.image(name),
                folders.label(name)) for name in names]
@@ -141,9 +142,9 @@ def _known_name(line, folders):
 
 
 def _build(pair, reading, class_ids):
-  """sharded_records.Outcome of an image with its label map."""
+  """image_record_writer.Outcome of an image with its label map."""
   def left_out(reason):
-    return sharded_records.Outcome(None, pair.name, reason, {})
+    return image_record_writer.Outcome(None, pair.name, reason, {})
   try:
     numbers = label_images.read(pair.label) if pair.label else None
     with tf.gfile.Open(pair.image, 'rb') as f:
@@ -157,7 +158,7 @@ def _build(pair, reading, class_ids):
     return left_out(str(e))
   classes = orientations.turn(classes, encoded.turn)
   if classes.shape != (encoded.height, encoded.width):
-    return left_out('the label map has another size than the picture')
+    return left_out('the label map has another size than the image')
   ids, counts = np.unique(classes, return_counts=True)
   counts = dict(zip(ids.tolist(), counts.tolist()))
   measures = label_notes.measures(counts, reading.ignore_label)
@@ -165,14 +166,14 @@ def _build(pair, reading, class_ids):
   unknown = set(counts) - class_ids if class_ids else ()
   if unknown:
     return left_out('class %d is not in the label map' % min(unknown))
-  return sharded_records.Outcome(
+  return image_record_writer.Outcome(
       _example(pair, encoded, classes).SerializeToString(deterministic=True),
       pair.name, None, counts, encoded.notes,
       hashlib.sha256(encoded.encoded).digest(), measures)
 
 
 def _example(pair, encoded, classes):
-  """The record of a picture; the keys are public."""
+  """The record of an image; the keys are public."""
   stream = io.BytesIO()
   Image.fromarray(classes).save(stream, 'PNG')
   return tf.train.Example(features=tf.train.Features(feature={
@@ -219,14 +220,14 @@ def _read_values(text):
 
 def main():
   parser = argparse.ArgumentParser(
-      description='Converts pictures and label maps, a file each.')
+      description='Converts images and label maps, a file each.')
   parser.add_argument('--image_dir', required=True,
-                      help='folder of the pictures')
+                      help='folder of the images')
   parser.add_argument('--label_dir', required=True, help='folder of the label '
                       'maps: PNG files whose values are the classes')
   parser.add_argument('--output', required=True, help='what the paths of all '
                       'written files begin with, such as records/train')
-  parser.add_argument('--list', help='file with the names of the pictures to '
+  parser.add_argument('--list', help='file with the names of the images to '
                       'use, one a line; default: all with a label map')
   parser.add_argument('--label_map', help='file of rows `id:name`, from 0 on')
   parser.add_argument('--ignore_label', type=int,

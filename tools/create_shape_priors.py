@@ -8,7 +8,7 @@
 The masks of a data set, TFRecord or COCO JSON, are cut out of their boxes,
 brought to one size and grouped by k-means; the priors are the means of the
 groups. Set `shapemask_head.shape_prior_path` to the file. It holds an array
-float32 [classes, priors, size, size] in NumPy's format; beside it, a picture
+float32 [classes, priors, size, size] in NumPy's format; beside it, an image
 OUTPUT.png shows the priors, a row for every class.
 
 --num_classes is architecture.num_classes, the background included. With
@@ -23,12 +23,12 @@ import collections
 import cv2
 import numpy as np
 
-from tools import mask_clusters
-from tools import mask_shapes
+from tools.datasets import mask_clusters
+from tools.datasets import mask_shapes
 from utils import files
 from utils import shape_priors
 
-_PICTURE_MARGIN = 2  # pixels around each prior
+_IMAGE_MARGIN = 2  # pixels around each prior
 
 
 def collect(shapes, classes=None, max_masks=2000, seed=0):
@@ -94,12 +94,12 @@ def make_priors(masks, num_classes, num_priors, seed=0):
   return np.clip(priors, 0., 1.).reshape([num_classes, num_priors, size, size])
 
 
-def picture(priors, scale=2):
+def image(priors, scale=2):
   """The priors side by side, a row for every class that has any.
 
   Args:
     priors: float32 [M, K, S, S].
-    scale: int, pixels of the picture for a pixel of a prior.
+    scale: int, pixels of the image for a pixel of a prior.
 
   Returns:
     uint8 [h, w].
@@ -108,7 +108,7 @@ def picture(priors, scale=2):
   for of_class in priors:
     if of_class.any():
       rows.append(np.concatenate(
-          [np.pad(prior, _PICTURE_MARGIN, mode='constant', constant_values=.5)
+          [np.pad(prior, _IMAGE_MARGIN, mode='constant', constant_values=.5)
            for prior in of_class], axis=1))
   image = (255. * np.concatenate(rows, axis=0)).round().astype(np.uint8)
   return np.kron(image, np.ones([scale, scale], np.uint8))
@@ -128,7 +128,7 @@ def run(arguments):
   files.write_atomically(arguments.output, shape_priors.to_bytes(priors))
   files.write_atomically(
       arguments.output + '.png',
-      cv2.imencode('.png', picture(priors))[1].tobytes())
+      cv2.imencode('.png', image(priors))[1].tobytes())
   print('%s: %d priors of %s, from %s masks; %s.png shows them.' % (
       arguments.output, arguments.num_priors, 'all classes together'
       if arguments.class_agnostic else 'each of %d classes' % len(masks),

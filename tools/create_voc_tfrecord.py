@@ -20,14 +20,14 @@ from absl import flags
 import tensorflow.compat.v1 as tf
 
 from dataloader import file_patterns
-from tools import conversion_flags
-from tools import source_set
-from tools import tfrecord_writer
-from tools import voc_images
+from tools.datasets import coco_record_writer
+from tools.datasets import conversion_flags
+from tools.datasets import source_set
+from tools.datasets import voc_images
 from utils import text_files
 from utils import values as values_lib
 
-ConversionError = tfrecord_writer.ConversionError
+ConversionError = coco_record_writer.ConversionError
 
 def convert(data_dir, split, prefix, options, label_map=None,
             difficult='keep'):
@@ -37,12 +37,12 @@ def convert(data_dir, split, prefix, options, label_map=None,
     data_dir: see --data_dir.
     split: name of the list, or None for all annotations.
     prefix: of the written files.
-    options: tfrecord_writer.Options.
+    options: coco_record_writer.Options.
     label_map: {id: name} or None.
     difficult: 'keep', 'crowd' or 'skip'.
 
   Returns:
-    The index; see tfrecord_writer.write_dataset.
+    The index; see coco_record_writer.write_dataset.
 
   Raises:
     ConversionError: if a folder or list is missing or a file is unusable.
@@ -84,7 +84,7 @@ def convert(data_dir, split, prefix, options, label_map=None,
   if num_difficult:
     notes.append('%d objects are marked difficult: --difficult=%s.' % (
         num_difficult, difficult))
-  return tfrecord_writer.write_dataset(
+  return coco_record_writer.write_dataset(
       dataset, prefix, functools.partial(_load_image, data_dir), options,
       label_map)
 

@@ -20,10 +20,10 @@ import tensorflow.compat.v1 as tf
 import yaml
 
 from dataloader import file_patterns
-from tools import conversion_flags
-from tools import image_names
-from tools import source_set
-from tools import tfrecord_writer
+from tools.datasets import coco_record_writer
+from tools.datasets import conversion_flags
+from tools.datasets import image_names
+from tools.datasets import source_set
 from utils import text_files
 from utils import values as values_lib
 
@@ -40,12 +40,12 @@ def convert(images, names, prefix, options, label_map=None, labels=None):
     images: [(folder, path of an image within it)].
     names: [str], of the classes from 0 on.
     prefix: of the written files.
-    options: tfrecord_writer.Options.
+    options: coco_record_writer.Options.
     label_map: {id: name} or None.
     labels: folder of the label files; None: where YOLO looks for them.
 
   Returns:
-    The index; see tfrecord_writer.write_dataset.
+    The index; see coco_record_writer.write_dataset.
 
   Raises:
     ConversionError: naming the file and line that cannot be used.
@@ -86,7 +86,7 @@ def convert(images, names, prefix, options, label_map=None, labels=None):
     found.notes.append('%d images have no label file: they have no object.'
                        % without)
   found.notes.extend(_unused(owners))
-  return tfrecord_writer.write_dataset(
+  return coco_record_writer.write_dataset(
       found.dataset(), prefix, lambda image: _load(paths[image['file_name']]),
       options, label_map)
 

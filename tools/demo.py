@@ -29,14 +29,14 @@ def _detection_data(folder):
 
 
 def _classification_data(folder):
-  """Pictures by class, converted to records."""
+  """Images by class, converted to records."""
   data = '%s/classification_data' % folder
   return data, [
       ['-m', 'tools.make_demo_data', '--kind=classification',
-       '--output=%s/pictures' % data, '--num_train=6000', '--num_val=600',
+       '--output=%s/images' % data, '--num_train=6000', '--num_val=600',
        '--image_size=80'],
       ['-m', 'tools.create_imagenet_tfrecord',
-       '--raw_data_dir=%s/pictures' % data, '--output=' + data,
+       '--raw_data_dir=%s/images' % data, '--output=' + data,
        '--num_train_shards=8', '--num_validation_shards=2']]
 
 

@@ -2,19 +2,19 @@
 
   python -m tools.make_demo_data --output=demo/data
 
-writes pictures and COCO annotations,
+writes images and COCO annotations,
   demo/data/images/train/000001.jpg ...    demo/data/instances_train.json
   demo/data/images/val/010001.jpg ...      demo/data/instances_val.json
 and the records made of them as by the COCO converter,
   demo/data/train-00000-of-00008.tfrecord ... demo/data/train-label_map.csv
   demo/data/val-00000-of-00008.tfrecord ...   demo/data/val-label_map.csv
-See tools/demo_scenes.py for what the scenes show.
+See tools/datasets/demo_scenes.py for what the scenes show.
 
-With --kind=classification it writes pictures of one object, in a folder for
+With --kind=classification it writes images of one object, in a folder for
 each class,
-  demo/pictures/train/disc/000001.jpg ...
-  demo/pictures/validation/disc/010001.jpg ...
-and with --kind=segmentation pictures and label maps,
+  demo/images/train/disc/000001.jpg ...
+  demo/images/validation/disc/010001.jpg ...
+and with --kind=segmentation images and label maps,
   demo/scenes/images/train/000001.jpg ...
   demo/scenes/labels/train/000001.png ...    demo/scenes/label_map.csv
 which the converters of such data make records of.
@@ -28,9 +28,9 @@ import os
 import cv2
 import numpy as np
 
-from tools import demo_scenes
-from tools import staged_files
-from tools import tfrecord_writer
+from tools.datasets import coco_record_writer
+from tools.datasets import demo_scenes
+from tools.datasets import staged_files
 from utils import files
 from utils import label_map as label_maps
 from utils import masks as mask_utils
@@ -65,11 +65,11 @@ def make_split(folder, split, num_scenes, size, seed, num_shards,
   dataset = _coco_dataset(image_ids, drawn, size)
   files.write_atomically(os.path.join(folder, 'instances_%s.json' % split),
                          json.dumps(dataset))
-  return tfrecord_writer.write_dataset(
+  return coco_record_writer.write_dataset(
       dataset, os.path.join(folder, split),
       functools.partial(_load, image_folder),
-      tfrecord_writer.Options(num_shards=num_shards, overwrite=True,
-                              num_processes=num_processes))
+      coco_record_writer.Options(num_shards=num_shards, overwrite=True,
+                                 num_processes=num_processes))
 
 
 def _file_name(image_id):
@@ -120,15 +120,15 @@ def _load(folder, image):
     return f.read()
 
 
-def make_pictures(folder, split, num_pictures, size, seed,
-                  num_processes=None):
+def make_images(folder, split, num_images, size, seed,
+                num_processes=None):
   """Draws one set for classification, in a folder for each class.
 
   Args:
     folder: of both sets.
     split: 'train' or 'val', which is called validation.
-    num_pictures: int; all classes have the same number, or one more.
-    size: height and width of a picture, pixels.
+    num_images: int; all classes have the same number, or one more.
+    size: height and width of an image, pixels.
     seed: int.
     num_processes: int; None: one per core.
   """
@@ -136,22 +136,22 @@ def make_pictures(folder, split, num_pictures, size, seed,
   for class_name in demo_scenes.CLASS_NAMES:
     os.makedirs(os.path.join(folder, name, class_name), exist_ok=True)
   draw = functools.partial(
-      _draw_picture, folder=os.path.join(folder, name),
+      _draw_image, folder=os.path.join(folder, name),
       seed=[seed, SPLITS.index(split)], size=size)
   for _ in staged_files.map_in_processes(
-      draw, _image_ids(split, num_pictures), num_processes):
+      draw, _image_ids(split, num_images), num_processes):
     pass
 
 
-def _draw_picture(image_id, folder, seed, size):
-  """Draws a picture into the folder of its class."""
+def _draw_image(image_id, folder, seed, size):
+  """Draws an image into the folder of its class."""
   class_id = image_id % len(demo_scenes.CLASS_NAMES) + 1
-  image = demo_scenes.draw_picture(seed + [image_id], class_id, size)
+  image = demo_scenes.draw_image(seed + [image_id], class_id, size)
   _save(os.path.join(folder, demo_scenes.LABEL_MAP[class_id]), image_id, image)
 
 
 def make_label_maps(folder, split, num_scenes, size, seed, num_processes=None):
-  """Draws one set for segmentation: pictures, and classes of their pixels.
+  """Draws one set for segmentation: images, and classes of their pixels.
 
   Args:
     folder: of both sets.
@@ -204,7 +204,7 @@ def main():
   for split, num_scenes in zip(SPLITS, (args.num_train, args.num_val)):
     common = (args.output, split, num_scenes, args.image_size, args.seed)
     if args.kind == 'classification':
-      make_pictures(*common)
+      make_images(*common)
     elif args.kind == 'segmentation':
       make_label_maps(*common)
     else:

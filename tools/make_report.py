@@ -3,9 +3,9 @@
   python -m tools.make_report --model_dir=demo/retinanet
 
 The page needs no other file. It shows the metrics, also by class, the curves
-of the losses, pictures of the evaluation set with what is known beside what the
+of the losses, images of the evaluation set with what is known beside what the
 model found, and the configuration. Everything is found through
-model_dir/params.yaml: pictures and objects come from the evaluation records.
+model_dir/params.yaml: images and objects come from the evaluation records.
 """
 
 import argparse
@@ -17,11 +17,11 @@ import tensorflow.compat.v1 as tf
 from configs import factory
 from evaluation import coco_metrics
 from executor import groundtruth as groundtruth_lib
-from executor import storage
-from tools import report_classification
-from tools import report_page
-from tools import report_records
-from tools import report_segmentation
+from modeling import storage
+from tools.report import classification_page
+from tools.report import evaluated_records
+from tools.report import html_page
+from tools.report import segmentation_page
 from utils import drawing
 from utils import masks as mask_utils
 from utils import text_files
@@ -34,18 +34,18 @@ _KINDS = (('', 'box'), ('mask_', 'mask'),
           ('seen_mask_', 'mask of the other classes'))
 _CLASS_METRIC = 'Precision mAP ByCategory%s/%s'
 # type of the experiment, where it is no detector: (config, metrics, results,
-# number of pictures) -> report_page.Content.
-_CONTENT = {'classification': report_classification.content,
-            'segmentation': report_segmentation.content}
+# number of images) -> html_page.Content.
+_CONTENT = {'classification': classification_page.content,
+            'segmentation': segmentation_page.content}
 
 
-def build_page(model_dir, suffix='', num_pictures=12, min_score=0.3):
+def build_page(model_dir, suffix='', num_images=12, min_score=0.3):
   """Builds the page.
 
   Args:
     model_dir: of a training that was evaluated.
     suffix: `eval.suffix` of that evaluation.
-    num_pictures: how many of the evaluated pictures are shown.
+    num_images: how many of the evaluated images are shown.
     min_score: detections below it are not drawn.
 
   Returns:
@@ -61,37 +61,37 @@ def build_page(model_dir, suffix='', num_pictures=12, min_score=0.3):
   if config.type in _CONTENT:
     content = _CONTENT[config.type](
         config, metrics, _load_json(os.path.join(eval_dir, 'predictions.json')),
-        num_pictures)
+        num_images)
   else:
     content = _detection_content(
         config, metrics, _load_json(os.path.join(eval_dir, 'detections.json')),
-        num_pictures, min_score)
+        num_images, min_score)
   log = _read_log(os.path.join(model_dir, 'train_metrics.jsonl'))
   params = text_files.read(os.path.join(model_dir, 'params.yaml'))
-  return report_page.page('%s: what it learnt' % config.type, [
+  return html_page.page('%s: what it learnt' % config.type, [
       _headline(config, content, metrics['step'], log),
       *content.tables,
-      report_page.heading('Losses of the training'), _loss_curves(log),
-      report_page.heading('Pictures it was not trained on'),
-      *content.pictures,
-      report_page.heading('Configuration'),
-      report_page.preformatted('params.yaml', params)])
+      html_page.heading('Losses of the training'), _loss_curves(log),
+      html_page.heading('Images it was not trained on'),
+      *content.images,
+      html_page.heading('Configuration'),
+      html_page.preformatted('params.yaml', params)])
 
 
-def _detection_content(config, metrics, detections, num_pictures, min_score):
-  """report_page.Content of a detector."""
+def _detection_content(config, metrics, detections, num_images, min_score):
+  """html_page.Content of a detector."""
   has_masks = any('segmentation' in d for d in detections)
   groundtruth, names = groundtruth_lib.of_records(config, has_masks)
   figures = ' and '.join('%s AP %s' % (
-      kind, report_page.figure_text(metrics[prefix + 'AP']))
+      kind, html_page.figure_text(metrics[prefix + 'AP']))
                          for prefix, kind in _KINDS if prefix + 'AP' in metrics)
-  return report_page.Content(
+  return html_page.Content(
       figures.capitalize().replace(' ap ', ' AP '), len(groundtruth['images']),
-      [report_page.heading('Average precision'), _metric_table(metrics),
-       report_page.heading('By class'),
+      [html_page.heading('Average precision'), _metric_table(metrics),
+       html_page.heading('By class'),
        _class_table(metrics, names, groundtruth['annotations'])],
-      [_pictures(config, groundtruth, detections, names, num_pictures,
-                 min_score)])
+      [_drawn_images(config, groundtruth, detections, names, num_images,
+                     min_score)])
 
 
 def _existing(path, mode):
@@ -113,12 +113,12 @@ def _read_log(path):
 
 def _headline(config, content, step, log):
   """One sentence with the result."""
-  text = '%s on %d pictures after %d steps of %d pictures' % (
+  text = '%s on %d images after %d steps of %d images' % (
       content.figures, content.num_images, step, config.train.train_batch_size)
   if len(log) > 1:
     text += ', trained in %.0f minutes' % (
         (log[-1]['time'] - log[0]['time']) / 60.)
-  return report_page.paragraph(
+  return html_page.paragraph(
       '%s with TensorFlow %s.' % (text, tf.VERSION), 'headline')
 
 
@@ -128,13 +128,13 @@ def _metric_table(metrics):
       (name, name) for name in coco_metrics.limit_names(metrics))
   rows = [[kind] + [metrics.get(prefix + key) for key, _ in columns]
           for prefix, kind in _KINDS if prefix + 'AP' in metrics]
-  return report_page.table([''] + [title for _, title in columns], rows) + (
-      report_page.paragraph(
+  return html_page.table([''] + [title for _, title in columns], rows) + (
+      html_page.paragraph(
           'AP is the precision averaged over recall, classes and the overlaps '
           '0.50 to 0.95 that count as found; AP50 and AP75 take one overlap. '
           'Small is below 32 x 32 pixels, large from 96 x 96 on; "-": there '
           'is no such object. AR is the share of objects that 100 detections '
-          'per picture find. All count the 100 best detections of a picture '
+          'per image find. All count the 100 best detections of an image '
           'and class, those with max in their name as many as it says.'))
 
 
@@ -151,7 +151,7 @@ def _class_table(metrics, names, annotations):
                     for i in names)]
   titles = ['class', 'objects'] + [
       '%s AP%s' % (kind, '50' if title else '') for _, title, kind in columns]
-  return report_page.table(titles, [
+  return html_page.table(titles, [
       [names[i], counts.get(i, 0)]
       + [metrics.get(key % (title, i)) for key, title, _ in columns]
       for i in sorted(names)])
@@ -160,24 +160,25 @@ def _class_table(metrics, names, annotations):
 def _loss_curves(log):
   names = sorted({key for entry in log for key in entry
                   if key.endswith('loss')})
-  return report_page.curve({name: [(entry['step'], entry.get(name))
-                                   for entry in log] for name in names})
+  return html_page.curve({name: [(entry['step'], entry.get(name))
+                                 for entry in log] for name in names})
 
 
-def _pictures(config, groundtruth, detections, names, num_pictures, min_score):
-  """Pairs of pictures, taken at equal distances from the set."""
+def _drawn_images(config, groundtruth, detections, names, num_images,
+                  min_score):
+  """Pairs of images, taken at equal distances from the set."""
   images = groundtruth['images']
   by_image = _group(groundtruth['annotations'])
   found = _group(detections)
   parts = []
-  for row, picture, _ in report_records.pictures(
-      config, report_records.spread(range(len(images)), num_pictures)):
+  for row, pixels, _ in evaluated_records.images(
+      config, evaluated_records.spread(range(len(images)), num_images)):
     image = images[row]
     # A detection has the text id of its record, or the number it stands for.
     own = found.get(image['source_id'], found.get(str(image['id']), []))
-    parts.append(report_page.picture_pair(
-        _draw(picture, by_image.get(str(image['id']), []), names),
-        _draw(picture, [d for d in own if d['score'] >= min_score], names),
+    parts.append(html_page.image_pair(
+        _draw(pixels, by_image.get(str(image['id']), []), names),
+        _draw(pixels, [d for d in own if d['score'] >= min_score], names),
         ('%s: %d known objects' % (image['file_name'] or image['source_id'],
                                    len(by_image.get(str(image['id']), []))),
          'detections with a score of at least %g' % min_score)))
@@ -192,14 +193,14 @@ def _group(objects):
   return groups
 
 
-def _draw(picture, objects, names):
+def _draw(pixels, objects, names):
   """Draws annotations or detections of a COCO file."""
   boxes = np.array([o['bbox'] for o in objects], np.float64).reshape([-1, 4])
   boxes = np.concatenate([boxes[:, 1::-1], boxes[:, 1::-1] + boxes[:, :1:-1]],
                          axis=1)
   has_masks = objects and all('segmentation' in o for o in objects)
   return drawing.draw_detections(
-      picture, boxes, [o['category_id'] for o in objects],
+      pixels, boxes, [o['category_id'] for o in objects],
       [o['score'] for o in objects] if objects and 'score' in objects[0]
       else None, names,
       [mask_utils.decode(o['segmentation']) for o in objects] if has_masks
@@ -218,13 +219,13 @@ def main():
   parser.add_argument('--suffix', default='', help='eval.suffix of the '
                       'evaluation')
   parser.add_argument('--num_pictures', type=int, default=12,
-                      help='pictures shown')
+                      help='images shown')
   parser.add_argument('--min_score', type=float, default=0.3,
                       help='detections below it are not drawn')
   args = parser.parse_args()
   output = args.output or os.path.join(args.model_dir, 'report.html')
   try:
-    page = build_page(args.model_dir, args.suffix, args.num_pictures,
+    page = build_page(args.model_dir, args.suffix, args.num_images,
                       args.min_score)
     with storage.output_path(output) as temporary:
       with open(temporary, 'w', encoding='utf-8') as f:

@@ -11,7 +11,7 @@ configured size, and every variable with its shape.
 import argparse
 import json
 
-from tools import config_arguments
+from tools.common import config_arguments
 from utils import files
 
 

@@ -16,9 +16,9 @@ import re
 import time
 
 from configs import factory
-from tools import config_arguments
-from tools import zoo_page
-from tools import zoo_rows
+from tools.common import config_arguments
+from tools.zoo import page as zoo_page
+from tools.zoo import rows as zoo_rows
 from utils import files
 
 EXPERIMENTS = 'configs/experiments'

@@ -3,7 +3,7 @@
   python -m tools.split_data --annotations=all.json --output=mine/instances \\
       --shares=train:0.8,val:0.1,test:0.1
   python -m tools.split_data --voc=VOC2012 --shares=train:0.8,val:0.2
-  python -m tools.split_data --images=pictures --output=lists/all \\
+  python -m tools.split_data --images=images --output=lists/all \\
       --shares=train:0.9,val:0.1 --group_pattern='^patient\\d+'
 
 --annotations (COCO) writes OUTPUT-train.json and so on; --voc writes lists into
@@ -27,8 +27,8 @@ import tensorflow.compat.v1 as tf
 
 from dataloader import file_patterns
 from evaluation import ids
-from tools import annotation_checks
-from tools import source_set
+from tools.datasets import annotation_checks
+from tools.datasets import source_set
 from utils import coco_annotations
 from utils import text_files
 from utils import values

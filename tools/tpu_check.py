@@ -18,7 +18,7 @@ import json
 import sys
 import tempfile
 
-from tools import config_arguments
+from tools.common import config_arguments
 from tools.tpu import chips
 from utils import files
 
@@ -127,10 +127,10 @@ def _compare(check, tolerance):
   try:
     lines = check.compare(batch_size=2)
   except tf.errors.InvalidArgumentError as e:
-    # Such as a picture of more objects than max_num_instances.
+    # Such as an image of more objects than max_num_instances.
     sentences = [line for line in e.message.split('\n') if 'failed' in line]
     raise environments.ToolError(
-        'The comparison makes up a picture, which the configuration does not '
+        'The comparison makes up an image, which the configuration does not '
         'take: %s' % (sentences[0].strip() if sentences else e.message))
   print('\n'.join(report.comparison_lines(lines, tolerance)))
   return [line._asdict() for line in lines]

@@ -4,9 +4,9 @@
       --html=sheet.html --params_override="train.train_file_pattern=/data/*,\\
 retinanet_parser.aug_policy=v0"
 
-Draws augmented pictures as the network gets them, with boxes and masks as the
+Draws augmented images as the network gets them, with boxes and masks as the
 labels have them and the anchors that are matched (thin white) as one contact
-sheet (PNG) and as a page. The same --seed shows the same pictures.
+sheet (PNG) and as a page. The same --seed shows the same images.
 """
 
 import sys
@@ -24,9 +24,9 @@ flags.DEFINE_string('model', factory.DEFAULT_MODEL,
 flags.DEFINE_string('config_file', None, 'YAML file over the defaults.')
 flags.DEFINE_string('params_override', None,
                     'YAML text, a.b=c pairs, or a file, over --config_file.')
-flags.DEFINE_integer('num', 12, 'How many pictures.', lower_bound=1)
+flags.DEFINE_integer('num', 12, 'How many images.', lower_bound=1)
 flags.DEFINE_integer('columns', 4, 'Of the contact sheet.', lower_bound=1)
-flags.DEFINE_integer('width', 320, 'Pixels of a picture on the sheet.',
+flags.DEFINE_integer('width', 320, 'Pixels of an image on the sheet.',
                      lower_bound=16)
 flags.DEFINE_integer('seed', 0, 'Of order and augmentation.')
 flags.DEFINE_bool('anchors', True, 'Whether to draw the matched anchors.')
@@ -50,13 +50,13 @@ def main(argv):
                        % config.type)
     # TensorFlow takes seconds to load: not before the configuration is right.
     from ops import compat
-    from tools import parsed_pictures
+    from tools.datasets import training_images
     compat.enable_graph_mode()
     config = base.override(config, {
         'architecture': {'use_bfloat16': False,
                          'space_to_depth_block_size': 1},
         'train': {'seed': FLAGS.seed, 'transpose_input': False}})
-    shown = parsed_pictures.parse(config, FLAGS.num)
+    shown = training_images.parse(config, FLAGS.num)
   except (base.ConfigError, ValueError) as error:
     print('Error: %s' % error, file=sys.stderr)
     return 1
@@ -65,31 +65,31 @@ def main(argv):
 
 
 def _write(shown):
-  """Writes sheet and page of [parsed_pictures.Shown]."""
+  """Writes sheet and page of [training_images.Shown]."""
   import cv2
 
-  from tools import parsed_pictures
-  from tools import report_page
+  from tools.datasets import training_images
+  from tools.report import html_page
   from utils import files
   from utils import label_map
   names = label_map.read_label_map(FLAGS.label_map) if FLAGS.label_map else None
   if not FLAGS.anchors:
     shown = [s._replace(anchors=s.anchors[:0]) for s in shown]
-  pictures = [parsed_pictures.draw(s, names) for s in shown]
+  images = [training_images.draw(s, names) for s in shown]
   if FLAGS.output:
-    sheet = parsed_pictures.contact_sheet(pictures, FLAGS.columns, FLAGS.width)
+    sheet = training_images.contact_sheet(images, FLAGS.columns, FLAGS.width)
     cv2.imwrite(FLAGS.output, sheet[:, :, ::-1])
   if FLAGS.html:
     captions = ['%d: %d objects, %d matched anchors' % (
         i, len(s.boxes), len(s.anchors)) for i, s in enumerate(shown)]
-    parts = [report_page.picture_pair(a, b, c) for a, b, c in zip(
-        pictures[::2], pictures[1::2], zip(captions[::2], captions[1::2]))]
-    if len(pictures) % 2:
-      parts.append(report_page.picture_pair(
-          pictures[-1], shown[-1].image, (captions[-1], 'without labels')))
-    files.write_atomically(FLAGS.html, report_page.page(
+    parts = [html_page.image_pair(a, b, c) for a, b, c in zip(
+        images[::2], images[1::2], zip(captions[::2], captions[1::2]))]
+    if len(images) % 2:
+      parts.append(html_page.image_pair(
+          images[-1], shown[-1].image, (captions[-1], 'without labels')))
+    files.write_atomically(FLAGS.html, html_page.page(
         'What the parser gives to training', parts))
-  print('%d pictures, %d objects, %d matched anchors.' % (
+  print('%d images, %d objects, %d matched anchors.' % (
       len(shown), sum(len(s.boxes) for s in shown),
       sum(len(s.anchors) for s in shown)))
 

@@ -1,4 +1,4 @@
-"""Pictures with boxes, masks and labels, for people to look at."""
+"""Images with boxes, masks and labels, for people to look at."""
 
 import colorsys
 import functools
@@ -24,7 +24,7 @@ _MIN_SIZE = 640  # pixels of the longer side below which text is unreadable
 
 
 def class_color(class_id):
-  """A bright colour, the same for a class in every picture.
+  """A bright colour, the same for a class in every image.
 
   Args:
     class_id: int.
@@ -43,7 +43,7 @@ def class_color(class_id):
 def draw_detections(image, boxes, classes, scores=None, label_map=None,
                     masks=None, min_score=0., max_boxes=100,
                     min_size=_MIN_SIZE, color_objects=False):
-  """Draws objects into a picture; the best ones on top.
+  """Draws objects into an image; the best ones on top.
 
   Args:
     image: uint8 [height, width, 3], RGB; or grey [height, width(, 1)].
@@ -54,7 +54,7 @@ def draw_detections(image, boxes, classes, scores=None, label_map=None,
     masks: bool or 0/1 [N, height, width], or None.
     min_score: objects below it are not drawn.
     max_boxes: at most so many are drawn, those of the highest scores.
-    min_size: smaller pictures are enlarged until their longer side has so
+    min_size: smaller images are enlarged until their longer side has so
       many pixels; 0 keeps the size.
     color_objects: gives every object a colour of its own, which tells objects
       of one class apart, not every class.
@@ -89,14 +89,14 @@ def draw_detections(image, boxes, classes, scores=None, label_map=None,
 
 
 def draw_label_map(image, label_map, min_size=512):
-  """Colours the pixels of a picture by their class, but for class 0.
+  """Colours the pixels of an image by their class, but for class 0.
 
-  The picture becomes grey, so that no colour in it is taken for a class.
+  The image becomes grey, so that no colour in it is taken for a class.
 
   Args:
     image: uint8 [height, width, 3], RGB; or grey [height, width(, 1)].
     label_map: int [height, width], classes.
-    min_size: smaller pictures are enlarged until their longer side has so
+    min_size: smaller images are enlarged until their longer side has so
       many pixels; 0 keeps the size.
 
   Returns:
@@ -138,7 +138,7 @@ def _as_rgb(image):
   if image.shape[2] == 1:
     image = np.repeat(image, 3, axis=2)
   if image.dtype != np.uint8 or image.shape[2] != 3:
-    raise ValueError('The picture should be uint8 [height, width, 3], it is '
+    raise ValueError('The image should be uint8 [height, width, 3], it is '
                      '%s %s.' % (image.dtype, list(image.shape)))
   return image
 
@@ -173,7 +173,7 @@ def _draw_boxes(canvas, corners, colors):
 def _blend_mask(canvas, mask, color, opacity=_MASK_OPACITY):
   """Colours the inside of a mask and draws its outline, in place."""
   height, width = canvas.shape[:2]
-  # Smooth edges when the picture was enlarged.
+  # Smooth edges when the image was enlarged.
   mask = cv2.resize((mask > 0).astype(np.float32), (width, height)) >= .5
   inside = canvas[mask].astype(np.float32)
   canvas[mask] = np.round(inside + opacity * (np.array(color) - inside))

@@ -26,7 +26,7 @@ FINE_MASK_TARGETS = 'fine_mask_targets'  # [N, S*F, S*F], within the outer box;
                                          # MASK_TARGETS [N, S, S] likewise
 GROUNDTRUTHS = 'groundtruths'    # dict, original image pixels
 SOURCE_ID = 'source_id'          # int64 []; -1 marks padding of the last batch
-LABEL = 'label'                  # int32 [], class of a picture
+LABEL = 'label'                  # int32 [], class of an image
 MASKS = 'masks'                  # [h, w, 1], class of each pixel
 VALID_MASKS = 'valid_masks'      # bool [h, w, 1], pixels that have a class
 
@@ -42,7 +42,7 @@ RAW_ENCODED_BOXES = 'raw_encoded_boxes'      # [B, N, 4]
 RAW_SCORES = 'raw_scores'                    # [B, N, C-1]
 
 # Outputs of classification [B, C] and segmentation [B, h, w, C], and what their
-# predictions are called: the best classes of a picture, their scores.
+# predictions are called: the best classes of an image, their scores.
 LOGITS = 'logits'
 CLASSES = 'classes'
 SCORES = 'scores'

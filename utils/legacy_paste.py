@@ -9,13 +9,13 @@ import numpy as np
 
 
 def crops(masks, boxes_xywh, height, width):
-  """Yields (crop bool [w, h], y0, x0): the part of each mask in the picture.
+  """Yields (crop bool [w, h], y0, x0): the part of each mask in the image.
 
   Args:
     masks: float32 [N, h, w].
-    boxes_xywh: [N, 4], pixels of the picture.
-    height: of the picture.
-    width: of the picture.
+    boxes_xywh: [N, 4], pixels of the image.
+    height: of the image.
+    width: of the image.
 
   Source: Detectron's pasting, which upstream follows (v1 of the golden file
   mask_paste).

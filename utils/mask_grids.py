@@ -1,8 +1,8 @@
-"""Which places of a picture the samples of a mask stand for.
+"""Which places of an image the samples of a mask stand for.
 
 A mask of a box is S x S samples. Where they were taken decides where they
 belong: pasting is the exact inverse of the crop that the model was trained on.
-Everything is along one axis, in continuous coordinates: pixel p of a picture
+Everything is along one axis, in continuous coordinates: pixel p of an image
 reaches from p to p + 1.
 
 Of a box from `start` to `stop`, the fraction u of a place is (place - start) /
@@ -12,7 +12,7 @@ Of a box from `start` to `stop`, the fraction u of a place is (place - start) /
   (j + 1/2) / S, pixel p at p + 1/2.
 * `CornerGrid`: tf.image.crop_and_resize, as upstream. The first and the last
   sample lie on the borders, sample i at u = i / (C - 1); and the first and the
-  last pixel lie on the borders of the picture, pixel p of P at p * P / (P - 1).
+  last pixel lie on the borders of the image, pixel p of P at p * P / (P - 1).
   Mask R-CNN cuts its targets out of such a crop of C x C, taking that for
   cells: sample j of the target reads sample (j + 1/2) * C / S.
 * `LEGACY`: upstream's paste, which is the inverse of neither.
@@ -29,7 +29,7 @@ CELLS_NAME, CORNERS_NAME = 'cells', 'corners'
 # Pixels: places on a border count as inside however they were rounded.
 _TOLERANCE = 1e-4
 
-# Along one axis. first: the first pixel of the box that lies in the picture.
+# Along one axis. first: the first pixel of the box that lies in the image.
 # positions: float64 [L], of this and the following pixels, in samples: 0 is
 # the first sample.
 Axis = collections.namedtuple('Axis', 'first positions')
@@ -49,9 +49,9 @@ class MaskGrid(collections.namedtuple('MaskGrid', 'name crop_size')):
     """The pixels of a box along one axis.
 
     Args:
-      start: float, where the box begins, pixels of the picture.
+      start: float, where the box begins, pixels of the image.
       stop: float, where it ends.
-      num_pixels: int, P, of the picture.
+      num_pixels: int, P, of the image.
       num_samples: int, S, of the mask.
 
     Returns:

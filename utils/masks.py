@@ -1,4 +1,4 @@
-"""Instance masks: pasting into the picture, run-length coding, polygons.
+"""Instance masks: pasting into the image, run-length coding, polygons.
 
 A run-length code (RLE) is COCO's: {'size': [height, width], 'counts': text}
 over the columns of the mask, compressed. It goes into JSON unchanged, and
@@ -14,11 +14,11 @@ from utils import values
 
 _INSIDE = .5 - 1e-6  # of 1; what was rounded must not fall out
 _MOST_PIXELS = 2**31  # of a mask; its runs are counted with 32 bits
-_FAR = 10  # picture sizes; no annotator means points beyond
+_FAR = 10  # image sizes; no annotator means points beyond
 
 
 def _crops(masks, boxes_xywh, height, width, grid):
-  """Yields (crop bool [w, h], y0, x0): the part of each mask in the picture.
+  """Yields (crop bool [w, h], y0, x0): the part of each mask in the image.
 
   By columns, as a run-length code reads it. Args: see `paste_masks`.
   """
@@ -61,14 +61,14 @@ def _interpolate(lines, positions):
 
 
 def paste_masks(masks, boxes_xywh, height, width, grid=mask_grids.CELLS):
-  """Pastes box-sized masks into pictures: the inverse of cropping them.
+  """Pastes box-sized masks into images: the inverse of cropping them.
 
   Args:
     masks: float [N, h, w], values 0..1; inside from 0.5 on.
     boxes_xywh: [N, 4], where each mask belongs, (x, y, width, height), pixels
-      of the picture. May reach beyond it. Finite.
-    height: of the picture.
-    width: of the picture.
+      of the image. May reach beyond it. Finite.
+    height: of the image.
+    width: of the image.
     grid: mask_grids.MaskGrid, how the masks were sampled within their boxes.
 
   Returns:
@@ -98,7 +98,7 @@ def paste_and_encode(masks, boxes_xywh, height, width, grid=mask_grids.CELLS):
 
 
 def _encode_crop(crop, y0, x0, height, width):
-  """RLE of a picture that is empty outside of `crop`, which is bool [w, h]."""
+  """RLE of an image that is empty outside of `crop`, which is bool [w, h]."""
   # One row of zeros above and below ends every run within its column.
   columns = np.zeros([crop.shape[0], crop.shape[1] + 2], bool)
   columns[:, 1:-1] = crop
@@ -106,7 +106,7 @@ def _encode_crop(crop, y0, x0, height, width):
   edges = np.flatnonzero(flat[1:] != flat[:-1])  # start, end, start, end, ...
   column, row = np.divmod(edges, crop.shape[1] + 2)
   edges = (x0 + column) * height + y0 + row
-  # A run that reaches the picture's lower end goes on in the next column.
+  # A run that reaches the image's lower end goes on in the next column.
   ends = np.ones(len(edges), bool)
   ends[1:-1:2] = ends[2::2] = edges[1:-1:2] != edges[2::2]
   edges = np.concatenate([[0], edges[ends], [height * width]])
@@ -165,8 +165,8 @@ def segmentation_to_rle(segmentation, height, width):
     segmentation: list of polygons [x, y, x, y, ...] (of fewer than three
       points: left out), or one polygon; or RLE, compressed or with a list of
       counts.
-    height: of the picture; only used for polygons.
-    width: of the picture; only used for polygons.
+    height: of the image; only used for polygons.
+    width: of the image; only used for polygons.
 
   Returns:
     RLE, or None when no polygon is left.
@@ -204,12 +204,12 @@ def _points(polygon, height, width):
   # Written so that NaN is refused too.
   if not furthest <= _FAR * max(height, width, 1):
     raise ValueError('A polygon has points that are no numbers, or far away '
-                     'from its picture.')
+                     'from its image.')
   return points.tolist()
 
 
 def _checked_rle(rle):
-  """The RLE, compressed; its runs must fill the picture."""
+  """The RLE, compressed; its runs must fill the image."""
   if not {'size', 'counts'} <= set(rle):
     raise ValueError('A run-length code needs the keys size and counts, '
                      'this one has %s.' % sorted(rle))
@@ -230,7 +230,7 @@ def _checked_rle(rle):
   if np.any(runs < 0) or runs.sum() != size[0] * size[1] or (
       not 0 <= min(size) <= max(size) < _MOST_PIXELS):
     raise ValueError('The runs of a run-length code do not add up to its '
-                     'picture of %d x %d pixels.' % tuple(size))
+                     'image of %d x %d pixels.' % tuple(size))
   rle = {'size': size, 'counts': counts}
   if not isinstance(counts, (str, bytes)):
     rle = coco_mask.frPyObjects(rle, *size)

@@ -9,7 +9,7 @@ AGGREGATIONS = ('top', 'all')
 
 
 class ClassificationHead:
-  """Features to class logits: mean over the picture, one dense layer."""
+  """Features to class logits: mean over the image, one dense layer."""
 
   def __init__(self, num_classes, norm_activation, aggregation='top',
                endpoints_num_filters=0, dropout_rate=0.):

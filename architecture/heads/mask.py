@@ -2,7 +2,7 @@
 
 import tensorflow.compat.v1 as tf
 
-from architecture import class_masks
+from architecture import class_selection
 from architecture import layers
 from architecture import normalization
 from ops import compat
@@ -95,7 +95,7 @@ class MaskHead:
 
   def _predict(self, x, classes, is_training):
     """Logits [N, h, w] of the classes [N] from features [N, h, w, c]."""
-    return class_masks.conv2d_of_class(
+    return class_selection.conv2d_of_class(
         x, self._num_masks, classes, is_training,
         use_separable_conv=self._use_separable_conv,
         kernel_initializer=layers.he_normal_initializer(),

@@ -9,7 +9,7 @@ in training are segmented too.
 
 import tensorflow.compat.v1 as tf
 
-from architecture import class_masks
+from architecture import class_selection
 from architecture import layers
 from architecture.heads import retinanet
 from ops import convolution
@@ -168,7 +168,7 @@ class _RefiningHead:
 
   def _predict(self, x, classes, is_training):
     """Logits [B * N, S, S] of features [B * N, S, S, D]."""
-    return class_masks.conv2d_of_class(
+    return class_selection.conv2d_of_class(
         x, self._num_masks, self._rows(classes), is_training,
         **self._prediction_settings())
 
@@ -250,7 +250,7 @@ class FineMaskHead(_RefiningHead):
       if factor == 1:
         logits = self._predict(x, classes, is_training)
       else:
-        logits = class_masks.upsampled_conv2d_of_class(
+        logits = class_selection.upsampled_conv2d_of_class(
             x, self._num_masks, self._rows(classes), factor,
             **self._prediction_settings())
     return tf.reshape(logits, [-1, num_rois, height * factor, width * factor])

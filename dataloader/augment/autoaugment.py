@@ -5,9 +5,9 @@ import collections
 import numpy as np
 import tensorflow.compat.v1 as tf
 
+from dataloader.augment import annotated_image
 from dataloader.augment import draws
 from dataloader.augment import operations
-from dataloader.augment import pictures
 from dataloader.augment import policies
 
 # One step of an image. names: operations that it may be. index: int32 [], the
@@ -36,16 +36,16 @@ def distort(image, policy, seed, num_layers=2, magnitude=10., legacy=False):
   Raises:
     ValueError: listing the policies, for one that does not exist.
   """
-  picture = pictures.Picture(image, None, None)
-  return augment(picture, policy, draws.SeededDraws(seed), num_layers,
+  annotated = annotated_image.AnnotatedImage(image, None, None)
+  return augment(annotated, policy, draws.SeededDraws(seed), num_layers,
                  magnitude, legacy).image
 
 
-def augment(picture, policy, draw, num_layers=2, magnitude=10., legacy=False):
-  """Augments a picture with its boxes, and masks by way of the origins.
+def augment(annotated, policy, draw, num_layers=2, magnitude=10., legacy=False):
+  """Augments an image with its boxes, and masks by way of the origins.
 
   Args:
-    picture: pictures.Picture.
+    annotated: annotated_image.AnnotatedImage.
     policy: of NAMES.
     draw: see draws.SeededDraws.
     num_layers: int, operations of RandAugment one after the other.
@@ -54,7 +54,7 @@ def augment(picture, policy, draw, num_layers=2, magnitude=10., legacy=False):
       included; see docs/augmentation.md.
 
   Returns:
-    Picture.
+    AnnotatedImage.
 
   Raises:
     ValueError: listing the policies, for one that does not exist.
@@ -64,7 +64,7 @@ def augment(picture, policy, draw, num_layers=2, magnitude=10., legacy=False):
                      % (policy, ', '.join(NAMES)))
   with tf.name_scope('augment'):
     if policy == RANDAUGMENT:
-      has_boxes = picture.boxes is not None
+      has_boxes = annotated.boxes is not None
       steps = _random_steps(
           policies.RANDAUGMENT_WITH_BOXES if has_boxes else
           policies.RANDAUGMENT, num_layers, magnitude,
@@ -74,8 +74,8 @@ def augment(picture, policy, draw, num_layers=2, magnitude=10., legacy=False):
       steps = _drawn_steps(policies.POLICIES[policy],
                            operations.DETECTION_LIMITS, draw)
     for step in steps:
-      picture = _apply(picture, step, draw, legacy)
-    return picture
+      annotated = _apply(annotated, step, draw, legacy)
+    return annotated
 
 
 def _drawn_steps(policy, limits, draw):
@@ -115,10 +115,10 @@ def _draw_index(value, count):
   return tf.minimum(tf.cast(value * count, tf.int32), count - 1)
 
 
-def _apply(picture, step, draw, legacy):
+def _apply(annotated, step, draw, legacy):
   """Applies one step, or not, as is drawn."""
   if not step.names:
-    return picture
+    return annotated
   table = [operations.OPERATIONS[name] for name in step.names]
   # The last entry is for no operation.
   is_signed = tf.gather([o.is_signed for o in table] + [False], step.index)
@@ -130,28 +130,28 @@ def _apply(picture, step, draw, legacy):
       is_per_box, tf.floor(draw('apply', []) + step.probability) >= 1.)
   def change(name):
     def branch():
-      return _flat(operations.apply(name, picture, argument, step.probability,
+      return _flat(operations.apply(name, annotated, argument, step.probability,
                                     draw, legacy))
     return branch
   result = tf.switch_case(
       tf.where(is_applied, step.index, len(table)),
-      [change(name) for name in step.names] + [lambda: _flat(picture)])
-  return _like(picture, result)
+      [change(name) for name in step.names] + [lambda: _flat(annotated)])
+  return _like(annotated, result)
 
 
-def _flat(picture):
-  """The tensors of a picture; those that it lacks are left out."""
-  return [tf.identity(value) for value in picture if value is not None]
+def _flat(annotated):
+  """The tensors of an image; those that it lacks are left out."""
+  return [tf.identity(value) for value in annotated if value is not None]
 
 
-def _like(picture, values):
-  """The picture of such tensors, with the shapes of another one."""
+def _like(annotated, values):
+  """The image of such tensors, with the shapes of another one."""
   values = iter([values] if isinstance(values, tf.Tensor) else values)
   result = []
-  for old in picture:
+  for old in annotated:
     if old is not None:
       new = next(values)
       new.set_shape(old.shape)
       old = new
     result.append(old)
-  return pictures.Picture(*result)
+  return annotated_image.AnnotatedImage(*result)

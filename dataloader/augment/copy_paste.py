@@ -1,4 +1,4 @@
-"""Copy-paste: objects of one picture are pasted into another.
+"""Copy-paste: objects of one image are pasted into another.
 
 Source: arXiv:2012.07177; details as upstream, spec/data_ops_eval.md 12.
 """
@@ -9,7 +9,7 @@ import tensorflow.compat.v1 as tf
 
 from dataloader import example_decoder
 from dataloader import mask_crops
-from dataloader.augment import pictures
+from dataloader.augment import annotated_image
 from ops import preprocess
 
 # What is pasted, in pixels of the network input. image: float32 [h, w, 3], its
@@ -21,7 +21,7 @@ Objects = collections.namedtuple(
 
 
 def choose(num_objects, draw):
-  """Which objects of a picture are pasted: one of them at least.
+  """Which objects of an image are pasted: one of them at least.
 
   Args:
     num_objects: int32 [], N.
@@ -36,11 +36,11 @@ def choose(num_objects, draw):
 
 
 def covered_pixels(sample, output_size, padded_size, legacy):
-  """Where the objects of a picture are in the network input.
+  """Where the objects of an image are in the network input.
 
   Args:
     sample: parser.Sample after all steps, with the chosen objects only.
-    output_size: (height, width), ints, that the picture was fitted into.
+    output_size: (height, width), ints, that the image was fitted into.
     padded_size: (height, width), ints, of the network input.
     legacy: whether the last row or column may be missing, as upstream.
 
@@ -63,28 +63,28 @@ def covered_pixels(sample, output_size, padded_size, legacy):
 
 
 def _mask(png, origins):
-  """uint8 [H, W], 0 or 1, of the bytes of a mask, moved as its picture was."""
+  """uint8 [H, W], 0 or 1, of the bytes of a mask, moved as its image was."""
   mask = tf.cast(example_decoder.decode_mask(png) > 0, tf.uint8)
   return mask if origins is None else mask_crops.look_up(mask, origins)
 
 
 def _mirrored(pixels, sample):
-  """Pixels [H, W] of the picture of the record as the sample has it."""
+  """Pixels [H, W] of the image of the record as the sample has it."""
   return tf.cond(sample.is_mirrored, lambda: tf.reverse(pixels, [1]),
                  lambda: pixels)
 
 
 def paste(sample, objects, output_size, box_update_threshold,
           occluded_obj_threshold, legacy, to_border=False):
-  """Pastes objects over a picture, which hides parts of its own.
+  """Pastes objects over an image, which hides parts of its own.
 
   Args:
     sample: parser.Sample after all steps.
     objects: Objects.
-    output_size: (height, width), ints, that the picture was fitted into.
-    box_update_threshold: float, pixels of the picture of the record: a side of
+    output_size: (height, width), ints, that the image was fitted into.
+    box_update_threshold: float, pixels of the image of the record: a side of
       a box moves to what is still visible when that is farther away.
-    occluded_obj_threshold: float, pixels of that picture: an object whose box
+    occluded_obj_threshold: float, pixels of that image: an object whose box
       changes so is dropped when no more of it is visible.
     legacy: whether to do as upstream, where one box that changes makes all
       objects count as changed, and pixels at the rim of the pasted ones stay
@@ -101,7 +101,7 @@ def paste(sample, objects, output_size, box_update_threshold,
                      objects.image, sample.image)
     hidden = _hidden_pixels(sample, objects.is_covered, legacy)
     boxes, areas = _visible_boxes(sample, hidden)
-    # In the picture of the record, which the thresholds are given for.
+    # In the image of the record, which the thresholds are given for.
     scale, offset = tf.unstack(tf.tile(sample.image_info[2:], [1, 2]))
     def to_network(values):
       return preprocess.resize_and_crop_boxes(
@@ -118,9 +118,10 @@ def paste(sample, objects, output_size, box_update_threshold,
       is_lost = tf.logical_or(is_lost, tf.equal(areas, 0.))
     origins = sample.origins
     if origins is None:
-      origins = pictures.make_origins(hidden)
+      origins = annotated_image.make_origins(hidden)
     origins = tf.where(_mirrored(hidden, sample),
-                       tf.fill(tf.shape(origins), pictures.NOWHERE), origins)
+                       tf.fill(tf.shape(origins), annotated_image.NOWHERE),
+                       origins)
     pasted = sample._replace(
         image=image, boxes=to_network(tf.where(is_moved, new, old)),
         origins=origins, pasted=objects)
@@ -128,7 +129,7 @@ def paste(sample, objects, output_size, box_update_threshold,
 
 
 def _hidden_pixels(sample, is_covered, legacy):
-  """bool [H, W]: pixels of the picture that pasted objects lie on."""
+  """bool [H, W]: pixels of the image that pasted objects lie on."""
   size, _, scale, offset = tf.unstack(sample.image_info)
   scaled = tf.cast(tf.round(size * scale), tf.int32)
   first = tf.cast(offset, tf.int32)
@@ -142,14 +143,14 @@ def _hidden_pixels(sample, is_covered, legacy):
 
 
 def _visible_boxes(sample, hidden):
-  """Boxes around what is visible of each object, in the picture of the record.
+  """Boxes around what is visible of each object, in the image of the record.
 
   Args:
     sample: parser.Sample of K objects.
-    hidden: bool [H, W], of the picture, mirrored as it is.
+    hidden: bool [H, W], of the image, mirrored as it is.
 
   Returns:
-    float32 [K, 4], yxyx, pixels; of nothing the whole picture. float32 [K],
+    float32 [K, 4], yxyx, pixels; of nothing the whole image. float32 [K],
     numbers of visible pixels.
   """
   visible = tf.cast(tf.logical_not(_mirrored(hidden, sample)), tf.uint8)

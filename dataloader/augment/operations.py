@@ -9,51 +9,51 @@ import functools
 
 import tensorflow.compat.v1 as tf
 
-from dataloader.augment import pictures
+from dataloader.augment import annotated_image
 from ops import color
 from ops import warps
 
 MAX_LEVEL = 10.
 
-# What the highest level means, in pixels of the picture or fractions of a side
+# What the highest level means, in pixels of the image or fractions of a side
 # of a box.
 Limits = collections.namedtuple(
     'Limits', 'translate translate_in_boxes cutout cutout_in_boxes '
     'box_fraction')
 DETECTION_LIMITS = Limits(250., 120., 100., 50., 0.75)
-# RandAugment of upstream's classification models: for pictures of 224 pixels.
+# RandAugment of upstream's classification models: for images of 224 pixels.
 SMALL_LIMITS = DETECTION_LIMITS._replace(translate=100., cutout=40.)
 
 # argument: function of a level (0 to 10) and Limits to a number, or None where
 # there is nothing to choose. is_signed: whether the number gets a random sign.
 # is_per_box: whether each box is changed or not for itself. apply: function
-# (picture, argument, fractions, legacy) -> Picture; argument float32 [];
-# fractions float32 [3] in [0, 1), which say where; legacy as in the parsers.
-# Of an operation per box, the picture is what the box contains.
+# (annotated, argument, fractions, legacy) -> AnnotatedImage; argument float32
+# []; fractions float32 [3] in [0, 1), which say where; legacy: see the parsers.
+# Of an operation per box, the image is what the box contains.
 Operation = collections.namedtuple(
     'Operation', 'argument is_signed is_per_box apply')
 
 
 def _of_colors(change, argument=None, has_legacy=False):
-  """An operation on the colours of a picture."""
-  def apply(picture, value, fractions, legacy):
+  """An operation on the colours of an image."""
+  def apply(annotated, value, fractions, legacy):
     del fractions
     arguments = [] if argument is None else [value]
     options = {'legacy': legacy} if has_legacy else {}
-    return pictures.change_image(
-        picture, lambda image: change(image, *arguments, **options))
+    return annotated_image.change_image(
+        annotated, lambda image: change(image, *arguments, **options))
   return Operation(argument, False, False, apply)
 
 
 def _of_places(move, move_boxes, argument):
   """An operation that moves pixels, and the boxes with them."""
-  def apply(picture, value, fractions, legacy):
+  def apply(annotated, value, fractions, legacy):
     del fractions
-    boxes = picture.boxes
+    boxes = annotated.boxes
     if boxes is not None:
-      boxes = move_boxes(boxes, value, _size(picture), legacy)
-    moved = pictures.warp(
-        picture, lambda pixels, fill: move(pixels, value, fill))
+      boxes = move_boxes(boxes, value, _size(annotated), legacy)
+    moved = annotated_image.warp(
+        annotated, lambda pixels, fill: move(pixels, value, fill))
     return moved._replace(boxes=boxes)
   return Operation(argument, True, False, apply)
 
@@ -64,38 +64,38 @@ def _in_boxes(operation, argument=None):
                             is_per_box=True)
 
 
-def _size(picture):
-  return tf.cast(tf.shape(picture.image)[:2], tf.float32)
+def _size(annotated):
+  return tf.cast(tf.shape(annotated.image)[:2], tf.float32)
 
 
-def _flip(picture, value, fractions, legacy):
+def _flip(annotated, value, fractions, legacy):
   del value, fractions, legacy
-  return pictures.warp(
-      picture, lambda pixels, fill: tf.reverse(pixels, [1]))
+  return annotated_image.warp(
+      annotated, lambda pixels, fill: tf.reverse(pixels, [1]))
 
 
-def _cut_out(picture, value, fractions, legacy):
-  """A square anywhere in the picture."""
+def _cut_out(annotated, value, fractions, legacy):
+  """A square anywhere in the image."""
   del legacy
-  center = tf.cast(tf.floor(fractions[1:] * _size(picture)), tf.int32)
-  return pictures.cut_out(picture, center,
-                          tf.fill([2], tf.cast(value, tf.int32)))
+  center = tf.cast(tf.floor(fractions[1:] * _size(annotated)), tf.int32)
+  return annotated_image.cut_out(annotated, center,
+                                 tf.fill([2], tf.cast(value, tf.int32)))
 
 
-def _cut_out_of_a_box(picture, value, fractions, legacy):
+def _cut_out_of_a_box(annotated, value, fractions, legacy):
   """A rectangle as a fraction of one of the boxes, around a point in it."""
   del legacy
-  count = tf.cast(tf.shape(picture.boxes)[0], tf.float32)
+  count = tf.cast(tf.shape(annotated.boxes)[0], tf.float32)
   def cut():
-    box = picture.boxes[tf.cast(tf.floor(fractions[0] * count), tf.int32)]
-    pixels = tf.cast(box * tf.tile(_size(picture), [2]), tf.int32)
+    box = annotated.boxes[tf.cast(tf.floor(fractions[0] * count), tf.int32)]
+    pixels = tf.cast(box * tf.tile(_size(annotated), [2]), tf.int32)
     first, last = pixels[:2], pixels[2:]
     sides = tf.cast(last - first + 1, tf.float32)
     center = first + tf.cast(tf.floor(fractions[1:] * sides), tf.int32)
-    return pictures.cut_out(
-        picture, center, tf.cast(value * sides / 2., tf.int32)).image
-  return picture._replace(
-      image=tf.cond(count > 0., cut, lambda: picture.image))
+    return annotated_image.cut_out(
+        annotated, center, tf.cast(value * sides / 2., tf.int32)).image
+  return annotated._replace(
+      image=tf.cond(count > 0., cut, lambda: annotated.image))
 
 
 def _scaled(name):
@@ -179,12 +179,12 @@ def argument(name, level, limits=DETECTION_LIMITS):
   return 0. if function is None else function(level, limits)
 
 
-def apply(name, picture, value, probability, draw, legacy=False):
+def apply(name, annotated, value, probability, draw, legacy=False):
   """Applies an operation.
 
   Args:
     name: of OPERATIONS.
-    picture: Picture.
+    annotated: AnnotatedImage.
     value: float32 [], its argument with its sign.
     probability: float32 [], of changing a box; of no effect on an operation
       that is not per box.
@@ -192,47 +192,48 @@ def apply(name, picture, value, probability, draw, legacy=False):
     legacy: see the parsers.
 
   Returns:
-    Picture.
+    AnnotatedImage.
   """
   operation = OPERATIONS[name]
   if not operation.is_per_box:
-    return operation.apply(picture, value, draw('position', [3]), legacy)
-  return _apply_per_box(operation, picture, value, probability, draw, legacy)
+    return operation.apply(annotated, value, draw('position', [3]), legacy)
+  return _apply_per_box(operation, annotated, value, probability, draw, legacy)
 
 
 # Of an operation on boxes, each of them is changed so much less often.
 _RARER_IN_BOXES = 3.
 
 
-def _apply_per_box(operation, picture, value, probability, draw, legacy):
+def _apply_per_box(operation, annotated, value, probability, draw, legacy):
   """Changes what some of the boxes contain, one after the other."""
-  count = tf.shape(picture.boxes)[0]
+  count = tf.shape(annotated.boxes)[0]
   order = tf.argsort(draw('order', [count]))
   is_changed = tf.floor(
       draw('apply', [count]) + probability / _RARER_IN_BOXES) >= 1.
   fractions = draw('position', [count, 3])
   chosen = tf.boolean_mask(order, tf.gather(is_changed, order))
-  size = tf.shape(picture.image)[:2]
-  windows = _windows(tf.gather(picture.boxes, chosen), size)
+  size = tf.shape(annotated.image)[:2]
+  windows = _windows(tf.gather(annotated.boxes, chosen), size)
   fractions = tf.gather(fractions, chosen)
-  has_origins = picture.origins is not None
+  has_origins = annotated.origins is not None
 
   def step(i, image, *origins):
-    changed = pictures.change_window(
-        pictures.Picture(image, None, origins[0] if origins else None),
+    changed = annotated_image.change_window(
+        annotated_image.AnnotatedImage(
+            image, None, origins[0] if origins else None),
         windows[i], functools.partial(
             operation.apply, value=value, fractions=fractions[i],
             legacy=legacy))
     return (i + 1, changed.image) + ((changed.origins,) if has_origins else ())
 
-  state = (tf.constant(0), picture.image)
+  state = (tf.constant(0), annotated.image)
   if has_origins:
-    state += (picture.origins,)
+    state += (annotated.origins,)
   state = tf.while_loop(
       lambda i, *_: i < tf.size(chosen), step, state,
       parallel_iterations=1, back_prop=False)
-  return picture._replace(image=state[1],
-                          origins=state[2] if has_origins else None)
+  return annotated._replace(image=state[1],
+                            origins=state[2] if has_origins else None)
 
 
 def _windows(boxes, size):

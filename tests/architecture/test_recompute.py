@@ -8,7 +8,7 @@ import tensorflow.compat.v1 as tf
 from architecture import layers
 from architecture import normalization
 from architecture import recompute
-from architecture import resnet
+from architecture.backbones import resnet
 from ops import random_numbers
 
 _SHAPE = [2, 32, 32, 3]

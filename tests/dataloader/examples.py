@@ -7,14 +7,14 @@ from PIL import Image
 import tensorflow.compat.v1 as tf
 
 
-def picture(height, width, seed=0):
-  """Random picture uint8 [height, width, 3]."""
+def image(height, width, seed=0):
+  """Random image uint8 [height, width, 3]."""
   return np.random.RandomState(seed).randint(
       0, 256, [height, width, 3]).astype(np.uint8)
 
 
 def encode(array, image_format='PNG'):
-  """Bytes of a file of this picture."""
+  """Bytes of a file of this image."""
   stream = io.BytesIO()
   Image.fromarray(array).save(stream, image_format)
   return stream.getvalue()

@@ -46,7 +46,7 @@ def _noise(height, width, seed=0):
 
 
 def _serialized(case):
-  """Of the case, or of the evaluation of the same picture."""
+  """Of the case, or of the evaluation of the same image."""
   if 'serialized' in case.inputs:
     return case.inputs['serialized'].tobytes()
   name = case.name.split('_train')[0] + '_eval'
@@ -84,14 +84,14 @@ def test_emits_its_spec(mode, image_format):
 
 def test_window_and_flip_of_training():
   """A window of the size of the output is copied; mirrored above 0.5."""
-  picture = _noise(20, 30)
-  record = _record(picture)
+  whole = _noise(20, 30)
+  record = _record(whole)
   window = tf.constant([5, 7, 6, 8])
   images = [parser_cases.run(
       _parser(modes.TRAIN, aug_rand_hflip=is_on), record,
       draws=classification_parser.Draws(tf.constant(u), window))[0]
             for u, is_on in ((.4, True), (.6, True), (.6, False))]
-  want = (picture[5:11, 7:15] / 255. - [.485, .456, .406]) / [
+  want = (whole[5:11, 7:15] / 255. - [.485, .456, .406]) / [
       .229, .224, .225]
   for image, expected in zip(images, (want, want[:, ::-1], want)):
     np.testing.assert_allclose(image, expected, atol=1e-5)

@@ -25,7 +25,7 @@ def _check(records, model='retinanet', decode=True, **arguments):
 
 
 def _record(size=(40, 50), **arguments):
-  return examples.serialize(examples.picture(*size), size=size,
+  return examples.serialize(examples.image(*size), size=size,
                             **dict(_GOOD, **arguments))
 
 
@@ -52,8 +52,8 @@ def test_good_records():
     ({'boxes': [[.1, .2, .5, 1.2]]}, 'warning', 'box_outside'),
     ({'boxes': [[1.1, .2, 1.5, .8]]}, 'error', 'box_outside'),
     ({'boxes': [[float('nan'), .2, 1.5, .8]]}, 'error', 'box_not_finite'),
-    ({'encoded': b'no picture'}, 'error', 'undecodable_image'),
-    ({'encoded': examples.encode(examples.picture(80, 30))}, 'error',
+    ({'encoded': b'no image'}, 'error', 'undecodable_image'),
+    ({'encoded': examples.encode(examples.image(80, 30))}, 'error',
      'wrong_size'),
     ({'boxes': [_GOOD['boxes'][0]] * 101, 'classes': [1] * 101}, 'error',
      'too_many_objects'),
@@ -73,18 +73,18 @@ def test_one_bad_record(changes, level, check):
     ({'encoded': b'', 'size': (0, 0)}, 'error', 'undecodable_image'),
     ({'size': (0, 50)}, 'error', 'wrong_size'),
     ({'size': (41, 50)}, 'error', 'wrong_size'),
-    ({'image': examples.picture(1, 1), 'size': (1, 1)}, 'warning',
+    ({'image': examples.image(1, 1), 'size': (1, 1)}, 'warning',
      'tiny_image'),
-    ({'image': examples.picture(2, 4000), 'size': (2, 4000)}, 'warning',
+    ({'image': examples.image(2, 4000), 'size': (2, 4000)}, 'warning',
      'thin_image'),
     # OpenCV reads these, TensorFlow does not.
-    ({'encoded': examples.encode(examples.picture(40, 50), 'TIFF')}, 'error',
+    ({'encoded': examples.encode(examples.image(40, 50), 'TIFF')}, 'error',
      'undecodable_image'),
     ({'boxes': [[.1, .1, .9, .9]] * 2, 'classes': [1, 1]}, 'warning',
      'duplicate_object')])
 def test_odd_images_and_objects(changes, level, check):
   """None of them ends the check."""
-  arguments = dict(_GOOD, image=examples.picture(40, 50), size=(40, 50))
+  arguments = dict(_GOOD, image=examples.image(40, 50), size=(40, 50))
   arguments.update(changes)
   assert check in _names(_check([examples.serialize(**arguments)]), level)
 
@@ -93,8 +93,8 @@ def test_a_note_of_orientation():
   exif = Image.Exif()
   exif[0x0112] = 6
   stream = io.BytesIO()
-  Image.fromarray(examples.picture(40, 50)).save(stream, 'JPEG',
-                                                 exif=exif.tobytes())
+  Image.fromarray(examples.image(40, 50)).save(stream, 'JPEG',
+                                               exif=exif.tobytes())
   checker = _check([_record(encoded=stream.getvalue())])
   assert 'exif_orientation' in _names(checker, 'warning')
   assert 'wrong_size' not in _names(checker)  # as training sees it
@@ -102,7 +102,7 @@ def test_a_note_of_orientation():
 
 @pytest.mark.parametrize('record', [
     b'', b'\xff\xd8\xff\xe0', _record()[:100],
-    examples.encode(examples.picture(8, 8))])
+    examples.encode(examples.image(8, 8))])
 def test_bytes_that_are_no_example(record):
   checker = _check([_record(), record])
   finding, = [f for f in checker.findings if f.check == 'no_example']
@@ -193,7 +193,7 @@ def test_masks(masks, level, check):
 
 
 def test_broken_mask_and_masks_that_nobody_needs():
-  broken = [_record(mask_pngs=[b'no picture'])]
+  broken = [_record(mask_pngs=[b'no image'])]
   assert 'undecodable_mask' in _names(_check(broken, 'mask_rcnn'))
   assert not _names(_check([_record()]), 'error')
   # Without decoding, only what the lists say.

@@ -36,7 +36,7 @@ def _run(reader):
 
 
 def _record(source_id, **arguments):
-  arguments.setdefault('image', examples.picture(8, 8))
+  arguments.setdefault('image', examples.image(8, 8))
   return examples.serialize(source_id=source_id, **arguments)
 
 
@@ -56,11 +56,11 @@ def test_good_records(tmp_path, mode):
 
 
 @pytest.mark.parametrize('mode', [modes.TRAIN, modes.EVAL])
-@pytest.mark.parametrize('kind', ['no picture', 'half a JPEG', 'half a PNG'])
+@pytest.mark.parametrize('kind', ['no image', 'half a JPEG', 'half a PNG'])
 def test_undecodable_image(tmp_path, mode, kind):
   image_format = 'PNG' if 'PNG' in kind else 'JPEG'
-  encoded = examples.encode(examples.picture(64, 64), image_format)
-  encoded = b'none' if kind == 'no picture' else encoded[:len(encoded) // 2]
+  encoded = examples.encode(examples.image(64, 64), image_format)
+  encoded = b'none' if kind == 'no image' else encoded[:len(encoded) // 2]
   pattern, path = _files(tmp_path, _record('dog_4', encoded=encoded,
                                            filename='dog.jpg'))
   with pytest.raises(diagnosis.InputError) as e:
@@ -71,7 +71,7 @@ def test_undecodable_image(tmp_path, mode, kind):
 
 @pytest.mark.parametrize('bad', [
     b'no example', b'\xff\xd8\xff\xe0\x00\x10JFIF', _record('5')[:100],
-    examples.encode(examples.picture(8, 8))])
+    examples.encode(examples.image(8, 8))])
 @pytest.mark.parametrize('mode', [modes.TRAIN, modes.EVAL])
 def test_record_that_is_no_example(tmp_path, bad, mode):
   """TF 1.15 died of its own error message, which quoted the bytes."""
@@ -156,14 +156,14 @@ def test_errors_of_the_model_pass_unchanged(tmp_path):
 
 
 def test_label_map_that_is_cut_off(tmp_path):
-  """The picture is whole, so only its label map can be it."""
-  picture = examples.encode(examples.picture(16, 16))
+  """The image is whole, so only its label map can be it."""
+  image = examples.encode(examples.image(16, 16))
   classes = examples.encode(np.zeros([16, 16, 3], np.uint8), 'PNG')
   def serialize(name, encoded):
     return tf.train.Example(features=tf.train.Features(feature={
         key: tf.train.Feature(bytes_list=tf.train.BytesList(value=[value]))
         for key, value in (
-            ('image/encoded', picture), ('image/source_id', name),
+            ('image/encoded', image), ('image/source_id', name),
             (segmentation_parser.CLASSES_KEY, encoded))})).SerializeToString()
   path = examples.write(tmp_path / 'a.tfrecord', [
       serialize(b'a', classes), serialize(b'b', classes[:len(classes) // 2])])

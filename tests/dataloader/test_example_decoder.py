@@ -60,12 +60,12 @@ def _lacks_size(serialized):
 
 def test_area_of_a_record_without_size_and_area_is_in_pixels():
   decoded = _decode(examples.serialize(
-      examples.picture(20, 40), boxes=[[.25, .5, .75, .75]], classes=[1]))
+      examples.image(20, 40), boxes=[[.25, .5, .75, .75]], classes=[1]))
   np.testing.assert_allclose(decoded['groundtruth_area'], [10 * 10])
 
 
 def test_record_without_objects():
-  decoded = _decode(examples.serialize(examples.picture(8, 6)),
+  decoded = _decode(examples.serialize(examples.image(8, 6)),
                     include_mask=True)
   assert decoded['image'].shape == (8, 6, 3)
   assert decoded['groundtruth_boxes'].shape == (0, 4)
@@ -78,7 +78,7 @@ def test_masks_of_255_become_1():
   mask = np.zeros([8, 6], np.uint8)
   mask[2:4, 1:3] = 255
   decoded = _decode(
-      examples.serialize(examples.picture(8, 6), boxes=[[.25, .1, .5, .5]],
+      examples.serialize(examples.image(8, 6), boxes=[[.25, .1, .5, .5]],
                          classes=[1], masks=[mask]), include_mask=True)
   np.testing.assert_array_equal(decoded['groundtruth_instance_masks'][0],
                                 mask > 0)
@@ -86,22 +86,22 @@ def test_masks_of_255_become_1():
 
 def test_masks_are_not_decoded_unless_asked_for():
   serialized = examples.serialize(
-      examples.picture(8, 6), boxes=[[0., 0., 1., 1.]], classes=[1],
+      examples.image(8, 6), boxes=[[0., 0., 1., 1.]], classes=[1],
       mask_pngs=[b'not a PNG'])
   assert 'groundtruth_instance_masks' not in _decode(serialized)
 
 
-def test_empty_source_id_becomes_the_hash_of_the_picture():
-  decoded = _decode(examples.serialize(examples.picture(8, 6), source_id=''))
+def test_empty_source_id_becomes_the_hash_of_the_image():
+  decoded = _decode(examples.serialize(examples.image(8, 6), source_id=''))
   assert source_ids.to_ints([decoded['source_id'].decode()]) == [
       int(decoded['source_id'])]
 
 
 @pytest.mark.parametrize('mode', ['L', 'LA', 'P', 'RGBA', 'CMYK', '1'])
-def test_every_kind_of_picture_has_three_channels(mode):
-  picture = Image.fromarray(examples.picture(9, 7)).convert(mode)
+def test_every_kind_of_image_has_three_channels(mode):
+  image = Image.fromarray(examples.image(9, 7)).convert(mode)
   stream = io.BytesIO()
-  picture.save(stream, 'JPEG' if mode == 'CMYK' else 'PNG')
+  image.save(stream, 'JPEG' if mode == 'CMYK' else 'PNG')
   decoded = _decode(examples.serialize(encoded=stream.getvalue()))
   assert decoded['image'].shape == (9, 7, 3)
 
@@ -109,5 +109,5 @@ def test_every_kind_of_picture_has_three_channels(mode):
 @pytest.mark.parametrize('image_format', ['GIF', 'BMP'])
 def test_gif_and_bmp(image_format):
   decoded = _decode(examples.serialize(
-      examples.picture(9, 7), image_format=image_format))
+      examples.image(9, 7), image_format=image_format))
   assert decoded['image'].shape == (9, 7, 3)

@@ -38,7 +38,7 @@ def test_examples_of_any_length(parse, length):
 @pytest.mark.parametrize('record', [
     b'', b'\xff\xd8\xff\xe0\x00\x10JFIF', b'no example', _example()[:150],
     _example()[:5], _example() + b'\xfe', b'\n\x02\x18D',
-    records.encode(records.picture(8, 8))])
+    records.encode(records.image(8, 8))])
 def test_other_bytes_are_an_error(parse, record):
   """TF 1.15 ended in a segmentation fault."""
   with pytest.raises((tf.errors.DataLossError,

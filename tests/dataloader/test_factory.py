@@ -16,7 +16,7 @@ from utils import modes
 @pytest.fixture(name='pattern')
 def _pattern(tmp_path):
   examples.write(tmp_path / 'a.tfrecord', [
-      examples.serialize(examples.picture(20, 30, i), source_id='img_%d' % i,
+      examples.serialize(examples.image(20, 30, i), source_id='img_%d' % i,
                          boxes=[[.1, .1, .9, .9]][:i], classes=[1][:i])
       for i in range(2)])
   return str(tmp_path / '*.tfrecord')
@@ -76,11 +76,11 @@ def test_eval_samples(pattern):
   config = _config(pattern, eval={'eval_samples': 1})
   labels = _batch(config, modes.PREDICT_WITH_GT)['labels']
   assert (labels['groundtruths']['source_id'] >= 0).tolist() == [True, False,
-                                                                False]
+                                                                 False]
   # Another pattern is another set.
   labels = _batch(config, modes.PREDICT_WITH_GT, file_pattern=pattern)['labels']
   assert (labels['groundtruths']['source_id'] >= 0).tolist() == [True, True,
-                                                                False]
+                                                                 False]
 
 
 def test_predict_file_pattern(pattern):
@@ -126,7 +126,7 @@ def test_training_batch_with_masks(tmp_path):
   mask = np.zeros([20, 30], np.uint8)
   mask[4:15, 6:24] = 255
   path = examples.write(tmp_path / 'a', [examples.serialize(
-      examples.picture(20, 30), [[.2, .2, .8, .8]] * i, [1] * i,
+      examples.image(20, 30), [[.2, .2, .8, .8]] * i, [1] * i,
       masks=[mask] * i) for i in range(2)])
   _, labels = _batch(_config(path, 'mask_rcnn', maskrcnn_parser={
       'max_num_instances': 3}), modes.TRAIN, 2)
@@ -140,7 +140,7 @@ def test_training_batch_with_masks_of_some_classes(tmp_path):
   mask = np.zeros([20, 30], np.uint8)
   mask[4:15, 6:24] = 255
   path = examples.write(tmp_path / 'a', [examples.serialize(
-      examples.picture(20, 30), [[.2, .2, .8, .8]] * 2, [1, 2],
+      examples.image(20, 30), [[.2, .2, .8, .8]] * 2, [1, 2],
       mask_pngs=[examples.encode(mask), b''])])
   changes = {'architecture': {'num_classes': 3},
              'shapemask_parser': {'mask_train_class': [1],
@@ -169,7 +169,7 @@ def _write_with_mask(path, class_id, size):
   mask = np.zeros([size, size], np.uint8)
   mask[:size // 2] = 1
   return examples.write(path, [examples.serialize(
-      examples.picture(size, size), [[0., 0., .5, 1.]], [class_id],
+      examples.image(size, size), [[0., 0., .5, 1.]], [class_id],
       masks=[mask])])
 
 
@@ -223,7 +223,7 @@ def test_a_seed_repeats_policies(tmp_path, model):
 @pytest.mark.parametrize('name', ['v0', 'randaug'])
 def test_classifiers_are_augmented_in_training(tmp_path, name):
   record = tf.train.Example.FromString(examples.serialize(
-      examples.picture(20, 30)))
+      examples.image(20, 30)))
   record.features.feature['image/class/label'].int64_list.value.append(1)
   path = examples.write(tmp_path / 'a', [record.SerializeToString()])
   def images(name, mode):

@@ -1,4 +1,4 @@
-"""Masks cut out of their boxes, against whole pictures and by hand."""
+"""Masks cut out of their boxes, against whole images and by hand."""
 
 import numpy as np
 import pytest
@@ -20,7 +20,7 @@ def _crop(masks, boxes, size=5, is_mirrored=False, grid='corners'):
     return session.run(crops)
 
 
-def _crop_whole_pictures(masks, boxes, size, is_mirrored):
+def _crop_whole_images(masks, boxes, size, is_mirrored):
   """The slow second path: the stock operation on masks of all pixels."""
   masks = (masks > 0).astype(np.float32)[..., np.newaxis]
   if is_mirrored:
@@ -33,17 +33,17 @@ def _crop_whole_pictures(masks, boxes, size, is_mirrored):
 
 @pytest.mark.parametrize('size', [1, 2, 28])
 @pytest.mark.parametrize('is_mirrored', [False, True])
-def test_equals_the_stock_operation_on_whole_pictures(size, is_mirrored):
+def test_equals_the_stock_operation_on_whole_images(size, is_mirrored):
   random = np.random.RandomState(1)
   masks = (random.uniform(size=[40, 33, 47]) < .5) * np.uint8(255)
-  # Many reach beyond the picture; some lie outside, some have no area.
+  # Many reach beyond the image; some lie outside, some have no area.
   boxes = random.uniform(-.3, 1.3, [40, 4])
   boxes[:30] = np.sort(boxes[:30].reshape([-1, 2, 2]), axis=1).reshape([-1, 4])
   boxes[28, 2:] = boxes[28, :2]
   boxes = boxes.astype(np.float32)
   np.testing.assert_allclose(
       _crop(masks, boxes, size, is_mirrored),
-      _crop_whole_pictures(masks, boxes, size, is_mirrored), atol=1e-5)
+      _crop_whole_images(masks, boxes, size, is_mirrored), atol=1e-5)
 
 
 def test_corners_lie_on_the_border_of_the_box():
@@ -55,7 +55,7 @@ def test_corners_lie_on_the_border_of_the_box():
   np.testing.assert_allclose(crop, np.outer(weights, weights), atol=1e-6)
 
 
-def test_outside_of_the_picture_is_nothing():
+def test_outside_of_the_image_is_nothing():
   mask = np.ones([1, 11, 11], np.uint8)
   crop = _crop(mask, [[.5, .5, 1.5, 1.]])[0]
   np.testing.assert_array_equal(crop.max(axis=1), [1., 1., 1., 0., 0.])
@@ -84,7 +84,7 @@ def _cell_means(mask, box, size, is_mirrored):
 @pytest.mark.parametrize('is_mirrored', [False, True])
 @pytest.mark.parametrize('size', [1, 3, 8])
 def test_cells_are_means_over_their_area(size, is_mirrored):
-  """Of boxes within, beyond and outside of the picture; on whole points."""
+  """Of boxes within, beyond and outside of the image; on whole points."""
   random = np.random.RandomState(size)
   masks = (random.uniform(size=[12, 6, 9]) < .5) * np.uint8(255)
   corners = random.randint(-3, 4, [12, 2]) + random.choice([0., .4], [12, 2])

@@ -88,7 +88,7 @@ def test_padding_counts_nowhere():
 
 
 def _record(inside=1, num_objects=2, **changes):
-  """A picture of 40 x 50 pixels; each object is the left half of its box."""
+  """An image of 40 x 50 pixels; each object is the left half of its box."""
   boxes = np.array([[.1, .2, .5, .6], [.5, .4, .9, .8], [0., 0., .4, .4]])
   masks = []
   for y0, x0, y1, x1 in boxes[:num_objects] * [40, 50, 40, 50]:
@@ -97,7 +97,7 @@ def _record(inside=1, num_objects=2, **changes):
   arguments = dict(boxes=boxes[:num_objects], masks=masks, source_id='cat_12',
                    classes=[1, 2, 3][:num_objects])
   arguments.update(changes)
-  return examples.serialize(examples.picture(40, 50), **arguments)
+  return examples.serialize(examples.image(40, 50), **arguments)
 
 
 @pytest.mark.parametrize('flip', [0., .9])
@@ -149,11 +149,11 @@ def test_objects_without_a_mask(changes, count):
   _run(_parser(modes.PREDICT_WITH_GT), serialized)
 
 
-def test_mask_of_another_size_than_the_picture():
+def test_mask_of_another_size_than_the_image():
   message = _fails(_parser(), _record(
       num_objects=1, masks=[np.ones([40, 51], np.uint8)]))
   assert ('Image cat_12 has a mask of 40 x 51 pixels (height x width); the '
-          'picture has 40 x 50.') in message
+          'image has 40 x 50.') in message
 
 
 def test_more_objects_than_the_labels_hold():
@@ -236,7 +236,7 @@ def test_pasting_cuts_masks_and_boxes():
 
 @pytest.mark.parametrize('flip', [0., .9])
 @pytest.mark.parametrize('source_flip', [0., .9])
-def test_pasting_into_and_from_mirrored_pictures(flip, source_flip):
+def test_pasting_into_and_from_mirrored_images(flip, source_flip):
   _, boxes, classes, masks = _paste(
       _square(10, 2, 10, 3), _square(5, 7, 20, 8), flip=flip,
       source_flip=source_flip)
@@ -261,8 +261,8 @@ def test_an_object_that_is_covered_is_gone():
   np.testing.assert_allclose(boxes[0], [5, 5, 25, 25])
 
 
-def test_pasting_from_a_picture_without_objects():
-  empty = examples.serialize(examples.picture(40, 40))
+def test_pasting_from_a_image_without_objects():
+  empty = examples.serialize(examples.image(40, 40))
   _, boxes, classes, _ = _paste(_square(10, 10, 8, 3), empty)
   np.testing.assert_array_equal(classes, [3, -1, -1, -1, -1, -1])
   np.testing.assert_allclose(boxes[0], [10, 10, 18, 18])
@@ -273,7 +273,7 @@ def test_policies_move_masks_with_their_boxes():
   parser = _parser(output_size=(40, 40), aug_policy='test', mask_crop_size=9)
   draw = augment_cases.fixed_draws(sub_policy=0., sign=.1, apply=.5,
                                    position=.5)
-  # 100 pixels of a picture of 200 to the right.
+  # 100 pixels of an image of 200 to the right.
   _, labels = _run(parser, _square(20, 10, 60, 3, side=200),
                    draws=_draws(), draw=draw)
   np.testing.assert_allclose(labels['gt_boxes'][0], [4, 22, 16, 34], atol=.01)

@@ -58,7 +58,7 @@ def test_steps_without_objects(step):
   assert sample.masks.shape == (0,)
 
 
-def test_flip_mirrors_picture_and_boxes_and_notes_it_for_the_masks():
+def test_flip_mirrors_image_and_boxes_and_notes_it_for_the_masks():
   before = _run(_sample())
   after = _run(parser.flip(_sample(), .51))
   np.testing.assert_array_equal(after.image, before.image[:, ::-1])
@@ -75,12 +75,12 @@ def test_no_flip(value):
     np.testing.assert_array_equal(getattr(after, name), getattr(before, name))
 
 
-def test_to_pixels_takes_the_size_of_the_picture():
+def test_to_pixels_takes_the_size_of_the_image():
   sample = _run(parser.to_pixels(_sample()))
   np.testing.assert_allclose(sample.boxes[1], [1., 1., 3., 5.])
 
 
-def test_resize_and_crop_moves_boxes_with_the_picture():
+def test_resize_and_crop_moves_boxes_with_the_image():
   """4 x 8 fitted into 10 x 12: by 1.5 to 6 x 12, the rest is padding."""
   sample = parser.to_pixels(_sample())
   sample = _run(parser.resize_and_crop(sample, (10, 12), (16, 16)))
@@ -91,7 +91,7 @@ def test_resize_and_crop_moves_boxes_with_the_picture():
   np.testing.assert_allclose(sample.image_info, [[4, 8], [10, 12], [1.5, 1.5],
                                                  [0, 0]])
   np.testing.assert_allclose(sample.boxes[1], [1.5, 1.5, 4.5, 7.5])
-  # Masks stay those of the picture.
+  # Masks stay those of the image.
   assert sample.masks.tolist() == [b'mask 0', b'mask 1', b'mask 2']
 
 
@@ -149,7 +149,7 @@ def test_groundtruths_by_hand():
   assert (result['source_id'], result['height'], result['width']) == (
       12, HEIGHT, WIDTH)
   assert result['num_detections'].tolist() == [2]
-  # Pixels of the picture; crowds are kept.
+  # Pixels of the image; crowds are kept.
   np.testing.assert_allclose(
       result['boxes'], [[1, 0, 3, 4], [1, 1, 3, 5], [-1, -1, -1, -1]])
   assert result['classes'].tolist() == [1, 2, -1]

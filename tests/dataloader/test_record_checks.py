@@ -11,7 +11,7 @@ from tests.dataloader import examples
 
 def _record(source_id, num_objects, num_masks):
   return examples.serialize(
-      examples.picture(8, 8), [[0., 0., 1., 1.]] * num_objects,
+      examples.image(8, 8), [[0., 0., 1., 1.]] * num_objects,
       [1] * num_objects, source_id=source_id,
       masks=[np.ones([8, 8], np.uint8)] * num_masks)
 
@@ -41,7 +41,7 @@ def test_first_object_without_a_mask(tmp_path, num_masks):
     ((1,), [b''], False), ((2,), [b'', b''], False)])
 def test_classes_that_need_no_mask(tmp_path, mask_classes, pngs, is_good):
   path = examples.write(tmp_path / 'a', [examples.serialize(
-      examples.picture(8, 8), [[0., 0., 1., 1.]], [1], mask_pngs=pngs)])
+      examples.image(8, 8), [[0., 0., 1., 1.]], [1], mask_pngs=pngs)])
   arguments = [path], 'train.train_file_pattern', '', mask_classes
   if is_good:
     record_checks.check_masks(*arguments)
@@ -67,7 +67,7 @@ def _config(**changes):
     ([.5, .1, .1, .5], 1, 'all of the first 2 boxes are inverted')])
 def test_data_that_cannot_work(tmp_path, box, class_id, words):
   path = examples.write(tmp_path / 'a', [examples.serialize(
-      examples.picture(8, 8), [box], [class_id], source_id=str(i))
+      examples.image(8, 8), [box], [class_id], source_id=str(i))
                                          for i in range(2)])
   with pytest.raises(ValueError, match=words) as e:
     record_checks.check_first([path], 'some.key', _config())
@@ -76,14 +76,14 @@ def test_data_that_cannot_work(tmp_path, box, class_id, words):
 
 def test_data_that_can_work(tmp_path):
   path = examples.write(tmp_path / 'a', [examples.serialize(
-      examples.picture(8, 8), [[.1, .1, .5, .5], [.5, .5, .1, .9]], [1, 3])])
+      examples.image(8, 8), [[.1, .1, .5, .5], [.5, .5, .1, .9]], [1, 3])])
   record_checks.check_first([path], 'some.key', _config())
 
 
 def test_a_set_of_crowds_is_told_before_training(tmp_path, caplog):
   def write(name, crowds):
     return examples.write(tmp_path / name, [examples.serialize(
-        examples.picture(8, 8), [[.1, .1, .5, .5]], [1], source_id=str(i),
+        examples.image(8, 8), [[.1, .1, .5, .5]], [1], source_id=str(i),
         is_crowd=[crowd]) for i, crowd in enumerate(crowds)])
   with pytest.raises(ValueError, match='some.key: all of 3 records: 3 of 3'):
     record_checks.check_first([write('a', [1, 1, 1])], 'some.key', _config())
@@ -95,7 +95,7 @@ def test_a_set_of_crowds_is_told_before_training(tmp_path, caplog):
 
 def test_records_with_zero_as_size(tmp_path):
   path = examples.write(tmp_path / 'a', [examples.serialize(
-      examples.picture(8, 8), [[.1, .1, .5, .5]], [1], size=(0, 0))])
+      examples.image(8, 8), [[.1, .1, .5, .5]], [1], size=(0, 0))])
   record_checks.check_first([path], 'some.key', _config())
 
 

@@ -34,9 +34,9 @@ def _write(tmp_path, serialized, name='a.tfrecord'):
 
 
 def test_boxes_in_pixels_and_areas_of_boxes(tmp_path):
-  # The stored size is wrong on purpose: the picture counts, as in the reader.
+  # The stored size is wrong on purpose: the image counts, as in the reader.
   path = _write(tmp_path, [examples.serialize(
-      examples.picture(20, 40), boxes=[[.25, .5, .75, .75]], classes=[3],
+      examples.image(20, 40), boxes=[[.25, .5, .75, .75]], classes=[3],
       source_id='img', size=(200, 400), filename='img.png')])
   result = records.read_groundtruth(path)
   assert result['images'] == [{
@@ -52,7 +52,7 @@ def test_masks(tmp_path):
   mask = np.zeros([8, 6], np.uint8)
   mask[2:4, 1:3] = 255
   path = _write(tmp_path, [examples.serialize(
-      examples.picture(8, 6), boxes=[[.25, .2, .5, .5]], classes=[1],
+      examples.image(8, 6), boxes=[[.25, .2, .5, .5]], classes=[1],
       masks=[mask])])
   annotation, = records.read_groundtruth(path, True)['annotations']
   np.testing.assert_array_equal(
@@ -62,7 +62,7 @@ def test_masks(tmp_path):
 @pytest.mark.parametrize('pngs', [[], [b'']])
 def test_missing_masks_are_named(tmp_path, pngs):
   path = _write(tmp_path, [examples.serialize(
-      examples.picture(8, 6), boxes=[[0., 0., 1., 1.]], classes=[1],
+      examples.image(8, 6), boxes=[[0., 0., 1., 1.]], classes=[1],
       mask_pngs=pngs)])
   with pytest.raises(records.RecordError) as e:
     records.read_groundtruth(path, include_mask=True)
@@ -71,7 +71,7 @@ def test_missing_masks_are_named(tmp_path, pngs):
 
 
 def test_record_without_objects_or_id(tmp_path):
-  path = _write(tmp_path, [examples.serialize(examples.picture(8, 6),
+  path = _write(tmp_path, [examples.serialize(examples.image(8, 6),
                                               source_id='')])
   result = records.read_groundtruth(path)
   assert result['annotations'] == result['categories'] == []
@@ -81,7 +81,7 @@ def test_record_without_objects_or_id(tmp_path):
 def test_first_records_of_several_files(tmp_path):
   for i in range(3):
     _write(tmp_path, [examples.serialize(
-        examples.picture(4, 4), source_id=str(2 * i + k)) for k in range(2)],
+        examples.image(4, 4), source_id=str(2 * i + k)) for k in range(2)],
            '%d.tfrecord' % i)
   pattern = str(tmp_path / '*.tfrecord')
   ids = [i['id'] for i in records.read_groundtruth(
@@ -93,16 +93,16 @@ def test_first_records_of_several_files(tmp_path):
 
 def test_one_id_for_two_records(tmp_path):
   path = _write(tmp_path, [
-      examples.serialize(examples.picture(4, 4), source_id='7'),
-      examples.serialize(examples.picture(4, 4), source_id='007')])
+      examples.serialize(examples.image(4, 4), source_id='7'),
+      examples.serialize(examples.image(4, 4), source_id='007')])
   with pytest.raises(records.RecordError, match='Two records .* \'007\''):
     records.read_groundtruth(path)
 
 
 @pytest.mark.parametrize('content,message', [
-    (b'', 'no image/encoded'), (b'no picture', 'cannot be read')])
-def test_record_without_a_picture(tmp_path, content, message):
-  path = _write(tmp_path, [examples.serialize(examples.picture(4, 4)),
+    (b'', 'no image/encoded'), (b'no image', 'cannot be read')])
+def test_record_without_a_image(tmp_path, content, message):
+  path = _write(tmp_path, [examples.serialize(examples.image(4, 4)),
                            examples.serialize(encoded=content, source_id='b')])
   with pytest.raises(records.RecordError) as e:
     records.read_groundtruth(path)
@@ -111,7 +111,7 @@ def test_record_without_a_picture(tmp_path, content, message):
 
 def test_boxes_that_do_not_match_the_classes(tmp_path):
   path = _write(tmp_path, [examples.serialize(
-      examples.picture(4, 4), boxes=[[0., 0., 1., 1.]], classes=[1, 2])])
+      examples.image(4, 4), boxes=[[0., 0., 1., 1.]], classes=[1, 2])])
   with pytest.raises(records.RecordError, match='2 classes, but 1, 1, 1 and 1'):
     records.read_groundtruth(path)
 
@@ -124,7 +124,7 @@ def test_no_example(tmp_path):
 
 @pytest.mark.parametrize('num_bytes', [1, 8, 60])
 def test_truncated_file(tmp_path, num_bytes):
-  serialized = [examples.serialize(examples.picture(4, 4), source_id=str(i))
+  serialized = [examples.serialize(examples.image(4, 4), source_id=str(i))
                 for i in range(3)]
   path = _write(tmp_path, serialized)
   content = open(path, 'rb').read()
@@ -153,7 +153,7 @@ def test_missing_pattern():
 
 def test_names_of_images(tmp_path):
   """By every id that a reader may give them."""
-  images = [examples.picture(4, 4 + i) for i in range(4)]
+  images = [examples.image(4, 4 + i) for i in range(4)]
   encoded = [examples.encode(image) for image in images]
   path = _write(tmp_path, [
       examples.serialize(encoded=encoded[0], source_id='007'),
@@ -171,14 +171,14 @@ def test_names_of_images(tmp_path):
 
 def test_equal_images_of_different_names_keep_their_hash(tmp_path):
   path = _write(tmp_path, [
-      examples.serialize(examples.picture(4, 4), source_id='', filename=name)
+      examples.serialize(examples.image(4, 4), source_id='', filename=name)
       for name in ('a', 'b')])
   assert records.read_names(path) == dict(zip(
       source_ids.to_ints(['a', 'b']), 'ab'))
 
 
 def test_regenerated_ids_are_those_of_the_reader(tmp_path):
-  encoded = examples.encode(examples.picture(4, 5))
+  encoded = examples.encode(examples.image(4, 5))
   path = _write(tmp_path, [examples.serialize(
       encoded=encoded, source_id='7', boxes=[[0., 0., 1., 1.]], classes=[1])])
   result = records.read_groundtruth(path, regenerate_source_id=True)
@@ -194,7 +194,7 @@ def test_regenerated_ids_are_those_of_the_reader(tmp_path):
 def test_lists_of_other_lengths_are_named(tmp_path, lists):
   """They would shorten the ground truth."""
   path = _write(tmp_path, [examples.serialize(
-      examples.picture(8, 6), boxes=[[0., 0., 1., 1.]] * 2, classes=[1, 1],
+      examples.image(8, 6), boxes=[[0., 0., 1., 1.]] * 2, classes=[1, 1],
       **lists)])
   with pytest.raises(records.RecordError, match='record 0 .*it has 2 classes, '
                      'but . area and . is_crowd'):
@@ -203,8 +203,8 @@ def test_lists_of_other_lengths_are_named(tmp_path, lists):
 
 def test_names_of_classes(tmp_path):
   path = _write(tmp_path, [
-      examples.serialize(examples.picture(4, 4)),
-      examples.serialize(examples.picture(4, 4), boxes=[[0., 0., 1., 1.]] * 2,
+      examples.serialize(examples.image(4, 4)),
+      examples.serialize(examples.image(4, 4), boxes=[[0., 0., 1., 1.]] * 2,
                          classes=[3, 7])])
   assert records.read_class_names(path) == {3: '3', 7: '7'}
   assert records.read_class_names(path, 1) == {}

@@ -103,13 +103,13 @@ def test_without_jitter_nothing_is_drawn_for_it():
 
 
 def test_source_id_that_is_no_number():
-  serialized = examples.serialize(examples.picture(8, 6), source_id='a.jpg')
+  serialized = examples.serialize(examples.image(8, 6), source_id='a.jpg')
   _, labels = _run(_parser(modes.PREDICT), serialized)
   assert labels['source_id'] > 0
 
 
 def _one_object(class_id):
-  return examples.serialize(examples.picture(20, 20), source_id='cat_12',
+  return examples.serialize(examples.image(20, 20), source_id='cat_12',
                             boxes=[[.1, .1, .9, .9], [.2, .2, .9, .9]],
                             classes=[1, class_id])
 
@@ -155,7 +155,7 @@ def test_unknown_mode():
 def test_crowds_are_no_targets_of_any_mode(mode):
   """The loss of an evaluation counts what that of training counts."""
   record = examples.serialize(
-      examples.picture(64, 64), [[.1, .1, .6, .6], [.5, .5, .9, .9]], [1, 2],
+      examples.image(64, 64), [[.1, .1, .6, .6], [.5, .5, .9, .9]], [1, 2],
       is_crowd=[0, 1])
   def targets(skip):
     _, labels = _run(_parser(mode, skip_crowd_during_training=skip), record,

@@ -31,8 +31,8 @@ def _png(array):
   return stream.getvalue()
 
 
-def _record(picture, classes=None, name=b'a.jpg'):
-  features = {'image/encoded': _png(picture), 'image/filename': name}
+def _record(image, classes=None, name=b'a.jpg'):
+  features = {'image/encoded': _png(image), 'image/filename': name}
   if classes is not None:
     features['image/segmentation/class/encoded'] = _png(
         classes.astype(np.uint8))
@@ -41,7 +41,7 @@ def _record(picture, classes=None, name=b'a.jpg'):
       for key, value in features.items()})).SerializeToString()
 
 
-def _picture(height, width):
+def _image(height, width):
   return np.random.RandomState(0).randint(
       0, 256, [height, width, 3]).astype(np.uint8)
 
@@ -83,7 +83,7 @@ def test_reference(case):
 @pytest.mark.parametrize('mode', modes.ALL)
 def test_emits_its_spec(mode):
   parser = _parser(mode)
-  _, labels = parser_cases.run(parser, _record(_picture(6, 9), _classes(6, 9)),
+  _, labels = parser_cases.run(parser, _record(_image(6, 9), _classes(6, 9)),
                                seed=[1, 2])
   spec = parser.labels_spec()
   assert sorted(labels) == sorted(spec)
@@ -95,7 +95,7 @@ def test_emits_its_spec(mode):
 def test_padding_of_an_evaluation():
   classes = _classes(6, 9)
   image, labels = parser_cases.run(
-      _parser(modes.PREDICT_WITH_GT), _record(_picture(6, 9), classes))
+      _parser(modes.PREDICT_WITH_GT), _record(_image(6, 9), classes))
   np.testing.assert_array_equal(labels['masks'][:6, :9, 0], classes)
   assert (labels['masks'][6:] == 255).all() and (image[6:] == 0).all()
   assert (labels['masks'][:, 9:] == 255).all() and (image[:, 9:] == 0).all()
@@ -104,8 +104,8 @@ def test_padding_of_an_evaluation():
       labels['image_info'], [[6, 9], [6, 9], [1, 1], [0, 0]])
 
 
-def test_picture_and_classes_are_mirrored_together():
-  record = _record(_picture(8, 10), _classes(8, 10))
+def test_image_and_classes_are_mirrored_together():
+  record = _record(_image(8, 10), _classes(8, 10))
   results = [parser_cases.run(_parser(modes.TRAIN), record,
                               draws=parsing.Draws(u, None, None))
              for u in (.4, .6)]
@@ -116,7 +116,7 @@ def test_picture_and_classes_are_mirrored_together():
 
 def test_prediction_needs_no_label_map():
   image, labels = parser_cases.run(_parser(modes.PREDICT),
-                                   _record(_picture(6, 9)))
+                                   _record(_image(6, 9)))
   assert image.shape == (8, 10, 3)
   assert sorted(labels) == ['image_info', 'source_id']
 
@@ -124,7 +124,7 @@ def test_prediction_needs_no_label_map():
 @pytest.mark.parametrize('classes, changes, message', [
     (None, {}, 'Image a.jpg has no label map'),
     (_classes(6, 8), {}, 'Image a.jpg has a label map of another size: 6 x 8 '
-     'pixels (height x width), the picture 6 x 9.'),
+     'pixels (height x width), the image 6 x 9.'),
     (np.full([6, 9], 4), {}, 'Image a.jpg has pixels of class 4. '
      'architecture.num_classes is 4: classes are 0 to 3, and '
      'segmentation_parser.ignore_label is 255.'),
@@ -133,7 +133,7 @@ def test_prediction_needs_no_label_map():
 def test_wrong_records_are_named(classes, changes, message):
   with pytest.raises(tf.errors.InvalidArgumentError) as e:
     parser_cases.run(_parser(modes.EVAL, num_classes=4, **changes),
-                     _record(_picture(6, 9), classes))
+                     _record(_image(6, 9), classes))
   assert message in e.value.message
 
 

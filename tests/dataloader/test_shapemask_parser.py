@@ -75,7 +75,7 @@ def test_masks_of_255_are_those_of_1():
   y, x = np.mgrid[:64, :64]
   mask = ((y - 30) ** 2 + (x - 33) ** 2 < 300).astype(np.uint8)
   def targets(value, legacy):
-    record = examples.serialize(examples.picture(64, 64),
+    record = examples.serialize(examples.image(64, 64),
                                 [[.2, .2, .8, .8]], [1], masks=[mask * value])
     _, labels = _run(_parser(legacy_augmentation=legacy), record,
                      draws=_draws())
@@ -118,7 +118,7 @@ def test_steps_of_training_are_in_order():
 
 
 def _record(num_objects=2, **changes):
-  """A picture of 40 x 50 pixels; each object is the left half of its box."""
+  """An image of 40 x 50 pixels; each object is the left half of its box."""
   boxes = np.array([[.1, .2, .5, .6], [.5, .4, .9, .8], [0., 0., .4, .4]])
   masks = []
   for y0, x0, y1, x1 in boxes[:num_objects] * [40, 50, 40, 50]:
@@ -127,7 +127,7 @@ def _record(num_objects=2, **changes):
   arguments = dict(boxes=boxes[:num_objects], masks=masks, source_id='cat_12',
                    classes=[1, 2, 3][:num_objects])
   arguments.update(changes)
-  return examples.serialize(examples.picture(40, 50), **arguments)
+  return examples.serialize(examples.image(40, 50), **arguments)
 
 
 @pytest.mark.parametrize('flip', [0., .9])
@@ -138,7 +138,7 @@ def test_targets_are_of_the_outer_box(flip):
   targets = labels['fine_mask_targets'][1]
   if flip:
     targets = targets[:, ::-1]
-  # The left and lower edge of the scaled picture (102 x 128) clips nothing.
+  # The left and lower edge of the scaled image (102 x 128) clips nothing.
   assert targets[9:23, 9:15].min() == 1.
   assert max(targets[:7].max(), targets[:, :7].max(),
              targets[:, 17:].max()) == 0.
@@ -148,7 +148,7 @@ def test_targets_are_of_the_outer_box(flip):
 
 
 def _square(left):
-  """A record of a square in a picture of 200 pixels, and its mask."""
+  """A record of a square in an image of 200 pixels, and its mask."""
   mask = np.zeros([200, 200], np.uint8)
   mask[20:80, left:left + 60] = 1
   return examples.serialize(

@@ -26,7 +26,7 @@ def test_accuracies():
   assert evaluator.evaluate() == {
       'top_1_accuracy': .25, 'top_5_accuracy': .75,
       'eval/accuracy_class_1': .5, 'eval/accuracy_class_2': 0.}
-  # Pictures that share an id all count.
+  # Images that share an id all count.
   assert evaluator.num_images == 4
 
 
@@ -50,7 +50,7 @@ def test_table_has_the_worst_class_first():
   lines = evaluator.format_table(evaluator.evaluate()).split('\n')
   assert lines[0].split() == ['top-1', 'accuracy', '0.2500']
   assert [line.split() for line in lines[3:6]] == [
-      ['id', 'class', 'pictures', 'accuracy'],
+      ['id', 'class', 'images', 'accuracy'],
       ['2', '2', '2', '0.0000'], ['1', 'disc', '2', '0.5000']]
 
 

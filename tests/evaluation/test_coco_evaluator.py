@@ -399,7 +399,7 @@ def test_groundtruth_of_records_with_text_ids():
   assert {r['image_id'] for r in evaluator.results()} == {7}
 
 
-def test_picture_of_another_size_is_named():
+def test_image_of_another_size_is_named():
   predictions = coco_files.square_predictions()
   predictions['detection_masks'] = np.ones([2, 3, 4, 4])
   predictions['image_info'][0, 0] = [120, 100]
@@ -450,7 +450,7 @@ def test_limits_of_detections_are_told():
 
 
 def _memory_of_masks(num_images):
-  """Most memory, in bytes, while that many pictures are added and scored."""
+  """Most memory, in bytes, while that many images are added and scored."""
   side, num_slots = 400, 5
   random = np.random.RandomState(0)
   annotations = coco_files.square_set()

@@ -21,7 +21,7 @@ def _predictions(**changes):
   return values
 
 
-def test_boxes_are_pixels_of_the_picture():
+def test_boxes_are_pixels_of_the_image():
   columns, num_not_finite = detections.from_predictions(_predictions())
   assert columns.images.tolist() == [0, 0, 1]
   assert columns.categories.tolist() == [3, 1, 2]
@@ -78,7 +78,7 @@ def _with_masks(**changes):
   return _predictions(detection_masks=full, **changes)
 
 
-def test_masks_are_pasted_into_the_picture():
+def test_masks_are_pasted_into_the_image():
   columns, _ = detections.from_predictions(_with_masks(), include_mask=True)
   assert len(columns.rles) == 3
   mask = masks.decode(columns.rles[0])

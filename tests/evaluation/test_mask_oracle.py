@@ -116,11 +116,11 @@ def test_any_box_gives_back_what_it_holds(grid):
   y, x = np.mgrid[:60, :82] + .5
   # The first and the last pixels lie on the border of the image for upstream's
   # crop, and the next sample of a box that reaches beyond is 0.
-  in_picture = (y > 1) & (y < 59) & (x > 1) & (x < 81)
+  in_image = (y > 1) & (y < 59) & (x > 1) & (x < 81)
   for box, expected, got in zip(boxes, pixels, pasted):
     # Half a pixel at the border of a box is where conventions differ.
     inside = ((y > box[0] + .6) & (y < box[2] - .6)
-              & (x > box[1] + .6) & (x < box[3] - .6) & in_picture)
+              & (x > box[1] + .6) & (x < box[3] - .6) & in_image)
     beyond = ((y < box[0] - .6) | (y > box[2] + .6)
               | (x < box[1] - .6) | (x > box[3] + .6))
     assert not got[beyond].any()

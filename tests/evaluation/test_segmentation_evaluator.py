@@ -66,7 +66,7 @@ def test_overlap_by_hand():
       'miou': pytest.approx((7. / 9. + 2. / 3. + 0.) / 3.)}
 
 
-def test_regions_of_every_picture():
+def test_regions_of_every_image():
   results = _evaluator().results()
   assert [(r['image_id'], r['category_id']) for r in results] == [
       (7, 0), (7, 1), (7, 2), (8, 0), (8, 2)]

@@ -1,4 +1,4 @@
-"""Label maps of the network input to those of pictures."""
+"""Label maps of the network input to those of images."""
 
 import numpy as np
 import pytest
@@ -10,23 +10,23 @@ _MASK = np.arange(12).reshape([3, 4])
 
 def test_padding_is_taken_off():
   info = [[2, 3], [2, 3], [1., 1.], [0, 0]]
-  picture = segmentation_results.to_picture(_MASK, np.array(info))
-  np.testing.assert_array_equal(picture, [[0, 1, 2], [4, 5, 6]])
+  image = segmentation_results.to_image_size(_MASK, np.array(info))
+  np.testing.assert_array_equal(image, [[0, 1, 2], [4, 5, 6]])
 
 
-def test_pictures_that_were_made_smaller():
+def test_images_that_were_made_smaller():
   info = [[4, 6], [3, 4], [.5, .5], [0, 0]]
-  picture = segmentation_results.to_picture(_MASK.astype(np.int32),
-                                            np.array(info))
-  np.testing.assert_array_equal(picture[::2, ::2], [[0, 1, 2], [4, 5, 6]])
-  np.testing.assert_array_equal(picture[1], picture[0])
+  image = segmentation_results.to_image_size(_MASK.astype(np.int32),
+                                             np.array(info))
+  np.testing.assert_array_equal(image[::2, ::2], [[0, 1, 2], [4, 5, 6]])
+  np.testing.assert_array_equal(image[1], image[0])
 
 
 def test_what_lies_beyond_the_network_input():
   info = [[4, 5], [4, 5], [1., 1.], [0, 0]]
-  picture = segmentation_results.to_picture(_MASK, np.array(info))
-  np.testing.assert_array_equal(picture[:3, :4], _MASK)
-  assert not picture[3:].any() and not picture[:, 4:].any()
+  image = segmentation_results.to_image_size(_MASK, np.array(info))
+  np.testing.assert_array_equal(image[:3, :4], _MASK)
+  assert not image[3:].any() and not image[:, 4:].any()
 
 
 @pytest.mark.parametrize('dtype', [np.uint8, np.int32])

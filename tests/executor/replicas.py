@@ -25,9 +25,9 @@ from executor import cluster as cluster_lib
 from executor import estimator as estimator_lib
 from executor import loops
 from executor import model_dir as model_dir_lib
-from executor import storage
 from modeling import factory
 from modeling import model_fn
+from modeling import storage
 from ops import compat
 from utils import fields
 from utils import modes
@@ -103,7 +103,7 @@ def batches(config):
 
 
 def _random_labels(spec, number, rng):
-  """A nest of arrays [number, ...] that is like labels of real pictures."""
+  """A nest of arrays [number, ...] that is like labels of real images."""
   if not isinstance(spec, dict):
     return rng.randint(0, 4, [number]).astype(np.int32)
   labels = tf.nest.map_structure(lambda s: _random(s, number, rng), spec)

@@ -10,7 +10,7 @@ from executor import best_checkpoint
 from executor import checkpoints
 from executor import early_stop
 from executor import errors
-from modeling import checkpoints as warm_start
+from modeling.training import warm_start
 from tests.executor import toy
 
 

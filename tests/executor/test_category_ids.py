@@ -25,7 +25,7 @@ from executor import prediction
 from tests.executor import toy
 from tests.tools import coco_sets
 from tools import create_coco_tfrecord
-from tools import tfrecord_writer
+from tools.datasets import coco_record_writer
 
 _NAMES = ('cat', 'dog', 'bird')
 
@@ -86,7 +86,7 @@ class _Job:
     self.prefix = str(tmp_path / 'out [1]' / 'val')
     create_coco_tfrecord.convert(
         self.own, images, self.prefix,
-        tfrecord_writer.Options(num_shards=2, num_processes=1))
+        coco_record_writer.Options(num_shards=2, num_processes=1))
     self.folder = tmp_path / 'run'
     self.folder.mkdir()
     self.checkpoint = toy.save_checkpoint(self.folder, 3, global_step=3)

@@ -7,7 +7,7 @@ import tensorflow.compat.v1 as tf
 from architecture import layers
 from executor import checkpoints
 from executor import model_dir as model_dir_lib
-from executor import storage
+from modeling import storage
 from tests.executor import replicas
 
 

@@ -160,7 +160,7 @@ def test_groundtruth_of_the_records_alone(tmp_path):
   with tf.io.TFRecordWriter(path) as writer:
     for name in ('a.jpg', '8'):
       writer.write(examples.serialize(
-          examples.picture(40, 40), [[5 / 40., 5 / 40., 15 / 40., 25 / 40.]],
+          examples.image(40, 40), [[5 / 40., 5 / 40., 15 / 40., 25 / 40.]],
           [1], source_id=name))
   config = toy.config(tmp_path / 'run', eval__eval_file_pattern=path)
   _, metrics, _, _ = _evaluate(
@@ -172,12 +172,12 @@ def test_groundtruth_of_the_records_alone(tmp_path):
 
 
 def _mask_config(tmp_path, with_masks=True, **changes):
-  """Records of two pictures of 40 x 40 with one object each, and the job."""
+  """Records of two images of 40 x 40 with one object each, and the job."""
   # What a mask of ones in the predicted box covers.
   mask, = 255 * mask_utils.paste_masks(np.ones([1, 28, 28]), [[5, 5, 20, 10]],
                                        40, 40)
   path = examples.write(tmp_path / 'val.tfrecord', [examples.serialize(
-      examples.picture(40, 40), [[5 / 40., 5 / 40., 15 / 40., 25 / 40.]], [1],
+      examples.image(40, 40), [[5 / 40., 5 / 40., 15 / 40., 25 / 40.]], [1],
       source_id=name, masks=[mask] * with_masks) for name in ('a.jpg', '8')])
   return toy.config(tmp_path / 'run', 'mask_rcnn', eval__eval_file_pattern=path,
                     eval__type='box_and_mask', **changes)

@@ -26,7 +26,7 @@ def test_continuous_evaluation_follows_a_training(tmp_path):
     return lambda: toy.save_checkpoint(tmp_path, step, w=[0.])
 
   clock = doubles.Clock([(20, save(0)), (30, save(2)), (400, save(4)),
-                  (410, save(5)), (900, save(6))])
+                         (410, save(5)), (900, save(6))])
   evaluation = doubles.Evaluation()
   evaluation_loop.evaluate_continuously(config, evaluation, clock.sleep, clock)
   # 4 was followed by 5 within the pause after it; 0 is untrained.

@@ -14,8 +14,8 @@ from configs import factory as config_factory
 from executor import devices
 from executor import jobs
 from executor import model_dir as model_dir_lib
-from executor import storage
 from modeling import factory
+from modeling import storage
 from tests import docs_blocks
 from tests.executor import replicas
 from tools import make_demo_data
@@ -108,15 +108,15 @@ def test_detector_from_a_classifier(tmp_path):
 
 
 def _make_data(folder):
-  """The demo's objects, one a picture and in scenes, as records."""
+  """The demo's objects, one an image and in scenes, as records."""
   for split, number in zip(make_demo_data.SPLITS, (96, 24)):
-    make_demo_data.make_pictures(str(folder / 'pictures'), split, number, 64,
-                                 seed=1, num_processes=1)
+    make_demo_data.make_images(str(folder / 'images'), split, number, 64,
+                               seed=1, num_processes=1)
     make_demo_data.make_split(str(folder), split, number, 128, seed=1,
                               num_shards=1, num_processes=1)
   subprocess.check_call(
       [sys.executable, '-m', 'tools.create_imagenet_tfrecord',
-       '--raw_data_dir=%s' % (folder / 'pictures'), '--output=%s' % folder,
+       '--raw_data_dir=%s' % (folder / 'images'), '--output=%s' % folder,
        '--num_train_shards=1', '--num_validation_shards=1'],
       cwd=docs_blocks.ROOT)
 

@@ -19,8 +19,8 @@ from executor import estimator as estimator_lib
 from executor import hooks
 from executor import loops
 from executor import model_dir
-from modeling import optimizers
-from modeling import summaries
+from modeling.training import optimizers
+from modeling.training import summaries
 from ops import compat
 from tests.executor import doubles
 from tests.executor import toy

@@ -11,7 +11,7 @@ from executor import errors
 from executor import estimator as estimator_lib
 from executor import loops
 from executor import precision
-from modeling import optimizers
+from modeling.training import optimizers
 from ops import compat
 from tests.executor import toy
 

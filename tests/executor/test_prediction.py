@@ -30,7 +30,7 @@ def _batch(ids, counts):
           [[8, 8], [16, 16], [2, 2], [0, 0]], np.float32), [size, 1, 1])}
 
 
-def test_results_are_in_pixels_of_the_picture(tmp_path):
+def test_results_are_in_pixels_of_the_image(tmp_path):
   path = str(tmp_path / 'new' / 'results.json')
   batches = iter([_batch([7, 8], [2, 0]), _batch([9, -1], [1, 2])])
   assert prediction.write_results(batches, path) == (3, 3)
@@ -44,7 +44,7 @@ def test_results_are_in_pixels_of_the_picture(tmp_path):
          'score': .5}]
 
 
-def test_masks_become_run_length_codes_of_the_picture(tmp_path):
+def test_masks_become_run_length_codes_of_the_image(tmp_path):
   batch = _batch([7], [1])
   batch['pred_detection_masks'] = np.zeros([1, 2, 4, 4], np.float32)
   batch['pred_detection_masks'][0, 0, :, :2] = 1.  # the left half of the box
@@ -80,13 +80,13 @@ def test_text_ids_come_back(tmp_path):
   records = str(tmp_path / 'a.tfrecord')
   with tf.io.TFRecordWriter(records) as writer:
     for name in ('cat.jpg', '12'):
-      writer.write(examples.serialize(examples.picture(8, 8), source_id=name))
+      writer.write(examples.serialize(examples.image(8, 8), source_id=name))
   config = toy.config(tmp_path / 'run', eval__eval_file_pattern='other',
                       predict__predict_file_pattern=records)
   checkpoint = toy.save_checkpoint(tmp_path, 3, global_step=3)
 
   class Estimator:
-    """Finds one object in each picture."""
+    """Finds one object in each image."""
 
     def predict(self, input_fn, checkpoint_path, yield_single_examples, hooks):
       del input_fn, yield_single_examples, hooks
@@ -101,7 +101,7 @@ def test_text_ids_come_back(tmp_path):
 
 def test_names_of_files_come_back_where_records_have_no_ids(tmp_path):
   """The reader makes an id of the image's bytes then."""
-  images = [examples.encode(examples.picture(8, 8 + i)) for i in range(2)]
+  images = [examples.encode(examples.image(8, 8 + i)) for i in range(2)]
   path = examples.write(tmp_path / 'a.tfrecord', [
       examples.serialize(encoded=image, source_id='', filename=name)
       for image, name in zip(images, ('cat.jpg', '000042'))])

@@ -18,7 +18,7 @@ from utils import training_names
 def _config_of(tmp_path):
   """A detector on 12 images, in batches of two."""
   examples.write(tmp_path / 'train.tfrecord', [examples.serialize(
-      examples.picture(40, 50, i), [[.1, .2, .7, .8]], [1], source_id=str(i))
+      examples.image(40, 50, i), [[.1, .2, .7, .8]], [1], source_id=str(i))
                                                for i in range(12)])
 
   def config_of(**changes):

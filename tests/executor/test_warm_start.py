@@ -9,7 +9,7 @@ from executor import errors
 from executor import estimator as estimator_lib
 from executor import loops
 from executor import preflight
-from modeling import checkpoints as warm_start
+from modeling.training import warm_start
 from tests.executor import doubles
 from tests.executor import toy
 from utils import modes

@@ -5,7 +5,7 @@ import tensorflow.compat.v1 as tf
 
 from configs import factory
 from executor import tpu as tpu_lib
-from modeling import summaries
+from modeling.training import summaries
 
 
 def config(model_dir, model='retinanet', **changes):

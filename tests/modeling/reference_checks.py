@@ -13,8 +13,8 @@ import tensorflow.compat.v1 as tf
 from architecture import layers
 from modeling import factory
 from modeling import model_fn
-from modeling import optimizers
-from modeling import summaries
+from modeling.training import optimizers
+from modeling.training import summaries
 from tests.modeling import reference_case
 from utils import fields
 from utils import modes
@@ -212,7 +212,7 @@ def _check_detections(outputs, expected):
   assert not missing.any(), 'other detections than expected'
   outputs = {name: _take(values, order) for name, values in outputs.items()
              if name in names + (fields.DETECTION_MASKS,
-                               fields.DETECTION_OUTER_BOXES)}
+                                 fields.DETECTION_OUTER_BOXES)}
   names += tuple(n for n in (fields.DETECTION_OUTER_BOXES,) if n in expected)
   for name, tolerance in zip(names, (_SCORES, 0, _BOXES, _BOXES)):
     np.testing.assert_allclose(

@@ -9,8 +9,8 @@ import tensorflow.compat.v1 as tf
 from configs import factory as config_factory
 from dataloader import factory as dataloader_factory
 from modeling import factory
-from modeling import initial_values
 from modeling import model_fn
+from modeling.training import initial_values
 from tests.modeling import small_training
 from tests.modeling import test_labels_spec
 from utils import modes

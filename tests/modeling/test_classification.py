@@ -60,7 +60,7 @@ def test_predictions_have_the_best_classes_first():
                              rtol=1e-5)
   assert result['gt_label'].tolist() == [1, 2]
   assert result['pred_source_id'].tolist() == [7, 8]
-  # The loss of every picture, not of the batch: padding does not count.
+  # The loss of every image, not of the batch: padding does not count.
   mean = _run(model.losses(outputs, labels['label']))['model_loss']
   assert result['loss_model_loss'].shape == (2,)
   assert result['loss_model_loss'].mean() == pytest.approx(mean)

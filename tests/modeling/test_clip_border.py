@@ -34,7 +34,7 @@ def _labels(model, to_border):
   parser = dataloader_factory.build_parser(config, modes.TRAIN)
   mask = np.ones([_SIDE, _SIDE], np.uint8)
   _, labels = parser(tf.constant(examples.serialize(
-      examples.picture(_SIDE, _SIDE), [[0., 0., 1., 1.]], [1], masks=[mask])),
+      examples.image(_SIDE, _SIDE), [[0., 0., 1., 1.]], [1], masks=[mask])),
                      seed=tf.constant([1, 2]))
   with tf.Session() as session:
     return config, session.run(labels)

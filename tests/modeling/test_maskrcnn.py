@@ -12,7 +12,7 @@ from architecture import layers
 from configs import factory as config_factory
 from modeling import factory
 from modeling import model_fn
-from modeling import summaries
+from modeling.training import summaries
 from utils import fields
 from utils import modes
 

@@ -7,7 +7,7 @@ import tensorflow.compat.v1 as tf
 from configs import factory as config_factory
 from modeling import factory
 from modeling import model_fn
-from modeling import summaries
+from modeling.training import summaries
 from ops import compat
 from utils import fields
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
 
-from modeling import training_variables
+from modeling.training import training_variables
 from ops import compat
 from tests.modeling import small_training
 

@@ -77,7 +77,7 @@ def test_predictions():
              'masks': tf.zeros([2, 4, 4, 1], tf.int32)}
   assert sorted(model.predictions(outputs, labels)) == [
       'pred_image_info', 'pred_masks', 'pred_source_id']
-  # Of the second picture no pixel has a class.
+  # Of the second image no pixel has a class.
   masks = np.zeros([2, 4, 4, 1], np.float32)
   masks[1] = 255.
   labels.update(masks=tf.constant(masks), valid_masks=tf.constant(masks == 0))

@@ -5,7 +5,7 @@ import pytest
 import tensorflow.compat.v1 as tf
 
 from modeling import model_fn
-from modeling import training_variables
+from modeling.training import training_variables
 from tests.modeling import small_training
 
 

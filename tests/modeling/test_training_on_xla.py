@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
 
-from modeling import accumulation
-from modeling import lars
-from modeling import moving_average
-from modeling import optimizers
+from modeling.training import accumulation
+from modeling.training import lars
+from modeling.training import moving_average
+from modeling.training import optimizers
 from tests.modeling import toy_training
 
 _PARTS, _CALLS = 2, 6

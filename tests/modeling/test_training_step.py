@@ -8,11 +8,11 @@ import pytest
 import tensorflow.compat.v1 as tf
 from tensorflow.python.tpu import tpu_function
 
-from modeling import accumulation
 from modeling import model_fn
-from modeling import moving_average
-from modeling import optimizers
-from modeling import summaries
+from modeling.training import accumulation
+from modeling.training import moving_average
+from modeling.training import optimizers
+from modeling.training import summaries
 from tests.modeling import small_training
 from tests.modeling import toy_training
 

@@ -4,8 +4,8 @@ import tensorflow.compat.v1 as tf
 
 from ops import anchors as anchor_ops
 from ops import boxes as box_ops
-from ops import candidates
 from ops import detections
+from ops import nms_candidates
 from tests import golden
 from tests.ops import greedy_nms
 
@@ -23,7 +23,8 @@ class _Boxes:
   """Outputs that are decoded already."""
 
   def __init__(self, boxes, scores):
-    self._pool = candidates.Pool(tf.constant(boxes), tf.constant(scores), None)
+    self._pool = nms_candidates.Pool(
+        tf.constant(boxes), tf.constant(scores), None)
 
   def pool(self, size=None):
     del size

@@ -1,11 +1,11 @@
-"""A small COCO set with every form of id, picture and mask."""
+"""A small COCO set with every form of id, image and mask."""
 
 import json
 
 import numpy as np
 from PIL import Image
 
-SIZE = (40, 50)  # height, width of every picture
+SIZE = (40, 50)  # height, width of every image
 IMAGE_IDS = (7, 'scan/b', 12)
 
 
@@ -64,14 +64,14 @@ def pixels(seed):
 
 
 def write(folder, content=None):
-  """Writes the pictures and annotations.
+  """Writes the images and annotations.
 
   Args:
     folder: pathlib.Path, made if need be.
     content: dataset to write; None: that of `dataset`.
 
   Returns:
-    path of the annotations, path of the folder of pictures, both str.
+    path of the annotations, path of the folder of images, both str.
   """
   images = folder / 'images'
   images.mkdir(parents=True)

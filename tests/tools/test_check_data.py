@@ -12,7 +12,7 @@ from tests.dataloader import examples
 
 def _run(tmp_path, boxes, *arguments):
   path = examples.write(tmp_path / 'a', [examples.serialize(
-      examples.picture(20, 30), boxes, [1] * len(boxes))])
+      examples.image(20, 30), boxes, [1] * len(boxes))])
   process = subprocess.run(
       [sys.executable, '-m', 'tools.check_data', '--model=retinanet',
        '--params_override=architecture.num_classes=2', '--records=' + path,
@@ -48,7 +48,7 @@ def test_nothing_to_check(tmp_path):
 
 def test_order_of_training_is_told(tmp_path):
   path = examples.write(tmp_path / 'many', [examples.serialize(
-      examples.picture(4, 4), [[0, 0, 1, 1]], [1], source_id=str(i))
+      examples.image(4, 4), [[0, 0, 1, 1]], [1], source_id=str(i))
                                             for i in range(1100)])
   process = _run(tmp_path, [], '--nodecode', '--records=' + path)
   assert 'rank correlation with the files' in process.stdout, process.stderr

@@ -15,19 +15,19 @@ import tensorflow.compat.v1 as tf
 from dataloader import example_decoder
 from dataloader import file_patterns
 from tests.tools import coco_sets
-from tools import conversion_flags
 from tools import create_coco_tfrecord
-from tools import tfrecord_writer
+from tools.datasets import coco_record_writer
+from tools.datasets import conversion_flags
 from utils import masks as mask_utils
 
 _ROOT = os.path.dirname(os.path.dirname(os.path.dirname(
     os.path.abspath(__file__))))
-_OPTIONS = tfrecord_writer.Options(num_shards=2, num_processes=1)
+_OPTIONS = coco_record_writer.Options(num_shards=2, num_processes=1)
 
 
 @pytest.fixture(name='paths')
 def _paths(tmp_path):
-  """(annotations, folder of pictures)."""
+  """(annotations, folder of images)."""
   return coco_sets.write(tmp_path / 'source')
 
 
@@ -78,7 +78,7 @@ def _contents(folder):
 
 
 def test_reader_gets_what_was_annotated(paths, tmp_path):
-  """Pictures, boxes, classes, crowds, areas and masks, id by id."""
+  """Images, boxes, classes, crowds, areas and masks, id by id."""
   prefix = str(tmp_path / 'out')
   create_coco_tfrecord.convert(paths[0], paths[1], prefix, _OPTIONS)
   decoded = _decode(prefix)
@@ -182,7 +182,7 @@ def test_broken_polygons_are_left_out_and_named(paths, tmp_path, capsys):
 
 
 def test_large_photograph_names_stay(paths, tmp_path):
-  """Folders in file_name, and a picture of another format."""
+  """Folders in file_name, and an image of another format."""
   os.makedirs(os.path.join(paths[1], 'deep'))
   Image.fromarray(coco_sets.pixels(4)).save(
       os.path.join(paths[1], 'deep', 'd.bmp'))
@@ -287,7 +287,7 @@ def test_brackets_in_every_name(paths, tmp_path):
   for num_shards in (3, 2):
     create_coco_tfrecord.convert(
         paths[0], paths[1] + ' [v2]', str(folder / 't [1]'),
-        tfrecord_writer.Options(num_shards, num_processes=1))
+        coco_record_writer.Options(num_shards, num_processes=1))
   assert sorted(p.name for p in folder.iterdir()) == [
       't [1]-%s' % end for end in (
           '00000-of-00002.tfrecord', '00001-of-00002.tfrecord',

@@ -24,7 +24,7 @@ def _save(path, mode='RGB', image_format='JPEG', value=0):
 
 @pytest.fixture
 def raw(tmp_path):
-  """Two classes, three training and two validation pictures."""
+  """Two classes, three training and two validation images."""
   folder = tmp_path / 'raw'
   _save(folder / 'train' / 'n02' / 'n02_1.JPEG')
   _save(folder / 'train' / 'n02' / 'n02_2.JPEG', image_format='PNG', value=90)
@@ -68,7 +68,7 @@ def test_records(raw, tmp_path):
   assert labels == {b'ILSVRC2012_val_1.JPEG': 2, b'ILSVRC2012_val_2.JPEG': 1}
 
 
-def test_every_picture_is_rgb_jpeg(raw, tmp_path):
+def test_every_image_is_rgb_jpeg(raw, tmp_path):
   """The PNG and the CMYK one are encoded again."""
   _convert(raw, tmp_path)
   for features in _read(tmp_path, 'train').values():
@@ -88,7 +88,7 @@ def test_names_of_the_files(raw, tmp_path):
 
 
 @pytest.mark.parametrize('name, content, message', [
-    ('synset_labels.txt', 'n02\n', '1 lines for 2 validation pictures'),
+    ('synset_labels.txt', 'n02\n', '1 lines for 2 validation images'),
     ('synset_labels.txt', 'n02\nn09\n', 'such as n09'),
 ])
 def test_what_is_wrong_is_named(raw, tmp_path, name, content, message):
@@ -125,13 +125,13 @@ def test_training_set_alone(raw, tmp_path):
   assert _convert(raw, tmp_path) == {'train': 3}
 
 
-def test_broken_pictures_are_left_out_and_named(raw, tmp_path, capsys):
-  (raw / 'train' / 'n01' / 'n01_1.JPEG').write_text('no picture')
+def test_broken_images_are_left_out_and_named(raw, tmp_path, capsys):
+  (raw / 'train' / 'n01' / 'n01_1.JPEG').write_text('no image')
   assert _convert(raw, tmp_path) == {'train': 2, 'validation': 2}
   output = capsys.readouterr().out
   assert 'Left out 1 (cannot be decoded' in output
   assert 'n01/n01_1.JPEG' in output
-  assert 'Classes without pictures here: n01.' in output
+  assert 'Classes without images here: n01.' in output
   index = json.loads(
       (tmp_path / 'out' / 'train' / 'train-index.json').read_text())
   assert index['num_records'] == 2
@@ -139,10 +139,10 @@ def test_broken_pictures_are_left_out_and_named(raw, tmp_path, capsys):
   assert index['counts'] == {'2': 2}
 
 
-def test_no_picture_that_can_be_read(raw, tmp_path):
+def test_no_image_that_can_be_read(raw, tmp_path):
   for path in (raw / 'train').glob('*/*'):
-    path.write_text('no picture')
-  with pytest.raises(ValueError, match='Not one of 3 pictures'):
+    path.write_text('no image')
+  with pytest.raises(ValueError, match='Not one of 3 images'):
     _convert(raw, tmp_path)
   assert not list((tmp_path / 'out' / 'train').iterdir())
 

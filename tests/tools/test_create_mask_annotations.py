@@ -32,8 +32,8 @@ def _masks(dataset):
 
 
 def test_one_mask_file_for_every_object(tmp_path):
-  expected = nuclei_files.write(tmp_path / 'pictures')
-  datasets = _write(tmp_path / 'pictures')
+  expected = nuclei_files.write(tmp_path / 'images')
+  datasets = _write(tmp_path / 'images')
   path = str(tmp_path / 'nuclei_%s.json')
   assert sorted(datasets) == [path % 'train', path % 'val']
   assert [len(datasets[path % s]['images']) for s in ('train', 'val')] == [4, 1]
@@ -45,12 +45,12 @@ def test_one_mask_file_for_every_object(tmp_path):
   loaded = annotations_lib.load(path % 'val', include_mask=True)
   assert loaded.category_names == ['nucleus'] and not loaded.messages
   box = loaded.boxes[0]
-  mask = expected['picture_3'][0]
+  mask = expected['image_3'][0]
   assert box[3] == mask.any(axis=1).sum() and box[2] == mask.any(axis=0).sum()
 
 
 @pytest.mark.parametrize('dtype', [np.uint8, np.uint16])
-def test_pictures_of_numbers(tmp_path, dtype):
+def test_images_of_numbers(tmp_path, dtype):
   (tmp_path / 'images').mkdir()
   (tmp_path / 'labels').mkdir()
   numbers = np.zeros([20, 30], dtype)
@@ -65,7 +65,7 @@ def test_pictures_of_numbers(tmp_path, dtype):
 
 
 def _numbered(tmp_path, image, size=(20, 30), name='a.png', **options):
-  """Annotations of an image of this size and its Pillow image of numbers."""
+  """Annotations of an image of this size and its Pillow label image."""
   for folder in ('images', 'labels'):
     (tmp_path / folder).mkdir(exist_ok=True)
   Image.fromarray(np.zeros(size + (3,), np.uint8)).save(
@@ -114,15 +114,15 @@ def test_one_value_for_all_objects_is_doubted(tmp_path, capsys):
 
 
 def test_lossy_masks_are_cut_at_half(tmp_path, capsys):
-  nuclei_files.write(tmp_path / 'pictures', num_pictures=1)
-  folder = tmp_path / 'pictures' / 'picture_0' / 'masks'
+  nuclei_files.write(tmp_path / 'images', num_images=1)
+  folder = tmp_path / 'images' / 'image_0' / 'masks'
   for path in folder.iterdir():
     path.unlink()
   mask = np.random.RandomState(0).randint(0, 9, nuclei_files.SIZE)
   Image.fromarray(mask.astype(np.uint8)).save(str(folder / 'noise.png'))
   mask[3:9, 2:12] += 240
   Image.fromarray(mask.astype(np.uint8)).save(str(folder / 'mask.png'))
-  dataset, = _write(tmp_path / 'pictures', val_every=0).values()
+  dataset, = _write(tmp_path / 'images', val_every=0).values()
   assert [a['area'] for a in dataset['annotations']] == [60]
   output = capsys.readouterr().out
   assert 'lossy' in output and 'faint noise' in output
@@ -146,45 +146,45 @@ def test_masks_of_a_turned_image(tmp_path, is_upright):
 
 
 def test_masks_without_a_pixel_are_no_objects(tmp_path):
-  nuclei_files.write(tmp_path / 'pictures', num_pictures=2)
-  cv2.imwrite(str(tmp_path / 'pictures' / 'picture_0' / 'masks' / 'none.png'),
+  nuclei_files.write(tmp_path / 'images', num_images=2)
+  cv2.imwrite(str(tmp_path / 'images' / 'image_0' / 'masks' / 'none.png'),
               np.zeros(nuclei_files.SIZE))
-  dataset, = _write(tmp_path / 'pictures', val_every=0).values()
+  dataset, = _write(tmp_path / 'images', val_every=0).values()
   assert len(dataset['annotations']) == 6
 
 
 def test_mask_of_another_size_is_named(tmp_path):
-  nuclei_files.write(tmp_path / 'pictures', num_pictures=2)
-  path = tmp_path / 'pictures' / 'picture_1' / 'masks' / '0.png'
+  nuclei_files.write(tmp_path / 'images', num_images=2)
+  path = tmp_path / 'images' / 'image_1' / 'masks' / '0.png'
   cv2.imwrite(str(path), np.ones([8, 9]))
   with pytest.raises(create_mask_annotations.AnnotationError) as e:
-    _write(tmp_path / 'pictures')
+    _write(tmp_path / 'images')
   assert str(path) in str(e.value) and '8 x 9' in str(e.value)
-  path.write_bytes(b'no picture')
+  path.write_bytes(b'no image')
   with pytest.raises(create_mask_annotations.AnnotationError,
                      match='0.png cannot be read'):
-    _write(tmp_path / 'pictures')
+    _write(tmp_path / 'images')
 
 
 def test_files_that_are_missing_are_named(tmp_path):
   (tmp_path / 'images').mkdir()
   (tmp_path / 'labels').mkdir()
   with pytest.raises(create_mask_annotations.AnnotationError,
-                     match='no picture .*images/NAME/images'):
+                     match='no image .*images/NAME/images'):
     _write(tmp_path / 'images')
   cv2.imwrite(str(tmp_path / 'images' / 'a.png'), np.zeros([4, 4]))
   with pytest.raises(create_mask_annotations.AnnotationError,
-                     match='a.png has no picture of numbers in .*labels'):
+                     match='a.png has no label image in .*labels'):
     _write(tmp_path / 'images', labels=str(tmp_path / 'labels'))
 
 
 def test_program_says_what_to_expect(tmp_path, monkeypatch, capsys):
-  nuclei_files.write(tmp_path / 'pictures')
+  nuclei_files.write(tmp_path / 'images')
   monkeypatch.setattr(sys, 'argv', [
-      'create_mask_annotations', '--images=%s' % (tmp_path / 'pictures'),
+      'create_mask_annotations', '--images=%s' % (tmp_path / 'images'),
       '--class_name=nucleus', '--output=%s' % (tmp_path / 'n')])
   create_mask_annotations.main()
-  assert ('n_train.json: 4 pictures, 18 objects, at most 6 in one picture.'
+  assert ('n_train.json: 4 images, 18 objects, at most 6 in one image.'
           in capsys.readouterr().out)
   assert json.loads((tmp_path / 'n_val.json').read_text())['categories'] == [
       {'id': 1, 'name': 'nucleus'}]
@@ -200,7 +200,7 @@ def test_specks_of_a_lossy_format_are_doubted(tmp_path, capsys):
   assert 'was the file saved as JPEG' in capsys.readouterr().out
 
 
-@pytest.mark.parametrize('content', [b'', b'no picture', None])
+@pytest.mark.parametrize('content', [b'', b'no image', None])
 def test_image_that_cannot_be_read_is_named(tmp_path, monkeypatch, content):
   numbers = Image.fromarray(np.eye(20, 30, dtype=np.uint8))
   _numbered(tmp_path, numbers)
@@ -210,5 +210,5 @@ def test_image_that_cannot_be_read_is_named(tmp_path, monkeypatch, content):
   else:
     path.write_bytes(content)
   with pytest.raises(create_mask_annotations.AnnotationError,
-                     match='(The picture .*a.png|The mask .*) cannot be read'):
+                     match='(The image .*a.png|The mask .*) cannot be read'):
     _write(tmp_path / 'images', labels=str(tmp_path / 'labels'))

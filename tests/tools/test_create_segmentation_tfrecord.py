@@ -41,7 +41,7 @@ def _save_image(path, size=_SIZE):
 
 @pytest.fixture
 def raw(tmp_path):
-  """Three pictures, one of them without a label map."""
+  """Three images, one of them without a label map."""
   for name in ('a.jpg', 'b.png', 'c.jpg'):
     _save_image(tmp_path / 'images' / name)
   _save_label(tmp_path / 'labels' / 'a.png', _classes(0, 1, 255))
@@ -74,7 +74,7 @@ def _features(raw):
 def test_records(raw, capsys):
   index = _convert(raw)
   assert index['num_records'] == 2 and index['skipped'] == []
-  assert '1 pictures in' in capsys.readouterr().out
+  assert '1 images in' in capsys.readouterr().out
   features = _features(raw)
   assert sorted(features) == [b'a', b'b']
   assert {k: list(v.int64_list.value or v.bytes_list.value)
@@ -121,7 +121,7 @@ def test_index_counts_pixels(raw, capsys):
 
 def test_a_list_of_names(raw):
   assert _convert(raw, names=['b'])['num_records'] == 1
-  with pytest.raises(ValueError, match='1 names have no picture.*such as z'):
+  with pytest.raises(ValueError, match='1 names have no image.*such as z'):
     _convert(raw, names=['b', 'z'])
 
 
@@ -234,7 +234,7 @@ def test_names_with_blanks_and_second_columns(raw):
 def test_nothing_in_common(raw):
   for path in (raw / 'labels').iterdir():
     path.rename(path.with_name('other_' + path.name))
-  with pytest.raises(ValueError, match='No picture in .* has a label map'):
+  with pytest.raises(ValueError, match='No image in .* has a label map'):
     _convert(raw)
 
 

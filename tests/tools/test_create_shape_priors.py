@@ -11,12 +11,12 @@ import tensorflow.compat.v1 as tf
 from dataloader import mask_crops
 from tests.dataloader import examples
 from tools import create_shape_priors
-from tools import mask_clusters
-from tools import mask_shapes
+from tools.datasets import mask_clusters
+from tools.datasets import mask_shapes
 from utils import masks as mask_utils
 from utils import shape_priors
 
-# Two kinds of masks in a box of 8 x 6 pixels of a picture of 20 x 30.
+# Two kinds of masks in a box of 8 x 6 pixels of an image of 20 x 30.
 BOX = np.array([4, 10, 12, 16])
 NORMALIZED = BOX / [20., 30., 20., 30.]
 
@@ -32,7 +32,7 @@ def _records(path):
   kinds = [True] * 2 + [False] * 4 + [True] * 3 + [True]
   classes = [1] * 6 + [2] * 3 + [3]
   return examples.write(path, [examples.serialize(
-      examples.picture(20, 30), [NORMALIZED] * 10, classes,
+      examples.image(20, 30), [NORMALIZED] * 10, classes,
       masks=[_mask(k) for k in kinds], is_crowd=[0] * 9 + [1])])
 
 

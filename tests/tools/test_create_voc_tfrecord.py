@@ -8,19 +8,19 @@ import pytest
 import tensorflow.compat.v1 as tf
 
 from tests import voc_files
-from tools import conversion_flags
 from tools import create_voc_tfrecord
-from tools import tfrecord_writer
+from tools.datasets import coco_record_writer
+from tools.datasets import conversion_flags
 from utils import label_map as label_maps
 
-_OPTIONS = tfrecord_writer.Options(num_shards=2, num_processes=1)
+_OPTIONS = coco_record_writer.Options(num_shards=2, num_processes=1)
 _IDS = {'Platelets': 1, 'RBC': 2, 'WBC': 3}
 _FIRST, _SECOND = 'BloodImage_00000', 'BloodImage_00001'
 
 
 @pytest.fixture(name='voc')
 def _voc(tmp_path):
-  """A set of 4 training and 3 validation pictures with 3 objects each."""
+  """A set of 4 training and 3 validation images with 3 objects each."""
   voc_files.write(tmp_path / 'voc')
   return tmp_path / 'voc'
 
@@ -112,7 +112,7 @@ def test_balance_of_the_classes_is_told(voc, capsys):
 
 @pytest.mark.parametrize('split, count', [('train', 4), ('val', 3), (None, 7)])
 def test_class_ids_do_not_depend_on_the_split(voc, split, count):
-  """WBC occurs in one picture of val only."""
+  """WBC occurs in one image of val only."""
   for i in range(6):
     _set_objects(voc, ('RBC', (5, 6, 7, 9)), ('Platelets', (5, 6, 7, 9)),
                  name='BloodImage_%05d' % i)
@@ -145,13 +145,13 @@ def test_the_path_of_the_authors_does_not_matter(voc):
 
 @pytest.mark.parametrize('filename', ['', _FIRST, 'renamed.jpg',
                                       _FIRST + '.png'])
-def test_picture_called_like_the_annotation(voc, filename):
+def test_image_called_like_the_annotation(voc, filename):
   """Where <filename> is missing or wrong."""
   _replace(voc, '<filename>%s.jpg<' % _FIRST, '<filename>%s<' % filename)
   assert _convert(voc)['num_records'] == 4
 
 
-def test_missing_picture_is_named(voc):
+def test_missing_image_is_named(voc):
   (voc / 'JPEGImages' / (_FIRST + '.jpg')).unlink()
   index = _convert(voc)
   assert index['num_records'] == 3
@@ -164,7 +164,7 @@ def test_missing_picture_is_named(voc):
     ('<size><width>64.0</width><height>48</height></size>', 4),
     ('<size><width>48</width><height>64</height></size>', 3)])
 def test_size(voc, size, num_records):
-  """Taken from the picture where the annotation has none."""
+  """Taken from the image where the annotation has none."""
   _replace(voc, '<size><width>64</width><height>48</height><depth>3</depth>'
            '</size>', size)
   assert _convert(voc)['num_records'] == num_records

@@ -61,7 +61,7 @@ def test_commands_of_main(model, tmp_path):
 @pytest.mark.slow
 @pytest.mark.parametrize('model', sorted(_RECORDS))
 def test_commands_make_what_is_read(model, tmp_path):
-  """At a small size: the pictures, their records, and names of the classes."""
+  """At a small size: the images, their records, and names of the classes."""
   *make, train, _, _ = demo.commands(model, str(tmp_path))
   for arguments in make:
     arguments = [re.sub('(num_train|num_val)=.*', r'\g<1>=6', argument)

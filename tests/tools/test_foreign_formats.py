@@ -17,13 +17,13 @@ from tools import create_cvat_tfrecord
 from tools import create_image_tfrecord
 from tools import create_labelme_tfrecord
 from tools import create_yolo_tfrecord
-from tools import source_set
-from tools import tfrecord_writer
+from tools.datasets import coco_record_writer
+from tools.datasets import source_set
 
 SIZE = (40, 50)
 BOXES = {'cat': [10., 4., 20., 16.], 'dog': [5., 20., 10., 10.]}  # xywh
-OPTIONS = tfrecord_writer.Options(num_shards=1, num_processes=1)
-ConversionError = tfrecord_writer.ConversionError
+OPTIONS = coco_record_writer.Options(num_shards=1, num_processes=1)
+ConversionError = coco_record_writer.ConversionError
 
 
 def _save(path, orientation=None):

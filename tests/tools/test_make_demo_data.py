@@ -1,4 +1,4 @@
-"""Tests of tools/demo_scenes.py and tools/make_demo_data.py."""
+"""Tests of tools/datasets/demo_scenes.py and tools/make_demo_data.py."""
 
 import glob
 import json
@@ -11,8 +11,8 @@ from PIL import Image
 import pytest
 
 from dataloader import records
-from tools import demo_scenes
 from tools import make_demo_data
+from tools.datasets import demo_scenes
 from utils import masks as mask_utils
 
 _SIZE = 256
@@ -169,9 +169,9 @@ def test_command(tmp_path):
       [str(tmp_path / 'val-00000-of-00001.tfrecord')]) == 2
 
 
-def test_pictures_by_class(tmp_path):
-  make_demo_data.make_pictures(str(tmp_path), 'val', 12, 64, seed=3,
-                               num_processes=1)
+def test_images_by_class(tmp_path):
+  make_demo_data.make_images(str(tmp_path), 'val', 12, 64, seed=3,
+                             num_processes=1)
   folder = tmp_path / 'validation'
   assert sorted(p.name for p in folder.iterdir()) == sorted(
       demo_scenes.CLASS_NAMES)
@@ -181,9 +181,9 @@ def test_pictures_by_class(tmp_path):
   assert np.asarray(Image.open(str(paths[0]))).shape == (64, 64, 3)
 
 
-def test_picture_shows_its_class():
+def test_image_shows_its_class():
   """The same ground with objects of two classes: they differ, in places."""
-  disc, ring = [demo_scenes.draw_picture([1, 2], i, 64).astype(int)
+  disc, ring = [demo_scenes.draw_image([1, 2], i, 64).astype(int)
                 for i in (1, 5)]
   share = (np.abs(disc - ring).max(axis=2) > 40).mean()
   assert .03 < share < .9

@@ -1,4 +1,4 @@
-"""Tests of tools/make_report.py and tools/report_page.py."""
+"""Tests of tools/make_report.py and tools/report/html_page.py."""
 
 import json
 import re
@@ -12,7 +12,7 @@ from configs import factory
 from executor import model_dir as model_dir_lib
 from tools import make_demo_data
 from tools import make_report
-from tools import report_page
+from tools.report import html_page
 from utils import masks as mask_utils
 
 
@@ -41,8 +41,8 @@ def model_dir(tmp_path_factory):
 
 
 def test_page_shows_the_results(model_dir):
-  page = make_report.build_page(str(model_dir), num_pictures=3)
-  assert ('Box AP 0.625 on 4 pictures after 20 steps of 2 pictures, trained '
+  page = make_report.build_page(str(model_dir), num_images=3)
+  assert ('Box AP 0.625 on 4 images after 20 steps of 2 images, trained '
           'in 10 minutes' in page)
   assert page.count('data:image/jpeg;base64,') == 6
   assert '<td>disc</td>' in page and '0.312' in page
@@ -63,7 +63,7 @@ def test_undefined_metrics_are_no_numbers(model_dir):
 
 def test_detections_are_drawn(model_dir):
   """More ink with the detection than with a threshold above its score."""
-  drawn, bare = [make_report.build_page(str(model_dir), num_pictures=1,
+  drawn, bare = [make_report.build_page(str(model_dir), num_images=1,
                                         min_score=score)
                  for score in (.5, .95)]
   assert drawn != bare
@@ -91,15 +91,15 @@ def mask_model_dir(model_dir, tmp_path_factory):
 
 
 def test_page_of_masks(model_dir, mask_model_dir):
-  page = make_report.build_page(str(mask_model_dir), num_pictures=4)
-  assert 'Box AP 0.625 and mask AP 0.312 on 4 pictures' in page
+  page = make_report.build_page(str(mask_model_dir), num_images=4)
+  assert 'Box AP 0.625 and mask AP 0.312 on 4 images' in page
   assert '<th>APmax300</th>' in page and '<th>mask AP</th>' in page
   assert re.search('<td>mask</td>.*0.325', page)
-  # The pictures differ from those without masks, on both sides.
-  boxes = make_report.build_page(str(model_dir), num_pictures=4)
-  pictures = [re.findall('base64,([^"]*)', text) for text in (page, boxes)]
-  differ = [one != other for one, other in zip(*pictures)]
-  # Detections are of one picture, at any place of the records.
+  # The images differ from those without masks, on both sides.
+  boxes = make_report.build_page(str(model_dir), num_images=4)
+  images = [re.findall('base64,([^"]*)', text) for text in (page, boxes)]
+  differ = [one != other for one, other in zip(*images)]
+  # Detections are of one image, at any place of the records.
   assert len(differ) == 8 and any(differ[::2]) and any(differ[1::2])
 
 
@@ -109,9 +109,9 @@ def test_missing_files_name_the_command(tmp_path):
 
 
 def test_text_is_escaped():
-  page = report_page.page('a<b', [
-      report_page.paragraph('<script>'),
-      report_page.table(['<i>'], [['x&y', 3, .5]])])
+  page = html_page.page('a<b', [
+      html_page.paragraph('<script>'),
+      html_page.table(['<i>'], [['x&y', 3, .5]])])
   assert '<script>' not in page and '<i>' not in page and 'a<b' not in page
   assert 'x&amp;y' in page and '0.500' in page
 
@@ -123,11 +123,11 @@ def test_text_is_escaped():
     ({'a': [(10, 5.), (20, 5.)], 'b': [(10, 1e-6)]}, '>b 1e-06<'),
 ])
 def test_curves_of_little_data(series, expected):
-  assert expected in report_page.curve(series)
+  assert expected in html_page.curve(series)
 
 
 def test_curve_goes_down_when_the_loss_does():
-  svg = report_page.curve({'loss': [(0, 10.), (100, .1)]})
+  svg = html_page.curve({'loss': [(0, 10.), (100, .1)]})
   first, last = re.search(r'points="([^"]*)"', svg).group(1).split()
   assert float(first.split(',')[1]) < float(last.split(',')[1])
   assert float(first.split(',')[0]) < float(last.split(',')[0])
@@ -166,9 +166,9 @@ def test_page_of_a_classifier(tmp_path):
        'eval/accuracy_class_1': 0.},
       [{'image_id': 4, 'category_id': 2, 'score': .75, 'label': 1}])
   page = make_report.build_page(folder)
-  assert 'Top-1 accuracy 0.000 on 1 pictures after 20 steps' in page
+  assert 'Top-1 accuracy 0.000 on 1 images after 20 steps' in page
   assert 'disc, taken for square 0.75' in page
-  assert 'Pictures it got wrong' in page
+  assert 'Images it got wrong' in page
   # Among all, and among the wrong ones.
   assert page.count('data:image/jpeg;base64,') == 2
   assert '<tr><td>disc</td><td class="number">1</td>' in page
@@ -191,7 +191,7 @@ def test_page_of_a_segmentation_model(tmp_path):
         'segmentation': mask_utils.encode(mask)}
        for i, mask in ((0, classes != 2), (1, classes == 1))])
   page = make_report.build_page(folder)
-  assert 'Mean IoU 0.500 on 1 pictures after 20 steps' in page
+  assert 'Mean IoU 0.500 on 1 images after 20 steps' in page
   assert '<figcaption>a.png</figcaption>' in page
   _, known, said = re.findall('base64,([^"]*)', page)
   assert known == said  # The model said what is known; ignored pixels stay.

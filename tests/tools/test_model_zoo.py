@@ -9,8 +9,8 @@ import pytest
 
 from configs import factory
 from tools import model_zoo
-from tools import zoo_page
-from tools import zoo_rows
+from tools.zoo import page as zoo_page
+from tools.zoo import rows as zoo_rows
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(
     os.path.abspath(__file__))))

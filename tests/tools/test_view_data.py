@@ -13,7 +13,7 @@ from configs import factory
 from configs import yaml_format
 from tests import docs_blocks
 from tests.dataloader import examples
-from tools import parsed_pictures
+from tools.datasets import training_images
 
 _BOX = [.25, .25, .75, .5]
 
@@ -34,7 +34,7 @@ def _config(tmp_path, model):
 
 @pytest.mark.parametrize('model', ['retinanet', 'mask_rcnn'])
 def test_shows_what_the_labels_say(tmp_path, model):
-  shown, = parsed_pictures.parse(_config(tmp_path, model), 1)
+  shown, = training_images.parse(_config(tmp_path, model), 1)
   np.testing.assert_array_equal(shown.image, 100)
   np.testing.assert_allclose(shown.boxes, [[16, 16, 48, 32]], atol=1e-3)
   np.testing.assert_array_equal(shown.classes, [2])
@@ -42,13 +42,13 @@ def test_shows_what_the_labels_say(tmp_path, model):
   if model == 'mask_rcnn':
     assert shown.masks[0, 20:44, 18:30].all()
     assert not shown.masks[0, :14].any() and not shown.masks[0, :, 34:].any()
-  drawn = parsed_pictures.draw(shown, {2: 'cat'}, min_size=64)
+  drawn = training_images.draw(shown, {2: 'cat'}, min_size=64)
   assert np.any(drawn != shown.image)
 
 
 def test_contact_sheet():
-  pictures = [np.full([10, 20, 3], i, np.uint8) for i in range(3)]
-  sheet = parsed_pictures.contact_sheet(pictures, 2, 40)
+  images = [np.full([10, 20, 3], i, np.uint8) for i in range(3)]
+  sheet = training_images.contact_sheet(images, 2, 40)
   assert sheet.shape == (40, 80, 3)
   np.testing.assert_array_equal(sheet[::20, ::40, 0], [[0, 1], [2, 255]])
 
@@ -64,6 +64,6 @@ def test_page_and_sheet_are_written(tmp_path):
       stdout=subprocess.PIPE, stderr=subprocess.PIPE, universal_newlines=True,
       env=dict(os.environ, TF_CPP_MIN_LOG_LEVEL='2'))
   assert process.returncode == 0, process.stderr
-  assert process.stdout.startswith('3 pictures, 3 objects, ')
+  assert process.stdout.startswith('3 images, 3 objects, ')
   assert cv2.imread(str(tmp_path / 'a.png')).shape == (320, 1280, 3)
   assert (tmp_path / 'a.html').read_text().count('<img') == 4

@@ -11,8 +11,8 @@ from evaluation import coco_metrics
 from evaluation import coco_results
 from tests.evaluation import coco_files
 from tests.tools import coco_sets
-from tools import annotation_checks
-from tools import object_checks
+from tools.datasets import annotation_checks
+from tools.datasets import object_checks
 from utils import coco_annotations
 
 _NAN, _INF = float('nan'), float('inf')

@@ -12,8 +12,8 @@ def _image(height=100, width=200):
   return np.full([height, width, 3], 100, np.uint8)
 
 
-def _is_colored(picture, color):
-  return np.all(picture == np.array(color, np.uint8), axis=-1)
+def _is_colored(drawn, color):
+  return np.all(drawn == np.array(color, np.uint8), axis=-1)
 
 
 def test_colors_of_the_first_classes_differ():
@@ -27,23 +27,23 @@ def test_colors_of_the_first_classes_differ():
 
 def test_box_is_drawn_where_it_is():
   image = _image()
-  picture = drawing.draw_detections(image, _BOX, [3], min_size=0)
-  assert picture.shape == image.shape and picture.dtype == np.uint8
+  drawn = drawing.draw_detections(image, _BOX, [3], min_size=0)
+  assert drawn.shape == image.shape and drawn.dtype == np.uint8
   assert (image == 100).all()  # a copy was drawn into
   color = drawing.class_color(3)
-  assert tuple(picture[80, 60]) == color  # lower side
-  assert tuple(picture[50, 120]) == color  # right side
-  np.testing.assert_array_equal(picture[50, 75], [100] * 3)  # inside
-  np.testing.assert_array_equal(picture[95, 150], [100] * 3)  # outside
+  assert tuple(drawn[80, 60]) == color  # lower side
+  assert tuple(drawn[50, 120]) == color  # right side
+  np.testing.assert_array_equal(drawn[50, 75], [100] * 3)  # inside
+  np.testing.assert_array_equal(drawn[95, 150], [100] * 3)  # outside
 
 
-def test_small_pictures_are_enlarged():
-  picture = drawing.draw_detections(_image(50, 100), [[10, 15, 40, 60]], [1],
-                                    min_size=400)
-  assert picture.shape == (200, 400, 3)
-  assert tuple(picture[160, 150]) == drawing.class_color(1)
-  picture = drawing.draw_detections(_image(50, 700), [], [])
-  assert picture.shape == (50, 700, 3)
+def test_small_images_are_enlarged():
+  drawn = drawing.draw_detections(_image(50, 100), [[10, 15, 40, 60]], [1],
+                                  min_size=400)
+  assert drawn.shape == (200, 400, 3)
+  assert tuple(drawn[160, 150]) == drawing.class_color(1)
+  drawn = drawing.draw_detections(_image(50, 700), [], [])
+  assert drawn.shape == (50, 700, 3)
 
 
 def test_name_and_score_change_the_label():
@@ -58,11 +58,11 @@ def test_name_and_score_change_the_label():
 def test_masks_are_blended():
   mask = np.zeros([1, 100, 200], bool)
   mask[0, 30:70, 40:110] = True
-  picture = drawing.draw_detections(_image(), _BOX, [2], masks=mask,
-                                    min_size=0)
+  drawn = drawing.draw_detections(_image(), _BOX, [2], masks=mask,
+                                  min_size=0)
   expected = 100 + .45 * (np.array(drawing.class_color(2)) - 100)
-  np.testing.assert_allclose(picture[50, 75], expected, atol=1)
-  np.testing.assert_array_equal(picture[25, 75], [100] * 3)
+  np.testing.assert_allclose(drawn[50, 75], expected, atol=1)
+  np.testing.assert_array_equal(drawn[25, 75], [100] * 3)
   enlarged = drawing.draw_detections(_image(), _BOX, [2], masks=mask,
                                      min_size=400)
   np.testing.assert_allclose(enlarged[100, 150], expected, atol=1)
@@ -74,22 +74,22 @@ def test_low_scores_and_surplus_boxes_are_left_out():
   both = drawing.draw_detections(_image(), boxes, **kwargs)
   assert _is_colored(both, drawing.class_color(1)).any()
   for limit in (dict(min_score=.5), dict(max_boxes=1)):
-    picture = drawing.draw_detections(_image(), boxes, **kwargs, **limit)
-    assert not _is_colored(picture, drawing.class_color(1)).any()
-    assert _is_colored(picture, drawing.class_color(2)).any()
+    drawn = drawing.draw_detections(_image(), boxes, **kwargs, **limit)
+    assert not _is_colored(drawn, drawing.class_color(1)).any()
+    assert _is_colored(drawn, drawing.class_color(2)).any()
 
 
 def test_best_object_is_on_top():
-  picture = drawing.draw_detections(_image(), _BOX * 2, [1, 2], [.9, .8],
-                                    min_size=0)
-  assert tuple(picture[80, 60]) == drawing.class_color(1)
+  drawn = drawing.draw_detections(_image(), _BOX * 2, [1, 2], [.9, .8],
+                                  min_size=0)
+  assert tuple(drawn[80, 60]) == drawing.class_color(1)
 
 
 def test_odd_boxes_do_no_harm():
   boxes = [[-50, -50, 500, 500], [30, 40, 30, 40], [np.nan, 0, 1, 1],
            [90, 190, 99, 199], [0, 0, 5, 5]]
-  picture = drawing.draw_detections(_image(), boxes, range(5))
-  assert picture.shape == (320, 640, 3)
+  drawn = drawing.draw_detections(_image(), boxes, range(5))
+  assert drawn.shape == (320, 640, 3)
 
 
 def test_labels_avoid_each_other():
@@ -101,10 +101,10 @@ def test_labels_avoid_each_other():
   assert 0 <= x0 and x1 <= 200 and 0 <= y0 and y1 <= 100
 
 
-def test_grey_pictures():
+def test_grey_images():
   for shape in ([100, 200], [100, 200, 1]):
-    picture = drawing.draw_detections(np.zeros(shape, np.uint8), _BOX, [1])
-    assert picture.shape == (320, 640, 3)
+    drawn = drawing.draw_detections(np.zeros(shape, np.uint8), _BOX, [1])
+    assert drawn.shape == (320, 640, 3)
 
 
 def test_wrong_input_is_refused():
@@ -116,10 +116,10 @@ def test_wrong_input_is_refused():
 
 def test_objects_of_one_class_can_have_colours_of_their_own():
   boxes = [[10., 10., 40., 60.], [50., 110., 90., 160.]]
-  picture = drawing.draw_detections(_image(), boxes, [3, 3], min_size=0,
-                                    color_objects=True)
-  assert tuple(picture[30, 60]) == drawing.class_color(0)
-  assert tuple(picture[70, 160]) == drawing.class_color(1)
+  drawn = drawing.draw_detections(_image(), boxes, [3, 3], min_size=0,
+                                  color_objects=True)
+  assert tuple(drawn[30, 60]) == drawing.class_color(0)
+  assert tuple(drawn[70, 160]) == drawing.class_color(1)
 
 
 @pytest.mark.parametrize('with_masks', [False, True])
@@ -130,15 +130,15 @@ def test_very_many_objects_have_no_labels(with_masks):
   masks = np.zeros([len(boxes), 210, 310], bool)
   for mask, (y, x) in zip(masks, corners):
     mask[y + 4:y + 8, x + 4:x + 8] = True
-  picture = drawing.draw_detections(
+  drawn = drawing.draw_detections(
       _image(210, 310), boxes, [1] * len(boxes), min_size=0,
       max_boxes=len(boxes), masks=masks if with_masks else None)
-  inside = [picture[y + 5, x + 5] for y, x in corners]
-  border = [picture[y, x] for y, x in corners]
+  inside = [drawn[y + 5, x + 5] for y, x in corners]
+  border = [drawn[y, x] for y, x in corners]
   color = np.array(drawing.class_color(1))
   assert all((pixel == color).all() != with_masks for pixel in border)
   assert all((pixel != 100).any() == with_masks for pixel in inside)
-  is_drawn = (picture != 100).any(axis=-1)
+  is_drawn = (drawn != 100).any(axis=-1)
   for y, x in corners:
     is_drawn[y - 2:y + 15, x - 2:x + 15] = False
   assert not is_drawn.any()

@@ -28,7 +28,7 @@ def test_pasting_equals_reference(case):
 @pytest.mark.parametrize('grid', _GRIDS)
 @pytest.mark.parametrize('case', golden.load_cases('mask_paste'),
                          ids=lambda case: case.name)
-def test_direct_encoding_equals_encoding_the_pasted_picture(case, grid):
+def test_direct_encoding_equals_encoding_the_pasted_image(case, grid):
   height, width = case.params['height'], case.params['width']
   arguments = (case.inputs['masks'], case.inputs['boxes_xywh'], height, width,
                grid)
@@ -66,7 +66,7 @@ def test_legacy_full_mask_fills_its_box_and_more():
 @pytest.mark.parametrize('grid', _INVERSES)
 @pytest.mark.parametrize('box,rows,columns', [
     ((2, 1, 4, 4), (1, 5), (2, 6)),
-    ((0, 0, 9, 7), (0, 7), (0, 9)),           # all of the picture
+    ((0, 0, 9, 7), (0, 7), (0, 9)),           # all of the image
     ((7, 5, 2, 2), (5, 7), (7, 9)),           # its last pixels
     ((-3, -2, 6, 4), (0, 2), (0, 3)),         # beyond its upper left
     ((6, 4, 20, 30), (4, 7), (6, 9)),         # and lower right

@@ -6,9 +6,9 @@
 
 The records are made up: JPEG files of 640 x 480 pixels and 72 KiB, 6.9 objects
 with masks. Stages contain the ones before: `read` reads records; `jpeg` decodes
-the picture, too, which is the ceiling of any pipeline; `decode` everything but
+the image, too, which is the ceiling of any pipeline; `decode` everything but
 masks; `steps` augments and resizes; `pipeline` labels and batches as training
-does. Prints CPU milliseconds and pictures per second of each, and the memory
+does. Prints CPU milliseconds and images per second of each, and the memory
 that the process has held. See docs/benchmarks.md.
 """
 
@@ -27,13 +27,13 @@ from configs import factory
 FLAGS = flags.FLAGS
 flags.DEFINE_multi_string('jobs', None, 'Some of JOBS; by default all.')
 flags.DEFINE_multi_string('stages', None, 'Some of STAGES; by default all.')
-flags.DEFINE_float('objects', 6.9, 'Mean number of objects of a picture.')
-flags.DEFINE_integer('images', 200, 'Pictures to time in each stage.',
+flags.DEFINE_float('objects', 6.9, 'Mean number of objects of an image.')
+flags.DEFINE_integer('images', 200, 'Images to time in each stage.',
                      lower_bound=1)
-flags.DEFINE_integer('records', 64, 'Different pictures.', lower_bound=1)
+flags.DEFINE_integer('records', 64, 'Different images.', lower_bound=1)
 flags.DEFINE_string('json', None, 'File to write the figures to.')
 
-# {name: (model, overrides, batch size, CPU ms per picture of the reference on
+# {name: (model, overrides, batch size, CPU ms per image of the reference on
 # TF 1.15 and 2.15, None where it fails)}.
 Job = collections.namedtuple('Job', 'model overrides batch_size reference')
 JOBS = collections.OrderedDict([
@@ -46,7 +46,7 @@ JOBS = collections.OrderedDict([
                       4, (70.2, 35.6))),
 ])
 STAGES = ('read', 'jpeg', 'decode', 'steps', 'pipeline')
-_WARMUP = 16  # pictures that are not timed
+_WARMUP = 16  # images that are not timed
 _NUM_REPORTS = 5  # of the memory of a long run
 
 
@@ -58,7 +58,7 @@ def load_config(job, path):
 
 
 def dataset(stage, config, batch_size):
-  """(tf.data.Dataset, pictures per element) of a stage."""
+  """(tf.data.Dataset, images per element) of a stage."""
   import tensorflow.compat.v1 as tf
 
   from dataloader import example_decoder
@@ -100,7 +100,7 @@ def measure(stage, config, batch_size, num_images):
     num_images: int.
 
   Returns:
-    CPU seconds and wall seconds of a picture, floats; memory held during the
+    CPU seconds and wall seconds of an image, floats; memory held during the
     run, [GB].
   """
   import tensorflow.compat.v1 as tf
@@ -146,7 +146,7 @@ def main(argv):
   with tempfile.TemporaryDirectory() as folder:
     path = os.path.join(folder, 'records')
     size = input_records.write(path, FLAGS.records, FLAGS.objects)
-    print('%d pictures of %.0f KiB and %.1f objects.' % (
+    print('%d images of %.0f KiB and %.1f objects.' % (
         FLAGS.records, size, FLAGS.objects))
     for name in FLAGS.jobs or JOBS:
       job = JOBS[name]
@@ -160,7 +160,7 @@ def main(argv):
         timings[name + '/' + stage] = timing.Timing(cpu, wall, cpu,
                                                     FLAGS.images)
         reference = job.reference[compat.IS_TF2]
-        print('%-22s %-9s %7.2f CPU ms %8.0f pictures/s, %s GB%s' % (
+        print('%-22s %-9s %7.2f CPU ms %8.0f images/s, %s GB%s' % (
             name, stage, 1e3 * cpu, 1. / wall,
             ' '.join('%.2f' % m for m in memory),
             ' (reference %.1f CPU ms)' % reference

@@ -9,17 +9,17 @@ import tensorflow.compat.v1 as tf
 
 _HEIGHT, _WIDTH = 480, 640
 _QUALITY = 95
-_NOISE = 7.2  # grey levels; with this quality a picture takes about 72 KiB
+_NOISE = 7.2  # grey levels; with this quality an image takes about 72 KiB
 _NUM_CLASSES = 90
 
 
 def write(path, num_records, num_objects, seed=0):
-  """Writes records of pictures with masks, like photographs in size.
+  """Writes records of images with masks, like photographs in size.
 
   Args:
     path: of the TFRecord file.
     num_records: int.
-    num_objects: float, mean number of objects of a picture.
+    num_objects: float, mean number of objects of an image.
     seed: int.
 
   Returns:

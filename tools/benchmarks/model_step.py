@@ -1,4 +1,4 @@
-"""One training or prediction step of a model, on a made-up picture."""
+"""One training or prediction step of a model, on a made-up image."""
 
 import io
 

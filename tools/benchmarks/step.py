@@ -3,7 +3,7 @@
   python -m tools.benchmarks.step --model=retinanet --job=train
   python -m tools.benchmarks.step --job=predict --image_size=640 --json=out.json
 
-The batch is a made-up picture that went through the model's own parser, the
+The batch is a made-up image that went through the model's own parser, the
 weights are those of an untrained model. Settings are compared as variants,
 which run in turns (A-B-A-B); each is a name and overrides:
 

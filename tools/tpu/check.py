@@ -7,8 +7,8 @@ from configs import base
 from configs import io
 from ops import compat
 from tools.tpu import environments
-from tools.tpu import exchange
 from tools.tpu import report
+from tools.tpu import step_files
 from tools.tpu import steps
 
 # Relative differences of a loss. XLA of TF 1.15 adds long sums up one by one.
@@ -58,7 +58,7 @@ class Check:
       wants_module: whether `compile` is to follow.
 
     Returns:
-      dict of tools.tpu.bridge, with `infeed_bytes` and `folder`.
+      dict of tools.tpu.hlo_lowering, with `infeed_bytes` and `folder`.
     """
     replicas = self._replicas if job == 'train' else 1
     config = self._config
@@ -71,7 +71,7 @@ class Check:
     found = environments.lower(
         step, folder, environments.bridge_python(compat.IS_TF2), wants_module)
     return dict(found, folder=folder,
-                infeed_bytes=exchange.infeed_bytes(step))
+                infeed_bytes=step_files.infeed_bytes(step))
 
   def compile(self, found, topology, batch_size, text=False):
     """Compiles what `lower` found, for a TPU.

@@ -1,7 +1,7 @@
 """Runs a training step plain, and as XLA compiles it for a CPU.
 
 The plain step is what trains on this machine, the other one what a TPU would
-get. Both start from the same weights, on the same picture, with the same random
+get. Both start from the same weights, on the same image, with the same random
 numbers.
 """
 
@@ -12,7 +12,7 @@ import numpy as np
 import tensorflow.compat.v1 as tf
 
 from tools.benchmarks import model_step
-from tools.tpu import exchange
+from tools.tpu import step_files
 from tools.tpu import steps
 from utils import modes
 
@@ -71,17 +71,17 @@ def without_chance(step):
   in each step that is built of the same parts.
 
   Args:
-    step: exchange.Step.
+    step: step_files.Step.
 
   Returns:
-    exchange.Step.
+    step_files.Step.
 
   Raises:
     ValueError: if it draws in a way that is not known here.
   """
   with tf.Graph().as_default() as shapes:
     tf.import_graph_def(step.graph, name='')
-  drawing = [(name, node) for name, node in exchange.operations(step.graph)
+  drawing = [(name, node) for name, node in step_files.operations(step.graph)
              if 'Random' in node.op and not node.op.startswith(_OF_SEEDS)]
   graph = tf.GraphDef()
   graph.CopyFrom(step.graph)
@@ -105,7 +105,7 @@ def _with_whole_loops(step):
   """
   graph = tf.GraphDef()
   graph.CopyFrom(step.graph)
-  for _, node in exchange.operations(graph):
+  for _, node in step_files.operations(graph):
     node.attr.pop(_TAKE_APART, None)
   return step._replace(graph=graph)
 
@@ -123,7 +123,7 @@ def run(step, batch, weights, use_xla):
   """Runs a step once.
 
   Args:
-    step: exchange.Step of training.
+    step: step_files.Step of training.
     batch: [array], its inputs.
     weights: {name: array} of its variables.
     use_xla: whether XLA compiles it, as one program.
@@ -146,7 +146,7 @@ def run(step, batch, weights, use_xla):
     def body(*tensors):
       given = {value.name: t for (value, _), t in zip(inputs, tensors)}
       given.update((name, v.handle) for name, v in variables.items())
-      return exchange.import_step(step, given)
+      return step_files.import_step(step, given)
 
     outputs = (tf.xla.experimental.compile(body, holders) if use_xla
                else body(*holders))

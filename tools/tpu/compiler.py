@@ -2,10 +2,10 @@
 
   .venv-tpu/bin/python -m tools.tpu.compiler FOLDER --topology v3:2x2
 
-FOLDER has the hlo.pb of tools.tpu.bridge. Writes FOLDER/TOPOLOGY.json and, with
---text, the text of the compiled program. The package libtpu holds the compiler
-of Cloud TPUs; it can serve a topology that is only named. jax leads to it;
-nothing else of jax is used, and nothing is run.
+FOLDER has the hlo.pb of tools.tpu.hlo_lowering. Writes FOLDER/TOPOLOGY.json
+and, with --text, the text of the compiled program. The package libtpu holds
+the compiler of Cloud TPUs; it can serve a topology that is only named. jax
+leads to it; nothing else of jax is used, and nothing is run.
 
 One process of a machine at a time can hold libtpu; others wait here.
 """

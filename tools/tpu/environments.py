@@ -55,20 +55,20 @@ def lower(step, folder, python, wants_module=False):
   """Lowers a step to HLO in another process.
 
   Args:
-    step: exchange.Step.
+    step: step_files.Step.
     folder: for the files that pass between the programs.
     python: of `bridge_python`.
     wants_module: whether `compile_for` is to follow.
 
   Returns:
-    dict of tools.tpu.bridge.
+    dict of tools.tpu.hlo_lowering.
 
   Raises:
     ToolError: if the bridge itself ends with an error.
   """
-  from tools.tpu import exchange
-  exchange.save(step, folder)
-  _run([python, '-m', 'tools.tpu.bridge', folder] +
+  from tools.tpu import step_files
+  step_files.save(step, folder)
+  _run([python, '-m', 'tools.tpu.hlo_lowering', folder] +
        (['--module'] if wants_module else []))
   return _read(os.path.join(folder, 'hlo.json'))
 

@@ -9,7 +9,7 @@ def lowering_problems(found):
   """What keeps a step from a TPU.
 
   Args:
-    found: dict of tools.tpu.bridge.
+    found: dict of tools.tpu.hlo_lowering.
 
   Returns:
     [sentence], empty if nothing does.

@@ -13,8 +13,8 @@ from tensorflow.python.tpu import tpu_function
 from dataloader import factory as data_factory
 from dataloader import input_reader
 from modeling import model_fn as model_fns
-from modeling import summaries
-from tools.tpu import exchange
+from modeling.training import summaries
+from tools.tpu import step_files
 from utils import modes
 
 JOBS = ('train', 'predict')
@@ -59,7 +59,7 @@ def export(config, job, batch_size, replicas=1):
       gradients.
 
   Returns:
-    exchange.Step.
+    step_files.Step.
   """
   with tpu_function.tpu_shard_context(replicas):
     return take_out(*build(config, job, batch_size))
@@ -127,7 +127,7 @@ def take_out(graph, inputs, outputs):
     outputs: see there.
 
   Returns:
-    exchange.Step.
+    step_files.Step.
   """
   everything = graph.as_graph_def()
   needed = tf.graph_util.extract_sub_graph(
@@ -144,10 +144,10 @@ def take_out(graph, inputs, outputs):
                 tf.get_static_value(op.inputs[1]).tolist())
       for op in graph.get_operations()
       if op.type == 'CrossReplicaSum' and op.name in kept}
-  return exchange.Step(
+  return step_files.Step(
       needed,
-      [exchange.Input(x.op.name, x.shape.as_list(), x.dtype.name,
-                      x.op.name in kept) for x in inputs],
+      [step_files.Input(x.op.name, x.shape.as_list(), x.dtype.name,
+                        x.op.name in kept) for x in inputs],
       {name: value.name for name, value in outputs.items()}, variables, sums)
 
 

@@ -17,9 +17,9 @@ import tempfile
 import time
 
 from configs import factory
-from tools import config_arguments
 from tools import model_zoo
-from tools import zoo_rows
+from tools.common import config_arguments
+from tools.zoo import rows as zoo_rows
 from utils import files
 
 BEGIN = '<!-- zoo table: made by make tpu-check-all -->'

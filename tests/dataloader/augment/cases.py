@@ -5,9 +5,9 @@ import functools
 import numpy as np
 import tensorflow.compat.v1 as tf
 
+from dataloader.augment import annotated_image
 from dataloader.augment import autoaugment
 from dataloader.augment import operations
-from dataloader.augment import pictures
 
 # Of a warp, so many pixels may lie on a tie between two neighbours.
 _EQUAL_PIXELS = 0.99
@@ -23,25 +23,25 @@ def fixed_draws(**values):
 
 
 class _Graph:
-  """A graph of its own with placeholders of a picture and of numbers."""
+  """A graph of its own with placeholders of an image and of numbers."""
 
   def __init__(self, build, numbers):
-    """Takes the function of Picture and {name: float32 []} to a Picture."""
+    """Takes (AnnotatedImage, {name: float32 []}) -> AnnotatedImage."""
     with tf.Graph().as_default() as graph:
-      self._picture = pictures.Picture(
+      self._annotated = annotated_image.AnnotatedImage(
           tf.placeholder(tf.uint8, [None, None, 3]),
           tf.placeholder(tf.float32, [None, 4]),
           tf.placeholder(tf.int32, [None, None]))
       self._numbers = {name: tf.placeholder(tf.float32, [])
                        for name in numbers}
-      self._result = build(self._picture, self._numbers)
+      self._result = build(self._annotated, self._numbers)
       self._session = tf.Session(graph=graph)
 
   def __call__(self, image, boxes, **numbers):
-    """Picture of arrays."""
+    """AnnotatedImage of arrays."""
     height, width = image.shape[:2]
-    feed = {self._picture.image: image, self._picture.boxes: boxes,
-            self._picture.origins: np.arange(height * width).reshape(
+    feed = {self._annotated.image: image, self._annotated.boxes: boxes,
+            self._annotated.origins: np.arange(height * width).reshape(
                 height, width)}
     feed.update({self._numbers[k]: v for k, v in numbers.items()})
     return self._session.run(self._result, feed)
@@ -49,13 +49,15 @@ class _Graph:
 
 @functools.lru_cache(None)
 def operation(name, legacy):
-  """Runs an operation: (image, boxes, value, position) -> Picture of arrays.
+  """Runs an operation on (image, boxes, value, position).
+
+  Its result is an AnnotatedImage of arrays.
 
   An operation on boxes changes all of them.
   """
-  def build(picture, numbers):
+  def build(annotated, numbers):
     return operations.apply(
-        name, picture, numbers['value'], tf.constant(3.),
+        name, annotated, numbers['value'], tf.constant(3.),
         fixed_draws(apply=0., position=numbers['position']), legacy)
   return _Graph(build, ['value', 'position'])
 
@@ -64,8 +66,8 @@ def operation(name, legacy):
 def policy(name, legacy):
   """Runs a policy: (image, boxes, sub_policy, sign, apply, position)."""
   names = ['sub_policy', 'sign', 'apply', 'position']
-  return _Graph(lambda picture, numbers: autoaugment.augment(
-      picture, name, fixed_draws(**numbers), legacy=legacy), names)
+  return _Graph(lambda annotated, numbers: autoaugment.augment(
+      annotated, name, fixed_draws(**numbers), legacy=legacy), names)
 
 
 def check_image(actual, expected):

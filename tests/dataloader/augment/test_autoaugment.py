@@ -5,10 +5,10 @@ import pytest
 import tensorflow.compat.v1 as tf
 
 from configs import detection
+from dataloader.augment import annotated_image
 from dataloader.augment import autoaugment
 from dataloader.augment import draws
 from dataloader.augment import operations
-from dataloader.augment import pictures
 from dataloader.augment import policies
 from tests import golden
 from tests.dataloader.augment import cases
@@ -102,8 +102,8 @@ def test_randaugment_with_boxes_and_more_layers():
     image = tf.constant(_image())
     seed = tf.placeholder(tf.int64, [2])
     result = autoaugment.augment(
-        pictures.Picture(image, tf.constant([[.2, .2, .6, .8]]),
-                         pictures.make_origins(image)),
+        annotated_image.AnnotatedImage(image, tf.constant([[.2, .2, .6, .8]]),
+                                       annotated_image.make_origins(image)),
         'randaugment', draws.SeededDraws(seed), num_layers=3)
     results = [session.run(result, {seed: [1, i]}) for i in range(10)]
   boxes = np.array([r.boxes for r in results])
@@ -129,7 +129,8 @@ def test_inside_a_data_set():
     def parse(number):
       seed = tf.stack([tf.constant(3, tf.int64), number])
       return tuple(autoaugment.augment(
-          pictures.Picture(tf.constant(image), tf.constant(boxes), None),
+          annotated_image.AnnotatedImage(
+              tf.constant(image), tf.constant(boxes), None),
           'v1', draws.SeededDraws(seed))[:2])
     dataset = tf.data.Dataset.range(30).map(parse, num_parallel_calls=2)
     following = tf.data.make_one_shot_iterator(dataset).get_next()

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from dataloader.augment import annotated_image
 from dataloader.augment import operations
-from dataloader.augment import pictures
 from tests import golden
 from tests.dataloader.augment import cases
 
@@ -140,10 +140,10 @@ def test_origins_move_with_the_pixels(name):
   if not moves_pixels:
     np.testing.assert_array_equal(result.origins.ravel(), range(1200))
     return
-  flat = np.concatenate([image.reshape(-1, 3), [[pictures.FILL] * 3]])
+  flat = np.concatenate([image.reshape(-1, 3), [[annotated_image.FILL] * 3]])
   # NOWHERE, -1, is the last one here.
   np.testing.assert_array_equal(result.image, flat[result.origins])
-  assert (np.count_nonzero(result.origins == pictures.NOWHERE) > 0) != (
+  assert (np.count_nonzero(result.origins == annotated_image.NOWHERE) > 0) != (
       name == 'Flip_Only_BBoxes')
 
 

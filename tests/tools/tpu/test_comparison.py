@@ -78,7 +78,7 @@ def test_losses_agree(model, tmp_path):
   sections = dict(test_labels_spec.SMALL[model], type=model)
   for name, section in sections.items():
     if isinstance(section, dict) and 'max_num_instances' in section:
-      # The picture has more objects than those of other tests.
+      # The image has more objects than those of other tests.
       sections[name] = dict(section, max_num_instances=20)
   config.write_text(yaml_format.dump(sections))
   # Optimizing takes minutes and is for many runs.

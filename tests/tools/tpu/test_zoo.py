@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from tools import zoo_rows
 from tools.tpu import zoo
+from tools.zoo import rows as zoo_rows
 
 ROWS = zoo_rows.ROWS[:3]
 

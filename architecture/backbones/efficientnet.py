@@ -1,0 +1,127 @@
+"""EfficientNet, arXiv:1905.11946, as a backbone: without the ImageNet head."""
+
+import collections
+import functools
+import math
+
+import tensorflow.compat.v1 as tf
+
+from architecture import inverted_bottlenecks
+from architecture import layers
+from architecture import recompute
+
+# name: (factor on the filters, factor on the repeats).
+_SCALINGS = {
+    'efficientnet-b0': (1.0, 1.0),
+    'efficientnet-b1': (1.0, 1.1),
+    'efficientnet-b2': (1.1, 1.2),
+    'efficientnet-b3': (1.2, 1.4),
+    'efficientnet-b4': (1.4, 1.8),
+    'efficientnet-b5': (1.6, 2.2),
+    'efficientnet-b6': (1.8, 2.6),
+    'efficientnet-b7': (2.0, 3.1),
+    'efficientnet-b8': (2.2, 3.6),
+    'efficientnet-l2': (4.3, 5.3),
+}
+NAMES = tuple(sorted(_SCALINGS))
+
+_Stage = collections.namedtuple(
+    '_Stage', 'repeats kernel_size strides expand_ratio filters')
+_STAGES = tuple(_Stage(*row) for row in (
+    (1, 3, 1, 1, 16),
+    (2, 3, 2, 6, 24),
+    (2, 5, 2, 6, 40),
+    (3, 3, 2, 6, 80),
+    (3, 5, 1, 6, 112),
+    (4, 5, 2, 6, 192),
+    (1, 3, 1, 6, 320)))
+_STEM_FILTERS = 32
+_MIN_LEVEL, _MAX_LEVEL = 2, 5
+
+_SE_RATIO = 0.25
+NORMALIZATION_NAME = 'tpu_batch_normalization'  # in checkpoints
+
+
+class EfficientNet:
+  """Stages of inverted bottlenecks, as features of levels 2 to 5."""
+
+  def __init__(self, name, norm_activation, init_drop_connect_rate=None,
+               recompute_blocks=False):
+    """Takes the settings.
+
+    Args:
+      name: of NAMES.
+      norm_activation: normalization.BatchNormActivation, its layers named
+        NORMALIZATION_NAME.
+      init_drop_connect_rate: float in [0, 1] or None, share of the samples for
+        which the last block is left out in training; it rises linearly to it,
+        from block to block.
+      recompute_blocks: whether training keeps the inputs of blocks only.
+
+    Raises:
+      ValueError: for another name.
+    """
+    if name not in _SCALINGS:
+      raise ValueError('architecture.backbone must be one of %s, not %r.'
+                       % (', '.join(NAMES), name))
+    self._name = name
+    self._recompute_blocks = recompute_blocks
+    self._width, self._depth = _SCALINGS[name]
+    self._norm_activation = norm_activation
+    self._drop_connect_rate = init_drop_connect_rate
+    # The variance of the paper's code: 2 / fan out.
+    self._initializer = layers.he_normal_initializer()
+    self._mbconv = inverted_bottlenecks.MobileBlockBuilder(
+        norm_activation, _SE_RATIO, se_scope='se', padding='SAME',
+        kernel_initializer=self._initializer,
+        se_activation=norm_activation.activate)
+
+  def __call__(self, images, is_training):
+    """Runs the network in a variable scope of its name.
+
+    Args:
+      images: [B, H, W, 3].
+      is_training: Python bool.
+
+    Returns:
+      {2..5: [B, H / 2**level, W / 2**level, C]}, sizes rounded up.
+    """
+    with tf.variable_scope(self._name):
+      with tf.variable_scope('stem'):
+        x = layers.conv2d_without_bias(
+            images, self._filters(_STEM_FILTERS), 3, 2, 'SAME',
+            self._initializer)
+        x = self._norm_activation(x, is_training)
+      return self._blocks(x, is_training)
+
+  def _blocks(self, x, is_training):
+    """All stages, on the stem's [B, H / 2, W / 2, C]."""
+    features, level = {}, 1
+    blocks = [(stage, repeat) for stage in _STAGES
+              for repeat in range(self._repeats(stage))]
+    for i, (stage, repeat) in enumerate(blocks):
+      strides = stage.strides if repeat == 0 else 1
+      level += strides == 2
+      with tf.variable_scope('blocks_%d' % i):
+        build = functools.partial(
+            self._mbconv, filters=self._filters(stage.filters),
+            strides=strides, is_training=is_training,
+            expand_ratio=stage.expand_ratio, kernel_size=stage.kernel_size,
+            drop_connect_rate=self._rate(i, len(blocks)))
+        x = recompute.run_if(self._recompute_blocks and is_training, build, x)
+      if level >= _MIN_LEVEL:
+        features[level] = x  # The last block of a level remains.
+    return features
+
+  def _rate(self, i, num_blocks):
+    """Of stochastic depth in block i; None: off."""
+    return self._drop_connect_rate and self._drop_connect_rate * i / num_blocks
+
+  def _filters(self, filters):
+    """Scales a number of filters, to a multiple of 8."""
+    scaled = filters * self._width
+    rounded = max(8, int(scaled + 4) // 8 * 8)
+    return rounded if rounded >= 0.9 * scaled else rounded + 8
+
+  def _repeats(self, stage):
+    return int(math.ceil(stage.repeats * self._depth))

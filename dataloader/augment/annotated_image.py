@@ -1,0 +1,90 @@
+"""An image with its boxes and masks, and changes of a part of it."""
+
+import collections
+
+import tensorflow.compat.v1 as tf
+
+# image: uint8 [H, W, 3]. boxes: float32 [K, 4], yxyx, 0..1, or None. origins:
+# int32 [H, W], which pixel (row * W + column) of the record's image stands
+# here, NOWHERE for filling, or None: whatever changes places in the image
+# changes them in the same way, and masks are looked up through it later.
+AnnotatedImage = collections.namedtuple('AnnotatedImage', 'image boxes origins')
+
+NOWHERE = -1
+FILL = 128  # grey of pixels that come from outside, as upstream
+
+
+def make_origins(image):
+  """Origins of an image in which nothing has moved."""
+  height, width = tf.unstack(tf.shape(image)[:2])
+  return tf.reshape(tf.range(height * width), [height, width])
+
+
+def change_image(annotated, change):
+  """Applies a function to the colours."""
+  return annotated._replace(image=change(annotated.image))
+
+
+def warp(annotated, move):
+  """Moves colours and origins.
+
+  Args:
+    annotated: AnnotatedImage.
+    move: function of pixels and their filling to pixels, of ops.warps.
+
+  Returns:
+    Image; its boxes have not moved.
+  """
+  origins = annotated.origins
+  return annotated._replace(
+      image=move(annotated.image, FILL),
+      origins=None if origins is None else move(origins, NOWHERE))
+
+
+def change_window(annotated, window, change):
+  """Changes a part of an image.
+
+  Args:
+    annotated: AnnotatedImage.
+    window: int32 [4], first row and column and those behind the last ones.
+    change: function of the AnnotatedImage of the window, without boxes, to
+      another one of the same size.
+
+  Returns:
+    AnnotatedImage.
+  """
+  y0, x0, y1, x1 = tf.unstack(window)
+  def cut(pixels):
+    return None if pixels is None else pixels[y0:y1, x0:x1]
+  part = change(AnnotatedImage(cut(annotated.image), None,
+                               cut(annotated.origins)))
+  def paste(whole, content):
+    if whole is None:
+      return None
+    middle = tf.concat([whole[y0:y1, :x0], content, whole[y0:y1, x1:]], axis=1)
+    result = tf.concat([whole[:y0], middle, whole[y1:]], axis=0)
+    result.set_shape(whole.shape)
+    return result
+  return annotated._replace(image=paste(annotated.image, part.image),
+                            origins=paste(annotated.origins, part.origins))
+
+
+def cut_out(annotated, center, half_size):
+  """Fills a rectangle of the image; masks keep what it hides.
+
+  Args:
+    annotated: AnnotatedImage.
+    center: int32 [2], row and column.
+    half_size: int32 [2]; the rectangle is twice as large, where the image
+      has room.
+
+  Returns:
+    AnnotatedImage.
+  """
+  size = tf.shape(annotated.image)[:2]
+  first = tf.minimum(tf.maximum(center - half_size, 0), size)
+  end = tf.maximum(tf.minimum(center + half_size, size), first)
+  window = tf.concat([first, end], axis=0)
+  return change_window(annotated, window, lambda part: (
+      change_image(part, lambda image: tf.fill(
+          tf.shape(image), tf.constant(FILL, tf.uint8)))))

@@ -1,0 +1,66 @@
+"""Evaluation results as files: TensorBoard events and JSON."""
+
+import math
+import os
+import time
+
+import tensorflow.compat.v1 as tf
+
+from evaluation import report
+from executor import log_files
+from modeling import storage
+
+
+def _number_or_none(value):
+  """JSON has no NaN."""
+  value = float(value)
+  return value if math.isfinite(value) else None
+
+
+class ResultWriter:
+  """Writes the results of evaluations into one folder.
+
+  The folder gets `metrics.json` and the results (of detectors
+  `detections.json`, of others `predictions.json`) of the latest evaluation,
+  `metrics.jsonl` with a line for each, and one event file for as long as the
+  writer lives.
+  """
+
+  def __init__(self, folder):
+    """Keeps the folder; it is made with the first result."""
+    self._folder = folder
+    self._events = None
+
+  @property
+  def _log_path(self):
+    return os.path.join(self._folder, 'metrics.jsonl')
+
+  def times(self):
+    """{step: when it was written}, of earlier programs too."""
+    return {int(entry['step']): entry['time']
+            for entry in storage.read_json_lines(self._log_path)}
+
+  def write(self, step, metrics, results=None, results_name='detections.json'):
+    """Writes one evaluation.
+
+    Args:
+      step: int, of the checkpoint.
+      metrics: {name: float}; the names are the TensorBoard tags.
+      results: COCO results list, or None to write none.
+      results_name: name of its file.
+    """
+    if self._events is None:
+      self._events = log_files.tolerant(tf.summary.FileWriter(self._folder))
+    self._events.add_summary(tf.Summary(value=[
+        tf.Summary.Value(tag=name, simple_value=value)
+        for name, value in sorted(metrics.items())]), step)
+    self._events.flush()
+    if results is not None:
+      with storage.output_path(os.path.join(
+          self._folder, results_name)) as path:
+        report.write_results(path, results)
+    record = {name: _number_or_none(value) for name, value in metrics.items()}
+    record.update(step=step, time=time.time())
+    storage.write_json(os.path.join(self._folder, 'metrics.json'), record)
+    # Last: a step counts as evaluated once everything is written.
+    storage.append_json_line(self._log_path, record)

@@ -1,0 +1,113 @@
+"""Flags that all converters share, and how they are started."""
+
+import signal
+import sys
+
+from absl import app
+from absl import flags
+import tensorflow.compat.v1 as tf
+
+from ops import compat
+from tools.datasets import coco_record_writer
+from tools.datasets import written_order
+from utils import label_map as label_maps
+from utils import orientation as orientations
+
+# --help of a converter shows these flags as its own.
+flags.disclaim_key_flags()
+
+
+def define(values):
+  """Defines the flags.
+
+  Args:
+    values: flags.FlagValues to define them in.
+  """
+  flags.DEFINE_string('output', None, 'What the paths of all written files '
+                      'begin with, such as records/train. Required.',
+                      flag_values=values)
+  flags.DEFINE_integer('num_shards', None, 'Number of shards. Default: %d, or '
+                       'one for each image if there are fewer, or one for '
+                       '1,000 images if there are more.' %
+                       written_order.DEFAULT_NUM_SHARDS, lower_bound=1,
+                       flag_values=values)
+  flags.DEFINE_bool('include_masks', None, 'Write a mask for every object. '
+                    'Default: when the annotations have masks.',
+                    flag_values=values)
+  flags.DEFINE_bool('clip_boxes', False, 'Cut boxes at the border of the '
+                    'image. Default: objects that reach beyond it are left '
+                    'out.', flag_values=values)
+  flags.DEFINE_bool('trust_files', False, 'Use images that do not have the '
+                    'size the annotations state. Default: leave them out.',
+                    flag_values=values)
+  flags.DEFINE_enum(
+      'exif', orientations.UPRIGHT, list(orientations.CHOICES),
+      'What annotations mean of images that the EXIF note of a camera turns, '
+      'where their size does not tell: the upright image, the image as it is '
+      'stored, or "ignore": nothing is turned.', flag_values=values)
+  flags.DEFINE_bool('overwrite', False, 'Replace shards of another program.',
+                    flag_values=values)
+  flags.DEFINE_integer('num_processes', None, 'Number of worker processes. '
+                       'Default: one per core.', lower_bound=1,
+                       flag_values=values)
+  flags.DEFINE_integer('shuffle_seed', written_order.DEFAULT_SEED, 'Number '
+                       'that gives the random order of the records.',
+                       lower_bound=0, upper_bound=2**32 - 1, flag_values=values)
+  flags.DEFINE_bool('keep_order', False, 'Write the records in the order of '
+                    'the annotations.', flag_values=values)
+  flags.DEFINE_string('label_map', None, 'File of rows `id:name`: the class '
+                      'ids to use, found by name.', flag_values=values)
+
+
+def options(values):
+  """coco_record_writer.Options of the command line."""
+  return coco_record_writer.Options(
+      values.num_shards, values.include_masks, values.clip_boxes,
+      values.trust_files, values.overwrite, values.num_processes, values.exif,
+      None if values.keep_order else values.shuffle_seed)
+
+
+def label_map(values):
+  """{id: name} of --label_map, or None."""
+  if not values.label_map:
+    return None
+  return label_maps.read_label_map(values.label_map)
+
+
+def run(define_flags, main):
+  """Runs a converter as a program.
+
+  Args:
+    define_flags: of flags.FlagValues, defines the converter's flags in them. A
+      function, so that modules with flags of the same name can be imported
+      together.
+    main: of the parsed flags.FlagValues, converts.
+  """
+  # Files that are being written are removed on the way out.
+  signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
+  define_flags(flags.FLAGS)
+  app.run(lambda argv: call(main, flags.FLAGS, argv[1:]))
+
+
+def call(main, values, arguments):
+  """Converts; what is wrong with the input becomes one message.
+
+  Args:
+    main: of `run`.
+    values: flags.FlagValues, parsed.
+    arguments: [str], what of the command line was no flag.
+
+  Raises:
+    SystemExit: with the message.
+  """
+  if arguments:
+    sys.exit('Error: Unexpected argument %r; flags are written --name=value.'
+             % arguments[0])
+  tf.logging.set_verbosity(tf.logging.ERROR)
+  compat.enable_graph_mode()
+  try:
+    main(values)
+  except (ValueError, OSError, tf.errors.OpError) as e:
+    sys.exit('Error: %s' % e)
+  except KeyboardInterrupt:
+    sys.exit(128 + signal.SIGINT)

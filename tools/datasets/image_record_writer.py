@@ -1,0 +1,134 @@
+"""One record for each image, in shards that appear together with an index."""
+
+import collections
+import contextlib
+import json
+import os
+
+import tensorflow.compat.v1 as tf
+import tqdm
+
+from tools.datasets import annotation_checks
+from tools.datasets import image_notes
+from tools.datasets import old_shards
+from tools.datasets import staged_files
+from tools.datasets import written_order
+
+_NUM_EXAMPLES = 3  # printed of what was left out; the index has all
+_TOP_CLASSES = 20  # printed of the classes
+
+# What becomes of one image. serialized: bytes, None if it is left out. name:
+# of the image, for people. reason: why it is left out, or None. counts:
+# {class id: number, of what the converter counts}. notes: (str), what the owner
+# may want to know. digest: the same for images of the same content, or None.
+# measures: {name: number}, summed up in the index.
+Outcome = collections.namedtuple(
+    'Outcome', 'serialized name reason counts notes digest measures')
+Outcome.__new__.__defaults__ = ((), None, {})
+
+
+def write(prefix, shards, tasks, build, extra_files, extension='.tfrecord',
+          overwrite=False, num_processes=None,
+          shuffle_seed=written_order.DEFAULT_SEED):
+  """Writes the records; nothing appears under its name before all is written.
+
+  Args:
+    prefix: path prefix of the shards and of PREFIX-index.json.
+    shards: [path], which begin with the prefix. Each gets a run of the tasks.
+    tasks: list.
+    build: (task) -> Outcome; run in several processes.
+    extra_files: {path: content}, which appear together with the shards.
+    extension: of the shards.
+    overwrite: whether shards that no index lists may be replaced.
+    num_processes: int; None: one per core.
+    shuffle_seed: int, of the random order in which the tasks are done; None: in
+      their order.
+
+  Returns:
+    dict, content of the index: `num_records`, `counts` {class id: number},
+    `shards` [{'file', 'num_bytes', 'num_records'}], `skipped` [{'image',
+    'reason'}], `notes` [str], `measures` {name: number}.
+
+  Raises:
+    ConversionError: if no image can be used, or files that this program did
+      not write would be mixed with new ones.
+  """
+  old = old_shards.find(prefix, extension, overwrite)
+  tasks = [tasks[i] for i in written_order.order(len(tasks), shuffle_seed)]
+  length = -(-len(tasks) // len(shards))
+  counts, measures = collections.Counter(), collections.Counter()
+  skipped = []
+  notes = image_notes.ImageNotes()
+  num_records = [0] * len(shards)
+  with staged_files.StagedFiles(prefix) as staged:
+    paths = [staged.stage(path) for path in shards]
+    results = staged_files.map_in_processes(build, tasks, num_processes)
+    with contextlib.closing(results):
+      progress = iter(tqdm.tqdm(results, os.path.basename(prefix), len(tasks),
+                                unit='image'))
+      for i, path in enumerate(paths):
+        with tf.io.TFRecordWriter(path) as writer:
+          for _ in tasks[i * length:(i + 1) * length]:
+            outcome = next(progress)
+            if outcome.reason:
+              skipped.append({'image': outcome.name, 'reason': outcome.reason})
+              continue
+            writer.write(outcome.serialized)
+            num_records[i] += 1
+            counts.update(outcome.counts)
+            measures.update(outcome.measures)
+            notes.add(outcome.name, outcome.notes, outcome.digest)
+      next(progress, None)  # completes the bar
+    if skipped and not any(num_records):
+      raise annotation_checks.ConversionError(
+          'Not one of %d images could be used. The first one, %s: %s' % (
+              len(tasks), skipped[0]['image'], skipped[0]['reason']))
+    index = {'num_records': sum(num_records),
+             'counts': {str(i): counts[i] for i in sorted(counts)},
+             'shards': [{'file': os.path.basename(path), 'num_records': number,
+                         'num_bytes': tf.gfile.Stat(now).length}
+                        for path, now, number in zip(shards, paths,
+                                                     num_records)],
+             'skipped': skipped, 'notes': notes.lines(),
+             'measures': dict(measures)}
+    for path, content in extra_files.items():
+      staged.write(path, content)
+    staged.write(prefix + '-index.json', json.dumps(index, indent=1))
+    staged.commit()
+  old_shards.remove(old, shards)
+  return index
+
+
+def report(index, names, unit):
+  """The lines to print after a conversion.
+
+  Args:
+    index: of `write`.
+    names: {class id: name}.
+    unit: what the counts are of, such as 'images'.
+
+  Returns:
+    str.
+  """
+  lines = ['Wrote %d records to %d shards.' % (
+      index['num_records'], len(index['shards']))]
+  counts = {int(i): n for i, n in index['counts'].items()}
+  order = sorted(names, key=lambda i: (-counts.get(i, 0), i))
+  texts = ['%s %d' % (names[i], counts[i]) for i in order if i in counts]
+  if len(texts) > _TOP_CLASSES:
+    texts = texts[:_TOP_CLASSES] + ['and %d more' % (len(texts)
+                                                     - _TOP_CLASSES)]
+  lines.append('%s of each class: %s.' % (unit.capitalize(), ', '.join(texts)))
+  empty = [names[i] for i in order if i not in counts]
+  if empty:
+    lines.append('Classes without %s here: %s.' % (unit, ', '.join(empty)))
+  lines.extend(index['notes'])
+  by_reason = collections.OrderedDict()
+  for skip in index['skipped']:
+    by_reason.setdefault(skip['reason'], []).append(skip['image'])
+  for reason, images in by_reason.items():
+    shown = '; '.join(images[:_NUM_EXAMPLES])
+    if len(images) > _NUM_EXAMPLES:
+      shown += '; ... (all of them in the index file)'
+    lines.append('Left out %d (%s): %s' % (len(images), reason, shown))
+  return '\n'.join(lines)

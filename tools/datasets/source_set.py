@@ -1,0 +1,225 @@
+"""What converters collect before anything is checked: a COCO-style dictionary.
+
+A converter reads its own format and hands over images, objects and class names;
+`tfrecord_writer.write_dataset` checks them and writes the records, the same for
+all formats.
+"""
+
+import collections
+import functools
+import math
+import os
+
+from PIL import Image
+import tensorflow.compat.v1 as tf
+
+from tools.datasets import annotation_checks
+from tools.datasets import image_folders
+from utils import coco_annotations
+from utils import orientation as orientations
+from utils import values
+
+ConversionError = annotation_checks.ConversionError
+_EXCHANGES_SIDES = (5, 6, 7, 8)  # orientations
+_CIRCLE_POINTS = 64
+_ROUNDING = 1e-4  # of shares of the image that were written as text
+
+
+class SourceSet:
+  """Images and objects as they are read, with what was left out and why."""
+
+  def __init__(self):
+    self._images = collections.OrderedDict()
+    self._annotations = []
+    self._class_ids = collections.OrderedDict()
+    self._skips = []
+    self.notes = []
+
+  @property
+  def num_objects(self):
+    return len(self._annotations)
+
+  def set_classes(self, names):
+    """Numbers the classes from 1 in this order, also those without objects."""
+    self._class_ids = collections.OrderedDict(
+        (name, i + 1) for i, name in enumerate(names))
+
+  def add_image(self, image_id, file_name, size=None):
+    """Adds an image.
+
+    Args:
+      image_id: str or int.
+      file_name: path within the folder of images.
+      size: (height, width) as annotated, or None where nobody said it.
+
+    Raises:
+      ConversionError: if another file has this id.
+    """
+    known = self._images.get(image_id)
+    if known and known['file_name'] != file_name:
+      raise ConversionError('Two images have the id %r: %s and %s.' % (
+          image_id, known['file_name'], file_name))
+    height, width = size or (None, None)
+    self._images[image_id] = {'id': image_id, 'file_name': file_name,
+                              'height': height, 'width': width}
+
+  def add_object(self, image_id, name, box=None, segmentation=None,
+                 is_crowd=False):
+    """Adds an object.
+
+    Args:
+      image_id: of an image that was added.
+      name: of its class.
+      box: [x, y, width, height], pixels; None: that around the polygons.
+      segmentation: polygons [[x, y, ...]] or RLE, or None.
+      is_crowd: whether it is a region of several.
+    """
+    entry = {'id': len(self._annotations) + 1, 'image_id': image_id,
+             'category_id': name, 'iscrowd': int(is_crowd),
+             'bbox': box if box is not None else box_around(segmentation)}
+    if segmentation is not None:
+      entry['segmentation'] = segmentation
+    self._annotations.append(entry)
+
+  def skip(self, image_id, reason, detail):
+    """Notes an object that is left out."""
+    self._skips.append(annotation_checks.Skip('object', image_id, None, reason,
+                                              detail))
+
+  def dataset(self):
+    """The dictionary; classes that nobody numbered are in order of the names.
+    """
+    if not self._class_ids:
+      self.set_classes(sorted({a['category_id'] for a in self._annotations}))
+    return {
+        'images': list(self._images.values()),
+        'annotations': [dict(a, category_id=self._class_ids[a['category_id']])
+                        for a in self._annotations],
+        'categories': [{'id': i, 'name': name}
+                       for name, i in self._class_ids.items()],
+        'skips': self._skips, 'notes': self.notes}
+
+
+def box_around(polygons):
+  """[x, y, width, height] around polygons [[x, y, ...]]."""
+  xs = [x for p in polygons for x in p[0::2]]
+  ys = [y for p in polygons for y in p[1::2]]
+  return [min(xs), min(ys), max(xs) - min(xs), max(ys) - min(ys)]
+
+
+def corners_to_box(x0, y0, x1, y1):
+  """[x, y, width, height] of corners, unchanged: inverted ones are refused."""
+  return [x0, y0, x1 - x0, y1 - y0]
+
+
+def within(share):
+  """A share of the image, put on the border where only digits are missing."""
+  if -_ROUNDING <= share < 0:
+    return 0.
+  return 1. if 1 < share <= 1 + _ROUNDING else share
+
+
+def ellipse(center_x, center_y, radius_x, radius_y):
+  """A polygon [x, y, ...] along an ellipse."""
+  return [value for k in range(_CIRCLE_POINTS) for value in (
+      center_x + radius_x * math.cos(2 * math.pi * k / _CIRCLE_POINTS),
+      center_y + radius_y * math.sin(2 * math.pi * k / _CIRCLE_POINTS))]
+
+
+def number(text, where):
+  """A finite number.
+
+  Args:
+    text: str or number.
+    where: file, line and key, for the error.
+
+  Returns:
+    float.
+
+  Raises:
+    ConversionError: saying where no number stands.
+  """
+  try:
+    return values.number(text)
+  except ValueError as e:
+    raise ConversionError('%s: %s.' % (where, e))
+
+
+def size(height, width, where):
+  """(height, width) as annotated.
+
+  Args:
+    height: number or text of one; None, '' or 0 where it is not known.
+    width: as height.
+    where: file and place, for the error.
+
+  Returns:
+    Two ints, or None where one of them is not known.
+
+  Raises:
+    ConversionError: if one of them is no number of pixels.
+  """
+  try:
+    return coco_annotations.size(
+        {'height': height or None, 'width': width or None}, where)
+  except ValueError as e:
+    raise ConversionError(str(e))
+
+
+def image_size(path, exif=orientations.UPRIGHT):
+  """(height, width) of a file, for annotations that are shares of it.
+
+  Args:
+    path: of the file.
+    exif: of orientations.CHOICES; upright: the size as viewers show the image.
+
+  Returns:
+    Two ints, or None if the file is missing or cannot be read: then the record
+    builder will leave it out and say why.
+  """
+  try:
+    with tf.gfile.Open(path, 'rb') as f:
+      image = Image.open(f)
+      width, height = image.size
+      turns = (exif == orientations.UPRIGHT and
+               orientations.of_image(image) in _EXCHANGES_SIDES)
+  except Exception:  # pylint: disable=broad-except
+    # Pillow raises many types for broken files.
+    return None
+  return (width, height) if turns else (height, width)
+
+
+def walk_images(folder):
+  """The images in a folder and the folders in it.
+
+  Args:
+    folder: path.
+
+  Returns:
+    [path within the folder], with '/', in order; [note].
+
+  Raises:
+    ConversionError: if there is no such folder.
+  """
+  if not tf.gfile.IsDirectory(folder):
+    raise ConversionError('There is no folder %s of images.' % folder)
+  paths, notes = [], []
+  for current, _, _ in tf.gfile.Walk(folder):
+    inside = os.path.relpath(current, folder).replace(os.sep, '/')
+    # Hidden folders within it; the folder itself may be called . or .data.
+    if inside != '.' and any(p.startswith('.') for p in inside.split('/')):
+      continue
+    names, more = image_folders.listed(current)
+    paths.extend(n if inside == '.' else inside + '/' + n for n in names)
+    notes.extend(more)
+  return sorted(paths), notes
+
+
+def loader(folder):
+  """(image entry) -> bytes, of files in a folder."""
+  return functools.partial(_load, folder)
+
+
+def _load(folder, image):
+  with tf.gfile.Open(os.path.join(folder, image['file_name']), 'rb') as f:
+    return f.read()

@@ -1,0 +1,156 @@
+"""What a parser of boxes gives to training, turned back into images."""
+
+import collections
+
+import cv2
+import numpy as np
+import tensorflow.compat.v1 as tf
+
+from dataloader import factory as dataloader_factory
+from dataloader import sessions
+from ops import preprocess
+from utils import drawing
+from utils import mask_grids
+from utils import masks as mask_utils
+from utils import modes
+
+# What a model is trained on. image: uint8 [h, w, 3]. boxes: [K, 4], yxyx,
+# pixels; classes: [K]; masks: bool [K, h, w], or None; anchors: [P, 4], those
+# that are matched.
+Shown = collections.namedtuple('Shown', 'image boxes classes masks anchors')
+
+_ANCHOR_COLOR = (255, 255, 255)
+_MIN_ANCHORS_LEFT_OUT = 150  # more would hide the image
+
+
+def parse(config, num_examples):
+  """Runs the input pipeline of training.
+
+  Args:
+    config: experiment with a parser of boxes.
+    num_examples: int.
+
+  Returns:
+    [Shown].
+  """
+  input_fn = dataloader_factory.build_input_fn(config, modes.TRAIN)
+  section = getattr(config, config.architecture.parser)
+  anchors = dataloader_factory.build_anchors(config)
+  boxes = anchors.boxes(preprocess.compute_padded_size(
+      section.output_size, 2 ** anchors.max_level))
+  with tf.Graph().as_default(), sessions.make() as session:
+    following = tf.data.make_one_shot_iterator(
+        input_fn({'batch_size': 1})).get_next()
+    shown = []
+    for _ in range(num_examples):
+      images, labels = tf.nest.map_structure(
+          lambda array: array[0], session.run(following))
+      shown.append(show(images, labels, boxes, _grid(section)))
+    return shown
+
+
+def _grid(section):
+  """MaskGrid of the masks that a parser makes, which are its crops."""
+  name = getattr(section, 'mask_crop_grid', mask_grids.CELLS_NAME)
+  return mask_grids.MaskGrid(name, 0)
+
+
+def show(image, labels, anchors, mask_grid=mask_grids.CELLS):
+  """Turns one parsed example back.
+
+  Args:
+    image: float [h, w, 3], normalised.
+    labels: {label: nest of arrays} of training, RetinaNet's or Mask R-CNN's.
+    anchors: {level: [N, 4]} of the network input.
+    mask_grid: mask_grids.MaskGrid of the masks.
+
+  Returns:
+    Shown. The boxes of RetinaNet are those that its targets stand for.
+  """
+  pixels = image.astype(np.float32) * preprocess.STDDEV_RGB
+  pixels = np.clip((pixels + preprocess.MEAN_RGB) * 255., 0, 255)
+  pixels = np.round(pixels).astype(np.uint8)
+  if 'gt_boxes' in labels:
+    matched = _matched(labels['rpn_box_targets'], anchors,
+                       lambda level, targets: np.any(targets != 0, axis=1))[0]
+    is_real = labels['gt_classes'] > 0
+    boxes, classes = labels['gt_boxes'][is_real], labels['gt_classes'][is_real]
+    masks = None
+    if 'gt_masks' in labels:
+      masks = _paste(labels['gt_masks'][is_real], boxes, pixels.shape[:2],
+                     mask_grid)
+    return Shown(pixels, boxes, classes, masks, matched)
+  classes = {level: targets.reshape(-1)
+             for level, targets in labels['cls_targets'].items()}
+  matched, boxes = _matched(labels['box_targets'], anchors,
+                            lambda level, targets: classes[level] > 0)
+  of_anchors = np.concatenate([c[c > 0] for _, c in sorted(classes.items())])
+  # All anchors of an object have its box.
+  rows = np.concatenate([np.round(boxes), of_anchors[:, None]], axis=1)
+  _, first = np.unique(rows, axis=0, return_index=True)
+  return Shown(pixels, boxes[first], of_anchors[first], None, matched)
+
+
+def _matched(box_targets, anchors, is_matched):
+  """Matched anchors [P, 4] and the boxes [P, 4] that they should become."""
+  chosen, boxes = [], []
+  for level, targets in sorted(box_targets.items()):
+    targets = targets.reshape(-1, 4)
+    where = is_matched(level, targets)
+    of_level = anchors[level][where]
+    chosen.append(of_level)
+    boxes.append(_decode(targets[where], of_level))
+  return np.concatenate(chosen), np.concatenate(boxes)
+
+
+def _decode(targets, anchors):
+  """Boxes of (dy, dx, log dh, log dw); see ops.boxes.decode_anchor_targets."""
+  sizes = anchors[:, 2:] - anchors[:, :2]
+  centers = anchors[:, :2] + sizes / 2. + targets[:, :2] * sizes
+  halves = sizes * np.exp(targets[:, 2:]) / 2.
+  return np.concatenate([centers - halves, centers + halves], axis=1)
+
+
+def _paste(masks, boxes, size, mask_grid):
+  """bool [K, h, w] of masks that fill their boxes."""
+  y0, x0, y1, x1 = boxes.T
+  return mask_utils.paste_masks(
+      masks, np.stack([x0, y0, x1 - x0, y1 - y0], axis=1), *size,
+      grid=mask_grid) > 0
+
+
+def draw(shown, label_map=None, min_size=640):
+  """The image with anchors below boxes, masks and names, uint8 RGB."""
+  image = shown.image.copy()
+  anchors = shown.anchors
+  if len(anchors) > _MIN_ANCHORS_LEFT_OUT:
+    anchors = anchors[::len(anchors) // _MIN_ANCHORS_LEFT_OUT + 1]
+  for y0, x0, y1, x1 in np.round(anchors).astype(int):
+    cv2.rectangle(image, (int(x0), int(y0)), (int(x1), int(y1)),
+                  _ANCHOR_COLOR, 1)
+  return drawing.draw_detections(
+      image, shown.boxes, shown.classes, label_map=label_map,
+      masks=shown.masks, min_size=min_size)
+
+
+def contact_sheet(images, columns, width):
+  """One image of many.
+
+  Args:
+    images: [uint8 [h, w, 3]].
+    columns: int.
+    width: int, pixels of each.
+
+  Returns:
+    uint8 [H, columns * width, 3], white where no image is.
+  """
+  small = [cv2.resize(p, (width, max(1, int(round(
+      width * p.shape[0] / float(p.shape[1]))))), interpolation=cv2.INTER_AREA)
+           for p in images]
+  height = max(p.shape[0] for p in small)
+  rows = -(-len(small) // columns)
+  sheet = np.full([rows * height, columns * width, 3], 255, np.uint8)
+  for i, image in enumerate(small):
+    y, x = i // columns * height, i % columns * width
+    sheet[y:y + image.shape[0], x:x + width] = image
+  return sheet

@@ -1,0 +1,57 @@
+"""The images of an evaluation, for its report."""
+
+import numpy as np
+
+from dataloader import decoding
+from dataloader import examples
+from dataloader import file_patterns
+from dataloader import record_files
+from utils import label_map as label_maps
+
+
+def class_names(config):
+  """{class id: name} of `eval.label_map`; empty without one."""
+  if not config.eval.label_map:
+    return {}
+  return label_maps.read_label_map(config.eval.label_map)
+
+
+def spread(rows, count):
+  """At most `count` of the rows, at equal distances, in order."""
+  rows = list(rows)
+  picked = np.linspace(0, len(rows) - 1, min(count, len(rows)))
+  return [rows[i] for i in sorted(set(picked.round().astype(int).tolist()))]
+
+
+def images(config, rows):
+  """Reads some of the evaluated records.
+
+  Args:
+    config: an experiment.
+    rows: [int], numbers of the records in the order of the evaluation.
+
+  Yields:
+    row, uint8 [h, w, 3] RGB, {key: Feature}.
+  """
+  paths = file_patterns.expand(config.eval.eval_file_pattern,
+                               'eval.eval_file_pattern')
+  wanted = set(rows)
+  for row, (_, _, serialized) in enumerate(
+      record_files.iterate(paths, max(wanted, default=-1) + 1)):
+    if row in wanted:
+      features = examples.features_of(serialized)
+      yield row, decode(features), features
+
+
+def decode(features):
+  """RGB image of the features of a record, as the model saw it."""
+  return decoding.pixels(features['image/encoded'].bytes_list.value[0])
+
+
+def file_name(features):
+  """Name of the image of a record, or its id."""
+  for key in ('image/filename', 'image/source_id'):
+    values = features[key].bytes_list.value
+    if values:
+      return values[0].decode('utf-8')
+  return 'without a name'

@@ -1,0 +1,162 @@
+"""Lowers a step to HLO, with the XLA bridge of TensorFlow 2.15.
+
+  python -m tools.tpu.hlo_lowering [--module] FOLDER...
+
+Each FOLDER has what tools.tpu.step_files writes; the graph may be of TensorFlow
+1.15. Writes hlo.json there, what was found, and with --module hlo.pb, the
+module for the compiler. Nothing is run, and XLA compiles nothing: a step that
+passes has an XLA form of every operation.
+"""
+
+import argparse
+import functools
+import json
+import os
+
+import tensorflow.compat.v1 as tf
+from tensorflow.python.eager import context
+from tensorflow.python.framework import kernels
+
+from tools.tpu import hlo
+from tools.tpu import step_files
+
+# Mapped to something else before the bridge sees the graph.
+_REPLACED = ('Placeholder', 'VarHandleOp', 'CrossReplicaSum')
+_MAX_ERROR = 4000  # characters of a message; XLA repeats whole graphs
+
+
+def lower(step, wants_module):
+  """Lowers a step.
+
+  Args:
+    step: step_files.Step.
+    wants_module: whether to make the module, which takes as long again.
+
+  Returns:
+    The serialized HloModuleProto, None if there is none, and what was found: a
+    dict with `missing`, {type of operation: [names]} of those without a
+    lowering, `dynamic` and others of hlo.summarize, and `error`, the bridge's
+    own words.
+  """
+  missing = operations_without_lowering(step.graph)
+  if missing:
+    return None, {'missing': missing}
+  function, signature = _function(step)
+  try:
+    generate = function.experimental_get_compiler_ir(*signature)
+    text = generate(stage='hlo')
+    module = generate(stage='hlo_serialized') if wants_module else None
+  except (ValueError, tf.errors.OpError) as e:
+    return None, {'missing': {}, 'error': str(e)[:_MAX_ERROR]}
+  return module, dict(hlo.summarize(text), missing={})
+
+
+def operations_without_lowering(graph):
+  """Which operations XLA cannot compile.
+
+  Args:
+    graph: GraphDef.
+
+  Returns:
+    {type: [names]}.
+  """
+  _register_kernels()
+  functions = {f.signature.name for f in graph.library.function}
+  missing = {}
+  for name, node in step_files.operations(graph):
+    if node.op not in _REPLACED and node.op not in functions and (
+        not _has_kernel(node.op)):
+      missing.setdefault(node.op, []).append(name)
+  return missing
+
+
+def _register_kernels():
+  """The bridge registers its kernels when it is first used."""
+  identity = tf.function(lambda x: x, jit_compile=True)
+  identity.experimental_get_compiler_ir(tf.constant(0.))(stage='hlo')
+
+
+@functools.lru_cache(maxsize=None)
+def _has_kernel(kind):
+  return any(kernel.device_type == 'XLA_CPU_JIT' for kernel in
+             kernels.get_registered_kernels_for_op(kind).kernel)
+
+
+def _function(step):
+  """(a function of the step's inputs that XLA compiles, their TensorSpecs)."""
+  context.ensure_initialized()
+  for function in step.graph.library.function:  # bodies of loops, branches
+    context.context().add_function_def(function)
+  variables = {
+      name: tf.Variable(tf.zeros(shape, dtype), trainable=False,
+                        use_resource=True)
+      for name, (shape, dtype) in sorted(step.variables.items())}
+  inputs = [value for value in step.inputs if value.is_read]
+  marked = _with_marked_sums(step)
+  signature = [tf.TensorSpec(value.shape, value.dtype, name='input_%d' % i)
+               for i, value in enumerate(inputs)]
+
+  @tf.function(jit_compile=True, autograph=False, input_signature=signature)
+  def run(*tensors):
+    graph = tf.get_default_graph()
+    given = {value.name: tensor for value, tensor in zip(inputs, tensors)}
+    given.update((name, graph.capture(variable.handle))
+                 for name, variable in variables.items())
+    return step_files.import_step(marked, given)
+
+  run.get_concrete_function()
+  return run, signature
+
+
+def _with_marked_sums(step):
+  """The step with something else in the place of sums over the replicas.
+
+  The bridge of a CPU has no lowering of them. Of one replica the sum is its own
+  value; of several, tools.tpu.compiler makes an all-reduce of a mark.
+  """
+  graph = tf.GraphDef()
+  graph.CopyFrom(step.graph)
+  for node in graph.node:
+    if node.op == 'CrossReplicaSum':
+      _mark(node, *step.sums[node.name])
+  return step._replace(graph=graph)
+
+
+def _mark(node, shape, dtype, groups):
+  """Replaces one sum of replicas in these groups."""
+  value = node.input[0]
+  del node.input[:]
+  node.input.append(value)
+  node.attr.clear()
+  kind = tf.as_dtype(dtype).as_datatype_enum
+  node.attr['T'].type = kind
+  if len(groups[0]) == 1:
+    node.op = 'Identity'
+    return
+  node.op = 'XlaCustomCall'
+  node.attr['T'].list.type.append(kind)
+  node.attr['dtype'].type = kind
+  node.attr['shape'].shape.CopyFrom(tf.TensorShape(shape).as_proto())
+  node.attr['target_name'].s = hlo.CROSS_REPLICA_SUM.encode()
+  node.attr['backend_config'].s = json.dumps(groups).encode()
+
+
+def main(argv=None):
+  parser = argparse.ArgumentParser(
+      prog='python -m tools.tpu.hlo_lowering', description=__doc__,
+      formatter_class=argparse.RawDescriptionHelpFormatter)
+  parser.add_argument('folders', nargs='+')
+  parser.add_argument('--module', action='store_true')
+  arguments = parser.parse_args(argv)
+  tf.enable_v2_behavior()  # What is lowered is no part of a graph.
+  for folder in arguments.folders:
+    module, found = lower(step_files.load(folder), arguments.module)
+    if module is not None:
+      with open(os.path.join(folder, 'hlo.pb'), 'wb') as f:
+        f.write(module)
+    with open(os.path.join(folder, 'hlo.json'), 'w') as f:
+      json.dump(found, f, indent=1)
+
+
+if __name__ == '__main__':
+  main()

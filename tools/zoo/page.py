@@ -1,0 +1,110 @@
+"""The text of docs/MODEL_ZOO.md."""
+
+from tools.zoo import rows as zoo_rows
+
+_HEAD = """\
+# Model zoo
+
+<!-- Written by `python -m tools.model_zoo`; do not edit. -->
+
+One row is one file below `configs/experiments/` and one command:
+
+    python main.py --mode=train_and_eval --model_dir=/runs/NAME \\
+        --config_file=configs/experiments/FILE \\
+        --params_override="train.train_file_pattern=/data/train*"
+
+*Parameters* (trainable, millions) and *multiply-adds* (billions, prediction
+graph of one image with all heads, 1,000 RoIs and 100 masks) are counted from
+the code of this repository by `python -m tools.model_zoo`, which fails where
+they are not the *published* ones beside them. Published are the figures in the
+model zoo of `models/official/detection` of tensorflow/tpu. *Accuracy is that
+published there; it was not measured here.* An empty cell: nothing is published.
+Training settings of files below `zoo/` follow the published table where it says
+them (size, epochs, when the learning rate falls, activation) and the published
+files otherwise.
+"""
+
+_READINGS = """\
+## Three rows with two readings
+
+Three published rows do not have the figures of the published files. Another
+setting has them, so there is a file for either reading; a checkpoint fits one
+of the two only. `python -m tools.inspect_checkpoint PATH` lists the names and
+shapes of a checkpoint, and says at its end which reading they are.
+"""
+_READINGS_TABLE = (
+    ('row', 'published file', 'the published figures fit', 'look for'),
+    ('---',) * 4,
+    ('RetinaNet ResNet-50-NAS-FPN', '`nasfpn.num_repeats` 5',
+     '7 (parameters within 0.4 %)',
+     'names `fpn_cells/cell_5/` and `cell_6/`: 7 cells'),
+    ('RetinaNet SpineNet-49S', '`spinenet.endpoints_num_filters` 128',
+     '256', 'the last dimension of `spinenet/conv2d_8/kernel`'),
+    ('Mask R-CNN SpineNet-190', '`rpn_head.num_convs` 7', '1',
+     'names `rpn_head/rpn-1/` to `rpn-6/`: 7 convolutions'))
+
+_NOTES = """\
+## Notes
+
+* The published numbers of the two Pascal rows count the ImageNet head that
+  upstream leaves, unused, in its EfficientNets: {heads} million parameters.
+  Our models do not have it, and the difference in the table leaves it out.
+  Checkpoints with and without it load.
+* ImageNet rows are printed with one digit, some of them up to 1.2 % below what
+  upstream's own code gives.
+* Rows marked *other reading* stand beside the row that the figures fit.
+"""
+
+_COLUMNS = ('model', 'file', 'size', 'epochs', 'parameters', 'published',
+            'difference', 'multiply-adds', 'published', 'difference',
+            'published accuracy', 'as published')
+
+
+def page(rows):
+  """The page.
+
+  Args:
+    rows: [(zoo_rows.Row, result of model_zoo.count, problems)].
+
+  Returns:
+    Markdown text.
+  """
+  lines = [_HEAD]
+  for section in zoo_rows.SECTIONS:
+    of_section = [entry for entry in rows if entry[0].section == section]
+    lines += ['## %s' % section, '', _line(_COLUMNS),
+              _line(['---'] * len(_COLUMNS))]
+    lines += [_line(_cells(*entry)) for entry in of_section]
+    lines.append('')
+  heads = ' and '.join('%.1f' % (row.unused_params / 1e6)
+                       for row, _, _ in rows if row.unused_params)
+  lines += [_READINGS] + [_line(row) for row in _READINGS_TABLE]
+  return '\n'.join(lines + ['', _NOTES.format(heads=heads)])
+
+
+def _line(cells):
+  return '| %s |' % ' | '.join(cells)
+
+
+def _cells(row, result, problems):
+  counted = 'error' not in result
+  verdict = 'yes' if row.params or row.flops else 'no figures'
+  if problems:
+    verdict = 'no: ' + '; '.join(problems)
+  elif not row.fits:
+    verdict = 'other reading'
+  params = result.get('params', 0) / 1e6
+  flops = result.get('flops', 0) / 1e9
+  return [row.name, '`%s`' % row.config_file,
+          '%d x %d' % tuple(result['size']) if counted else '', row.epochs,
+          '%.3f' % params if counted else '', row.params,
+          _difference(params + row.unused_params / 1e6, row.params, counted),
+          '%.3f' % flops if counted else '', row.flops,
+          _difference(flops, row.flops, counted), row.accuracy, verdict]
+
+
+def _difference(value, printed, counted):
+  """'+0.27 %', or '' where there is nothing to compare with."""
+  if not printed or not counted:
+    return ''
+  return '%+.2f %%' % (100. * (value / float(printed) - 1.))
