@@ -3,37 +3,22 @@
 import contextlib
 import json
 import os
-import re
 import tempfile
 
 import tensorflow.compat.v1 as tf
 
 from executor import errors
 from modeling import checkpoint_files
+from modeling import checkpoint_fit
 from modeling import storage
-from modeling.training import training_variables
 from modeling.training import warm_start
 from utils import training_names
-
-_SHOWN = 5  # variables named in a message; further ones are counted
-# Variables that only training has, and the key that asks for them; the first
-# one that matches counts.
-_KEYS_OF_TRAINING = tuple((re.compile(pattern), key) for pattern, key in (
-    (r'/%s$|^%s$' % (training_names.AVERAGE, training_names.NUM_AVERAGED),
-     'train.moving_average_decay'),
-    (r'/%s$|^%s$' % (training_names.ACCUMULATED_GRADIENT,
-                     training_names.NUM_ACCUMULATED),
-     'train.accumulation_steps'),
-    (r'/(%s)$|^beta[12]_power$' % '|'.join(training_names.SLOTS),
-     'train.optimizer.type or train.frozen_variable_prefix'),
-    (r'^(current_loss_scale|good_steps)$', 'train.mixed_precision'),
-    (r'(^|/)moving_normalizer(/|$)', 'retinanet_loss.normalizer_momentum')))
-
 
 # Of any folder; modeling needs them, too.
 step_of = checkpoint_files.step_of
 find_all = checkpoint_files.find_all
 latest = checkpoint_files.latest
+kept_configurations = checkpoint_fit.kept_configurations
 
 
 def make_known(path):
@@ -137,71 +122,10 @@ def check_fits(path, variables):
   Raises:
     errors.SetupError: naming variables that it lacks or has in other shapes.
   """
-  stored = tf.train.load_checkpoint(path).get_variable_to_shape_map()
-  missing, mis_shaped = [], []
-  for name, variable in training_variables.by_name(variables).items():
-    if name not in stored:
-      missing.append(name)
-    elif not variable.shape.is_compatible_with(stored[name]):
-      mis_shaped.append('%s is %s in the checkpoint, %s in the model' % (
-          name, stored[name], variable.shape.as_list()))
-  if missing or mis_shaped:
-    raise errors.SetupError(_misfit_message(path, stored, missing, mis_shaped))
-
-
-def _misfit_message(path, stored, missing, mis_shaped):
-  keys = _training_keys(missing)
-  if keys and not mis_shaped:
-    return '\n'.join([
-        'The checkpoint %s lacks variables that only training has, and that '
-        'the configuration asks for: it was made with other values of %s.'
-        % (path, ' and '.join(keys))] + _some('not in the checkpoint', missing)
-        + ['To go on from it, give these keys the values it was trained with '
-           '(%s). To change them, start in another --model_dir from '
-           'train.checkpoint.path=%s with '
-           'train.checkpoint.restore_optimizer_state=true: there these '
-           'variables start anew.' % (_configurations(path), path)])
-  lines = ['The checkpoint %s was made by another model than the one that is '
-           'configured.' % path]
-  lines += _some('of another shape', mis_shaped)
-  lines += _some('not in the checkpoint (which has %d variables)'
-                 % len(stored), missing)
-  lines.append('Use the configuration it was trained with (%s), another '
-               '--model_dir, or start from it with train.checkpoint.path.'
-               % _configurations(path))
-  return '\n'.join(lines)
-
-
-def _training_keys(names):
-  """Keys whose change explains all of these missing variables, or []."""
-  keys = []
-  for name in names:
-    found = [k for pattern, k in _KEYS_OF_TRAINING if pattern.search(name)]
-    if not found:
-      return []
-    keys += [k for k in found[:1] if k not in keys]
-  return keys
-
-
-def _configurations(path):
-  """The params.yaml beside a checkpoint, and those kept of earlier starts."""
-  kept = kept_configurations(os.path.dirname(path))
-  return 'params.yaml beside it' + (
-      '; kept of earlier starts: %s' % ', '.join(kept) if kept else '')
-
-
-def kept_configurations(model_dir):
-  """Paths of params.STEP.yaml: what training was configured as before."""
-  return sorted(tf.gfile.Glob(os.path.join(model_dir, 'params.*.yaml')))
-
-
-def _some(title, names):
-  if not names:
-    return []
-  more = len(names) - _SHOWN
-  return ['  %d %s:' % (len(names), title)] + [
-      '    ' + n for n in names[:_SHOWN]] + (
-          ['    and %d more' % more] if more > 0 else [])
+  try:
+    checkpoint_fit.check(path, variables)
+  except checkpoint_fit.MisfitError as e:
+    raise errors.SetupError(str(e))
 
 
 @contextlib.contextmanager

@@ -66,7 +66,7 @@ def compute_padded_size(desired_size, stride):
 
 def resize_and_crop_image(image, desired_size, padded_size, scale_min=1.,
                           scale_max=1., random_scale=None,
-                          offset_fraction=None, normalize=False):
+                          offset_fraction=None, normalize=False, enlarge=True):
   """Resizes an image to fit, keeping its shape, then pads it.
 
   With a range of scales other than 1, the image is resized to fit a random
@@ -84,6 +84,7 @@ def resize_and_crop_image(image, desired_size, padded_size, scale_min=1.,
       the draw.
     normalize: whether to apply `normalize_image` after the resize, which gives
       the same values as before it and costs less for a uint8 image.
+    enlarge: False leaves an image as it is that fits already.
 
   Returns:
     image: float32 [padded height, padded width, 3]; zeros at the bottom and on
@@ -100,7 +101,10 @@ def resize_and_crop_image(image, desired_size, padded_size, scale_min=1.,
         random_scale = scale_min + (
             scale_max - scale_min) * random_numbers.uniform([])
       target = tf.round(random_scale * target)
-    scaled = _whole_sides(size * tf.reduce_min(target / size))
+    factor = tf.reduce_min(target / size)
+    if not enlarge:
+      factor = tf.minimum(factor, 1.)
+    scaled = _whole_sides(size * factor)
     crop = tf.zeros([2], tf.int32)
     if is_random:
       crop = _random_crop(scaled, desired_size, offset_fraction)

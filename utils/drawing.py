@@ -258,3 +258,28 @@ def _overlap(a, b):
   """Pixels that two rectangles (x0, y0, x1, y1) share."""
   return (max(0, min(a[2], b[2]) - max(a[0], b[0]))
           * max(0, min(a[3], b[3]) - max(a[1], b[1])))
+
+
+def draw_classes(image, names, scores, min_size=256):
+  """Writes the classes of an image and their scores into its corner.
+
+  Args:
+    image: uint8 [height, width, 3], RGB; or grey [height, width(, 1)].
+    names: [str], the best first.
+    scores: [float], of the names.
+    min_size: smaller images are enlarged until their longer side has so many
+      pixels; 0 keeps the size.
+
+  Returns:
+    uint8 [height, width, 3], RGB, enlarged if need be; a copy.
+  """
+  canvas, _ = _enlarge(_as_rgb(image), min_size)
+  text = '\n'.join('%s %.2f' % pair for pair in zip(names, scores))
+  font = _font(max(12, int(round(max(canvas.shape[:2]) / 50.))))
+  ground = Image.fromarray(canvas)
+  layer = ground.copy()
+  pen = ImageDraw.Draw(layer)
+  right, bottom = pen.multiline_textbbox((4, 2), text, font=font)[2:]
+  pen.rectangle((0, 0, right + 4, bottom + 4), fill=(0, 0, 0))
+  pen.multiline_text((4, 2), text, font=font, fill=(255, 255, 255))
+  return np.array(Image.blend(ground, layer, _LABEL_OPACITY))

@@ -1,0 +1,84 @@
+"""A checkpoint, ready to answer images in this process."""
+
+import numpy as np
+import tensorflow.compat.v1 as tf
+
+from modeling import checkpoint_fit
+from modeling import model_fn
+from ops import compat
+from serving import inputs
+from serving import networks
+from serving import sources
+from utils import fields
+
+
+class CheckpointModel:
+  """The network of a configuration with the weights of a checkpoint."""
+
+  def __init__(self, config, checkpoint, spec=None):
+    """Builds the graph and restores the weights.
+
+    Args:
+      config: experiment.
+      checkpoint: prefix. Its moving averages are used where evaluation uses
+        them.
+      spec: inputs.InputSpec; None: that of the configuration.
+
+    Raises:
+      LoadError: if the checkpoint is of another model.
+    """
+    self.config = config
+    self.spec = spec or inputs.input_spec(config)
+    graph = tf.Graph()
+    with graph.as_default():
+      self._image = tf.placeholder(tf.uint8, [None, None, 3], 'image')
+      self._prepared = inputs.prepare(self._image, self.spec)
+      height, width = self.spec.padded_size
+      self._images = tf.placeholder(tf.float32, [None, height, width, 3],
+                                    'images')
+      self._image_info = tf.placeholder(tf.float32, [None, 4, 2], 'image_info')
+      self._outputs = networks.outputs(config, self._images, self._image_info)
+      _check_fits(checkpoint)
+      saver = model_fn.average_scaffold_fn(config)().saver
+      graph.finalize()
+    self._session = tf.Session(graph=graph, config=tf.ConfigProto(
+        allow_soft_placement=True))
+    try:
+      saver.restore(self._session, checkpoint)
+    except (tf.errors.OpError, ValueError) as e:
+      raise sources.LoadError('The checkpoint %s cannot be read: %s' % (
+          checkpoint, compat.error_reason(getattr(e, 'message', str(e)))))
+
+  def prepare(self, image):
+    """(float32 [h, w, 3], image_info float32 [4, 2]) of uint8 [H, W, 3]."""
+    return self._session.run(self._prepared, {self._image: image})
+
+  def run(self, prepared):
+    """Runs the network on a batch.
+
+    Args:
+      prepared: [result of `prepare`].
+
+    Returns:
+      {name: array [B, ...]}; see networks.outputs, and `image_info`.
+    """
+    images, image_info = [np.stack(values) for values in zip(*prepared)]
+    answers = self._session.run(
+        self._outputs, {self._images: images, self._image_info: image_info})
+    answers[fields.IMAGE_INFO] = image_info
+    return answers
+
+  def close(self):
+    """Frees what the session holds."""
+    self._session.close()
+
+
+def _check_fits(checkpoint):
+  """Raises LoadError unless a checkpoint has the variables of the graph."""
+  try:
+    checkpoint_fit.check(checkpoint, tf.global_variables())
+  except checkpoint_fit.MisfitError as e:
+    raise sources.LoadError(str(e))
+  except (tf.errors.OpError, ValueError, IndexError) as e:
+    raise sources.LoadError('The checkpoint %s cannot be read: %s' % (
+        checkpoint, compat.error_reason(getattr(e, 'message', str(e)))))

@@ -1,0 +1,276 @@
+"""What a model says about one image."""
+
+import numpy as np
+
+from evaluation import segmentation_results
+from serving import networks
+from utils import drawing
+from utils import fields
+from utils import mask_grids
+from utils import masks as mask_utils
+
+
+class _Result:
+  """What all tasks have in common.
+
+  Attributes:
+    image_size: (height, width) of the upright image.
+    image: uint8 [height, width, 3], or None if it was not kept.
+    class_names: {class id: name}.
+  """
+
+  def __init__(self, image_size, class_names, category_map=None, image=None):
+    self.image_size = tuple(int(side) for side in image_size)
+    self.class_names = class_names
+    self.image = image
+    self._category_map = category_map
+
+  def _named(self, classes):
+    return [self.class_names.get(int(i), str(int(i))) for i in classes]
+
+  def _category(self, class_id):
+    """The id that the annotations have for a class."""
+    class_id = int(class_id)
+    return (self._category_map.category(class_id) if self._category_map
+            else class_id)
+
+  def _ground(self, image):
+    """What is drawn into."""
+    image = self.image if image is None else image
+    if image is None:
+      raise ValueError('The image was not kept: draw(image) needs it.')
+    if tuple(image.shape[:2]) != self.image_size:
+      raise ValueError(
+          'The image has %d x %d pixels (height x width), the answer is for '
+          '%d x %d.' % (tuple(image.shape[:2]) + self.image_size))
+    return image
+
+
+class DetectionResult(_Result):
+  """Objects of an image, the best first.
+
+  Attributes:
+    boxes: float32 [N, 4], (y0, x0, y1, x1), pixels of the upright image. As
+      evaluation scores them: they may reach beyond the image.
+    scores: float32 [N].
+    classes: int64 [N], from 1; 0 is the background.
+    names: [N] str; of a class without a name its number.
+    masks: float32 [N, h, w], 0..1 within `mask_boxes`; None without masks.
+    mask_boxes: float32 [N, 4], as `boxes`; those of ShapeMask are larger.
+  """
+
+  def __init__(self, boxes, scores, classes, masks=None, mask_boxes=None,
+               mask_grid=mask_grids.CELLS, **of_image):
+    super().__init__(**of_image)
+    self._of_image = of_image
+    self.boxes = np.asarray(boxes, np.float32).reshape([-1, 4])
+    self.scores = np.asarray(scores, np.float32).reshape([-1])
+    self.classes = np.asarray(classes).astype(np.int64).reshape([-1])
+    self.names = self._named(self.classes)
+    self.masks = masks
+    self.mask_boxes = self.boxes if mask_boxes is None else mask_boxes
+    self._mask_grid = mask_grid
+
+  def __len__(self):
+    return len(self.boxes)
+
+  def __repr__(self):
+    return '<DetectionResult: %d objects in %d x %d pixels%s>' % (
+        (len(self),) + self.image_size + (''.join(
+            '; %s %.2f' % pair for pair in list(zip(
+                self.names, self.scores))[:3]),))
+
+  def pasted_masks(self):
+    """bool [N, height, width]: the masks where they belong in the image.
+
+    Raises:
+      ValueError: if the model has no masks.
+    """
+    self._check_masks()
+    return mask_utils.paste_masks(
+        self.masks, _xywh(self.mask_boxes), *self.image_size,
+        grid=self._mask_grid).astype(bool)
+
+  def _check_masks(self):
+    if self.masks is None:
+      raise ValueError('This model finds boxes, not masks.')
+
+  def filtered(self, min_score=0., max_boxes=None, classes=None):
+    """A result with some of the objects.
+
+    Args:
+      min_score: float; objects of a lower score are left out.
+      max_boxes: int; at most so many stay, those of the highest scores.
+      classes: [class id or name] that stay; None: all.
+
+    Returns:
+      DetectionResult.
+    """
+    keep = self.scores >= min_score
+    if classes is not None:
+      wanted = set(classes)
+      keep &= np.array([int(i) in wanted or name in wanted for i, name in
+                        zip(self.classes, self.names)], bool)
+    rows = np.flatnonzero(keep)
+    rows = rows[np.argsort(-self.scores[rows], kind='mergesort')][:max_boxes]
+    masks = None if self.masks is None else self.masks[rows]
+    return DetectionResult(
+        self.boxes[rows], self.scores[rows], self.classes[rows], masks,
+        self.mask_boxes[rows], self._mask_grid, **self._of_image)
+
+  def draw(self, image=None, **options):
+    """The image with the objects in it.
+
+    Args:
+      image: uint8 [height, width, 3], upright; None: the one that was given to
+        the model.
+      **options: of utils.drawing.draw_detections, such as min_score.
+
+    Returns:
+      uint8 [H, W, 3].
+    """
+    options = dict(dict(min_size=0), **options)
+    return drawing.draw_detections(
+        self._ground(image), self.boxes, self.classes, self.scores,
+        label_map=self.class_names,
+        masks=None if self.masks is None else self.pasted_masks(), **options)
+
+  def to_coco(self, image_id):
+    """Entries of a COCO results file.
+
+    Args:
+      image_id: int or str.
+
+    Returns:
+      [{'image_id', 'category_id', 'bbox', 'score'}], with masks also
+      'segmentation'. Boxes are [x, y, width, height]; categories have the ids
+      of the annotations that the model was evaluated with.
+    """
+    entries = [
+        {'image_id': image_id, 'category_id': self._category(class_id),
+         'bbox': box, 'score': score}
+        for class_id, box, score in zip(
+            self.classes, _xywh(self.boxes).tolist(),
+            self.scores.astype(np.float64).tolist())]
+    if self.masks is not None:
+      rles = mask_utils.paste_and_encode(
+          self.masks, _xywh(self.mask_boxes), *self.image_size,
+          grid=self._mask_grid)
+      for entry, rle in zip(entries, rles):
+        entry['segmentation'] = rle
+    return entries
+
+
+def _xywh(boxes):
+  """float64 [N, 4], (x, y, width, height), of yxyx boxes."""
+  y0, x0, y1, x1 = np.moveaxis(np.asarray(boxes, np.float32), -1, 0)
+  return np.stack([x0, y0, x1 - x0, y1 - y0], axis=-1).astype(np.float64)
+
+
+class ClassificationResult(_Result):
+  """The best classes of an image.
+
+  Attributes:
+    classes: int64 [k], the best first.
+    scores: float32 [k], probabilities.
+    names: [k] str.
+    probabilities: float32 [C], of all classes.
+  """
+
+  def __init__(self, probabilities, top=5, **of_image):
+    super().__init__(**of_image)
+    self.probabilities = np.asarray(probabilities, np.float32)
+    order = np.argsort(-self.probabilities, kind='mergesort')[:top]
+    self.classes = order.astype(np.int64)
+    self.scores = self.probabilities[order]
+    self.names = self._named(order)
+
+  def __repr__(self):
+    return '<ClassificationResult: %s>' % ', '.join(
+        '%s %.2f' % pair for pair in zip(self.names, self.scores))
+
+  def draw(self, image=None, **options):
+    """The image with the classes and their scores; see DetectionResult.draw."""
+    return drawing.draw_classes(self._ground(image), self.names, self.scores,
+                                **options)
+
+  def to_coco(self, image_id):
+    """[{'image_id', 'category_id', 'score'}], the best first."""
+    return [{'image_id': image_id, 'category_id': self._category(i),
+             'score': float(score)}
+            for i, score in zip(self.classes, self.scores)]
+
+
+class SegmentationResult(_Result):
+  """The class of every pixel of an image.
+
+  Attributes:
+    label_map: int32 [height, width].
+    classes: int64 [k], those that occur.
+    names: [k] str.
+    scores: float32 [height, width], probability of the class; None where the
+      model does not give it.
+  """
+
+  def __init__(self, label_map, scores=None, **of_image):
+    super().__init__(**of_image)
+    self.label_map = np.asarray(label_map, np.int32)
+    self.scores = scores
+    self.classes = np.unique(self.label_map).astype(np.int64)
+    self.names = self._named(self.classes)
+
+  def __repr__(self):
+    return '<SegmentationResult: %d x %d pixels; %s>' % (
+        self.image_size + (', '.join(self.names),))
+
+  def draw(self, image=None, **options):
+    """The image coloured by class; see DetectionResult.draw."""
+    options = dict(dict(min_size=0), **options)
+    return drawing.draw_label_map(self._ground(image), self.label_map,
+                                  **options)
+
+  def to_coco(self, image_id):
+    """[{'image_id', 'category_id', 'segmentation'}], one for each class."""
+    return [{'image_id': image_id, 'category_id': self._category(i),
+             'segmentation': mask_utils.encode(self.label_map == i)}
+            for i in self.classes]
+
+
+def of_detections(answers, row, mask_grid, **of_image):
+  """The DetectionResult of one image of a batch.
+
+  Args:
+    answers: {name: array [B, ...]}; boxes in pixels of the network's input.
+    row: int, of the batch.
+    mask_grid: mask_grids.MaskGrid of the model.
+    **of_image: of a result.
+  """
+  count = int(answers[fields.NUM_DETECTIONS][row])
+  scale = np.tile(answers[fields.IMAGE_INFO][row, 2], 2)  # (y, x, y, x)
+  boxes = answers[fields.DETECTION_BOXES][row, :count] / scale
+  scores = answers[fields.DETECTION_SCORES][row, :count]
+  keep = np.isfinite(boxes).all(axis=1) & np.isfinite(scores)
+  masks, mask_boxes = None, None
+  if fields.DETECTION_MASKS in answers:
+    masks = answers[fields.DETECTION_MASKS][row, :count][keep]
+  if fields.DETECTION_OUTER_BOXES in answers:
+    mask_boxes = (answers[fields.DETECTION_OUTER_BOXES][row, :count]
+                  / scale)[keep]
+  return DetectionResult(
+      boxes[keep], scores[keep],
+      answers[fields.DETECTION_CLASSES][row, :count][keep], masks, mask_boxes,
+      mask_grid, **of_image)
+
+
+def of_classification(answers, row, top=5, **of_image):
+  """The ClassificationResult of one image of a batch."""
+  return ClassificationResult(answers[networks.PROBABILITIES][row], top,
+                              **of_image)
+
+
+def of_segmentation(answers, row, **of_image):
+  """The SegmentationResult of one image of a batch."""
+  info = answers[fields.IMAGE_INFO][row]
+  maps = [segmentation_results.to_image_size(answers[name][row, :, :, 0], info)
+          for name in (fields.MASKS, networks.PIXEL_SCORES)]
+  return SegmentationResult(*maps, **of_image)

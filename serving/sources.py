@@ -1,0 +1,85 @@
+"""Where a trained model lies: a model_dir, a checkpoint, an exported folder."""
+
+import collections
+import os
+import re
+
+import tensorflow.compat.v1 as tf
+
+from configs import factory
+from modeling import checkpoint_files
+
+_SAVED_MODEL = ('saved_model.pb', 'saved_model.pbtxt')
+_EXPECTED = ('a model_dir (with params.yaml and checkpoints), a checkpoint '
+             '(.../model.ckpt-1000) or an exported folder (with '
+             'saved_model.pb)')
+# What a model is trained with and not used with.
+_WITHOUT_TRAINING = {
+    'use_tpu': False, 'architecture.use_bfloat16': False,
+    'train.mixed_precision': None, 'train.input_partition_dims': None,
+    'train.num_cores_per_replica': None}
+
+# config: experiment. checkpoint: prefix. notes: [sentence for the user].
+Checkpoint = collections.namedtuple('Checkpoint', 'config checkpoint notes')
+
+
+class LoadError(ValueError):
+  """There is no model that can be loaded."""
+
+
+def is_saved_model(path):
+  """Whether a folder holds an exported model."""
+  return any(tf.gfile.Exists(os.path.join(path, name))
+             for name in _SAVED_MODEL)
+
+
+def find_checkpoint(path, checkpoint_path=None, model=None, config_file=None,
+                    params_override=None):
+  """Finds a checkpoint and the configuration that it was trained with.
+
+  Args:
+    path: a model_dir or a checkpoint prefix; None: `checkpoint_path` is given.
+    checkpoint_path: prefix of another checkpoint than the newest one.
+    model: name of the model, where there is no params.yaml.
+    config_file: over params.yaml; see configs.factory.load_config.
+    params_override: over `config_file`.
+
+  Returns:
+    Checkpoint; the configuration computes in float32, on no TPU.
+
+  Raises:
+    LoadError: if there is no checkpoint, or nothing tells its configuration.
+    ConfigError: for a configuration that is wrong.
+  """
+  if path is None and checkpoint_path is None:
+    raise LoadError('There is no path: %s is expected.' % _EXPECTED)
+  given = str(checkpoint_path or path)
+  checkpoint = _prefix(given)
+  folder = str(path) if path and tf.gfile.IsDirectory(
+      str(path)) else os.path.dirname(checkpoint)
+  params_file = os.path.join(folder, 'params.yaml')
+  if not tf.gfile.Exists(params_file):
+    params_file = None
+    if not (model or config_file or params_override):
+      raise LoadError(
+          'There is no params.yaml in %s, which says what model %s is of: give '
+          'the model and, if there is one, the config_file it was trained with.'
+          % (folder or os.curdir, checkpoint))
+  config, notes = factory.load_config(
+      model, config_file, params_override, extra=_WITHOUT_TRAINING,
+      params_file=params_file, trains=False)
+  return Checkpoint(config, checkpoint, notes)
+
+
+def _prefix(path):
+  """The checkpoint prefix of a folder, a prefix or one of its files."""
+  if tf.gfile.IsDirectory(path):
+    newest = checkpoint_files.latest(path)
+    if newest:
+      return newest
+    raise LoadError('%s holds no checkpoint and no exported model: %s is '
+                    'expected.' % (path, _EXPECTED))
+  prefix = re.sub(r'\.(index|meta|data-\d+-of-\d+)$', '', path)
+  if not tf.train.checkpoint_exists(prefix):
+    raise LoadError('There is no %s: %s is expected.' % (path, _EXPECTED))
+  return prefix
