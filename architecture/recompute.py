@@ -1,8 +1,8 @@
 """Activations that are computed a second time instead of being kept.
 
 The backward pass of a network needs the activations of the forward pass, which
-take most of the memory of a training. Of a function that goes through `run`,
-only the inputs are kept: its gradient runs the function again.
+take most of the memory of a training run. Of a function that goes through
+`run`, only the inputs are kept: its gradient runs the function again.
 Source: arXiv:1604.06174.
 """
 

@@ -167,7 +167,7 @@ def _middle_of_whole(window, size):
 
 
 def _checked_label(parsed, source_id, num_classes):
-  """int32 []; running it fails for a label that is no class."""
+  """int32 []; running it fails for a label that is not a class."""
   label = parsed['image/class/label']
   check = tf.debugging.Assert(
       tf.logical_and(label >= 0, label < num_classes), [tf.strings.join([

@@ -36,7 +36,7 @@ def features_of(serialized):
     # The type depends on the implementation of protobuf.
     features = {}
   if not features:  # To protobuf, a PNG is an Example of unknown fields.
-    raise ExampleError('is no tf.train.Example.')
+    raise ExampleError('is not a tf.train.Example.')
   return features
 
 

@@ -76,7 +76,7 @@ def check_mask(png, box, size):
   """
   mask = cv2.imdecode(np.frombuffer(png, np.uint8), cv2.IMREAD_GRAYSCALE)
   if mask is None:
-    return [(ERROR, 'undecodable_mask', 'The mask is no PNG.')]
+    return [(ERROR, 'undecodable_mask', 'The mask is not a PNG.')]
   if size and mask.shape != tuple(size):
     return [(ERROR, 'mask_size', 'The mask has %d x %d pixels, the image %d x '
              '%d.' % (mask.shape + tuple(size)))]

@@ -64,7 +64,7 @@ class SegmentationChecker(record_checker.RecordChecker):
                            cv2.IMREAD_GRAYSCALE)
     if classes is None:
       self._add(ERROR, 'undecodable_label_map', where,
-                'The label map is no PNG.')
+                'The label map is not a PNG.')
       return
     if size and classes.shape != tuple(size):
       self._add(ERROR, 'label_map_size', where,

@@ -68,7 +68,7 @@ class RecordChecker:
     try:
       features = examples.features_of(serialized)
     except examples.ExampleError:
-      self._add(ERROR, 'no_example', where, 'It is no tf.train.Example.')
+      self._add(ERROR, 'no_example', where, 'It is not a tf.train.Example.')
       return
     self._check_kinds(features, where)
     where = self._check_id(features, where)

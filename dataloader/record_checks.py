@@ -1,4 +1,4 @@
-"""Looks into the first records before a training starts."""
+"""Looks into the first records before a training run starts."""
 
 import logging
 
@@ -68,7 +68,7 @@ _HOPELESS = ('all_crowds', 'ignored_pixels')
 
 
 def check_first(files, key, config):
-  """Stops a training that cannot work, before it starts; warns of doubts.
+  """Stops a training run that cannot work, before it starts; warns of doubts.
 
   Args:
     files: [path].
@@ -126,7 +126,7 @@ def _check_use(checker, key, is_all):
 
 
 def _features(serialized):
-  """{key: Feature}; of no key for what is no Example, which parsing reports."""
+  """{key: Feature}; empty for what is not an Example, which parsing reports."""
   try:
     return examples.features_of(serialized)
   except examples.ExampleError:

@@ -258,8 +258,8 @@ def _add_masks(features, objects, height, width, source_id):
   for annotation, png in zip(objects, pngs):
     mask = cv2.imdecode(np.frombuffer(png, np.uint8), cv2.IMREAD_GRAYSCALE)
     if mask is None or mask.shape != (height, width):
-      raise ValueError('a mask of image/source_id %r is no PNG of the size of '
-                       'the image.' % source_id)
+      raise ValueError('a mask of image/source_id %r is not a PNG of the size '
+                       'of the image.' % source_id)
     annotation['segmentation'] = mask_utils.encode(mask)
 
 

@@ -158,7 +158,7 @@ def _known_objects(objects, image_index, category_index, name, messages):
 
 
 def _encode_masks(objects, image_index, sizes, name, messages):
-  """Returns the RLE of every object, None where a polygon is no area."""
+  """Returns the RLE of every object, None where a polygon has no area."""
   rles, empty = [], []
   for entry in objects:
     where = _where(entry, name)
@@ -260,7 +260,7 @@ def _areas(objects, boxes, rles, name, messages):
       unusable.append(entry.get('id', '?'))
   if unusable:
     messages.append(
-        '%s: %d annotations have an area that is no number above 0; that of '
+        '%s: %d annotations have an area that is not a number above 0; that of '
         'the mask, or else of the box, is taken: id %s.' % (
             name, len(unusable), ids.name_some(unusable)))
   return areas

@@ -122,6 +122,6 @@ def _decode_mask(mask):
     return mask
   decoded = cv2.imdecode(np.frombuffer(mask, np.uint8), cv2.IMREAD_GRAYSCALE)
   if decoded is None:
-    raise ValueError('A mask of the ground truth is no PNG: it begins with %r.'
-                     % mask[:8])
+    raise ValueError('A mask of the ground truth is not a PNG: it begins '
+                     'with %r.' % mask[:8])
   return decoded

@@ -1,4 +1,4 @@
-"""The best checkpoints of a training, kept from being replaced by newer ones.
+"""The best checkpoints of a training run, protected from rotation.
 
 `model_dir/best<suffix>/` holds copies of them and `best.json`, which says by
 which metric and how good they are; its file `checkpoint` names the best, so

@@ -72,7 +72,7 @@ def latest_step(model_dir):
 
 
 def num_calls(config):
-  """How often the training step was called up to where a training starts.
+  """How often the training step was called up to where a training run starts.
 
   Args:
     config: experiment; the newest checkpoint of its model_dir counts, or the

@@ -1,4 +1,4 @@
-"""The hosts of a training on several of them, as TF_CONFIG names them.
+"""The hosts of a training run on several of them, as TF_CONFIG names them.
 
 TF_CONFIG is TensorFlow's own variable: every process gets the addresses of all
 workers and its place among them. Kubernetes operators and schedulers set it.
@@ -25,7 +25,7 @@ _OTHER_JOBS = {
 
 
 class Cluster:
-  """The workers of a training and which of them this process is."""
+  """The workers of a training run and which of them this process is."""
 
   def __init__(self, workers, index):
     """Keeps both.
@@ -69,7 +69,7 @@ def read(environment=None):
   try:
     values = json.loads(text)
   except ValueError as e:
-    raise _error('is no JSON (%s)' % e)
+    raise _error('is not JSON (%s)' % e)
   values = _block(values, 'the whole')
   jobs = _jobs(values)
   task_type, index = _task(values)
@@ -136,7 +136,7 @@ def _task(values):
   try:
     return task_type, int(index)  # Some schedulers write it as text.
   except (TypeError, ValueError):
-    raise _error('has the index %r in "task", which is no number' % (index,))
+    raise _error('has the index %r in "task", which is not a number' % (index,))
 
 
 def check_mode(cluster, mode, use_tpu=False):

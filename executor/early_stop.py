@@ -1,4 +1,4 @@
-"""The end of a training that no longer gets better.
+"""The end of a training run that no longer gets better.
 
 An evaluation, in this program or in another one, leaves a mark in model_dir;
 the training looks for it, and ends with a checkpoint.
@@ -42,12 +42,12 @@ def request(config, step, best_step, best_value, evaluations):
 
 
 def find_request(config, step=None):
-  """The mark that a training has to obey.
+  """The mark that a training run has to obey.
 
   Args:
     config: experiment.
     step: int, where the training stands; a mark that was left at a later step
-      is about a training that went on from there, not about this one. None:
+      is about a training run that went on from there, not about this one. None:
       any mark.
 
   Returns:
@@ -64,7 +64,7 @@ def find_request(config, step=None):
 
 
 def forget_after(model_dir, step):
-  """Takes away a mark of a training that was further than this one is.
+  """Takes away a mark of a training run that was further than this one is.
 
   Args:
     model_dir: folder of the mark.
@@ -82,7 +82,7 @@ def clear(model_dir):
 
 
 def describe(config, mark, step):
-  """A sentence about a training that ended, and how to go on.
+  """A sentence about a training run that ended, and how to go on.
 
   Args:
     config: experiment.

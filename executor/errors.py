@@ -17,7 +17,7 @@ class EvalTimeout(JobError):
 
 
 class TrainingDiverged(JobError):
-  """A loss or a weight is no finite number any more."""
+  """A loss or a weight is no longer finite."""
   exit_code = 4
 
 

@@ -13,7 +13,7 @@ from executor import model_dir as model_dir_lib
 _POLL_SECONDS = 5
 _REMIND_SECONDS = 300
 _ATTEMPTS = 3  # at a checkpoint that cannot be read
-_RESTART_SECONDS = 300  # for a training to take an old finish mark away
+_RESTART_SECONDS = 300  # for a training run to take an old finish mark away
 
 
 class _Patience:
@@ -106,7 +106,7 @@ def sign_of_life(model_dir):
 
 def evaluate_continuously(config, evaluation, sleep=time.sleep,
                           clock=time.time, follow=None):
-  """Evaluates the checkpoints of a training beside it, until its end.
+  """Evaluates the checkpoints of a training run beside it, until its end.
 
   Always the newest one, or all of them with `eval.eval_every_checkpoint`;
   none twice, and not the untrained one of step 0.
@@ -155,8 +155,8 @@ def evaluate_continuously(config, evaluation, sleep=time.sleep,
 def _has_ended(model_dir, job_start, now):
   """Whether the training in a folder says that it ended.
 
-  A mark from before this job may be of a training that is being started again
-  at this moment.
+  A mark from before this job may be of a training run that is being started
+  again at this moment.
   """
   finished = model_dir_lib.read_finished(model_dir)
   return bool(finished) and (finished['time'] >= job_start

@@ -35,7 +35,7 @@ def explained_divergence(progress):
     yield
   except tf.train.NanLossDuringTrainingError:
     raise errors.TrainingDiverged(
-        'Training diverged at step %d: the loss is no finite number.'
+        'Training diverged at step %d: the loss is not finite.'
         % progress.step)
   except tf.errors.InvalidArgumentError as e:
     found = _NAN_OF_TPU.search(e.message)
@@ -43,7 +43,7 @@ def explained_divergence(progress):
       raise
     first, last = progress.step + 1, progress.step + progress.steps_per_call
     raise errors.TrainingDiverged(
-        'Training diverged %s: %s is no finite number.' % (
+        'Training diverged %s: %s is not finite.' % (
             'at step %d' % last if first == last
             else 'between the steps %d and %d' % (first, last),
             found.group(1)))

@@ -98,7 +98,7 @@ class TrainingHook(tf.train.SessionRunHook):
   def after_create_session(self, session, coord):
     del coord
     before, self._step = self._step, int(session.run(self._read_step))
-    self._start = None  # Setting up is no measure of speed.
+    self._start = None  # Setting up is not a measure of speed.
     if before is not None:
       tf.logging.warning(
           'The session was lost at step %d and made anew: training goes on '
@@ -127,7 +127,7 @@ class TrainingHook(tf.train.SessionRunHook):
     """Writes what is due after a call that began at step `previous`."""
     now = self._clock()
     if self._start is None:
-      # The first call also sets up the pipeline and is no measure of speed.
+      # The first call also sets up the pipeline and is not a measure of speed.
       self._start = self._last = (self._step, now)
     is_due = (self._step // self._every_n_steps
               > previous // self._every_n_steps)
@@ -203,13 +203,13 @@ class SkippedSteps:
       self._calls = 0
     elif self._calls >= _MAX_SKIPPED * self._parts:
       raise errors.TrainingDiverged(
-          'Training diverged at step %d: %d gradients in a row were no finite '
-          'numbers, with smaller and smaller loss scales '
+          'Training diverged at step %d: %d gradients in a row were not '
+          'finite, with smaller and smaller loss scales '
           '(train.mixed_precision: float16).' % (step, self._calls))
 
 
 def _rate(first, last):
-  """Steps per second between two (step, time); None if that is no time."""
+  """Steps per second between two (step, time); None if no time has passed."""
   steps, seconds = last[0] - first[0], last[1] - first[1]
   return steps / seconds if steps > 0 and seconds > 0 else None
 
@@ -232,7 +232,7 @@ def check_finite(step, scalars):
 
 
 class FiniteWeights(tf.train.CheckpointSaverListener):
-  """Keeps weights that are no finite numbers out of the checkpoints.
+  """Keeps weights that are not finite out of the checkpoints.
 
   A checkpoint may be due in the very step in which the loss became NaN, and it
   would replace the last good one.
@@ -249,8 +249,8 @@ class FiniteWeights(tf.train.CheckpointSaverListener):
     if not is_finite.all():
       bad = [self._names[i] for i in np.flatnonzero(~is_finite)]
       raise errors.TrainingDiverged(
-          'Training diverged by step %d: %d of %d variables are no finite '
-          'numbers, such as %s. They were not saved.' % (
+          'Training diverged by step %d: %d of %d variables are not '
+          'finite, such as %s. They were not saved.' % (
               global_step_value, len(bad), len(self._names),
               ', '.join(bad[:_MAX_NAMED])))
 

@@ -109,7 +109,7 @@ def _source_notes(path, model_dir, mode):
 
 
 def _params_file(model_dir, mode):
-  """The file that a training left, if the mode is to read it."""
+  """The file that a training run left, if the mode is to read it."""
   if mode not in _USES_PARAMS_FILE or not model_dir:
     return None
   path = model_dir_lib.params_path(model_dir)

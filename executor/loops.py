@@ -38,7 +38,7 @@ def train(config, estimator, input_fn, max_steps=None, cluster=None,
 
   Raises:
     errors.Terminated: when a signal asked to stop; a checkpoint is written.
-    errors.TrainingDiverged: at a loss or weight that is no finite number.
+    errors.TrainingDiverged: at a loss or weight that is not finite.
     errors.SetupError: when the checkpoint is of another model.
   """
   if max_steps is None:

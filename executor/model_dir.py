@@ -12,6 +12,7 @@ from executor import checkpoints
 from executor import data_paths
 from executor import errors
 from modeling import storage
+from utils import version
 
 # Keys that make two configurations different models.
 _IDENTITY = ('type', 'architecture.backbone',
@@ -66,7 +67,7 @@ def mark_finished(model_dir, step, state):
 
 
 def clear_finished(model_dir):
-  """Takes the mark away: a training starts."""
+  """Takes the mark away: a training run starts."""
   if tf.gfile.Exists(_finished_path(model_dir)):
     tf.gfile.Remove(_finished_path(model_dir))
 
@@ -201,6 +202,7 @@ def save_params(config, path):
   """
   with storage.output_path(path) as temporary:
     with open(temporary, 'w', encoding='utf-8') as f:
+      f.write('# Written by version %s.\n' % version.VERSION)
       f.write(io.dump_yaml(config))
 
 

@@ -42,7 +42,7 @@ def _detection_results(predictions, image_ids, mask_grid=mask_grids.CELLS):
       predictions, include_mask='detection_masks' in predictions,
       mask_grid=mask_grid)
   if num_not_finite:
-    tf.logging.warning('%d detections are no finite numbers and are left out.',
+    tf.logging.warning('%d detections are not finite and are left out.',
                        num_not_finite)
   return coco_results.to_results(columns, image_ids)
 
@@ -53,7 +53,7 @@ def _results_of(config):
       _detection_results, mask_grid=evaluation_factory.build_mask_grid(config))
 
 
-# type of the experiment, where it is no detector: see `_results_of`.
+# type of the experiment, where it is not a detector: see `_results_of`.
 _RESULTS = {'classification': classification_evaluator.to_results,
             'segmentation': segmentation_results.to_results}
 

@@ -1,4 +1,4 @@
-"""What the workers of a training on several hosts decide together.
+"""What the workers of a training run on several hosts decide together.
 
 Gradients are averaged with collective operations, which wait for all workers:
 one that stops, fails or saves by itself would leave the others waiting. So

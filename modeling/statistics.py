@@ -58,7 +58,7 @@ def model_statistics(config):
   Returns:
     Statistics.
   """
-  # Synchronized batch norm is no single operation, and would count.
+  # Synchronized batch norm is not a single operation, and would count.
   config = dataclasses.replace(
       config, batch_norm_activation=dataclasses.replace(
           config.batch_norm_activation, use_sync_bn=False))

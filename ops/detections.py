@@ -120,7 +120,8 @@ def detect(outputs, nms_version='v1', use_batched_nms=False, max_total_size=100,
   Raises:
     ValueError: if `nms_version` is unknown.
 
-  Source: spec/data_ops_eval.md 6.3.
+  Source: the generation of detections in upstream's
+    postprocess_ops.py.
   """
   version = 'batched' if use_batched_nms else nms_version
   if version not in NMS_VERSIONS:

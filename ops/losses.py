@@ -295,7 +295,7 @@ def softmax_cross_entropy(logits, labels, num_classes, label_smoothing=0.):
 
   Args:
     logits: float32 [..., C].
-    labels: int32 [...], classes; without smoothing, one that is no class
+    labels: int32 [...], classes; without smoothing, one that is not a class
       costs nothing.
     num_classes: int, C.
     label_smoothing: float in [0, 1], s: the target is 1 - s + s / C for the
@@ -357,7 +357,7 @@ def pixel_losses(logits, labels, num_classes, ignore_label,
     loss = counts * softmax_cross_entropy(logits, labels, num_classes,
                                           label_smoothing)
     if class_weights:
-      # An ignored label is no class; its weight does not matter.
+      # An ignored label is not a class; its weight does not matter.
       table = tf.constant(class_weights, tf.float32)
       loss *= tf.gather(table, tf.clip_by_value(labels, 0, num_classes - 1))
     return loss, counts

@@ -29,8 +29,8 @@ def crop_masks_in_boxes(masks, gt_boxes, target_boxes, output_size,
   Returns:
     [B, N, S, S], the type of the masks.
 
-  Source: spec/data_ops_eval.md 8.3, for square masks as everywhere; for others
-    the reference mixes up height and width.
+  Source: upstream's `crop_mask_in_target_box`, for square masks as
+    everywhere; for others upstream mixes up height and width.
   """
   with tf.name_scope('crop_masks_in_boxes'):
     height, width = masks.shape.as_list()[2:]

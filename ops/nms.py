@@ -95,7 +95,7 @@ def sorted_nms_padded(scores, boxes, max_output_size, iou_threshold,
     scores: float32 [B, K], descending, padded with -1.
     boxes: float32 [B, K, 4], padded with 0.
 
-  Source: greedy NMS; spec/data_ops_eval.md 6.1.
+  Source: greedy NMS, as upstream's `sorted_non_max_suppression_padded`.
   """
   with tf.name_scope('sorted_nms_padded'):
     valid = tf.reduce_any(tf.not_equal(boxes, 0.), axis=2)

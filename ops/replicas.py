@@ -1,4 +1,4 @@
-"""Sums and means over the replicas of a training, with gradients.
+"""Sums and means over the replicas of a training run, with gradients.
 
 Replicas are the cores of a TPU, or what a distribution strategy makes of GPUs
 and hosts. The functions are called in each replica, in the same order.

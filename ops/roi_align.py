@@ -38,7 +38,8 @@ def multilevel_roi_align(features, rois, output_size, border='clamp',
     ValueError: if levels are missing, or heights and widths not static, or for
       an unknown border or method.
 
-  Source: spec/data_ops_eval.md 8.1; Mask R-CNN, arXiv:1703.06870.
+  Source: Mask R-CNN, arXiv:1703.06870; upstream's
+    `multilevel_crop_and_resize`.
   """
   with tf.name_scope('multilevel_roi_align'):
     levels = sorted(features)
@@ -113,7 +114,7 @@ def selective_crop_and_resize(features, boxes, levels, boundaries, output_size,
   Returns:
     [B, N, S, S, C], the type of the features.
 
-  Source: spec/data_ops_eval.md 8.2.
+  Source: upstream's `selective_crop_and_resize`.
   """
   with tf.name_scope('selective_crop_and_resize'):
     num_maps, height, width = features.shape.as_list()[1:4]
@@ -145,7 +146,7 @@ def single_level_crop(features, level_boxes, levels, min_level, crop_size):
     [B*N, S, S, C]. What lies beyond the map repeats its border (the reference
     reads other rows there).
 
-  Source: spec/data_ops_eval.md 8.4.
+  Source: upstream's `single_level_feature_crop`.
   """
   with tf.name_scope('single_level_crop'):
     _, num_maps, height, width, channels = features.shape.as_list()

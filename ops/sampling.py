@@ -31,7 +31,7 @@ def balanced_sample(is_candidate, is_positive, num_samples, positive_fraction,
 
   Returns:
     bool [B, N]; true for S examples. If negatives run out while there are
-    examples that are no candidates, it may be fewer, and one that is no
+    examples that are not candidates, it may be fewer, and one that is not a
     candidate among them: published training counts such an example for each
     that it cannot find.
 

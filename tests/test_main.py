@@ -275,7 +275,7 @@ def test_evaluation_needs_the_model_dir_only(copy, capsys):
   # The last checkpoint has its result, so the worker ends.
   assert _run('--mode=eval', '--model_dir=%s' % copy) == 0
   assert _metric_steps(copy) == [5]
-  # A training that is to go on: the worker waits for it, in vain.
+  # A training run that is to go on: the worker waits for it, in vain.
   message = _fails(
       capsys, '--mode=eval', '--model_dir=%s' % copy,
       '--params_override={train: {total_steps: 9}, eval: {eval_timeout: 0}}',
@@ -440,7 +440,7 @@ def test_workers_that_cannot(data, tmp_path, capsys, monkeypatch):
   arguments = ('--model_dir=%s' % tmp_path, '--data_dir=%s' % data,
                '--config_file=%s' % (data / 'config.yaml'))
   monkeypatch.setenv('TF_CONFIG', '{"cluster"')
-  assert 'TF_CONFIG is no JSON' in _fails(capsys, '--mode=train', *arguments)
+  assert 'TF_CONFIG is not JSON' in _fails(capsys, '--mode=train', *arguments)
   monkeypatch.setenv('TF_CONFIG', _tf_config([1, 2, 3], 1))
   assert '3 replicas' in _fails(capsys, '--mode=train', *arguments)
   assert 'worker 1 of 3' in _fails(capsys, '--mode=eval', *arguments)

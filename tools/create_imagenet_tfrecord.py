@@ -14,7 +14,7 @@ and writes records/train/train-00000-of-01024 ...,
 records/validation/validation-00000-of-00128 ..., beside each set an index of
 what was written and what was left out and why, and records/label_map.csv.
 Classes are numbered from 1 in the order of their names. Without a folder
-validation, there is only the training set. What is no JPEG becomes one, and
+validation, there is only the training set. What is not a JPEG becomes one, and
 images are turned as their EXIF orientation says.
 """
 

@@ -68,7 +68,8 @@ def find_image_files(images, labels=None):
   if not image_files:
     raise AnnotationError('There is no image %s.' % expected)
   for name, masks in image_files:
-    # No mask file is no object; no label image is a mistake.
+    # Without mask files there is no object; without a label image it is a
+    # mistake.
     if masks is None:
       raise AnnotationError(
           'The image %s has no label image in %s, of the same name '

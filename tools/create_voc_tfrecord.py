@@ -163,8 +163,8 @@ def _image(name, root, file_name):
   """Entry of the image; <path> names a file of the authors' computer."""
   if root.tag.lower() != 'annotation' and root.find('object') is None:
     raise ConversionError(
-        '%s.xml is no annotation of Pascal VOC: its root is <%s>, and it has '
-        'no <object>.' % (name, root.tag))
+        '%s.xml is not an annotation of Pascal VOC: its root is <%s>, and it '
+        'has no <object>.' % (name, root.tag))
   height, width = source_set.size(
       _text(root, 'size/height'), _text(root, 'size/width'),
       'The <size> in %s.xml' % name) or (None, None)

@@ -255,7 +255,7 @@ def _names(content, path):
     if isinstance(name, bool) or not isinstance(
         name, (str, int, float)) or not str(name).strip():
       raise ConversionError(
-          '%s: names: the name of class %d is read as %r, which is no text. '
+          '%s: names: the name of class %d is read as %r, which is not text. '
           'Put it in quotation marks.' % (path, i, name))
   if content.get('nc') is not None and values_lib.canonical_id(
       content['nc']) != len(names):

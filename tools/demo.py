@@ -3,9 +3,9 @@
   python -m tools.demo --model=retinanet
   python -m tools.demo --model=shapemask_partial
 
-A training that was interrupted goes on; a finished one is not repeated (remove
-demo/ for that, or run `make clean`). Each command is printed, so that it can be
-used on other data.
+A training run that was interrupted goes on; a finished one is not repeated
+(remove demo/ for that, or run `make clean`). Each command is printed, so that
+it can be used on other data.
 """
 
 import argparse

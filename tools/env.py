@@ -14,6 +14,8 @@ import sys
 
 import pkg_resources
 
+from utils import version
+
 _ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 # 3.10 is what TPU VMs of TF 2.15 bring.
 _LOCKS = {(3, 7): 'py37-tf115', (3, 10): 'py310-tf215-tpu',
@@ -131,7 +133,8 @@ def report():
                for d in pkg_resources.working_set}
   import tensorflow.compat.v1 as tf  # Slow, and not needed for --help.
   python = sys.version_info[:2]
-  lines = ['Python %s (%s)' % (platform.python_version(), sys.executable),
+  lines = ['Version %s of this code' % version.VERSION,
+           'Python %s (%s)' % (platform.python_version(), sys.executable),
            ', '.join('%s %s' % (name, installed[name.lower()])
                      for name in _SHOWN if name.lower() in installed),
            'CPU: %d cores, %s' % (os.cpu_count(), platform.machine())]

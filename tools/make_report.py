@@ -33,7 +33,7 @@ _KINDS = (('', 'box'), ('mask_', 'mask'),
           ('novel_mask_', 'mask of novel classes'),
           ('seen_mask_', 'mask of the other classes'))
 _CLASS_METRIC = 'Precision mAP ByCategory%s/%s'
-# type of the experiment, where it is no detector: (config, metrics, results,
+# type of the experiment, where it is not a detector: (config, metrics, results,
 # number of images) -> html_page.Content.
 _CONTENT = {'classification': classification_page.content,
             'segmentation': segmentation_page.content}
@@ -43,7 +43,7 @@ def build_page(model_dir, suffix='', num_images=12, min_score=0.3):
   """Builds the page.
 
   Args:
-    model_dir: of a training that was evaluated.
+    model_dir: of a training run that was evaluated.
     suffix: `eval.suffix` of that evaluation.
     num_images: how many of the evaluated images are shown.
     min_score: detections below it are not drawn.
@@ -218,7 +218,7 @@ def main():
                       'model_dir')
   parser.add_argument('--suffix', default='', help='eval.suffix of the '
                       'evaluation')
-  parser.add_argument('--num_pictures', type=int, default=12,
+  parser.add_argument('--num_images', '--num_pictures', type=int, default=12,
                       help='images shown')
   parser.add_argument('--min_score', type=float, default=0.3,
                       help='detections below it are not drawn')

@@ -5,7 +5,7 @@
 #
 # Prints the folder of the environment on stdout and everything else on
 # stderr. Without an argument: tf1 if this machine has a Python 3.7, else tf2.
-# tpu is no runtime: it holds the TPU compiler, for `make tpu-check`.
+# tpu is not a runtime: it holds the TPU compiler, for `make tpu-check`.
 # PYTHON=/path/to/python uses that interpreter. An environment that is complete
 # and belongs to the present lock file is left as it is.
 

@@ -111,7 +111,7 @@ def size(image, where='An image'):
     (height, width), ints, or None where one of them is not known.
 
   Raises:
-    ValueError: if a side is no whole number, or too large.
+    ValueError: if a side is not a whole number, or too large.
   """
   sides = []
   for side in ('height', 'width'):
@@ -139,7 +139,7 @@ def box(annotation):
     [x, y, width, height], floats, pixels; None where it is missing or null.
 
   Raises:
-    ValueError: if it is no box; says what it is.
+    ValueError: if it is not a box; says what it is.
   """
   given = annotation.get('bbox')
   if given is None:
@@ -159,7 +159,7 @@ def box(annotation):
 def area(annotation):
   """Area of an object, pixels; None where it has to be computed.
 
-  That is where it is missing, null, no finite number, or not above 0.
+  That is where it is missing, null, not a finite number, or not above 0.
   """
   given = annotation.get('area')
   if given is None:

@@ -62,7 +62,7 @@ def of_bytes(encoded):
   try:
     return of_image(Image.open(io.BytesIO(encoded)))
   except Exception:  # pylint: disable=broad-except
-    return 1  # whatever is no image is reported by who decodes it
+    return 1  # whatever is not an image is reported by who decodes it
 
 
 def exchanges_sides(orientation):

@@ -37,7 +37,7 @@ def from_bytes(content, num_classes, size, name='The file'):
   try:
     priors = np.load(io.BytesIO(content), allow_pickle=False)
   except ValueError as e:
-    raise ValueError('%s is no array of shape priors: %s' % (name, e))
+    raise ValueError('%s is not an array of shape priors: %s' % (name, e))
   wanted = 'float32 [%d, K, %d, %d]' % (num_classes, size, size)
   if (priors.ndim != 4 or not priors.shape[1]
       or priors.shape[:1] + priors.shape[2:] != (num_classes, size, size)):

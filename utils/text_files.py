@@ -54,7 +54,7 @@ def read(path, open_file=files.open_anywhere):
 
   Raises:
     OSError: as `open_file` raises it.
-    ValueError: if the file is no text.
+    ValueError: if the file is not text.
   """
   with open_file(path, 'rb') as f:
     return decode(f.read(), path)

@@ -44,7 +44,8 @@ class ShapePriorHead:
       features: {level: [B, h, w, c]}, all but B static.
       boxes: float32 [B, N, 4], yxyx, pixels of the network input.
       outer_boxes: float32 [B, N, 4], the RoIs around them.
-      classes: int32 [B, N]; what is no class takes the priors of the nearest.
+      classes: int32 [B, N]; a number that is not a class takes the priors of
+        the nearest one.
 
     Returns:
       [B, N, S, S, D]: the features of the RoIs.

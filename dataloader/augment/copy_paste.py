@@ -1,6 +1,7 @@
 """Copy-paste: objects of one image are pasted into another.
 
-Source: arXiv:2012.07177; details as upstream, spec/data_ops_eval.md 12.
+Source: arXiv:2012.07177; details as in upstream's
+extract_objects_parser.py.
 """
 
 import collections

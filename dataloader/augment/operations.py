@@ -1,7 +1,8 @@
 """The table of operations that policies are made of.
 
 Source: AutoAugment (arXiv:1805.09501), and for boxes Zoph et al.
-(arXiv:1906.11172), table 6. Arguments are upstream's, spec/data_ops_eval.md 11.
+(arXiv:1906.11172), table 6. Arguments are those of
+upstream's autoaugment_utils.py.
 """
 
 import collections

@@ -3,8 +3,8 @@
 A policy is a list of sub-policies; for an image one of them is drawn, and its
 steps (operation, probability, level 0 to 10) follow one another.
 
-Source: v0 to v3 and test as upstream, spec/data_ops_eval.md 11 (v1 is the one
-of arXiv:1906.11172); imagenet: AutoAugment (arXiv:1805.09501), table 9.
+Source: v0 to v3 and test as in upstream's autoaugment_utils.py (v1 is the
+one of arXiv:1906.11172); imagenet: AutoAugment (arXiv:1805.09501), table 9.
 """
 
 _V0 = (

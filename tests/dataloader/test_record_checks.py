@@ -101,5 +101,5 @@ def test_records_with_zero_as_size(tmp_path):
 
 def test_no_example_is_told_before_training(tmp_path):
   path = examples.write(tmp_path / 'a', [b'\xff\xd8\xff\xe0'])
-  with pytest.raises(ValueError, match='a: record 0: It is no tf.train.Exampl'):
+  with pytest.raises(ValueError, match='a: record 0: It is not a tf.train.'):
     record_checks.check_first([path], 'some.key', _config())

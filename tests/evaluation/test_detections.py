@@ -100,7 +100,7 @@ def test_masks_of_outer_boxes():
 
 
 def test_masks_stay_with_their_detections():
-  """A detection that is no number takes its mask away with it."""
+  """A detection with NaN takes its mask away with it."""
   predictions = _with_masks()
   predictions['detection_masks'][0, 1] = 0.
   predictions['detection_scores'][0, 0] = np.nan

@@ -155,7 +155,7 @@ def train(config, devices=(), max_steps=None, cluster=None, model=None,
 
 
 def start_from(folder, start):
-  """Copies the checkpoint of step 0 of a training into a new folder."""
+  """Copies the checkpoint of step 0 of a training run into a new folder."""
   os.makedirs(str(folder))
   for name in os.listdir(str(start)):
     if name.startswith('model.ckpt-0.'):
@@ -176,14 +176,14 @@ def weights(model_dir):
 
 
 def losses(model_dir):
-  """[total of each step] of a training."""
+  """[total of each step] of a training run."""
   lines = storage.read_json_lines(
       model_dir_lib.train_log_path(str(model_dir)))
   return [line[fields.MODEL_LOSS] for line in lines]
 
 
 def run_workers(folder, number, config_arguments, **arguments):
-  """Runs a training in processes that TF_CONFIG connects.
+  """Runs a training run in processes that TF_CONFIG connects.
 
   Args:
     folder: for the specification and the output.

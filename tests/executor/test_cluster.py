@@ -54,7 +54,7 @@ def test_evaluator():
 
 
 @pytest.mark.parametrize('value, words', [
-    ('{"cluster"', 'is no JSON'), ('[1]', 'the whole must be a JSON object'),
+    ('{"cluster"', 'is not JSON'), ('[1]', 'the whole must be a JSON object'),
     ({'cluster': ['a:1']}, '"cluster" must be a JSON object'),
     ({'cluster': {'worker': ['a:1', 'b:1']}, 'task': 'worker'}, '"task" must'),
     (_config({'ps': ['a:1'], 'worker': ['b:1']}, 'worker', 0),

@@ -8,6 +8,7 @@ from configs import factory
 from executor import errors
 from executor import model_dir as model_dir_lib
 from tests.executor import toy
+from utils import version
 
 
 def test_config_is_saved_and_loads_back(tmp_path):
@@ -15,6 +16,8 @@ def test_config_is_saved_and_loads_back(tmp_path):
   assert model_dir_lib.save_config(config) == []
   path = model_dir_lib.params_path(config.model_dir)
   assert factory.load_params_file(path)[0] == config
+  with open(path) as f:
+    assert f.readline() == '# Written by version %s.\n' % version.VERSION
   # A restart without changes leaves no history.
   assert model_dir_lib.save_config(config) == []
   assert os.listdir(config.model_dir) == ['params.yaml']
@@ -106,7 +109,7 @@ def test_saved_paths_hold_in_other_folders(tmp_path, monkeypatch):
   stored, _ = factory.load_params_file('run/params.yaml')
   assert stored.eval.eval_file_pattern == str(tmp_path / 'data' / 'val-*')
   assert stored.model_dir == str(tmp_path / 'run')
-  # The same start again is no change.
+  # Starting the same again changes nothing.
   assert model_dir_lib.save_config(config) == []
   assert os.listdir('run') == ['params.yaml']
 

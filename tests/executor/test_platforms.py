@@ -136,7 +136,7 @@ def test_nan_that_the_tpu_reports(tmp_path):
                                     'train.save_checkpoints_steps': 1})
   with pytest.raises(errors.TrainingDiverged) as e:
     _train_on_tpu(config, model_fn, toy.nan_input_fn)
-  assert 'between the steps 5 and 6: weight is no finite number' in str(e.value)
+  assert 'between the steps 5 and 6: weight is not finite' in str(e.value)
   assert 'The last good checkpoint' in str(e.value)
   assert e.value.exit_code == 4
   assert model_dir.read_finished(str(tmp_path))['state'] == 'diverged'

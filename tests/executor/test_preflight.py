@@ -37,7 +37,7 @@ def test_batch_of_several_replicas(tmp_path, monkeypatch):
 def test_warm_start_that_is_not_there(tmp_path):
   config = toy.config(tmp_path, train__checkpoint__path=str(tmp_path / 'x'))
   _fails('there is no checkpoint', config)
-  # A training that goes on does not read it.
+  # A training run that goes on does not read it.
   toy.save_checkpoint(tmp_path, 1, w=[0.])
   preflight.check(config, 'train')
 

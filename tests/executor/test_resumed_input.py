@@ -1,4 +1,4 @@
-"""The input of a training goes on where the checkpoint's step was reached."""
+"""The input of a training run goes on at the step of the checkpoint."""
 
 import numpy as np
 import pytest

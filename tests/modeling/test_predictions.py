@@ -51,7 +51,7 @@ def test_ground_truth_gives_the_source_id():
   assert result['pred_source_id'] is ids and result['gt_source_id'] is ids
   assert result['gt_boxes'] is groundtruths['boxes']
   assert result['gt_image_info'] is labels['image_info']
-  # The second name of the count is no public key.
+  # The second name of the count is not a public key.
   assert 'gt_num_detections' in result
   assert 'gt_num_groundtruths' not in result
 

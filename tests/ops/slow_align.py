@@ -1,4 +1,4 @@
-"""The formulas of spec/data_ops_eval.md 8, sample by sample in NumPy."""
+"""The formulas of ROI align, sample by sample in NumPy."""
 
 import math
 

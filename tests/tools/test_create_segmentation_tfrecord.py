@@ -146,7 +146,7 @@ def test_what_cannot_be_used_is_named(raw, capsys, prepare, reason):
 
 
 def test_images_and_label_maps_in_one_folder(raw):
-  """The label map of a name is no candidate for its image."""
+  """The label map of a name is not a candidate for its image."""
   for name in ('a', 'b'):
     _save_image(raw / 'both' / (name + '.jpg'))
     _save_label(raw / 'both' / (name + '.png'), _classes(0, 1, 2))

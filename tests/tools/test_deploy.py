@@ -18,7 +18,7 @@ import main
 
 _ROOT = os.path.dirname(os.path.dirname(os.path.dirname(
     os.path.abspath(__file__))))
-_FOLDER = os.path.join(_ROOT, 'tools', 'operation')
+_FOLDER = os.path.join(_ROOT, 'tools', 'deploy')
 _MANIFESTS = sorted(os.path.basename(p) for p in glob.glob(
     os.path.join(_FOLDER, '*.yaml')))
 

@@ -6,6 +6,7 @@ import sys
 import pytest
 
 from tools import env
+from utils import version
 
 _T4 = env.Gpu('Tesla T4', 7.5)
 _A100 = env.Gpu('NVIDIA A100', 8.0)
@@ -40,5 +41,7 @@ def test_packages_that_differ_from_the_lock_file(tmp_path):
 def test_command():
   output = subprocess.check_output([sys.executable, '-m', 'tools.env'],
                                    universal_newlines=True)
-  assert output.startswith('Python 3.')
+  lines = output.splitlines()
+  assert lines[0] == 'Version %s of this code' % version.VERSION
+  assert lines[1].startswith('Python 3.')
   assert 'tensorflow' in output and 'CPU: ' in output and 'GPU: ' in output

@@ -238,7 +238,7 @@ def test_areas_that_are_none_are_computed(capsys, tmp_path, area):
                                         'box'))
   metrics = json.loads(out)
   assert metrics['APm'] == metrics['APs'] == pytest.approx(1.)
-  assert ('an area that is no number above 0' in err) == (area is not None)
+  assert ('an area that is not a number above 0' in err) == (area is not None)
 
 
 def test_a_mark_in_front_of_both_files(capsys, tmp_path):

@@ -18,7 +18,7 @@ from utils import masks as mask_utils
 
 @pytest.fixture(scope='module')
 def model_dir(tmp_path_factory):
-  """Folder as a training and an evaluation leave it."""
+  """Folder as a training run and an evaluation leave it."""
   folder = tmp_path_factory.mktemp('report')
   make_demo_data.make_split(str(folder), 'val', 4, 128, seed=2, num_shards=1,
                             num_processes=1)

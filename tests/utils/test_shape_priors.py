@@ -38,7 +38,7 @@ def test_another_kind_of_file():
   stream = io.BytesIO()
   np.save(stream, np.array([{}]), allow_pickle=True)
   for content in (b'masks', stream.getvalue()):
-    with pytest.raises(ValueError, match='p.npy is no array of shape priors'):
+    with pytest.raises(ValueError, match='p.npy is not an array of shape'):
       shape_priors.from_bytes(content, 1, 4, 'p.npy')
 
 

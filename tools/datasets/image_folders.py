@@ -66,7 +66,7 @@ class AmbiguityError(ValueError):
 class PairedFolders:
   """Images and label maps of the same names, in two folders or in one.
 
-  In one folder a label map is no candidate for the image of its name.
+  In one folder a label map is not a candidate for the image of its name.
   """
 
   def __init__(self, image_dir, label_dir, label_extensions):

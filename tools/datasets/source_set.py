@@ -157,7 +157,7 @@ def size(height, width, where):
     Two ints, or None where one of them is not known.
 
   Raises:
-    ConversionError: if one of them is no number of pixels.
+    ConversionError: if one of them is not a number of pixels.
   """
   try:
     return coco_annotations.size(

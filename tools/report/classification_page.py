@@ -5,7 +5,7 @@ import collections
 from tools.report import evaluated_records
 from tools.report import html_page
 
-_MAX_CONFUSION = 20  # classes; a larger table is no use
+_MAX_CONFUSION = 20  # classes; a larger table is of no use
 _CLASS_METRIC = 'eval/accuracy_class_%d'
 
 

@@ -148,7 +148,7 @@ def main(argv=None):
   parser.add_argument('folders', nargs='+')
   parser.add_argument('--module', action='store_true')
   arguments = parser.parse_args(argv)
-  tf.enable_v2_behavior()  # What is lowered is no part of a graph.
+  tf.enable_v2_behavior()  # What is lowered is not part of a graph.
   for folder in arguments.folders:
     module, found = lower(step_files.load(folder), arguments.module)
     if module is not None:
