@@ -12,8 +12,8 @@ _EXEMPT = {'CONTRIBUTING.md', 'CHANGELOG.md', 'tests/test_words.py'}
 _ALLOWED = re.compile(r"'--num_pictures'")
 _WORDS = {
     'image': r'picture',
-    'training run': r'\btrainings\b|\b[Aa] training(?=[.,;:)]| (?:is|was|that|on'
-                    r'|of|starts|has|can|ends|and|with|from|in)\b)',
+    'training run': r'\btrainings\b|\b[Aa] training(?=[.,;:)]| (?:is|was|that'
+                    r'|on|of|starts|has|can|ends|and|with|from|in)\b)',
     'is not': r'(?<!here )\bis no (?!longer|more\b|less\b|other\b|such\b|need\b'
               r'|one\b)\w+',
     'not finite': r'\bno finite\b',

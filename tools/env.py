@@ -14,7 +14,7 @@ import sys
 
 import pkg_resources
 
-from utils import version
+from utils import version as version_lib
 
 _ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 # 3.10 is what TPU VMs of TF 2.15 bring.
@@ -133,7 +133,7 @@ def report():
                for d in pkg_resources.working_set}
   import tensorflow.compat.v1 as tf  # Slow, and not needed for --help.
   python = sys.version_info[:2]
-  lines = ['Version %s of this code' % version.VERSION,
+  lines = ['Version %s of this code' % version_lib.VERSION,
            'Python %s (%s)' % (platform.python_version(), sys.executable),
            ', '.join('%s %s' % (name, installed[name.lower()])
                      for name in _SHOWN if name.lower() in installed),
