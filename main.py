@@ -21,6 +21,7 @@ SIGTERM; training has then saved its state); 1 anything else.
 """
 
 import faulthandler
+import os
 import signal
 import sys
 import types
@@ -43,6 +44,9 @@ flags.DEFINE_bool('eval_after_training', False, 'mode train: evaluate the last '
                   'checkpoint')
 flags.DEFINE_string('checkpoint_path', None, 'modes eval and predict: this '
                     'checkpoint instead of those in model_dir')
+
+flags.DEFINE_string('plugins', None, 'Python files, separated by commas, that '
+                    'add backbones and the like; see docs/architecture.md')
 
 flags.DEFINE_bool('use_tpu', None, 'whether to use a TPU; when not given: if '
                   '--tpu is')
@@ -81,6 +85,9 @@ def run():
   Returns:
     The exit code.
   """
+  if flags.FLAGS.plugins:  # Configurations look there when they are loaded.
+    os.environ['VISION_PLUGINS'] = os.pathsep.join(
+        flags.FLAGS.plugins.split(','))
   # Slow to load, which --help should not wait for.
   import tensorflow.compat.v1 as tf
 

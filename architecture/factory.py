@@ -1,22 +1,16 @@
 """Builds backbones, decoders and heads of the sections of a configuration.
 
-A part is chosen by its name in a table. The build functions read attributes
-named as the YAML keys; the parts themselves take plain arguments.
+A backbone or a decoder is chosen by its name in the tables of `configs`. Build
+functions read attributes named as the YAML keys; the parts themselves take
+plain arguments.
 """
 
-import dataclasses
+import importlib
 
 import tensorflow.compat.v1 as tf
 
 from architecture import aspp
-from architecture import layers
 from architecture import normalization
-from architecture.backbones import efficientnet
-from architecture.backbones import resnet
-from architecture.backbones import spinenet
-from architecture.backbones import spinenet_mbconv
-from architecture.decoders import fpn
-from architecture.decoders import nasfpn
 from architecture.heads import classification
 from architecture.heads import fast_rcnn
 from architecture.heads import mask
@@ -24,6 +18,8 @@ from architecture.heads import retinanet
 from architecture.heads import rpn
 from architecture.heads import segmentation
 from architecture.heads import shapemask
+from configs import backbones
+from configs import decoders
 from utils import mask_grids
 from utils import shape_priors
 
@@ -37,102 +33,7 @@ def build_norm_activation(section):
   Returns:
     normalization.BatchNormActivation.
   """
-  return normalization.BatchNormActivation(
-      momentum=section.batch_norm_momentum, epsilon=section.batch_norm_epsilon,
-      trainable=section.batch_norm_trainable, use_sync_bn=section.use_sync_bn,
-      activation=section.activation)
-
-
-def build_resnet(config, norm_activation):
-  """Sections `resnet`, `dropblock` and `architecture`."""
-  return resnet.ResNet(
-      config.resnet.resnet_depth, norm_activation,
-      dropblock=_build_dropblock(config),
-      init_drop_connect_rate=config.resnet.init_drop_connect_rate,
-      space_to_depth_block_size=config.architecture.space_to_depth_block_size,
-      recompute_blocks=config.train.recompute_activations)
-
-
-def build_spinenet(config, norm_activation):
-  """Sections `spinenet` and `architecture`."""
-  section = config.spinenet
-  return spinenet.SpineNet(
-      section.model_id, config.architecture.min_level,
-      config.architecture.max_level, norm_activation,
-      endpoint_filters=section.endpoints_num_filters,
-      init_drop_connect_rate=section.init_drop_connect_rate,
-      use_native_resize_op=section.use_native_resize_op,
-      recompute_blocks=config.train.recompute_activations)
-
-
-def build_spinenet_mbconv(config, norm_activation):
-  """Sections `spinenet_mbconv` and `architecture`."""
-  section = config.spinenet_mbconv
-  return spinenet_mbconv.SpineNetMBConv(
-      section.model_id, config.architecture.min_level,
-      config.architecture.max_level, norm_activation,
-      se_ratio=section.se_ratio,
-      init_drop_connect_rate=section.init_drop_connect_rate,
-      use_native_resize_op=section.use_native_resize_op,
-      recompute_blocks=config.train.recompute_activations)
-
-
-def build_efficientnet(config, norm_activation):
-  """Sections `efficientnet` and `architecture`; of `batch_norm_activation`
-  only whether it is trained."""
-  del norm_activation
-  section = config.efficientnet
-  return efficientnet.EfficientNet(
-      config.architecture.backbone,
-      norm_activation=normalization.BatchNormActivation(
-          momentum=section.batch_norm_momentum,
-          epsilon=section.batch_norm_epsilon,
-          trainable=config.batch_norm_activation.batch_norm_trainable,
-          use_sync_bn=section.use_sync_bn, activation=section.activation,
-          layer_name=efficientnet.NORMALIZATION_NAME),
-      init_drop_connect_rate=section.init_drop_connect_rate,
-      recompute_blocks=config.train.recompute_activations)
-
-
-def build_fpn(config, norm_activation):
-  """Sections `fpn` and `architecture`."""
-  return fpn.FPN(
-      config.architecture.min_level, config.architecture.max_level,
-      fpn_feat_dims=config.fpn.fpn_feat_dims,
-      use_separable_conv=config.fpn.use_separable_conv,
-      use_batch_norm=config.fpn.use_batch_norm,
-      norm_activation=norm_activation)
-
-
-def build_nasfpn(config, norm_activation):
-  """Sections `nasfpn`, `dropblock`, `architecture`, `batch_norm_activation`."""
-  section = config.nasfpn
-  if section.activation:
-    norm_activation = build_norm_activation(dataclasses.replace(
-        config.batch_norm_activation, activation=section.activation))
-  return nasfpn.NASFPN(
-      config.architecture.min_level, config.architecture.max_level,
-      norm_activation, fpn_feat_dims=section.fpn_feat_dims,
-      num_repeats=section.num_repeats,
-      use_separable_conv=section.use_separable_conv,
-      block_fn=section.block_fn, dropblock=_build_dropblock(config),
-      init_drop_connect_rate=section.init_drop_connect_rate,
-      use_sum_for_combination=section.use_sum_for_combination)
-
-
-def build_identity(config, norm_activation):
-  """Section `architecture`."""
-  del norm_activation
-  return fpn.Identity(config.architecture.min_level,
-                      config.architecture.max_level)
-
-
-BACKBONES = dict(
-    {name: build_efficientnet for name in efficientnet.NAMES},
-    resnet=build_resnet, spinenet=build_spinenet,
-    spinenet_mbconv=build_spinenet_mbconv)
-DECODERS = {'fpn': build_fpn, 'nasfpn': build_nasfpn,
-            'identity': build_identity}
+  return normalization.build(section)
 
 
 def build_backbone(config, norm_activation):
@@ -146,10 +47,10 @@ def build_backbone(config, norm_activation):
     (images [B, H, W, 3], is_training) -> {level: [B, h, w, c]}.
 
   Raises:
-    ValueError: for a name that is not in BACKBONES.
+    ValueError: for a name that is not in configs.backbones.BACKBONES.
   """
-  build = _choose(BACKBONES, config.architecture.backbone,
-                  'architecture.backbone')
+  build = _builder(backbones.BACKBONES, config.architecture.backbone,
+                   'architecture.backbone')
   return build(config, norm_activation)
 
 
@@ -164,10 +65,10 @@ def build_decoder(config, norm_activation):
     ({level: [B, h, w, c]}, is_training) -> {min_level..max_level: features}.
 
   Raises:
-    ValueError: for a name that is not in DECODERS.
+    ValueError: for a name that is not in configs.decoders.DECODERS.
   """
-  build = _choose(DECODERS, config.architecture.multilevel_features,
-                  'architecture.multilevel_features')
+  build = _builder(decoders.DECODERS, config.architecture.multilevel_features,
+                   'architecture.multilevel_features')
   return build(config, norm_activation)
 
 
@@ -343,13 +244,13 @@ def anchors_per_location(config):
   return config.anchor.num_scales * len(config.anchor.aspect_ratios)
 
 
-def _build_dropblock(config):
-  return layers.DropBlock(config.dropblock.dropblock_keep_prob,
-                          config.dropblock.dropblock_size)
-
-
-def _choose(table, name, key):
+def _builder(table, name, key):
+  """The function of a table {name: parts.Part} that builds what a key names."""
   if name not in table:
     raise ValueError('%s: %r is not built yet; there are: %s.'
                      % (key, name, ', '.join(sorted(table))))
-  return table[name]
+  build = table[name].build
+  if callable(build):
+    return build
+  module, function = build.split(':')
+  return getattr(importlib.import_module(module), function)

@@ -166,3 +166,11 @@ def _moving_variable(name, channels, value):
       name, [channels], tf.float32, tf.constant_initializer(value),
       trainable=False, synchronization=tf.VariableSynchronization.ON_READ,
       aggregation=tf.VariableAggregation.MEAN)
+
+
+def build(section):
+  """BatchNormActivation of a section `batch_norm_activation`."""
+  return BatchNormActivation(
+      momentum=section.batch_norm_momentum, epsilon=section.batch_norm_epsilon,
+      trainable=section.batch_norm_trainable, use_sync_bn=section.use_sync_bn,
+      activation=section.activation)

@@ -1,13 +1,16 @@
-"""Sections of the backbones; `architecture.backbone` names the one in use."""
+"""The table of backbones, and their sections.
+
+`architecture.backbone` names the one in use.
+"""
 
 import dataclasses
 from typing import Optional
 
 from configs import base
+from configs import parts
 
 EFFICIENTNETS = tuple('efficientnet-%s' % v for v in (
     'b0', 'b1', 'b2', 'b3', 'b4', 'b5', 'b6', 'b7', 'b8', 'l2'))
-BACKBONES = ('resnet', 'spinenet', 'spinenet_mbconv') + EFFICIENTNETS
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,3 +65,18 @@ class EfficientNet:
   # Final rate of stochastic depth; null: off.
   init_drop_connect_rate: Optional[float] = base.option(
       0.2, at_least=0, at_most=1)
+
+
+_EFFICIENTNET = parts.Part('architecture.backbones.efficientnet:build',
+                           'efficientnet', EfficientNet())
+# All that `architecture.backbone` can name. What builds it, its section, what
+# makes it another model, and which levels it has: see parts.Part.
+BACKBONES = {
+    'resnet': parts.Part('architecture.backbones.resnet:build', 'resnet',
+                         ResNet(), identity=('resnet_depth',)),
+    'spinenet': parts.Part('architecture.backbones.spinenet:build', 'spinenet',
+                           SpineNet(), identity=('model_id',), levels=(3, 7)),
+    'spinenet_mbconv': parts.Part(
+        'architecture.backbones.spinenet_mbconv:build', 'spinenet_mbconv',
+        SpineNetMBConv(), identity=('model_id',), levels=(3, 7)),
+    **{name: _EFFICIENTNET for name in EFFICIENTNETS}}

@@ -19,7 +19,8 @@ class ClassificationArchitecture(common.Architecture):
   num_classes: int = base.option(1001, at_least=2)
   # Published files set it.
   multilevel_features: Optional[str] = base.option(
-      None, choices=decoders.DECODERS, inert='classification has no decoder')
+      None, choices=tuple(decoders.DECODERS),
+      inert='classification has no decoder')
 
 
 @dataclasses.dataclass(frozen=True)

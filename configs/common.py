@@ -5,6 +5,10 @@ from typing import Any, Optional, Tuple, Union
 
 from configs import backbones
 from configs import base
+from configs import plugins
+
+# The tables are complete from here on; sections and choices are made of them.
+plugins.load()
 
 # A glob pattern, several separated by commas, or a list of them.
 FilePattern = Union[str, Tuple[str, ...]]
@@ -26,7 +30,7 @@ class Platform:
 @dataclasses.dataclass(frozen=True)
 class Architecture:
   """YAML section `architecture`: which parts make up the model."""
-  backbone: str = base.option('resnet', choices=backbones.BACKBONES)
+  backbone: str = base.option('resnet', choices=tuple(backbones.BACKBONES))
   min_level: int = base.option(3, at_least=1)  # finest level; stride 2**level
   max_level: int = base.option(7, at_least=1)  # coarsest level
   # Second stream of records for copy-paste; null or '': none.

@@ -1,12 +1,13 @@
-"""Sections of the decoders, which `architecture.multilevel_features` names."""
+"""The table of decoders, and their sections.
+
+`architecture.multilevel_features` names the one in use.
+"""
 
 import dataclasses
 from typing import Optional
 
 from configs import base
-
-# identity: the backbone itself has all levels (SpineNet).
-DECODERS = ('fpn', 'nasfpn', 'identity')
+from configs import parts
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,3 +37,13 @@ class NASFPN:
       None, inert='architecture.min_level decides')
   max_level: Optional[int] = base.option(
       None, inert='architecture.max_level decides')
+
+
+# All that `architecture.multilevel_features` can name; see parts.Part.
+# identity: the backbone itself has all levels (SpineNet).
+DECODERS = {
+    'fpn': parts.Part('architecture.decoders.fpn:build', 'fpn', FPN()),
+    # Its levels are those of the published cell.
+    'nasfpn': parts.Part('architecture.decoders.nasfpn:build', 'nasfpn',
+                         NASFPN(), levels=(3, 7)),
+    'identity': parts.Part('architecture.decoders.fpn:build_identity')}

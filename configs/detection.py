@@ -9,6 +9,7 @@ from configs import decoders
 from configs import effects
 from configs import experiment
 from configs import model_checks
+from configs import parts
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,7 +38,8 @@ MASK_CROP_GRIDS = ('corners', 'cells')
 @dataclasses.dataclass(frozen=True)
 class DetectionArchitecture(common.Architecture):
   """YAML section `architecture` of models with boxes."""
-  multilevel_features: str = base.option('fpn', choices=decoders.DECODERS)
+  multilevel_features: str = base.option(
+      'fpn', choices=tuple(decoders.DECODERS))
   # Class 0, the background, counts; COCO ids reach up to 90.
   num_classes: int = base.option(91, at_least=2)
   # (+) Boxes of a network input of S pixels end at S, where its last pixel
@@ -103,17 +105,16 @@ def _augmentation_rule(key, decider, value):
 
 
 @dataclasses.dataclass(frozen=True)
+@parts.with_sections(decoders.DECODERS)
 class DetectionExperiment(experiment.Experiment):
   """A model with anchors, boxes and non-maximum suppression."""
   architecture: DetectionArchitecture = DetectionArchitecture()
-  fpn: decoders.FPN = decoders.FPN()
-  nasfpn: decoders.NASFPN = decoders.NASFPN()
   anchor: Anchor = Anchor()
   postprocess: Postprocess = Postprocess()
   eval: DetectionEval = DetectionEval()
 
   EFFECTS = experiment.Experiment.EFFECTS + (
-      model_checks.decoder_rule('fpn'), model_checks.decoder_rule('nasfpn'),
+      *model_checks.DECODER_RULES,
       effects.Rule(
           ('eval.val_json_file',),
           effects.unless(lambda c: c.eval.use_json_file,

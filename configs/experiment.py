@@ -8,11 +8,13 @@ from configs import base
 from configs import common
 from configs import effects
 from configs import model_checks
+from configs import parts
 from configs import restrictions
 from configs import training_checks
 
 
 @dataclasses.dataclass(frozen=True)
+@parts.with_sections(backbones.BACKBONES)
 class Experiment:
   """The whole configuration of a model; `type` says of which."""
   type: str = ''
@@ -26,10 +28,6 @@ class Experiment:
   batch_norm_activation: common.BatchNormActivation = (
       common.BatchNormActivation())
   dropblock: common.DropBlock = common.DropBlock()
-  resnet: backbones.ResNet = backbones.ResNet()
-  spinenet: backbones.SpineNet = backbones.SpineNet()
-  spinenet_mbconv: backbones.SpineNetMBConv = backbones.SpineNetMBConv()
-  efficientnet: backbones.EfficientNet = backbones.EfficientNet()
   train: common.Train = common.Train()
   eval: common.Eval = common.Eval()
   predict: common.Predict = common.Predict()

@@ -1,15 +1,16 @@
 """Contradictions between the keys of a model: levels, sizes, partitions."""
 
+import functools
+
 from configs import backbones
+from configs import decoders
 from configs import effects
+from configs import parts
 
 _STAGES = (2, 5)  # finest and coarsest level of the features of a backbone
-# Backbones that make a pyramid themselves.
-_PYRAMIDS = {'spinenet': (3, 7), 'spinenet_mbconv': (3, 7)}
 # Keys that section `efficientnet` has beside batch_norm_activation.
 _NORMALIZATION = ('batch_norm_momentum', 'batch_norm_epsilon', 'activation',
                   'use_sync_bn')
-_NASFPN_LEVELS = (3, 7)  # those of the published cell
 
 
 def problems(config):
@@ -78,19 +79,21 @@ def _level_problems(config):
   architecture = config.architecture
   backbone = architecture.backbone
   low, high = architecture.min_level, architecture.max_level
-  first, last = _PYRAMIDS.get(backbone, _STAGES)
+  own_levels = backbones.BACKBONES[backbone].levels
+  first, last = own_levels or _STAGES
   wanted = 'architecture.min_level (%d) and architecture.max_level (%d)' % (
       low, high)
-  if backbone in _PYRAMIDS and not first <= low <= high <= last:
+  if own_levels and not first <= low <= high <= last:
     yield ('architecture.backbone (%r) has levels %d to %d: %s must be among '
            'them.' % (backbone, first, last, wanted))
   if not has_decoder(config):
     return
   decoder = architecture.multilevel_features
-  if decoder == 'nasfpn' and (low, high) != _NASFPN_LEVELS:
+  fixed = decoders.DECODERS[decoder].levels
+  if fixed and (low, high) != fixed:
     yield ('architecture.multilevel_features (%r) has levels %d to %d: %s must '
-           'be these.' % ((decoder,) + _NASFPN_LEVELS + (wanted,)))
-  if backbone in _PYRAMIDS:
+           'be these.' % ((decoder,) + fixed + (wanted,)))
+  if own_levels:
     return
   if not first <= low <= last:
     yield ('architecture.min_level (%d) must be a level of '
@@ -162,24 +165,20 @@ def _lists(value):
   return [_lists(v) for v in value] if isinstance(value, tuple) else value
 
 
-def _section_of(backbone, *sections):
-  return effects.Rule(sections, effects.unless(
-      lambda c: c.architecture.backbone == backbone, 'architecture.backbone'))
-
-
-def decoder_rule(decoder):
-  """The rule of a decoder's section, named as the decoder."""
-  return effects.Rule((decoder,), effects.unless(
-      lambda c: c.architecture.multilevel_features == decoder,
-      'architecture.multilevel_features'))
+def _section_rules(table, key):
+  """A section has an effect only where `architecture.<key>` names its part."""
+  def is_in_use(config, section):
+    return table[getattr(config.architecture, key)].section == section
+  return tuple(
+      effects.Rule((section,), effects.unless(
+          functools.partial(is_in_use, section=section), 'architecture.' + key))
+      for section in parts.sections(table))
 
 
 # DropBlock is in the blocks of ResNet and NAS-FPN.
-RULES = tuple(_section_of(name, name) for name in (
-    'resnet', 'spinenet', 'spinenet_mbconv')) + (
-        effects.Rule(('efficientnet',), effects.unless(
-            _is_efficientnet, 'architecture.backbone')),
-        effects.Rule(('dropblock',), effects.unless(
-            lambda c: c.architecture.backbone == 'resnet' or getattr(
-                c.architecture, 'multilevel_features', '') == 'nasfpn',
-            'architecture.backbone')),)
+RULES = _section_rules(backbones.BACKBONES, 'backbone') + (
+    effects.Rule(('dropblock',), effects.unless(
+        lambda c: c.architecture.backbone == 'resnet' or getattr(
+            c.architecture, 'multilevel_features', '') == 'nasfpn',
+        'architecture.backbone')),)
+DECODER_RULES = _section_rules(decoders.DECODERS, 'multilevel_features')

@@ -9,6 +9,7 @@ from configs import decoders
 from configs import effects
 from configs import experiment
 from configs import model_checks
+from configs import parts
 
 
 @dataclasses.dataclass(frozen=True)
@@ -17,7 +18,8 @@ class SegmentationArchitecture(common.Architecture):
   parser: str = base.option(
       'segmentation_parser', choices=('segmentation_parser',))
   num_classes: int = base.option(21, at_least=2)  # Pascal VOC and background
-  multilevel_features: str = base.option('fpn', choices=decoders.DECODERS)
+  multilevel_features: str = base.option(
+      'fpn', choices=tuple(decoders.DECODERS))
   use_aspp: bool = False  # dilated convolutions; arXiv:1706.05587
   use_pyramid_fusion: bool = False  # all levels into segmentation_head.level
 
@@ -69,12 +71,11 @@ class SegmentationTrain(common.Train):
 
 
 @dataclasses.dataclass(frozen=True)
+@parts.with_sections(decoders.DECODERS)
 class Segmentation(experiment.Experiment):
   """The configuration of --model=segmentation."""
   type: str = 'segmentation'
   architecture: SegmentationArchitecture = SegmentationArchitecture()
-  fpn: decoders.FPN = decoders.FPN()
-  nasfpn: decoders.NASFPN = decoders.NASFPN()
   segmentation_parser: SegmentationParser = SegmentationParser()
   segmentation_head: SegmentationHead = SegmentationHead()
   segmentation_loss: SegmentationLoss = SegmentationLoss()
@@ -86,7 +87,7 @@ class Segmentation(experiment.Experiment):
       'segmentation_parser.aug_scale_min <= segmentation_parser.aug_scale_max')
 
   EFFECTS = experiment.Experiment.EFFECTS + (
-      model_checks.decoder_rule('fpn'), model_checks.decoder_rule('nasfpn'),
+      *model_checks.DECODER_RULES,
       effects.Rule(
           ('segmentation_head.upsample_num_filters',),
           effects.unless(lambda c: c.segmentation_head.upsample_factor > 1,

@@ -6,8 +6,12 @@ import time
 
 import tensorflow.compat.v1 as tf
 
+from configs import backbones
 from configs import base
+from configs import decoders
 from configs import io
+from configs import parts
+from configs import plugins
 from executor import checkpoints
 from executor import data_paths
 from executor import errors
@@ -18,9 +22,6 @@ from utils import version
 _IDENTITY = ('type', 'architecture.backbone',
              'architecture.multilevel_features', 'architecture.num_classes',
              'architecture.min_level', 'architecture.max_level')
-_BACKBONE_SIZE = {'resnet': 'resnet.resnet_depth',
-                  'spinenet': 'spinenet.model_id',
-                  'spinenet_mbconv': 'spinenet_mbconv.model_id'}
 # Keys that make them different functions of the same variables.
 _MEANING = re.compile(
     r'anchor\.|\w+_parser\.(output_size|resize_eval)$'
@@ -111,7 +112,11 @@ def check_same_model(config, is_training=False):
   """
   if not checkpoints.latest(config.model_dir):
     return
-  keys = _IDENTITY + (_BACKBONE_SIZE.get(config.architecture.backbone, ''),)
+  architecture = config.architecture
+  keys = (_IDENTITY
+          + parts.identity_keys(backbones.BACKBONES, architecture.backbone)
+          + parts.identity_keys(decoders.DECODERS,
+                                architecture.multilevel_features))
   differing = {key: values for key, values in _changes(config).items()
                if key in keys or is_training and _MEANING.match(key)}
   if differing:
@@ -203,6 +208,8 @@ def save_params(config, path):
   with storage.output_path(path) as temporary:
     with open(temporary, 'w', encoding='utf-8') as f:
       f.write('# Written by version %s.\n' % version.VERSION)
+      for name, digest in plugins.loaded():
+        f.write('# With the plugin %s, sha256 %s.\n' % (name, digest))
       f.write(io.dump_yaml(config))
 
 

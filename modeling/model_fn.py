@@ -184,7 +184,7 @@ def _scaffold_fn(config):
   if not section.path:
     return None
 
-  def warm_start():
+  def start_warm():
     if config.model_dir and checkpoint_files.latest(config.model_dir):
       tf.logging.info('%s has a checkpoint: train.checkpoint.path is not read.',
                       config.model_dir)
@@ -193,7 +193,7 @@ def _scaffold_fn(config):
                             config.train.total_steps)
 
   def scaffold_fn():
-    training_variables.once(warm_start)
+    training_variables.once(start_warm)
     return tf.train.Scaffold()
 
   return scaffold_fn

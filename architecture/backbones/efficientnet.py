@@ -8,6 +8,7 @@ import tensorflow.compat.v1 as tf
 
 from architecture import inverted_bottlenecks
 from architecture import layers
+from architecture import normalization
 from architecture import recompute
 
 # name: (factor on the filters, factor on the repeats).
@@ -125,3 +126,22 @@ class EfficientNet:
 
   def _repeats(self, stage):
     return int(math.ceil(stage.repeats * self._depth))
+
+
+def build(config, norm_activation):
+  """The EfficientNet of sections `efficientnet` and `architecture`.
+
+  Of `batch_norm_activation` only `batch_norm_trainable` reaches it.
+  """
+  del norm_activation
+  section = config.efficientnet
+  return EfficientNet(
+      config.architecture.backbone,
+      norm_activation=normalization.BatchNormActivation(
+          momentum=section.batch_norm_momentum,
+          epsilon=section.batch_norm_epsilon,
+          trainable=config.batch_norm_activation.batch_norm_trainable,
+          use_sync_bn=section.use_sync_bn, activation=section.activation,
+          layer_name=NORMALIZATION_NAME),
+      init_drop_connect_rate=section.init_drop_connect_rate,
+      recompute_blocks=config.train.recompute_activations)

@@ -5,6 +5,7 @@ import functools
 import tensorflow.compat.v1 as tf
 
 from architecture import blocks
+from architecture import layers
 from architecture import recompute
 from architecture import stems
 
@@ -105,3 +106,14 @@ class ResNet:
           use_projection=is_first, drop_connect_rate=rate)
       x = recompute.run_if(self._recompute_blocks and is_training, build, x)
     return tf.identity(x, 'block_group%d' % group)
+
+
+def build(config, norm_activation):
+  """The ResNet of sections `resnet`, `dropblock` and `architecture`."""
+  return ResNet(
+      config.resnet.resnet_depth, norm_activation,
+      dropblock=layers.DropBlock(config.dropblock.dropblock_keep_prob,
+                                 config.dropblock.dropblock_size),
+      init_drop_connect_rate=config.resnet.init_drop_connect_rate,
+      space_to_depth_block_size=config.architecture.space_to_depth_block_size,
+      recompute_blocks=config.train.recompute_activations)

@@ -166,3 +166,15 @@ def enlarge(x, size, use_native_resize_op=False):
   if use_native_resize_op or (height * scale, width * scale) != tuple(size):
     return resample.native_resize(x, size)
   return resample.nearest_upsample(x, scale)
+
+
+def build(config, norm_activation):
+  """The SpineNet of sections `spinenet` and `architecture`."""
+  section = config.spinenet
+  return SpineNet(
+      section.model_id, config.architecture.min_level,
+      config.architecture.max_level, norm_activation,
+      endpoint_filters=section.endpoints_num_filters,
+      init_drop_connect_rate=section.init_drop_connect_rate,
+      use_native_resize_op=section.use_native_resize_op,
+      recompute_blocks=config.train.recompute_activations)

@@ -113,3 +113,15 @@ class SpineNetMBConv(scale_permuted.ScalePermutedNetwork):
         x = spinenet.enlarge(x, size, self._use_native_resize_op)
       x = layers.conv2d_fixed_padding(x, self._filters(block.level), 1)
       return self._norm_activation(x, is_training, relu=False)
+
+
+def build(config, norm_activation):
+  """The SpineNet of sections `spinenet_mbconv` and `architecture`."""
+  section = config.spinenet_mbconv
+  return SpineNetMBConv(
+      section.model_id, config.architecture.min_level,
+      config.architecture.max_level, norm_activation,
+      se_ratio=section.se_ratio,
+      init_drop_connect_rate=section.init_drop_connect_rate,
+      use_native_resize_op=section.use_native_resize_op,
+      recompute_blocks=config.train.recompute_activations)

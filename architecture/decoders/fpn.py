@@ -106,3 +106,19 @@ class Identity:
           "levels %d to %d; %s lack. Use 'fpn'."
           % (self._levels[0], self._levels[-1], ', '.join(missing)))
     return {level: features[level] for level in self._levels}
+
+
+def build(config, norm_activation):
+  """The FPN of sections `fpn` and `architecture`."""
+  return FPN(
+      config.architecture.min_level, config.architecture.max_level,
+      fpn_feat_dims=config.fpn.fpn_feat_dims,
+      use_separable_conv=config.fpn.use_separable_conv,
+      use_batch_norm=config.fpn.use_batch_norm,
+      norm_activation=norm_activation)
+
+
+def build_identity(config, norm_activation):
+  """The levels of section `architecture`, as the backbone has them."""
+  del norm_activation
+  return Identity(config.architecture.min_level, config.architecture.max_level)

@@ -1,11 +1,13 @@
 """NAS-FPN, arXiv:1904.07392: a pyramid whose connections a search has found."""
 
 import collections
+import dataclasses
 
 import tensorflow.compat.v1 as tf
 
 from architecture import blocks
 from architecture import layers
+from architecture import normalization
 from architecture.backbones import scale_permuted
 from ops import resample
 
@@ -192,3 +194,23 @@ def global_attention(coarse, fine):
   """
   weights = tf.sigmoid(tf.reduce_max(coarse, [1, 2], keepdims=True))
   return coarse + fine * weights
+
+
+def build(config, norm_activation):
+  """The NAS-FPN of sections `nasfpn`, `dropblock` and `architecture`.
+
+  Its activation is that of `batch_norm_activation` unless the section has one.
+  """
+  section = config.nasfpn
+  if section.activation:
+    norm_activation = normalization.build(dataclasses.replace(
+        config.batch_norm_activation, activation=section.activation))
+  return NASFPN(
+      config.architecture.min_level, config.architecture.max_level,
+      norm_activation, fpn_feat_dims=section.fpn_feat_dims,
+      num_repeats=section.num_repeats,
+      use_separable_conv=section.use_separable_conv, block_fn=section.block_fn,
+      dropblock=layers.DropBlock(config.dropblock.dropblock_keep_prob,
+                                 config.dropblock.dropblock_size),
+      init_drop_connect_rate=section.init_drop_connect_rate,
+      use_sum_for_combination=section.use_sum_for_combination)

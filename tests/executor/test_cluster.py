@@ -72,7 +72,7 @@ def test_evaluator():
     (_config({'worker': ['a:1', 'a:1']}, 'worker', 0), 'a:1 twice'),
     (_config({'worker': ['a:1', 'b:1']}, 'worker', 2), 'index 2 .*names 2'),
     (_config({'worker': ['a:1', 'b:1']}, 'worker', -1), 'index -1'),
-    (_config({'worker': ['a:1', 'b:1']}, 'worker', 'x'), 'no number'),
+    (_config({'worker': ['a:1', 'b:1']}, 'worker', 'x'), 'not a number'),
     (_config({'worker': ['a:1', 'b:1']}, 'chief', 0),
      "task is 'chief'.*worker"),
     (_config({'worker': ['a:1', 'b:1']}, 'boss', 0), "task 'boss'")])

@@ -41,14 +41,15 @@ def cases(*prefixes, **options):
       whose names it matches.
   """
   slow = re.compile(options.get('slow', '$'))
-  from architecture import factory as parts
+  from configs import backbones
+  from configs import decoders
   result = []
   for name, folder in sorted(reference_case.case_folders().items()):
     architecture = reference_case.ReferenceCase(folder).config.architecture
     if (name.startswith(prefixes)
-        and architecture.backbone in parts.BACKBONES
+        and architecture.backbone in backbones.BACKBONES
         and (architecture.multilevel_features or 'identity')
-        in parts.DECODERS):
+        in decoders.DECODERS):
       marks = [pytest.mark.slow] if slow.match(name) else []
       result.append(pytest.param(folder, id=name, marks=marks))
   return result

@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
 
-from architecture import factory as parts
 from architecture import layers
+from configs import backbones
 from configs import factory as config_factory
+from configs import parts
 from modeling import factory
 from modeling import model_fn
 from modeling.training import summaries
@@ -41,7 +42,8 @@ def small_backbone(monkeypatch):
     return {level: layers.conv2d(
         tf.nn.avg_pool2d(images, 2 ** level, 2 ** level, 'SAME'), 8, 1)
             for level in (3, 4, 5)}
-  monkeypatch.setitem(parts.BACKBONES, 'resnet', lambda *parts: backbone)
+  monkeypatch.setitem(backbones.BACKBONES, 'resnet', parts.Part(
+      lambda config, norm_activation: backbone, 'resnet'))
 
 
 def _config(model='mask_rcnn', **sections):

@@ -7,7 +7,8 @@ import re
 import numpy as np
 import pytest
 
-from architecture import factory as parts
+from configs import backbones
+from configs import decoders
 from configs import factory
 from modeling import factory as models
 from modeling import statistics
@@ -29,9 +30,9 @@ def _variable_files():
     for path in glob.glob(os.path.join(root, 'models', 'variables', '*.json*')):
       config = _config(golden.load_json(path))
       if (config.type in models.MODELS
-          and config.architecture.backbone in parts.BACKBONES
+          and config.architecture.backbone in backbones.BACKBONES
           and (config.architecture.multilevel_features or 'identity')
-          in parts.DECODERS):
+          in decoders.DECODERS):
         files[os.path.basename(path).split('.json')[0]] = path
   return [pytest.param(path, id=name, marks=(
       [pytest.mark.slow] if _SLOW.match(name) else []))

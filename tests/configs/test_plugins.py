@@ -1,0 +1,125 @@
+"""Plugins, and the recipe of docs/extending.md performed on a copy."""
+
+import os
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+from tests import docs_blocks
+
+_SMALL = ("architecture={backbone: plain, num_classes: 7, min_level: 3, "
+          "max_level: 4, use_bfloat16: false}, "
+          "fpn={fpn_feat_dims: 8}, retinanet_head={num_convs: 1, num_filters: 8}"
+          ", retinanet_parser={output_size: [64, 64]}, "
+          "train={total_steps: 2, train_batch_size: 2, transpose_input: false, "
+          "learning_rate: {warmup_steps: 0}, train_file_pattern: %s}")
+
+
+def _example():
+  """Content of the plugin in the document."""
+  block, = [b for b in docs_blocks.read('docs/extending.md')
+            if b.argument == 'my_backbone.py']
+  return block.text
+
+
+def _override(pattern):
+  return '{%s}' % (_SMALL % pattern).replace('=', ': ')
+
+
+def _python(*arguments, **options):
+  environment = dict(os.environ, TF_CPP_MIN_LOG_LEVEL='2')
+  environment.pop('VISION_PLUGINS', None)
+  environment.update(options.get('environment', {}))
+  return subprocess.run(
+      [sys.executable] + list(arguments), cwd=options.get('cwd',
+                                                          docs_blocks.ROOT),
+      env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+      universal_newlines=True)
+
+
+@pytest.fixture(name='plugin')
+def _plugin(tmp_path):
+  path = tmp_path / 'my_backbone.py'
+  path.write_text(_example())
+  return str(path)
+
+
+def _show(override, **environment):
+  return _python('-m', 'tools.show_config', '--model=retinanet',
+                 '--params_override=' + override, environment=environment)
+
+
+def test_a_plugin_adds_a_backbone_with_a_checked_section(plugin):
+  override = '{architecture: {backbone: plain}, plain: {num_filters: 7}}'
+  shown = _show(override, VISION_PLUGINS=plugin)
+  assert shown.returncode == 0 and 'num_filters: 7' in shown.stdout
+  wrong = _show(override.replace('7', '0'), VISION_PLUGINS=plugin)
+  assert wrong.returncode and 'plain.num_filters' in wrong.stdout
+  unknown = _show(override)
+  assert unknown.returncode and "'plain'" in unknown.stdout
+
+
+@pytest.mark.parametrize('name, content, message', [
+    ('missing.py', None, 'missing.py cannot be read: No such file'),
+    ('wrong.py', 'import nothing_like_this', 'wrong.py failed: '),
+    ('plugin.txt', '', 'plugin.txt is not a Python file')])
+def test_a_wrong_plugin_is_named(name, content, message, tmp_path):
+  if content is not None:
+    (tmp_path / name).write_text(content)
+  result = _show('{}', VISION_PLUGINS=str(tmp_path / name))
+  assert result.returncode and message in result.stdout
+  assert 'Traceback' not in result.stdout
+
+
+def _records(folder):
+  result = _python('-m', 'tools.make_demo_data', '--output=%s' % folder,
+                   '--num_train=4', '--num_val=2', '--image_size=128')
+  assert result.returncode == 0, result.stdout
+  return '%s/train-*' % folder
+
+
+def _train(pattern, model_dir, *flags, **options):
+  result = _python('main.py', '--mode=train', '--model=retinanet',
+                   '--model_dir=%s' % model_dir,
+                   '--params_override=' + _override(pattern), *flags, **options)
+  assert result.returncode == 0, result.stdout
+  assert os.path.exists(os.path.join(str(model_dir), 'model.ckpt-2.index'))
+
+
+def test_a_plugin_trains(plugin, tmp_path):
+  pattern = _records(tmp_path / 'data')
+  _train(pattern, tmp_path / 'run', '--plugins=' + plugin)
+  params = (tmp_path / 'run' / 'params.yaml').read_text()
+  assert '# With the plugin my_backbone.py, sha256 ' in params
+  # Another value of a key of its identity is another model.
+  result = _python(
+      'main.py', '--mode=train', '--model=retinanet', '--plugins=' + plugin,
+      '--model_dir=%s' % (tmp_path / 'run'), '--params_override='
+      + _override(pattern)[:-1] + ', plain: {num_filters: 5}}')
+  assert result.returncode == 2
+  assert 'plain.num_filters is 16 there' in result.stdout
+
+
+@pytest.mark.slow
+def test_the_recipe_of_a_backbone_in_this_code(tmp_path):
+  """Two files are edited in a copy; nothing else."""
+  copy = tmp_path / 'copy'
+  shutil.copytree(docs_blocks.ROOT, str(copy), ignore=shutil.ignore_patterns(
+      '.*', 'tests', 'demo', '__pycache__'))
+  header, network = _example().split('def build(')
+  network, _ = network.split('# Another number')
+  (copy / 'architecture' / 'backbones' / 'plain.py').write_text(
+      'import tensorflow.compat.v1 as tf\n\nfrom architecture import layers\n'
+      '\n\ndef build(' + network)
+  path = copy / 'configs' / 'backbones.py'
+  table = path.read_text()
+  section = header[header.index('@dataclasses'):]
+  entry, = [b.text for b in docs_blocks.read('docs/extending.md')
+            if b.text.startswith("    'plain'")]
+  start = 'BACKBONES = {\n'
+  assert table.count(start) == 1
+  path.write_text(table.replace('# All that', section + '# All that').replace(
+      start, start + entry))
+  _train(_records(tmp_path / 'data'), tmp_path / 'run', cwd=str(copy))
