@@ -11,6 +11,7 @@ from modeling.training import moving_average
 from modeling.training import optimizers
 from modeling.training import summaries
 from modeling.training import training_variables
+from modeling.training import warm_start
 from ops import random_numbers
 from utils import fields
 from utils import modes
