@@ -21,6 +21,7 @@ from architecture.heads import shapemask
 from configs import backbones
 from configs import decoders
 from utils import mask_grids
+from utils import registry
 from utils import shape_priors
 
 
@@ -246,10 +247,7 @@ def anchors_per_location(config):
 
 def _builder(table, name, key):
   """The function of a table {name: parts.Part} that builds what a key names."""
-  if name not in table:
-    raise ValueError('%s: %r is not built yet; there are: %s.'
-                     % (key, name, ', '.join(sorted(table))))
-  build = table[name].build
+  build = registry.pick(table, name, key).build
   if callable(build):
     return build
   module, function = build.split(':')

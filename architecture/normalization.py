@@ -3,6 +3,7 @@
 import tensorflow.compat.v1 as tf
 
 from ops import replicas
+from utils import registry
 
 
 def swish(x):
@@ -50,9 +51,7 @@ class BatchNormActivation:
     Raises:
       ValueError: for an unknown activation.
     """
-    if activation not in ACTIVATIONS:
-      raise ValueError('Unknown activation %r; there are: %s.'
-                       % (activation, ', '.join(sorted(ACTIVATIONS))))
+    registry.pick(ACTIVATIONS, activation, 'The activation')
     self._momentum = momentum
     self._epsilon = epsilon
     self._trainable = trainable

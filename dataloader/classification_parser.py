@@ -126,7 +126,7 @@ class ClassificationParser:
     labels = tf.nest.map_structure(
         lambda spec: tf.zeros(spec.shape, spec.dtype), self.labels_spec())
     if isinstance(labels, dict):
-      labels[fields.SOURCE_ID] = tf.constant(parser.PADDING_ID, tf.int64)
+      labels[fields.SOURCE_ID] = tf.constant(fields.PADDING_ID, tf.int64)
     return parser.structure(self._mode, image, labels)
 
 

@@ -223,7 +223,7 @@ class DetectionParser:
     size = [float(side) for side in self._padded_size]
     labels[fields.IMAGE_INFO] = tf.constant([size, size, [1., 1.], [0., 0.]])
     if fields.SOURCE_ID in labels:
-      labels[fields.SOURCE_ID] = tf.constant(parser.PADDING_ID, tf.int64)
+      labels[fields.SOURCE_ID] = tf.constant(fields.PADDING_ID, tf.int64)
     if fields.GROUNDTRUTHS in labels:
       labels[fields.GROUNDTRUTHS] = parser.padding_groundtruths(
           labels[fields.GROUNDTRUTHS])

@@ -9,7 +9,7 @@ import warnings
 
 import tensorflow.compat.v1 as tf
 
-_NO_EXAMPLE = 'no tf.train.Example'
+_NO_EXAMPLE = 'not a tf.train.Example'
 _KEY_TAG = b'\n'  # what a field of number 1 begins with; then comes its length
 # From these lengths on, the length itself takes one more byte.
 _LONGER_LENGTHS = (1 << 7, 1 << 14, 1 << 21, 1 << 28)

@@ -14,6 +14,7 @@ from dataloader import shapemask_parser
 from dataloader.augment import autoaugment
 from ops import anchors as anchor_ops
 from utils import modes
+from utils import registry
 from utils import tpu_names
 
 # classification_parser.autoaugment_name: policy.
@@ -69,10 +70,8 @@ def _build_shapemask_parser(config, mode):
 
 def build_anchors(config):
   """ops.anchors.AnchorGenerator of an experiment with anchors."""
-  anchor = config.anchor
-  return anchor_ops.AnchorGenerator(
-      config.architecture.min_level, config.architecture.max_level,
-      anchor.num_scales, anchor.aspect_ratios, anchor.anchor_size)
+  return anchor_ops.AnchorGenerator.of_sections(config.anchor,
+                                                config.architecture)
 
 
 def _dtype(config):
@@ -109,10 +108,7 @@ def build_parser(config, mode):
     ValueError: listing the parsers, for a name that is not one of them.
   """
   name = config.architecture.parser
-  if name not in PARSERS:
-    raise ValueError('architecture.parser is %r; it can be %s.' % (
-        name, ', '.join(sorted(PARSERS))))
-  return PARSERS[name](config, mode)
+  return registry.pick(PARSERS, name, 'architecture.parser')(config, mode)
 
 
 def build_input_fn(config, mode, file_pattern=None, num_examples=None):

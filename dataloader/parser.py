@@ -13,7 +13,9 @@ from dataloader.augment import annotated_image
 from dataloader.augment import autoaugment
 from ops import boxes as box_ops
 from ops import preprocess
+from utils import fields
 from utils import modes
+from utils import registry
 
 # What belongs together in every geometric step. image: [H, W, 3]. boxes:
 # float32 [K, 4], yxyx, 0..1 until `to_pixels`. classes: int64 [K]. masks:
@@ -32,7 +34,6 @@ Sample = collections.namedtuple(
 Draws = collections.namedtuple('Draws', 'flip scale offset')
 
 NO_DRAWS = Draws(None, None, None)
-PADDING_ID = -1  # source_id of the examples that fill up the last batch
 
 
 def checked_mode(mode):
@@ -41,10 +42,7 @@ def checked_mode(mode):
   Raises:
     ValueError: listing the modes, for one that does not exist.
   """
-  if mode not in modes.ALL:
-    raise ValueError('The mode is %r; it can be %s.'
-                     % (mode, ', '.join(modes.ALL)))
-  return mode
+  return registry.pick(modes.ALL, mode, 'The mode')
 
 
 def structure(mode, image, labels):
@@ -244,9 +242,9 @@ def padding_groundtruths(zeros):
     zeros: dict of `groundtruths`, all zeros.
 
   Returns:
-    dict of the same structure: no object, `source_id` PADDING_ID.
+    dict of the same structure: no object, `source_id` fields.PADDING_ID.
   """
-  result = dict(zeros, source_id=tf.constant(PADDING_ID, tf.int64))
+  result = dict(zeros, source_id=tf.constant(fields.PADDING_ID, tf.int64))
   for name in ('boxes', 'classes', 'areas'):
     result[name] = zeros[name] - 1
   return result

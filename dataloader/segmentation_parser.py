@@ -168,7 +168,7 @@ class SegmentationParser:
     labels = tf.nest.map_structure(
         lambda spec: tf.zeros(spec.shape, spec.dtype), self.labels_spec())
     if fields.SOURCE_ID in labels:
-      labels[fields.SOURCE_ID] = tf.constant(parser.PADDING_ID, tf.int64)
+      labels[fields.SOURCE_ID] = tf.constant(fields.PADDING_ID, tf.int64)
       sides = [float(side) for side in size]
       labels[fields.IMAGE_INFO] = tf.constant([sides, sides, [1., 1.],
                                                [0., 0.]])

@@ -6,6 +6,7 @@ from evaluation import segmentation_evaluator
 from utils import class_sets
 from utils import label_map as label_map_lib
 from utils import mask_grids
+from utils import registry
 
 
 def _label_map(section):
@@ -122,8 +123,6 @@ def build_customized_evaluator(config):
   Raises:
     ValueError: if there is no evaluator for models of this type.
   """
-  if config.type not in CUSTOMIZED:
-    raise ValueError("eval.type 'customized' has no evaluator for type %r; "
-                     'there are: %s.' % (config.type,
-                                         ', '.join(sorted(CUSTOMIZED))))
-  return CUSTOMIZED[config.type](config)
+  build = registry.pick(CUSTOMIZED, config.type,
+                        "The type of a model with eval.type 'customized'")
+  return build(config)

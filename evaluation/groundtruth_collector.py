@@ -4,12 +4,12 @@ import cv2
 import numpy as np
 
 from evaluation import ids
+from utils import fields
 from utils import masks
 
 _REQUIRED = ('source_id', 'height', 'width', 'boxes', 'classes')
 # Some parsers name the count of objects one way, some the other.
 _COUNTS = ('num_detections', 'num_groundtruths')
-PADDING_ID = -1  # source_id of the examples that fill up the last batch
 
 
 class GroundtruthCollector:
@@ -105,7 +105,7 @@ def is_padding(source_id):
 
   To be asked of the id in the batch: the annotations may call an image -1.
   """
-  return source_id == PADDING_ID
+  return source_id == fields.PADDING_ID
 
 
 def known_id(source_id, id_map):

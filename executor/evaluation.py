@@ -17,7 +17,6 @@ from executor import hooks
 from executor import model_dir as model_dir_lib
 from utils import fields
 
-PADDING_ID = -1  # source_id of the examples that fill up the last batch
 _REPORT_SECONDS = 30
 
 MASK_TYPES = groundtruth_lib.MASK_TYPES
@@ -58,8 +57,8 @@ def images_of(batches):
     {name: array}, at least one image each.
   """
   for batch in batches:
-    rows = np.flatnonzero(
-        np.reshape(batch[fields.PRED + fields.SOURCE_ID], [-1]) != PADDING_ID)
+    ids = np.reshape(batch[fields.PRED + fields.SOURCE_ID], [-1])
+    rows = np.flatnonzero(ids != fields.PADDING_ID)
     if len(rows):
       yield {name: value[rows] for name, value in batch.items()}
 

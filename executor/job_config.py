@@ -60,7 +60,7 @@ def resolve(flags, mode):
       --params_override contradict each other.
   """
   config_file, override = (
-      model_dir_lib.flatten(io.parse_override(value, source)[0])
+      base.flatten_mapping(io.parse_override(value, source)[0])
       for value, source in ((flags.config_file, '--config_file'),
                             (flags.params_override, '--params_override')))
   written = dict(config_file, **override)

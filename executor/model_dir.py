@@ -83,19 +83,7 @@ def flat_params(path):
   if not tf.gfile.Exists(path):
     return {}
   changes, _ = io.read_yaml(path)
-  return flatten(changes)
-
-
-def flatten(values, path=''):
-  """{dotted key: value} of nested mappings."""
-  leaves = {}
-  for key, value in values.items():
-    name = '%s.%s' % (path, key) if path else key
-    if isinstance(value, dict):
-      leaves.update(flatten(value, name))
-    else:
-      leaves[name] = value
-  return leaves
+  return base.flatten_mapping(changes)
 
 
 def check_same_model(config, is_training=False):
@@ -142,7 +130,8 @@ def notes_of_meaning(config):
 def _changes(config):
   """{key: (value in params.yaml, value here)} of keys that both have."""
   stored = flat_params(params_path(config.model_dir))
-  here = flatten(base.to_dict(data_paths.with_absolute_paths(config)))
+  here = base.flatten_mapping(
+      base.to_dict(data_paths.with_absolute_paths(config)))
   return {key: (stored[key], value) for key, value in here.items()
           if key != 'model_dir' and key in stored and stored[key] != value}
 
@@ -182,7 +171,7 @@ def save_config(config):
   path = params_path(config.model_dir)
   tf.gfile.MakeDirs(config.model_dir)
   config = data_paths.with_absolute_paths(config)
-  old, new = flat_params(path), flatten(base.to_dict(config))
+  old, new = flat_params(path), base.flatten_mapping(base.to_dict(config))
   changed = sorted(k for k in set(old) | set(new)
                    if old and old.get(k) != new.get(k))
   notes = []

@@ -30,10 +30,8 @@ BOX_WEIGHTS = ((10., 10., 5., 5.), (20., 20., 10., 10.), (30., 30., 15., 15.))
 
 def build_anchors(config):
   """The AnchorGenerator of sections `anchor` and `architecture`."""
-  return anchors.AnchorGenerator(
-      config.architecture.min_level, config.architecture.max_level,
-      config.anchor.num_scales, config.anchor.aspect_ratios,
-      config.anchor.anchor_size)
+  return anchors.AnchorGenerator.of_sections(config.anchor,
+                                             config.architecture)
 
 
 def build_classification(config):

@@ -16,8 +16,6 @@ from ops import random_numbers
 from utils import fields
 from utils import modes
 
-_PADDING_ID = -1  # source_id of what fills up a batch
-
 
 def make_model_fn(config):
   """Makes the model_fn of an experiment.
@@ -228,7 +226,7 @@ def _is_image(labels, of_images):
   ids = labels.get(fields.GROUNDTRUTHS, labels).get(fields.SOURCE_ID)
   if ids is None:
     return tf.ones_like(of_images)
-  return tf.cast(tf.not_equal(ids, _PADDING_ID), tf.float32)
+  return tf.cast(tf.not_equal(ids, fields.PADDING_ID), tf.float32)
 
 
 def _predict_spec(config, model, features, labels):

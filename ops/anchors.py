@@ -47,6 +47,13 @@ class AnchorGenerator:
   `anchor_size` strides large.
   """
 
+  @classmethod
+  def of_sections(cls, anchor, architecture):
+    """The anchors of sections `anchor` and `architecture`: one rule for labels
+    and models."""
+    return cls(architecture.min_level, architecture.max_level,
+               anchor.num_scales, anchor.aspect_ratios, anchor.anchor_size)
+
   def __init__(self, min_level, max_level, num_scales, aspect_ratios,
                anchor_size):
     """Checks and keeps the parameters.

@@ -13,6 +13,7 @@ import tensorflow.compat.v1 as tf
 
 from ops import nms
 from ops import nms_candidates
+from utils import registry
 
 # How many boxes, and how many pairs of box and class, each try looks at, before
 # one looks at all. Trained models have some hundreds to two thousand pairs that
@@ -124,10 +125,7 @@ def detect(outputs, nms_version='v1', use_batched_nms=False, max_total_size=100,
     postprocess_ops.py.
   """
   version = 'batched' if use_batched_nms else nms_version
-  if version not in NMS_VERSIONS:
-    raise ValueError("Unknown nms_version '%s'; there are %s." % (
-        version, ', '.join(sorted(NMS_VERSIONS))))
-  rules = NMS_VERSIONS[version]
+  rules = registry.pick(NMS_VERSIONS, version, 'nms_version')
   limit = pre_nms_num_boxes if rules.limited else None
 
   def attempt(sizes):

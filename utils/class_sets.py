@@ -1,5 +1,7 @@
 """Sets of class ids that configurations name."""
 
+from utils import registry
+
 # The classes of Pascal VOC, by their COCO ids: those that have masks in the
 # usual experiment on partial supervision (arXiv:1711.10370, section 4.1).
 VOC = (1, 2, 3, 4, 5, 6, 7, 9, 16, 17, 18, 19, 20, 21, 44, 62, 63, 64, 67, 72)
@@ -23,11 +25,7 @@ def ids(class_set):
   Raises:
     ValueError: for another name.
   """
-  if class_set == ALL:
-    return None
   if not isinstance(class_set, str):
     return tuple(class_set)
-  if class_set not in _BY_NAME:
-    raise ValueError('There is no set of classes %r; there are: %s.' % (
-        class_set, ', '.join([ALL] + sorted(_BY_NAME))))
-  return _BY_NAME[class_set]
+  return registry.pick(dict(_BY_NAME, **{ALL: None}), class_set,
+                       'The set of classes')

@@ -90,3 +90,6 @@ COARSE_MASK_LOSS = 'shapemask_coarse_mask_loss'
 FINE_MASK_LOSS = 'shapemask_fine_mask_loss'
 FG_BG_RATIO = 'fg_bg_ratio'  # objects among the RoIs of a stage, a share
 MODEL_LOSS = 'model_loss'
+
+# The source_id of examples that fill up the last batch.
+PADDING_ID = -1

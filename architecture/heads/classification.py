@@ -4,6 +4,7 @@ import tensorflow.compat.v1 as tf
 
 from architecture import layers
 from ops import resample
+from utils import registry
 
 AGGREGATIONS = ('top', 'all')
 
@@ -28,9 +29,7 @@ class ClassificationHead:
     Raises:
       ValueError: for an unknown aggregation, or a rate that drops everything.
     """
-    if aggregation not in AGGREGATIONS:
-      raise ValueError('classification_head.aggregation is %r; it can be %s.'
-                       % (aggregation, ' or '.join(AGGREGATIONS)))
+    registry.pick(AGGREGATIONS, aggregation, 'classification_head.aggregation')
     if not 0. <= dropout_rate < 1.:
       raise ValueError('classification_head.dropout_rate is %g; it must be at '
                        'least 0 and below 1.' % dropout_rate)

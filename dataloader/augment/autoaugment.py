@@ -9,6 +9,7 @@ from dataloader.augment import annotated_image
 from dataloader.augment import draws
 from dataloader.augment import operations
 from dataloader.augment import policies
+from utils import registry
 
 # One step of an image. names: operations that it may be. index: int32 [], the
 # one that it is; len(names): none. argument, probability: float32 [].
@@ -59,9 +60,7 @@ def augment(annotated, policy, draw, num_layers=2, magnitude=10., legacy=False):
   Raises:
     ValueError: listing the policies, for one that does not exist.
   """
-  if policy not in NAMES:
-    raise ValueError('There is no augmentation policy %r; there are %s.'
-                     % (policy, ', '.join(NAMES)))
+  registry.pick(NAMES, policy, 'The augmentation policy')
   with tf.name_scope('augment'):
     if policy == RANDAUGMENT:
       has_boxes = annotated.boxes is not None

@@ -8,6 +8,8 @@ import math
 
 import tensorflow.compat.v1 as tf
 
+from utils import registry
+
 
 def _warm_up(section, step, rate):
   """`rate`, but rising linearly to the initial one at first.
@@ -118,9 +120,7 @@ def learning_rate(section, global_step, total_steps):
   Raises:
     ValueError: for an unknown type, or levels and steps of unequal length.
   """
-  if section.type not in SCHEDULES:
-    raise ValueError('train.learning_rate.type is %r; it can be one of %s.'
-                     % (section.type, ', '.join(sorted(SCHEDULES))))
+  registry.pick(SCHEDULES, section.type, 'train.learning_rate.type')
   if section.type == 'step' and (len(section.learning_rate_levels)
                                  != len(section.learning_rate_steps)):
     raise ValueError(

@@ -7,6 +7,7 @@ import tensorflow.compat.v1 as tf
 from modeling.training import lars
 from modeling.training import training_variables
 from ops import replicas
+from utils import registry
 
 _SHOWN = 3  # names in a message
 
@@ -38,10 +39,8 @@ def build_optimizer(section, rate):
   Raises:
     ValueError: for an unknown type.
   """
-  if section.type not in OPTIMIZERS:
-    raise ValueError('train.optimizer.type is %r; it can be one of %s.'
-                     % (section.type, ', '.join(sorted(OPTIMIZERS))))
-  return OPTIMIZERS[section.type](rate, section)
+  return registry.pick(OPTIMIZERS, section.type,
+                       'train.optimizer.type')(rate, section)
 
 
 class OptimizerWrapper(tf.train.Optimizer):

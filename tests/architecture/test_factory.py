@@ -128,7 +128,7 @@ def test_wrong_names_list_the_right_ones(build, key, table):
   with pytest.raises(ValueError) as e:
     build(config, _norm(config))
   assert str(e.value) == (
-      "architecture.%s: 'mobilenet' is not built yet; there are: %s."
+      "architecture.%s is 'mobilenet'; it can be %s."
       % (key, ', '.join(sorted(table))))
 
 

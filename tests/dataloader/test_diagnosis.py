@@ -79,7 +79,7 @@ def test_record_that_is_no_example(tmp_path, bad, mode):
   with pytest.raises(diagnosis.InputError) as e:
     _run(_reader(pattern, mode))
   assert path + ': record 1' in str(e.value)
-  assert 'no tf.train.Example' in str(e.value)
+  assert 'not a tf.train.Example' in str(e.value)
 
 
 def _cut(path):

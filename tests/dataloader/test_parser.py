@@ -5,6 +5,7 @@ import pytest
 import tensorflow.compat.v1 as tf
 
 from dataloader import parser
+from utils import fields
 
 HEIGHT, WIDTH = 4, 8
 
@@ -172,7 +173,7 @@ def test_padding_is_no_image_and_no_object():
            for name, spec in parser.groundtruths_spec(2).items()}
   with tf.Session() as session:
     result = session.run(parser.padding_groundtruths(zeros))
-  assert result['source_id'] == parser.PADDING_ID
+  assert result['source_id'] == fields.PADDING_ID
   assert result['num_detections'].tolist() == [0]
   assert (result['boxes'] == -1.).all() and (result['classes'] == -1).all()
   assert (result['areas'] == -1.).all() and (result['is_crowds'] == 0).all()

@@ -69,6 +69,6 @@ def test_customized_evaluators(model, tmp_path):
 
 def test_customized_evaluation_of_a_detector():
   config = config_factory.default_config('retinanet')
-  with pytest.raises(ValueError, match="no evaluator for type 'retinanet'; "
-                     'there are: classification, segmentation'):
+  with pytest.raises(ValueError, match="'customized' is 'retinanet'; "
+                     'it can be classification, segmentation'):
     factory.build_customized_evaluator(config)

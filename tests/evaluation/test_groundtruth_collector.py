@@ -67,5 +67,5 @@ def test_missing_or_broken_masks_are_named():
   collector = groundtruth_collector.GroundtruthCollector(include_mask=True)
   with pytest.raises(ValueError, match='no masks'):
     collector.add(_batch())
-  with pytest.raises(ValueError, match='no PNG'):
+  with pytest.raises(ValueError, match='not a PNG'):
     collector.add(dict(_batch(), masks=[[b'JFIF', b'']] * 3))

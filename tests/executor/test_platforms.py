@@ -154,7 +154,7 @@ def test_nan_of_a_loss_that_is_not_among_the_scalars(tmp_path):
     spec = toy.model_fn(features, labels, mode, params)
     tf.get_collection_ref(summaries.TRAINING_SCALARS)[:] = []
     return spec
-  with pytest.raises(errors.TrainingDiverged, match='step 3: the loss is no'):
+  with pytest.raises(errors.TrainingDiverged, match='step 3: the loss is not'):
     _train(toy.config(tmp_path), model_fn, toy.nan_input_fn)
   assert model_dir.read_finished(str(tmp_path))['state'] == 'diverged'
 

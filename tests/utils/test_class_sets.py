@@ -19,5 +19,5 @@ def test_lists_and_all():
 
 
 def test_unknown_name():
-  with pytest.raises(ValueError, match="'novel'; there are: all, nonvoc, voc"):
+  with pytest.raises(ValueError, match="'novel'; it can be all, nonvoc, voc"):
     class_sets.ids('novel')

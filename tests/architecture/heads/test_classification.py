@@ -84,7 +84,7 @@ def test_dropout_in_training_only():
 
 
 @pytest.mark.parametrize('settings, message', [
-    ({'aggregation': 'mean'}, "'mean'; it can be top or all"),
+    ({'aggregation': 'mean'}, "'mean'; it can be top, all"),
     ({'dropout_rate': 1.}, 'dropout_rate is 1')])
 def test_wrong_settings(settings, message):
   with pytest.raises(ValueError, match=message):

@@ -91,7 +91,7 @@ def test_images_of_classifiers_depend_on_the_seed_only(policy):
 
 
 def test_unknown_policy():
-  with pytest.raises(ValueError, match=r"no .* policy 'v9'; there are .*v0"):
+  with pytest.raises(ValueError, match=r"policy is 'v9'; it can be .*v0"):
     autoaugment.distort(tf.zeros([4, 4, 3], tf.uint8), 'v9', [0, 0])
 
 
