@@ -260,7 +260,7 @@ def test_as_a_program(raw):
   output = subprocess.check_output(
       command + ['--list=%s' % (raw / 'list.txt')], cwd=docs_blocks.ROOT,
       universal_newlines=True, stderr=subprocess.STDOUT)
-  assert 'Wrote 2 records to 1 shards.' in output
+  assert 'Wrote 2 records to 1 shard.' in output
   process = subprocess.run(
       command + ['--list=%s' % (raw / 'none.txt')], cwd=docs_blocks.ROOT,
       universal_newlines=True, stderr=subprocess.PIPE)

@@ -169,6 +169,43 @@ def test_command(tmp_path):
       [str(tmp_path / 'val-00000-of-00001.tfrecord')]) == 2
 
 
+def _main(monkeypatch, *arguments):
+  monkeypatch.setattr('sys.argv', ['make_demo_data'] + list(arguments))
+  make_demo_data.main()
+
+
+@pytest.mark.parametrize('size', [demo_scenes.MIN_SCENE, 40, 96, 100])
+def test_scenes_smaller_than_the_largest_object(size):
+  scenes = [demo_scenes.draw_scene([3, i], size) for i in range(40)]
+  for image, objects in scenes:
+    assert image.shape == (size, size, 3)
+    assert all(o.mask.shape == (size, size) for o in objects)
+  longest = [max(_sides(o.mask)) for _, objects in scenes for o in objects
+             if not o.is_crowd]
+  assert demo_scenes.MIN_SIZE <= min(longest)
+  assert size / 2. < max(longest) <= size
+
+
+def test_commands_of_small_scenes(tmp_path, monkeypatch):
+  for kind in ('detection', 'classification', 'segmentation'):
+    _main(monkeypatch, '--kind=' + kind, '--image_size=96', '--num_train=6',
+          '--num_val=2', '--num_shards=1', '--output=%s' % (tmp_path / kind))
+  assert records.count_records(
+      [str(tmp_path / 'detection' / 'train-00000-of-00001.tfrecord')]) == 6
+
+
+@pytest.mark.parametrize('argument', [
+    '--image_size=15', '--num_train=0', '--num_val=-1', '--num_shards=0',
+    '--num_train=many'])
+def test_sets_that_cannot_be_made(tmp_path, monkeypatch, capsys, argument):
+  with pytest.raises(SystemExit):
+    _main(monkeypatch, argument, '--output=%s' % (tmp_path / 'data'))
+  message = capsys.readouterr().err.splitlines()[-1]
+  name, value = argument.split('=')
+  assert name in message and value in message
+  assert not (tmp_path / 'data').exists()
+
+
 def test_images_by_class(tmp_path):
   make_demo_data.make_images(str(tmp_path), 'val', 12, 64, seed=3,
                              num_processes=1)

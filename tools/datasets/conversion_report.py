@@ -36,13 +36,13 @@ def report(index):
     str.
   """
   lines = ['Wrote %s with %s of %s%s to %s.' % (
-      _count(index['num_records'], 'record'),
-      _count(index['num_objects'], 'object'),
-      _count(len(index['label_map']), 'class', 'es'),
+      count(index['num_records'], 'record'),
+      count(index['num_objects'], 'object'),
+      count(len(index['label_map']), 'class', 'es'),
       ' and their masks' if index['include_masks'] else '',
-      _count(len(index['shards']), 'shard'))]
+      count(len(index['shards']), 'shard'))]
   if index['num_images_without_objects']:
-    lines.append('%s without objects; they train as background.' % _count(
+    lines.append('%s without objects; they train as background.' % count(
         index['num_images_without_objects'], 'image'))
   lines.extend(_class_lines(index))
   lines.extend(_size_lines(index))
@@ -52,7 +52,8 @@ def report(index):
   return '\n'.join(lines)
 
 
-def _count(number, noun, plural='s'):
+def count(number, noun, plural='s'):
+  """'1 shard', '2 shards'; `plural` is what more than one of them add."""
   return '%d %s%s' % (number, noun, '' if number == 1 else plural)
 
 
@@ -105,7 +106,7 @@ def _skip_lines(skipped):
     examples = '; '.join(_name(s) for s in skips[:_NUM_EXAMPLES])
     if len(skips) > _NUM_EXAMPLES:
       examples += '; ... (all of them in the index file)'
-    lines.append('Left out %s (%s): %s' % (_count(len(skips), kind), reason,
+    lines.append('Left out %s (%s): %s' % (count(len(skips), kind), reason,
                                            examples))
   reasons = {s['reason'] for s in skipped}
   lines.extend(_ADVICE[r] for r in _ADVICE if r in reasons)

@@ -21,6 +21,7 @@ SceneObject = collections.namedtuple('SceneObject',
 
 MIN_SIZE, MAX_SIZE = 8, 100  # pixels of an object's longer side
 MIN_OBJECTS, MAX_OBJECTS = 2, 12
+MIN_SCENE = 16  # pixels of a side; the members of a crowd fit into it
 IMAGE_OBJECT = (0.4, 0.8)  # size of the object of an image, share of it
 EMPTY_SCENES = 0.10  # share of the scenes that show no object
 CROWDED_SCENES = 0.08  # share with a crowd
@@ -256,6 +257,8 @@ def _add_object(rng, canvas, objects):
   # Half of them are below 43 pixels. The smallest are drawn a pixel larger:
   # half-covered pixels at the border do not count.
   longest = rng.uniform(math.sqrt(MIN_SIZE + 1), math.sqrt(MAX_SIZE)) ** 2
+  # In a small scene, one that fits into it, its half-covered pixels included.
+  longest = min(longest, size - 1.)
   coverage = _coverage(rng, class_id, longest)
   height, width = coverage.shape
   for _ in range(_ATTEMPTS):

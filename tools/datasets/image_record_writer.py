@@ -9,6 +9,7 @@ import tensorflow.compat.v1 as tf
 import tqdm
 
 from tools.datasets import annotation_checks
+from tools.datasets import conversion_report
 from tools.datasets import image_notes
 from tools.datasets import old_shards
 from tools.datasets import staged_files
@@ -110,8 +111,9 @@ def report(index, names, unit):
   Returns:
     str.
   """
-  lines = ['Wrote %d records to %d shards.' % (
-      index['num_records'], len(index['shards']))]
+  lines = ['Wrote %s to %s.' % (
+      conversion_report.count(index['num_records'], 'record'),
+      conversion_report.count(len(index['shards']), 'shard'))]
   counts = {int(i): n for i, n in index['counts'].items()}
   order = sorted(names, key=lambda i: (-counts.get(i, 0), i))
   texts = ['%s %d' % (names[i], counts[i]) for i in order if i in counts]
