@@ -13,6 +13,9 @@ Finding = record_checker.Finding
 ERROR, WARNING, NOTE = (record_checker.ERROR, record_checker.WARNING,
                         record_checker.NOTE)
 
+TOO_LARGE = label_checks.TOO_LARGE
+TOO_MANY, TOO_MANY_TO_LEARN = 'too_many_objects', 'too_many_to_learn'
+
 _OUTSIDE = 1e-3     # of the image; rounding of converters stays below
 _IN_PIXELS = 2.     # coordinates above it are no fractions of an image
 _MANY_CROWDS = .5   # share of the objects; in COCO it is below 0.02
@@ -24,7 +27,8 @@ class DataChecker(record_checker.RecordChecker):
 
   def __init__(self, num_classes, max_num_instances=None, needs_masks=False,
                anchor_sizes=None, output_size=None, match_threshold=0.5,
-               decode=True, trains_on_crowds=False):
+               decode=True, trains_on_crowds=False, learns_all=False,
+               has_one_class=False):
     """Takes what the configuration says.
 
     Args:
@@ -37,9 +41,14 @@ class DataChecker(record_checker.RecordChecker):
       match_threshold: float, smallest IoU of an anchor that learns an object.
       decode: whether to decode images and masks, which takes most time.
       trains_on_crowds: whether crowds are objects like the others.
+      learns_all: whether training stops at images of more than
+        `max_num_instances` objects, as evaluation does.
+      has_one_class: whether all objects are taken for one class.
     """
     super().__init__(num_classes, decode)
     self._trains_on_crowds = trains_on_crowds
+    self._learns_all = learns_all
+    self._has_one_class = has_one_class
     self._max_num_instances = max_num_instances
     self._needs_masks = needs_masks
     self._anchor_sizes = anchor_sizes
@@ -99,8 +108,9 @@ class DataChecker(record_checker.RecordChecker):
     with np.errstate(invalid='ignore'):  # NaN is found by others
       has_area = np.all(boxes[:, 2:] > boxes[:, :2], axis=1)
       is_inside = np.all((boxes[:, 2:] > 0.) & (boxes[:, :2] < 1.), axis=1)
-    self._num_usable += int((has_area & is_inside & (
+    num_usable = int((has_area & is_inside & (
         ~crowds | self._trains_on_crowds)).sum())
+    self._num_usable += num_usable
     counts = collections.Counter(zip(classes.tolist(), map(tuple, boxes)))
     num_repeated = num_objects - len(counts)
     if num_repeated:
@@ -109,7 +119,8 @@ class DataChecker(record_checker.RecordChecker):
                 % (num_repeated, num_objects))
     limit = self._max_num_instances
     if limit is not None and num_objects > limit:
-      self._add(ERROR, 'too_many_objects', where,
+      self._add(ERROR, TOO_MANY_TO_LEARN if (
+          self._learns_all and num_usable > limit) else TOO_MANY, where,
                 'It has %d objects, max_num_instances is %d.' % (
                     num_objects, limit))
 
@@ -121,6 +132,8 @@ class DataChecker(record_checker.RecordChecker):
     self.size_counts.update(object_sizes.count(areas[~crowds]))
 
   def _check_classes(self, classes, where):
+    if self._has_one_class:
+      return
     for class_id in sorted(set(classes.tolist())):
       if class_id == 0:
         self._add(ERROR, 'class_0', where, 'An object is of class 0, which is '
@@ -239,7 +252,9 @@ def for_config(config, decode=True):
       _anchor_sizes(config), section.output_size,
       # Of the RPN, whose own threshold is met by moving anchors, not here.
       getattr(section, 'match_threshold', 0.5), decode,
-      not section.skip_crowd_during_training)
+      not section.skip_crowd_during_training,
+      architecture.parser == 'maskrcnn_parser',
+      not getattr(section, 'use_category', True))
 
 
 def _anchor_sizes(config):

@@ -9,6 +9,7 @@ from dataloader import segmentation_parser
 ERROR, WARNING, NOTE = (record_checker.ERROR, record_checker.WARNING,
                         record_checker.NOTE)
 
+TOO_LARGE = 'larger_than_output_size'
 _MANY_IGNORED = .9  # share of the pixels
 
 
@@ -40,14 +41,23 @@ class SegmentationChecker(record_checker.RecordChecker):
 
   UNIT = 'pixels'
 
-  def __init__(self, num_classes, ignore_label, decode=True):
-    """See RecordChecker; `ignore_label` is the class of pixels of none.
+  def __init__(self, num_classes, ignore_label, decode=True, most_pixels=None):
+    """Takes what the configuration says.
 
     Label maps are decoded in any case: they say what is learnt.
+
+    Args:
+      num_classes: see RecordChecker.
+      ignore_label: the class of pixels of none.
+      decode: see RecordChecker.
+      most_pixels: (height, width) that images have to fit into, which an
+        evaluation does not resize; None: they are resized.
     """
     super().__init__(num_classes, decode)
     self._ignore_label = ignore_label
+    self._most_pixels = most_pixels
     self.num_ignored = 0
+    self.largest_size = (0, 0)  # height and width of the images, pixels
 
   def _check_labels(self, features, size, where):
     encoded = record_checker.first_bytes(features,
@@ -66,6 +76,7 @@ class SegmentationChecker(record_checker.RecordChecker):
       self._add(ERROR, 'undecodable_label_map', where,
                 'The label map is not a PNG.')
       return
+    self._check_room(classes.shape, where)
     if size and classes.shape != tuple(size):
       self._add(ERROR, 'label_map_size', where,
                 'The label map has %d x %d pixels, the image %d x %d.' % (
@@ -81,6 +92,16 @@ class SegmentationChecker(record_checker.RecordChecker):
                   'so classes are 0 to %d.' % (
                       count, class_id, self._num_classes,
                       self._num_classes - 1))
+
+  def _check_room(self, size, where):
+    self.largest_size = tuple(map(max, self.largest_size, size))
+    most = self._most_pixels
+    if most and (size[0] > most[0] or size[1] > most[1]):
+      self._add(WARNING, TOO_LARGE, where,
+                'It has %d x %d pixels (height x width), more than '
+                'segmentation_parser.output_size, %d x %d. Training resizes '
+                'it, an evaluation without segmentation_parser.resize_eval '
+                'does not.' % (tuple(size) + tuple(most)))
 
   def _check_all_labels(self):
     num_pixels = sum(self.class_counts.values())
@@ -110,6 +131,8 @@ def for_config(config, decode):
   """The RecordChecker of an experiment without boxes."""
   num_classes = config.architecture.num_classes
   if hasattr(config, 'segmentation_parser'):
+    section = config.segmentation_parser
     return SegmentationChecker(
-        num_classes, config.segmentation_parser.ignore_label, decode)
+        num_classes, section.ignore_label, decode,
+        None if section.resize_eval else section.output_size)
   return ClassChecker(num_classes, decode)

@@ -59,7 +59,14 @@ def _lacks_masks(classes, masks, mask_classes):
 
 # What no training survives, or what makes it learn nothing.
 _FATAL = ('no_example', 'wrong_kind', 'box_not_finite', 'class_0',
-          'class_range', 'box_in_pixels', 'list_lengths')
+          'class_range', 'box_in_pixels', 'list_lengths',
+          data_checks.TOO_MANY_TO_LEARN)
+# What training takes, but no evaluation of such a set.
+_NOT_EVALUATED = {
+    data_checks.TOO_MANY: 'Training learns all of them, an evaluation stops '
+                          'at such an image: raise it to the largest number of '
+                          'objects in an image.',
+    data_checks.TOO_LARGE: ''}
 # What makes a set teach nothing, if it is true of all of its records.
 _USELESS = ('no_objects', 'all_crowds', 'nothing_to_learn', 'ignored_pixels',
             'duplicate_images', 'one_class')
@@ -91,7 +98,17 @@ def check_first(files, key, config):
       raise ValueError('%s: %s: %s python -m tools.check_data looks through '
                        'all records.' % (key, finding.where, finding.detail))
   _check_inverted(checker, key)
+  _note_not_evaluated(checker, key)
   _check_use(checker, key, is_all)
+
+
+def _note_not_evaluated(checker, key):
+  """Warns of the first record of each kind that evaluation would stop at."""
+  for check, advice in sorted(_NOT_EVALUATED.items()):
+    found = [f for f in checker.findings if f.check == check]
+    if found:
+      logging.warning('%s: %s: %s', key, found[0].where,
+                      ' '.join([found[0].detail, advice]).strip())
 
 
 def _check_inverted(checker, key):

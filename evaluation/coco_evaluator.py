@@ -116,6 +116,11 @@ class COCOEvaluator:
     """{category id: number of objects, crowds not counted}."""
     return (self._scored or self._annotations()).num_objects()
 
+  @property
+  def num_crowds(self):
+    """Number of objects that are crowds, which no figure counts."""
+    return int((self._scored or self._annotations()).is_crowds.sum())
+
   def update(self, predictions, groundtruths=None):
     """Adds a batch.
 

@@ -75,7 +75,7 @@ class Evaluation:
   """Evaluates checkpoints of one experiment on one set of images."""
 
   def __init__(self, config, estimator, input_fn, stream=None):
-    """Prepares; the ground truth is read with the first checkpoint.
+    """Prepares; the ground truth is read by `prepare`, or with a checkpoint.
 
     Args:
       config: experiment.
@@ -110,6 +110,31 @@ class Evaluation:
     # A later training may have come to the same step.
     return written is not None and written >= checkpoints.time_of(path)
 
+  def prepare(self):
+    """Reads the ground truth, so that a training run need not come first.
+
+    Raises:
+      errors.SetupError: where it cannot be used.
+    """
+    if self._evaluator is not None:
+      return
+    self._evaluator = self._build_evaluator()
+    if self._config.eval.type == 'customized':
+      return  # It comes with the batches.
+    if not sum(self._evaluator.num_objects.values()):
+      tf.logging.warning(
+          'There is nothing to find for the evaluation: the ground truth (%s) '
+          'has no object%s. Every figure will be undefined (-1), and no '
+          'checkpoint the best.', self._source(), (
+              ' but crowds' if self._evaluator.num_crowds else ''))
+
+  def _source(self):
+    """Key and place of the ground truth."""
+    section = self._config.eval
+    if uses_json_file(section):
+      return 'eval.val_json_file: %s' % section.val_json_file
+    return 'eval.eval_file_pattern: %s' % section.eval_file_pattern
+
   def run(self, path):
     """Evaluates a checkpoint; prints and writes the results.
 
@@ -119,8 +144,7 @@ class Evaluation:
     Returns:
       {metric: float}.
     """
-    if self._evaluator is None:
-      self._evaluator = self._build_evaluator()
+    self.prepare()
     # Whatever a failed evaluation left must not count.
     self._evaluator.reset()
     step = checkpoints.step_of(path)

@@ -5,6 +5,7 @@ import contextlib
 import tensorflow.compat.v1 as tf
 
 from dataloader import diagnosis
+from dataloader import evaluation_checks
 from dataloader import factory as dataloader_factory
 from dataloader import record_checks
 from dataloader import record_files
@@ -159,9 +160,13 @@ class _Parts:
           record_checks.check_masks, reader.files, 'eval.eval_file_pattern',
           'Evaluation of masks needs one each: convert again with '
           '--include_masks, or set eval.type to box.')
-    return evaluation_lib.Evaluation(
+    preflight.as_setup_error(evaluation_checks.check, reader.files, config,
+                             config.eval.eval_samples)
+    evaluation = evaluation_lib.Evaluation(
         config, self._evaluating_estimator(config),
         estimator_lib.with_batch_size(reader, config, modes.PREDICT_WITH_GT))
+    evaluation.prepare()
+    return evaluation
 
   def prediction(self):
     """The Estimator and the batches of mode predict."""

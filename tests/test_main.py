@@ -261,6 +261,22 @@ def test_evaluation_that_is_started_first(data, tmp_path, monkeypatch):
       for values in (beside, after)), rtol=1e-5, atol=1e-6)
 
 
+def test_evaluation_waits_for_its_training_run(data, tmp_path):
+  """The smallest part of the above: two processes, one checkpoint."""
+  run = tmp_path / 'run'
+  evaluation = subprocess.Popen(
+      [sys.executable, 'main.py', '--mode=eval', '--model_dir=%s' % run,
+       '--params_override=eval.eval_timeout=300'], cwd=_ROOT,
+      stdout=subprocess.PIPE, stderr=subprocess.STDOUT, universal_newlines=True)
+  assert _run('--mode=train', '--model_dir=%s' % run, '--data_dir=%s' % data,
+              '--config_file=%s' % (data / 'config.yaml'),
+              '--train_steps=1') == 0
+  output = evaluation.communicate()[0]
+  assert evaluation.returncode == 0, output
+  assert 'Evaluation at step 1: 5 images' in output
+  assert _metric_steps(run) == [1]
+
+
 def test_evaluation_needs_the_model_dir_only(copy, capsys):
   assert _run('--mode=eval', '--eval_once', '--model_dir=%s' % copy) == 0
   table = capsys.readouterr().out
@@ -407,18 +423,31 @@ def test_model_dir_of_another_model(copy, data, capsys):
   assert '16] in the checkpoint' in message and '8] in the model' in message
 
 
-@pytest.mark.parametrize('mode, name, words', [
-    ('predict', 'truncated', ['truncated: record 1', 'truncated record']),
-    ('predict', 'undecodable', ['undecodable: record 1', 'bad']),
-    ('eval', 'class', ['strange', 'class 7', 'architecture.num_classes is 3']),
-    ('eval', 'crowded', ['full', '5 objects', 'max_num_instances is 4']),
+@pytest.mark.parametrize('mode, name, code, words', [
+    ('predict', 'truncated', 1, ['truncated: record 1', 'truncated record']),
+    ('predict', 'undecodable', 1, ['undecodable: record 1', 'bad']),
+    ('eval', 'class', 2, ['strange', 'class 7',
+                          'architecture.num_classes is 3']),
+    ('eval', 'crowded', 2, ['full', '5 objects', 'max_num_instances is 4']),
 ])
-def test_broken_records_are_named(copy, data, capsys, mode, name, words):
+def test_broken_records_are_named(copy, data, capsys, mode, name, code, words):
   message = _fails(
       capsys, '--mode=' + mode, '--eval_once', '--model_dir=%s' % copy,
       '--params_override={eval: {eval_file_pattern: %s, eval_batch_size: 1}}'
-      % (data / name), code=1)
+      % (data / name), code=code)
   assert all(word in message for word in words), message
+
+
+@pytest.mark.parametrize('mode', [['--mode=train_and_eval'],
+                                  ['--mode=train', '--eval_after_training']])
+def test_an_evaluation_that_cannot_end_begins_no_training(
+    data, tmp_path, capsys, mode):
+  message = _fails(
+      capsys, '--model_dir=%s' % (tmp_path / 'run'), '--data_dir=%s' % data,
+      '--config_file=%s' % (data / 'config.yaml'),
+      '--params_override=eval.eval_file_pattern=crowded', *mode)
+  assert 'retinanet_parser.max_num_instances to at least 5' in message
+  assert not (tmp_path / 'run').exists()
 
 
 def test_undecodable_image_in_training(data, tmp_path, capsys):

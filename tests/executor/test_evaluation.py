@@ -16,6 +16,7 @@ from executor import best_checkpoint
 from executor import errors
 from executor import evaluation
 from executor import model_dir as model_dir_lib
+from tests import model_kinds
 from tests.dataloader import examples
 from tests.executor import toy
 from utils import masks as mask_utils
@@ -233,3 +234,44 @@ def test_result_is_of_this_checkpoint_not_of_an_older_training(tmp_path):
   later = os.path.getmtime(checkpoint + '.index') + 1000
   os.utime(checkpoint + '.index', (later, later))
   assert not job.is_done(checkpoint)
+
+
+@pytest.mark.parametrize('include_mask', [False, True])
+@pytest.mark.parametrize('source', ['records', 'file'])
+@pytest.mark.parametrize('crowds', [0, 1])
+def test_a_set_without_anything_to_find(tmp_path, caplog, include_mask, source,
+                                        crowds):
+  """Told before a training run, and evaluated all the same."""
+  path = examples.write(tmp_path / 'val', [model_kinds.record(
+      '7', model_kinds.image(40, 40), [(1, 2, 3, 9, 9, 1)] * crowds)])
+  content = records.read_groundtruth(path, include_mask)
+  (tmp_path / 'val.json').write_text(json.dumps(content))
+  config = toy.config(
+      tmp_path / 'run', 'mask_rcnn', eval__eval_file_pattern=path,
+      eval__type='box_and_mask' if include_mask else 'box',
+      eval__val_json_file='' if source == 'records' else str(
+          tmp_path / 'val.json'))
+  batch = _batch([7])
+  batch['pred_detection_masks'] = np.ones([1, 1, 4, 4], np.float32)
+  job = evaluation.Evaluation(config, _Estimator([batch]), None, io.StringIO())
+  with caplog.at_level('WARNING', 'tensorflow'):
+    job.prepare()
+  assert ('nothing to find for the evaluation: the ground truth (eval.%s: '
+          % ('eval_file_pattern' if source == 'records' else 'val_json_file')
+          ) in caplog.text
+  assert ('no object but crowds' in caplog.text) == bool(crowds)
+  (tmp_path / 'run').mkdir()
+  metrics = job.run(toy.save_checkpoint(tmp_path / 'run', 7, global_step=7))
+  names = ('AP', 'mask_AP') if include_mask else ('AP',)
+  assert all(metrics[name] == -1 for name in names)
+  assert os.path.exists(model_dir_lib.eval_dir(config) + '/metrics.json')
+
+
+def test_ground_truth_that_cannot_be_used_is_told_before_training(tmp_path):
+  path = examples.write(tmp_path / 'val', [
+      model_kinds.record('7', model_kinds.image(9, 9, seed=i))
+      for i in range(2)])
+  job = evaluation.Evaluation(
+      toy.config(tmp_path / 'run', eval__eval_file_pattern=path), None, None)
+  with pytest.raises(errors.SetupError, match="image/source_id '7'"):
+    job.prepare()

@@ -1,0 +1,63 @@
+"""Looks through the records of an evaluation, before a training run needs it.
+
+An evaluation stops at such a record, which may be hours after the start.
+"""
+
+import tqdm
+
+from dataloader import data_checks
+from dataloader import record_files
+
+KEY = 'eval.eval_file_pattern'
+
+# COCO's validation set has half as many. The rest is found when it is parsed.
+_MAX_RECORDS = 10000
+# Of sets without objects and label maps, which may be those of ImageNet.
+_FEW_RECORDS = 200
+_PROGRESS_AFTER = 5  # seconds
+
+# What parsers of an evaluation stop at.
+_FATAL = ('no_example', 'wrong_kind', 'list_lengths', 'class_0', 'class_range',
+          'missing_label_map', 'undecodable_label_map', 'label_map_size')
+# The same, and there is a key to set.
+_TOO_MANY = (data_checks.TOO_MANY, data_checks.TOO_MANY_TO_LEARN)
+_TOO_LARGE = data_checks.TOO_LARGE
+
+
+def check(files, config, num_records=None):
+  """Stops a job whose evaluation cannot end well.
+
+  Args:
+    files: [path].
+    config: an experiment.
+    num_records: int, records that are evaluated; None: all.
+
+  Raises:
+    ValueError: naming the record, what is wrong with it, and what to do.
+  """
+  checker = data_checks.for_config(config, decode=False)
+  limit = _FEW_RECORDS if checker.UNIT == 'images' else _MAX_RECORDS
+  for record in tqdm.tqdm(
+      record_files.iterate(files, min(num_records or limit, limit)),
+      'Checking the records of the evaluation', unit=' records',
+      delay=_PROGRESS_AFTER):
+    checker.check(*record)
+  for finding in checker.findings:
+    if finding.check in _FATAL + _TOO_MANY + (_TOO_LARGE,):
+      raise ValueError('%s: %s: %s %s' % (
+          KEY, finding.where, finding.detail, _advice(finding, checker, config)
+      ))
+
+
+def _advice(finding, checker, config):
+  """What to do about a finding."""
+  parser = config.architecture.parser
+  if finding.check in _TOO_MANY:
+    return ('Some would be missing from the evaluation: set '
+            '%s.max_num_instances to at least %d, the largest number in an '
+            'image.' % (parser, max(checker.object_counts)))
+  if finding.check == _TOO_LARGE:
+    return ('Images that are only padded must fit into it: make '
+            '%s.output_size at least [%d, %d], or set %s.resize_eval.' % (
+                (parser,) + checker.largest_size + (parser,)))
+  return 'python -m tools.check_data looks through all records.'
