@@ -47,9 +47,9 @@ def upsampled_conv2d_of_class(inputs, num_masks, classes, factor, name,
     num_masks: int, channels of the second convolution.
     classes: int32 [N], the channel that is wanted, from 0.
     factor: int, k; kernel size and stride of the first one.
-    name: of the second one. The first one has no name of its own.
-    kernel_initializer: of the second one.
-    bias_initializer: of the second one.
+    name: the name of the second one. The first one has no name of its own.
+    kernel_initializer: the initializer of the second one.
+    bias_initializer: the initializer of the second one.
 
   Returns:
     [N, H * k, W * k], logits.

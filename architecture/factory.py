@@ -42,7 +42,7 @@ def build_backbone(config, norm_activation):
 
   Args:
     config: an experiment.
-    norm_activation: of `build_norm_activation`.
+    norm_activation: what `build_norm_activation` returns.
 
   Returns:
     (images [B, H, W, 3], is_training) -> {level: [B, h, w, c]}.
@@ -60,7 +60,7 @@ def build_decoder(config, norm_activation):
 
   Args:
     config: an experiment.
-    norm_activation: of `build_norm_activation`.
+    norm_activation: what `build_norm_activation` returns.
 
   Returns:
     ({level: [B, h, w, c]}, is_training) -> {min_level..max_level: features}.
@@ -78,7 +78,7 @@ def build_retinanet_head(config, norm_activation):
 
   Args:
     config: an experiment.
-    norm_activation: of `build_norm_activation`.
+    norm_activation: what `build_norm_activation` returns.
 
   Returns:
     retinanet.RetinanetHead.
@@ -97,7 +97,7 @@ def build_rpn_head(config, norm_activation):
 
   Args:
     config: an experiment.
-    norm_activation: of `build_norm_activation`.
+    norm_activation: what `build_norm_activation` returns.
 
   Returns:
     rpn.RPNHead.
@@ -117,8 +117,8 @@ def build_fast_rcnn_head(config, norm_activation, scope='fast_rcnn_head'):
 
   Args:
     config: an experiment.
-    norm_activation: of `build_norm_activation`.
-    scope: of its variables.
+    norm_activation: what `build_norm_activation` returns.
+    scope: the scope of its variables.
 
   Returns:
     fast_rcnn.FastRCNNHead.
@@ -138,7 +138,7 @@ def build_mask_head(config, norm_activation):
 
   Args:
     config: an experiment.
-    norm_activation: of `build_norm_activation`.
+    norm_activation: what `build_norm_activation` returns.
 
   Returns:
     mask.MaskHead.
@@ -157,7 +157,7 @@ def build_classification_head(config, norm_activation):
 
   Args:
     config: an experiment.
-    norm_activation: of `build_norm_activation`.
+    norm_activation: what `build_norm_activation` returns.
 
   Returns:
     classification.ClassificationHead.
@@ -175,7 +175,7 @@ def build_segmentation_head(config, norm_activation):
 
   Args:
     config: an experiment.
-    norm_activation: of `build_norm_activation`.
+    norm_activation: what `build_norm_activation` returns.
 
   Returns:
     segmentation.SegmentationHead.
@@ -198,7 +198,7 @@ def build_shapemask_heads(config, norm_activation):
 
   Args:
     config: an experiment.
-    norm_activation: of `build_norm_activation`.
+    norm_activation: what `build_norm_activation` returns.
 
   Returns:
     shapemask.ShapePriorHead, shapemask.CoarseMaskHead, shapemask.FineMaskHead.

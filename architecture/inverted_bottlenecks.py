@@ -21,8 +21,8 @@ def depthwise_conv2d(inputs, kernel_size, strides=1, padding=layers.FIXED,
     strides: int.
     padding: layers.FIXED, or 'SAME' of TensorFlow.
     kernel_initializer: by default Glorot uniform.
-    name: of the layer, by default depthwise_conv2d, depthwise_conv2d_1 and so
-      on.
+    name: the name of the layer, by default depthwise_conv2d,
+      depthwise_conv2d_1 and so on.
 
   Returns:
     [B, ceil(H / strides), ceil(W / strides), C].
@@ -45,7 +45,7 @@ def squeeze_excite(inputs, filters, kernel_initializer=None,
     inputs: [B, H, W, C].
     filters: int, width of the layer in between.
     kernel_initializer: by default truncated normal, variance 1 / fan in.
-    activation: of the layer in between.
+    activation: the activation of the layer in between.
 
   Returns:
     Same shape as `inputs`.

@@ -33,7 +33,7 @@ def conv2d_fixed_padding(inputs, filters, kernel_size, strides=1, name=None):
     filters: int, channels of the result.
     kernel_size: int.
     strides: int.
-    name: of the layer, by default conv2d, conv2d_1 and so on.
+    name: the name of the layer, by default conv2d, conv2d_1 and so on.
 
   Returns:
     [B, ceil(H / strides), ceil(W / strides), filters].
@@ -52,7 +52,7 @@ def conv2d_without_bias(inputs, filters, kernel_size, strides=1,
     strides: int.
     padding: FIXED, or 'SAME' of TensorFlow.
     kernel_initializer: by default truncated normal, variance 1 / fan in.
-    name: of the layer, by default conv2d, conv2d_1 and so on.
+    name: the name of the layer, by default conv2d, conv2d_1 and so on.
 
   Returns:
     [B, ceil(H / strides), ceil(W / strides), filters].
@@ -93,7 +93,7 @@ def dilated_conv2d(inputs, filters, kernel_size, rate=1, name=None):
     kernel_size: int.
     rate: int, distance between pixels that are next to each other in the
       kernel.
-    name: of the layer, by default conv2d, conv2d_1 and so on.
+    name: the name of the layer, by default conv2d, conv2d_1 and so on.
 
   Returns:
     [B, H, W, filters], 'SAME' padding.
@@ -145,12 +145,13 @@ def conv2d(inputs, filters, kernel_size, strides=1, use_separable_conv=False,
     strides: int.
     use_separable_conv: whether to use a depthwise and a pointwise kernel, with
       nothing in between, instead of one dense kernel.
-    kernel_initializer: of the dense kernel; by default Glorot uniform.
-    pointwise_initializer: of the pointwise kernel, likewise. The initializer
+    kernel_initializer: the initializer of the dense kernel; by default Glorot
+      uniform.
+    pointwise_initializer: the same of the pointwise kernel. The initializer
       of a dense kernel does not suit: two kernels in a row multiply.
     bias_initializer: by default zeros.
-    name: of the layer, by default (separable_)conv2d, (separable_)conv2d_1 and
-      so on.
+    name: the name of the layer, by default (separable_)conv2d,
+      (separable_)conv2d_1 and so on.
 
   Returns:
     [B, ceil(H / strides), ceil(W / strides), filters], or a dict of such.
@@ -186,12 +187,12 @@ def conv2d_of_chosen(inputs, filters, chosen, use_separable_conv=False,
     inputs: [N, H, W, C], H and W static, or a list of such.
     filters: int, channels of the convolution.
     chosen: int32 [N], the channel that is computed, from 0.
-    use_separable_conv: of `conv2d`, as the following.
+    use_separable_conv: that of `conv2d`, as the following.
     kernel_initializer: see there.
     pointwise_initializer: see there.
     bias_initializer: see there.
-    name: of the layer, by default (separable_)conv2d, (separable_)conv2d_1 and
-      so on.
+    name: the name of the layer, by default (separable_)conv2d,
+      (separable_)conv2d_1 and so on.
 
   Returns:
     [N, H, W], or a list of such.
@@ -247,7 +248,7 @@ def conv2d_transpose_to_blocks(inputs, filters, kernel_size,
     filters: int, channels of the result.
     kernel_size: int, k; output pixels of an input pixel in each direction.
     kernel_initializer: by default Glorot uniform.
-    name: of the layer, by default conv2d_transpose, _1, _2 and so on.
+    name: the name of the layer, by default conv2d_transpose, _1, _2 and so on.
 
   Returns:
     [B, H, W * k * k, filters], k x k pixels after k x k pixels.
@@ -275,7 +276,7 @@ def conv2d_transpose_to_maps(inputs, filters, kernel_size,
     filters: int, channels of the result.
     kernel_size: int, k.
     kernel_initializer: by default Glorot uniform.
-    name: of the layer, by default conv2d_transpose, _1, _2 and so on.
+    name: the name of the layer, by default conv2d_transpose, _1, _2 and so on.
 
   Returns:
     List of k * k maps [B, H, W, filters], row by row of a block.
@@ -335,7 +336,7 @@ def dense(inputs, units, kernel_initializer=None, name=None):
     inputs: [N, C].
     units: int, width of the result.
     kernel_initializer: by default Glorot uniform.
-    name: of the layer, by default dense, dense_1 and so on.
+    name: the name of the layer, by default dense, dense_1 and so on.
 
   Returns:
     [N, units].

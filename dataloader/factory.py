@@ -99,7 +99,7 @@ def build_parser(config, mode):
 
   Args:
     config: an experiment of configs.factory.
-    mode: of utils.modes.
+    mode: one of utils.modes.
 
   Returns:
     (serialized, seed=None) -> parsed example.
@@ -116,7 +116,7 @@ def build_input_fn(config, mode, file_pattern=None, num_examples=None):
 
   Args:
     config: an experiment of configs.factory.
-    mode: of utils.modes.
+    mode: one of utils.modes.
     file_pattern: instead of the configured one (`train.train_file_pattern`;
       `eval.eval_file_pattern`; `predict.predict_file_pattern` if it is set).
     num_examples: int, records to read outside of training; None: all, or

@@ -17,7 +17,7 @@ def check_masks(decoded, advice, mask_classes=None):
   """Returns `decoded`; running it fails for objects without a needed mask.
 
   Args:
-    decoded: of ExampleDecoder, with `groundtruth_instance_masks_png`.
+    decoded: from ExampleDecoder, with `groundtruth_instance_masks_png`.
     advice: str, what to do about it.
     mask_classes: ids of the classes whose objects need a mask; None: all.
 

@@ -20,8 +20,8 @@ class Order(typing.NamedTuple):
   """Rank correlations, -1 to 1; 0 is a random order.
 
   Attributes:
-    with_files: of place in an epoch and place in the files, the largest.
-    between_epochs: of places in two epochs.
+    with_files: that of place in an epoch and place in the files, the largest.
+    between_epochs: that of places in two epochs.
     num_records: int, of an epoch.
   """
   with_files: float
@@ -43,7 +43,7 @@ def measure(pattern, train):
   """Reads two epochs as training does, without parsing a record.
 
   Args:
-    pattern: of the files.
+    pattern: the pattern of the files.
     train: section `train`.
 
   Returns:

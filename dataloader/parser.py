@@ -169,7 +169,7 @@ def groundtruths(decoded, max_num_instances, key):
   """The objects of a record for evaluation, padded to a fixed number.
 
   Args:
-    decoded: of ExampleDecoder.
+    decoded: from ExampleDecoder.
     max_num_instances: int, M.
     key: configuration key of that number.
 
@@ -254,7 +254,7 @@ def check_classes(decoded, num_classes):
   """Returns `decoded`; running it fails for ids that no class has.
 
   Args:
-    decoded: of ExampleDecoder.
+    decoded: from ExampleDecoder.
     num_classes: int, background included.
   """
   classes = decoded['groundtruth_classes']

@@ -127,7 +127,7 @@ def mean_bytes(sampled):
   """Mean number of bytes of a record in a file, its frame included.
 
   Args:
-    sampled: of `sample`.
+    sampled: what `sample` returns.
 
   Returns:
     float.

@@ -263,7 +263,7 @@ def complaints(chosen, sampled, buffer_key):
 
   Args:
     chosen: Plan.
-    sampled: of record_counts.sample.
+    sampled: from record_counts.sample.
     buffer_key: configuration key of the bytes of the buffer.
 
   Returns:
@@ -322,7 +322,7 @@ def make(sizes, host, num_hosts, key, buffer_bytes, sampled, count_each):
   Args:
     sizes, host, num_hosts, count_each, key: see `share`.
     buffer_bytes: see `plan`.
-    sampled: of record_counts.sample, the same on every start and host.
+    sampled: from record_counts.sample, the same on every start and host.
 
   Returns:
     Plan.

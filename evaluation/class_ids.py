@@ -45,7 +45,7 @@ def match(class_names, categories, name='The annotations'):
       or '', tells nothing.
     categories: [{'id', 'name'}] of the annotations, ids as
       utils.coco_annotations gives them.
-    name: of the annotations, for messages.
+    name: the name of the annotations, for messages.
 
   Returns:
     CategoryMap, or None where the ids are the same; [message for people].

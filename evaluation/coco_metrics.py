@@ -251,7 +251,7 @@ def limit_names(metrics, prefix=''):
 
   Args:
     metrics: {metric: float} of `evaluate`.
-    prefix: of PREFIXES.
+    prefix: one of PREFIXES.
   """
   names = [name[len(prefix):] for name in metrics if name.startswith(prefix)]
   return [name for name in names

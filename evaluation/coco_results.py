@@ -21,7 +21,7 @@ def from_results(results, annotations, include_mask=False,
     include_mask: whether the masks are needed.
     ignore_unknown_categories: drops detections of categories that the
       annotations do not have, instead of raising.
-    name: of the list, for messages.
+    name: the name of the list, for messages.
 
   Returns:
     (`detections.Detections`, [message]).
@@ -96,7 +96,7 @@ def unknown_category_messages(category_ids, category_index):
   """Names the category ids that the annotations do not have.
 
   Args:
-    category_ids: of the detections.
+    category_ids: the ids of the detections.
     category_index: {canonical id: ...} of the annotations.
 
   Returns:

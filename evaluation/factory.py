@@ -91,7 +91,7 @@ def build_evaluator(section, annotations=None, id_map=None,
       ground truth comes with the batches.
     id_map: {source_id: id in the annotations}, see `COCOEvaluator`.
     only_predicted_images: scores only images with predictions.
-    mask_grid: of `build_mask_grid`.
+    mask_grid: what `build_mask_grid` returns.
     category_map: class_ids.CategoryMap, see `COCOEvaluator`.
     notes: [str], what a person should know with every evaluation.
 

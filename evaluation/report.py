@@ -77,8 +77,8 @@ def format_class_table(lines, title, count_title, rows, limit=30):
 
   Args:
     lines: [str], what stands above.
-    title: of the figure.
-    count_title: of the number beside it.
+    title: the title of the figure.
+    count_title: the title of the number beside it.
     rows: [(class id, name, number, figure)].
     limit: int, rows that are shown; None: all.
 

@@ -144,7 +144,7 @@ def check_mode(cluster, mode, use_tpu=False):
 
   Args:
     cluster: Cluster or None.
-    mode: of main.py.
+    mode: that of main.py.
     use_tpu: bool.
 
   Raises:

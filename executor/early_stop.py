@@ -86,7 +86,7 @@ def describe(config, mark, step):
 
   Args:
     config: experiment.
-    mark: of `find_request`.
+    mark: what `find_request` returns.
     step: int, where it ended.
   """
   return (

@@ -55,8 +55,8 @@ def build_estimator(config, model_fn, mode='train', devices=None,
 
   Args:
     config: experiment.
-    model_fn: of modeling.model_fn.make_model_fn.
-    mode: of main.py; on a TPU, mode predict has another batch size than
+    model_fn: from modeling.model_fn.make_model_fn.
+    mode: that of main.py; on a TPU, mode predict has another batch size than
       evaluation.
     devices: [device name] to replicate training on, instead of all GPUs.
     cluster: executor.cluster.Cluster to train in as one of the workers; None:
@@ -144,7 +144,7 @@ def with_batch_size(input_fn, config, mode, replicas=1):
   Args:
     input_fn: (params, input_context) -> dataset, of dataloader.factory.
     config: experiment.
-    mode: of utils.modes: TRAIN, PREDICT_WITH_GT and EVAL (evaluation) or
+    mode: one of utils.modes: TRAIN, PREDICT_WITH_GT and EVAL (evaluation) or
       PREDICT.
     replicas: int, copies of the model; 1 outside of training.
 

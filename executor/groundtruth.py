@@ -135,7 +135,7 @@ def match_classes(annotations, section, patterns):
   """Compares classes of records, label map and annotations.
 
   Args:
-    annotations: of `read_json_file`.
+    annotations: what `read_json_file` returns.
     section: `eval`.
     patterns: patterns of records; of the first that tells any name.
 
@@ -211,7 +211,7 @@ def for_predictions(config, pattern):
 
   Args:
     config: experiment.
-    pattern: of the records.
+    pattern: the pattern of the records.
 
   Returns:
     Names; class_ids.CategoryMap or None.

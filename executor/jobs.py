@@ -40,7 +40,7 @@ def wait_for_training(config, mode, eval_once=False, checkpoint_path=None):
 
   Args:
     config: experiment, as the flags alone make it.
-    mode: of MODES.
+    mode: one of MODES.
     eval_once: see `run`.
     checkpoint_path: see `run`.
 
@@ -67,7 +67,7 @@ def run(config, mode, eval_once=False, eval_after_training=False,
 
   Args:
     config: experiment.
-    mode: of MODES.
+    mode: one of MODES.
     eval_once: in mode eval, only the newest checkpoint.
     eval_after_training: in mode train, one evaluation at the end.
     checkpoint_path: in the modes eval and predict, this checkpoint alone

@@ -24,7 +24,7 @@ def train(config, estimator, input_fn, max_steps=None, cluster=None,
 
   Args:
     config: experiment.
-    estimator: of executor.estimator.
+    estimator: from executor.estimator.
     input_fn: with the batch size of training.
     max_steps: int, where to stop; None: `train.total_steps`.
     cluster: executor.cluster.Cluster, if this is one of several workers.
@@ -156,7 +156,7 @@ def train_and_eval(config, estimator, input_fn, evaluation):
 
   Args:
     config: experiment.
-    estimator: of executor.estimator.
+    estimator: from executor.estimator.
     input_fn: with the batch size of training.
     evaluation: executor.evaluation.Evaluation, or a double of it.
 

@@ -192,7 +192,7 @@ def save_params(config, path):
 
   Args:
     config: experiment.
-    path: of the YAML file, local or in a bucket.
+    path: the path of the YAML file, local or in a bucket.
   """
   with storage.output_path(path) as temporary:
     with open(temporary, 'w', encoding='utf-8') as f:

@@ -82,7 +82,7 @@ def write_results(batches, path, name_of=lambda number: number,
 
   Args:
     batches: iterable of {name: array}; see modeling.predictions.
-    path: of the file; it appears when it is complete.
+    path: the path of the file; it appears when it is complete.
     name_of: source_id -> image_id.
     to_results: ({name: array}, [image_id]) -> [entry of the file].
 
@@ -111,7 +111,7 @@ def run(config, estimator, input_fn, path):
 
   Args:
     config: experiment.
-    estimator: of executor.estimator.
+    estimator: from executor.estimator.
     input_fn: for estimator.predict; no ground truth is needed.
     path: checkpoint prefix.
 

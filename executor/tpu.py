@@ -100,7 +100,7 @@ def connect(config, mode, make_resolver=None, count_cores=None):
 
   Args:
     config: experiment.
-    mode: of main.py; evaluation and prediction go to --eval_master.
+    mode: that of main.py; evaluation and prediction go to --eval_master.
     make_resolver: see `find`.
     count_cores: see `check_cores`.
 
@@ -185,8 +185,8 @@ def build_estimator(config, model_fn, mode, options, cluster):
 
   Args:
     config: experiment.
-    model_fn: of modeling.model_fn.make_model_fn.
-    mode: of main.py.
+    model_fn: from modeling.model_fn.make_model_fn.
+    mode: that of main.py.
     options: {argument of RunConfig: value}, those of every device.
     cluster: resolver of `find`.
 

@@ -218,7 +218,7 @@ def check_places(config, mode, with_eval=False):
 
   Args:
     config: experiment.
-    mode: of main.py.
+    mode: that of main.py.
     with_eval: whether mode train ends with an evaluation.
 
   Raises:

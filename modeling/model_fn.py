@@ -50,7 +50,7 @@ def restore_image_layout(images, transpose_input, space_to_depth_block_size):
   pipeline may send HWCN, or HWNC after space-to-depth.
 
   Args:
-    images: of rank 4.
+    images: a tensor of rank 4.
     transpose_input: `train.transpose_input`.
     space_to_depth_block_size: `architecture.space_to_depth_block_size`.
 

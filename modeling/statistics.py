@@ -94,7 +94,7 @@ def parameters_by_scope(variables, depth=1):
   """Trainable parameters summed over the first parts of the names.
 
   Args:
-    variables: of Statistics.
+    variables: from Statistics.
     depth: how many parts of the name, separated by '/', make a group.
 
   Returns:

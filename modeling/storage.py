@@ -80,7 +80,7 @@ def read_json_lines(path):
   """Reads a log of JSON lines.
 
   Args:
-    path: of the log; it need not exist.
+    path: the path of the log; it need not exist.
 
   Returns:
     [value]; a line that is cut off (the writer was killed) is left out.

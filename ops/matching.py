@@ -244,7 +244,7 @@ def _enumerate_windows(windows, grid):
   """Lists the anchors of all windows.
 
   Args:
-    windows: of `_candidate_windows`.
+    windows: what `_candidate_windows` returns.
     grid: AnchorGrid.
 
   Returns:

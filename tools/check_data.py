@@ -49,7 +49,7 @@ def check_records(config, pattern, key, max_records=None, decode=True):
 
   Args:
     config: an experiment.
-    pattern: of the files.
+    pattern: the pattern of the files.
     key: configuration key or flag of the pattern, for the error.
     max_records: int; None: all.
     decode: whether images and masks are decoded.

@@ -30,7 +30,7 @@ def convert(annotations, images, prefix, options, image_info_file=None,
   Args:
     annotations: path of the object annotations, or None.
     images: folder of the images.
-    prefix: of the written files.
+    prefix: the prefix of the written files.
     options: coco_record_writer.Options.
     image_info_file: path of a file whose images are used instead, or None.
     caption_annotations_file: path of captions to add, or None.

@@ -46,7 +46,7 @@ def convert(annotations, images, prefix, options, label_map=None,
   Args:
     annotations: path of the table.
     images: folder of the images.
-    prefix: of the written files.
+    prefix: the prefix of the written files.
     options: coco_record_writer.Options.
     label_map: {id: name} or None.
     class_descriptions: path of a table of label and name, or None.
@@ -85,7 +85,7 @@ def read_table(path):
   """The lines of a table.
 
   Args:
-    path: of a CSV file; commas, semicolons and tabs separate columns.
+    path: the path of a CSV file; commas, semicolons and tabs separate columns.
 
   Returns:
     [column name in lower case], [(place for errors, {column: text})].

@@ -31,7 +31,7 @@ def convert(annotations, images, prefix, options, label_map=None):
   Args:
     annotations: path of the XML file.
     images: folder of the images.
-    prefix: of the written files.
+    prefix: the prefix of the written files.
     options: coco_record_writer.Options.
     label_map: {id: name} or None.
 

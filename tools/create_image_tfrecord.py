@@ -21,7 +21,7 @@ def convert(images, prefix, options):
 
   Args:
     images: folder.
-    prefix: of the written files.
+    prefix: the prefix of the written files.
     options: coco_record_writer.Options.
 
   Returns:

@@ -55,7 +55,7 @@ def convert(raw_data_dir, output, num_shards=None, num_processes=None,
     num_processes: int; None: one per core.
     overwrite: whether to replace shards of another program.
     exif: orientation.IGNORE keeps images as they are stored.
-    shuffle_seed: of the random order of the records; None: in that of the
+    shuffle_seed: seed of the order of the records; None: that of the
       names.
 
   Returns:

@@ -41,7 +41,7 @@ def convert(annotations, prefix, options, label_map=None, images=None):
 
   Args:
     annotations: folder of the .json files.
-    prefix: of the written files.
+    prefix: the prefix of the written files.
     options: coco_record_writer.Options.
     label_map: {id: name} or None.
     images: folder that `imagePath` is relative to; None: that of the file.

@@ -100,7 +100,7 @@ def read_objects(image, images, separate=False):
   """The objects of one image.
 
   Args:
-    image: of `find_image_files`.
+    image: what `find_image_files` returns.
     images: its folder.
     separate: whether every connected region is an object.
 
@@ -153,7 +153,7 @@ def coco_dataset(image_files, objects, class_name):
   """COCO dictionary of images.
 
   Args:
-    images: of `find_image_files`.
+    images: what `find_image_files` returns.
     objects: [result of `read_objects`], one for each.
     class_name: str, of all objects; its id is 1.
   """
@@ -176,7 +176,7 @@ def write_annotations(images, prefix, class_name, labels=None, val_every=4,
 
   Args:
     images: folder.
-    prefix: of the written files.
+    prefix: the prefix of the written files.
     class_name: str.
     labels: folder or None; see `find_image_files`.
     val_every: int, every so many images one is for validation; 0: one file.

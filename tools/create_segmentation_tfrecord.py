@@ -68,7 +68,7 @@ def convert(image_dir, label_dir, prefix, names=None, label_map=None,
     num_shards: int; None: see written_order.num_shards.
     num_processes: int; None: one per core.
     overwrite: whether to replace shards of another program.
-    shuffle_seed: of the random order of the records; None: in that of the
+    shuffle_seed: seed of the order of the records; None: that of the
       names.
 
   Returns:

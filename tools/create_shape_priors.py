@@ -63,7 +63,7 @@ def make_priors(masks, num_classes, num_priors, seed=0):
   """Clusters of the masks of each class.
 
   Args:
-    masks: of `collect`.
+    masks: what `collect` returns.
     num_classes: int, M, background included; 1: all classes share the priors.
     num_priors: int, K.
     seed: int.

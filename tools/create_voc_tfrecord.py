@@ -36,7 +36,7 @@ def convert(data_dir, split, prefix, options, label_map=None,
   Args:
     data_dir: see --data_dir.
     split: name of the list, or None for all annotations.
-    prefix: of the written files.
+    prefix: the prefix of the written files.
     options: coco_record_writer.Options.
     label_map: {id: name} or None.
     difficult: 'keep', 'crowd' or 'skip'.

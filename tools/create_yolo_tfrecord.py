@@ -39,7 +39,7 @@ def convert(images, names, prefix, options, label_map=None, labels=None):
   Args:
     images: [(folder, path of an image within it)].
     names: [str], of the classes from 0 on.
-    prefix: of the written files.
+    prefix: the prefix of the written files.
     options: coco_record_writer.Options.
     label_map: {id: name} or None.
     labels: folder of the label files; None: where YOLO looks for them.
@@ -175,7 +175,7 @@ def read_data_file(path, split):
   """What a data.yaml says.
 
   Args:
-    path: of the file.
+    path: the path of the file.
     split: key of the images, such as train.
 
   Returns:

@@ -65,8 +65,8 @@ def commands(name, folder):
   """The commands of a demo.
 
   Args:
-    name: of its configuration.
-    folder: of data and results.
+    name: the name of its configuration.
+    folder: the folder of data and results.
 
   Returns:
     [[program argument]], to be run by Python in this order.
@@ -107,9 +107,9 @@ def run(name, folder, show=print):
   """Runs a demo.
 
   Args:
-    name: of its configuration.
-    folder: of data and results.
-    show: of one str, prints a line.
+    name: the name of its configuration.
+    folder: the folder of data and results.
+    show: a function of a str, prints a line.
 
   Raises:
     SystemExit: when a command fails.

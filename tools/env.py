@@ -91,7 +91,7 @@ def package_problems(lock_path, installed):
   """Sentences about packages that are not those of the lock file.
 
   Args:
-    lock_path: of the file without .txt.
+    lock_path: the path of the file without .txt.
     installed: {lower-case name with '-': version}.
 
   Returns:

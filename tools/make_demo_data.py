@@ -45,7 +45,7 @@ def make_split(folder, split, num_scenes, size, seed, num_shards,
   """Draws one set and converts it to records.
 
   Args:
-    folder: of all data.
+    folder: the folder of all data.
     split: 'train' or 'val'.
     num_scenes: int.
     size: height and width of a scene, pixels.
@@ -125,7 +125,7 @@ def make_images(folder, split, num_images, size, seed,
   """Draws one set for classification, in a folder for each class.
 
   Args:
-    folder: of both sets.
+    folder: the folder of both sets.
     split: 'train' or 'val', which is called validation.
     num_images: int; all classes have the same number, or one more.
     size: height and width of an image, pixels.
@@ -154,7 +154,7 @@ def make_label_maps(folder, split, num_scenes, size, seed, num_processes=None):
   """Draws one set for segmentation: images, and classes of their pixels.
 
   Args:
-    folder: of both sets.
+    folder: the folder of both sets.
     split: 'train' or 'val'.
     num_scenes: int.
     size: height and width of a scene, pixels.

@@ -43,7 +43,7 @@ def build_page(model_dir, suffix='', num_images=12, min_score=0.3):
   """Builds the page.
 
   Args:
-    model_dir: of a training run that was evaluated.
+    model_dir: the folder of a training run that was evaluated.
     suffix: `eval.suffix` of that evaluation.
     num_images: how many of the evaluated images are shown.
     min_score: detections below it are not drawn.

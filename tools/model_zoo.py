@@ -71,7 +71,7 @@ def problems(row, result):
 
   Args:
     row: zoo_rows.Row.
-    result: of `count`.
+    result: what `count` returns.
 
   Returns:
     [str], empty where all is well.

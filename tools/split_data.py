@@ -140,7 +140,7 @@ def group_of(pattern=None, path=None):
 
   Args:
     pattern: regular expression, or None.
-    path: of a CSV file of name and group, or None.
+    path: the path of a CSV file of name and group, or None.
 
   Raises:
     ConversionError: for an expression or file that cannot be used; by the

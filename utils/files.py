@@ -46,7 +46,7 @@ def open_anywhere(path, mode='rb'):
   """Opens a local file, or the content of one in a bucket, to be read.
 
   Args:
-    path: of the file.
+    path: the path of the file.
     mode: 'rb'.
 
   Returns:

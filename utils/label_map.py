@@ -8,7 +8,7 @@ def read_label_map(path):
   """Reads the lines `id:name`; empty lines do not count.
 
   Args:
-    path: of the text file.
+    path: the path of the text file.
 
   Returns:
     {id: name}, in the order of the file.

@@ -14,8 +14,8 @@ def crops(masks, boxes_xywh, height, width):
   Args:
     masks: float32 [N, h, w].
     boxes_xywh: [N, 4], pixels of the image.
-    height: of the image.
-    width: of the image.
+    height: the height of the image.
+    width: the width of the image.
 
   Source: Detectron's pasting, which upstream follows (v1 of the golden file
   mask_paste).

@@ -67,8 +67,8 @@ def paste_masks(masks, boxes_xywh, height, width, grid=mask_grids.CELLS):
     masks: float [N, h, w], values 0..1; inside from 0.5 on.
     boxes_xywh: [N, 4], where each mask belongs, (x, y, width, height), pixels
       of the image. May reach beyond it. Finite.
-    height: of the image.
-    width: of the image.
+    height: the height of the image.
+    width: the width of the image.
     grid: mask_grids.MaskGrid, how the masks were sampled within their boxes.
 
   Returns:
@@ -165,8 +165,8 @@ def segmentation_to_rle(segmentation, height, width):
     segmentation: list of polygons [x, y, x, y, ...] (of fewer than three
       points: left out), or one polygon; or RLE, compressed or with a list of
       counts.
-    height: of the image; only used for polygons.
-    width: of the image; only used for polygons.
+    height: the height of the image; only used for polygons.
+    width: the width of the image; only used for polygons.
 
   Returns:
     RLE, or None when no polygon is left.

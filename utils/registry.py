@@ -6,7 +6,7 @@ def pick(table, name, what):
 
   Args:
     table: a mapping, or a collection of names.
-    name: of the entry.
+    name: the name of the entry.
     what: what has this name, for people: 'architecture.backbone'.
 
   Returns:

@@ -25,7 +25,7 @@ def from_bytes(content, num_classes, size, name='The file'):
     content: bytes.
     num_classes: int, M, that the model needs; 1: shared by all classes.
     size: int, S, that the model needs.
-    name: of the file, for errors.
+    name: the name of the file, for errors.
 
   Returns:
     float32 [M, K, S, S].

@@ -25,7 +25,7 @@ def decode(content, name):
 
   Args:
     content: bytes, UTF-8, or UTF-16 or UTF-32 with a byte order mark.
-    name: of the file, for the error.
+    name: the name of the file, for the error.
 
   Returns:
     str.
@@ -46,7 +46,7 @@ def read(path, open_file=files.open_anywhere):
   """Text of a file.
 
   Args:
-    path: of the file.
+    path: the path of the file.
     open_file: (path, 'rb') -> binary file; by default also of a bucket.
 
   Returns:

@@ -28,7 +28,7 @@ def without_copy(name):
   '<variable>/replica_1', and that of a slot '<variable>/Momentum/replica_1'.
 
   Args:
-    name: of a variable or operation, with or without ':0'.
+    name: the name of a variable or operation, with or without ':0'.
 
   Returns:
     The name without ':0', equal for all copies.
@@ -46,6 +46,6 @@ def is_bookkeeping(name):
   """Whether a variable is of training alone, and not of the model.
 
   Args:
-    name: of `without_copy`.
+    name: that of `without_copy`.
   """
   return bool(owner(name) or _ALONE.match(name))

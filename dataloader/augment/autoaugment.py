@@ -47,7 +47,7 @@ def augment(annotated, policy, draw, num_layers=2, magnitude=10., legacy=False):
 
   Args:
     annotated: annotated_image.AnnotatedImage.
-    policy: of NAMES.
+    policy: one of NAMES.
     draw: see draws.SeededDraws.
     num_layers: int, operations of RandAugment one after the other.
     magnitude: float, 0 to 10, how strong those of RandAugment are.

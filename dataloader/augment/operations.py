@@ -184,7 +184,7 @@ def apply(name, annotated, value, probability, draw, legacy=False):
   """Applies an operation.
 
   Args:
-    name: of OPERATIONS.
+    name: one of OPERATIONS.
     annotated: AnnotatedImage.
     value: float32 [], its argument with its sign.
     probability: float32 [], of changing a box; of no effect on an operation

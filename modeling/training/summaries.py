@@ -30,7 +30,7 @@ def keep_scalars(scalars, train_op):
 
   Args:
     scalars: {name: float32 []}; means over the cores are kept.
-    train_op: of the step.
+    train_op: the training operation of the step.
 
   Returns:
     The operation that does both.
@@ -95,7 +95,7 @@ def step_after(train_op, global_step):
   """The step that a call led to, as the progress hook counts.
 
   Args:
-    train_op: of the call.
+    train_op: the training operation of the call.
     global_step: the variable.
 
   Returns:

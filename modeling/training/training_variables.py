@@ -63,7 +63,7 @@ def beside(variable, suffix, **kind):
 
   Args:
     variable: tf.Variable.
-    suffix: of utils.training_names.
+    suffix: from utils.training_names.
     **kind: how replicas of a distribution strategy keep it, arguments of
       tf.get_variable; by default all have the same.
 

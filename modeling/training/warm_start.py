@@ -59,7 +59,7 @@ def averages_begun(reader):
   """Whether the averages in a checkpoint are any: they begin as zeros.
 
   Args:
-    reader: of tf.train.load_checkpoint.
+    reader: from tf.train.load_checkpoint.
   """
   if not reader.has_tensor(training_names.NUM_AVERAGED):
     return True  # Of another program, which begins them in its own way.

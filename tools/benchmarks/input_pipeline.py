@@ -94,7 +94,7 @@ def measure(stage, config, batch_size, num_images):
   """Runs a stage.
 
   Args:
-    stage: of STAGES.
+    stage: one of STAGES.
     config: experiment.
     batch_size: int, of the stage pipeline.
     num_images: int.

@@ -17,7 +17,7 @@ def write(path, num_records, num_objects, seed=0):
   """Writes records of images with masks, like photographs in size.
 
   Args:
-    path: of the TFRecord file.
+    path: the path of the TFRecord file.
     num_records: int.
     num_objects: float, mean number of objects of an image.
     seed: int.

@@ -43,7 +43,7 @@ def example_batch(config, mode, batch_size):
 
   Args:
     config: an experiment of configs.factory.
-    mode: of utils.modes.
+    mode: one of utils.modes.
     batch_size: int; all images of the batch are alike.
 
   Returns:

@@ -24,7 +24,7 @@ def run(names, repeats):
   """Times cases, one after the other, as their inputs take much memory.
 
   Args:
-    names: of op_cases.CASES.
+    names: one of op_cases.CASES.
     repeats: int.
 
   Returns:

@@ -133,7 +133,7 @@ def write_json(path, timings, **settings):
   """Writes the timings and what they were taken with.
 
   Args:
-    path: of the file.
+    path: the path of the file.
     timings: {name: Timing}.
     **settings: what else belongs to the record.
   """

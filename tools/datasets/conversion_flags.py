@@ -78,10 +78,10 @@ def run(define_flags, main):
   """Runs a converter as a program.
 
   Args:
-    define_flags: of flags.FlagValues, defines the converter's flags in them. A
-      function, so that modules with flags of the same name can be imported
-      together.
-    main: of the parsed flags.FlagValues, converts.
+    define_flags: a function of flags.FlagValues, which defines the flags of
+      the converter in them, so that modules with flags of the same name can be
+      imported together.
+    main: a function of the parsed flags.FlagValues, which converts.
   """
   # Files that are being written are removed on the way out.
   signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
@@ -93,7 +93,7 @@ def call(main, values, arguments):
   """Converts; what is wrong with the input becomes one message.
 
   Args:
-    main: of `run`.
+    main: what `run` returns.
     values: flags.FlagValues, parsed.
     arguments: [str], what of the command line was no flag.
 

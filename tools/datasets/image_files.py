@@ -40,7 +40,7 @@ def check_image(content, annotated_size=None, exif=orientations.UPRIGHT,
   Args:
     content: bytes of the file.
     annotated_size: (height, width) that the annotations state, or None.
-    exif: of orientation.CHOICES.
+    exif: one of orientation.CHOICES.
     as_jpeg: whether the result has to be a JPEG of three channels.
 
   Returns:

@@ -62,7 +62,7 @@ def find(folder, images):
   names could mean it, the name stays, and reading it fails with a message.
 
   Args:
-    folder: of the files; a name, not a pattern.
+    folder: the folder of the files; a name, not a pattern.
     images: [entry with 'file_name']; what is no such entry is left alone.
 
   Returns:
@@ -83,7 +83,7 @@ def meant(folder, names):
   """The files that names mean, where it is not the file of just that name.
 
   Args:
-    folder: of the files; a name, not a pattern.
+    folder: the folder of the files; a name, not a pattern.
     names: [str], not empty; one may occur twice.
 
   Returns:
@@ -114,7 +114,7 @@ def meant_once(folder, names):
   """The files that names mean, where two spellings mean one image.
 
   Args:
-    folder: of the files; a name, not a pattern.
+    folder: the folder of the files; a name, not a pattern.
     names: [str], not empty; one may occur twice.
 
   Returns:

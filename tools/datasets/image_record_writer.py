@@ -39,7 +39,7 @@ def write(prefix, shards, tasks, build, extra_files, extension='.tfrecord',
     tasks: list.
     build: (task) -> Outcome; run in several processes.
     extra_files: {path: content}, which appear together with the shards.
-    extension: of the shards.
+    extension: the extension of the shards.
     overwrite: whether shards that no index lists may be replaced.
     num_processes: int; None: one per core.
     shuffle_seed: int, of the random order in which the tasks are done; None: in
@@ -104,7 +104,7 @@ def report(index, names, unit):
   """The lines to print after a conversion.
 
   Args:
-    index: of `write`.
+    index: what `write` returns.
     names: {class id: name}.
     unit: what the counts are of, such as 'images'.
 

@@ -23,7 +23,7 @@ def read(path):
   """The numbers in a file.
 
   Args:
-    path: of a lossless image file.
+    path: the path of a lossless image file.
 
   Returns:
     int32 [h, w].

@@ -25,7 +25,7 @@ def lines(index, ids, ignore_label, has_names=False):
   """What to tell about the label maps of a set.
 
   Args:
-    index: of sharded_records.write, with `measures`.
+    index: from image_record_writer.write, with `measures`.
     ids: [int], the classes that occur, sorted.
     ignore_label: int.
     has_names: whether a label map says which classes there are.

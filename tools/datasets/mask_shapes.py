@@ -52,7 +52,7 @@ def of_coco(path, size):
   """Yields the masks of a COCO annotation file.
 
   Args:
-    path: of the file.
+    path: the path of the file.
     size: int, S.
 
   Yields:

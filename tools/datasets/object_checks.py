@@ -20,8 +20,8 @@ def check_objects(annotations, image_id, height, width, include_masks,
   Args:
     annotations: [annotation] of the image; not changed.
     image_id: for the report.
-    height: of the image, pixels.
-    width: of the image, pixels.
+    height: the height of the image, pixels.
+    width: the width of the image, pixels.
     include_masks: whether an object needs a mask; its RLE is then in
       'segmentation', which is missing otherwise.
     clip_boxes: False leaves out boxes that reach beyond the image, as

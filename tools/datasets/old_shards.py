@@ -14,7 +14,7 @@ def find(prefix, extension='.tfrecord', overwrite=False):
 
   Args:
     prefix: path prefix of the shards, and of their index.
-    extension: of the shards.
+    extension: the extension of the shards.
     overwrite: whether shards that no index lists may be replaced.
 
   Returns:

@@ -36,7 +36,7 @@ def build_record(task, load_image, names, include_masks, clip_boxes,
     include_masks: whether the record gets a PNG for every object.
     clip_boxes: see object_checks.check_objects.
     trust_files: whether an image of another size than annotated is used.
-    exif: of orientation.CHOICES, what annotations of turned images mean.
+    exif: one of orientation.CHOICES, what annotations of turned images mean.
 
   Returns:
     serialized Example (None when the image is left out), Outcome.

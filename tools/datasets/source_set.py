@@ -1,7 +1,7 @@
 """What converters collect before anything is checked: a COCO-style dictionary.
 
 A converter reads its own format and hands over images, objects and class names;
-`tfrecord_writer.write_dataset` checks them and writes the records, the same for
+`coco_record_writer.write_dataset` checks them and writes the records, the same for
 all formats.
 """
 
@@ -170,8 +170,9 @@ def image_size(path, exif=orientations.UPRIGHT):
   """(height, width) of a file, for annotations that are shares of it.
 
   Args:
-    path: of the file.
-    exif: of orientations.CHOICES; upright: the size as viewers show the image.
+    path: the path of the file.
+    exif: one of orientations.CHOICES; upright: the size as viewers show the
+      image.
 
   Returns:
     Two ints, or None if the file is missing or cannot be read: then the record

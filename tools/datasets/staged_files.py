@@ -100,7 +100,7 @@ def map_in_processes(function, tasks, num_processes=None):
   """`map` over processes, in order; over threads after a session of this one.
 
   Args:
-    function: of one argument. It need not be picklable.
+    function: takes one argument. It need not be picklable.
     tasks: list.
     num_processes: int; None: one per core; 1: in this process.
 

@@ -47,7 +47,7 @@ def find(folder, given):
   """Finds the images.
 
   Args:
-    folder: of the images; a name, not a pattern.
+    folder: the folder of the images; a name, not a pattern.
     given: {name of the annotation without .xml: its <filename>, may be ''}.
 
   Returns:

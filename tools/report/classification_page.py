@@ -15,7 +15,8 @@ def content(config, metrics, results, num_images):
   Args:
     config: an experiment.
     metrics: {name: float} of its evaluation.
-    results: of the same evaluation; see evaluation.classification_evaluator.
+    results: those of the same evaluation; see
+      evaluation.classification_evaluator.
     num_images: how many images are shown of each kind.
 
   Returns:

@@ -17,7 +17,7 @@ def content(config, metrics, results, num_images):
   Args:
     config: an experiment.
     metrics: {name: float} of its evaluation.
-    results: of the same evaluation; see evaluation.segmentation_results.
+    results: those of the same evaluation; see evaluation.segmentation_results.
     num_images: how many images are shown.
 
   Returns:

@@ -29,7 +29,7 @@ def compare(config, batch_size):
   """Compares the losses of the two forms of a step.
 
   Args:
-    config: of steps.one_device.
+    config: from steps.one_device.
     batch_size: int.
 
   Returns:

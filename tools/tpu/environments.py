@@ -57,7 +57,7 @@ def lower(step, folder, python, wants_module=False):
   Args:
     step: step_files.Step.
     folder: for the files that pass between the programs.
-    python: of `bridge_python`.
+    python: what `bridge_python` returns.
     wants_module: whether `compile_for` is to follow.
 
   Returns:
@@ -77,9 +77,9 @@ def compile_for(folder, topology, python, replicas=1, text=False):
   """Compiles what `lower` left in a folder for a TPU, in another process.
 
   Args:
-    folder: of `lower`.
+    folder: what `lower` returns.
     topology: such as 'v3:2x2'.
-    python: of `compiler_python`.
+    python: what `compiler_python` returns.
     replicas: int.
     text: whether to keep the text of the compiled program, in the folder.
 

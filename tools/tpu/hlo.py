@@ -23,7 +23,7 @@ def summarize(text):
   """Counts instructions and finds dimensions that are not static.
 
   Args:
-    text: of an HLO module, with its types.
+    text: the text of an HLO module, with its types.
 
   Returns:
     {'instructions': int, 'opcodes': {opcode: count}, 'custom_calls': {target:

@@ -43,7 +43,7 @@ def comparison_lines(lines, tolerance):
   """The losses of both forms of a step beside each other.
 
   Args:
-    lines: of tools.tpu.comparison.
+    lines: from tools.tpu.comparison.
     tolerance: float, relative difference that is allowed.
 
   Returns:
@@ -86,7 +86,7 @@ def figure_lines(result, numbers, batch_size):
 
   Args:
     result: dict of tools.tpu.compiler.
-    numbers: of `figures`.
+    numbers: what `figures` returns.
     batch_size: int, of a replica.
 
   Returns:

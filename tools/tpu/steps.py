@@ -25,7 +25,7 @@ def input_spec(config, job, batch_size):
 
   Args:
     config: an experiment of configs.factory.
-    job: of JOBS.
+    job: one of JOBS.
     batch_size: int, of one replica.
 
   Returns:
@@ -53,7 +53,7 @@ def export(config, job, batch_size, replicas=1):
   Args:
     config: an experiment of configs.factory; its use_tpu decides about sums
       over the replicas, too.
-    job: of JOBS.
+    job: one of JOBS.
     batch_size: int, of one replica.
     replicas: int, of how many cores this is one; several add up their
       gradients.
@@ -70,7 +70,7 @@ def build(config, job, batch_size):
 
   Args:
     config: an experiment of configs.factory.
-    job: of JOBS.
+    job: one of JOBS.
     batch_size: int, of one replica.
 
   Returns:
@@ -122,7 +122,7 @@ def take_out(graph, inputs, outputs):
   """The part of a graph that the outputs depend on.
 
   Args:
-    graph: of `build`, as the others.
+    graph: what `build` returns, as the others.
     inputs: see there.
     outputs: see there.
 
