@@ -1,8 +1,8 @@
 """What converters collect before anything is checked: a COCO-style dictionary.
 
 A converter reads its own format and hands over images, objects and class names;
-`coco_record_writer.write_dataset` checks them and writes the records, the same for
-all formats.
+`coco_record_writer.write_dataset` checks them and writes the records, the same
+for all formats.
 """
 
 import collections
