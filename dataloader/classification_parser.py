@@ -4,10 +4,10 @@ import collections
 
 import tensorflow.compat.v1 as tf
 
-from dataloader import example_decoder
 from dataloader import examples
 from dataloader import parser
 from dataloader import source_ids
+from ops import image_decoding
 from ops import preprocess
 from utils import fields
 from utils import modes
@@ -140,7 +140,7 @@ class _EncodedImage:
     # The header of a JPEG has its size; of the others all has to be decoded.
     self._decoded = tf.cond(
         self._is_jpeg, lambda: tf.zeros([0, 0, 3], tf.uint8),
-        lambda: example_decoder.decode_image(encoded))
+        lambda: image_decoding.decode_image(encoded))
     self.size = tf.cond(
         self._is_jpeg, lambda: tf.image.extract_jpeg_shape(encoded)[:2],
         lambda: tf.shape(self._decoded)[:2])

@@ -6,19 +6,14 @@ records, and of what is in them, TensorFlow's decoder has to be the judge.
 
 import os
 
-import tensorflow.compat.v1 as tf
-
-from dataloader import example_decoder
 from dataloader import sessions
-from ops import compat
+from ops import image_decoding
 
-# {process id: _Decoder}. A session does not survive a fork, and closing that of
+# {process id: Decoder}. A session does not survive a fork, and closing that of
 # the parent would wait for threads that do not exist here.
 _decoders = {}
 
-
-class DecodingError(ValueError):
-  """What TensorFlow says about bytes that it cannot decode."""
+DecodingError = image_decoding.DecodingError
 
 
 def size(encoded):
@@ -56,40 +51,8 @@ def jpeg_pixels(encoded):
   return _this_process().run('jpeg_pixels', encoded)
 
 
-class _Decoder:
-  """A graph and a session that take and leave nothing around them."""
-
-  def __init__(self):
-    # What the first session of a process tells of devices is nobody's concern,
-    # and of broken images the caller tells. Read when TensorFlow first logs.
-    os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
-    self._options = tf.RunOptions(inter_op_thread_pool=-1)  # no other thread
-    with tf.Graph().as_default() as graph:
-      self._encoded = tf.placeholder(tf.string, [])
-      image = example_decoder.decode_image(self._encoded)
-      self._results = {
-          'size': tf.shape(image)[:2], 'pixels': image,
-          'jpeg_pixels': tf.io.decode_jpeg(
-              self._encoded, fancy_upscaling=False,
-              dct_method='INTEGER_ACCURATE')}
-    config = tf.ConfigProto(
-        # Converters fork: threads of the parent do not exist here.
-        use_per_session_threads=True, intra_op_parallelism_threads=1,
-        inter_op_parallelism_threads=1, device_count={'GPU': 0})
-    config.graph_options.rewrite_options.disable_meta_optimizer = True
-    self._session = sessions.make(graph=graph, config=config)
-
-  def run(self, name, encoded):
-    """One of the results; raises DecodingError."""
-    try:
-      return self._session.run(self._results[name], {self._encoded: encoded},
-                               options=self._options)
-    except tf.errors.OpError as e:
-      raise DecodingError(compat.error_reason(e.message))
-
-
 def _this_process():
-  """The _Decoder of this process."""
+  """The Decoder of this process."""
   if os.getpid() not in _decoders:
-    _decoders[os.getpid()] = _Decoder()
+    _decoders[os.getpid()] = image_decoding.Decoder(sessions.make)
   return _decoders[os.getpid()]

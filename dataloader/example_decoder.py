@@ -8,6 +8,7 @@ import tensorflow.compat.v1 as tf
 
 from dataloader import examples
 from dataloader import source_ids
+from ops import image_decoding
 
 _FEATURES = {
     'image/encoded': tf.FixedLenFeature([], tf.string),
@@ -61,7 +62,7 @@ class ExampleDecoder:
     """
     with tf.name_scope('decode_example'):
       parsed = self._parse(serialized)
-      image = decode_image(parsed['image/encoded'])
+      image = image_decoding.decode_image(parsed['image/encoded'])
       height, width = _image_size(parsed, image)
       boxes = tf.stack([parsed['image/object/bbox/' + side] for side in
                         ('ymin', 'xmin', 'ymax', 'xmax')], axis=-1)
@@ -103,22 +104,6 @@ class ExampleDecoder:
     return tf.where(tf.equal(source_id, ''), generated, source_id)
 
 
-def decode_image(encoded):
-  """Image uint8 [H, W, 3] of JPEG, PNG, BMP or GIF bytes, a string [].
-
-  Gray is repeated, transparency ignored; of an animation the first frame is
-  taken.
-  """
-  image = tf.io.decode_image(encoded, channels=3, expand_animations=False)
-  image.set_shape([None, None, 3])
-  return image
-
-
-def decode_mask(png):
-  """Mask uint8 [H, W] of PNG bytes, a string []; above 0 is inside."""
-  return tf.squeeze(tf.io.decode_png(png, channels=1), axis=-1)
-
-
 def _image_size(parsed, image):
   """Stored height and width, int64 []; of the image if one is missing."""
   stored = tf.stack([parsed['image/height'], parsed['image/width']])
@@ -148,7 +133,7 @@ def _decode_masks(pngs, height, width):
   """Masks float32 [K, H, W] of PNG bytes, whatever value marks the inside."""
   def decode(png):
     # Some converters write 255 for the inside.
-    return tf.cast(decode_mask(png) > 0, tf.float32)
+    return tf.cast(image_decoding.decode_mask(png) > 0, tf.float32)
   # map_fn over no element cannot tell the shape of one.
   masks = tf.cond(tf.size(pngs) > 0,
                   lambda: tf.map_fn(decode, pngs, dtype=tf.float32),

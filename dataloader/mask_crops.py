@@ -7,9 +7,9 @@ sampled are kept, so that memory does not grow with the image.
 
 import tensorflow.compat.v1 as tf
 
-from dataloader import example_decoder
 from dataloader import mask_cells
 from dataloader.augment import annotated_image
+from ops import image_decoding
 from utils import mask_grids
 
 
@@ -121,7 +121,7 @@ def crop_masks_at_sizes(pngs, normalized_boxes, crop_sizes, is_mirrored,
                    nothing, strict=True)
 
   def sample(png, box):
-    mask = example_decoder.decode_mask(png)
+    mask = image_decoding.decode_mask(png)
     with tf.control_dependencies([_check_size(mask, image_size, source_id)]):
       mask = tf.identity(mask)
     return [GRIDS[grid](mask, box, size, is_mirrored, origins, keep_values)

@@ -2,10 +2,10 @@
 
 import tensorflow.compat.v1 as tf
 
-from dataloader import example_decoder
 from dataloader import examples
 from dataloader import parser
 from dataloader import source_ids
+from ops import image_decoding
 from ops import preprocess
 from utils import fields
 from utils import modes
@@ -55,7 +55,7 @@ class SegmentationParser:
       labels} in the others; `image` [H, W, 3], see `labels_spec`.
     """
     parsed = examples.parse(serialized, _FEATURES)
-    image = example_decoder.decode_image(parsed['image/encoded'])
+    image = image_decoding.decode_image(parsed['image/encoded'])
     classes = None
     if self._mode != modes.PREDICT:
       classes = self._decoded_classes(parsed, image)
@@ -114,7 +114,7 @@ class SegmentationParser:
         tf.not_equal(encoded, ''), ' has no label map '
         '(image/segmentation/class/encoded).')
     with tf.control_dependencies([present]):
-      classes = example_decoder.decode_mask(tf.identity(encoded))
+      classes = image_decoding.decode_mask(tf.identity(encoded))
     classes = tf.cast(classes, tf.int32)
     sizes = [tf.as_string(tf.shape(x)[:2]) for x in (classes, image)]
     same_size = fail_unless(
@@ -190,4 +190,4 @@ def classes_size(serialized):
   encoded = examples.parse(serialized, {
       CLASSES_KEY: _FEATURES[CLASSES_KEY]})[CLASSES_KEY]
   return tf.cond(tf.equal(encoded, ''), lambda: tf.zeros([2], tf.int32),
-                 lambda: tf.shape(example_decoder.decode_mask(encoded)))
+                 lambda: tf.shape(image_decoding.decode_mask(encoded)))

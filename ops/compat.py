@@ -14,6 +14,7 @@ from tensorflow.compiler.tf2xla.python import xla
 from tensorflow.python.ops import control_flow_util
 from tensorflow.python.tpu import tpu_function
 
+VERSION = tf.__version__  # to be recorded and told
 IS_TF2 = tf.__version__.startswith('2.')
 # On CPUs; see ops/convolution.py.
 HAS_SLOW_CONVOLUTION_GRADIENTS = not IS_TF2

@@ -3,17 +3,28 @@
 import numpy as np
 import tensorflow.compat.v1 as tf
 
+from evaluation import factory as evaluation_factory
 from modeling import checkpoint_fit
 from modeling import model_fn
 from ops import compat
+from serving import class_names
 from serving import inputs
 from serving import networks
 from serving import sources
 from utils import fields
+from utils import mask_grids
 
 
 class CheckpointModel:
-  """The network of a configuration with the weights of a checkpoint."""
+  """The network of a configuration with the weights of a checkpoint.
+
+  Attributes:
+    config: experiment.
+    task: of networks.
+    spec: inputs.InputSpec.
+    mask_grid: mask_grids.MaskGrid, how its masks are sampled.
+    batch_size: None: any.
+  """
 
   def __init__(self, config, checkpoint, spec=None):
     """Builds the graph and restores the weights.
@@ -28,7 +39,12 @@ class CheckpointModel:
       LoadError: if the checkpoint is of another model.
     """
     self.config = config
+    self.task = networks.task_of(config)
     self.spec = spec or inputs.input_spec(config)
+    self.batch_size = None
+    self.mask_grid = mask_grids.CELLS
+    if self.task == networks.DETECTION:
+      self.mask_grid = evaluation_factory.build_mask_grid(config)
     graph = tf.Graph()
     with graph.as_default():
       self._image = tf.placeholder(tf.uint8, [None, None, 3], 'image')
@@ -38,16 +54,11 @@ class CheckpointModel:
                                     'images')
       self._image_info = tf.placeholder(tf.float32, [None, 4, 2], 'image_info')
       self._outputs = networks.outputs(config, self._images, self._image_info)
-      _check_fits(checkpoint)
-      saver = model_fn.average_scaffold_fn(config)().saver
-      graph.finalize()
     self._session = tf.Session(graph=graph, config=tf.ConfigProto(
         allow_soft_placement=True))
-    try:
-      saver.restore(self._session, checkpoint)
-    except (tf.errors.OpError, ValueError) as e:
-      raise sources.LoadError('The checkpoint %s cannot be read: %s' % (
-          checkpoint, compat.error_reason(getattr(e, 'message', str(e)))))
+    with graph.as_default():
+      restore(config, checkpoint, self._session)
+    graph.finalize()
 
   def prepare(self, image):
     """(float32 [h, w, 3], image_info float32 [4, 2]) of uint8 [H, W, 3]."""
@@ -68,15 +79,29 @@ class CheckpointModel:
     answers[fields.IMAGE_INFO] = image_info
     return answers
 
+  def class_names(self, label_map=None):
+    """See class_names.of_config."""
+    return class_names.of_config(self.config, label_map)
+
   def close(self):
     """Frees what the session holds."""
     self._session.close()
 
 
-def _check_fits(checkpoint):
-  """Raises LoadError unless a checkpoint has the variables of the graph."""
+def restore(config, checkpoint, session):
+  """Gives the variables of the default graph the values of a checkpoint.
+
+  Args:
+    config: experiment; it says whether moving averages are wanted.
+    checkpoint: prefix.
+    session: of the default graph.
+
+  Raises:
+    LoadError: if the checkpoint is damaged, or of another model.
+  """
   try:
     checkpoint_fit.check(checkpoint, tf.global_variables())
+    model_fn.average_scaffold_fn(config)().saver.restore(session, checkpoint)
   except checkpoint_fit.MisfitError as e:
     raise sources.LoadError(str(e))
   except (tf.errors.OpError, ValueError, IndexError) as e:

@@ -25,7 +25,7 @@ def of_config(config, label_map=None):
   Raises:
     LoadError: for a label map that is given and cannot be read.
   """
-  names = _given(label_map)
+  names = given(label_map)
   if not names and _is_file(config.eval.label_map):
     names = _read(config.eval.label_map)
   categories = _categories(getattr(config.eval, 'val_json_file', ''))
@@ -39,7 +39,8 @@ def of_config(config, label_map=None):
   return names, category_map
 
 
-def _given(label_map):
+def given(label_map):
+  """{class id: name} of a label map's path, of such a mapping, or of None."""
   if not label_map:
     return {}
   if isinstance(label_map, dict):

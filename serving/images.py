@@ -6,13 +6,16 @@ import os
 import numpy as np
 from PIL import Image
 
-from dataloader import decoding
+from ops import image_decoding
 from utils import orientation as orientations
 
 # More than cameras have; a small file can claim to hold far more.
 MAX_PIXELS = 2**27
 _EXPECTED = ('a uint8 array [height, width, 3] of RGB values, the bytes of an '
              'image file, or the name of one')
+
+
+_decoders = {}  # {process id: image_decoding.Decoder}
 
 
 class InputError(ValueError):
@@ -126,8 +129,8 @@ def _decode(content, name, follow_exif, max_pixels):
 def _pixels(content, image, name):
   """uint8 [H, W, 3], as stored, by the decoder of training where it can."""
   try:
-    return decoding.pixels(content)
-  except decoding.DecodingError as e:
+    return _decoder().run('pixels', content)
+  except image_decoding.DecodingError as e:
     reason = str(e)
   try:
     return _pixels_of_pillow(image)
@@ -137,6 +140,13 @@ def _pixels(content, image, name):
     # Pillow raises many types for broken files.
     raise InputError('%s cannot be decoded, perhaps it is cut off: %s'
                      % (name, reason))
+
+
+def _decoder():
+  """The Decoder of this process; a session does not survive a fork."""
+  if os.getpid() not in _decoders:
+    _decoders[os.getpid()] = image_decoding.Decoder()
+  return _decoders[os.getpid()]
 
 
 def _pixels_of_pillow(image):

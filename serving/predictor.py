@@ -11,16 +11,14 @@ import itertools
 
 import numpy as np
 
-from evaluation import factory as evaluation_factory
 from ops import compat
 from serving import checkpoint_model
-from serving import class_names as class_names_lib
+from serving import exported_model
 from serving import images as images_lib
 from serving import inputs
 from serving import networks
 from serving import results
 from serving import sources
-from utils import mask_grids
 
 InputError = images_lib.InputError
 LoadError = sources.LoadError
@@ -54,6 +52,12 @@ def load(path, checkpoint_path=None, model=None, config_file=None,
   """
   compat.enable_graph_mode()
   image_size = options.pop('image_size', None)
+  if path and sources.is_saved_model(str(path)):
+    if checkpoint_path or model or config_file or params_override or image_size:
+      raise LoadError(
+          '%s is an exported model, whose checkpoint and configuration are '
+          'settled: load its model_dir to change them.' % path)
+    return Predictor(exported_model.ExportedModel(path), batch_size, **options)
   source = sources.find_checkpoint(path, checkpoint_path, model, config_file,
                                    params_override)
   spec = inputs.input_spec(source.config, image_size)
@@ -68,7 +72,7 @@ class Predictor:
   Attributes:
     task: 'detection', 'classification' or 'segmentation'.
     class_names: {class id: name}; {} where nothing tells.
-    config: the resolved configuration.
+    config: the resolved configuration; None of an export of another program.
     model: what runs the network: `prepare` an image, `run` a batch.
     batch_size: int.
   """
@@ -86,16 +90,12 @@ class Predictor:
       max_pixels: int; larger images are refused.
       top: int, classes in the answer of a classifier.
     """
-    self.model, self.config = model, model.config
-    self.task = networks.task_of(self.config)
-    self.batch_size = batch_size or (8 if compat.has_gpu() else 1)
-    self.class_names, self._category_map = class_names_lib.of_config(
-        self.config, label_map)
+    self.model, self.config, self.task = model, model.config, model.task
+    self.batch_size = (model.batch_size or batch_size
+                       or (8 if compat.has_gpu() else 1))
+    self.class_names, self._category_map = model.class_names(label_map)
     self._load_options = dict(follow_exif=follow_exif, max_pixels=max_pixels)
     self._keep_images, self._top = keep_images, top
-    self._mask_grid = mask_grids.CELLS
-    if self.task == networks.DETECTION:
-      self._mask_grid = evaluation_factory.build_mask_grid(self.config)
 
   def __call__(self, images):
     """Answers one image or several.
@@ -173,7 +173,8 @@ class Predictor:
       return results.of_classification(answers, row, self._top, **of_image)
     if self.task == networks.SEGMENTATION:
       return results.of_segmentation(answers, row, **of_image)
-    return results.of_detections(answers, row, self._mask_grid, **of_image)
+    return results.of_detections(answers, row, self.model.mask_grid,
+                                 **of_image)
 
   def raw(self, images):
     """The arrays of the network, as one batch.

@@ -8,9 +8,9 @@ import collections
 
 import tensorflow.compat.v1 as tf
 
-from dataloader import example_decoder
 from dataloader import mask_crops
 from dataloader.augment import annotated_image
+from ops import image_decoding
 from ops import preprocess
 
 # What is pasted, in pixels of the network input. image: float32 [h, w, 3], its
@@ -65,7 +65,7 @@ def covered_pixels(sample, output_size, padded_size, legacy):
 
 def _mask(png, origins):
   """uint8 [H, W], 0 or 1, of the bytes of a mask, moved as its image was."""
-  mask = tf.cast(example_decoder.decode_mask(png) > 0, tf.uint8)
+  mask = tf.cast(image_decoding.decode_mask(png) > 0, tf.uint8)
   return mask if origins is None else mask_crops.look_up(mask, origins)
 
 

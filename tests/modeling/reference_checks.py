@@ -71,7 +71,7 @@ def check_predictions(folder):
                  fields.RPN_ROI_SCORES: _SCORES}.get(name, 'head')
     _check_output(outputs, expected, '', name, level, tolerance)
   if fields.NUM_DETECTIONS in expected:
-    _check_detections(outputs, expected)
+    check_detections(outputs, expected)
 
 
 def _check_training_outputs(outputs, case):
@@ -198,7 +198,13 @@ def _take(values, order):
       for rows, of_image in zip(values, order)])
 
 
-def _check_detections(outputs, expected):
+def check_detections(outputs, expected):
+  """Compares detections, those of almost the same score in any order.
+
+  Args:
+    outputs: {name: array}.
+    expected: arrays of the prediction part of a case.
+  """
   count = expected[fields.NUM_DETECTIONS]
   np.testing.assert_array_equal(outputs[fields.NUM_DETECTIONS], count)
   names = (fields.DETECTION_SCORES, fields.DETECTION_CLASSES,

@@ -63,6 +63,7 @@ def dataset(stage, config, batch_size):
 
   from dataloader import example_decoder
   from dataloader import factory as dataloader_factory
+  from ops import image_decoding
   from utils import modes
   if stage == 'pipeline':
     input_fn = dataloader_factory.build_input_fn(config, modes.TRAIN)
@@ -75,7 +76,7 @@ def dataset(stage, config, batch_size):
       del number
       features = tf.io.parse_single_example(
           record, {'image/encoded': tf.FixedLenFeature([], tf.string)})
-      return tf.shape(example_decoder.decode_image(features['image/encoded']))
+      return tf.shape(image_decoding.decode_image(features['image/encoded']))
   else:
     parser = dataloader_factory.build_parser(config, modes.TRAIN)
     def parse(record, number):

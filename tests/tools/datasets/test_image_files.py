@@ -9,7 +9,7 @@ import pytest
 import tensorflow.compat.v1 as tf
 
 from dataloader import decoding
-from dataloader import example_decoder
+from ops import image_decoding
 from tools.datasets import image_files
 from utils import orientation as orientations
 
@@ -43,7 +43,7 @@ def _image(mode):
 def _read(encoded):
   """The image as a reader of records decodes it."""
   with tf.Session() as session:
-    return session.run(example_decoder.decode_image(tf.constant(encoded)))
+    return session.run(image_decoding.decode_image(tf.constant(encoded)))
 
 
 def _rgb(image):

@@ -1,0 +1,337 @@
+"""An exported model, ready to answer images in this process."""
+
+import numpy as np
+import tensorflow.compat.v1 as tf
+
+from evaluation import class_ids
+from ops import compat
+from ops import detections
+from ops import nms_candidates
+from ops import preprocess
+from serving import class_names
+from serving import export_notes
+from serving import input_types
+from serving import inputs
+from serving import networks
+from serving import segmentation_outputs
+from serving import signatures
+from serving import sources
+from serving import warm_up
+from utils import fields
+from utils import mask_grids
+
+# Of a file that was written by a newer TensorFlow than the one that reads it.
+_TOO_NEW = ('{0} was written by TensorFlow {1}, which the installed {2} cannot '
+            'read: export it with {2}, whose exports newer ones read, too.')
+
+
+class ExportedModel:
+  """Stands in for checkpoint_model.CheckpointModel.
+
+  Attributes:
+    config: experiment; None of an export of another program.
+    mask_grid: mask_grids.MaskGrid.
+    task: of networks.
+    batch_size: int, or None for any.
+    signatures: {name: SignatureDef as plain values}.
+    signature: the one in use.
+    input_type: of input_types.
+    folder: str.
+  """
+
+  def __init__(self, folder):
+    """Loads graph and variables.
+
+    Args:
+      folder: of the export.
+
+    Raises:
+      LoadError: if this TensorFlow cannot read it, or it has no signature that
+        takes images.
+    """
+    self.folder = str(folder)
+    notes = export_notes.read(self.folder)
+    self.config = notes and notes.config
+    self._names = notes.names if notes else {}
+    self._values = notes.values if notes else {}
+    self._session, self.signatures = _load(self.folder)
+    self._choose_signature()
+    self._prepare_graph = _PrepareGraph()
+    self._suppress = None
+
+  def _choose_signature(self):
+    found = self.signatures
+    for name in (signatures.LABEL_MAPS, signatures.SIGNATURE):
+      if name in found:
+        self.signature = found[name]
+        break
+    else:
+      raise sources.LoadError('%s has no signature %r, only %s.' % (
+          self.folder, signatures.SIGNATURE, sorted(found)))
+    self.task = _task(self.signature['outputs'], self.folder)
+    self._feed = image_input(self.signature['inputs'], self.folder)
+    shape = self._feed['shape']
+    self.batch_size = shape[0] if shape[0] > 0 else None
+    self.input_type = self._values.get('input', {}).get(
+        'type') or _input_type(self._feed)
+    self.spec = (export_notes.input_spec(self._values) if self._values else
+                 _spec_of_shape(self._feed))
+    self.mask_grid = (export_notes.mask_grid(self._values) if self._values
+                      else _published_mask_grid(self.signature['outputs']))
+    self.coordinates = self._values.get('box_coordinates', signatures.MODEL)
+    if self.signature['outputs'].keys().isdisjoint(
+        (fields.IMAGE_INFO,)) and self.spec is None:
+      raise sources.LoadError(
+          '%s does not give image_info and has no export.json: nothing says '
+          'how its boxes lie in an image. Export it with output_image_info.'
+          % self.folder)
+
+  def class_names(self, label_map=None):
+    """({class id: name}, class_ids.CategoryMap or None); see class_names."""
+    names = class_names.given(label_map) or self._names
+    ids = self._values.get('category_ids')
+    return names, ids and class_ids.CategoryMap(
+        {int(i): value for i, value in ids.items()}, None)
+
+  def prepare(self, image):
+    """(what is fed for an image, image_info or None) of uint8 [H, W, 3]."""
+    if self.input_type in (input_types.IMAGE_BYTES, input_types.TF_EXAMPLE):
+      info = self._prepare_graph.info(image, self.spec) if self.spec else None
+      return warm_up.encoded(image, self.input_type), info
+    if self.input_type == input_types.RAW_IMAGE_TENSOR:
+      return self._prepare_graph.prepared(image, self.spec)
+    return self._prepare_graph.placed(image, self.spec)
+
+  def run(self, prepared):
+    """Runs the network on a batch.
+
+    Args:
+      prepared: [result of `prepare`].
+
+    Returns:
+      {name: array [B, ...]} as of CheckpointModel.run.
+    """
+    count = len(prepared)
+    size = self.batch_size or count
+    answers = []
+    for start in range(0, count, size):
+      part = prepared[start:start + size]
+      answers.append(self._run(part + part[-1:] * (size - len(part)),
+                               len(part)))
+    return {name: np.concatenate([a[name] for a in answers])
+            for name in answers[0]}
+
+  def _run(self, prepared, count):
+    values, infos = zip(*prepared)
+    kind = object if self._feed['dtype'] == 'string' else self._feed['dtype']
+    answers = self.run_signature({self._feed['tensor']: np.array(
+        values, kind)})
+    answers = {name: value[:count] for name, value in answers.items()}
+    if infos[0] is not None:
+      answers[fields.IMAGE_INFO] = np.stack(infos[:count])
+    if self.task == networks.DETECTION:
+      answers = self._with_model_boxes(answers)
+    if fields.RAW_SCORES in answers:
+      answers = self._suppressed(answers)
+    return answers
+
+  def run_signature(self, feeds, signature=None):
+    """Runs the graph as it is.
+
+    Args:
+      feeds: {tensor name: array}.
+      signature: one of `signatures`; None: the one in use.
+
+    Returns:
+      {key of the signature: array}.
+    """
+    return self._session.run(
+        {key: value['tensor']
+         for key, value in (signature or self.signature)['outputs'].items()},
+        feeds)
+
+  def _with_model_boxes(self, answers):
+    """The answers with all boxes in pixels of the network's input."""
+    info = answers[fields.IMAGE_INFO]
+    factors = info[:, 2] * (info[:, 0] if self.coordinates == (
+        signatures.NORMALIZED) else 1.)
+    factors = np.tile(factors, [1, 2]).astype(np.float32)
+    if self.coordinates != signatures.MODEL:
+      for name in signatures.converted_boxes(self.coordinates):
+        if name in answers:
+          boxes = answers[name]
+          answers[name] = boxes * factors.reshape(
+              [-1] + [1] * (boxes.ndim - 2) + [4])
+    return answers
+
+  def _suppressed(self, answers):
+    """Detections of an export without non-maximum suppression."""
+    if self._suppress is None:
+      self._suppress = _Suppression(self.config)
+    return dict(self._suppress(answers[fields.RAW_BOXES],
+                               answers[fields.RAW_SCORES]),
+                **{fields.IMAGE_INFO: answers[fields.IMAGE_INFO]})
+
+  def close(self):
+    """Frees what the session holds."""
+    self._session.close()
+
+
+def _load(folder):
+  """(session, {name: signature}) of a SavedModel."""
+  session = tf.Session(graph=tf.Graph(), config=tf.ConfigProto(
+      allow_soft_placement=True))
+  try:
+    with session.graph.as_default():
+      meta_graph = tf.saved_model.load(
+          session, [tf.saved_model.tag_constants.SERVING], folder)
+  except Exception as e:  # pylint: disable=broad-except
+    # What fails in a graph of a newer version has many types.
+    written = written_by(folder)
+    if written and _version(written) > _version(compat.VERSION):
+      raise sources.LoadError(_TOO_NEW.format(folder, written, compat.VERSION))
+    raise sources.LoadError('%s cannot be loaded: %s' % (
+        folder, compat.error_reason(getattr(e, 'message', str(e)))))
+  return session, signatures.describe(meta_graph)
+
+
+def written_by(folder):
+  """The version of TensorFlow in an export's export.json; '' without one."""
+  notes = export_notes.read(folder)
+  return notes.values.get('tensorflow', '') if notes else ''
+
+
+def _version(text):
+  return tuple(int(part) for part in text.split('.')[:2])
+
+
+def _task(outputs, folder):
+  if fields.DETECTION_BOXES in outputs or fields.RAW_BOXES in outputs:
+    return networks.DETECTION
+  if networks.PROBABILITIES in outputs:
+    return networks.CLASSIFICATION
+  if fields.MASKS in outputs or (
+      segmentation_outputs.CATEGORY_BYTES in outputs):
+    return networks.SEGMENTATION
+  raise sources.LoadError('%s gives %s: neither boxes nor classes nor label '
+                          'maps.' % (folder, ', '.join(sorted(outputs))))
+
+
+def image_input(infos, folder):
+  """The input of a signature that takes the image.
+
+  Args:
+    infos: {key: {'dtype', 'shape', 'tensor'}}.
+    folder: of the export, for messages.
+
+  Returns:
+    One of the infos.
+
+  Raises:
+    LoadError: if there is none, or more than one.
+  """
+  images = [info for key, info in infos.items() if key not in (
+      segmentation_outputs.KEY, segmentation_outputs.THRESHOLDS)]
+  if len(images) != 1 or len(images[0]['shape']) not in (1, 4):
+    raise sources.LoadError('%s takes %s: one input for images is expected.'
+                            % (folder, ', '.join(sorted(infos))))
+  return images[0]
+
+
+def _input_type(info):
+  if info['dtype'] == 'string':
+    return input_types.IMAGE_BYTES
+  return (input_types.IMAGE_TENSOR if info['dtype'] == 'uint8'
+          else input_types.RAW_IMAGE_TENSOR)
+
+
+def _spec_of_shape(info):
+  """InputSpec of a foreign export that takes pixels; None for bytes."""
+  if len(info['shape']) != 4:
+    return None
+  size = tuple(info['shape'][1:3])
+  return inputs.InputSpec(inputs.FIT, size, size)
+
+
+def _published_mask_grid(outputs):
+  """How models of upstream sample masks, with its default crop size."""
+  return mask_grids.corners(
+      0 if fields.DETECTION_OUTER_BOXES in outputs else 112)
+
+
+class _PrepareGraph:
+  """Brings images to what a fixed input takes."""
+
+  def __init__(self):
+    self._sessions = {}
+
+  def _run(self, image, key, function):
+    if key not in self._sessions:
+      with tf.Graph().as_default() as graph:
+        fed = tf.placeholder(tf.uint8, [None, None, 3])
+        results = function(fed)
+        self._sessions[key] = tf.Session(graph=graph), fed, results
+    session, fed, results = self._sessions[key]
+    return session.run(results, {fed: image})
+
+  def prepared(self, image, spec):
+    """(float32 [h, w, 3], image_info)."""
+    return self._run(image, ('prepared', spec),
+                     lambda fed: inputs.prepare(fed, spec))
+
+  def info(self, image, spec):
+    """image_info of the image in the network's input."""
+    return self._run(image, ('info', spec),
+                     lambda fed: inputs.prepare(fed, spec)[1])
+
+  def placed(self, image, spec):
+    """(uint8 [h, w, 3], image_info): the image fits into the pixels fed."""
+    def place(fed):
+      pixels, info = preprocess.resize_and_crop_image(fed, spec.size, spec.size)
+      return tf.cast(tf.round(pixels), tf.uint8), info
+    return self._run(image, ('placed', spec), place)
+
+
+class _Suppression:
+  """Non-maximum suppression of raw boxes, by the rules of a configuration."""
+
+  def __init__(self, config):
+    """Takes an experiment; None: the rules of the defaults."""
+    self._config, self._session = config, None
+
+  def __call__(self, boxes, scores):
+    """{name: array [B, ...]} of arrays [B, N, 1 or C, 4] and [B, N, C]."""
+    if self._session is None:
+      self._build(boxes.shape, scores.shape)
+    return self._session.run(
+        self._results, {self._boxes: boxes, self._scores: scores})
+
+  def _build(self, boxes_shape, scores_shape):
+    with tf.Graph().as_default() as graph:
+      self._boxes = tf.placeholder(tf.float32, (None,) + boxes_shape[1:])
+      self._scores = tf.placeholder(tf.float32, (None,) + scores_shape[1:])
+      options = {}
+      if self._config:
+        section = self._config.postprocess
+        options = {name: getattr(section, name) for name in (
+            'nms_version', 'use_batched_nms', 'max_total_size',
+            'nms_iou_threshold', 'score_threshold', 'pre_nms_num_boxes')}
+      self._results = detections.detect(
+          _RawOutputs(self._boxes, self._scores), **options)
+      self._session = tf.Session(graph=graph)
+
+
+class _RawOutputs:
+  """Stands in for nms_candidates.DenseOutputs."""
+
+  def __init__(self, boxes, scores):
+    self._boxes, self._scores = boxes, scores
+
+  def pool(self, size=None):
+    """All boxes."""
+    del size
+    return nms_candidates.Pool(self._boxes, self._scores, None)
+
+  def first_class_box(self):
+    """Zeros: nobody looks at what fills unused places."""
+    return tf.zeros_like(self._boxes[:, 0, 0])

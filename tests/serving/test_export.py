@@ -1,0 +1,204 @@
+"""Tests of serving.export: what is written, and what is left alone."""
+
+import hashlib
+import json
+import os
+
+from google.protobuf import descriptor_pb2
+from google.protobuf import descriptor_pool
+from google.protobuf import message_factory
+import numpy as np
+import pytest
+import tensorflow.compat.v1 as tf
+
+from ops import compat
+from serving import export
+from serving import export_notes
+from serving import exported_model
+from serving import parity
+from serving import predictor
+from serving import signatures
+from serving import sources
+from serving import warm_up
+from tests.serving import small_models
+from utils import fields
+
+IMAGES = [small_models.image(50, 80), small_models.image(120, 60, 1)]
+
+
+@pytest.fixture(scope='module')
+def source(tmp_path_factory):
+  """Checkpoint of a small RetinaNet in its model_dir."""
+  folder = tmp_path_factory.mktemp('run')
+  small_models.make(folder, 'retinanet')
+  return sources.find_checkpoint(folder)
+
+
+@pytest.fixture(scope='module')
+def exported(source, tmp_path_factory):
+  """An export for any number of images."""
+  return export.export(
+      source.config, source.checkpoint,
+      tmp_path_factory.mktemp('exports') / 'v1', batch_size=-1,
+      label_map={1: 'cat', 2: 'dog', 3: 'a "bird"'}, model_name='pets')
+
+
+def test_an_export_answers_as_its_checkpoint(source, exported):
+  wanted = predictor.load(source.checkpoint)(IMAGES)
+  detect = predictor.load(exported, batch_size=2)
+  assert detect.class_names[3] == 'a "bird"'
+  assert detect.config.anchor == source.config.anchor
+  for one, other in zip(wanted, detect(IMAGES)):
+    np.testing.assert_allclose(other.boxes, one.boxes, atol=1e-3)
+    np.testing.assert_allclose(other.scores, one.scores, atol=1e-5)
+    np.testing.assert_array_equal(other.classes, one.classes)
+
+
+def test_it_says_what_it_is(source, exported):
+  folder = os.path.join(exported, 'assets.extra')
+  assert sorted(os.listdir(folder)) == [
+      'export.json', 'label_map.csv', 'params.yaml', warm_up.FILE]
+  with open(os.path.join(folder, 'export.json')) as f:
+    notes = json.load(f)
+  with open(source.checkpoint + '.index', 'rb') as f:
+    digest = hashlib.sha256(f.read()).hexdigest()
+  assert notes['checkpoint']['sha256']['model.ckpt-7.index'] == digest
+  assert len(notes['checkpoint']['sha256']) == 2
+  assert notes['checkpoint']['step'] == 7
+  assert notes['input']['rule'] == 'fit' and notes['input']['width'] == 96
+  assert notes['tensorflow'] == compat.VERSION
+  assert export_notes.read(exported).names[1] == 'cat'
+
+
+def _message_classes():
+  """PredictionLog, as far as requests need it, from a description of our own.
+  """
+  proto = descriptor_pb2.FileDescriptorProto(
+      name='warm_up_test.proto', package='warm_up_test', syntax='proto3',
+      dependency=['tensorflow/core/framework/tensor.proto'])
+  def message(name, *entries):
+    one = proto.message_type.add(name=name)
+    for field_name, number, kind in entries:
+      field = one.field.add(name=field_name, number=number,
+                            label=3 if field_name == 'inputs' else 1)
+      field.type = 9 if kind == 'string' else 11
+      if kind != 'string':
+        field.type_name = kind
+  message('Spec', ('name', 1, 'string'), ('signature_name', 3, 'string'))
+  message('Entry', ('key', 1, 'string'),
+          ('value', 2, '.tensorflow.TensorProto'))
+  message('Request', ('model_spec', 1, '.warm_up_test.Spec'),
+          ('inputs', 2, '.warm_up_test.Entry'))
+  message('Predict', ('request', 1, '.warm_up_test.Request'))
+  message('Log', ('predict_log', 6, '.warm_up_test.Predict'))
+  pool = descriptor_pool.Default()
+  pool.Add(proto)
+  descriptor = pool.FindMessageTypeByName('warm_up_test.Log')
+  if hasattr(message_factory, 'GetMessageClass'):
+    return message_factory.GetMessageClass(descriptor)
+  return message_factory.MessageFactory(pool).GetPrototype(descriptor)
+
+
+def test_warm_up_requests_are_those_of_tensorflow_serving(exported):
+  path = os.path.join(exported, 'assets.extra', warm_up.FILE)
+  log_class = _message_classes()
+  records = list(tf.python_io.tf_record_iterator(path))
+  assert len(records) == 2
+  request = log_class.FromString(records[0]).predict_log.request
+  assert request.model_spec.name == 'pets'
+  assert request.model_spec.signature_name == 'serving_default'
+  assert [entry.key for entry in request.inputs] == ['input']
+  value = tf.make_ndarray(request.inputs[0].value)
+  model = exported_model.ExportedModel(exported)
+  answer = model.run_signature({'Placeholder:0': value})
+  assert answer[fields.DETECTION_BOXES].shape == (1, 10, 4)
+
+
+@pytest.mark.parametrize('model', small_models.MODELS)
+def test_warm_up_requests_fit_the_signature(model):
+  for input_type in ('image_bytes', 'raw_image_tensor'):
+    tf.reset_default_graph()
+    the_plan = export.plan(small_models.config(model), 'none', input_type, 2)
+    one = signatures.describe_signature(
+        export.build(the_plan)[signatures.SIGNATURE])
+    example = warm_up.example_inputs(the_plan)
+    assert set(example) == set(one['inputs'])
+    for name, info in one['inputs'].items():
+      shape = [side if side > 0 else None for side in info['shape']]
+      assert tf.TensorShape(shape).is_compatible_with(example[name].shape)
+
+
+def test_a_folder_that_is_there_is_left_alone(source, tmp_path):
+  (tmp_path / 'v1').mkdir()
+  (tmp_path / 'v1' / 'mine').write_text('precious')
+  with pytest.raises(export.ExportError, match='--override_export_dir'):
+    export.export(source.config, source.checkpoint, tmp_path / 'v1')
+  assert os.listdir(str(tmp_path / 'v1')) == ['mine']
+
+
+def test_a_failure_leaves_everything_as_it_was(source, tmp_path):
+  def fail(path):
+    assert os.path.exists(os.path.join(path, 'saved_model.pb'))
+    raise parity.ParityError('differs')
+  (tmp_path / 'v1').mkdir()
+  (tmp_path / 'v1' / 'mine').write_text('precious')
+  with pytest.raises(parity.ParityError):
+    export.export(source.config, source.checkpoint, str(tmp_path / 'v1') + '/',
+                  override=True, check=fail)
+  assert os.listdir(str(tmp_path)) == ['v1']
+  assert os.listdir(str(tmp_path / 'v1')) == ['mine']
+
+
+def test_a_folder_is_replaced_when_the_new_one_is_complete(source, tmp_path):
+  """With a slash at its end, too."""
+  (tmp_path / 'v1').mkdir()
+  (tmp_path / 'v1' / 'old').write_text('old')
+  folder = export.export(source.config, source.checkpoint,
+                         str(tmp_path / 'v1') + '/', override=True)
+  assert folder == str(tmp_path / 'v1')
+  assert os.listdir(str(tmp_path)) == ['v1']
+  assert sorted(os.listdir(folder)) == [
+      'assets.extra', 'saved_model.pb', 'variables']
+
+
+def test_boxes_in_other_coordinates(source, tmp_path):
+  wanted = predictor.load(source.checkpoint)(IMAGES[1])
+  for coordinates, divisor in (
+      (signatures.IMAGE, [1., 1., 1., 1.]),
+      (signatures.NORMALIZED, [120., 60., 120., 60.])):
+    folder = export.export(
+        source.config, source.checkpoint, tmp_path / coordinates,
+        options=signatures.Options(coordinates, False, True, True))
+    detect = predictor.load(folder)
+    np.testing.assert_allclose(detect(IMAGES[1]).boxes, wanted.boxes, atol=1e-2)
+    answer = detect.model.run_signature({'Placeholder:0': [
+        warm_up.encoded(IMAGES[1], 'image_bytes')]})
+    assert answer[fields.NUM_DETECTIONS].dtype == np.float32
+    assert answer[fields.DETECTION_CLASSES].dtype == np.float32
+    np.testing.assert_allclose(
+        answer[fields.DETECTION_BOXES][0] * divisor, wanted.boxes, atol=1e-2)
+    detect.close()
+
+
+def test_an_export_without_suppression_is_answered(tmp_path):
+  small_models.make(tmp_path / 'm', 'retinanet')
+  wanted = predictor.load(tmp_path / 'm')(IMAGES)
+  source = sources.find_checkpoint(
+      tmp_path / 'm', params_override='postprocess.apply_nms=false')
+  folder = export.export(source.config, source.checkpoint, tmp_path / 'e')
+  for one, other in zip(wanted, predictor.load(folder)(IMAGES)):
+    np.testing.assert_allclose(other.boxes, one.boxes, atol=1e-3)
+    np.testing.assert_array_equal(other.classes, one.classes)
+
+
+def test_what_cannot_be_loaded_is_named(exported, tmp_path, monkeypatch):
+  with pytest.raises(predictor.LoadError, match='exported model'):
+    predictor.load(exported, params_override='anchor.num_scales=1')
+  folder = tmp_path / 'broken'
+  folder.mkdir()
+  (folder / 'saved_model.pb').write_bytes(b'\x08\x01junk')
+  with pytest.raises(predictor.LoadError, match='cannot be loaded'):
+    predictor.load(folder)
+  monkeypatch.setattr(exported_model, 'written_by', lambda _: '99.1.0')
+  with pytest.raises(predictor.LoadError, match='written by TensorFlow 99.1.0'):
+    predictor.load(folder)

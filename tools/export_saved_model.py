@@ -1,0 +1,180 @@
+"""Exports a checkpoint as a SavedModel, and proves that it answers alike.
+
+  python -m tools.export_saved_model --model_dir=/tmp/run \\
+      --export_dir=/tmp/exported
+
+The configuration is the params.yaml of --model_dir, or the one beside
+--checkpoint_path; --model, --config_file and --params_override change it, or
+stand in for it. docs/export.md has the signatures.
+
+The last thing is a check: the same images through checkpoint and export, which
+runs in a process of its own. The greatest difference of each output is printed.
+
+Exit codes: 0 done; 1 the export differs, or cannot be written (--export_dir is
+as before then); 2 wrong flags.
+"""
+
+import argparse
+import glob
+import sys
+
+from tools.common import bool_flags
+from tools.common import config_arguments
+
+_INPUT_TYPES = ('image_bytes', 'image_tensor', 'tf_example', 'raw_image_tensor')
+_COORDINATES = ('model', 'image', 'normalized')
+
+
+class FlagError(ValueError):
+  """A flag, or two flags together, that cannot be meant."""
+
+
+def _parser():
+  """argparse.ArgumentParser of this program."""
+  parser = argparse.ArgumentParser(
+      description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+  config_arguments.add(parser)
+  add = parser.add_argument
+  add('--model_dir', help='folder of the training run: params.yaml and the '
+      'newest checkpoint')
+  add('--checkpoint_path', help='this checkpoint instead of the newest one')
+  add('--export_dir', required=True, help='folder to write; it appears when it '
+      'is complete')
+  add('--batch_size', type=int, default=1, help='images of a request; -1: any '
+      'number (default: 1)')
+  add('--input_type', choices=_INPUT_TYPES, default='image_bytes',
+      help='what the model is given: bytes of image files, uint8 pixels, '
+      'records, or normalised pixels (default: image_bytes)')
+  add('--input_name', default='input', help='key of the input in the signature '
+      '(default: input)')
+  add('--input_image_size', help='HEIGHT,WIDTH that images are resized to '
+      '(default: that of the configuration)')
+  add('--box_coordinates', choices=_COORDINATES, help='boxes in pixels of the '
+      'input of the network (the default), in pixels of the image, or in parts '
+      'of its sides')
+  add('--label_map', help='names of the classes, lines id:name (default: '
+      'eval.label_map)')
+  add('--serving_name', help='name that the model will be served under '
+      '(default: the last part of --export_dir)')
+  add('--check_images', help='pattern of image files for the check (default: '
+      'drawn ones)')
+  for name, default, text in (
+      ('override_export_dir', False, 'replace --export_dir if it is there'),
+      ('output_image_info', True, 'also give image_info: how the image lies in '
+       'the input of the network'),
+      ('output_normalized_coordinates', False, 'the same as '
+       '--box_coordinates=normalized'),
+      ('paste_masks', False, 'give masks of the size of the image, pasted '
+       'inside of the graph'),
+      ('cast_num_detections_to_float', False, 'num_detections as float32'),
+      ('cast_detection_classes_to_float', False, 'detection_classes as '
+       'float32'),
+      ('follow_exif', True, 'turn image_bytes upright as their EXIF '
+       'orientation says'),
+      ('use_tpu', False, 'refused: an export runs on CPUs and GPUs')):
+    bool_flags.add(parser, name, default, text)
+  return parser
+
+
+def _image_size(text):
+  """(height, width) of 'HEIGHT,WIDTH'; None of None."""
+  if not text:
+    return None
+  try:
+    height, width = [int(part) for part in text.split(',')]
+  except ValueError:
+    raise FlagError('--input_image_size is HEIGHT,WIDTH, such as 640,640, not '
+                    '%r.' % text)
+  return height, width
+
+
+def _coordinates(values):
+  """The value of --box_coordinates, however it is given."""
+  if not values.output_normalized_coordinates:
+    return values.box_coordinates or 'model'
+  if values.box_coordinates not in (None, 'normalized'):
+    raise FlagError('--output_normalized_coordinates and --box_coordinates=%s '
+                    'contradict each other.' % values.box_coordinates)
+  return 'normalized'
+
+
+def _check_images(pattern):
+  """[bytes] of the files of a pattern; None without a pattern."""
+  if not pattern:
+    return None
+  names = sorted(glob.glob(pattern))
+  if not names:
+    raise FlagError('--check_images: no file matches %s.' % pattern)
+  contents = []
+  for name in names:
+    with open(name, 'rb') as f:
+      contents.append(f.read())
+  return contents
+
+
+def run(values):
+  """Exports and checks.
+
+  Args:
+    values: object with the flags as attributes.
+
+  Raises:
+    ValueError: of one kind or another, with what is wrong.
+  """
+  # Slow to load, which --help should not wait for.
+  from serving import export
+  from serving import parity
+  from serving import signatures
+  from serving import sources
+  if values.use_tpu:
+    raise FlagError('--use_tpu: there is no graph for TPUs. Without the flag '
+                    'the export runs on CPUs and GPUs.')
+  options = signatures.Options(
+      _coordinates(values), values.output_image_info,
+      values.cast_num_detections_to_float,
+      values.cast_detection_classes_to_float)
+  images = _check_images(values.check_images)
+  image_size = _image_size(values.input_image_size)
+  source = sources.find_checkpoint(
+      values.model_dir, values.checkpoint_path, values.model,
+      values.config_file, values.params_override)
+  for note in source.notes:
+    print('Note: %s' % note)
+  what = dict(
+      input_type=values.input_type, batch_size=values.batch_size,
+      input_name=values.input_name, image_size=image_size, options=options,
+      paste_masks=values.paste_masks, follow_exif=values.follow_exif)
+  the_plan = export.plan(source.config, source.checkpoint, **what)
+  folder = export.export(
+      source.config, source.checkpoint, values.export_dir,
+      override=values.override_export_dir, label_map=values.label_map,
+      model_name=values.serving_name,
+      check=lambda path: parity.check(the_plan, path, images), **what)
+  print('%s is exported to %s.' % (source.checkpoint, folder))
+
+
+def main(arguments=None):
+  """Runs the program.
+
+  Args:
+    arguments: [str]; None: those of the command line.
+
+  Returns:
+    The exit code.
+  """
+  values = _parser().parse_args(arguments)
+  config_arguments.start_tensorflow()
+  from configs import base
+  try:
+    run(values)
+  except (FlagError, base.ConfigError) as e:
+    print('Error: %s' % e, file=sys.stderr)
+    return 2
+  except ValueError as e:
+    print('Error: %s' % e, file=sys.stderr)
+    return 1
+  return 0
+
+
+if __name__ == '__main__':
+  sys.exit(main())
