@@ -1,5 +1,6 @@
 """What a model says about one image."""
 
+import cv2
 import numpy as np
 
 from evaluation import segmentation_results
@@ -24,6 +25,11 @@ class _Result:
     self.class_names = class_names
     self.image = image
     self._category_map = category_map
+
+  def _resized_of_image(self, image):
+    """The arguments of this class for another size of the image."""
+    return dict(image_size=image.shape[:2], class_names=self.class_names,
+                category_map=self._category_map, image=image)
 
   def _named(self, classes):
     return [self.class_names.get(int(i), str(int(i))) for i in classes]
@@ -118,6 +124,21 @@ class DetectionResult(_Result):
         self.boxes[rows], self.scores[rows], self.classes[rows], masks,
         self.mask_boxes[rows], self._mask_grid, **self._of_image)
 
+  def resized(self, image):
+    """The same objects in the same image at another size.
+
+    Args:
+      image: uint8 [h, w, 3].
+
+    Returns:
+      DetectionResult.
+    """
+    scale = np.tile(np.array(image.shape[:2], np.float32) / self.image_size, 2)
+    return DetectionResult(
+        self.boxes * scale, self.scores, self.classes, self.masks,
+        self.mask_boxes * scale, self._mask_grid,
+        **self._resized_of_image(image))
+
   def draw(self, image=None, **options):
     """The image with the objects in it.
 
@@ -133,7 +154,9 @@ class DetectionResult(_Result):
     return drawing.draw_detections(
         self._ground(image), self.boxes, self.classes, self.scores,
         label_map=self.class_names,
-        masks=None if self.masks is None else self.pasted_masks(), **options)
+        masks=None if self.masks is None else mask_utils.Crops(
+            self.masks, _xywh(self.mask_boxes), *self.image_size,
+            grid=self._mask_grid), **options)
 
   def to_coco(self, image_id):
     """Entries of a COCO results file.
@@ -189,6 +212,11 @@ class ClassificationResult(_Result):
     return '<ClassificationResult: %s>' % ', '.join(
         '%s %.2f' % pair for pair in zip(self.names, self.scores))
 
+  def resized(self, image):
+    """The same answer about the image at another size."""
+    return ClassificationResult(self.probabilities, len(self.classes),
+                                **self._resized_of_image(image))
+
   def draw(self, image=None, **options):
     """The image with the classes and their scores; see DetectionResult.draw."""
     return drawing.draw_classes(self._ground(image), self.names, self.scores,
@@ -223,11 +251,18 @@ class SegmentationResult(_Result):
     return '<SegmentationResult: %d x %d pixels; %s>' % (
         self.image_size + (', '.join(self.names),))
 
+  def resized(self, image):
+    """The same answer about the image at another size, without scores."""
+    size = image.shape[1::-1]
+    return SegmentationResult(
+        cv2.resize(self.label_map, size, interpolation=cv2.INTER_NEAREST),
+        **self._resized_of_image(image))
+
   def draw(self, image=None, **options):
     """The image coloured by class; see DetectionResult.draw."""
     options = dict(dict(min_size=0), **options)
     return drawing.draw_label_map(self._ground(image), self.label_map,
-                                  **options)
+                                  names=self.class_names, **options)
 
   def to_coco(self, image_id):
     """[{'image_id', 'category_id', 'segmentation'}], one for each class."""

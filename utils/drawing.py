@@ -1,15 +1,12 @@
 """Images with boxes, masks and labels, for people to look at."""
 
 import colorsys
-import functools
-import importlib.util
-import os
 
 import cv2
 import numpy as np
-from PIL import Image
-from PIL import ImageDraw
-from PIL import ImageFont
+
+from utils import drawn_text
+from utils import masks as mask_utils
 
 # Hues, in turns of the colour circle, far from their neighbours in the list.
 _HUES = (0.98, 0.58, 0.145, 0.36, 0.78, 0.50, 0.06, 0.66, 0.88, 0.24)
@@ -18,8 +15,7 @@ _TONES = ((0.56, 0.82), (0.72, 0.70), (0.42, 0.75))
 
 _MASK_OPACITY = 0.45
 _CLASS_OPACITY = 0.7  # of label maps, which have no frames and names
-_LABEL_OPACITY = 0.85  # what a label covers can still be guessed
-_MAX_LABELS = 50  # of more objects, labels would hide one another and the rest
+_MAX_LABELS = 50  # of more objects, only labels that hide nothing are written
 _MIN_SIZE = 640  # pixels of the longer side below which text is unreadable
 
 
@@ -51,7 +47,7 @@ def draw_detections(image, boxes, classes, scores=None, label_map=None,
     classes: int [N].
     scores: [N], or None: objects that are known, drawn without a figure.
     label_map: {class id: name}; ids without a name are shown as numbers.
-    masks: bool or 0/1 [N, height, width], or None.
+    masks: bool or 0/1 [N, height, width]; utils.masks.Crops; or None.
     min_score: objects below it are not drawn.
     max_boxes: at most so many are drawn, those of the highest scores.
     min_size: smaller images are enlarged until their longer side has so
@@ -61,7 +57,8 @@ def draw_detections(image, boxes, classes, scores=None, label_map=None,
 
   Returns:
     uint8 [height, width, 3], RGB, enlarged if need be; a copy. Of very many
-    objects only masks, or without them boxes, are drawn.
+    objects only masks, or without them boxes, are drawn, and the labels that
+    hide nothing.
 
   Raises:
     ValueError: if the arrays do not have N entries each.
@@ -74,21 +71,19 @@ def draw_detections(image, boxes, classes, scores=None, label_map=None,
   colors = [class_color(i if color_objects else classes[i]) for i in order]
   if masks is not None:
     for i, color in zip(order, colors):
-      _blend_mask(canvas, np.asarray(masks[i]), color)
+      _blend_mask(canvas, masks[i], color)
   is_crowded = len(order) > _MAX_LABELS
-  if is_crowded and masks is not None:
-    return canvas
   corners = [_visible_corners(boxes[i], scale, canvas.shape[:2])
              for i in order]
-  _draw_boxes(canvas, corners, colors)
-  if is_crowded:
-    return canvas
+  if masks is None or not is_crowded:
+    _draw_boxes(canvas, corners, colors)
   texts = [_label(classes[i], None if scores is None else scores[i],
                   label_map or {}) for i in order]
-  return _draw_labels(canvas, corners, texts, colors)
+  drawn_text.write_labels(canvas, corners, texts, colors, is_crowded)
+  return canvas
 
 
-def draw_label_map(image, label_map, min_size=512):
+def draw_label_map(image, label_map, min_size=512, names=None):
   """Colours the pixels of an image by their class, but for class 0.
 
   The image becomes grey, so that no colour in it is taken for a class.
@@ -98,16 +93,23 @@ def draw_label_map(image, label_map, min_size=512):
     label_map: int [height, width], classes.
     min_size: smaller images are enlarged until their longer side has so
       many pixels; 0 keeps the size.
+    names: {class: name}: adds a legend of the classes that occur, the largest
+      first; None: no legend.
 
   Returns:
     uint8 [height, width, 3], RGB, enlarged if need be; a copy.
   """
   grey = cv2.cvtColor(_as_rgb(image), cv2.COLOR_RGB2GRAY)
   canvas, _ = _enlarge(_as_rgb(grey), min_size)
-  for class_id in np.unique(label_map):
+  classes, counts = np.unique(label_map, return_counts=True)
+  for class_id in classes:
     if class_id:
       _blend_mask(canvas, np.asarray(label_map) == class_id,
-                  class_color(class_id), _CLASS_OPACITY)
+                  class_color(class_id), _CLASS_OPACITY, has_outline=False)
+  if names is not None:
+    shown = [i for i in classes[np.argsort(-counts, kind='mergesort')] if i]
+    drawn_text.write_panel(canvas, [names.get(int(i), str(i)) for i in shown],
+                           [class_color(i) for i in shown])
   return canvas
 
 
@@ -161,103 +163,77 @@ def _visible_corners(box, scale, size):
   return int(x0), int(y0), int(x1), int(y1)
 
 
+def _thickness(canvas):
+  """Of a line: visible when the whole image is looked at."""
+  return max(1, int(round(max(canvas.shape[:2]) / 400.)))
+
+
 def _draw_boxes(canvas, corners, colors):
   """Draws rectangles in place."""
-  thickness = max(1, int(round(max(canvas.shape[:2]) / 400.)))
+  thickness = _thickness(canvas)
+  edge = 2 * max(1, thickness // 3)
   # Dark below, colour above: seen on bright and on dark ground.
   for (x0, y0, x1, y1), color in zip(corners, colors):
-    cv2.rectangle(canvas, (x0, y0), (x1, y1), (0, 0, 0), thickness + 2)
+    cv2.rectangle(canvas, (x0, y0), (x1, y1), (0, 0, 0), thickness + edge)
     cv2.rectangle(canvas, (x0, y0), (x1, y1), color, thickness)
 
 
-def _blend_mask(canvas, mask, color, opacity=_MASK_OPACITY):
-  """Colours the inside of a mask and draws its outline, in place."""
-  height, width = canvas.shape[:2]
-  # Smooth edges when the image was enlarged.
-  mask = cv2.resize((mask > 0).astype(np.float32), (width, height)) >= .5
-  inside = canvas[mask].astype(np.float32)
-  canvas[mask] = np.round(inside + opacity * (np.array(color) - inside))
-  outline = cv2.findContours(mask.astype(np.uint8), cv2.RETR_EXTERNAL,
-                             cv2.CHAIN_APPROX_NONE)[-2]
-  cv2.drawContours(canvas, outline, -1, color, 1, cv2.LINE_AA)
+def _blend_mask(canvas, mask, color, opacity=_MASK_OPACITY, has_outline=True):
+  """Colours the inside of a mask and draws its outline, in place.
+
+  Args:
+    canvas: is drawn into.
+    mask: [height, width] of the image, or utils.masks.Crop of it.
+    color: (red, green, blue).
+    opacity: float, of the inside.
+    has_outline: bool.
+  """
+  crop = _on_canvas(mask, canvas.shape[:2])
+  if not crop.mask.size:
+    return
+  window = canvas[crop.y:crop.y + crop.mask.shape[0],
+                  crop.x:crop.x + crop.mask.shape[1]]
+  inside = window[crop.mask].astype(np.float32)
+  window[crop.mask] = np.round(inside + opacity * (np.array(color) - inside))
+  if has_outline:
+    _draw_outline(canvas, crop, color)
+
+
+def _draw_outline(canvas, crop, color):
+  """Draws the border of a mask, dark and bright as that of a box."""
+  # Without a margin, what touches the border of the crop had no line there.
+  bordered = np.pad(crop.mask, 1, 'constant').astype(np.uint8)
+  outline = cv2.findContours(bordered, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE,
+                             offset=(crop.x - 1, crop.y - 1))[-2]
+  thickness = _thickness(canvas)
+  edge = 2 * max(1, thickness // 3)
+  for line, width in (((0, 0, 0), thickness + edge), (color, thickness)):
+    cv2.drawContours(canvas, outline, -1, line, width)
+
+
+def _on_canvas(mask, size):
+  """utils.masks.Crop of the canvas, around what is inside of a mask."""
+  if not isinstance(mask, mask_utils.Crop):
+    mask = mask_utils.Crop(0, 0, np.asarray(mask) > 0, np.shape(mask))
+  if tuple(mask.size) != tuple(size):
+    # Smooth edges when the image was enlarged.
+    whole = np.zeros(mask.size, np.float32)
+    whole[mask.y:mask.y + mask.mask.shape[0],
+          mask.x:mask.x + mask.mask.shape[1]] = mask.mask
+    mask = mask_utils.Crop(0, 0, cv2.resize(whole, size[::-1]) >= .5, size)
+  rows = np.flatnonzero(mask.mask.any(axis=1))
+  columns = np.flatnonzero(mask.mask.any(axis=0))
+  if not len(rows):
+    return mask._replace(mask=mask.mask[:0])
+  return mask._replace(
+      y=mask.y + int(rows[0]), x=mask.x + int(columns[0]),
+      mask=mask.mask[rows[0]:rows[-1] + 1, columns[0]:columns[-1] + 1])
 
 
 def _label(class_id, score, label_map):
-  name = label_map.get(int(class_id), str(int(class_id)))
+  name = drawn_text.shortened(
+      label_map.get(int(class_id), str(int(class_id))))
   return name if score is None else '%s %.2f' % (name, score)
-
-
-@functools.lru_cache(maxsize=None)
-def _font(size):
-  """A font with the letters of most languages, else the one of Pillow."""
-  # matplotlib comes with pycocotools; only its font file is used.
-  spec = importlib.util.find_spec('matplotlib')
-  if spec:
-    path = os.path.join(os.path.dirname(spec.origin), 'mpl-data', 'fonts',
-                        'ttf', 'DejaVuSans.ttf')
-    try:
-      return ImageFont.truetype(path, size)
-    except OSError:
-      pass
-  return ImageFont.load_default()
-
-
-def _draw_labels(canvas, corners, texts, colors):
-  """Writes every text beside its box, where it hides other labels least."""
-  height, width = canvas.shape[:2]
-  font = _font(max(12, int(round(max(height, width) / 50.))))
-  ground = Image.fromarray(canvas)
-  layer = ground.copy()
-  pen = ImageDraw.Draw(layer)
-  taken = []
-  # The best object chooses first and is drawn last.
-  for (x0, y0, x1, y1), text in reversed(list(zip(corners, texts))):
-    left, top, right, bottom = pen.textbbox((0, 0), text, font=font)
-    taken.append(_place((right + 6, bottom + 4), (x0, y0, x1, y1),
-                        (width, height), taken))
-  for (x, y, x1, y1), text, color in zip(reversed(taken), texts, colors):
-    pen.rectangle((x, y, x1 - 1, y1 - 1), fill=color)
-    luminance = np.dot(color, (.299, .587, .114))
-    pen.text((x + 3, y + 1), text, font=font,
-             fill=(0, 0, 0) if luminance > 140 else (255, 255, 255))
-  return np.array(Image.blend(ground, layer, _LABEL_OPACITY))
-
-
-def _place(size, corners, canvas_size, taken):
-  """Chooses the place of a label.
-
-  Args:
-    size: (width, height) of the label.
-    corners: (x0, y0, x1, y1) of its box.
-    canvas_size: (width, height).
-    taken: places of other labels.
-
-  Returns:
-    (x0, y0, x1, y1), on the canvas as far as it has room.
-  """
-  (w, h), (x0, y0, x1, y1) = size, corners
-  outside = [(x0, y1 + 1), (x1 - w, y0 - h), (x1 - w, y1 + 1), (x1 + 1, y0),
-             (x0 - w, y0)]
-  inside = [(x0, y0), (x0, y1 - h)]
-  # Inside is clearer about which box is meant, but hides a small object.
-  is_large = y1 - y0 > 3 * h and x1 - x0 > w
-  candidates = []
-  for x, y in [(x0, y0 - h)] + (inside + outside if is_large
-                                else outside + inside):
-    x_in = max(0, min(x, canvas_size[0] - w))
-    y_in = max(0, min(y, canvas_size[1] - h))
-    candidates.append((abs(x - x_in) + abs(y - y_in),
-                       (x_in, y_in, x_in + w, y_in + h)))
-  # Moved onto the canvas, a label stands on its own box: as bad as overlap.
-  costs = [sum(_overlap(place, other) for other in taken) + h * moved
-           for moved, place in candidates]
-  return candidates[int(np.argmin(costs))][1]
-
-
-def _overlap(a, b):
-  """Pixels that two rectangles (x0, y0, x1, y1) share."""
-  return (max(0, min(a[2], b[2]) - max(a[0], b[0]))
-          * max(0, min(a[3], b[3]) - max(a[1], b[1])))
 
 
 def draw_classes(image, names, scores, min_size=256):
@@ -274,12 +250,6 @@ def draw_classes(image, names, scores, min_size=256):
     uint8 [height, width, 3], RGB, enlarged if need be; a copy.
   """
   canvas, _ = _enlarge(_as_rgb(image), min_size)
-  text = '\n'.join('%s %.2f' % pair for pair in zip(names, scores))
-  font = _font(max(12, int(round(max(canvas.shape[:2]) / 50.))))
-  ground = Image.fromarray(canvas)
-  layer = ground.copy()
-  pen = ImageDraw.Draw(layer)
-  right, bottom = pen.multiline_textbbox((4, 2), text, font=font)[2:]
-  pen.rectangle((0, 0, right + 4, bottom + 4), fill=(0, 0, 0))
-  pen.multiline_text((4, 2), text, font=font, fill=(255, 255, 255))
-  return np.array(Image.blend(ground, layer, _LABEL_OPACITY))
+  drawn_text.write_panel(canvas, [
+      '%.2f %s' % (score, name) for name, score in zip(names, scores)])
+  return canvas

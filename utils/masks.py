@@ -5,6 +5,9 @@ over the columns of the mask, compressed. It goes into JSON unchanged, and
 pycocotools reads it.
 """
 
+import collections
+from collections import abc
+
 import numpy as np
 from pycocotools import mask as coco_mask
 
@@ -15,6 +18,33 @@ from utils import values
 _INSIDE = .5 - 1e-6  # of 1; what was rounded must not fall out
 _MOST_PIXELS = 2**31  # of a mask; its runs are counted with 32 bits
 _FAR = 10  # image sizes; no annotator means points beyond
+
+# A mask of an image that is empty outside of a window. y, x: int, its upper
+# left corner. mask: bool [h, w]. size: (height, width) of the image.
+Crop = collections.namedtuple('Crop', 'y x mask size')
+
+
+class Crops(abc.Sequence):
+  """Masks of an image, each pasted when it is asked for.
+
+  A hundred masks of a photograph of 50 million pixels, all at once, would take
+  5 GB. Each is a Crop.
+  """
+
+  def __init__(self, masks, boxes_xywh, height, width, grid=mask_grids.CELLS):
+    """See `paste_masks`."""
+    self._masks = np.asarray(masks, np.float32)
+    self._boxes = np.asarray(boxes_xywh, np.float64).reshape([-1, 4])
+    self._size, self._grid = (height, width), grid
+
+  def __len__(self):
+    return len(self._masks)
+
+  def __getitem__(self, index):
+    crop, y, x = next(_crops(
+        self._masks[index][np.newaxis], self._boxes[index][np.newaxis],
+        self._size[0], self._size[1], self._grid))
+    return Crop(int(y), int(x), crop.T, self._size)
 
 
 def _crops(masks, boxes_xywh, height, width, grid):

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from utils import drawing
+from utils import masks as mask_utils
 
 _BOX = [[20., 30., 80., 120.]]
 
@@ -92,15 +93,6 @@ def test_odd_boxes_do_no_harm():
   assert drawn.shape == (320, 640, 3)
 
 
-def test_labels_avoid_each_other():
-  first = drawing._place((40, 10), (50, 50, 90, 90), (200, 100), [])
-  second = drawing._place((40, 10), (50, 50, 90, 90), (200, 100), [first])
-  assert first == (50, 40, 90, 50)
-  assert drawing._overlap(first, second) == 0
-  x0, y0, x1, y1 = drawing._place((40, 10), (190, 0, 199, 5), (200, 100), [])
-  assert 0 <= x0 and x1 <= 200 and 0 <= y0 and y1 <= 100
-
-
 def test_grey_images():
   for shape in ([100, 200], [100, 200, 1]):
     drawn = drawing.draw_detections(np.zeros(shape, np.uint8), _BOX, [1])
@@ -153,3 +145,94 @@ def test_label_maps_colour_their_pixels():
   assert (drawn[:16] == 100).all() and (drawn[50:] == 100).all()
   color = np.array(drawing.class_color(3), float)
   np.testing.assert_allclose(drawn[30, 40], 100 + .7 * (color - 100), atol=1)
+
+
+def _ellipse(height, width):
+  y, x = np.mgrid[:height, :width]
+  return ((y / height - .5) ** 2 + (x / width - .5) ** 2 < .2)
+
+
+@pytest.mark.parametrize('class_id', range(1, 11))
+def test_masks_are_seen_on_a_ground_of_their_colour(class_id):
+  """Their outline is dark beside the colour."""
+  color = drawing.class_color(class_id)
+  image = np.full([100, 200, 3], color, np.uint8)
+  drawn = drawing.draw_detections(image, _BOX, [class_id], min_size=0,
+                                  masks=_ellipse(100, 200)[np.newaxis])
+  is_dark = (drawn == 0).all(axis=-1)
+  assert is_dark[25:75, 80:120].any()  # far from box and label
+
+
+@pytest.mark.parametrize('min_size', [0, 500])
+def test_masks_in_parts_are_drawn_as_whole_ones(min_size):
+  boxes = np.array([[10.2, 20.7, 60.1, 90.4], [-5., 150., 40., 220.]])
+  small = np.stack([_ellipse(28, 28), np.ones([28, 28], bool)])
+  xywh = np.stack([boxes[:, 1], boxes[:, 0], boxes[:, 3] - boxes[:, 1],
+                   boxes[:, 2] - boxes[:, 0]], axis=1)
+
+  def draw(masks):
+    return drawing.draw_detections(_image(), boxes, [1, 2], [.5, .6],
+                                   min_size=min_size, masks=masks)
+  np.testing.assert_array_equal(
+      draw(mask_utils.Crops(small, xywh, 100, 200)),
+      draw(mask_utils.paste_masks(small, xywh, 100, 200)))
+
+
+def test_an_empty_mask_is_not_drawn():
+  whole = drawing.draw_detections(_image(), _BOX, [1], min_size=0)
+  empty = drawing.draw_detections(_image(), _BOX, [1], min_size=0,
+                                  masks=np.zeros([1, 100, 200], bool))
+  np.testing.assert_array_equal(whole, empty)
+
+
+def test_many_objects_in_a_large_image_have_labels_where_there_is_room():
+  corners = np.stack(np.mgrid[50:1500:150, 50:1500:150], -1).reshape([-1, 2])
+  boxes = np.concatenate([corners, corners + 60], axis=1)
+
+  def draw(names):
+    return drawing.draw_detections(_image(1500, 1500), boxes, [1] * len(boxes),
+                                   label_map=names)
+  changed = (draw({1: 'cat'}) != draw({1: 'dog'})).any(axis=-1)
+  assert sum(changed[y - 40:y + 100, x - 50:x + 90].any()
+             for y, x in corners) == len(corners) == 100
+  for y, x in corners:
+    assert not changed[y + 5:y + 55, x + 5:x + 55].any()
+
+
+@pytest.mark.parametrize('name', ['x' * 300, 'a\nb', '\x00', ''])
+def test_odd_names(name):
+  drawn = drawing.draw_detections(_image(), _BOX, [1], label_map={1: name},
+                                  min_size=0)
+  assert drawn.shape == (100, 200, 3)
+
+
+@pytest.mark.parametrize('size', [(1, 1), (1, 3000), (2000, 2)])
+def test_images_of_few_pixels(size):
+  boxes = [[0, 0, size[0], size[1]]]
+  for min_size in (0, 300):
+    for drawn in (
+        drawing.draw_detections(_image(*size), boxes, [1], [.5],
+                                masks=np.ones((1,) + size, bool),
+                                min_size=min_size),
+        drawing.draw_classes(_image(*size), ['a', 'b'], [.9, .1],
+                             min_size=min_size),
+        drawing.draw_label_map(_image(*size), np.ones(size, int),
+                               min_size=min_size, names={1: 'cat'})):
+      assert max(drawn.shape[:2]) == max(size + (min_size,))
+
+
+def test_legend_of_a_label_map():
+  classes = np.zeros([200, 200], np.int32)
+  classes[100:, 100:] = 3
+  plain = drawing.draw_label_map(_image(200, 200), classes, min_size=0)
+  named = drawing.draw_label_map(_image(200, 200), classes, min_size=0,
+                                 names={3: 'owl'})
+  changed = (plain != named).any(axis=-1)
+  assert changed[:20, :60].any() and not changed[40:].any()
+  assert _is_colored(named, drawing.class_color(3))[:20, :20].any()
+
+
+def test_classes_are_written():
+  cat, dog = [drawing.draw_classes(_image(), [name], [.5], min_size=0)
+              for name in ('cat', 'dog')]
+  assert (cat != dog).any() and (cat[60:] == 100).all()

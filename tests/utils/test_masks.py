@@ -195,3 +195,20 @@ def test_polygons_are_lists():
       masks.segmentation_to_rle([points], 8, 9))
   with pytest.raises(ValueError, match='each a list'):
     masks.segmentation_to_rle([points, 1.], 8, 9)
+
+
+@pytest.mark.parametrize('grid', _GRIDS, ids=str)
+def test_crops_are_the_pasted_masks(grid):
+  rng = np.random.RandomState(3)
+  small = rng.uniform(size=[4, 14, 14])
+  boxes = [[3.2, 5.1, 30, 20.5], [-8, -9, 25, 30], [40, 20, 50, 50],
+           [200, 3, 5, 5]]
+  crops = masks.Crops(small, boxes, 50, 60, grid)
+  whole = masks.paste_masks(small, boxes, 50, 60, grid)
+  assert len(crops) == 4
+  for crop, mask in zip(crops, whole):
+    canvas = np.zeros([50, 60], bool)
+    height, width = crop.mask.shape
+    canvas[crop.y:crop.y + height, crop.x:crop.x + width] = crop.mask
+    np.testing.assert_array_equal(canvas, mask)
+    assert crop.size == (50, 60) and height * width <= 50 * 60
