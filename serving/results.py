@@ -1,5 +1,7 @@
 """What a model says about one image."""
 
+import copy
+
 import cv2
 import numpy as np
 
@@ -33,6 +35,14 @@ class _Result:
 
   def _named(self, classes):
     return [self.class_names.get(int(i), str(int(i))) for i in classes]
+
+  def _wanted(self, classes):
+    """bool [N]: which of the classes are among the ids and names given."""
+    if classes is None:
+      return np.ones(len(self.classes), bool)
+    wanted = set(classes)
+    return np.array([int(i) in wanted or name in wanted for i, name in
+                     zip(self.classes, self.names)], bool)
 
   def _category(self, class_id):
     """The id that the annotations have for a class."""
@@ -112,12 +122,7 @@ class DetectionResult(_Result):
     Returns:
       DetectionResult.
     """
-    keep = self.scores >= min_score
-    if classes is not None:
-      wanted = set(classes)
-      keep &= np.array([int(i) in wanted or name in wanted for i, name in
-                        zip(self.classes, self.names)], bool)
-    rows = np.flatnonzero(keep)
+    rows = np.flatnonzero((self.scores >= min_score) & self._wanted(classes))
     rows = rows[np.argsort(-self.scores[rows], kind='mergesort')][:max_boxes]
     masks = None if self.masks is None else self.masks[rows]
     return DetectionResult(
@@ -212,10 +217,20 @@ class ClassificationResult(_Result):
     return '<ClassificationResult: %s>' % ', '.join(
         '%s %.2f' % pair for pair in zip(self.names, self.scores))
 
+  def filtered(self, min_score=0., max_boxes=None, classes=None):
+    """A result with some of the classes; see DetectionResult.filtered."""
+    keep = np.flatnonzero((self.scores >= min_score) & self._wanted(
+        classes))[:max_boxes]
+    answer = copy.copy(self)
+    answer.classes, answer.scores = self.classes[keep], self.scores[keep]
+    answer.names = self._named(answer.classes)
+    return answer
+
   def resized(self, image):
     """The same answer about the image at another size."""
-    return ClassificationResult(self.probabilities, len(self.classes),
-                                **self._resized_of_image(image))
+    answer = copy.copy(self)
+    answer.image, answer.image_size = image, tuple(image.shape[:2])
+    return answer
 
   def draw(self, image=None, **options):
     """The image with the classes and their scores; see DetectionResult.draw."""
@@ -250,6 +265,29 @@ class SegmentationResult(_Result):
   def __repr__(self):
     return '<SegmentationResult: %d x %d pixels; %s>' % (
         self.image_size + (', '.join(self.names),))
+
+  def filtered(self, min_score=0., max_boxes=None, classes=None):
+    """A result with some of the classes; pixels of the others become 0.
+
+    Args:
+      min_score: float; pixels of a lower score become 0, where there are
+        scores.
+      max_boxes: int; at most so many classes stay, those of most pixels.
+      classes: see DetectionResult.filtered.
+    """
+    label_map = self.label_map
+    if min_score > 0 and self.scores is not None:
+      label_map = np.where(self.scores >= min_score, label_map, 0)
+    found, counts = np.unique(label_map, return_counts=True)
+    answer = copy.copy(self)
+    answer.classes = found[np.argsort(-counts, kind='mergesort')]
+    answer.names = self._named(answer.classes)
+    answer.classes = np.sort(answer.classes[answer._wanted(
+        classes)][:max_boxes]).astype(np.int64)
+    answer.names = self._named(answer.classes)
+    answer.label_map = np.where(np.isin(label_map, answer.classes), label_map,
+                                0)
+    return answer
 
   def resized(self, image):
     """The same answer about the image at another size, without scores."""

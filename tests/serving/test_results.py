@@ -55,3 +55,31 @@ def test_drawing_needs_no_pasted_masks(with_masks, monkeypatch):
   drawn = _detections(with_masks).draw()
   filled = np.round(90 + .45 * (np.array(drawing.class_color(2)) - 90))
   assert (drawn == filled).all(axis=-1).any() == with_masks
+
+
+def test_some_of_the_answers():
+  assert _detections().filtered(.5).names == ['owl']
+  assert _detections().filtered(classes=['fox']).names == ['fox']
+  assert _detections().filtered(max_boxes=1, classes=[1, 2]).names == ['owl']
+  classes = results.ClassificationResult([.1, .6, .3], 3, **_of_image())
+  assert classes.filtered(.2).names == ['owl', 'fox']
+  assert classes.filtered(classes=[2]).resized(
+      np.zeros([5, 5, 3], np.uint8)).names == ['fox']
+  assert [e['category_id'] for e in classes.filtered(
+      max_boxes=1).to_coco('a')] == [1]
+  assert not classes.filtered(classes=[9]).names
+
+
+def test_some_of_the_segments():
+  label_map = np.zeros([40, 60], np.int32)
+  label_map[:4], label_map[4:9] = 2, 1
+  scores = np.full([40, 60], .9, np.float32)
+  scores[5:] = .5
+  segments = results.SegmentationResult(label_map, scores, **_of_image())
+  foxes = segments.filtered(classes=['fox'])
+  assert foxes.names == ['fox'] and list(np.unique(foxes.label_map)) == [0, 2]
+  assert [e['category_id'] for e in foxes.to_coco('a')] == [2]
+  certain = segments.filtered(.8)
+  assert (certain.label_map == 1).sum() == 60
+  assert list(segments.filtered(max_boxes=2).classes) == [0, 1]
+  assert list(segments.label_map[:, 0]) == list(label_map[:, 0])
