@@ -165,7 +165,9 @@ def _visible_corners(box, scale, size):
 
 def _thickness(canvas):
   """Of a line: visible when the whole image is looked at."""
-  return max(1, int(round(max(canvas.shape[:2]) / 400.)))
+  side = max(canvas.shape[:2])
+  # One pixel of colour would be lost between two dark ones.
+  return max(2 if side >= 320 else 1, int(round(side / 400.)))
 
 
 def _draw_boxes(canvas, corners, colors):

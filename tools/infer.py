@@ -1,0 +1,42 @@
+"""Shows what a trained model sees in images and videos.
+
+  python -m tools.infer --model_dir=demo/retinanet --input=photos \\
+      --output=seen
+  python -m tools.infer --saved_model=export/retinanet --input=clip.mp4 \\
+      --output=seen --min_score=0.5 --classes=person,dog
+
+writes into the output folder
+  index.html        thumbnails, to be sorted and filtered by class and score
+  drawn/            every image with what was found in it; videos as .mp4
+  detections.json   the same as a COCO results list, for other programs and for
+                    tools.evaluate_detections (with --min_score=0)
+  detections.csv    the same as a table
+
+An image is known by its path within the folder that was given, or by the id
+that --image_ids has for it; a frame of a video by the name and its number, as
+in clip.mp4#12. What cannot be read is named and skipped.
+
+Exit status: 0 all was answered; 1 the model, the input or the output cannot be
+used; 2 the command line is wrong; 3 something was skipped, the rest was
+answered; 130 stopped with Ctrl-C, what was answered until then is written.
+"""
+
+import sys
+
+from tools.inference import arguments as arguments_lib
+
+
+def main(argv=None):
+  """Runs the command; returns the exit status."""
+  arguments = arguments_lib.parse(argv, __doc__)
+  # TensorFlow takes seconds to load: not before the arguments are right.
+  from tools.inference import command
+  try:
+    return command.run(arguments)
+  except command.EXPECTED_ERRORS as error:
+    print('Error: %s' % error, file=sys.stderr)
+    return 1
+
+
+if __name__ == '__main__':
+  sys.exit(main())

@@ -1,0 +1,55 @@
+"""What is written about a video while its frames are answered."""
+
+import os
+
+from tools.inference import videos
+
+
+class VideoOutput:
+  """A drawn video that becomes visible when it is complete.
+
+  Attributes:
+    source: sources.Source.
+    path: of the file; '': none is written.
+    link: the same, relative to the page; None.
+    num_frames: int, so far.
+    fullest: the result with most objects, to be shown on the page.
+  """
+
+  def __init__(self, source, rate):
+    """Takes the source and the frames a second."""
+    self.source, self._rate = source, rate
+    self.path, self.link, self._writer = '', None, None
+    self.num_frames, self.fullest = 0, None
+
+  @property
+  def _unfinished(self):
+    folder, name = os.path.split(self.path)
+    return os.path.join(folder, '.part-' + name)
+
+  def add(self, result, frame):
+    """Appends a frame.
+
+    Args:
+      result: of serving.results.
+      frame: uint8 [H, W, 3], drawn; None: nothing is written.
+
+    Raises:
+      VideoError: if the file cannot be written.
+    """
+    self.num_frames += 1
+    if self.fullest is None or (
+        len(result.classes) > len(self.fullest.classes)):
+      self.fullest = result
+    if frame is None:
+      return
+    if self._writer is None:
+      self._writer = videos.Writer(self._unfinished, self._rate,
+                                   frame.shape[:2])
+    self._writer.write(frame)
+
+  def close(self):
+    """Completes the file."""
+    if self._writer:
+      self._writer.close()
+      os.replace(self._unfinished, self.path)
