@@ -7,7 +7,7 @@
 
 writes into the output folder
   index.html        thumbnails, to be sorted and filtered by class and score
-  drawn/            every image with what was found in it; videos as .mp4
+  drawn/            every image with what was found in it; videos, too
   detections.json   the same as a COCO results list, for other programs and for
                     tools.evaluate_detections (with --min_score=0)
   detections.csv    the same as a table
@@ -21,6 +21,7 @@ used; 2 the command line is wrong; 3 something was skipped, the rest was
 answered; 130 stopped with Ctrl-C, what was answered until then is written.
 """
 
+import os
 import sys
 
 from tools.inference import arguments as arguments_lib
@@ -29,6 +30,7 @@ from tools.inference import arguments as arguments_lib
 def main(argv=None):
   """Runs the command; returns the exit status."""
   arguments = arguments_lib.parse(argv, __doc__)
+  os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')
   # TensorFlow takes seconds to load: not before the arguments are right.
   from tools.inference import command
   try:

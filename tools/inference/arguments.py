@@ -70,6 +70,9 @@ def _add_files(group):
                      '--output, nothing else is written')
   group.add_argument('--drawn', choices=('jpg', 'png', 'none'), default='jpg',
                      help='kind of the drawn images (default: jpg)')
+  group.add_argument('--video', choices=('mp4', 'webm'), default='mp4',
+                     help='kind of the drawn videos: mp4 (default), or webm, '
+                     'which browsers show, too, and which takes longer')
   group.add_argument('--image_ids', metavar='A.json', help='COCO annotations '
                      'with the ids that the results have for the images')
   group.add_argument('--frame_step', metavar='N', type=_positive, default=1,
@@ -119,7 +122,8 @@ def _positive(text):
   except ValueError:
     value = 0
   if value < 1:
-    raise argparse.ArgumentTypeError('%r is not a whole number from 1 on.' % text)
+    raise argparse.ArgumentTypeError(
+        '%r is not a positive whole number.' % text)
   return value
 
 

@@ -91,8 +91,8 @@ class Outputs:
       folder: of all files; None: only the page is written.
       page_path: of the page; None: `PAGE` in the folder.
       task: of serving.networks.
-      options: with drawn (ending of drawn images, '' for none), thumbnail_size
-        and page_images.
+      options: with drawn and video (endings of drawn images, '' for none, and
+        of videos), thumbnail_size and page_images.
     """
     self._folder, self._task, self._options = folder, task, options
     self.page_path = page_path or os.path.join(folder, PAGE)
@@ -158,6 +158,11 @@ class Outputs:
         self._json.write(self._separator + json.dumps(entry))
         self._separator = ',\n'
       self._csv.writerows(answers.rows(result, self._task, image_id))
+
+  @property
+  def video(self):
+    """Ending of drawn videos."""
+    return self._options.video
 
   def has_room(self):
     """Whether the page takes another card; counts it as one."""

@@ -141,7 +141,7 @@ class Run:
     result = answers.select(answer, self.selection)
     frame = card = None
     if image.video:
-      frame = outputs_lib.draw(result, 0) if self._outputs.draws else None
+      frame = outputs_lib.draw(result) if self._outputs.draws else None
     elif path:
       outputs_lib.write_image(path, outputs_lib.draw(result))
     if has_card:
@@ -160,7 +160,7 @@ class Run:
     if video:
       if work.frame is not None and not video.path:
         video.path, video.link = self._outputs.drawn_path(
-            video.source.image_id, ending='.mp4')
+            video.source.image_id, ending='.' + self._outputs.video)
       video.add(work.result, work.frame)
     self._bar.update(1)
 
