@@ -222,7 +222,10 @@ def _on_canvas(mask, size):
     whole = np.zeros(mask.size, np.float32)
     whole[mask.y:mask.y + mask.mask.shape[0],
           mask.x:mask.x + mask.mask.shape[1]] = mask.mask
-    mask = mask_utils.Crop(0, 0, cv2.resize(whole, size[::-1]) >= .5, size)
+    whole = cv2.resize(whole, size[::-1])
+    # Half of a pixel of the small image takes its stairs away.
+    whole = cv2.GaussianBlur(whole, (0, 0), .5 * size[0] / mask.size[0])
+    mask = mask_utils.Crop(0, 0, whole >= .5, size)
   rows = np.flatnonzero(mask.mask.any(axis=1))
   columns = np.flatnonzero(mask.mask.any(axis=0))
   if not len(rows):
