@@ -1,0 +1,160 @@
+"""An exported model in a session of its own, called by its signatures."""
+
+import collections
+import os
+import re
+
+import tensorflow.compat.v1 as tf
+
+from ops import compat
+from serving import sources
+
+# What TensorFlow 2 adds to the signatures of a model to initialise it.
+_NOT_A_SIGNATURE = '__saved_model_init_op'
+_HAS_DEFAULT = 'PlaceholderWithDefault'
+
+# A tensor of a signature. dtype: tf.DType. shape: [int or None], None for an
+# unknown rank. tensor: its name in the graph. is_optional: whether an input
+# that is not given has a value all the same.
+Tensor = collections.namedtuple('Tensor', 'dtype shape tensor is_optional')
+
+
+class Signature(collections.namedtuple('Signature',
+                                       'name method inputs outputs')):
+  """What a model can be asked.
+
+  Attributes:
+    name: str.
+    method: str, such as 'tensorflow/serving/predict'.
+    inputs: {key: Tensor}.
+    outputs: {key: Tensor}.
+  """
+  __slots__ = ()
+
+  @property
+  def batch_size(self):
+    """The number of rows that the graph is fixed to; None where it is free."""
+    sizes = {t.shape[0] for t in self.inputs.values()
+             if t.shape and not t.is_optional}
+    return sizes.pop() if len(sizes) == 1 else None
+
+
+def newest_version(path):
+  """The export to serve and its number.
+
+  Args:
+    path: an exported folder; or a folder of such, named by numbers, of which
+      the highest is taken, as TensorFlow Serving does.
+
+  Returns:
+    (folder, version as str).
+
+  Raises:
+    LoadError: if there is no exported model.
+  """
+  path = os.path.normpath(str(path))
+  if sources.is_saved_model(path):
+    name = os.path.basename(os.path.abspath(path))
+    return path, str(int(name)) if re.match(r'\d+$', name) else '1'
+  names = tf.gfile.ListDirectory(path) if tf.gfile.IsDirectory(path) else []
+  versions = [name.strip('/') for name in names]
+  versions = [name for name in versions if re.match(r'\d+$', name) and
+              sources.is_saved_model(os.path.join(path, name))]
+  if not versions:
+    raise sources.LoadError(
+        '%s is not an exported model: there is no saved_model.pb, neither in '
+        'it nor in folders named by numbers.' % path)
+  version = max(versions, key=int)
+  return os.path.join(path, version), str(int(version))
+
+
+class ServedModel:
+  """A SavedModel; `run` may be called by one thread at a time.
+
+  Attributes:
+    folder: str.
+    version: str, a number.
+    signatures: {name: Signature}.
+    session: tf.Session.
+  """
+
+  def __init__(self, path, num_threads=None):
+    """Loads the newest version.
+
+    Args:
+      path: see `newest_version`.
+      num_threads: int, CPU threads that the network uses; None: all cores.
+
+    Raises:
+      LoadError: if there is no model, or this TensorFlow cannot read it.
+    """
+    compat.enable_graph_mode()
+    self.folder, self.version = newest_version(path)
+    threads = num_threads or 0
+    self.session = tf.Session(graph=tf.Graph(), config=tf.ConfigProto(
+        allow_soft_placement=True, intra_op_parallelism_threads=threads,
+        inter_op_parallelism_threads=threads))
+    self.signatures = _signatures(_load(self.session, self.folder),
+                                  self.session.graph)
+    if not self.signatures:
+      raise sources.LoadError('%s has no signature: it cannot be asked '
+                              'anything.' % self.folder)
+
+  def run(self, signature_name, feeds):
+    """Runs the graph as it is.
+
+    Args:
+      signature_name: of `signatures`.
+      feeds: {key of an input: array}.
+
+    Returns:
+      {key of an output: array}.
+    """
+    signature = self.signatures[signature_name]
+    return self.session.run(
+        {key: t.tensor for key, t in signature.outputs.items()},
+        {signature.inputs[key].tensor: value for key, value in feeds.items()})
+
+  def close(self):
+    """Frees what the session holds."""
+    self.session.close()
+
+
+def _load(session, folder):
+  """The MetaGraphDef of a SavedModel, loaded into a session."""
+  try:
+    with session.graph.as_default():
+      return tf.saved_model.load(
+          session, [tf.saved_model.tag_constants.SERVING], folder)
+  except Exception as e:  # pylint: disable=broad-except
+    # What fails in a damaged graph, or one of a newer version, has many types.
+    session.close()
+    raise sources.LoadError(
+        '%s cannot be loaded: %s. An export is read by the TensorFlow that '
+        'wrote it and by newer ones.' % (
+            folder, compat.error_reason(getattr(e, 'message', None) or str(e)))
+        )
+
+
+def _signatures(meta_graph, graph):
+  """{name: Signature} of those whose tensors are plain ones."""
+  found = {}
+  for name, definition in sorted(meta_graph.signature_def.items()):
+    infos = list(definition.inputs.values()) + list(
+        definition.outputs.values())
+    if name != _NOT_A_SIGNATURE and definition.outputs and all(
+        info.WhichOneof('encoding') == 'name' for info in infos):
+      found[name] = Signature(name, definition.method_name, *[
+          {key: _tensor(info, graph) for key, info in sorted(part.items())}
+          for part in (definition.inputs, definition.outputs)])
+  return found
+
+
+def _tensor(info, graph):
+  shape = None
+  if not info.tensor_shape.unknown_rank:
+    shape = [dim.size if dim.size >= 0 else None
+             for dim in info.tensor_shape.dim]
+  operation = graph.get_tensor_by_name(info.name).op
+  return Tensor(tf.as_dtype(info.dtype), shape, info.name,
+                operation.type == _HAS_DEFAULT)
