@@ -107,6 +107,24 @@ class DetectionResult(_Result):
         self.masks, _xywh(self.mask_boxes), *self.image_size,
         grid=self._mask_grid).astype(bool)
 
+  def mask_crops(self, size=None):
+    """The parts of the masks that are in the image.
+
+    Args:
+      size: (height, width) of the image resized; None: its own.
+
+    Returns:
+      [(bool [h, w], y0, x0)], pixels of `size`.
+
+    Raises:
+      ValueError: if the model has no masks.
+    """
+    self._check_masks()
+    size = size or self.image_size
+    scale = np.tile(np.array(size) / np.array(self.image_size, float), 2)
+    return mask_utils.paste_crops(
+        self.masks, _xywh(self.mask_boxes * scale), *size, grid=self._mask_grid)
+
   def _check_masks(self):
     if self.masks is None:
       raise ValueError('This model finds boxes, not masks.')

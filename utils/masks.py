@@ -115,6 +115,19 @@ def paste_masks(masks, boxes_xywh, height, width, grid=mask_grids.CELLS):
   return pasted
 
 
+def paste_crops(masks, boxes_xywh, height, width, grid=mask_grids.CELLS):
+  """`paste_masks` without what lies outside of the boxes.
+
+  Returns:
+    [(bool [h, w], y0, x0)], the part of each mask in the image, and where its
+    first row and column are.
+  """
+  if not len(masks):
+    return []
+  return [(crop.T, y0, x0) for crop, y0, x0
+          in _crops(masks, boxes_xywh, height, width, grid)]
+
+
 def paste_and_encode(masks, boxes_xywh, height, width, grid=mask_grids.CELLS):
   """`paste_masks` straight to RLE, without a canvas for every mask.
 
