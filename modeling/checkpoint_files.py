@@ -14,8 +14,10 @@ def step_of(path):
 
 def find_all(folder):
   """Checkpoint prefixes in a folder, by step."""
+  # macOS leaves ._model.ckpt.index beside what it copies.
   paths = [p[:-len('.index')] for p in tf.gfile.Glob(
-      os.path.join(folder, '*.index'))]
+      os.path.join(folder, '*.index'))
+           if not os.path.basename(p).startswith('._')]
   return sorted(paths, key=lambda p: (step_of(p), p))
 
 

@@ -58,18 +58,9 @@ def model_statistics(config):
   Returns:
     Statistics.
   """
-  # Synchronized batch norm is not a single operation, and would count.
-  config = dataclasses.replace(
-      config, batch_norm_activation=dataclasses.replace(
-          config.batch_norm_activation, use_sync_bn=False))
   graph = tf.Graph()
   with graph.as_default():
-    convolution.keep_plain()
-    height, width = input_size(config)
-    images = tf.placeholder(tf.float32, [1, height, width, 3])
-    labels = {fields.IMAGE_INFO: tf.placeholder(tf.float32, [1, 4, 2])}
-    model = factory.build_model(config)
-    model_fn.model_outputs(config, model, images, labels, modes.PREDICT)
+    _build(config)
     flops = _multiply_adds(graph)
     trainable = set(map(training_variables.name_of, tf.trainable_variables()))
     variables = [{'name': name, 'shape': v.shape.as_list(),
@@ -78,6 +69,36 @@ def model_statistics(config):
                      tf.global_variables()).items()]
     params = sum(v.shape.num_elements() for v in tf.trainable_variables())
   return Statistics(params, flops, variables)
+
+
+def variable_shapes(config):
+  """The variables of a model, in creation order.
+
+  Args:
+    config: an experiment of configs.factory.
+
+  Returns:
+    OrderedDict {name: shape as a list}.
+  """
+  with tf.Graph().as_default():
+    _build(config)
+    return collections.OrderedDict(
+        (name, v.shape.as_list()) for name, v in training_variables.by_name(
+            tf.global_variables()).items())
+
+
+def _build(config):
+  """Adds the prediction of one image to the default graph."""
+  # Synchronized batch norm is not a single operation, and would count.
+  config = dataclasses.replace(
+      config, batch_norm_activation=dataclasses.replace(
+          config.batch_norm_activation, use_sync_bn=False))
+  convolution.keep_plain()
+  height, width = input_size(config)
+  images = tf.placeholder(tf.float32, [1, height, width, 3])
+  labels = {fields.IMAGE_INFO: tf.placeholder(tf.float32, [1, 4, 2])}
+  model = factory.build_model(config)
+  model_fn.model_outputs(config, model, images, labels, modes.PREDICT)
 
 
 def _multiply_adds(graph):

@@ -3,8 +3,9 @@
   python -m tools.inspect_checkpoint /runs/my_model          # the newest there
   python -m tools.inspect_checkpoint model.ckpt-1000 --match=fpn
 
-Ends with the number of parameters, and with what the names and shapes say about
-settings that a configuration has to agree with.
+Ends with the number of parameters, with what the names and shapes say about
+settings that a configuration has to agree with, and with the rows of the model
+zoo that have these variables.
 """
 
 import argparse
@@ -95,6 +96,27 @@ def settings(variables):
   return lines
 
 
+def zoo_rows(variables):
+  """The rows of the model zoo that have these variables.
+
+  Args:
+    variables: [Variable].
+
+  Returns:
+    [str], a line for each row.
+  """
+  from tools.zoo import recognition
+  from tools.zoo import variable_lists
+  found = recognition.recognise({v.name: v.shape for v in variables},
+                                variable_lists.read())
+  if not recognition.is_exact(found):
+    return []
+  return ['model zoo: %s, %s (%s)%s' % (
+      row.section, row.name, row.config_file,
+      ', with %d classes' % found.num_classes if found.num_classes else '')
+          for row in found.rows]
+
+
 def _numbers(names, pattern):
   matches = [re.match(pattern, name) for name in names]
   return [int(match.group(1)) for match in matches if match]
@@ -132,7 +154,7 @@ def run(arguments):
       values += size
   print('%d of %d variables; %.3f M values without those of optimizers' % (
       len(shown), len(variables), values / 1e6))
-  for line in settings(variables):
+  for line in settings(variables) + zoo_rows(variables):
     print(line)
 
 

@@ -31,6 +31,8 @@ Three published rows do not have the figures of the published files. Another
 setting has them, so there is a file for either reading; a checkpoint fits one
 of the two only. `python -m tools.inspect_checkpoint PATH` lists the names and
 shapes of a checkpoint, and says at its end which reading they are.
+`python -m tools.import_checkpoint ARCHIVE` chooses by itself, see
+[published_checkpoints.md](published_checkpoints.md).
 """
 _READINGS_TABLE = (
     ('row', 'published file', 'the published figures fit', 'look for'),

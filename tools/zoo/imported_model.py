@@ -1,0 +1,147 @@
+"""Writes a model_dir with the variables of another checkpoint."""
+
+import dataclasses
+import json
+import os
+import re
+import tempfile
+
+import tensorflow.compat.v1 as tf
+
+from executor import checkpoints
+from executor import model_dir as model_dir_lib
+from modeling import storage
+from tools.zoo import recognition
+from utils import training_names
+
+NOTES = 'import.json'
+
+
+def stored_names(contents, names):
+  """What is taken from a checkpoint.
+
+  Args:
+    contents: modeling.checkpoint_checks.Contents.
+    names: {name in the checkpoint: name today} of the model's variables.
+
+  Returns:
+    {name in the checkpoint: name today}, with the states of optimizers and
+    the averages that belong to these, and what training counts.
+  """
+  taken = dict(names)
+  for stored in contents.shapes:
+    owner = training_names.owner(stored)
+    if owner in names:
+      taken[stored] = names[owner] + stored[len(owner):]
+    elif owner is None and training_names.is_bookkeeping(stored):
+      taken[stored] = stored
+  taken.pop(tf.GraphKeys.GLOBAL_STEP, None)
+  if training_names.NUM_AVERAGED not in contents.shapes:
+    # Averages of another program: an evaluation here would not know when they
+    # began.
+    taken = {old: new for old, new in taken.items()
+             if not new.endswith('/' + training_names.AVERAGE)}
+  return taken
+
+
+def averages_as_weights(contents, names):
+  """The same with the moving averages of the weights in their place.
+
+  Args:
+    contents: modeling.checkpoint_checks.Contents.
+    names: {name in the checkpoint: name today} of the model's variables.
+
+  Returns:
+    {name in the checkpoint: name today}.
+
+  Raises:
+    ValueError: if the checkpoint has no averages.
+  """
+  taken, count = {}, 0
+  for stored, name in names.items():
+    average = '%s/%s' % (stored, training_names.AVERAGE)
+    count += average in contents.shapes
+    taken[average if average in contents.shapes else stored] = name
+  if not count:
+    raise ValueError('--use_moving_average: %s has no moving averages (names '
+                     'that end in /%s).' % (contents.prefix,
+                                            training_names.AVERAGE))
+  return taken
+
+
+def step_of(contents):
+  """The training step of a checkpoint; of its name if it holds none."""
+  name = tf.GraphKeys.GLOBAL_STEP
+  if name in contents.shapes:
+    return int(tf.train.load_checkpoint(contents.prefix).get_tensor(name))
+  return checkpoints.step_of(contents.prefix)
+
+
+def write(folder, config, contents, taken, notes):
+  """Writes params.yaml and the checkpoint; nobody sees a part of the folder.
+
+  Args:
+    folder: model_dir; it is made, or it is empty.
+    config: an experiment of configs.factory.
+    contents: modeling.checkpoint_checks.Contents.
+    taken: {name in the checkpoint: name to write}.
+    notes: what is to be known later, a mapping for import.json.
+
+  Returns:
+    The prefix of the new checkpoint.
+  """
+  folder = os.path.abspath(folder)
+  parent = os.path.dirname(folder)
+  os.makedirs(parent, exist_ok=True)
+  step = step_of(contents)
+  name = 'model.ckpt-%d' % step
+  with tempfile.TemporaryDirectory(prefix='.import-', dir=parent) as temporary:
+    # In it: the folder itself has the usual permissions then.
+    made = os.path.join(temporary, 'made')
+    os.mkdir(made)
+    _copy(contents, taken, step, os.path.join(made, name))
+    storage.write_json(os.path.join(made, NOTES), dict(notes, step=step))
+    config = dataclasses.replace(config, model_dir=folder)
+    model_dir_lib.save_params(config, model_dir_lib.params_path(made))
+    checkpoints.write_state(made, [name])
+    os.rename(made, folder)
+  return os.path.join(folder, name)
+
+
+def _copy(contents, taken, step, prefix):
+  """Writes the values under their new names, without loading them here."""
+  old = sorted(taken, key=taken.get)
+  with tf.Graph().as_default():
+    values = list(tf.raw_ops.RestoreV2(
+        prefix=tf.constant(contents.prefix), tensor_names=old,
+        shape_and_slices=[''] * len(old),
+        dtypes=[contents.dtypes[name] for name in old]))
+    names = [taken[name] for name in old] + [tf.GraphKeys.GLOBAL_STEP]
+    values.append(tf.constant(step, tf.int64))
+    save = tf.raw_ops.SaveV2(
+        prefix=tf.constant(prefix), tensor_names=names,
+        shape_and_slices=[''] * len(names), tensors=values)
+    with tf.Session() as session:
+      session.run(save)
+
+
+def read_notes(folder):
+  """The content of import.json, or None."""
+  return storage.read_json(os.path.join(folder, NOTES))
+
+
+def left_out(contents, taken):
+  """Lines about what of a checkpoint is not written."""
+  names = sorted(set(contents.shapes) - set(taken)
+                 - {tf.GraphKeys.GLOBAL_STEP})
+  groups = {}
+  for name in names:
+    if recognition.UNUSED.match(name):
+      what = 'the ImageNet head, which no model here has'
+    elif training_names.owner(name):
+      what = '/%s of variables' % name.rsplit('/', 1)[-1]
+    else:
+      what = re.sub(r'/.*', '/...', name)
+    groups[what] = groups.get(what, 0) + 1
+  return ['not taken, %d: %s' % (count, json.dumps(what)[1:-1])
+          for what, count in groups.items()]
