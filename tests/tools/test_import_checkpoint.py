@@ -1,5 +1,6 @@
 """Tests of tools/import_checkpoint.py and tools/zoo/imported_model.py."""
 
+import dataclasses
 import json
 import os
 import tarfile
@@ -10,9 +11,14 @@ import tensorflow.compat.v1 as tf
 
 from configs import factory
 from modeling import statistics
+from modeling.training import warm_start
+from serving import predictor
 from tests.tools.zoo import checkpoint_makers
 from tools import import_checkpoint
 from tools import inspect_checkpoint
+from tools.zoo import archives
+from utils import class_sets
+from utils import label_map
 
 ROW = 'spinenet/spinenet-mbconv49_retinanet.yaml'
 LIST = 'spinenet-mbconv49_retinanet'
@@ -99,7 +105,8 @@ def test_what_is_written(arrays, tmp_path, capsys):
   assert ROW in printed and 'Every value is there' in printed
   assert 'not taken, 1: /ExponentialMovingAverage of variables' in printed
   assert sorted(os.listdir(output)) == [
-      'checkpoint', 'import.json', 'model.ckpt-600.data-00000-of-00001',
+      'checkpoint', 'import.json', 'label_map.txt',
+      'model.ckpt-600.data-00000-of-00001',
       'model.ckpt-600.index', 'params.yaml']
   written = _values(tf.train.latest_checkpoint(output))
   assert set(written) == set(arrays) | {'global_step', some + '/Momentum'}
@@ -109,6 +116,7 @@ def test_what_is_written(arrays, tmp_path, capsys):
   config, _ = factory.load_params_file(os.path.join(output, 'params.yaml'))
   assert config.model_dir == output
   assert config.spinenet_mbconv.model_id == '49'
+  assert config.eval.label_map == os.path.join(output, 'label_map.txt')
   # What the model of that configuration restores.
   shapes = statistics.variable_shapes(config)
   assert {n: list(np.shape(v)) for n, v in written.items() if n in shapes} == (
@@ -164,6 +172,7 @@ def test_other_classes_and_overrides(arrays, tmp_path, capsys):
   assert 'with 3 classes' in capsys.readouterr().out
   config, _ = factory.load_params_file(os.path.join(output, 'params.yaml'))
   assert config.architecture.num_classes == 3
+  assert config.eval.label_map is None
   assert list(config.retinanet_parser.output_size) == [128, 128]
 
 
@@ -187,6 +196,22 @@ def test_a_configuration_instead_of_a_row(tmp_path, capsys):
   assert set(shapes) < set(_values(tf.train.latest_checkpoint(output)))
   config, _ = factory.load_params_file(os.path.join(output, 'params.yaml'))
   assert config.fpn.fpn_feat_dims == 8
+  # Inference and a warm start take it.
+  detect = predictor.load(output)
+  assert len(detect(np.zeros([90, 70, 3], np.uint8)).scores) <= 100
+  with tf.Graph().as_default():
+    wanted = [tf.get_variable(name, shape) for name, shape in shapes.items()]
+    plan = warm_start.plan_warm_start(dataclasses.replace(
+        config.train.checkpoint, path=output), wanted)
+  assert len(plan.assignment) == len(shapes) and not plan.missing
+
+
+def test_label_maps():
+  coco, voc = (label_map.read_label_map(
+      os.path.join(os.path.dirname(archives.__file__), name + '_label_map.txt'))
+               for name in ('coco', 'voc'))
+  assert sorted(coco) == sorted(class_sets.VOC + class_sets.NONVOC)
+  assert sorted(voc) == list(range(21)) and coco[18] == voc[12] == 'dog'
 
 
 def test_names_of_an_earlier_release(arrays, tmp_path, capsys):

@@ -1,5 +1,6 @@
 """The steps of tools.import_checkpoint, from a folder to a model_dir."""
 
+import collections
 import os
 import sys
 
@@ -12,6 +13,16 @@ from tools.zoo import readings
 from tools.zoo import recognition
 from tools.zoo import rows
 from tools.zoo import variable_lists
+
+_FOLDER = os.path.dirname(os.path.abspath(__file__))
+_COCO = os.path.join(_FOLDER, 'coco_label_map.txt')
+_LABEL_MAPS = {rows.RETINANET: _COCO, rows.MASK_RCNN: _COCO,
+               rows.COPY_PASTE: _COCO,
+               rows.PASCAL: os.path.join(_FOLDER, 'voc_label_map.txt')}
+
+# config: an experiment. names: {name in the checkpoint: name today}. label_map:
+# path or None. notes: for import.json.
+_Model = collections.namedtuple('_Model', 'config names label_map notes')
 
 
 def run(folder, name, wanted, arguments):
@@ -33,20 +44,21 @@ def run(folder, name, wanted, arguments):
                            len(contents.shapes)), flush=True)
   # Whole first: what is cut off is not read, and the rest takes longer.
   checkpoint_checks.check_files(contents)
-  config, names, notes = _model(contents, name, arguments)
+  model = _model(contents, name, arguments)
   checkpoint_checks.check_values(contents, _progress)
   print('Every value is there and is a number.')
   if arguments.use_moving_average:
-    taken = imported_model.averages_as_weights(contents, names)
+    taken = imported_model.averages_as_weights(contents, model.names)
   else:
-    taken = imported_model.stored_names(contents, names)
+    taken = imported_model.stored_names(contents, model.names)
   for line in imported_model.left_out(contents, taken):
     print('  %s' % line)
   if not arguments.output:
     print('With --output=MODEL_DIR it is imported.')
     return
-  prefix = imported_model.write(arguments.output, config, contents, taken,
-                                dict(notes, source=name))
+  prefix = imported_model.write(
+      arguments.output, model.config, contents, taken,
+      dict(model.notes, source=name), model.label_map)
   print('Wrote %s and %s.' % (
       os.path.join(arguments.output, 'params.yaml'), prefix))
 
@@ -69,7 +81,7 @@ def _check_kind(contents):
 
 
 def _model(contents, name, arguments):
-  """The configuration, {name in the checkpoint: name today}, and notes."""
+  """The _Model that a checkpoint is of."""
   if arguments.config_file:
     return _configured(contents, arguments)
   lists = variable_lists.read()
@@ -84,8 +96,8 @@ def _model(contents, name, arguments):
       contents.prefix, imported_model.step_of(contents), name,
       found_checkpoint.config_files(contents.prefix)))
   _print_choice(choice)
-  config, notes = _row_config(choice.row, found, arguments)
-  return config, found.names, notes
+  config, label_map, notes = _row_config(choice.row, found, arguments)
+  return _Model(config, found.names, label_map, notes)
 
 
 def _only(lists, wanted):
@@ -113,7 +125,7 @@ def _print_choice(choice):
 
 
 def _row_config(row, found, arguments):
-  """The configuration of a row, and what import.json says."""
+  """The configuration of a row, its label map, and what import.json says."""
   changes = {}
   if found.num_classes:
     changes['architecture.num_classes'] = found.num_classes
@@ -122,8 +134,9 @@ def _row_config(row, found, arguments):
   path = os.path.join(variable_lists.EXPERIMENTS, row.config_file)
   config, _ = factory.load_config(None, path, arguments.params_override,
                                   changes)
-  return config, {'row': row.config_file, 'renamed': found.renamed,
-                  'published_accuracy': row.accuracy}
+  label_map = None if found.num_classes else _LABEL_MAPS.get(row.section)
+  return config, label_map, {'row': row.config_file, 'renamed': found.renamed,
+                             'published_accuracy': row.accuracy}
 
 
 def _configured(contents, arguments):
@@ -141,8 +154,8 @@ def _configured(contents, arguments):
         '\n  '.join(recognition.differences(found))))
   for line in found.renamed:
     print('Names of an earlier release: %s' % line)
-  return config, found.names, {'config_file': arguments.config_file,
-                               'renamed': found.renamed}
+  return _Model(config, found.names, None, {
+      'config_file': arguments.config_file, 'renamed': found.renamed})
 
 
 def _unrecognised(contents, found):

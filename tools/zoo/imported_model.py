@@ -4,6 +4,7 @@ import dataclasses
 import json
 import os
 import re
+import shutil
 import tempfile
 
 import tensorflow.compat.v1 as tf
@@ -15,6 +16,7 @@ from tools.zoo import recognition
 from utils import training_names
 
 NOTES = 'import.json'
+LABEL_MAP = 'label_map.txt'
 
 
 def stored_names(contents, names):
@@ -77,7 +79,7 @@ def step_of(contents):
   return checkpoints.step_of(contents.prefix)
 
 
-def write(folder, config, contents, taken, notes):
+def write(folder, config, contents, taken, notes, label_map=None):
   """Writes params.yaml and the checkpoint; nobody sees a part of the folder.
 
   Args:
@@ -86,6 +88,8 @@ def write(folder, config, contents, taken, notes):
     contents: modeling.checkpoint_checks.Contents.
     taken: {name in the checkpoint: name to write}.
     notes: what is to be known later, a mapping for import.json.
+    label_map: path of the names of its classes, or None. They are copied, and
+      used where the configuration has none.
 
   Returns:
     The prefix of the new checkpoint.
@@ -102,6 +106,10 @@ def write(folder, config, contents, taken, notes):
     _copy(contents, taken, step, os.path.join(made, name))
     storage.write_json(os.path.join(made, NOTES), dict(notes, step=step))
     config = dataclasses.replace(config, model_dir=folder)
+    if label_map and not config.eval.label_map:
+      shutil.copyfile(label_map, os.path.join(made, LABEL_MAP))
+      config = dataclasses.replace(config, eval=dataclasses.replace(
+          config.eval, label_map=os.path.join(folder, LABEL_MAP)))
     model_dir_lib.save_params(config, model_dir_lib.params_path(made))
     checkpoints.write_state(made, [name])
     os.rename(made, folder)
