@@ -26,8 +26,10 @@ COMPAT = os.path.join('ops', 'compat.py')
 # These print or record the version and choose between figures of the two.
 TELL_THE_VERSION = (
     os.path.join('executor', 'devices.py'), os.path.join('tools', 'env.py'),
+    os.path.join('tools', 'benchmark_saved_model.py'),
     os.path.join('tools', 'benchmarks', 'input_pipeline.py'),
     os.path.join('tools', 'benchmarks', 'ops.py'),
+    os.path.join('tools', 'benchmarks', 'saved_model_target.py'),
     os.path.join('tools', 'benchmarks', 'step.py'),
     os.path.join('tools', 'benchmarks', 'timing.py'),
     os.path.join('tools', 'make_report.py'),

@@ -1,0 +1,58 @@
+"""What tools.benchmark_saved_model can time: a table.
+
+A target is a class. It is made of a path and of the options of the command, and
+has
+
+  input: Input, what one image is given as
+  batch_size: int, or None where any will do
+  notes: [sentence for the user]
+  functions(encoded): {NETWORK, END_TO_END: function without arguments} for a
+      batch of JPEG files of the size of the input, as a list. END_TO_END begins
+      with these (model_images.as_input makes the input of them) and ends with
+      NumPy arrays. NETWORK begins with the prepared image and leaves the
+      outputs where they are; it is missing where that cannot be told apart.
+  close(): frees what it holds
+
+and it raises TargetError for what cannot be timed.
+"""
+
+import collections
+import importlib
+
+NETWORK, END_TO_END = 'network', 'end_to_end'
+# Kinds of inputs: bytes of an image file; of a tf.train.Example with one;
+# pixels from 0 to 255; normalised pixels.
+ENCODED, EXAMPLE, PIXELS, NORMALIZED = 'encoded', 'example', 'pixels', (
+    'normalized')
+
+# kind: of the above. size: (height, width) of PIXELS and NORMALIZED, or None
+# where any will do.
+Input = collections.namedtuple('Input', 'kind size')
+
+# {--target: module and class}. Loaded when they are used: some need packages
+# that others do without.
+TARGETS = {
+    'saved_model': ('tools.benchmarks.saved_model_target', 'SavedModelTarget'),
+}
+
+
+class TargetError(ValueError):
+  """A model that cannot be timed."""
+
+
+def load(name, path, options):
+  """Makes a target.
+
+  Args:
+    name: one of TARGETS.
+    path: of the exported model.
+    options: namespace of tools.benchmark_saved_model.
+
+  Returns:
+    The target.
+
+  Raises:
+    TargetError: if that cannot be.
+  """
+  module, target = TARGETS[name]
+  return getattr(importlib.import_module(module), target)(path, options)
