@@ -8,6 +8,7 @@ from PIL import Image
 
 from ops import image_decoding
 from utils import orientation as orientations
+from utils import pillow_pixels
 
 # More than cameras have; a small file can claim to hold far more.
 MAX_PIXELS = 2**27
@@ -133,13 +134,15 @@ def _pixels(content, image, name):
   except image_decoding.DecodingError as e:
     reason = str(e)
   try:
-    return _pixels_of_pillow(image)
-  except InputError as e:
-    raise InputError('%s %s' % (name, e))
+    image.load()
   except Exception:  # pylint: disable=broad-except
     # Pillow raises many types for broken files.
     raise InputError('%s cannot be decoded, perhaps it is cut off: %s'
                      % (name, reason))
+  try:
+    return pillow_pixels.rgb(image)
+  except ValueError as e:
+    raise InputError('%s %s.' % (name, e))
 
 
 def _decoder():
@@ -147,16 +150,3 @@ def _decoder():
   if os.getpid() not in _decoders:
     _decoders[os.getpid()] = image_decoding.Decoder()
   return _decoders[os.getpid()]
-
-
-def _pixels_of_pillow(image):
-  """uint8 [H, W, 3] of formats that TensorFlow does not know."""
-  image.load()
-  if image.mode.startswith('I'):
-    values = np.asarray(image)
-    if values.min() < 0 or values.max() >= 2**16:
-      raise InputError('has 32 bits a channel; save it as PNG or JPEG.')
-    image = Image.fromarray((values >> 8).astype(np.uint8))
-  elif image.mode == 'F':
-    raise InputError('has floating point pixels; save it as PNG or JPEG.')
-  return np.array(image.convert('RGB'))

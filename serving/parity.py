@@ -216,7 +216,9 @@ def _in_order(one, other):
   Objects of almost the same score may change places.
   """
   boxes = fields.DETECTION_BOXES
-  if boxes not in one or boxes not in other or (
+  needed = {boxes, fields.NUM_DETECTIONS, fields.DETECTION_SCORES,
+            fields.DETECTION_CLASSES}
+  if not needed <= set(one) or not needed <= set(other) or (
       one[boxes].shape != other[boxes].shape):
     return other
   # What fills unused places is nobody's concern.

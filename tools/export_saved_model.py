@@ -29,12 +29,12 @@ class FlagError(ValueError):
   """A flag, or two flags together, that cannot be meant."""
 
 
-def _parser():
+def parser():
   """argparse.ArgumentParser of this program."""
-  parser = argparse.ArgumentParser(
+  result = argparse.ArgumentParser(
       description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-  config_arguments.add(parser)
-  add = parser.add_argument
+  config_arguments.add(result)
+  add = result.add_argument
   add('--model_dir', help='folder of the training run: params.yaml and the '
       'newest checkpoint')
   add('--checkpoint_path', help='this checkpoint instead of the newest one')
@@ -72,8 +72,8 @@ def _parser():
       ('follow_exif', True, 'turn image_bytes upright as their EXIF '
        'orientation says'),
       ('use_tpu', False, 'refused: an export runs on CPUs and GPUs')):
-    bool_flags.add(parser, name, default, text)
-  return parser
+    bool_flags.add(result, name, default, text)
+  return result
 
 
 def _image_size(text):
@@ -162,7 +162,7 @@ def main(arguments=None):
   Returns:
     The exit code.
   """
-  values = _parser().parse_args(arguments)
+  values = parser().parse_args(arguments)
   config_arguments.start_tensorflow()
   from configs import base
   try:

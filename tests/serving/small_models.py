@@ -12,7 +12,8 @@ from serving import inputs
 from serving import networks
 from tests import reference_weights
 
-_GAINS = [['box-predict|rpn-box', .02], ['mask_fcn_logits|fine_mask', 8.],
+_GAINS = [['box-predict|rpn-box', .02], ['class-predict|rpn-class', .2],
+          ['mask_fcn_logits|fine_mask', 8.],
           ['', 1.6]]
 _BASE = {'use_tpu': False, 'architecture.use_bfloat16': False,
          'resnet.resnet_depth': 10}

@@ -43,8 +43,13 @@ def exported(source, tmp_path_factory):
       label_map={1: 'cat', 2: 'dog', 3: 'a "bird"'}, model_name='pets')
 
 
-def test_an_export_answers_as_its_checkpoint(source, exported):
-  wanted = predictor.load(source.checkpoint)(IMAGES)
+@pytest.fixture(scope='module')
+def wanted(source):
+  """What the checkpoint answers."""
+  return predictor.load(source.checkpoint)(IMAGES)
+
+
+def test_an_export_answers_as_its_checkpoint(source, exported, wanted):
   detect = predictor.load(exported, batch_size=2)
   assert detect.class_names[3] == 'a "bird"'
   assert detect.config.anchor == source.config.anchor
@@ -161,31 +166,28 @@ def test_a_folder_is_replaced_when_the_new_one_is_complete(source, tmp_path):
       'assets.extra', 'saved_model.pb', 'variables']
 
 
-def test_boxes_in_other_coordinates(source, tmp_path):
-  wanted = predictor.load(source.checkpoint)(IMAGES[1])
-  for coordinates, divisor in (
-      (signatures.IMAGE, [1., 1., 1., 1.]),
-      (signatures.NORMALIZED, [120., 60., 120., 60.])):
-    folder = export.export(
-        source.config, source.checkpoint, tmp_path / coordinates,
-        options=signatures.Options(coordinates, False, True, True))
-    detect = predictor.load(folder)
-    np.testing.assert_allclose(detect(IMAGES[1]).boxes, wanted.boxes, atol=1e-2)
-    answer = detect.model.run_signature({'Placeholder:0': [
-        warm_up.encoded(IMAGES[1], 'image_bytes')]})
-    assert answer[fields.NUM_DETECTIONS].dtype == np.float32
-    assert answer[fields.DETECTION_CLASSES].dtype == np.float32
-    np.testing.assert_allclose(
-        answer[fields.DETECTION_BOXES][0] * divisor, wanted.boxes, atol=1e-2)
-    detect.close()
+@pytest.mark.parametrize('coordinates,divisor', [
+    (signatures.IMAGE, [1., 1., 1., 1.]),
+    (signatures.NORMALIZED, [120., 60., 120., 60.])])
+def test_boxes_in_other_coordinates(source, wanted, coordinates, divisor,
+                                    tmp_path):
+  detect = predictor.load(export.export(
+      source.config, source.checkpoint, tmp_path / 'e',
+      options=signatures.Options(coordinates, False, True, True)))
+  boxes = wanted[1].boxes
+  np.testing.assert_allclose(detect(IMAGES[1]).boxes, boxes, atol=1e-2)
+  answer = detect.model.run_signature({'Placeholder:0': [
+      warm_up.encoded(IMAGES[1], 'image_bytes')]})
+  assert answer[fields.NUM_DETECTIONS].dtype == np.float32
+  assert answer[fields.DETECTION_CLASSES].dtype == np.float32
+  np.testing.assert_allclose(
+      answer[fields.DETECTION_BOXES][0] * divisor, boxes, atol=1e-2)
 
 
-def test_an_export_without_suppression_is_answered(tmp_path):
-  small_models.make(tmp_path / 'm', 'retinanet')
-  wanted = predictor.load(tmp_path / 'm')(IMAGES)
-  source = sources.find_checkpoint(
-      tmp_path / 'm', params_override='postprocess.apply_nms=false')
-  folder = export.export(source.config, source.checkpoint, tmp_path / 'e')
+def test_an_export_without_suppression_is_answered(source, wanted, tmp_path):
+  raw = sources.find_checkpoint(
+      source.checkpoint, params_override='postprocess.apply_nms=false')
+  folder = export.export(raw.config, raw.checkpoint, tmp_path / 'e')
   for one, other in zip(wanted, predictor.load(folder)(IMAGES)):
     np.testing.assert_allclose(other.boxes, one.boxes, atol=1e-3)
     np.testing.assert_array_equal(other.classes, one.classes)

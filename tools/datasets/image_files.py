@@ -3,12 +3,12 @@
 import collections
 import io
 
-import numpy as np
 from PIL import Image
 
 from dataloader import decoding
 from tools.datasets import jpeg_turning
 from utils import orientation as orientations
+from utils import pillow_pixels
 
 # TensorFlow's decoder reads every kind of these (gray, palette, CMYK, alpha,
 # 16 bits) as three channels of 8 bits;
@@ -165,12 +165,7 @@ def _content_notes(image):
 
 def _rgb(image):
   """uint8 [H, W, 3] of a Pillow image."""
-  if image.mode.startswith('I'):
-    # Pillow would clip 16 bit values at 255.
-    pixels = np.asarray(image)
-    if pixels.min() < 0 or pixels.max() >= 2**16:
-      raise ImageError('has 32 bits a channel; save it as PNG or JPEG')
-    image = Image.fromarray((pixels >> 8).astype(np.uint8))
-  elif image.mode == 'F':
-    raise ImageError('has floating point pixels; save it as PNG or JPEG')
-  return np.asarray(image.convert('RGB'))
+  try:
+    return pillow_pixels.rgb(image)
+  except ValueError as e:
+    raise ImageError(str(e))
