@@ -8,7 +8,10 @@ import collections
 import glob
 import os
 
+import tensorflow.compat.v1 as tf
+
 from dataloader import file_patterns
+from tools.datasets import source_set
 from utils import coco_annotations
 from utils import files
 from utils import text_files
@@ -79,7 +82,7 @@ def _expand(text, notes, is_listed):
   """[(path, id)] of one input; is_listed: it stands in a list itself."""
   text = os.path.expanduser(text)
   if files.is_remote(text):
-    return [(path, os.path.basename(path)) for path in _remote(text)]
+    return _remote(text, notes)
   if os.path.isdir(text):
     return _walk(text, notes)
   if os.path.exists(text):
@@ -96,11 +99,16 @@ def _expand(text, notes, is_listed):
       os.sep, '/')) for path in paths]
 
 
-def _remote(pattern):
-  """The paths of a pattern in a bucket."""
-  found = file_patterns.glob(pattern)
+def _remote(text, notes):
+  """[(path, id)] of a folder or a pattern in a bucket."""
+  if tf.gfile.IsDirectory(text):
+    names, more = source_set.walk_images(text)
+    notes.extend(more)
+    return [('%s/%s' % (text.rstrip('/'), name), name) for name in names]
+  found = [(path, os.path.basename(path)) for path in file_patterns.glob(text)]
+  found = [pair for pair in found if not pair[1].startswith('.')]
   if not found:
-    raise SourceError('There is no %s.' % shown(pattern))
+    raise SourceError('There is no %s.' % shown(text))
   return found
 
 
