@@ -1,4 +1,4 @@
-"""A whole job under a relative model_dir, and under a URL.
+"""Whole jobs: under a relative model_dir, under a URL.
 
 file:// takes the way that buckets take: plain Python opens none of the files.
 """
@@ -82,3 +82,13 @@ def test_the_whole_job(kind, data, tmp_path, monkeypatch, capsys):
   monkeypatch.setattr('sys.argv', ['make_report', '--model_dir', run])
   make_report.main()
   assert 'blue' in (tmp_path / 'runs' / 'a' / 'report.html').read_text()
+
+
+def test_one_step_under_a_url(data, tmp_path):
+  """The smallest part of the whole job."""
+  run = 'file://%s/runs/a' % tmp_path
+  _run('train_and_eval', run, data,
+       '--config_file=file://%s' % (data / 'config.yaml'),
+       train__total_steps=1, eval__num_steps_per_eval=1, eval__best_metric='AP')
+  assert _named(run) == _named(run + '/best') == 'model.ckpt-1'
+  assert test_main._metric_steps(tmp_path / 'runs' / 'a') == [1]

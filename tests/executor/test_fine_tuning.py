@@ -85,6 +85,18 @@ def _save_classifier(folder):
     tf.train.Saver().save(session, str(folder / 'model.ckpt'), 1)
 
 
+def test_backbone_of_a_classifier(tmp_path):
+  """The smallest part of what follows: what training begins with."""
+  classifier = tmp_path / 'classifier'
+  _save_classifier(classifier)
+  config = replicas.config_of('retinanet', tmp_path / 'one',
+                              train__checkpoint__path=str(classifier))
+  replicas.train(config, max_steps=1)
+  _assert_same_bits(tmp_path / 'one' / 'model.ckpt-0',
+                    _backbone(classifier / 'model.ckpt-1'))
+
+
+@pytest.mark.slow
 def test_detector_from_a_classifier(tmp_path):
   classifier = tmp_path / 'classifier'
   _save_classifier(classifier)
