@@ -1,9 +1,11 @@
 # Every target makes what it needs; the environments are .venv-tf1, .venv-tf2.
+# `make help` prints the targets and these variables.
 #
 #   RUNTIME=tf1   Python 3.7, TensorFlow 1.15: the default where there is one
 #   RUNTIME=tf2   Python 3.11, TensorFlow 2.15
 #   PYTHON=...    the interpreter that a new environment is built from
 #   JOBS=...      test processes
+#   TESTS=...     folders or files of tests, instead of all
 #   MODEL=...     of the demo and of tpu-check
 #   CONFIG=...    tpu-check: YAML file over the model's defaults
 #   TOPOLOGY=...  tpu-check: the TPU to compile for
@@ -24,20 +26,24 @@ PYTEST = -m pytest -n $(JOBS) -p no:cacheprovider
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 export PYTHONUNBUFFERED = 1
 
-.PHONY: help setup demo test test-all mutants lint env tpu-check tpu-check-all \
-  clean
+.PHONY: help setup demo test quick test-all mutants lint env tpu-check \
+  tpu-check-all clean
 
 help:
-	@echo 'make demo       trains and evaluates a small detector, some ten minutes'
-	@echo 'make test       the tests, a few minutes'
-	@echo 'make test-all   the slow ones too'
-	@echo 'make mutants    deliberate faults, each of which a test must notice'
-	@echo 'make lint       style of the code'
-	@echo 'make env        versions, devices, and what will not work here'
-	@echo 'make setup      only the environment'
-	@echo 'make tpu-check  whether a configuration fits a TPU, without one'
-	@echo 'make clean      removes demo/ and caches, not the environments'
-	@echo 'Each takes RUNTIME=tf1 (TensorFlow 1.15) or RUNTIME=tf2 (2.15).'
+	@echo 'make demo           trains and evaluates a small model, some ten minutes'
+	@echo 'make test           the tests, some 15 minutes on two cores'
+	@echo 'make quick          the tests that build no model, a minute or two'
+	@echo 'make test-all       the slow ones too'
+	@echo 'make mutants        deliberate faults, each of which a test must notice'
+	@echo 'make lint           style of the code'
+	@echo 'make env            versions, devices, and what will not work here'
+	@echo 'make setup          only the environment'
+	@echo 'make tpu-check      whether a configuration fits a TPU, without one'
+	@echo 'make tpu-check-all  the same of every model of the zoo, an hour'
+	@echo 'make clean          removes demo/ and caches, not the environments'
+	@echo
+	@echo 'Variables, as in "make test RUNTIME=tf2 TESTS=tests/ops":'
+	@sed -n 's/^#   \([A-Z]*=\)/  \1/p' Makefile
 
 setup:
 	@$(IN_ENV) --version
@@ -47,6 +53,14 @@ demo:
 
 test:
 	@$(IN_ENV) $(PYTEST) $(TESTS)
+
+# Everything that needs no graph of a model.
+QUICK = tests/utils tests/configs tests/evaluation tests/tools/datasets \
+  tests/tools/zoo tests/test_rooms.py tests/test_words.py \
+  tests/test_mutants.py tests/test_docs_keys.py tests/test_setup.py
+
+quick:
+	@$(IN_ENV) $(PYTEST) $(QUICK)
 
 test-all:
 	@$(IN_ENV) $(PYTEST) -m '' $(TESTS)
