@@ -19,6 +19,7 @@ import sys
 import time
 
 from tools.benchmarks import targets
+from tools.common import bool_flags
 from tools.common import config_arguments
 from utils import files
 
@@ -49,11 +50,9 @@ def parse_arguments(argv=None):
   add('--fetch_tensors', default='', metavar='NAME,...', help='tensors that '
       'are computed, instead of all of the signature, such as '
       'RawBoxes:0,RawScores:0')
-  add('--use_image_bytes_as_input', nargs='?', const='true', default=None,
-      choices=['true', 'false'], help='upstream\'s flag: the model itself says '
-      'what it takes, and it is an error if that is something else')
-  add('--nouse_image_bytes_as_input', dest='use_image_bytes_as_input',
-      action='store_const', const='false', help=argparse.SUPPRESS)
+  bool_flags.add(parser, 'use_image_bytes_as_input', None, 'upstream\'s flag: '
+                 'the model itself says what it takes, and it is an error if '
+                 'that is something else')
   add('--json', metavar='FILE', help='writes the figures to a file')
   return parser.parse_args(argv)
 
@@ -101,10 +100,10 @@ def _check_kind(arguments, target):
   """Raises where upstream's flag says something else than the model does."""
   wanted = arguments.use_image_bytes_as_input
   takes_bytes = target.input.kind == targets.ENCODED
-  if wanted and (wanted == 'true') != takes_bytes:
+  if wanted not in (None, takes_bytes):
     raise ValueError(
         '--use_image_bytes_as_input=%s, but the model takes %s. Leave the flag '
-        'out.' % (wanted, target.input.kind))
+        'out.' % (str(wanted).lower(), target.input.kind))
 
 
 def _batch_sizes(arguments, target):

@@ -6,6 +6,8 @@ from PIL import Image
 import pytest
 import tensorflow.compat.v1 as tf
 
+from serving import export
+from tests.serving import small_models
 from tools import benchmark_saved_model
 from tools.benchmarks import graph_parts
 from tools.benchmarks import model_images
@@ -67,6 +69,10 @@ def _run(path, *flags):
       '--input_size=32,48'] + list(flags)))
 
 
+def _arguments(path):
+  return benchmark_saved_model.parse_arguments(['--saved_model_path=' + path])
+
+
 def _fails(path, *flags):
   with pytest.raises(SystemExit) as error:
     benchmark_saved_model.main(['--saved_model_path=' + path, '--num_runs=1']
@@ -93,9 +99,7 @@ def test_every_kind_of_input(tmp_path, kind, capsys):
 
 def test_the_network_alone_begins_with_the_prepared_image(tmp_path):
   path = _export(tmp_path, 'encoded')
-  options = benchmark_saved_model.parse_arguments(
-      ['--saved_model_path=' + path])
-  target = saved_model_target.SavedModelTarget(path, options)
+  target = saved_model_target.SavedModelTarget(path, _arguments(path))
   target.functions([model_images.encoded_image(None, (32, 48))])
   session, = target._networks
   fed, output = (session.graph.get_tensor_by_name(name)
@@ -105,6 +109,22 @@ def test_the_network_alone_begins_with_the_prepared_image(tmp_path):
   encoded = [model_images.encoded_image(None, (32, 48))]
   assert session.run(output) == pytest.approx(
       target._session.run('Scaled:0', {target._fed: encoded}), rel=1e-5)
+  target.close()
+
+
+def test_an_export_of_a_detector(tmp_path):
+  prefix = small_models.make(tmp_path / 'run', 'retinanet')
+  path = export.export(small_models.config('retinanet'), prefix,
+                       str(tmp_path / 'exported'), batch_size=-1)
+  target = targets.load('saved_model', path, _arguments(path))
+  functions = target.functions([model_images.encoded_image(None, (64, 96))] * 2)
+  functions[targets.NETWORK]()
+  detections = functions[targets.END_TO_END]()
+  assert sorted(value.shape[0] for value in detections) == [2] * 5
+  session, = target._networks
+  fed = session.graph.get_tensor_by_name(target._fed.name)
+  assert not graph_parts.depends(
+      [session.graph.get_operation_by_name('DetectionBoxes')], fed)
   target.close()
 
 

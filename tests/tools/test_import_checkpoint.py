@@ -140,6 +140,17 @@ def test_averages_as_weights(arrays, tmp_path):
   assert written['global_step'] == 12  # of the name
 
 
+def test_weights_of_16_bits(arrays, tmp_path):
+  some = 'retinanet/class_net/class-predict/pointwise_kernel'
+  folder = _without_others(arrays, tmp_path,
+                           **{some: arrays[some].astype(np.float16)})
+  output = str(tmp_path / 'out')
+  import_checkpoint.main([folder, '--output=' + output])
+  written = _values(tf.train.latest_checkpoint(output))[some]
+  assert written.dtype == np.float32
+  np.testing.assert_array_equal(written, arrays[some].astype(np.float16))
+
+
 def test_no_averages(arrays, tmp_path):
   folder = _without_others(arrays, tmp_path)
   assert 'has no moving averages' in _fails(folder, '--use_moving_average')

@@ -124,6 +124,9 @@ def _copy(contents, taken, step, prefix):
         prefix=tf.constant(contents.prefix), tensor_names=old,
         shape_and_slices=[''] * len(old),
         dtypes=[contents.dtypes[name] for name in old]))
+    # Models here have float32 alone, whatever they compute in.
+    values = [tf.cast(value, tf.float32) if value.dtype.is_floating else value
+              for value in values]
     names = [taken[name] for name in old] + [tf.GraphKeys.GLOBAL_STEP]
     values.append(tf.constant(step, tf.int64))
     save = tf.raw_ops.SaveV2(
