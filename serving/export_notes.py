@@ -18,10 +18,11 @@ from serving import inputs
 from serving import networks
 from utils import label_map as label_map_lib
 from utils import mask_grids
+from utils import version
 
 FOLDER = 'assets.extra'
 _CONFIG, _LABEL_MAP, _NOTES = 'params.yaml', 'label_map.csv', 'export.json'
-VERSION = 1  # of export.json
+FORMAT = 1  # of export.json
 _CHUNK = 2**22  # bytes read at once
 
 # What was read back. config: experiment. names: {class id: name}. values: of
@@ -40,7 +41,7 @@ def write(the_plan, folder, label_map=None):
   config, options = the_plan.config, the_plan.options
   names, category_map = class_names.of_config(config, label_map)
   values = {
-      'version': VERSION, 'model': config.type,
+      'format': FORMAT, 'version': version.VERSION, 'model': config.type,
       'task': networks.task_of(config), 'tensorflow': compat.VERSION,
       'checkpoint': {
           'name': os.path.basename(the_plan.checkpoint),

@@ -57,6 +57,13 @@ def test_what_is_missing_or_not_a_number_differs_infinitely():
   assert np.isinf(greatest[fields.IMAGE_INFO])
 
 
+def test_what_is_not_a_number_in_both_is_equal():
+  wanted = {fields.LOGITS: np.array([1., np.nan])}
+  assert _greatest(wanted, wanted) == {fields.LOGITS: 0.}
+  assert np.isinf(_greatest(wanted, {fields.LOGITS: np.array([1., 2.])})[
+      fields.LOGITS])
+
+
 def test_label_maps_differ_by_the_share_of_pixels():
   one = np.zeros([10, 10], np.int32)
   other = one.copy()
