@@ -189,8 +189,10 @@ def _in_browser(pages, tmp_path, script):
   return pages.talk(talk)
 
 
+# The middle of a pixel of the image, which is shown enlarged.
 _PIXEL = ('Array.from(document.getElementById("canvas").getContext("2d")'
-          '.getImageData(%d, %d, 1, 1).data)')
+          '.getImageData((%d + .5) * enlarged, (%d + .5) * enlarged, 1, 1)'
+          '.data)')
 _ROWS = ('Array.from(document.querySelectorAll("#list li")).map('
          'item => item.querySelector(".name").textContent)')
 _SET = ('(() => { const e = document.getElementById("%s"); e.%s = %s; '
