@@ -39,11 +39,12 @@ class ExportedModel:
     folder: str.
   """
 
-  def __init__(self, folder):
+  def __init__(self, folder, loaded=None):
     """Loads graph and variables.
 
     Args:
       folder: of the export.
+      loaded: (tf.Session, MetaGraphDef) of `load_graph`, if it is loaded.
 
     Raises:
       LoadError: if this TensorFlow cannot read it, or it has no signature that
@@ -54,7 +55,8 @@ class ExportedModel:
     self.config = notes and notes.config
     self._names = notes.names if notes else {}
     self._values = notes.values if notes else {}
-    self._session, self.signatures = _load(self.folder)
+    self._session, meta_graph = loaded or load_graph(self.folder)
+    self.signatures = signatures.describe(meta_graph)
     self._choose_signature()
     self._prepare_graph = _PrepareGraph()
     self._suppress = None
@@ -177,22 +179,33 @@ class ExportedModel:
     self._session.close()
 
 
-def _load(folder):
-  """(session, {name: signature}) of a SavedModel."""
+def load_graph(folder, **session_options):
+  """Loads a SavedModel into a session of its own.
+
+  Args:
+    folder: of the export.
+    **session_options: of tf.ConfigProto.
+
+  Returns:
+    (tf.Session, MetaGraphDef).
+
+  Raises:
+    LoadError: if this TensorFlow cannot read it.
+  """
   session = tf.Session(graph=tf.Graph(), config=tf.ConfigProto(
-      allow_soft_placement=True))
+      allow_soft_placement=True, **session_options))
   try:
     with session.graph.as_default():
-      meta_graph = tf.saved_model.load(
+      return session, tf.saved_model.load(
           session, [tf.saved_model.tag_constants.SERVING], folder)
   except Exception as e:  # pylint: disable=broad-except
-    # What fails in a graph of a newer version has many types.
+    # What fails in a damaged graph, or one of a newer version, has many types.
+    session.close()
     written = written_by(folder)
     if written and _version(written) > _version(compat.VERSION):
       raise sources.LoadError(_TOO_NEW.format(folder, written, compat.VERSION))
     raise sources.LoadError('%s cannot be loaded: %s' % (
         folder, compat.error_reason(getattr(e, 'message', str(e)))))
-  return session, signatures.describe(meta_graph)
 
 
 def written_by(folder):

@@ -56,6 +56,9 @@ def parse_arguments(argv=None):
                       'the network (default: as many as cores)')
   parser.add_argument('--label_map', metavar='FILE', help='lines id:name '
                       '(default: that of the export)')
+  parser.add_argument('--min_score', type=float, default=.3, metavar='SCORE',
+                      help='where the slider of the page stands at first '
+                      '(default: 0.3)')
   parser.add_argument('--no_page', action='store_true', help='no page at /')
   parser.add_argument('--log_requests', action='store_true', help='a line on '
                       'stderr for every request')
@@ -65,6 +68,8 @@ def parse_arguments(argv=None):
   arguments = parser.parse_args(argv)
   if not re.match(r'[^/:\s]+$', arguments.name):
     parser.error('--name is a part of addresses, without / : and blanks.')
+  if not 0 <= arguments.min_score <= 1:
+    parser.error('--min_score should be from 0 to 1.')
   for name, _, _, _ in _DESCRIPTIONS:
     if getattr(arguments, name) < 0 or (
         name.startswith('max_') and getattr(arguments, name) <= 0):
@@ -99,7 +104,7 @@ def main(argv=None):
     service, app = start.make(
         arguments.saved_model, arguments.name, make_limits(arguments),
         label_map=arguments.label_map, num_threads=arguments.threads,
-        with_page=not arguments.no_page)
+        with_page=not arguments.no_page, min_score=arguments.min_score)
   except sources.LoadError as e:
     print('Error: %s' % e, file=sys.stderr)
     return 1

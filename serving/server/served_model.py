@@ -7,6 +7,7 @@ import re
 import tensorflow.compat.v1 as tf
 
 from ops import compat
+from serving import exported_model
 from serving import sources
 
 # What TensorFlow 2 adds to the signatures of a model to initialise it.
@@ -76,6 +77,7 @@ class ServedModel:
     version: str, a number.
     signatures: {name: Signature}.
     session: tf.Session.
+    meta_graph: MetaGraphDef.
   """
 
   def __init__(self, path, num_threads=None):
@@ -91,11 +93,10 @@ class ServedModel:
     compat.enable_graph_mode()
     self.folder, self.version = newest_version(path)
     threads = num_threads or 0
-    self.session = tf.Session(graph=tf.Graph(), config=tf.ConfigProto(
-        allow_soft_placement=True, intra_op_parallelism_threads=threads,
-        inter_op_parallelism_threads=threads))
-    self.signatures = _signatures(_load(self.session, self.folder),
-                                  self.session.graph)
+    self.session, self.meta_graph = exported_model.load_graph(
+        self.folder, intra_op_parallelism_threads=threads,
+        inter_op_parallelism_threads=threads)
+    self.signatures = _signatures(self.meta_graph, self.session.graph)
     if not self.signatures:
       raise sources.LoadError('%s has no signature: it cannot be asked '
                               'anything.' % self.folder)
@@ -118,22 +119,6 @@ class ServedModel:
   def close(self):
     """Frees what the session holds."""
     self.session.close()
-
-
-def _load(session, folder):
-  """The MetaGraphDef of a SavedModel, loaded into a session."""
-  try:
-    with session.graph.as_default():
-      return tf.saved_model.load(
-          session, [tf.saved_model.tag_constants.SERVING], folder)
-  except Exception as e:  # pylint: disable=broad-except
-    # What fails in a damaged graph, or one of a newer version, has many types.
-    session.close()
-    raise sources.LoadError(
-        '%s cannot be loaded: %s. An export is read by the TensorFlow that '
-        'wrote it and by newer ones.' % (
-            folder, compat.error_reason(getattr(e, 'message', None) or str(e)))
-        )
 
 
 def _signatures(meta_graph, graph):

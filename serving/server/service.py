@@ -121,8 +121,21 @@ class Service:
       return await asyncio.wait_for(asyncio.wrap_future(future),
                                     self.limits.request_timeout_s)
     except asyncio.TimeoutError:
-      raise errors.RequestError('There was no answer within %g seconds.' % (
-          self.limits.request_timeout_s), 504, 'timeout')
+      raise self._too_late()
+
+  def run_and_wait(self, signature, feeds):
+    """`check` and `run` for another thread than that of the event loop."""
+    future = self._batcher.submit(signature, feeds,
+                                  self.check(signature, feeds))
+    try:
+      return future.result(self.limits.request_timeout_s)
+    except futures.TimeoutError:
+      future.cancel()
+      raise self._too_late()
+
+  def _too_late(self):
+    return errors.RequestError('There was no answer within %g seconds.' % (
+        self.limits.request_timeout_s), 504, 'timeout')
 
   def is_alive(self):
     """Whether the network can be run."""

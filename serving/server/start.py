@@ -1,21 +1,19 @@
 """An exported folder to a service and its application."""
 
-import os
+import logging
 
-import tensorflow.compat.v1 as tf
-
+from serving import class_names
 from serving import sources
 from serving.server import app as app_lib
+from serving.server import image_model
+from serving.server import page as page_lib
 from serving.server import served_model
 from serving.server import service as service_lib
-from utils import label_map as label_map_lib
-
-_LABEL_MAP = ('assets.extra', 'label_map.csv')  # of an export
 
 
 def make(path, name, limits=None, label_map=None, num_threads=None,
-         with_page=True):
-  """Loads a model and puts a server around it.
+         with_page=True, min_score=.3):
+  """Loads a model, puts a server around it and asks it once.
 
   Args:
     path: of an export; see served_model.newest_version.
@@ -25,6 +23,7 @@ def make(path, name, limits=None, label_map=None, num_threads=None,
       export.
     num_threads: int, CPU threads of the network; None: all cores.
     with_page: bool, whether there is a page at /.
+    min_score: float, where the slider of the page stands at first.
 
   Returns:
     (service.Service, aiohttp.web.Application).
@@ -32,21 +31,15 @@ def make(path, name, limits=None, label_map=None, num_threads=None,
   Raises:
     LoadError: if there is no model, or its label map cannot be read.
   """
-  del with_page
+  names = class_names.given(label_map)
   model = served_model.ServedModel(path, num_threads)
-  service = service_lib.Service(model, name, limits,
-                                _class_names(model.folder, label_map))
-  return service, app_lib.make(service)
-
-
-def _class_names(folder, label_map):
-  """{class id: name}, {} where nothing tells."""
-  if isinstance(label_map, dict):
-    return label_map
-  path = label_map or os.path.join(folder, *_LABEL_MAP)
-  if not label_map and not tf.gfile.Exists(path):
-    return {}
+  service = service_lib.Service(model, name, limits, names)
   try:
-    return label_map_lib.read_label_map(path)
-  except (OSError, ValueError) as e:
-    raise sources.LoadError('The label map cannot be used. %s' % e)
+    detect = image_model.Detect(service, label_map)
+    detect.warm_up()
+  except sources.LoadError as e:
+    logging.warning('There is no page, only the REST interface: %s', e)
+    return service, app_lib.make(service)
+  service.class_names = detect.class_names
+  page = page_lib.Page(service, detect, min_score) if with_page else None
+  return service, app_lib.make(service, page)

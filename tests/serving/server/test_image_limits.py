@@ -36,7 +36,7 @@ def _bomb(width, height):
 
 
 def _animation(frames):
-  stack = [np.full([10, 10, 3], 20 * i, np.uint8) for i in range(frames)]
+  stack = [np.full([10, 10, 3], i % 250, np.uint8) for i in range(frames)]
   from PIL import Image
   return tiny_models.encoded(
       stack[0], 'gif', save_all=True,
