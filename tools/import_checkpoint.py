@@ -94,9 +94,11 @@ def _opened(arguments, stack):
   if os.path.exists(path) and archives.is_archive(path):
     # Beside the output: the temporary folder may be too small for it.
     beside = os.path.dirname(os.path.abspath(arguments.output or path))
-    os.makedirs(beside, exist_ok=True)
+    if arguments.output:
+      os.makedirs(beside, exist_ok=True)
     folder = stack.enter_context(tempfile.TemporaryDirectory(
-        prefix='.unpacked-', dir=beside))
+        prefix='.unpacked-',
+        dir=beside if os.access(beside, os.W_OK) else None))
     print('Unpacking %s' % path, flush=True)
     archives.unpack(path, folder, arguments.max_unpacked_gib * 2**30)
     return folder, name, arguments.checkpoint

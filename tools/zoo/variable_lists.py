@@ -87,7 +87,7 @@ def main():
     lists[row.config_file] = statistics.variable_shapes(config_of(row))
     print('%s: %d variables' % (row.config_file, len(lists[row.config_file])),
           flush=True)
-  write(lists)
+  write(lists, PATH)
 
 
 if __name__ == '__main__':

@@ -55,6 +55,17 @@ def test_the_lists_are_those_of_the_code(lists, config_file):
   assert {name: tuple(shape) for name, shape in built.items()} == stored
 
 
+def test_the_command_that_makes_the_lists(tmp_path, monkeypatch, lists):
+  path = str(tmp_path / 'lists.gz')
+  monkeypatch.setattr(variable_lists, 'PATH', path)
+  monkeypatch.setattr(rows, 'ROWS', [
+      row for row in rows.ROWS if 'classification_resnet34' in row.config_file])
+  variable_lists.main()
+  (shapes, made), = variable_lists.read(path)
+  assert made == list(rows.ROWS)
+  assert shapes == [old for old, group in lists if rows.ROWS[0] in group][0]
+
+
 def test_lists_are_written_as_they_are_read(tmp_path, lists):
   path = str(tmp_path / 'lists.gz')
   given = {row.config_file: shapes for shapes, group in lists
