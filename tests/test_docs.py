@@ -285,6 +285,7 @@ def test_custom_data(home):
   assert metrics['step'] == 2
   page = (home / 'runs' / 'bccd' / 'report.html').read_text()
   assert 'Platelets' in page
+  assert len(os.listdir(str(home / 'runs' / 'bccd' / 'seen' / 'drawn'))) == 7
 
 
 def test_instance_segmentation(home):

@@ -1,4 +1,6 @@
-"""The demo: data, training, evaluation and a report, by documented commands.
+"""The demo: data, training, evaluation, a report and drawn answers.
+
+Every step is a documented command.
 
   python -m tools.demo --model=retinanet
   python -m tools.demo --model=shapemask_partial
@@ -59,6 +61,9 @@ def _segmentation_data(folder):
 # [command that makes them]).
 _DATA = {'classification': _classification_data,
          'segmentation': _segmentation_data}
+# Within the folder of the records: images that were not trained on.
+_IMAGES = {'classification': 'images/validation',
+           'segmentation': 'scenes/images/val'}
 
 
 def commands(name, folder):
@@ -80,7 +85,12 @@ def commands(name, folder):
   return data_commands + _prior_commands(config, data) + [
       ['main.py', '--mode=train'] + flags,
       ['main.py', '--mode=eval', '--eval_once'] + flags,
-      ['-m', 'tools.make_report', '--model_dir=' + model_dir]]
+      ['-m', 'tools.make_report', '--model_dir=' + model_dir],
+      ['-m', 'tools.infer', '--model_dir=' + model_dir,
+       '--input=%s/%s' % (data, _IMAGES.get(config.type, 'images/val')),
+       '--output=%s/seen' % model_dir] + (
+           [] if config.type in _DATA
+           else ['--label_map=%s/val-label_map.csv' % data])]
 
 
 def _prior_commands(config, data_dir):

@@ -17,6 +17,8 @@ from tools import create_shape_priors
 from tools import demo
 from tools import make_demo_data
 from tools import make_report
+from tools.inference import arguments as infer_arguments
+from tools.inference import sources
 from utils import label_map
 
 _ROOT = os.path.dirname(os.path.dirname(os.path.dirname(
@@ -42,7 +44,7 @@ def _resolve(arguments):
 @pytest.mark.parametrize('model', _MODELS)
 def test_commands_of_main(model, tmp_path):
   """They parse, and train on the records that are made."""
-  *make, train, evaluate, report = demo.commands(model, str(tmp_path))
+  *make, train, evaluate, report, _ = demo.commands(model, str(tmp_path))
   assert make[0][:2] == ['-m', 'tools.make_demo_data']
   assert report[:2] == ['-m', 'tools.make_report']
   data, pattern = _RECORDS.get(model, ('data', '%s-*.tfrecord'))
@@ -62,7 +64,7 @@ def test_commands_of_main(model, tmp_path):
 @pytest.mark.parametrize('model', sorted(_RECORDS))
 def test_commands_make_what_is_read(model, tmp_path):
   """At a small size: the images, their records, and names of the classes."""
-  *make, train, _, _ = demo.commands(model, str(tmp_path))
+  *make, train, _, _, infer = demo.commands(model, str(tmp_path))
   for arguments in make:
     arguments = [re.sub('(num_train|num_val)=.*', r'\g<1>=6', argument)
                  for argument in arguments]
@@ -72,6 +74,8 @@ def test_commands_make_what_is_read(model, tmp_path):
                   config.eval.eval_file_pattern):
     files = file_patterns.expand(pattern, 'a key')
     assert record_files.count_records(files) == 6
+  found, _ = sources.find(_infer_arguments(infer).input)
+  assert len(found) == 6
   names = label_map.read_label_map(config.eval.label_map)
   assert max(names) == config.architecture.num_classes - 1
 
@@ -110,6 +114,23 @@ def test_hidden_classes_of_the_demo_are_scored_apart(tmp_path):
   assert shown | set(config.eval.mask_eval_class) == set(range(1, 7))
   assert not shown & set(config.eval.mask_eval_class)
   assert not config.shapemask_head.use_category_for_mask
+
+
+def _infer_arguments(command):
+  assert command[:2] == ['-m', 'tools.infer']
+  return infer_arguments.parse(command[2:], '')
+
+
+@pytest.mark.parametrize('model', _MODELS)
+def test_command_of_the_drawn_images(model, tmp_path):
+  *_, train, _, _, infer = demo.commands(model, str(tmp_path))
+  arguments = _infer_arguments(infer)
+  config, _ = _resolve(train)
+  assert arguments.model_dir == config.model_dir
+  assert arguments.output == config.model_dir + '/seen'
+  if not config.eval.label_map:
+    # Beside the records.
+    assert arguments.label_map == str(tmp_path / 'data' / 'val-label_map.csv')
 
 
 def test_command_of_the_report(tmp_path, monkeypatch):
@@ -164,7 +185,7 @@ def test_choice_of_models(codes, monkeypatch, capsys):
   for model in _MODELS:
     monkeypatch.setattr(sys, 'argv', ['demo', '--model=' + model])
     demo.main()
-    assert '--model_dir=demo/' + model in codes[1][-3]
+    assert '--model_dir=demo/' + model in codes[1][-4]
   monkeypatch.setattr(sys, 'argv', ['demo', '--model=vild'])
   with pytest.raises(SystemExit):
     demo.main()
