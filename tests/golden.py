@@ -70,6 +70,12 @@ def _load_file(path):
   return result
 
 
+def params_of(case, name):
+  """The parameters of another case of the same file."""
+  return next(entry.get('params', {}) for entry in case.meta['cases']
+              if entry['case'] == name)
+
+
 def levels(arrays, prefix):
   """{level: array} of the arrays called `<prefix>.L<level>`."""
   start = prefix + '.L'

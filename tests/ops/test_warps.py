@@ -37,9 +37,14 @@ def _run(name, image, boxes, value, fill=128, legacy=False):
   return session.run(results, dict(zip(inputs, (image, boxes, value))))
 
 
-def _check(result, image, boxes, least_equal=0.99):
-  assert np.mean(np.all(result[0] == image, axis=-1)) >= least_equal
-  np.testing.assert_allclose(result[1], boxes, atol=1e-6)
+# Of turned and sheared images, so many pixels may have two that are equally near:
+# 5 of 3072 at most in the reference's cases, on both runtimes.
+_TIES = 0.003
+
+
+def _check(result, image, boxes, ties=0.):
+  assert np.mean(np.any(result[0] != image, axis=-1)) <= ties
+  np.testing.assert_allclose(result[1], boxes, rtol=0, atol=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -52,12 +57,13 @@ def test_reference(case):
   out = case.outputs
   if 'degrees' in case.params:
     _check(run('rotate', value=case.params['degrees']), out['image'],
-           out['bb'])
+           out['bb'], _TIES)
     return
   kind = 'shift' if 'pixels' in case.params else 'shear'
   value = case.params['pixels' if kind == 'shift' else 'level']
-  _check(run(kind + '_x', value=value), out['x'], out['bx'])
-  _check(run(kind + '_y', value=value), out['y'], out['by'])
+  ties = 0. if kind == 'shift' else _TIES
+  _check(run(kind + '_x', value=value), out['x'], out['bx'], ties)
+  _check(run(kind + '_y', value=value), out['y'], out['by'], ties)
 
 
 def _painted(box, height, width):
@@ -116,7 +122,7 @@ def test_the_box_is_found_again_in_the_warped_image(name, legacy):
 def test_no_strength_changes_nothing(name):
   image = np.random.RandomState(0).randint(0, 256, [7, 9, 3]).astype(np.uint8)
   boxes = np.array([[.1, .2, .5, .9]], np.float32)
-  _check(_run(name, image, boxes, 0.), image, boxes, 1.)
+  _check(_run(name, image, boxes, 0.), image, boxes)
 
 
 def test_positive_shifts_go_left_and_up():

@@ -9,8 +9,10 @@ from dataloader.augment import annotated_image
 from dataloader.augment import autoaugment
 from dataloader.augment import operations
 
-# Of a warp, so many pixels may lie on a tie between two neighbours.
-_EQUAL_PIXELS = 0.99
+# Rotations and shears take the nearest pixel, and for some two are equally near:
+# 5 of 3072 at most in the reference's cases, on both runtimes.
+_TIES = 0.003
+_WITH_TIES = ('Rotate', 'Shear')
 
 
 def fixed_draws(**values):
@@ -70,8 +72,22 @@ def policy(name, legacy):
       annotated, name, fixed_draws(**numbers), legacy=legacy), names)
 
 
-def check_image(actual, expected):
-  """Fails unless the images are equal but for a few pixels."""
+def limits(params):
+  """operations.Limits of the parameters of a file of the reference."""
+  return operations.Limits(*[params[name] for name in (
+      'translate_const', 'translate_bbox_const', 'cutout_const',
+      'cutout_bbox_const', 'cutout_max_pad_fraction')])
+
+
+def check_image(actual, expected, operation_names):
+  """Fails unless the images are equal, but for ties of warps.
+
+  Args:
+    actual: uint8 [H, W, 3].
+    expected: of the reference.
+    operation_names: of the operations that were applied.
+  """
   assert actual.dtype == np.uint8 and actual.shape == expected.shape
-  equal = np.mean(np.all(actual == expected, axis=-1))
-  assert equal >= _EQUAL_PIXELS, equal
+  differing = np.mean(np.any(actual != expected, axis=-1))
+  has_ties = any(name.startswith(_WITH_TIES) for name in operation_names)
+  assert differing <= (_TIES if has_ties else 0.), differing

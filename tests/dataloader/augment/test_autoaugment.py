@@ -26,18 +26,29 @@ def test_reference_tables(name):
                             for sub_policy in policies.POLICIES[name]]
 
 
+@pytest.mark.parametrize('name', _OF_DETECTION)
+def test_reference_parameters(name):
+  """What the cases were made with is what the policies have."""
+  params = golden.load_cases('autoaugment_policy_' + name)[0].params
+  assert operations.DETECTION_LIMITS == cases.limits(params)
+  assert params['replace'] == [pictures.FILL] * 3
+
+
 @pytest.mark.parametrize('name, case', _CASES,
                          ids=['%s.%s' % (n, c.name) for n, c in _CASES])
 def test_reference(name, case):
   inputs = case.meta['all_arrays']['inputs']['in']
   number, sign, apply = case.name.replace('full_', '').split('_')
-  num_sub_policies = len(policies.POLICIES[name])
+  policy, number = policies.POLICIES[name], int(number[1:])
   result = cases.policy(name, True)(
       inputs['image'], inputs['bboxes'],
-      sub_policy=(int(number[1:]) + .5) / num_sub_policies,
-      sign=.1 if sign == 'minus' else .9, apply=float(apply), position=.4)
-  cases.check_image(result.image, case.outputs['image'])
-  np.testing.assert_allclose(result.boxes, case.outputs['bboxes'], atol=1e-6)
+      sub_policy=(number + .5) / len(policy),
+      sign=.1 if sign == 'minus' else .9, apply=float(apply),
+      position=golden.params_of(case, 'inputs')['frac'])
+  cases.check_image(result.image, case.outputs['image'],
+                    [step[0] for step in policy[number]])
+  np.testing.assert_allclose(result.boxes, case.outputs['bboxes'], rtol=0,
+                             atol=1e-6)
 
 
 def test_every_step_is_in_the_table_of_operations():
@@ -93,8 +104,6 @@ def test_images_of_classifiers_depend_on_the_seed_only(policy):
 def test_unknown_policy():
   with pytest.raises(ValueError, match=r"policy is 'v9'; it can be .*v0"):
     autoaugment.distort(tf.zeros([4, 4, 3], tf.uint8), 'v9', [0, 0])
-
-
 
 
 def test_randaugment_with_boxes_and_more_layers():

@@ -18,11 +18,7 @@ _IMAGES = {'lowc': 'low_contrast', 'const': 'const'}
 @pytest.mark.parametrize('case', _LEVELS, ids=lambda c: c.name)
 def test_reference_arguments(case):
   operation = operations.OPERATIONS[case.name]
-  params = case.params
-  limits = operations.Limits(
-      params['translate_const'], params['translate_bbox_const'],
-      params['cutout_const'], params['cutout_bbox_const'],
-      params['cutout_max_pad_fraction'])
+  limits = cases.limits(case.params)
   if 'n_args' in case.outputs:
     assert operation.argument is None
     return
@@ -37,42 +33,52 @@ def test_reference_arguments(case):
 
 
 def _parse(name):
-  """(operation, image, level, sign, position) of 'Cutout.l2_x_f0.5'."""
+  """(operation, image, level, sign, position) of 'Cutout.l2_x_f0.5'.
+
+  The position is None where the operation has no use for one.
+  """
   operation, rest = name.split('.', 1)
   image = 'image'
   if rest.split('.')[0] in _IMAGES:
     image, rest = rest.split('.', 1)
     image = _IMAGES[image]
   level, sign = rest.split('_')[:2]
-  position = rest.split('_f')[1] if '_f' in rest else .5
+  position = float(rest.split('_f')[1]) if '_f' in rest else None
   return (operation, image, int(level[1:]), -1. if sign == 'minus' else 1.,
-          float(position))
+          position)
 
 
 @pytest.mark.parametrize('case', _OPS, ids=lambda c: c.name)
 def test_reference(case):
   name, image, level, sign, position = _parse(case.name)
   inputs = case.meta['all_arrays']['inputs']['in']
+  assert (position is None) != ('Cutout' in name)
   result = cases.operation(name, True)(
-      inputs[image], inputs['bboxes'], position=position,
+      inputs[image], inputs['bboxes'], position=position or 0.,
       value=sign * operations.argument(name, level))
-  cases.check_image(result.image, case.outputs['image'])
+  cases.check_image(result.image, case.outputs['image'], [name])
   np.testing.assert_allclose(
-      result.boxes, case.outputs.get('bboxes', inputs['bboxes']), atol=1e-6)
+      result.boxes, case.outputs.get('bboxes', inputs['bboxes']), rtol=0,
+      atol=1e-6)
 
 
 def _case(file, name):
   return next(c for c in golden.load_cases(file) if c.name == name)
 
 
-def test_reference_overlapping_boxes():
-  case = _case('autoaugment_ops_cutout_bboxonly', 'overlap_l6_plus')
+@pytest.mark.parametrize('case', [
+    c for c in golden.load_cases('autoaugment_ops_cutout_bboxonly')
+    if c.name.startswith('overlap_')], ids=lambda c: c.name)
+def test_reference_overlapping_boxes(case):
+  level, sign = case.name[len('overlap_l'):].split('_')
+  assert sign == 'plus'
   image = case.meta['all_arrays']['inputs']['in']['image']
   for name, expected in case.outputs.items():
+    assert 'Cutout' not in name  # No case says where it would be.
     result = cases.operation(name, True)(
-        image, case.inputs['bboxes'], position=.5,
-        value=operations.argument(name, 6))
-    cases.check_image(result.image, expected)
+        image, case.inputs['bboxes'], position=0.,
+        value=operations.argument(name, int(level)))
+    cases.check_image(result.image, expected, [name])
 
 
 def test_reference_without_boxes():
@@ -80,9 +86,10 @@ def test_reference_without_boxes():
   image = case.meta['all_arrays']['inputs']['in']['image']
   for name in ('BBox_Cutout', 'Equalize_Only_BBoxes', 'Rotate_BBox'):
     result = cases.operation(name, True)(
-        image, np.zeros([0, 4], np.float32), position=.5,
+        image, np.zeros([0, 4], np.float32), position=case.params['frac'],
         value=case.params['pad_fraction'] * (name == 'BBox_Cutout'))
-    cases.check_image(result.image, case.outputs['no_boxes'])
+    # Nothing is moved: not a pixel may differ.
+    cases.check_image(result.image, case.outputs['no_boxes'], [])
 
 
 @pytest.mark.parametrize('case', [
@@ -97,7 +104,7 @@ def test_reference_in_boxes_with_given_arguments(case):
   result = cases.operation(name + '_Only_BBoxes', True)(
       inputs['image'], inputs['bboxes'], value=case.params['arg'] or 0.,
       position=case.params['frac'])
-  cases.check_image(result.image, case.outputs['image'])
+  cases.check_image(result.image, case.outputs['image'], [name])
 
 
 @pytest.mark.parametrize('case', [
@@ -111,7 +118,7 @@ def test_reference_cutouts_with_given_arguments(case):
     result = cases.operation(name, True)(
         inputs['image'], inputs['bboxes'], value=case.params[value],
         position=case.params['frac'])
-    cases.check_image(result.image, case.outputs[expected])
+    cases.check_image(result.image, case.outputs[expected], [name])
 
 
 @pytest.mark.parametrize('case', [
@@ -124,8 +131,9 @@ def test_reference_of_a_larger_image(case):
   result = cases.operation(name, True)(
       inputs['image'], inputs['bboxes'], position=case.params['frac'],
       value=-value if sign == 'minus' else value)
-  cases.check_image(result.image, case.outputs['image'])
-  np.testing.assert_allclose(result.boxes, case.outputs['bboxes'], atol=1e-6)
+  cases.check_image(result.image, case.outputs['image'], [name])
+  np.testing.assert_allclose(result.boxes, case.outputs['bboxes'], rtol=0,
+                             atol=1e-6)
 
 
 @pytest.mark.parametrize('name', sorted(operations.OPERATIONS))
