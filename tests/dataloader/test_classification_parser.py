@@ -62,9 +62,8 @@ def test_reference(case):
   parser = _parser(case.params['mode'], case.params['output_size'],
                    dtype=parser_cases.dtype(case))
   image, label = parser_cases.run(parser, _serialized(case), draws=draws)
-  is_jpeg = 'jpg' in case.name
   np.testing.assert_allclose(image.astype(np.float32), case.outputs['image'],
-                             rtol=0, atol=.05 if is_jpeg else 1e-3)
+                             rtol=0, atol=case.meta['tolerance'])
   assert label == case.outputs['label'] and label.dtype == np.int32
 
 

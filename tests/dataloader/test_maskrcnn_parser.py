@@ -51,7 +51,7 @@ def test_reference(case):
       emit_anchor_boxes=True, dtype=parser_cases.dtype(case),
       legacy_augmentation=True,
       include_mask=case.params['include_mask'],
-      **{k: v for k, v in case.params.items() if k in SECTION})
+      **parser_cases.of_section(case, SECTION))
   draws = parser_cases.draws(case)
   image, labels = _run(parser, parser_cases.record(case),
                        draws=draws and _draws(*draws))
@@ -197,12 +197,20 @@ def _pasted(parser, target, source, flip=0., source_flip=0., count=.999):
 def test_reference_copy_paste(case):
   target, source = [parser_cases.RECORDS[case.params[key]]
                     for key in ('target', 'paste_source')]
-  image, labels = _pasted(_pasting_parser(), target, source)
+  params = {k: tuple(v) if isinstance(v, list) else v
+            for k, v in case.params.items() if k in SECTION}
+  # The cases do not say how the anchors were made; the labels have none.
+  image, labels = _pasted(_pasting_parser(
+      anchors=anchor_ops.AnchorGenerator(
+          case.params['min_level'], case.params['max_level'], 1, (1., 2., .5),
+          4.), include_mask=case.params['include_mask'], **params),
+                          target, source)
   for key, value in case.outputs.items():
     if key.startswith('target.labels.'):
-      np.testing.assert_allclose(labels[key[len('target.labels.'):]], value,
-                                 rtol=1e-4, atol=1e-4, err_msg=key)
-  np.testing.assert_allclose(image, case.outputs['target.image'], atol=.05)
+      parser_cases.check_array(labels[key[len('target.labels.'):]], value,
+                               case.meta['tolerance'], key)
+  np.testing.assert_allclose(image, case.outputs['target.image'], rtol=0,
+                             atol=case.meta['tolerance'])
 
 
 def _square(y0, x0, size, class_id, side=40):

@@ -25,8 +25,8 @@ def test_reference(path):
   for one, other in zip(actual['annotations'], expected['annotations']):
     for key in ('id', 'image_id', 'category_id', 'iscrowd'):
       assert one[key] == other[key]
-    np.testing.assert_allclose(one['bbox'], other['bbox'], rtol=1e-4)
-    np.testing.assert_allclose(one['area'], other['area'], rtol=1e-4)
+    np.testing.assert_allclose(one['bbox'], other['bbox'], rtol=1e-6)
+    np.testing.assert_allclose(one['area'], other['area'], rtol=1e-6)
 
 
 def _write(tmp_path, serialized, name='a.tfrecord'):

@@ -68,13 +68,15 @@ def test_reference(case):
     offset = params.pop('offset_fraction', None)
     draws = parsing.Draws(params.pop('flip_u', 0.),
                           params.pop('random_scale', None), offset)
+  assert not set(params) - set(SECTION) - {'use_bfloat16'}
   changes = {k: tuple(v) if isinstance(v, list) else v
              for k, v in params.items() if k in SECTION}
   source, name = _of_first_case(case, 'inputs.serialized')
   image, labels = parser_cases.run(
       _parser(mode, **changes), source.inputs[name].tobytes(), draws=draws)
   if 'image' in case.outputs:
-    np.testing.assert_allclose(image, case.outputs['image'], rtol=0, atol=1e-4)
+    np.testing.assert_allclose(image, case.outputs['image'], rtol=0,
+                               atol=case.meta['tolerance'])
   np.testing.assert_array_equal(labels['masks'], case.outputs['masks'])
   np.testing.assert_array_equal(labels['valid_masks'],
                                 case.outputs['valid_masks'])

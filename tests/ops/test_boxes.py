@@ -92,16 +92,25 @@ def test_top_k_equals_the_reference(case):
   np.testing.assert_allclose(got[1], case.outputs['scores'], atol=1e-5)
 
 
-def test_overlaps_equal_the_reference():
-  for case in CASES:
-    if case.name == 'iou':
-      _check(box_ops.pairwise_iou(case.inputs['boxes'],
-                                  case.inputs['gt_boxes']),
-             case.outputs['iou'])
-    elif case.name == 'iou_boxlist':
-      _check(box_ops.paired_iou(case.inputs['boxes1'][:, np.newaxis],
-                                case.inputs['boxes2'][np.newaxis]),
-             case.outputs['iou'])
+@pytest.mark.parametrize('case', [c for c in CASES if c.name == 'iou'],
+                         ids=lambda case: case.name)
+def test_overlaps_equal_the_reference(case):
+  _check(box_ops.pairwise_iou(case.inputs['boxes'], case.inputs['gt_boxes']),
+         case.outputs['iou'])
+
+
+@_cases('iou_boxlist')
+def test_overlaps_of_lists_equal_the_reference(case):
+  boxes, others = case.inputs['boxes1'], case.inputs['boxes2']
+  _check(box_ops.paired_iou(boxes[:, np.newaxis], others[np.newaxis]),
+         case.outputs['iou'])
+  def intersection(boxes, others):
+    return box_ops._intersection(*(
+        tf.unstack(boxes, axis=-1) + tf.unstack(others, axis=-1)))
+  _check(intersection(boxes[:, np.newaxis], others[np.newaxis]),
+         case.outputs['inter'])
+  # Of a box with itself: its area.
+  _check(intersection(others, others), case.outputs['area'])
 
 
 @_cases('jitter')

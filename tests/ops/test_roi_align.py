@@ -70,12 +70,38 @@ def test_selective_crops_equal_the_reference(case):
   if 'einsum' in case.outputs:
     np.testing.assert_array_equal(
         levels, [np.arange(features.shape[1])] * len(features))
-    expected = case.outputs['einsum']
+    # Its two forms agree.
+    np.testing.assert_allclose(case.outputs['einsum'], expected, rtol=0,
+                               atol=1e-4)
   got = _run(roi_align.selective_crop_and_resize(
       tf.constant(features), tf.constant(case.inputs['boxes_yxhw']),
       tf.constant(levels), tf.constant(case.inputs['boundaries']),
       case.params['output_size'], case.params['sample_offset']))
-  np.testing.assert_allclose(got, expected, atol=1e-4)
+  np.testing.assert_allclose(got, expected, rtol=0, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    'case', [c for c in _SELECTIVE if 'kernel_y' in c.outputs],
+    ids=lambda c: c.name)
+def test_samples_equal_the_reference(case):
+  """The two cells of each sample, and their weights."""
+  boxes, bounds = case.inputs['boxes_yxhw'], case.inputs['boundaries']
+  sides = case.inputs['features'].shape[2:4]
+  for axis, (cells, kernel) in enumerate((('grid_y0y1', 'kernel_y'),
+                                          ('grid_x0x1', 'kernel_x'))):
+    got = _run(roi_align._axis_samples(
+        tf.constant(boxes[:, :, axis]), tf.constant(boxes[:, :, axis + 2]),
+        tf.constant(bounds[:, :, axis]),
+        tf.fill(boxes.shape[:2], sides[axis]), case.params['output_size'],
+        case.params['sample_offset']))
+    np.testing.assert_array_equal(got[0], case.outputs[cells])
+    want = case.outputs[kernel][..., 0]
+    # Beyond the border both are the last cell, and only their sum counts.
+    is_same = got[0][..., 0] == got[0][..., 1]
+    np.testing.assert_allclose(got[1][~is_same], want[~is_same], rtol=0,
+                               atol=1e-5)
+    np.testing.assert_allclose(got[1].sum(axis=-1), want.sum(axis=-1), rtol=0,
+                               atol=1e-5)
 
 
 @pytest.mark.parametrize('case', _SINGLE, ids=lambda c: c.name)

@@ -27,6 +27,19 @@ def _label(generator, size, boxes, classes, *thresholds):
   return result
 
 
+def _match(generator, size, boxes, *thresholds):
+  """The box of every anchor, -1 for background, -2 where it is ignored."""
+  box_input = tf.placeholder(tf.float32, [None, 4])
+  matches = matching.match_grid_anchors(
+      box_input, anchors.make_grid(generator.boxes(size), size), *thresholds)
+  with tf.Session() as session:
+    anchor_ids, box_ids, is_positive = session.run(
+        matches, {box_input: np.reshape(boxes, [-1, 4])})
+  result = np.full(len(generator.flat(size)), matching.NEGATIVE)
+  result[anchor_ids] = np.where(is_positive, box_ids, matching.IGNORED)
+  return result
+
+
 @pytest.mark.parametrize('case', golden.load_cases('anchor_labels_retinanet'),
                          ids=lambda case: case.name)
 def test_equals_the_reference(case):
@@ -45,6 +58,11 @@ def test_equals_the_reference(case):
     np.testing.assert_array_equal(cls_targets[level], value)
   for level, value in golden.levels(case.outputs, 'box_targets').items():
     np.testing.assert_allclose(box_targets[level], value, rtol=0, atol=1e-4)
+  if 'match' in case.outputs:
+    np.testing.assert_array_equal(
+        _match(generator, params['image_size'], case.inputs['gt_boxes'],
+               params['match_threshold'], params['unmatched_threshold']),
+        case.outputs['match'])
   assert num_positives == case.outputs['num_positives']
   assert num_positives.dtype == np.float32
 
@@ -182,10 +200,16 @@ def test_rpn_labels_equal_the_reference(case):
     assert score_targets[3].dtype == np.int32
     if name:
       np.testing.assert_array_equal(_flat(score_targets), expected[name])
+    for level, value in golden.levels(
+        expected, '%s_levels' % name).items():
+      np.testing.assert_array_equal(score_targets[level], value)
     for level, value in golden.levels(expected, 'box_targets').items():
       np.testing.assert_allclose(box_targets[level], value, rtol=0, atol=1e-4)
     unmatched = expected['match'] < 0
     assert not _flat(box_targets).reshape([-1, 4])[unmatched].any()
+  np.testing.assert_array_equal(
+      _match(generator, params['image_size'], case.inputs['gt_boxes'],
+             *thresholds), expected['match'])
   # The counts of random draws are those of others, and what is drawn may be.
   scores = _flat(results[3][0])
   for counts in expected['counts_random_pos_neg_ign']:

@@ -37,8 +37,8 @@ def _run(name, image, boxes, value, fill=128, legacy=False):
   return session.run(results, dict(zip(inputs, (image, boxes, value))))
 
 
-# Of turned and sheared images, so many pixels may have two that are equally near:
-# 5 of 3072 at most in the reference's cases, on both runtimes.
+# Of turned and sheared images, so many pixels may have two that are equally
+# near: 5 of 3072 at most in the reference's cases, on both runtimes.
 _TIES = 0.003
 
 

@@ -9,8 +9,8 @@ from dataloader.augment import annotated_image
 from dataloader.augment import autoaugment
 from dataloader.augment import operations
 
-# Rotations and shears take the nearest pixel, and for some two are equally near:
-# 5 of 3072 at most in the reference's cases, on both runtimes.
+# Rotations and shears take the nearest pixel, and for some two are equally
+# near: 5 of 3072 at most in the reference's cases, on both runtimes.
 _TIES = 0.003
 _WITH_TIES = ('Rotate', 'Shear')
 

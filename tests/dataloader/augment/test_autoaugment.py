@@ -31,7 +31,7 @@ def test_reference_parameters(name):
   """What the cases were made with is what the policies have."""
   params = golden.load_cases('autoaugment_policy_' + name)[0].params
   assert operations.DETECTION_LIMITS == cases.limits(params)
-  assert params['replace'] == [pictures.FILL] * 3
+  assert params['replace'] == [annotated_image.FILL] * 3
 
 
 @pytest.mark.parametrize('name, case', _CASES,
