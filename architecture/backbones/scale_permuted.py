@@ -99,6 +99,7 @@ class ScalePermutedNetwork:
           x = self._block(
               self._norm_activation.activate(x), block, is_training,
               self._drop_connect_rate * (i + 1) / len(self.BLOCKS))
+          x = tf.identity(x, 'scale_permuted_block_%d' % i)
       features.append(Feature(x, block.level, block.kind))
       if block.is_output:
         endpoints[block.level] = x

@@ -89,13 +89,15 @@ class SpineNet(scale_permuted.ScalePermutedNetwork):
 
   def _stem(self, images, is_training):
     """[B, H, W, 3] -> two Features of level 2, [B, H / 4, W / 4, C]."""
-    x = stems.conv7x7(images, _STEM_FILTERS)
+    x = tf.identity(stems.conv7x7(images, _STEM_FILTERS), 'initial_conv')
     x = self._norm_activation(x, is_training)
     x = tf.nn.max_pool2d(x, ksize=3, strides=2, padding='SAME')
+    x = tf.identity(x, 'initial_max_pool')
     features = []
     for group in range(2):
       x = self._group(x, _BOTTLENECK, _STEM_LEVEL, is_training,
                       use_projection=group == 0)
+      x = tf.identity(x, 'stem_block_%d' % (group + 1))
       features.append(scale_permuted.Feature(x, _STEM_LEVEL, _BOTTLENECK))
     return features
 

@@ -84,11 +84,13 @@ class SpineNetMBConv(scale_permuted.ScalePermutedNetwork):
   def _stem(self, images, is_training):
     """[B, H, W, 3] -> Features [B, H / 2, W / 2, C], [B, H / 4, W / 4, C]."""
     x = layers.conv2d_fixed_padding(images, self._filters(0), 3, 2)
+    x = tf.identity(x, 'initial_conv')
     x = self._norm_activation(x, is_training)
     features = []
     for level, strides in ((1, 1), (2, 2)):
       x = self._mbconv(x, self._filters(level), strides, is_training,
                        _EXPAND_RATIO)
+      x = tf.identity(x, 'stem_block_%d' % (level - 1))
       features.append(scale_permuted.Feature(x, level, _MBCONV))
     return features
 

@@ -94,7 +94,7 @@ class ReferenceCase:
          for v in variables})
 
 
-def check_array(actual, expected, name, kind='head'):
+def check_array(actual, expected, name, tolerance):
   """Compares with a stored array that may be subsampled.
 
   Args:
@@ -102,13 +102,13 @@ def check_array(actual, expected, name, kind='head'):
     expected: {key: array} of the archive; `<name>.stride` says that only every
       stride-th element was kept.
     name: the key.
-    kind: 'head' allows 2e-4 of the standard deviation plus 1e-5; a number
-      allows that absolute difference.
+    tolerance: largest difference; whole numbers must be equal.
   """
   want = expected[name]
-  tolerance = (2e-4 * actual.std() + 1e-5) if kind == 'head' else kind
   if name + '.stride' in expected:
     assert list(actual.shape) == list(expected[name + '.shape']), name
     actual = actual.reshape(-1)[::int(expected[name + '.stride'])]
   assert actual.shape == want.shape, (name, actual.shape, want.shape)
+  if np.issubdtype(want.dtype, np.integer):
+    tolerance = 0
   np.testing.assert_allclose(actual, want, rtol=0, atol=tolerance, err_msg=name)

@@ -14,6 +14,7 @@ from modeling import factory as models
 from modeling import statistics
 from tests import golden
 from tests.configs import published
+from tests.modeling import variable_order
 
 # The ImageNet head that the reference leaves in its EfficientNets.
 _UNUSED_HEAD = re.compile(r'efficientnet[^/]*/head/')
@@ -53,17 +54,29 @@ def _config(reference):
   return config
 
 
+def _check_variables(stats, expected):
+  """Compares names, shapes and creation order with [(name, shape, trained)].
+
+  Returns:
+    What was expected, without heads that nothing uses: [(name, ([int], bool))].
+  """
+  want = [(name, (list(shape), bool(is_trained)))
+          for name, shape, is_trained in expected
+          if not _UNUSED_HEAD.match(name)]
+  assert variable_order.level_by_level([
+      (v['name'], (list(v['shape']), bool(v['trainable'])))
+      for v in stats.variables]) == want
+  return want
+
+
 @pytest.mark.parametrize('path', _variable_files())
 def test_variables_and_counts(path):
   reference = golden.load_json(path)
   stats = statistics.model_statistics(_config(reference))
-  got = {v['name']: (list(v['shape']), bool(v['trainable']))
-         for v in stats.variables}
-  want = {v['name']: (list(v['shape']), bool(v['trainable']))
-          for v in reference['variables'] if not _UNUSED_HEAD.match(v['name'])}
-  assert got == want
+  want = _check_variables(stats, [
+      (v['name'], v['shape'], v['trainable']) for v in reference['variables']])
   assert stats.params == sum(
-      np.prod(shape) for shape, is_trainable in want.values() if is_trainable)
+      np.prod(shape) for _, (shape, is_trainable) in want if is_trainable)
 
   zoo = golden.load_json(golden.reference_files('models/zoo.json')[0])
   row = zoo['configs'].get(reference['config'])
@@ -91,11 +104,37 @@ def test_other_readings_of_published_rows(name):
   config, _ = factory.load_config(None, os.path.join(
       published.FOLDER, 'zoo', ALTERNATIVES[name] + '.yaml'))
   stats = statistics.model_statistics(config)
-  assert {v['name']: list(v['shape']) for v in stats.variables} == {
-      v['name']: list(v['shape']) for v in reference['variables']}
+  _check_variables(stats, [
+      (v['name'], v['shape'], v['trainable']) for v in reference['variables']])
   assert stats.params / 1e6 == pytest.approx(reference['params_million'])
   assert stats.flops / 1e9 == pytest.approx(
       reference['predict_graph_multi_add_billion'], rel=1e-3)
+
+
+_MBCONV = os.path.join(published.FOLDER, 'spinenet',
+                       'spinenet-mbconv49_retinanet.yaml')
+# Settings that no other list has: (model, file, override).
+OTHER_SETTINGS = {
+    'retinanet_spinenet_mbconv49S': ('retinanet', _MBCONV, {
+        'spinenet_mbconv': {'model_id': '49S'},
+        'retinanet_head': {'num_filters': 40}}),
+    'retinanet_spinenet_mbconv49XS': ('retinanet', _MBCONV, {
+        'spinenet_mbconv': {'model_id': '49XS'},
+        'retinanet_head': {'num_filters': 24}}),
+    'segmentation_r50_fpn_aspp_up2': ('segmentation', None, {
+        'architecture': {'use_aspp': True},
+        'segmentation_head': {'upsample_factor': 2}})}
+
+
+@pytest.mark.parametrize('name', sorted(OTHER_SETTINGS))
+def test_variables_of_other_settings(name):
+  path = golden.reference_files('variables/architecture_variables.json.gz')[0]
+  config, _ = factory.load_config(*OTHER_SETTINGS[name])
+  # Variables do not depend on the size, and small graphs are made sooner.
+  config, _ = factory.load_config(*OTHER_SETTINGS[name], {
+      config.architecture.parser + '.output_size': [128, 128]})
+  _check_variables(statistics.model_statistics(config),
+                   golden.load_json(path)[name]['variables'])
 
 
 def test_parameters_by_scope():

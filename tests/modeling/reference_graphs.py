@@ -1,0 +1,121 @@
+"""Builds and runs the graphs of a reference case, inner values included."""
+
+import collections
+import contextlib
+from unittest import mock
+
+import tensorflow.compat.v1 as tf
+
+from architecture import factory as parts
+from architecture import layers
+from modeling import factory
+from modeling import model_fn
+from modeling.training import optimizers
+from modeling.training import summaries
+from utils import fields
+from utils import modes
+
+_SLOTS = ('/Momentum', '/moving_normalizer', '/moving_normalizer/biased',
+          '/moving_normalizer/local_step')
+_NUM_STEPS = 3
+
+# outputs: {name: array or {level: array}} of the model. endpoints:
+# {'backbone.3': array}, also of 'fpn'. intermediate: {name of the tensor:
+# array}. variables: [(name, shape)] in creation order.
+Prediction = collections.namedtuple(
+    'Prediction', 'outputs endpoints intermediate variables')
+
+# losses: {name: number}. gradients: {variable: length}. dots: {variable: inner
+# product of gradient and variable}. no_gradient: [variable]. total_losses:
+# before each of three steps. lengths: {variable: length after the steps}.
+Training = collections.namedtuple(
+    'Training', 'outputs endpoints losses gradients dots no_gradient '
+    'total_losses lengths variables')
+
+
+def predict(case):
+  """Runs the prediction graph of a ReferenceCase."""
+  with _recorded_features() as endpoints:
+    model = factory.build_model(case.config)
+    labels = {fields.IMAGE_INFO: tf.constant(case.image_info())}
+    outputs = model.outputs(tf.constant(case.images()), labels, modes.PREDICT)
+  graph = tf.get_default_graph()
+  intermediate = {
+      name: graph.get_tensor_by_name(name + ':0')
+      for name in case.settings['predict']['intermediate']}
+  with tf.Session() as session:
+    case.load_weights(session)
+    values = session.run([outputs, endpoints, intermediate])
+  return Prediction(*values, variables=_variables())
+
+
+def train(case):
+  """Runs the training graph of a ReferenceCase for three steps."""
+  with _recorded_features() as endpoints:
+    spec, outputs = _training_step(case)
+  variables = optimizers.trained_variables(
+      tf.trainable_variables(), case.config.train.frozen_variable_prefix)
+  gradients = tf.gradients(spec.loss, variables)
+  pairs = [(v, g) for v, g in zip(variables, gradients) if g is not None]
+  no_gradient = [v.op.name for v, g in zip(variables, gradients) if g is None]
+  norms = {v.op.name: tf.norm(g) for v, g in pairs}
+  dots = {v.op.name: tf.reduce_sum(v.read_value() * g) for v, g in pairs}
+  lengths = {v.op.name: tf.norm(v.read_value()) for v in tf.global_variables()
+             if v.dtype.base_dtype == tf.float32}
+  losses = dict(tf.get_collection(summaries.TRAINING_SCALARS))
+  with tf.Session() as session:
+    case.load_weights(session)
+    values = session.run([outputs, endpoints, losses, norms, dots])
+    total_losses = [session.run([spec.loss, spec.train_op])[0]
+                    for _ in range(_NUM_STEPS)]
+    lengths = session.run(lengths)
+  return Training(*values, no_gradient=no_gradient, total_losses=total_losses,
+                  lengths=lengths, variables=_variables())
+
+
+@contextlib.contextmanager
+def _recorded_features():
+  """Yields a dictionary that gets the tensors of backbone and decoder."""
+  endpoints = {}
+  def recorded(build, prefix):
+    def build_recorded(*arguments):
+      part = build(*arguments)
+      def call(inputs, is_training):
+        features = part(inputs, is_training)
+        endpoints.update({'%s.%d' % (prefix, level): x
+                          for level, x in features.items()})
+        return features
+      return call
+    return build_recorded
+  with mock.patch.object(parts, 'build_backbone',
+                         recorded(parts.build_backbone, 'backbone')):
+    with mock.patch.object(parts, 'build_decoder',
+                           recorded(parts.build_decoder, 'fpn')):
+      yield endpoints
+
+
+def _variables():
+  return [(v.op.name, v.shape.as_list()) for v in tf.global_variables()
+          if v.op.name != 'global_step' and not v.op.name.endswith(_SLOTS)
+          and v.op.name != 'moving_normalizer']
+
+
+def _training_step(case):
+  """The training step's EstimatorSpec, and the outputs of its model."""
+  if any('drop-connect' in patch for patch in case.settings['patches']):
+    with mock.patch.object(layers, 'drop_connect', lambda x, *_: x):
+      return _build_training_step(case)
+  return _build_training_step(case)
+
+
+def _build_training_step(case):
+  outputs = {}
+  compute = model_fn.model_outputs
+  def record(*args):
+    outputs.update(compute(*args))
+    return outputs
+  with mock.patch.object(model_fn, 'model_outputs', record):
+    spec = model_fn.make_model_fn(case.config)(
+        tf.constant(case.images()), case.labels(),
+        tf.estimator.ModeKeys.TRAIN, {})
+  return spec, outputs
