@@ -24,6 +24,9 @@ InputError = images_lib.InputError
 LoadError = sources.LoadError
 
 _NUM_THREADS = 2  # that decode and prepare images while the network runs
+# Batches in the network at once: the operations of a small network keep one
+# core busy, and between two runs the device would wait.
+_NUM_RUNS = 2
 
 
 def load(path, checkpoint_path=None, model=None, config_file=None,
@@ -128,21 +131,25 @@ class Predictor:
       A result for each image, in order; instead of it the InputError of what
       is not an image.
     """
-    with futures.ThreadPoolExecutor(_NUM_THREADS) as pool:
-      waiting = collections.deque()
+    with futures.ThreadPoolExecutor(_NUM_THREADS) as pool, (
+        futures.ThreadPoolExecutor(_NUM_RUNS)) as runners:
+      waiting, running = collections.deque(), collections.deque()
       numbered = enumerate(images)
       try:
         while True:
           for index, image in itertools.islice(
-              numbered, 2 * self.batch_size + _NUM_THREADS - len(waiting)):
+              numbered, 3 * self.batch_size + _NUM_THREADS - len(waiting)):
             waiting.append(pool.submit(self._prepare, index, image))
-          if not waiting:
-            return
           batch = [waiting.popleft().result() for _ in range(
               min(self.batch_size, len(waiting)))]
-          yield from self._answer(batch)
+          if batch:
+            running.append(runners.submit(self._answer, batch))
+          if len(running) == _NUM_RUNS or not batch:
+            if not running:
+              return
+            yield from running.popleft().result()
       finally:
-        for future in waiting:
+        for future in itertools.chain(waiting, running):
           future.cancel()
 
   def _prepare(self, index, image):
@@ -154,15 +161,12 @@ class Predictor:
     return pixels, self.model.prepare(pixels)
 
   def _answer(self, batch):
-    """Yields the results of a batch of `_prepare`."""
+    """[result or InputError] of a batch of `_prepare`."""
     good = [item for item in batch if not isinstance(item, InputError)]
     rows = itertools.count()
     answers = self.model.run([prepared for _, prepared in good]) if good else {}
-    for item in batch:
-      if isinstance(item, InputError):
-        yield item
-      else:
-        yield self._result(answers, next(rows), item[0])
+    return [item if isinstance(item, InputError)
+            else self._result(answers, next(rows), item[0]) for item in batch]
 
   def _result(self, answers, row, image):
     of_image = dict(

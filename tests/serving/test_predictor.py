@@ -1,6 +1,8 @@
 """Tests of serving.predictor: a checkpoint as a function of images."""
 
 import io
+import threading
+import time
 
 import numpy as np
 from PIL import Image
@@ -270,3 +272,21 @@ def test_images_that_are_only_padded_keep_their_pixels(tmp_path):
   np.testing.assert_allclose(info, [[40, 30], [64, 64], [1, 1], [0, 0]])
   _, info = segment.model.prepare(small_models.image(128, 30))
   np.testing.assert_allclose(info[2], [.5, .5])
+
+
+def test_two_batches_run_at_once(folder, monkeypatch):
+  """The answers keep the order of the images, however long each takes."""
+  detect = predictor.load(folder)
+  expected = detect(IMAGES * 3)
+  both = threading.Barrier(2, timeout=60)
+  run = detect.model.run
+
+  def run_with_another(prepared):
+    # Breaks unless another batch runs meanwhile.
+    number = both.wait()
+    time.sleep(.05 * number)
+    return run(prepared)
+  monkeypatch.setattr(detect.model, 'run', run_with_another)
+  images = (IMAGES * 3)[:2 * (len(IMAGES * 3) // 2)]
+  for answer, other in zip(detect.stream(images), expected):
+    _same(answer, other)
