@@ -5,11 +5,9 @@ import tensorflow.compat.v1 as tf
 
 from evaluation import class_ids
 from ops import compat
-from ops import detections
-from ops import nms_candidates
-from ops import preprocess
 from serving import class_names
 from serving import export_notes
+from serving import host_graphs
 from serving import input_types
 from serving import inputs
 from serving import networks
@@ -58,7 +56,7 @@ class ExportedModel:
     self._session, meta_graph = loaded or load_graph(self.folder)
     self.signatures = signatures.describe(meta_graph)
     self._choose_signature()
-    self._prepare_graph = _PrepareGraph()
+    self._preparation = host_graphs.Preparation()
     self._suppress = None
 
   def _choose_signature(self):
@@ -72,6 +70,12 @@ class ExportedModel:
           self.folder, signatures.SIGNATURE, sorted(found)))
     self.task = _task(self.signature['outputs'], self.folder)
     self._feed = image_input(self.signature['inputs'], self.folder)
+    # Of published segmentation models; a server has to be given them, too.
+    self._more_feeds = {
+        self.signature['inputs'][key]['tensor']: value for key, value in (
+            (segmentation_outputs.KEY, [b'default']),
+            (segmentation_outputs.THRESHOLDS, [0.]))
+        if key in self.signature['inputs']}
     shape = self._feed['shape']
     self.batch_size = shape[0] if shape[0] > 0 else None
     self.input_type = self._values.get('input', {}).get(
@@ -98,11 +102,11 @@ class ExportedModel:
   def prepare(self, image):
     """(what is fed for an image, image_info or None) of uint8 [H, W, 3]."""
     if self.input_type in (input_types.IMAGE_BYTES, input_types.TF_EXAMPLE):
-      info = self._prepare_graph.info(image, self.spec) if self.spec else None
+      info = self._preparation.info(image, self.spec) if self.spec else None
       return warm_up.encoded(image, self.input_type), info
     if self.input_type == input_types.RAW_IMAGE_TENSOR:
-      return self._prepare_graph.prepared(image, self.spec)
-    return self._prepare_graph.placed(image, self.spec)
+      return self._preparation.prepared(image, self.spec)
+    return self._preparation.placed(image, self.spec)
 
   def run(self, prepared):
     """Runs the network on a batch.
@@ -126,8 +130,8 @@ class ExportedModel:
   def _run(self, prepared, count):
     values, infos = zip(*prepared)
     kind = object if self._feed['dtype'] == 'string' else self._feed['dtype']
-    answers = self.run_signature({self._feed['tensor']: np.array(
-        values, kind)})
+    answers = self.run_signature(dict(
+        self._more_feeds, **{self._feed['tensor']: np.array(values, kind)}))
     answers = {name: value[:count] for name, value in answers.items()}
     if infos[0] is not None:
       answers[fields.IMAGE_INFO] = np.stack(infos[:count])
@@ -169,7 +173,7 @@ class ExportedModel:
   def _suppressed(self, answers):
     """Detections of an export without non-maximum suppression."""
     if self._suppress is None:
-      self._suppress = _Suppression(self.config)
+      self._suppress = host_graphs.Suppression(self.config)
     return dict(self._suppress(answers[fields.RAW_BOXES],
                                answers[fields.RAW_SCORES]),
                 **{fields.IMAGE_INFO: answers[fields.IMAGE_INFO]})
@@ -263,6 +267,10 @@ def _spec_of_shape(info):
   if len(info['shape']) != 4:
     return None
   size = tuple(info['shape'][1:3])
+  if min(size) < 1:
+    raise sources.LoadError(
+        'The export takes pixels of images of any size (%s), which it cannot '
+        'be told how to batch: export it with a fixed size.' % info['shape'])
   return inputs.InputSpec(inputs.FIT, size, size)
 
 
@@ -270,81 +278,3 @@ def _published_mask_grid(outputs):
   """How models of upstream sample masks, with its default crop size."""
   return mask_grids.corners(
       0 if fields.DETECTION_OUTER_BOXES in outputs else 112)
-
-
-class _PrepareGraph:
-  """Brings images to what a fixed input takes."""
-
-  def __init__(self):
-    self._sessions = {}
-
-  def _run(self, image, key, function):
-    if key not in self._sessions:
-      with tf.Graph().as_default() as graph:
-        fed = tf.placeholder(tf.uint8, [None, None, 3])
-        results = function(fed)
-        self._sessions[key] = tf.Session(graph=graph), fed, results
-    session, fed, results = self._sessions[key]
-    return session.run(results, {fed: image})
-
-  def prepared(self, image, spec):
-    """(float32 [h, w, 3], image_info)."""
-    return self._run(image, ('prepared', spec),
-                     lambda fed: inputs.prepare(fed, spec))
-
-  def info(self, image, spec):
-    """image_info of the image in the network's input."""
-    return self._run(image, ('info', spec),
-                     lambda fed: inputs.prepare(fed, spec)[1])
-
-  def placed(self, image, spec):
-    """(uint8 [h, w, 3], image_info): the image fits into the pixels fed."""
-    def place(fed):
-      pixels, info = preprocess.resize_and_crop_image(fed, spec.size, spec.size)
-      return tf.cast(tf.round(pixels), tf.uint8), info
-    return self._run(image, ('placed', spec), place)
-
-
-class _Suppression:
-  """Non-maximum suppression of raw boxes, by the rules of a configuration."""
-
-  def __init__(self, config):
-    """Takes an experiment; None: the rules of the defaults."""
-    self._config, self._session = config, None
-
-  def __call__(self, boxes, scores):
-    """{name: array [B, ...]} of arrays [B, N, 1 or C, 4] and [B, N, C]."""
-    if self._session is None:
-      self._build(boxes.shape, scores.shape)
-    return self._session.run(
-        self._results, {self._boxes: boxes, self._scores: scores})
-
-  def _build(self, boxes_shape, scores_shape):
-    with tf.Graph().as_default() as graph:
-      self._boxes = tf.placeholder(tf.float32, (None,) + boxes_shape[1:])
-      self._scores = tf.placeholder(tf.float32, (None,) + scores_shape[1:])
-      options = {}
-      if self._config:
-        section = self._config.postprocess
-        options = {name: getattr(section, name) for name in (
-            'nms_version', 'use_batched_nms', 'max_total_size',
-            'nms_iou_threshold', 'score_threshold', 'pre_nms_num_boxes')}
-      self._results = detections.detect(
-          _RawOutputs(self._boxes, self._scores), **options)
-      self._session = tf.Session(graph=graph)
-
-
-class _RawOutputs:
-  """Stands in for nms_candidates.DenseOutputs."""
-
-  def __init__(self, boxes, scores):
-    self._boxes, self._scores = boxes, scores
-
-  def pool(self, size=None):
-    """All boxes."""
-    del size
-    return nms_candidates.Pool(self._boxes, self._scores, None)
-
-  def first_class_box(self):
-    """Zeros: nobody looks at what fills unused places."""
-    return tf.zeros_like(self._boxes[:, 0, 0])

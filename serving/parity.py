@@ -16,11 +16,11 @@ import tempfile
 import numpy as np
 from PIL import Image
 
+from serving import answers as answers_lib
 from serving import checkpoint_model
 from serving import images as images_lib
 from serving import input_types
 from serving import networks
-from serving import results
 from serving import segmentation_outputs
 from serving import signatures
 from utils import fields
@@ -118,7 +118,7 @@ def _of_signature(the_plan, answer, model):
   """What a graph should make of the outputs of the network for an image."""
   options, info = the_plan.options, answer[fields.IMAGE_INFO]
   if model.task == networks.SEGMENTATION:
-    result = results.of_segmentation(
+    result = answers_lib.of_segmentation(
         {name: value[np.newaxis] for name, value in answer.items()}, 0,
         image_size=info[0], class_names={})
     answer[segmentation_outputs.CATEGORY_BYTES] = result.label_map

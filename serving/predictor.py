@@ -12,12 +12,12 @@ import itertools
 import numpy as np
 
 from ops import compat
+from serving import answers as answers_lib
 from serving import checkpoint_model
 from serving import exported_model
 from serving import images as images_lib
 from serving import inputs
 from serving import networks
-from serving import results
 from serving import sources
 
 InputError = images_lib.InputError
@@ -174,10 +174,10 @@ class Predictor:
         category_map=self._category_map,
         image=image if self._keep_images else None)
     if self.task == networks.CLASSIFICATION:
-      return results.of_classification(answers, row, self._top, **of_image)
+      return answers_lib.of_classification(answers, row, self._top, **of_image)
     if self.task == networks.SEGMENTATION:
-      return results.of_segmentation(answers, row, **of_image)
-    return results.of_detections(answers, row, self.model.mask_grid,
+      return answers_lib.of_segmentation(answers, row, **of_image)
+    return answers_lib.of_detections(answers, row, self.model.mask_grid,
                                  **of_image)
 
   def raw(self, images):

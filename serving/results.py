@@ -5,10 +5,7 @@ import copy
 import cv2
 import numpy as np
 
-from evaluation import segmentation_results
-from serving import networks
 from utils import drawing
-from utils import fields
 from utils import mask_grids
 from utils import masks as mask_utils
 
@@ -325,43 +322,3 @@ class SegmentationResult(_Result):
     return [{'image_id': image_id, 'category_id': self._category(i),
              'segmentation': mask_utils.encode(self.label_map == i)}
             for i in self.classes]
-
-
-def of_detections(answers, row, mask_grid, **of_image):
-  """The DetectionResult of one image of a batch.
-
-  Args:
-    answers: {name: array [B, ...]}; boxes in pixels of the network's input.
-    row: int, of the batch.
-    mask_grid: mask_grids.MaskGrid of the model.
-    **of_image: of a result.
-  """
-  count = int(answers[fields.NUM_DETECTIONS][row])
-  scale = np.tile(answers[fields.IMAGE_INFO][row, 2], 2)  # (y, x, y, x)
-  boxes = answers[fields.DETECTION_BOXES][row, :count] / scale
-  scores = answers[fields.DETECTION_SCORES][row, :count]
-  keep = np.isfinite(boxes).all(axis=1) & np.isfinite(scores)
-  masks, mask_boxes = None, None
-  if fields.DETECTION_MASKS in answers:
-    masks = answers[fields.DETECTION_MASKS][row, :count][keep]
-  if fields.DETECTION_OUTER_BOXES in answers:
-    mask_boxes = (answers[fields.DETECTION_OUTER_BOXES][row, :count]
-                  / scale)[keep]
-  return DetectionResult(
-      boxes[keep], scores[keep],
-      answers[fields.DETECTION_CLASSES][row, :count][keep], masks, mask_boxes,
-      mask_grid, **of_image)
-
-
-def of_classification(answers, row, top=5, **of_image):
-  """The ClassificationResult of one image of a batch."""
-  return ClassificationResult(answers[networks.PROBABILITIES][row], top,
-                              **of_image)
-
-
-def of_segmentation(answers, row, **of_image):
-  """The SegmentationResult of one image of a batch."""
-  info = answers[fields.IMAGE_INFO][row]
-  maps = [segmentation_results.to_image_size(answers[name][row, :, :, 0], info)
-          for name in (fields.MASKS, networks.PIXEL_SCORES)]
-  return SegmentationResult(*maps, **of_image)

@@ -42,9 +42,9 @@ def with_pngs(found, image_info):
     scores = tf.cast(tf.floor(scores * 255.), tf.uint8)
     largest = tf.reduce_max(classes)
     png = tf.cond(largest > _LARGEST,
-                  lambda: tf.io.encode_png(tf.cast(classes, tf.uint16)),
-                  lambda: tf.io.encode_png(tf.cast(classes, tf.uint8)))
-    return png, tf.io.encode_png(scores)
+                  lambda: tf.image.encode_png(tf.cast(classes, tf.uint16)),
+                  lambda: tf.image.encode_png(tf.cast(classes, tf.uint8)))
+    return png, tf.image.encode_png(scores)
 
   with tf.name_scope('encode_label_maps'):
     pngs, score_pngs = tf.map_fn(

@@ -57,9 +57,8 @@ def find_checkpoint(path, checkpoint_path=None, model=None, config_file=None,
   checkpoint = _prefix(given)
   folder = str(path) if path and tf.gfile.IsDirectory(
       str(path)) else os.path.dirname(checkpoint)
-  params_file = os.path.join(folder, 'params.yaml')
-  if not tf.gfile.Exists(params_file):
-    params_file = None
+  params_file = _params_file(folder)
+  if not params_file:
     if not (model or config_file or params_override):
       raise LoadError(
           'There is no params.yaml in %s, which says what model %s is of: give '
@@ -69,6 +68,18 @@ def find_checkpoint(path, checkpoint_path=None, model=None, config_file=None,
       model, config_file, params_override, extra=_WITHOUT_TRAINING,
       params_file=params_file, trains=False)
   return Checkpoint(config, checkpoint, notes)
+
+
+def _params_file(folder):
+  """The params.yaml of a folder, or of a model_dir that it lies in; or None.
+
+  The best checkpoints lie in a folder of their own, model_dir/best.
+  """
+  for place in (folder, os.path.dirname(folder.rstrip('/'))):
+    path = os.path.join(place, 'params.yaml')
+    if tf.gfile.Exists(path):
+      return path
+  return None
 
 
 def _prefix(path):

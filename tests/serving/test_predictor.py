@@ -160,23 +160,34 @@ def test_a_checkpoint_and_its_files_are_a_path(folder, detect):
   _same(other(IMAGES[0]), detect(IMAGES[0]))
 
 
+def test_the_best_checkpoints_have_the_configuration_above(
+    folder, detect, tmp_path):
+  (tmp_path / 'best').mkdir()
+  tf.gfile.Copy(str(folder / 'params.yaml'), str(tmp_path / 'params.yaml'))
+  for path in tf.gfile.Glob(str(folder / 'model.ckpt*')):
+    tf.gfile.Copy(path, str(tmp_path / 'best' / path.split('/')[-1]))
+  _same(predictor.load(tmp_path / 'best')(IMAGES[0]), detect(IMAGES[0]))
+
+
 def test_what_is_not_a_model_is_named(folder, tmp_path):
   for path, words in ((tmp_path, 'no checkpoint'),
                       (tmp_path / 'none', 'params.yaml'),
                       (None, 'exported folder')):
     with pytest.raises(predictor.LoadError, match=words):
       predictor.load(path)
+  alone = tmp_path / 'somewhere' / 'else'
+  alone.mkdir(parents=True)
   for path in tf.gfile.Glob(str(folder / 'model.ckpt*')):
-    tf.gfile.Copy(path, str(tmp_path / path.split('/')[-1]))
+    tf.gfile.Copy(path, str(alone / path.split('/')[-1]))
   with pytest.raises(predictor.LoadError, match='There is no params.yaml'):
-    predictor.load(tmp_path)
+    predictor.load(alone)
   with pytest.raises(predictor.LoadError, match='another model'):
     predictor.load(folder, params_override='architecture.num_classes=9')
-  data = tmp_path / 'model.ckpt-7.data-00000-of-00001'
+  data = alone / 'model.ckpt-7.data-00000-of-00001'
   data.write_bytes(data.read_bytes()[:1000])
-  (tmp_path / 'params.yaml').write_text((folder / 'params.yaml').read_text())
+  (alone / 'params.yaml').write_text((folder / 'params.yaml').read_text())
   with pytest.raises(predictor.LoadError, match='cannot be read'):
-    predictor.load(tmp_path)
+    predictor.load(alone)
 
 
 def test_names_of_the_configuration(folder, tmp_path):

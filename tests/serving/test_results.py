@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from evaluation import class_ids
+from serving import answers as answers_lib
 from serving import results
 from utils import drawing
 from utils import fields
@@ -103,7 +104,7 @@ ANSWERS = {
 
 
 def _result(**changes):
-  return results.of_detections(
+  return answers_lib.of_detections(
       dict(ANSWERS, **changes), 0, mask_grids.CELLS, **OF_IMAGE)
 
 
@@ -145,7 +146,7 @@ def test_filters():
 
 def test_coco_entries():
   category_map = class_ids.CategoryMap({1: 17, 2: 18}, None)
-  result = results.of_detections(
+  result = answers_lib.of_detections(
       ANSWERS, 0, mask_grids.CELLS, category_map=category_map,
       **OF_IMAGE)
   entry = result.to_coco('image "1"')[1]
