@@ -91,6 +91,8 @@ class _Middleware:
           await self._send(request, response)
           status = response.status
         return response
+      except ConnectionError:
+        return web.Response(status=_CLIENT_GONE)  # nobody gets it
       finally:
         self._service.metrics.answered(_method(request.path), status,
                                        time.monotonic() - start)

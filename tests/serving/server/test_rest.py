@@ -224,7 +224,7 @@ def test_compressed_bodies(folder):
   assert 'cut off' in answers[2][1]['error']
 
 
-def test_bodies_that_do_not_come(folder):
+def test_bodies_that_do_not_come(folder, caplog):
   async def talk(client):
     reader, writer = await asyncio.open_connection(
         *client.url.split('//')[1].split(':'))
@@ -246,6 +246,8 @@ def test_bodies_that_do_not_come(folder):
   status, answer, held = servers.talk(
       folder / 'free', talk, service_lib.Limits(body_timeout_s=.2))
   assert status.split()[1] == b'408' and answer[0] == 200 and held == 0
+  assert 'Traceback' not in caplog.text and not [
+      record for record in caplog.records if record.exc_info]
 
 
 class _Held:
