@@ -14,7 +14,7 @@ from serving.server import errors
 from serving.server import page_answer
 
 _TEMPLATE = 'page.html.j2'
-_NUM_THREADS = 4  # each decodes an image and waits for the network
+_NUM_THREADS = 2  # each holds the pixels of an image, and waits for the network
 # Nothing comes from elsewhere, and no other script than the page's own runs.
 _POLICY = ("default-src 'none'; script-src 'nonce-%s'; style-src 'nonce-%s'; "
            "img-src data: blob:; connect-src 'self'; base-uri 'none'; "

@@ -15,12 +15,15 @@ from executor import cluster
 from executor import estimator
 from executor import job_config
 import main
+from tools import serve
 
 _ROOT = os.path.dirname(os.path.dirname(os.path.dirname(
     os.path.abspath(__file__))))
 _FOLDER = os.path.join(_ROOT, 'tools', 'deploy')
 _MANIFESTS = sorted(os.path.basename(p) for p in glob.glob(
     os.path.join(_FOLDER, '*.yaml')))
+_JOBS = ['gpu_host.yaml', 'gpu_hosts.yaml', 'tpu.yaml']
+_SERVERS = ['serve.yaml', 'tf_serving.yaml']
 
 
 def _objects(name):
@@ -45,11 +48,11 @@ def _resolve(arguments):
     return job_config.resolve(values, values.mode)[0], values.mode
 
 
-def test_there_are_manifests_for_gpus_and_tpus():
-  assert _MANIFESTS == ['gpu_host.yaml', 'gpu_hosts.yaml', 'tpu.yaml']
+def test_all_manifests_are_tested():
+  assert _MANIFESTS == sorted(_JOBS + _SERVERS)
 
 
-@pytest.mark.parametrize('name', _MANIFESTS)
+@pytest.mark.parametrize('name', _JOBS)
 def test_jobs_resolve(name):
   modes, folders = [], set()
   for container in _containers(name).values():
@@ -103,6 +106,56 @@ def test_workers_get_tf_config():
       container['resources']['limits']['nvidia.com/gpu'])]
   assert estimator.replica_batch_size(config, estimator.num_replicas(
       config, gpus, found)) == 8
+
+
+def _server(name):
+  """(spec of the pods, container, Service) of a manifest."""
+  objects = {one['kind']: one for one in _objects(name)}
+  pod = objects['Deployment']['spec']['template']['spec']
+  assert objects['Service']['spec']['selector'] == objects['Deployment'][
+      'spec']['template']['metadata']['labels']
+  return pod, pod['containers'][0], objects['Service']
+
+
+@pytest.mark.parametrize('name', _SERVERS)
+def test_servers_are_probed_and_confined(name):
+  pod, container, service = _server(name)
+  names = {port['name'] for port in container['ports']}
+  for probe in ('startupProbe', 'readinessProbe', 'livenessProbe'):
+    how = container[probe].get('httpGet') or container[probe]['tcpSocket']
+    assert how['port'] in names
+  assert {port['targetPort'] for port in service['spec']['ports']} == names
+  limits = container['resources']['limits']
+  assert limits['memory'] and limits == container['resources']['requests']
+  assert pod['securityContext']['runAsNonRoot'] is True
+  assert container['securityContext'] == {
+      'allowPrivilegeEscalation': False, 'readOnlyRootFilesystem': True,
+      'capabilities': {'drop': ['ALL']}}
+  assert {m['name'] for m in container['volumeMounts']} == {
+      v['name'] for v in pod['volumes']}
+  threads = re.search(r'(?:threads|intra_op_parallelism)=(\d+)',
+                      ' '.join(container['args'])).group(1)
+  assert threads == limits['cpu']
+
+
+def test_the_command_of_our_server():
+  pod, container, _ = _server('serve.yaml')
+  assert container['command'] == ['python', '-m', 'tools.serve']
+  arguments = serve.parse_arguments(container['args'])
+  assert arguments.port == container['ports'][0]['containerPort']
+  assert arguments.host == '0.0.0.0'  # Probes come from outside of the pod.
+  wait = int(container['lifecycle']['preStop']['exec']['command'][1])
+  assert pod['terminationGracePeriodSeconds'] > arguments.grace_s + wait
+
+
+def test_settings_of_tensorflow_serving():
+  _, container, _ = _server('tf_serving.yaml')
+  settings = _objects('tf_serving.yaml')[0]['data']
+  for argument in container['args']:
+    if argument.startswith(('--batching_param', '--monitoring_config')):
+      assert os.path.basename(argument) in settings
+  name = next(a for a in container['args'] if 'model_name' in a).split('=')[1]
+  assert container['readinessProbe']['httpGet']['path'] == '/v1/models/' + name
 
 
 @pytest.mark.parametrize('name', [

@@ -12,6 +12,7 @@ import urllib.request
 
 import pytest
 
+from tests import docs_blocks
 from tests.serving.server import servers
 from tests.serving.server import tiny_models
 from tools import serve
@@ -74,6 +75,33 @@ def test_serves_until_a_signal(folder, number):
     assert 'everybody was answered' in output
     assert 'Traceback' not in errors
     assert errors.count('"POST /v1/models/shapes:predict HTTP/1.1" 200') == 2
+
+
+def test_clients_of_the_documents(folder, tmp_path):
+  """They compile, and the one for REST prints what the model sees."""
+  files = {b.argument: b.text for b in docs_blocks.read('docs/serving.md')
+           if b.tag == 'file'}
+  for name, text in files.items():
+    compile(text, name, 'exec')
+  image = tmp_path / 'image.png'
+  image.write_bytes(tiny_models.png(20, 30, 255))
+  with _process('--saved_model=%s' % folder, '--port=0',
+                '--name=shapes') as process:
+    process.stdout.readline()
+    url = re.search(r'http://[^/]+', process.stdout.readline()).group()
+    client = tmp_path / 'client.py'
+    client.write_text(files['rest_client.py'].replace(
+        'http://127.0.0.1:8501', url))
+    def run(*paths):
+      return subprocess.run(
+          [sys.executable, str(client)] + [str(path) for path in paths],
+          stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+          universal_newlines=True)
+    lines = run(image, image).stdout.splitlines()
+    assert len(lines) == 6
+    assert lines[0] == '%s 1 1.0 0.0 0.0 20.0 30.0' % image
+    wrong = run(client)  # not an image
+    assert wrong.returncode == 1 and 'Row 0 of input' in wrong.stderr
 
 
 def _inside(url):
