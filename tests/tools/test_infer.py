@@ -11,6 +11,7 @@ from PIL import Image
 import pytest
 
 from serving import networks
+from serving import predictor
 from tests.serving import small_models
 from tests.tools.inference import hostile
 from tests.tools.inference import stand_in
@@ -278,11 +279,27 @@ def test_a_trained_model(trained, tmp_path):
   assert infer.main([
       '--model_dir=%s' % trained, '--input=%s' % (tmp_path / 'in'),
       '--output=%s' % (tmp_path / 'out'), '--min_score=0']) == 0
-  from serving import predictor
   expected = predictor.load(trained)(small_models.image(50, 80))
   assert len(expected)
   np.testing.assert_allclose([e['score'] for e in _json(tmp_path)],
                              expected.scores, atol=1e-5)
+
+
+def test_what_the_predictor_is_told(tmp_path, monkeypatch):
+  told = []
+  monkeypatch.setattr(predictor, 'load', lambda *args, **kwargs: told.append(
+      (args, kwargs)) or stand_in.SeesRed())
+  hostile.write(tmp_path / 'in', {'a.jpg': hostile.encoded(hostile.scene())})
+  files = ['--input=%s' % (tmp_path / 'in'), '--output=%s' % (tmp_path / 'out')]
+  assert infer.main(['--saved_model=export', '--batch_size=2'] + files) == 0
+  assert infer.main(['--model_dir=m', '--checkpoint_path=c', '--config_file=f',
+                     '--model=retinanet', '--params_override=p',
+                     '--image_size=64,96', '--label_map=l'] + files) == 0
+  assert told == [
+      (('export',), dict(follow_exif=True, label_map=None, batch_size=2)),
+      (('m', 'c', 'retinanet', 'f', 'p'), dict(
+          follow_exif=True, label_map='l', batch_size=None,
+          image_size=(64, 96)))]
 
 
 def test_flags_of_upstream(trained, tmp_path):

@@ -145,6 +145,10 @@ def _check(parser, arguments):
   if arguments.saved_model and (arguments.model_dir
                                 or arguments.checkpoint_path):
     parser.error('--saved_model excludes --model_dir and --checkpoint_path.')
+  for name in ('model', 'config_file', 'params_override', 'image_size'):
+    if arguments.saved_model and getattr(arguments, name):
+      parser.error('--saved_model excludes --%s: an export is settled. Take '
+                   '--model_dir to change it.' % name)
   if not arguments.input:
     parser.error('Give --input: a file, folder, pattern, list or video.')
   if not (arguments.output or arguments.output_html):

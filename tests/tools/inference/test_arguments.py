@@ -44,6 +44,8 @@ def test_the_home_folder(monkeypatch):
     (['--input=a', '--output=o'], 'Give --model_dir'),
     (['--saved_model=s', '--model_dir=m', '--input=a', '--output=o'],
      'excludes'),
+    (['--saved_model=s', '--image_size=64', '--input=a', '--output=o'],
+     'an export is settled'),
     (['--model_dir=m', '--output=o'], 'Give --input'),
     (['--model_dir=m', '--input=a'], 'Give --output'),
     (_LEAST + ['--label_map_format=json'], 'json is not known'),
