@@ -94,7 +94,7 @@ class ReferenceCase:
          for v in variables})
 
 
-def check_array(actual, expected, name, tolerance):
+def check_array(actual, expected, name, tolerance=None):
   """Compares with a stored array that may be subsampled.
 
   Args:
@@ -102,9 +102,12 @@ def check_array(actual, expected, name, tolerance):
     expected: {key: array} of the archive; `<name>.stride` says that only every
       stride-th element was kept.
     name: the key.
-    tolerance: largest difference; whole numbers must be equal.
+    tolerance: largest difference; None: 2e-4 of the standard deviation plus
+      1e-5. Whole numbers must be equal.
   """
   want = expected[name]
+  if tolerance is None:
+    tolerance = 2e-4 * want.std() + 1e-5
   if name + '.stride' in expected:
     assert list(actual.shape) == list(expected[name + '.shape']), name
     actual = actual.reshape(-1)[::int(expected[name + '.stride'])]
