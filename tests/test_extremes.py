@@ -102,6 +102,33 @@ class _Job:
     return json.loads((self.model_dir / ('eval_' + name) / 'metrics.json'
                        ).read_text())
 
+  def predicted(self, name='val'):
+    """{image id} of the detections of the records of this name."""
+    path = self.folder / 'predicted.json'
+    assert self.start('predict', 'predict.predict_file_pattern=' + name,
+                      'predict.output_file=%s' % path) == 0
+    return {r['image_id'] for r in json.loads(path.read_text())}
+
+
+def _undefined(job):
+  """The metrics that are undefined where nothing is to be found."""
+  return {'box': ('AP',), 'box_and_mask': ('AP', 'mask_AP'),
+          'shapemask_box_and_mask': ('AP', 'mask_AP')}[
+              model_kinds.content(job.kind)['eval']['type']]
+
+
+def _check_jobs(job):
+  """Training, evaluations and predictions, batches larger than the sets."""
+  metrics = job.metrics('train_and_eval')
+  assert metrics['step'] == 2
+  assert all(np.isfinite(v) for v in metrics.values())
+  expected = {'small', 'large', 'grey', 'empty', 'crowds'}
+  assert {name.split('_')[0] for name in job.predicted()} == expected
+  if job.kind in model_kinds.DETECTORS:
+    for name in ('empty', 'crowds'):
+      found = job.metrics(name=name)
+      assert all(found[key] == -1 for key in _undefined(job))
+
 
 _LARGE_BATCHES = {'train': {'train_batch_size': 16},
                   'eval': {'eval_batch_size': 16},
@@ -109,13 +136,42 @@ _LARGE_BATCHES = {'train': {'train_batch_size': 16},
 
 
 def _odd_job(tmp_path, kind):
-  return _Job(tmp_path, kind, {'train': _odd(), 'val': _odd()},
-              **_LARGE_BATCHES)
+  return _Job(tmp_path, kind, {
+      'train': _odd(), 'val': _odd(), 'empty': _records('empty', _USUAL, 0),
+      'crowds': _records('crowds', _USUAL, is_crowd=1)}, **_LARGE_BATCHES)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('kind', model_kinds.KINDS)
+def test_jobs(kind, tmp_path):
+  _check_jobs(_odd_job(tmp_path, kind))
 
 
 def test_a_training_run_and_its_evaluation(tmp_path):
+  """The smallest part of `test_jobs`."""
   metrics = _odd_job(tmp_path, 'retinanet').metrics('train_and_eval')
   assert metrics['step'] == 2 and np.isfinite(metrics['AP'])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('kind', model_kinds.KINDS)
+def test_one_class_and_no_object_at_all(kind, tmp_path):
+  """Learns from background alone, and is evaluated on nothing."""
+  sections = {'architecture': {'num_classes': 2}}
+  if kind == 'segmentation':
+    sections['segmentation_loss'] = {'class_weights': [1., 2.]}
+  job = _Job(tmp_path, kind, {
+      'train': _records('empty', _USUAL, 0), 'val': _records('a', _USUAL, 0),
+      'one': _records('one', _USUAL, num_classes=2)}, **sections)
+  metrics = job.metrics('train_and_eval')
+  assert metrics['step'] == 2
+  assert all(np.isfinite(v) for v in metrics.values())
+  if kind in model_kinds.DETECTORS:
+    assert all(metrics[key] == -1 for key in _undefined(job))
+  one = job.metrics(name='one')
+  figures = [one[key] for key in ('AP', 'mask_AP', 'miou', 'top_1_accuracy')
+             if key in one]
+  assert figures and all(0 <= figure <= 1 for figure in figures)
 
 
 @pytest.mark.parametrize('kind', model_kinds.DETECTORS)
