@@ -27,7 +27,7 @@ export TF_CPP_MIN_LOG_LEVEL ?= 2
 export PYTHONUNBUFFERED = 1
 
 .PHONY: help setup demo test quick test-all mutants lint env tpu-check \
-  tpu-check-all clean
+  tpu-check-all export-env clean
 
 help:
 	@echo 'make demo           trains and evaluates a small model, some ten minutes'
@@ -40,6 +40,7 @@ help:
 	@echo 'make setup          only the environment'
 	@echo 'make tpu-check      whether a configuration fits a TPU, without one'
 	@echo 'make tpu-check-all  the same of every model of the zoo, an hour'
+	@echo 'make export-env     the converters to ONNX and OpenVINO (docs/export.md)'
 	@echo 'make clean          removes demo/ and caches, not the environments'
 	@echo
 	@echo 'Variables, as in "make test RUNTIME=tf2 TESTS=tests/ops":'
@@ -87,6 +88,10 @@ tpu-check:
 
 tpu-check-all:
 	@$(IN_ENV) -m tools.tpu.zoo
+
+# Beside that of RUNTIME, as the TPU compiler is.
+export-env:
+	@bash tools/setup_env.sh export
 
 clean:
 	rm -rf demo .pytest_cache .ruff_cache

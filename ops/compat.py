@@ -18,6 +18,7 @@ VERSION = tf.__version__  # to be recorded and told
 IS_TF2 = tf.__version__.startswith('2.')
 # On CPUs; see ops/convolution.py.
 HAS_SLOW_CONVOLUTION_GRADIENTS = not IS_TF2
+HAS_TFLITE_LOOPS = IS_TF2  # in its converter
 HAS_TPU_VMS = IS_TF2  # whose TPU is in the machine itself
 HAS_BFLOAT16_ON_GPUS = IS_TF2
 HAS_BILINEAR_GRADIENT_IN_XLA = IS_TF2  # of tf.image.resize_bilinear

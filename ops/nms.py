@@ -113,7 +113,8 @@ def _pad_to_tiles(boxes, valid, classes):
   num_boxes = boxes.shape[1].value
   missing = -num_boxes % TILE if num_boxes else TILE
   boxes = tf.pad(boxes, [[0, 0], [0, missing], [0, 0]])
-  valid = tf.pad(valid, [[0, 0], [0, missing]])
+  # TFLite pads numbers only.
+  valid = tf.pad(tf.cast(valid, tf.int32), [[0, 0], [0, missing]]) > 0
   if classes is not None:
     classes = tf.pad(classes, [[0, 0], [0, missing]])
   return boxes, valid, classes
@@ -213,11 +214,13 @@ def _suppress_within(suppresses, alive):
   places = tf.range(size)
   is_better = tf.expand_dims(places, 1) < tf.expand_dims(places, 0)
   edges = tf.cast(tf.logical_and(suppresses, is_better), tf.float32)
-  alive = tf.cast(alive, tf.float32)
+  # [B, 1, T] all through the loop: TFLite cannot convert a product of matrices
+  # that is squeezed.
+  alive = tf.expand_dims(tf.cast(alive, tf.float32), 1)
 
   def apply_rule(kept):
     # Counts of suppressors, exact in any precision as far as 0 is concerned.
-    hits = tf.squeeze(tf.matmul(tf.expand_dims(kept, 1), edges), 1)
+    hits = tf.matmul(kept, edges)
     return alive * tf.cast(tf.equal(hits, 0.), tf.float32)
 
   def changed(before, kept):
@@ -226,7 +229,7 @@ def _suppress_within(suppresses, alive):
   _, kept = tf.while_loop(
       changed, lambda before, kept: (kept, apply_rule(kept)),
       [alive, apply_rule(alive)], parallel_iterations=1, back_prop=False)
-  return kept > 0.
+  return tf.squeeze(kept, 1) > 0.
 
 
 def _append(positions, num_kept, alive, start, max_output_size):

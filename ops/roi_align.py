@@ -10,6 +10,7 @@ import numpy as np
 import tensorflow.compat.v1 as tf
 
 from ops import compat
+from ops import portability
 
 # A box of 224 x 224 pixels, a whole ImageNet image, reads level 4; FPN, arXiv
 # 1612.03144, equation 1.
@@ -266,7 +267,8 @@ def _interpolate(tables, cells, weights, method):
     [B, N, S, S, C], the type of the table.
   """
   if method is None:
-    use_gather = compat.in_xla_context() or compat.has_gpu()
+    use_gather = (compat.in_xla_context() or compat.has_gpu()
+                  or portability.is_required())
     method = 'gather' if use_gather else 'sparse'
   if method not in METHODS:
     raise ValueError('method=%r: must be one of %s.' % (

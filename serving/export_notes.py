@@ -38,6 +38,23 @@ def write(the_plan, folder, label_map=None):
     folder: of the export.
     label_map: see class_names.of_config.
   """
+  values, names = describe(the_plan, label_map)
+  _write_file(folder, _NOTES, json.dumps(values, indent=1, sort_keys=True))
+  _write_file(folder, _CONFIG, io.dump_yaml(the_plan.config))
+  if names:
+    _write_file(folder, _LABEL_MAP, label_map_lib.text(names))
+
+
+def describe(the_plan, label_map=None):
+  """What is known about an export, as plain values.
+
+  Args:
+    the_plan: export.Plan.
+    label_map: see class_names.of_config.
+
+  Returns:
+    {name: value}, those of export.json; {class id: name}.
+  """
   config, options = the_plan.config, the_plan.options
   names, category_map = class_names.of_config(config, label_map)
   values = {
@@ -58,10 +75,7 @@ def write(the_plan, folder, label_map=None):
                       if category_map else None}
   if networks.task_of(config) == networks.DETECTION:
     values['mask_grid'] = list(evaluation_factory.build_mask_grid(config))
-  _write_file(folder, _NOTES, json.dumps(values, indent=1, sort_keys=True))
-  _write_file(folder, _CONFIG, io.dump_yaml(config))
-  if names:
-    _write_file(folder, _LABEL_MAP, label_map_lib.text(names))
+  return values, names
 
 
 def _write_file(folder, name, text):

@@ -154,10 +154,10 @@ def answers_of_export(folder, images, python=sys.executable,
 
   Args:
     folder: of the export.
-    images: [bytes].
+    images: [bytes], or what else the module takes.
     python: interpreter that has what the export needs.
     module: run as `python -m MODULE FOLDER IMAGES ANSWERS`; the files hold
-      pickled lists of bytes and of {key: array}.
+      the pickled list of images and one of {key: array}.
 
   Returns:
     [{key: array}], of each image.
@@ -283,9 +283,26 @@ def check(the_plan, folder, images=None, tolerances=None, write=print):
   """
   images = images or made_images(the_plan)
   found = answers_of_export(folder, images)
-  differences = compare(expected(the_plan, images), found,
-                        the_plan.options.coordinates, tolerances)
-  write('Checkpoint and export, %d images:' % len(images))
+  return settle(compare(expected(the_plan, images), found,
+                        the_plan.options.coordinates, tolerances),
+                len(images), write)
+
+
+def settle(differences, count, write=print):
+  """Reports the differences.
+
+  Args:
+    differences: [Difference].
+    count: int, of images.
+    write: function of a line.
+
+  Returns:
+    The differences.
+
+  Raises:
+    ParityError: if an output differs by more than is allowed.
+  """
+  write('Checkpoint and export, %d images:' % count)
   for line in lines(differences):
     write(line)
   wrong = [d.name for d in differences if not d.greatest <= d.allowed]

@@ -13,6 +13,7 @@ _ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 _PROGRAMS = ('awk', 'bash', 'cat', 'cut', 'dirname', 'flock', 'head', 'ls',
              'mkdir', 'rm', 'sh', 'sha256sum', 'sort', 'tail')
 _LOCKS = {'tf1': 'py37-tf115', 'tf2': 'py311-tf215'}
+_CONVERTERS = 'py311-export'
 _COMPILER_LOCK = os.path.join('tools', 'tpu', 'requirements')
 
 
@@ -20,6 +21,8 @@ def _lock(environment):
   """Path of its lock files, relative to the clone, without the endings."""
   if environment == 'tpu':
     return _COMPILER_LOCK
+  if environment == 'export':
+    return os.path.join('requirements', _CONVERTERS)
   return os.path.join('requirements', _LOCKS[environment])
 
 
@@ -52,6 +55,15 @@ def test_the_tpu_compiler_is_pinned_without_tensorflow():
   assert {'pip', 'jax', 'jaxlib', 'libtpu', 'numpy'} <= set(pins)
   assert pins['jax'] == pins['jaxlib']
   assert not any('tensorflow' in name for name in pins)
+
+
+def test_the_converters_are_pinned_beside_tensorflow_2():
+  """Any program of the project runs there, too."""
+  runtime, converters = dict(_pins('tf2')), dict(_pins('export'))
+  assert len(converters) == len(_pins('export'))
+  assert runtime.items() <= converters.items()
+  assert set(converters) - set(runtime) == {
+      'onnx', 'onnxruntime', 'openvino', 'openvino-telemetry', 'tf2onnx'}
 
 
 @pytest.fixture
@@ -102,7 +114,7 @@ def _complete_environment(clone, runtime):
       hashlib.sha256(content.encode()).hexdigest() + '\n')
 
 
-@pytest.mark.parametrize('runtime', sorted(_LOCKS) + ['tpu'])
+@pytest.mark.parametrize('runtime', sorted(_LOCKS) + ['export', 'tpu'])
 def test_complete_environment_is_left_alone(clone, runtime):
   _complete_environment(clone, runtime)
   result = _set_up(clone, runtime)

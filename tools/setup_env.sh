@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
 # Makes the virtual environment of one runtime inside the clone.
 #
-#   bash tools/setup_env.sh [tf1|tf2|tpu]
+#   bash tools/setup_env.sh [tf1|tf2|tpu|export]
 #
 # Prints the folder of the environment on stdout and everything else on
 # stderr. Without an argument: tf1 if this machine has a Python 3.7, else tf2.
-# tpu is not a runtime: it holds the TPU compiler, for `make tpu-check`.
+# tpu and export are not runtimes: they hold the TPU compiler, for `make
+# tpu-check`, and the converters of tools.export_onnx and the like.
 # PYTHON=/path/to/python uses that interpreter. An environment that is complete
 # and belongs to the present lock file is left as it is.
 
@@ -78,7 +79,7 @@ download_python() {
 
 choose_runtime() {
   case ${1:-} in
-    tf1 | tf2 | tpu) echo "$1" ;;
+    tf1 | tf2 | tpu | export) echo "$1" ;;
     '')
       if [[ -f .venv-tf1/.complete ]] || find_python 3.7 >/dev/null; then
         echo tf1
@@ -136,6 +137,10 @@ main() {
     tf1) version=3.7 lock=requirements/py37-tf115 ;;
     tf2) version=3.11 lock=requirements/py311-tf215 ;;
     tpu) version=3.11 lock=tools/tpu/requirements modules='jaxlib, libtpu' ;;
+    export)
+      version=3.11 lock=requirements/py311-export
+      modules='onnxruntime, openvino, tf2onnx'
+      ;;
   esac
   venv=.venv-$runtime
   mkdir -p .setup

@@ -1,0 +1,57 @@
+"""Runs an ONNX file with onnxruntime, without TensorFlow.
+
+  python -m serving.targets.run_onnx FOLDER IMAGES ANSWERS
+"""
+
+import os
+import sys
+
+import onnxruntime
+
+from serving.targets import answers
+
+FILE = 'model.onnx'
+
+
+class Model:
+  """An ONNX file, ready to be run.
+
+  Attributes:
+    batch_size: int, or None for any.
+  """
+
+  def __init__(self, folder, described, threads=None):
+    """Loads it.
+
+    Args:
+      folder: of the export.
+      described: of description.read.
+      threads: int; None: as onnxruntime likes.
+    """
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads or 0
+    options.log_severity_level = 3
+    self._session = onnxruntime.InferenceSession(
+        os.path.join(folder, FILE), options,
+        providers=['CPUExecutionProvider'])
+    self._input = described['input']['name']
+    self._keys, self._names = zip(*sorted(described['outputs'].items()))
+    self.batch_size = answers.batch_size(described)
+    self._fed = None
+
+  def feed(self, images):
+    """Gives it float32 [B, H, W, 3]."""
+    self._fed = {self._input: images}
+
+  def invoke(self):
+    """Runs what was fed; returns the outputs in the order of their keys."""
+    return self._session.run(list(self._names), self._fed)
+
+  def run(self, images):
+    """{key: array [B, ...]} of float32 [B, H, W, 3]."""
+    self.feed(images)
+    return dict(zip(self._keys, self.invoke()))
+
+
+if __name__ == '__main__':
+  answers.main(Model, sys.argv[1:])
