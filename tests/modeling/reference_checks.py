@@ -149,14 +149,17 @@ def _check_outputs(outputs, expected, prefix, limits, is_new):
     actual = outputs[name][int(level[1:])] if level else outputs[name]
     key = prefix + name + level
     tolerance = limits.output(name, level, expected[key].std())
-    if is_new is not None and is_new.any() and _is_by_region(name):
-      # All others are compared, these are counted.
+    if is_new is not None and not level and _is_by_region(name):
+      # Those that are new are counted elsewhere.
       known = np.ones(actual.shape[:2], bool)
       known[:, :is_new.shape[1]] = ~is_new
-      np.testing.assert_allclose(actual[known], expected[key][known], rtol=0,
-                                 atol=tolerance, err_msg=name)
-      continue
+      actual = actual[known]
+      expected = dict(expected, **{key: expected[key][known]})
     reference_case.check_array(actual, expected, key, tolerance)
+    tolerance = limits.most(name, level, expected[key].std())
+    if tolerance is not None:
+      is_near = np.abs(actual - expected[key]) <= tolerance
+      assert np.mean(is_near) >= reference_limits.MOST, name
 
 
 def _is_by_region(name):

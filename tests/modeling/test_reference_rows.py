@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 
 from tests.modeling import reference_rows
-from tests.modeling import variable_order
 
 _SCORES = np.array([[.9, .8, .8 - 1e-6, .3]])
 
@@ -40,17 +39,3 @@ def test_rows_behind_those_in_order_stay():
   values = np.arange(4)[np.newaxis]
   assert reference_rows.take(values, np.array([[1, 0]])).tolist() == [
       [1, 0, 2, 3]]
-
-
-def test_variables_of_heads_level_by_level():
-  ours = ['fpn/l4/kernel', 'retinanet/class_net/class-0/kernel',
-          'retinanet/class_net/class-0-3/gamma',
-          'retinanet/class_net/class-0-4/gamma',
-          'retinanet/class_net/class-predict/kernel',
-          'retinanet/box_net/box-0/kernel', 'retinanet/box_net/box-0-3/gamma',
-          'retinanet/box_net/box-0-4/gamma', 'rpn_head/rpn/kernel',
-          'rpn_head/rpn-l3-bn/gamma', 'rpn_head/rpn-l4-bn/gamma',
-          'rpn_head/rpn-class/kernel', 'shapemask/a']
-  got = [name for name, _ in variable_order.level_by_level(
-      [(name, None) for name in ours])]
-  assert got == [ours[i] for i in (0, 1, 2, 4, 5, 6, 3, 7, 8, 9, 11, 10, 12)]
