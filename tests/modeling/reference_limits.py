@@ -13,6 +13,9 @@ from utils import fields
 
 SCORES, BOXES, MASKS = 1e-4, 1e-2, 1e-3  # boxes in pixels
 STATISTICS = 1e-4  # relative, of endpoints
+# The same of the one largest value, in training.
+LARGEST_IN_TRAINING = 4e-3
+_TRAINING_BOXES = 4e-2  # pixels, of proposals
 _TIE = 1e-5        # scores that may change places
 
 # Relative, of the total loss before three steps.
@@ -34,7 +37,7 @@ _MASK_TARGETS = 2e-2
 
 # Proposals in training that others may take the place of, by case: rounding
 # decides which of two that overlap is kept. No other case has one.
-_EXCHANGED = {'mask_rcnn_spinenet49S': 2}
+_EXCHANGED = {'cascade_mask_rcnn_resnet50': 1, 'mask_rcnn_spinenet49S': 2}
 
 
 def _wide(limit, noise):
@@ -75,7 +78,7 @@ class Training:
     self.scores = _wide(SCORES, scores['max_abs_diff'])
     self.tie = _wide(_TIE, scores['max_abs_diff'])
     self._scale = self.scores / SCORES
-    self.boxes = BOXES * self._scale
+    self.boxes = _TRAINING_BOXES * self._scale
     self.mask_targets = _MASK_TARGETS
     if self._scale > 1.:
       self.mask_targets = _wide(

@@ -232,7 +232,7 @@ def test_same_files_whatever_the_number_of_processes(voc):
      'object in BloodImage_00000.xml has no name'),
     ('<annotation><size><width>wide</width></size></annotation>',
      "<size> in BloodImage_00000.xml: 'width' is not a number of pixels"),
-    ('<html/>', 'no annotation of Pascal VOC: its root is <html>'),
+    ('<html/>', 'not an annotation of Pascal VOC: its root is <html>'),
 ])
 def test_annotation_that_cannot_be_used_is_named(voc, text, message):
   (voc / 'Annotations' / (_FIRST + '.xml')).write_text(text)
