@@ -86,7 +86,8 @@ def run():
     The exit code.
   """
   if flags.FLAGS.plugins:  # Configurations look there when they are loaded.
-    os.environ['VISION_PLUGINS'] = os.pathsep.join(
+    from configs import plugins
+    os.environ[plugins.VARIABLE] = os.pathsep.join(
         flags.FLAGS.plugins.split(','))
   # Slow to load, which --help should not wait for.
   import tensorflow.compat.v1 as tf

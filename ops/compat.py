@@ -5,6 +5,7 @@ Everything else in the repository is written once, against
 `enable_graph_mode()` before they build a graph.
 """
 
+import contextlib
 import ctypes
 
 import tensorflow.compat.v1 as tf
@@ -168,3 +169,16 @@ def index_in_strategy():
   if describe is None:  # There is one worker.
     return number
   return number + describe().input_pipeline_id * len(extended.worker_devices)
+
+
+@contextlib.contextmanager
+def functional_control_flow():
+  """Makes loops and branches functions; converters and the XLA bridge
+  read no others well."""
+  was_enabled = tf.control_flow_v2_enabled()
+  tf.enable_control_flow_v2()
+  try:
+    yield
+  finally:
+    if not was_enabled:
+      tf.disable_control_flow_v2()

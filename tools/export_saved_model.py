@@ -15,18 +15,14 @@ as before then); 2 wrong flags.
 """
 
 import argparse
-import glob
 import sys
 
 from tools.common import bool_flags
 from tools.common import config_arguments
+from tools.common import target_export
 
 _INPUT_TYPES = ('image_bytes', 'image_tensor', 'tf_example', 'raw_image_tensor')
 _COORDINATES = ('model', 'image', 'normalized')
-
-
-class FlagError(ValueError):
-  """A flag, or two flags together, that cannot be meant."""
 
 
 def parser():
@@ -76,40 +72,15 @@ def parser():
   return result
 
 
-def _image_size(text):
-  """(height, width) of 'HEIGHT,WIDTH'; None of None."""
-  if not text:
-    return None
-  try:
-    height, width = [int(part) for part in text.split(',')]
-  except ValueError:
-    raise FlagError('--input_image_size is HEIGHT,WIDTH, such as 640,640, not '
-                    '%r.' % text)
-  return height, width
-
-
 def _coordinates(values):
   """The value of --box_coordinates, however it is given."""
   if not values.output_normalized_coordinates:
     return values.box_coordinates or 'model'
   if values.box_coordinates not in (None, 'normalized'):
-    raise FlagError('--output_normalized_coordinates and --box_coordinates=%s '
-                    'contradict each other.' % values.box_coordinates)
+    raise target_export.FlagError(
+        '--output_normalized_coordinates and --box_coordinates=%s contradict '
+        'each other.' % values.box_coordinates)
   return 'normalized'
-
-
-def _check_images(pattern):
-  """[bytes] of the files of a pattern; None without a pattern."""
-  if not pattern:
-    return None
-  names = sorted(glob.glob(pattern))
-  if not names:
-    raise FlagError('--check_images: no file matches %s.' % pattern)
-  contents = []
-  for name in names:
-    with open(name, 'rb') as f:
-      contents.append(f.read())
-  return contents
 
 
 def run(values):
@@ -127,14 +98,15 @@ def run(values):
   from serving import signatures
   from serving import sources
   if values.use_tpu:
-    raise FlagError('--use_tpu: there is no graph for TPUs. Without the flag '
-                    'the export runs on CPUs and GPUs.')
+    raise target_export.FlagError(
+        '--use_tpu: there is no graph for TPUs. Without the flag the export '
+        'runs on CPUs and GPUs.')
   options = signatures.Options(
       _coordinates(values), values.output_image_info,
       values.cast_num_detections_to_float,
       values.cast_detection_classes_to_float)
-  images = _check_images(values.check_images)
-  image_size = _image_size(values.input_image_size)
+  images = target_export.image_files('check_images', values.check_images)
+  image_size = target_export.image_size(values.input_image_size)
   source = sources.find_checkpoint(
       values.model_dir, values.checkpoint_path, values.model,
       values.config_file, values.params_override)
@@ -167,7 +139,7 @@ def main(arguments=None):
   from configs import base
   try:
     run(values)
-  except (FlagError, base.ConfigError) as e:
+  except (target_export.FlagError, base.ConfigError) as e:
     print('Error: %s' % e, file=sys.stderr)
     return 2
   except ValueError as e:

@@ -6,7 +6,6 @@ that by the rule in the description beside it.
 """
 
 import collections
-import contextlib
 import json
 import os
 
@@ -66,7 +65,7 @@ def build(the_plan):
     LoadError: if the checkpoint is of another model.
   """
   shape = [the_plan.batch_size] + list(the_plan.spec.padded_size) + [3]
-  with tf.Graph().as_default() as graph, functional_control_flow():
+  with tf.Graph().as_default() as graph, compat.functional_control_flow():
     portability.require()
     fed = tf.placeholder(tf.float32, shape, INPUT)
     named = _outputs(the_plan, fed)
@@ -89,18 +88,6 @@ def _outputs(the_plan, fed):
   image_info.set_shape([the_plan.batch_size, 4, 2])
   found = networks.outputs(the_plan.config, fed, image_info)
   return signatures.outputs(found, image_info, the_plan.options)
-
-
-@contextlib.contextmanager
-def functional_control_flow():
-  """Makes loops and branches functions; converters read no others well."""
-  was_enabled = tf.control_flow_v2_enabled()
-  tf.enable_control_flow_v2()
-  try:
-    yield
-  finally:
-    if not was_enabled:
-      tf.disable_control_flow_v2()
 
 
 def _optimized(graph_def, inputs, outputs):

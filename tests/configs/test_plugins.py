@@ -9,12 +9,13 @@ import pytest
 
 from tests import docs_blocks
 
-_SMALL = ("architecture={backbone: plain, num_classes: 7, min_level: 3, "
+_SMALL = ("architecture: {backbone: plain, num_classes: 7, min_level: 3, "
           "max_level: 4, use_bfloat16: false}, "
-          "fpn={fpn_feat_dims: 8}, "
-          "retinanet_head={num_convs: 1, num_filters: 8}, "
-          "retinanet_parser={output_size: [64, 64]}, "
-          "train={total_steps: 2, train_batch_size: 2, transpose_input: false, "
+          "fpn: {fpn_feat_dims: 8}, "
+          "retinanet_head: {num_convs: 1, num_filters: 8}, "
+          "retinanet_parser: {output_size: [64, 64]}, "
+          "train: {total_steps: 2, train_batch_size: 2, "
+          "transpose_input: false, "
           "learning_rate: {warmup_steps: 0}, train_file_pattern: %s}")
 
 
@@ -26,7 +27,7 @@ def _example():
 
 
 def _override(pattern):
-  return '{%s}' % (_SMALL % pattern).replace('=', ': ')
+  return '{%s}' % (_SMALL % pattern)
 
 
 def _python(*arguments, **options):

@@ -4,7 +4,6 @@ Built on TensorFlow 1.15 or 2.15; what the bridge, the compiler and the
 comparison read is the same.
 """
 
-import contextlib
 import dataclasses
 
 import tensorflow.compat.v1 as tf
@@ -14,6 +13,7 @@ from dataloader import factory as data_factory
 from dataloader import input_reader
 from modeling import model_fn as model_fns
 from modeling.training import summaries
+from ops import compat
 from tools.tpu import step_files
 from utils import modes
 
@@ -80,7 +80,7 @@ def build(config, job, batch_size):
       logged, of which each runs the whole step.
   """
   spec = input_spec(config, job, batch_size)
-  with tf.Graph().as_default() as graph, _functional_control_flow():
+  with tf.Graph().as_default() as graph, compat.functional_control_flow():
     tf.set_random_seed(config.train.seed or 0)
     inputs = tf.nest.map_structure(
         lambda one: tf.placeholder(one.dtype, one.shape), spec)
@@ -88,18 +88,6 @@ def build(config, job, batch_size):
     with tf.control_dependencies(updates):
       outputs = {name: tf.identity(value) for name, value in outputs.items()}
   return graph, tf.nest.flatten(inputs), outputs
-
-
-@contextlib.contextmanager
-def _functional_control_flow():
-  """Makes loops and branches functions; the bridge reads no others."""
-  was_enabled = tf.control_flow_v2_enabled()
-  tf.enable_control_flow_v2()
-  try:
-    yield
-  finally:
-    if not was_enabled:
-      tf.disable_control_flow_v2()
 
 
 def _outputs(config, job, inputs):
