@@ -10,7 +10,6 @@ import importlib
 import tensorflow.compat.v1 as tf
 
 from architecture import aspp
-from architecture import normalization
 from architecture.heads import classification
 from architecture.heads import fast_rcnn
 from architecture.heads import mask
@@ -25,24 +24,12 @@ from utils import registry
 from utils import shape_priors
 
 
-def build_norm_activation(section):
-  """The normalization and activation of a network.
-
-  Args:
-    section: `batch_norm_activation`.
-
-  Returns:
-    normalization.BatchNormActivation.
-  """
-  return normalization.build(section)
-
-
 def build_backbone(config, norm_activation):
   """Builds what `architecture.backbone` names.
 
   Args:
     config: an experiment.
-    norm_activation: what `build_norm_activation` returns.
+    norm_activation: what `normalization.build` returns.
 
   Returns:
     (images [B, H, W, 3], is_training) -> {level: [B, h, w, c]}.
@@ -60,7 +47,7 @@ def build_decoder(config, norm_activation):
 
   Args:
     config: an experiment.
-    norm_activation: what `build_norm_activation` returns.
+    norm_activation: what `normalization.build` returns.
 
   Returns:
     ({level: [B, h, w, c]}, is_training) -> {min_level..max_level: features}.
@@ -78,7 +65,7 @@ def build_retinanet_head(config, norm_activation):
 
   Args:
     config: an experiment.
-    norm_activation: what `build_norm_activation` returns.
+    norm_activation: what `normalization.build` returns.
 
   Returns:
     retinanet.RetinanetHead.
@@ -97,7 +84,7 @@ def build_rpn_head(config, norm_activation):
 
   Args:
     config: an experiment.
-    norm_activation: what `build_norm_activation` returns.
+    norm_activation: what `normalization.build` returns.
 
   Returns:
     rpn.RPNHead.
@@ -117,7 +104,7 @@ def build_fast_rcnn_head(config, norm_activation, scope='fast_rcnn_head'):
 
   Args:
     config: an experiment.
-    norm_activation: what `build_norm_activation` returns.
+    norm_activation: what `normalization.build` returns.
     scope: the scope of its variables.
 
   Returns:
@@ -138,7 +125,7 @@ def build_mask_head(config, norm_activation):
 
   Args:
     config: an experiment.
-    norm_activation: what `build_norm_activation` returns.
+    norm_activation: what `normalization.build` returns.
 
   Returns:
     mask.MaskHead.
@@ -157,7 +144,7 @@ def build_classification_head(config, norm_activation):
 
   Args:
     config: an experiment.
-    norm_activation: what `build_norm_activation` returns.
+    norm_activation: what `normalization.build` returns.
 
   Returns:
     classification.ClassificationHead.
@@ -175,7 +162,7 @@ def build_segmentation_head(config, norm_activation):
 
   Args:
     config: an experiment.
-    norm_activation: what `build_norm_activation` returns.
+    norm_activation: what `normalization.build` returns.
 
   Returns:
     segmentation.SegmentationHead.
@@ -198,7 +185,7 @@ def build_shapemask_heads(config, norm_activation):
 
   Args:
     config: an experiment.
-    norm_activation: what `build_norm_activation` returns.
+    norm_activation: what `normalization.build` returns.
 
   Returns:
     shapemask.ShapePriorHead, shapemask.CoarseMaskHead, shapemask.FineMaskHead.

@@ -448,6 +448,11 @@ class DropBlock:
     self._keep_prob = keep_prob
     self._size = size
 
+  @classmethod
+  def of_section(cls, section):
+    """That of a section `dropblock`."""
+    return cls(section.dropblock_keep_prob, section.dropblock_size)
+
   def __call__(self, inputs, is_training):
     """Drops regions, each channel on its own.
 

@@ -168,7 +168,14 @@ def _moving_variable(name, channels, value):
 
 
 def build(section):
-  """BatchNormActivation of a section `batch_norm_activation`."""
+  """The normalization and activation of a network.
+
+  Args:
+    section: `batch_norm_activation`.
+
+  Returns:
+    BatchNormActivation.
+  """
   return BatchNormActivation(
       momentum=section.batch_norm_momentum, epsilon=section.batch_norm_epsilon,
       trainable=section.batch_norm_trainable, use_sync_bn=section.use_sync_bn,

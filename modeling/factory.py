@@ -8,6 +8,7 @@ the same composition.
 import functools
 
 from architecture import factory as architecture_factory
+from architecture import normalization
 from architecture.heads import mask
 from modeling import box_branch
 from modeling import classification
@@ -36,8 +37,7 @@ def build_anchors(config):
 
 def build_classification(config):
   """Image classifier of a `classification` configuration."""
-  norm_activation = architecture_factory.build_norm_activation(
-      config.batch_norm_activation)
+  norm_activation = normalization.build(config.batch_norm_activation)
   return classification.Classification(
       backbone=architecture_factory.build_backbone(config, norm_activation),
       head=architecture_factory.build_classification_head(
@@ -48,8 +48,7 @@ def build_classification(config):
 
 def build_retinanet(config):
   """RetinaNet of a `retinanet` configuration."""
-  norm_activation = architecture_factory.build_norm_activation(
-      config.batch_norm_activation)
+  norm_activation = normalization.build(config.batch_norm_activation)
   return _build_one_stage_model(
       config, norm_activation,
       output_flat_features=config.architecture.output_flat_fpn_features)
@@ -86,8 +85,7 @@ def _detection_options(section):
 
 def build_segmentation(config):
   """Segmentation model of a `segmentation` configuration."""
-  norm_activation = architecture_factory.build_norm_activation(
-      config.batch_norm_activation)
+  norm_activation = normalization.build(config.batch_norm_activation)
   return segmentation.Segmentation(
       backbone=architecture_factory.build_backbone(config, norm_activation),
       decoder=architecture_factory.build_decoder(config, norm_activation),
@@ -103,8 +101,7 @@ def build_segmentation(config):
 def build_mask_rcnn(config):
   """Mask R-CNN, or without masks Faster R-CNN, of a `mask_rcnn` configuration.
   """
-  norm_activation = architecture_factory.build_norm_activation(
-      config.batch_norm_activation)
+  norm_activation = normalization.build(config.batch_norm_activation)
   head = architecture_factory.build_fast_rcnn_head(config, norm_activation)
   stage = box_branch.Stage(head, _build_sampler(config.roi_sampling),
                            BOX_WEIGHTS[0], suffix='')
@@ -113,8 +110,7 @@ def build_mask_rcnn(config):
 
 def build_cascade_mask_rcnn(config):
   """Cascade (Mask) R-CNN of a `cascade_mask_rcnn` configuration."""
-  norm_activation = architecture_factory.build_norm_activation(
-      config.batch_norm_activation)
+  norm_activation = normalization.build(config.batch_norm_activation)
   section = config.roi_sampling
   samplers = [_build_sampler(section)]
   for threshold in section.cascade_iou_thresholds or ():
@@ -200,8 +196,7 @@ def _build_mask_branch(config, norm_activation):
 
 def build_shapemask(config):
   """ShapeMask of a `shapemask` configuration."""
-  norm_activation = architecture_factory.build_norm_activation(
-      config.batch_norm_activation)
+  norm_activation = normalization.build(config.batch_norm_activation)
   heads = architecture_factory.build_shapemask_heads(config, norm_activation)
   return shapemask.ShapeMask(
       trunk=_build_one_stage_model(config, norm_activation),

@@ -18,6 +18,7 @@ from serving import segmentation_outputs
 from serving import signatures
 from serving import warm_up
 from utils import fields
+from utils import files
 
 # Names of tensors inside of the graph: prepared images, float32 [B, H, W, 3],
 # and float32 [B, 4, 2].
@@ -177,7 +178,7 @@ def export(config, checkpoint_path, folder, input_type='image_bytes',
 
 def _normalized(folder):
   """The path without a slash at its end, absolute where it is local."""
-  if '://' in str(folder):
+  if files.is_remote(str(folder)):
     return str(folder).rstrip('/')
   return os.path.abspath(str(folder))
 

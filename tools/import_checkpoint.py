@@ -23,6 +23,7 @@ import tempfile
 
 from configs import base
 from tools.common import config_arguments
+from utils import files
 
 
 def parse_arguments(argv=None):
@@ -71,7 +72,7 @@ def run(arguments):
 def _check_paths(arguments):
   """Fails now, not after minutes of reading."""
   for path in (arguments.source, arguments.output or ''):
-    if '://' in path:
+    if files.is_remote(path):
       raise ValueError('%s is not on this machine: copy it, for example with '
                        '`gsutil cp -r`.' % path)
   output = arguments.output

@@ -112,8 +112,7 @@ def build(config, norm_activation):
   """The ResNet of sections `resnet`, `dropblock` and `architecture`."""
   return ResNet(
       config.resnet.resnet_depth, norm_activation,
-      dropblock=layers.DropBlock(config.dropblock.dropblock_keep_prob,
-                                 config.dropblock.dropblock_size),
+      dropblock=layers.DropBlock.of_section(config.dropblock),
       init_drop_connect_rate=config.resnet.init_drop_connect_rate,
       space_to_depth_block_size=config.architecture.space_to_depth_block_size,
       recompute_blocks=config.train.recompute_activations)

@@ -210,7 +210,6 @@ def build(config, norm_activation):
       norm_activation, fpn_feat_dims=section.fpn_feat_dims,
       num_repeats=section.num_repeats,
       use_separable_conv=section.use_separable_conv, block_fn=section.block_fn,
-      dropblock=layers.DropBlock(config.dropblock.dropblock_keep_prob,
-                                 config.dropblock.dropblock_size),
+      dropblock=layers.DropBlock.of_section(config.dropblock),
       init_drop_connect_rate=section.init_drop_connect_rate,
       use_sum_for_combination=section.use_sum_for_combination)

@@ -32,7 +32,7 @@ def _config(*overrides):
 
 
 def _norm(config):
-  return factory.build_norm_activation(config.batch_norm_activation)
+  return normalization.build(config.batch_norm_activation)
 
 
 def _named(config, **names):

@@ -6,6 +6,7 @@ import tensorflow.compat.v1 as tf
 
 from architecture import factory
 from architecture import layers
+from architecture import normalization
 from architecture.backbones import efficientnet
 from configs import backbones
 from configs import factory as config_factory
@@ -26,7 +27,7 @@ def _build(name='efficientnet-b0', **changes):
   values.update({k.replace('__', '.'): v for k, v in changes.items()})
   config = config_factory.load_config('classification', extra=values)[0]
   return factory.build_backbone(
-      config, factory.build_norm_activation(config.batch_norm_activation))
+      config, normalization.build(config.batch_norm_activation))
 
 
 def test_the_configuration_offers_these_variants():
