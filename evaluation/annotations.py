@@ -47,6 +47,16 @@ class Annotations(collections.namedtuple(
                          minlength=len(self.category_ids))
     return dict(zip(self.category_ids, counts.tolist()))
 
+  def select(self, keep):
+    """`Annotations` of some objects; `keep` is bool [N]."""
+    rles = self.rles
+    if rles is not None:
+      rles = [rles[i] for i in np.flatnonzero(keep)]
+    return self._replace(
+        images=self.images[keep], categories=self.categories[keep],
+        boxes=self.boxes[keep], areas=self.areas[keep],
+        is_crowds=self.is_crowds[keep], rles=rles)
+
 
 def load(source, include_mask=False, label_map=None):
   """Reads COCO annotations.

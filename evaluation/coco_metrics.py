@@ -16,6 +16,7 @@ from pycocotools import mask as coco_mask
 
 from evaluation import detections as detections_lib
 from evaluation import ids
+from evaluation import pairs
 
 METRIC_NAMES = ('AP', 'AP50', 'AP75', 'APs', 'APm', 'APl', 'ARmax1', 'ARmax10',
                 'ARmax100', 'ARs', 'ARm', 'ARl')
@@ -119,8 +120,8 @@ class ColumnCOCOeval(cocoeval.COCOeval):
                  | self._annotations.is_crowds[gt])
     is_matched = np.zeros([len(p.areaRng), len(p.iouThrs), len(dt)], bool)
     matches_ignored = is_matched.copy()
-    for g, d in _pairs(self._annotations.images[gt],
-                       self._detections.images[dt]):
+    for g, d in pairs.slices_of_images(self._annotations.images[gt],
+                                       self._detections.images[dt]):
       is_matched[:, :, d], matches_ignored[:, :, d] = _match_image(
           self._overlaps(dt[d], gt[g]), ignore_gt[:, g],
           self._annotations.is_crowds[gt[g]], p.iouThrs)
@@ -154,7 +155,7 @@ class ColumnCOCOeval(cocoeval.COCOeval):
         kept = order[rank[order] < limit]
         for a in np.flatnonzero(num_gt):
           precision[:, :, k, a, m], recall[:, k, a, m], scores[
-              :, :, k, a, m] = _precision_recall(
+              :, :, k, a, m] = precision_recall(
                   matched[a][:, kept], ignored[a][:, kept], score[kept],
                   num_gt[a], p.recThrs)
     self.eval = {'params': p, 'counts': counts, 'precision': precision,
@@ -314,13 +315,6 @@ def _outside(areas, ranges):
   return (areas < ranges[:, 0]) | (areas > ranges[:, 1])
 
 
-def _pairs(gt_images, dt_images):
-  """Yields slices (objects, detections) of every image that has both."""
-  for image in np.intersect1d(gt_images, dt_images):
-    yield (slice(*np.searchsorted(gt_images, [image, image + 1])),
-           slice(*np.searchsorted(dt_images, [image, image + 1])))
-
-
 def _match_image(overlaps, ignore_gt, is_crowds, thresholds):
   """Matches the detections of one image, best first, with its objects.
 
@@ -357,7 +351,7 @@ def _match_image(overlaps, ignore_gt, is_crowds, thresholds):
   return is_matched, matches_ignored
 
 
-def _precision_recall(is_matched, is_ignored, scores, num_gt, recalls):
+def precision_recall(is_matched, is_ignored, scores, num_gt, recalls):
   """Precision at given recalls, the final recall, and the scores there.
 
   Args:
