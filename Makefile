@@ -18,6 +18,7 @@ TOPOLOGY ?= v3:2x2
 OPTIONS ?=
 JOBS ?= $(shell n=$$(nproc 2>/dev/null || echo 2); echo $$((n > 4 ? 4 : n)))
 TESTS ?= tests
+SCRIPTS = tools/setup_env.sh .ci/run
 
 # Expands to the Python of the environment, which exists from then on.
 IN_ENV = venv=$$(bash tools/setup_env.sh $(RUNTIME)) && "$$venv/bin/python"
@@ -27,7 +28,7 @@ export TF_CPP_MIN_LOG_LEVEL ?= 2
 export PYTHONUNBUFFERED = 1
 
 .PHONY: help setup demo test quick test-all mutants lint env tpu-check \
-  tpu-check-all export-env clean
+  tpu-check-all export-env docs clean
 
 help:
 	@echo 'make demo           trains and evaluates a small model, some ten minutes'
@@ -41,6 +42,7 @@ help:
 	@echo 'make tpu-check      whether a configuration fits a TPU, without one'
 	@echo 'make tpu-check-all  the same of every model of the zoo, an hour'
 	@echo 'make export-env     the converters to ONNX and OpenVINO (docs/export.md)'
+	@echo 'make docs           the documentation as a site, into site/'
 	@echo 'make clean          removes demo/ and caches, not the environments'
 	@echo
 	@echo 'Variables, as in "make test RUNTIME=tf2 TESTS=tests/ops":'
@@ -63,8 +65,9 @@ QUICK = tests/utils tests/configs tests/evaluation tests/tools/datasets \
 quick:
 	@$(IN_ENV) $(PYTEST) $(QUICK)
 
+# With the lines that no test reaches, those of other processes not counted.
 test-all:
-	@$(IN_ENV) $(PYTEST) -m '' $(TESTS)
+	@$(IN_ENV) $(PYTEST) -m '' --cov --cov-report=term:skip-covered $(TESTS)
 
 # Goes on from the results of an earlier run in .mutants.json.
 mutants:
@@ -72,6 +75,8 @@ mutants:
 
 lint:
 	@$(IN_ENV) -m ruff check .
+	@if command -v shellcheck >/dev/null; then shellcheck $(SCRIPTS); \
+	  else echo 'lint: no shellcheck here; the shell scripts are not checked.'; fi
 
 env:
 	@$(IN_ENV) -m tools.env
@@ -93,6 +98,11 @@ tpu-check-all:
 export-env:
 	@bash tools/setup_env.sh export
 
+# Strict: a link that leads nowhere is an error.
+docs:
+	@venv=$$(bash tools/setup_env.sh docs) && NO_MKDOCS_2_WARNING=1 \
+	  "$$venv/bin/mkdocs" build --quiet && echo 'site/index.html'
+
 clean:
-	rm -rf demo .pytest_cache .ruff_cache
+	rm -rf site demo .pytest_cache .ruff_cache
 	find . -name __pycache__ -not -path './.venv-*' -prune -exec rm -rf {} +

@@ -14,8 +14,7 @@ from configs import parts
 
 @dataclasses.dataclass(frozen=True)
 class Augmentation:
-  """Keys of parsers; see docs/augmentation.md. (+) but for RetinaNet's policy.
-  """
+  """Keys of parsers; docs/augmentation.md. (+) but for RetinaNet's policy."""
   # AutoAugment for boxes, arXiv:1906.11172, or RandAugment; '': off.
   aug_policy: str = base.option('', choices=(
       '', 'v0', 'v1', 'v2', 'v3', 'test', 'randaugment'))

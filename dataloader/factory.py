@@ -50,8 +50,7 @@ def _build_segmentation_parser(config, mode):
 
 
 def _build_augment(section, mode):
-  """(image uint8, seed) -> image of section `classification_parser`, or None.
-  """
+  """(image uint8, seed) -> image of `classification_parser`, or None."""
   if mode != modes.TRAIN or not section.autoaugment_name:
     return None
   policy = _POLICIES_OF_CLASSIFIERS[section.autoaugment_name]

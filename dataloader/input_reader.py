@@ -197,8 +197,7 @@ class InputReader:
         lambda _: self._parser.padding_example()).repeat(batch_size - 1)
     # What is left of the padding after the last full batch is dropped.
     dataset = dataset.concatenate(padding)
-    dataset = dataset.batch(batch_size, drop_remainder=True)
-    return dataset
+    return dataset.batch(batch_size, drop_remainder=True)
 
 
 def _find_files(pattern, key):

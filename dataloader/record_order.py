@@ -320,9 +320,13 @@ def make(sizes, host, num_hosts, key, buffer_bytes, sampled, count_each):
   """The Plan of a host: its share, read with a buffer of these bytes.
 
   Args:
-    sizes, host, num_hosts, count_each, key: see `share`.
+    sizes: see `share`, as host, num_hosts, key, count_each.
+    host: see there.
+    num_hosts: see there.
+    key: see there.
     buffer_bytes: see `plan`.
     sampled: from record_counts.sample, the same on every start and host.
+    count_each: see `share`.
 
   Returns:
     Plan.

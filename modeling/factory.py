@@ -99,8 +99,7 @@ def build_segmentation(config):
 
 
 def build_mask_rcnn(config):
-  """Mask R-CNN, or without masks Faster R-CNN, of a `mask_rcnn` configuration.
-  """
+  """Mask R-CNN of a `mask_rcnn` configuration; Faster R-CNN without masks."""
   norm_activation = normalization.build(config.batch_norm_activation)
   head = architecture_factory.build_fast_rcnn_head(config, norm_activation)
   stage = box_branch.Stage(head, _build_sampler(config.roi_sampling),

@@ -49,8 +49,7 @@ class AnchorGenerator:
 
   @classmethod
   def of_sections(cls, anchor, architecture):
-    """The anchors of sections `anchor` and `architecture`: one rule for labels
-    and models."""
+    """Those of sections `anchor` and `architecture`, of labels and models."""
     return cls(architecture.min_level, architecture.max_level,
                anchor.num_scales, anchor.aspect_ratios, anchor.anchor_size)
 

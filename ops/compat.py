@@ -173,8 +173,10 @@ def index_in_strategy():
 
 @contextlib.contextmanager
 def functional_control_flow():
-  """Makes loops and branches functions; converters and the XLA bridge
-  read no others well."""
+  """Makes loops and branches functions.
+
+  Converters and the XLA bridge read no others well.
+  """
   was_enabled = tf.control_flow_v2_enabled()
   tf.enable_control_flow_v2()
   try:

@@ -58,12 +58,11 @@ def find_checkpoint(path, checkpoint_path=None, model=None, config_file=None,
   folder = str(path) if path and tf.gfile.IsDirectory(
       str(path)) else os.path.dirname(checkpoint)
   params_file = _params_file(folder)
-  if not params_file:
-    if not (model or config_file or params_override):
-      raise LoadError(
-          'There is no params.yaml in %s, which says what model %s is of: give '
-          'the model and, if there is one, the config_file it was trained with.'
-          % (folder or os.curdir, checkpoint))
+  if not (params_file or model or config_file or params_override):
+    raise LoadError(
+        'There is no params.yaml in %s, which says what model %s is of: give '
+        'the model and, if there is one, the config_file it was trained with.'
+        % (folder or os.curdir, checkpoint))
   config, notes = factory.load_config(
       model, config_file, params_override, extra=_WITHOUT_TRAINING,
       params_file=params_file, trains=False)

@@ -138,7 +138,7 @@ def _bash(script, home):
   return subprocess.run(
       ['bash', '-euo', 'pipefail', '-c', script], cwd=docs_blocks.ROOT,
       env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-      universal_newlines=True)
+      text=True)
 
 
 def _run_document(path, substitutions, home):
@@ -207,7 +207,7 @@ def test_links_lead_somewhere(path):
 def test_syntax(block):
   text = block.text.replace('<this repository>', 'repository')
   result = subprocess.run(['bash', '-n', '-c', text], stderr=subprocess.PIPE,
-                          universal_newlines=True)
+                          text=True)
   assert result.returncode == 0, result.stderr
   for target in re.findall(r'(?m)^make ([a-z-]+)', text):
     subprocess.run(['make', '-n', target], cwd=docs_blocks.ROOT, check=True,

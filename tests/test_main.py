@@ -153,7 +153,7 @@ def test_program_speaks_to_people():
   def run(*arguments):
     return subprocess.run(
         [sys.executable, 'main.py'] + list(arguments), cwd=_ROOT,
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        capture_output=True)
   assert b'train_and_eval' in run('--help').stdout
   failed = run('--params_override=train.total_step=5', '--model_dir=/x')
   assert failed.returncode == 2 and not failed.stdout

@@ -13,7 +13,7 @@ _ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 _PROGRAMS = ('awk', 'bash', 'cat', 'cut', 'dirname', 'flock', 'head', 'ls',
              'mkdir', 'rm', 'sh', 'sha256sum', 'sort', 'tail')
 _LOCKS = {'tf1': 'py37-tf115', 'tf2': 'py311-tf215'}
-_CONVERTERS = 'py311-export'
+_OTHERS = {'docs': 'py311-docs', 'export': 'py311-export'}
 _COMPILER_LOCK = os.path.join('tools', 'tpu', 'requirements')
 
 
@@ -21,8 +21,8 @@ def _lock(environment):
   """Path of its lock files, relative to the clone, without the endings."""
   if environment == 'tpu':
     return _COMPILER_LOCK
-  if environment == 'export':
-    return os.path.join('requirements', _CONVERTERS)
+  if environment in _OTHERS:
+    return os.path.join('requirements', _OTHERS[environment])
   return os.path.join('requirements', _LOCKS[environment])
 
 
@@ -94,8 +94,7 @@ def _set_up(clone, *arguments, **environment):
                                    clone / 'programs')
   return subprocess.run(
       ['bash', str(clone / 'tools' / 'setup_env.sh')] + list(arguments),
-      env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-      universal_newlines=True)
+      env=environment, capture_output=True, text=True)
 
 
 def _program(path, text):
@@ -114,7 +113,7 @@ def _complete_environment(clone, runtime):
       hashlib.sha256(content.encode()).hexdigest() + '\n')
 
 
-@pytest.mark.parametrize('runtime', sorted(_LOCKS) + ['export', 'tpu'])
+@pytest.mark.parametrize('runtime', sorted(_LOCKS) + ['docs', 'export', 'tpu'])
 def test_complete_environment_is_left_alone(clone, runtime):
   _complete_environment(clone, runtime)
   result = _set_up(clone, runtime)

@@ -153,7 +153,7 @@ def coco_dataset(image_files, objects, class_name):
   """COCO dictionary of images.
 
   Args:
-    images: what `find_image_files` returns.
+    image_files: what `find_image_files` returns.
     objects: [result of `read_objects`], one for each.
     class_name: str, of all objects; its id is 1.
   """

@@ -85,8 +85,7 @@ def _check_paths(arguments):
 
 
 def _opened(arguments, stack):
-  """The folder of the checkpoint, a name that tells something, and which one.
-  """
+  """The folder of the checkpoint, a telling name, and which one it is."""
   from tools.zoo import archives
   path = arguments.source
   name = os.path.basename(os.path.abspath(path))

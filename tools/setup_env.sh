@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
 # Makes the virtual environment of one runtime inside the clone.
 #
-#   bash tools/setup_env.sh [tf1|tf2|tpu|export]
+#   bash tools/setup_env.sh [tf1|tf2|tpu|export|docs]
 #
 # Prints the folder of the environment on stdout and everything else on
 # stderr. Without an argument: tf1 if this machine has a Python 3.7, else tf2.
-# tpu and export are not runtimes: they hold the TPU compiler, for `make
-# tpu-check`, and the converters of tools.export_onnx and the like.
+# The others are not runtimes: they hold the TPU compiler (`make tpu-check`), the
+# converters of tools.export_onnx and the like, and MkDocs (`make docs`).
 # PYTHON=/path/to/python uses that interpreter. An environment that is complete
 # and belongs to the present lock file is left as it is.
 
@@ -34,6 +34,7 @@ candidates() {
   local version=$1 root
   type -ap "python$version" python3 python || true
   root=${PYENV_ROOT:-$HOME/.pyenv}
+  # shellcheck disable=SC2012 # pyenv's own folders have plain names.
   ls -d "$root/versions/$version".*/bin/python 2>/dev/null | sort -rV || true
   if command -v uv >/dev/null; then
     uv python find "$version" 2>/dev/null || true
@@ -79,7 +80,7 @@ download_python() {
 
 choose_runtime() {
   case ${1:-} in
-    tf1 | tf2 | tpu | export) echo "$1" ;;
+    tf1 | tf2 | tpu | export | docs) echo "$1" ;;
     '')
       if [[ -f .venv-tf1/.complete ]] || find_python 3.7 >/dev/null; then
         echo tf1
@@ -115,8 +116,8 @@ choose_python() {
 # are the modules that it is complete with.
 build() {
   local venv=$1 interpreter=$2 lock=$3 modules=$4
-  say "$venv with $("$interpreter" --version 2>&1), from $lock.txt:" \
-    'about 1.6 GB, some minutes.'
+  say "$venv with $("$interpreter" --version 2>&1), from $lock.txt: up to" \
+    '1.6 GB, some minutes.'
   rm -rf "$venv"
   "$interpreter" -m venv "$venv"
   local install=("$venv/bin/python" -m pip --disable-pip-version-check install
@@ -137,6 +138,7 @@ main() {
     tf1) version=3.7 lock=requirements/py37-tf115 ;;
     tf2) version=3.11 lock=requirements/py311-tf215 ;;
     tpu) version=3.11 lock=tools/tpu/requirements modules='jaxlib, libtpu' ;;
+    docs) version=3.11 lock=requirements/py311-docs modules='mkdocs' ;;
     export)
       version=3.11 lock=requirements/py311-export
       modules='onnxruntime, openvino, tf2onnx'

@@ -137,8 +137,7 @@ def _compare(check, tolerance):
 
 
 def _compile(check, found, topology, batch, arguments):
-  """The results of compilations for one topology, the configured batch first.
-  """
+  """Results of compilations for one topology, the configured batch first."""
   results = []
 
   def show(result):

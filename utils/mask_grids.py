@@ -78,8 +78,7 @@ class MaskGrid(collections.namedtuple('MaskGrid', 'name crop_size')):
     return 1., .5
 
   def _samples(self, num_samples):
-    """(scale, offset): fraction u of the box lies at sample u * scale + offset.
-    """
+    """(scale, offset): a fraction u of the box is sample u * scale + offset."""
     if self.name == CELLS_NAME:
       return num_samples, -.5
     if not self.crop_size:

@@ -44,8 +44,11 @@ def build_optimizer(section, rate):
 
 
 class OptimizerWrapper(tf.train.Optimizer):
-  """An optimizer around another one, which computes the gradients, has the
-  variables, and in the end applies what subclasses make of the gradients."""
+  """An optimizer around another one.
+
+  The inner one computes the gradients, has the variables and in the end applies
+  what subclasses make of the gradients.
+  """
 
   def __init__(self, optimizer, name):
     super().__init__(use_locking=False, name=name)

@@ -246,8 +246,7 @@ def _begin_averages(plan, by_name):
 
 
 def _check_matches(section, plan, by_name):
-  """Raises where no variable of the model itself matches, or empties the plan.
-  """
+  """Raises where no variable of the model matches, or empties the plan."""
   if any(not training_names.is_bookkeeping(training_variables.name_of(v))
          for v in plan.assignment.values()):
     return

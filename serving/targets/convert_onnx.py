@@ -61,8 +61,7 @@ def _operations(graph):
     yield node.op_type
     for attribute in node.attribute:
       if attribute.HasField('g'):
-        for kind in _operations(attribute.g):
-          yield kind
+        yield from _operations(attribute.g)
 
 
 if __name__ == '__main__':

@@ -38,7 +38,7 @@ def _python(*arguments, **options):
       [sys.executable] + list(arguments), cwd=options.get('cwd',
                                                           docs_blocks.ROOT),
       env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-      universal_newlines=True)
+      text=True)
 
 
 @pytest.fixture(name='plugin')

@@ -47,7 +47,7 @@ def _run(python, model_dir, *arguments):
   result = subprocess.run(
       [python, 'main.py', '--model=retinanet', '--model_dir=%s' % model_dir]
       + list(arguments), cwd=_ROOT, stdout=subprocess.PIPE,
-      stderr=subprocess.STDOUT, universal_newlines=True,
+      stderr=subprocess.STDOUT, text=True,
       env=dict(os.environ, CUDA_VISIBLE_DEVICES=''))
   assert result.returncode == 0, result.stdout[-3000:]
 

@@ -40,10 +40,7 @@ def _export(folder, kind='encoded', batch_size=None, first=True,
   with tf.Graph().as_default(), tf.Session() as session:
     fed = tf.placeholder(dtype, [batch_size] + shape)
     images = tf.map_fn(prepare, fed, tf.float32) if prepare else fed
-    if first:
-      features = tf.layers.conv2d(images, 2, 3)
-    else:
-      features = images
+    features = tf.layers.conv2d(images, 2, 3) if first else images
     outputs = {'scores': tf.identity(tf.reduce_mean(features, [1, 2, 3]),
                                      'Scores')}
     if with_info:

@@ -26,7 +26,7 @@ _SMALL = json.dumps({
 def _python(*arguments):
   process = subprocess.run(
       [sys.executable, '-m'] + list(arguments), cwd=docs_blocks.ROOT,
-      stdout=subprocess.PIPE, stderr=subprocess.PIPE, universal_newlines=True,
+      capture_output=True, text=True,
       env=dict(os.environ, TF_CPP_MIN_LOG_LEVEL='2'))
   return process.returncode, process.stdout, process.stderr
 

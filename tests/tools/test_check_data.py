@@ -13,13 +13,12 @@ from tests.dataloader import examples
 def _run(tmp_path, boxes, *arguments):
   path = examples.write(tmp_path / 'a', [examples.serialize(
       examples.image(20, 30), boxes, [1] * len(boxes))])
-  process = subprocess.run(
+  return subprocess.run(
       [sys.executable, '-m', 'tools.check_data', '--model=retinanet',
        '--params_override=architecture.num_classes=2', '--records=' + path,
        '--json=%s' % (tmp_path / 'a.json'), '--html=%s' % (tmp_path / 'a.html')]
-      + list(arguments), cwd=docs_blocks.ROOT, stdout=subprocess.PIPE,
-      stderr=subprocess.PIPE, universal_newlines=True)
-  return process
+      + list(arguments), cwd=docs_blocks.ROOT, capture_output=True,
+      text=True)
 
 
 @pytest.mark.parametrize('boxes, status', [

@@ -35,8 +35,7 @@ def _program(*arguments):
   """(exit status, stdout, stderr) of the program, in a process of its own."""
   process = subprocess.run(
       [sys.executable, '-m', 'tools.create_coco_tfrecord'] + list(arguments),
-      cwd=_ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-      universal_newlines=True)
+      cwd=_ROOT, capture_output=True, text=True)
   return process.returncode, process.stdout, process.stderr
 
 

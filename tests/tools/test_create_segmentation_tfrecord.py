@@ -263,7 +263,7 @@ def test_as_a_program(raw):
   assert 'Wrote 2 records to 1 shard.' in output
   process = subprocess.run(
       command + ['--list=%s' % (raw / 'none.txt')], cwd=docs_blocks.ROOT,
-      universal_newlines=True, stderr=subprocess.PIPE)
+      text=True, stderr=subprocess.PIPE)
   assert process.returncode == 1
   assert process.stderr.strip().split('\n')[-1].startswith('Error: ')
 

@@ -93,8 +93,7 @@ def test_workers_get_tf_config():
         ['bash', '-c', script, 'main', '--mode=train'], check=True,
         env=dict(os.environ, WORKERS=str(number),
                  JOB_COMPLETION_INDEX=str(index)),
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-        universal_newlines=True)
+        capture_output=True, text=True)
     assert result.stderr.strip() == '--mode=train'
     found = cluster.read({'TF_CONFIG': result.stdout})
     assert found.index == index and found.num_workers == number

@@ -33,8 +33,8 @@ def test_known_figures_to_all_digits(tmp_path, kind, prefixes):
   output = subprocess.run(
       [sys.executable, '-m', 'tools.evaluate_detections']
       + _arguments(tmp_path, annotations, coco_files.results(iou_type), kind),
-      stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=True,
-      universal_newlines=True)
+      capture_output=True, check=True,
+      text=True)
   metrics = json.loads(output.stdout)
   expected = coco_files.expected()[iou_type]
   for prefix in prefixes:

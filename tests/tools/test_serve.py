@@ -95,8 +95,7 @@ def test_clients_of_the_documents(folder, tmp_path):
     def run(*paths):
       return subprocess.run(
           [sys.executable, str(client)] + [str(path) for path in paths],
-          stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-          universal_newlines=True)
+          capture_output=True, text=True)
     lines = run(image, image).stdout.splitlines()
     assert len(lines) == 6
     assert lines[0] == '%s 1 1.0 0.0 0.0 20.0 30.0' % image

@@ -61,7 +61,7 @@ def test_page_and_sheet_are_written(tmp_path):
       [sys.executable, '-m', 'tools.view_data', '--num=3',
        '--params_override=%s' % override, '--output=%s' % (tmp_path / 'a.png'),
        '--html=%s' % (tmp_path / 'a.html')], cwd=docs_blocks.ROOT,
-      stdout=subprocess.PIPE, stderr=subprocess.PIPE, universal_newlines=True,
+      capture_output=True, text=True,
       env=dict(os.environ, TF_CPP_MIN_LOG_LEVEL='2'))
   assert process.returncode == 0, process.stderr
   assert process.stdout.startswith('3 images, 3 objects, ')

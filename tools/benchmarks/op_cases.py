@@ -229,8 +229,7 @@ def random_rpn_logits():
 
 
 def trained_rpn_logits():
-  """{level: logits}, high near 15 objects: most proposals overlap a better one.
-  """
+  """{level: logits}, high near 15 objects: most proposals overlap others."""
   rng = np.random.RandomState(12)
   logits = random_rpn_logits()
   for image in range(BATCH):

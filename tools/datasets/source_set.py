@@ -87,8 +87,7 @@ class SourceSet:
                                               detail))
 
   def dataset(self):
-    """The dictionary; classes that nobody numbered are in order of the names.
-    """
+    """The dictionary; classes without a number are in order of the names."""
     if not self._class_ids:
       self.set_classes(sorted({a['category_id'] for a in self._annotations}))
     return {

@@ -39,7 +39,7 @@ def run(arguments):
     run_all = runner.Run(detect, outputs, selection, arguments.frame_step,
                          show=not arguments.quiet)
     run_all(sources)
-    summary = _summary(outputs, run_all, arguments)
+    summary = _summary(outputs, run_all)
     outputs.write_page('What %s sees' % _name(arguments), summary)
   detect.close()
   print('\n'.join(summary + ['%s shows it.' % outputs.page_path]))
@@ -76,7 +76,7 @@ def select(arguments, detect):
   return answers.Selection(min_score, arguments.max_boxes, classes)
 
 
-def _summary(outputs, run_all, arguments):
+def _summary(outputs, run_all):
   """Sentences about a run, for the terminal and the page."""
   count = outputs.num_answered
   sentences = ['%d image%s answered in %.1f s, %.1f a second; %s from a score '

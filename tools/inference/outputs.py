@@ -5,7 +5,6 @@ Files of a run become visible when they are complete.
 
 import contextlib
 import csv
-import io
 import json
 import os
 import re
@@ -114,7 +113,7 @@ class Outputs:
   def _open(self, name):
     path = self._stack.enter_context(files.atomic_path(
         os.path.join(self._folder, name)))
-    return self._stack.enter_context(io.open(path, 'w', encoding='utf-8',
+    return self._stack.enter_context(open(path, 'w', encoding='utf-8',
                                              newline=''))
 
   def __exit__(self, *error):

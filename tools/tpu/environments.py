@@ -99,7 +99,7 @@ def _run(command):
   environment = dict(os.environ, TF_CPP_MIN_LOG_LEVEL='3')
   done = subprocess.run(
       command, cwd=ROOT, env=environment, stdout=subprocess.PIPE,
-      stderr=subprocess.STDOUT, universal_newlines=True)
+      stderr=subprocess.STDOUT, text=True)
   if done.returncode:
     raise ToolError('%s ended with %d:\n%s' % (
         ' '.join(command[:3]), done.returncode, done.stdout[-_MAX_LOG:]))

@@ -73,7 +73,7 @@ def unpack(path, folder, max_bytes):
     entries = _zip_entries if is_zip else _tar_entries
     for name, size, opened in entries(path, budget):
       if _WANTED.match(os.path.basename(name)) and not _DEBRIS.search(name):
-        _write(path, name, size, opened, folder, budget, names)
+        _write(path, name, size, opened, folder, budget)
         names.append(name)
   except _DAMAGED as e:
     raise ArchiveError(_damaged(path, names, e))
@@ -217,7 +217,7 @@ class _BoundedReader:
     return self._file.tell()
 
 
-def _write(archive, name, size, opened, folder, budget, names):
+def _write(archive, name, size, opened, folder, budget):
   """Copies one entry; it has to be as long as the archive says."""
   # Without what TensorFlow takes for patterns in the path of a checkpoint.
   target = os.path.join(folder, *[

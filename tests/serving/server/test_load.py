@@ -82,7 +82,7 @@ def test_two_hundred_clients(tmp_path):
     output = subprocess.run(
         [sys.executable, '-m', 'tools.benchmarks.serving_load', '--url=' + url,
          '--name=m'], cwd=docs_blocks.ROOT, stdout=subprocess.PIPE,
-        universal_newlines=True).stdout
+        text=True).stdout
     figures = json.loads(output)
     process.send_signal(signal.SIGTERM)
     assert 'everybody was answered' in process.communicate(timeout=60)[0]

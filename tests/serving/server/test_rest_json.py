@@ -45,7 +45,7 @@ def _parse(values, signatures):
      'signature_name': 'serving_default'}])
 def test_the_same_bytes_in_every_format(values):
   asked = _parse(values, IMAGE)
-  assert asked.feeds['input'].tolist() == [b'\xff\0a', 'hé'.encode('utf-8')]
+  assert asked.feeds['input'].tolist() == [b'\xff\0a', 'hé'.encode()]
   assert asked.by_rows == ('instances' in values)
 
 

@@ -60,7 +60,7 @@ def test_features():
       'image/source_id': [b'7'], 'image/format': [b'png'],
       'image/key/sha256': [hashlib.sha256(content).hexdigest().encode()],
       'image/encoded': [content],
-      'image/object/class/text': ['Bällchen'.encode('utf-8'), b'disc'],
+      'image/object/class/text': ['Bällchen'.encode(), b'disc'],
       'image/object/class/label': [3, 1], 'image/object/is_crowd': [0, 1],
       'image/object/area': [450., 320.]}
   for side, expected in (('ymin', [.125, 0]), ('xmin', [.2, 0]),
@@ -93,7 +93,7 @@ def test_captions():
 
 @pytest.mark.parametrize('image_id, expected', [
     (7, b'7'), ('007', b'007'), ('scan/b', b'scan/b'),
-    ('größe', 'größe'.encode('utf-8'))])
+    ('größe', 'größe'.encode())])
 def test_any_id(image_id, expected):
   features = _features(_build(_image(id=image_id))[0])
   assert features['image/source_id'] == [expected]
@@ -130,7 +130,7 @@ def test_images_that_are_left_out(content, changes, reason, detail):
 
 
 @pytest.mark.parametrize('error', [
-    IOError('no such file'), tf.errors.NotFoundError(None, None, 'gone')])
+    OSError('no such file'), tf.errors.NotFoundError(None, None, 'gone')])
 def test_missing_file(error):
   def load(unused_image):
     raise error

@@ -87,6 +87,6 @@ def test_losses_agree(model, tmp_path):
       [sys.executable, '-m', 'tools.tpu_check', '--config_file=%s' % config,
        '--run', '--image_size=128', '--job=train'],
       cwd=environments.ROOT, env=flags, stdout=subprocess.PIPE,
-      stderr=subprocess.STDOUT, universal_newlines=True)
+      stderr=subprocess.STDOUT, text=True)
   assert done.returncode == 0, done.stdout
   assert 'model_loss' in done.stdout

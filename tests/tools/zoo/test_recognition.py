@@ -88,8 +88,8 @@ def test_another_number_of_classes(lists, name, num_classes):
   here = {'retinanet': 91, 'mrcnn': 91, '224': 1001, 'nasfpn': 21}
   count, = [value for end, value in here.items() if name.endswith(end)]
   for key, shape in list(shapes.items()):
-    if (key.startswith('classification_head') or 'class-predict' in key
-        or 'mask_fcn_logits' in key or key.startswith('segmentation/conv2d/')
+    if (key.startswith(('classification_head', 'segmentation/conv2d/'))
+        or 'class-predict' in key or 'mask_fcn_logits' in key
         or 'fast_rcnn_head/box-predict' in key):
       shapes[key] = shape[:-1] + (shape[-1] // count * num_classes,)
   found = recognition.recognise(shapes, lists)
