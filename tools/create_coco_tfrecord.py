@@ -10,7 +10,6 @@ included when the annotations have them.
 """
 
 import functools
-import os
 
 from absl import flags
 import tensorflow.compat.v1 as tf
@@ -96,8 +95,7 @@ def _caption_key(image_id):
 
 
 def _load_image(folder, image):
-  with tf.gfile.Open(os.path.join(folder, image['file_name']), 'rb') as f:
-    return f.read()
+  return image_names.read(folder, image['file_name'])
 
 
 def define_flags(values):

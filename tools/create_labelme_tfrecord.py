@@ -222,10 +222,8 @@ def _image_name(content):
 def _load(paths, image_folder, image):
   """Bytes of the image of a .json file; paths: {id: path}."""
   path = paths[values.canonical_id(image['id'])]
-  file_path = os.path.join(image_folder, image['file_name'])
-  if tf.gfile.Exists(file_path) and not tf.gfile.IsDirectory(file_path):
-    with tf.gfile.Open(file_path, 'rb') as f:
-      return f.read()
+  if image_names.is_file(image_folder, image['file_name']):
+    return image_names.read(image_folder, image['file_name'])
   content = text_files.read_json(path, tf.gfile.Open)
   if not content.get('imageData'):
     raise OSError('%s: there is no file %r (imagePath) in %s, and no imageData.'

@@ -22,6 +22,7 @@ import tensorflow.compat.v1 as tf
 from dataloader import file_patterns
 from tools.datasets import coco_record_writer
 from tools.datasets import conversion_flags
+from tools.datasets import image_names
 from tools.datasets import source_set
 from tools.datasets import voc_images
 from utils import text_files
@@ -200,9 +201,8 @@ def _text(element, path):
 
 def _load_image(data_dir, image):
   """Bytes of the file of an image."""
-  path = os.path.join(data_dir, 'JPEGImages', image['file_name'])
-  with tf.gfile.Open(path, 'rb') as f:
-    return f.read()
+  return image_names.read(os.path.join(data_dir, 'JPEGImages'),
+                          image['file_name'])
 
 
 def define_flags(values):

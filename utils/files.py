@@ -42,6 +42,38 @@ def is_remote(path):
   return '://' in path
 
 
+def path_within(folder, name):
+  """The path of a file that data names, if it lies in the folder it should.
+
+  Args:
+    folder: the folder that a person gave; of a bucket too.
+    name: a relative name, or an absolute path, from data that is not trusted.
+
+  Returns:
+    The path. Links inside the folder may lead elsewhere: who made it made them.
+
+  Raises:
+    OSError: if the name leads out of the folder.
+  """
+  path = os.path.join(folder, name) if not is_remote(name) else name
+  has_parents = '..' in name.replace('\\', '/').split('/')
+  if is_remote(path):
+    is_inside = not has_parents and path.startswith(folder.rstrip('/') + '/')
+  else:
+    is_inside = _contains(os.path.realpath(folder), os.path.realpath(path)) or (
+        not has_parents
+        and _contains(os.path.abspath(folder), os.path.abspath(path)))
+  if not is_inside:
+    raise OSError('%s leads out of the folder %s; only files in it are read.'
+                  % (name, folder))
+  return path
+
+
+def _contains(folder, path):
+  """Whether an absolute path lies in an absolute folder."""
+  return path.startswith(os.path.join(folder, ''))
+
+
 def open_anywhere(path, mode='rb'):
   """Opens a local file, or the content of one in a bucket, to be read.
 

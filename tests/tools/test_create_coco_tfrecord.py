@@ -196,6 +196,23 @@ def test_large_photograph_names_stay(paths, tmp_path):
                                 coco_sets.pixels(4))
 
 
+@pytest.mark.parametrize('name', ['../outside.png', 'deep/../../outside.png',
+                                  '{parent}/outside.png'])
+def test_images_outside_of_the_folder_are_not_read(paths, tmp_path, name):
+  """Annotations are data: they do not choose which files are read."""
+  parent = os.path.dirname(paths[1])
+  Image.fromarray(coco_sets.pixels(4)).save(os.path.join(parent, 'outside.png'))
+  dataset = coco_sets.dataset()
+  dataset['images'][2]['file_name'] = name.format(parent=parent)
+  with open(paths[0], 'w') as f:
+    json.dump(dataset, f)
+  index = create_coco_tfrecord.convert(paths[0], paths[1],
+                                       str(tmp_path / 'out'), _OPTIONS)
+  skip, = [s for s in index['skipped'] if s['kind'] == 'image']
+  assert 'outside.png leads out of the folder' in skip['detail']
+  assert '12' not in _decode(str(tmp_path / 'out'))
+
+
 @pytest.mark.parametrize('content, message', [
     ('{"images": [', 'is not valid JSON'),
     ('[{"image_id": 1, "score": 0.5}]', 'as a file of detections does'),

@@ -151,6 +151,18 @@ def test_image_called_like_the_annotation(voc, filename):
   assert _convert(voc)['num_records'] == 4
 
 
+@pytest.mark.parametrize('name', ['../../outside.jpg', '{parent}/outside.jpg'])
+def test_an_image_outside_of_the_folder_is_not_read(voc, name):
+  first = voc / 'JPEGImages' / (_FIRST + '.jpg')
+  first.rename(voc.parent / 'outside.jpg')
+  _replace(voc, '<filename>%s.jpg<' % _FIRST,
+           '<filename>%s<' % name.format(parent=voc.parent))
+  index = _convert(voc)
+  assert index['num_records'] == 3
+  skip, = index['skipped']
+  assert 'outside.jpg leads out of the folder' in skip['detail']
+
+
 def test_missing_image_is_named(voc):
   (voc / 'JPEGImages' / (_FIRST + '.jpg')).unlink()
   index = _convert(voc)

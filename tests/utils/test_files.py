@@ -38,3 +38,52 @@ def test_reads_urls(tmp_path):
   assert label_map.read_label_map('file://%s' % path) == {1: 'a cat', 2: 'dog'}
   with pytest.raises(OSError, match='file://.*missing cannot be read: .*No '):
     files.open_anywhere('file://%s/missing' % tmp_path)
+
+
+@pytest.fixture
+def folder(tmp_path):
+  """Folder images/ with files and a link out of it, a file next to it."""
+  (tmp_path / 'images' / 'sub').mkdir(parents=True)
+  for name in ('images/sub/a.jpg', 'images/b.jpg', 'secret.jpg'):
+    (tmp_path / name).write_bytes(name.encode())
+  (tmp_path / 'images' / 'link.jpg').symlink_to(str(tmp_path / 'secret.jpg'))
+  (tmp_path / 'images' / 'up').symlink_to(str(tmp_path / 'images' / 'sub'))
+  (tmp_path / 'images2').mkdir()
+  return tmp_path / 'images'
+
+
+@pytest.mark.parametrize('name', [
+    'b.jpg', 'sub/a.jpg', 'sub/../b.jpg', './b.jpg', 'link.jpg',
+    '{folder}/b.jpg', '{folder}/sub/a.jpg', 'up/../b.jpg', 'a..b.jpg'])
+def test_names_within_a_folder(folder, name):
+  name = name.format(folder=folder)
+  assert files.path_within(str(folder), name) == os.path.join(str(folder), name)
+  assert files.path_within(str(folder) + '/', name)
+
+
+@pytest.mark.parametrize('name', [
+    '../secret.jpg', 'sub/../../secret.jpg', '{folder}/../secret.jpg',
+    '/etc/passwd', '{folder}2/x.jpg', 'gs://bucket/x.jpg', '', '.',
+    'up/../../x'])
+def test_names_that_lead_out_of_a_folder(folder, name):
+  with pytest.raises(OSError, match='leads out of the folder'):
+    files.path_within(str(folder), name.format(folder=folder))
+
+
+def test_an_absolute_name_of_a_folder_behind_a_link(folder):
+  link = folder.parent / 'link'
+  link.symlink_to(str(folder))
+  assert files.path_within(str(link), str(folder / 'b.jpg'))
+  assert files.path_within(str(folder), str(link / 'b.jpg'))
+
+
+@pytest.mark.parametrize('name, is_inside', [
+    ('a.jpg', True), ('sub/a.jpg', True), ('gs://bucket/set/a.jpg', True),
+    ('../a.jpg', False), ('sub/../../a.jpg', False), ('/a.jpg', False),
+    ('gs://bucket/other/a.jpg', False), ('gs://bucket/set/../a.jpg', False)])
+def test_names_within_a_bucket(name, is_inside):
+  if is_inside:
+    assert files.path_within('gs://bucket/set', name).startswith('gs://bucket/s')
+  else:
+    with pytest.raises(OSError, match='leads out of the folder'):
+      files.path_within('gs://bucket/set', name)

@@ -13,6 +13,7 @@ import urllib.parse
 import tensorflow.compat.v1 as tf
 
 from evaluation import ids
+from utils import files
 
 SEPARATORS = 'backslashes are read as /'
 ESCAPES = 'percent escapes are decoded'
@@ -94,10 +95,10 @@ def meant(folder, names):
       (urllib.parse.unquote(n.replace('\\', '/')) for n in set(names)))
   taken, found, reasons = set(names), {}, collections.OrderedDict()
   for name in collections.OrderedDict.fromkeys(names):
-    if not _may_differ(name, folder) or _is_file(folder, name):
+    if not _may_differ(name, folder) or is_file(folder, name):
       continue
     for spelling, how in other_spellings(name):
-      if spelling in taken or not _is_file(folder, spelling) or (
+      if spelling in taken or not is_file(folder, spelling) or (
           how == FOLDERS and last_parts[os.path.basename(spelling)] > 1):
         continue
       taken.add(spelling)
@@ -125,12 +126,42 @@ def meant_once(folder, names):
   for name in names:
     firsts.setdefault(keys[name], name)
   found, notes = meant(folder, list(firsts.values()))
-  files = {key: found.get(name, name) for key, name in firsts.items()}
-  return {name: files[key] for name, key in keys.items()}, notes
+  meant_by = {key: found.get(name, name) for key, name in firsts.items()}
+  return {name: meant_by[key] for name, key in keys.items()}, notes
 
 
-def _is_file(folder, name):
-  path = os.path.join(folder, name)
+def read(folder, name):
+  """Content of the file of an image that annotations name.
+
+  Args:
+    folder: the folder of the images.
+    name: within it.
+
+  Returns:
+    bytes.
+
+  Raises:
+    OSError: if the name leads out of the folder.
+    tf.errors.OpError: if the file cannot be read.
+  """
+  with tf.gfile.Open(files.path_within(folder, name), 'rb') as f:
+    return f.read()
+
+
+def is_file(folder, name):
+  """Whether there is a file of this name within the folder.
+
+  Args:
+    folder: the folder of the images.
+    name: within it.
+
+  Returns:
+    bool.
+  """
+  try:
+    path = files.path_within(folder, name)
+  except OSError:
+    return False
   return tf.gfile.Exists(path) and not tf.gfile.IsDirectory(path)
 
 

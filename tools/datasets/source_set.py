@@ -15,6 +15,7 @@ import tensorflow.compat.v1 as tf
 
 from tools.datasets import annotation_checks
 from tools.datasets import image_folders
+from tools.datasets import image_names
 from utils import coco_annotations
 from utils import orientation as orientations
 from utils import values
@@ -221,5 +222,4 @@ def loader(folder):
 
 
 def _load(folder, image):
-  with tf.gfile.Open(os.path.join(folder, image['file_name']), 'rb') as f:
-    return f.read()
+  return image_names.read(folder, image['file_name'])

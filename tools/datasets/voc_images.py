@@ -7,8 +7,6 @@ the name of the XML file goes before it.
 import collections
 import os
 
-import tensorflow.compat.v1 as tf
-
 from dataloader import file_patterns
 from tools.datasets import annotation_checks
 from tools.datasets import image_folders
@@ -88,7 +86,7 @@ def _existing(file_name, folder, listed, by_stem):
       file_name)] if file_name else []
   for spelling in spellings:
     if spelling in listed or '/' in spelling and (
-        tf.gfile.Exists(os.path.join(folder, spelling))):
+        image_names.is_file(folder, spelling)):
       return spelling
     if len(by_stem.get(spelling, ())) == 1:
       return by_stem[spelling][0]  # a name without its ending

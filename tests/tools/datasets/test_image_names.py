@@ -3,6 +3,7 @@
 import unicodedata
 
 import pytest
+import tensorflow.compat.v1 as tf
 
 from tools.datasets import image_names
 
@@ -66,3 +67,30 @@ def test_one_file_of_two_images_is_told(tmp_path):
   assert names == ['a.png', 'a.png', 'b.png']
   assert note.startswith('1 files are named by more than one image, such as '
                          'a.png by the images 0, 1')
+
+
+def _escapes(tmp_path):
+  """A folder of images beside a file that annotations must not reach."""
+  (tmp_path / 'images').mkdir()
+  (tmp_path / 'secret.jpg').write_bytes(b'secret')
+  return str(tmp_path / 'images'), [
+      '../secret.jpg', '..\\secret.jpg', '%2e%2e/secret.jpg',
+      str(tmp_path / 'secret.jpg')]
+
+
+def test_names_that_lead_out_of_the_folder(tmp_path):
+  folder, names = _escapes(tmp_path)
+  found, _ = image_names.meant(folder, names)
+  assert not found
+  for name in names:
+    assert not image_names.is_file(folder, name)
+    with pytest.raises((OSError, tf.errors.NotFoundError)):
+      image_names.read(folder, name)
+
+
+def test_a_file_of_the_last_part_of_such_a_name(tmp_path):
+  folder, _ = _escapes(tmp_path)
+  (tmp_path / 'images' / 'secret.jpg').write_bytes(b'inside')
+  found, notes = image_names.meant(folder, ['../secret.jpg'])
+  assert image_names.read(folder, found['../secret.jpg']) == b'inside'
+  assert image_names.FOLDERS in notes[0]
