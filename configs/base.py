@@ -13,16 +13,28 @@ import typing
 
 from configs import values
 
+_MAX_SENTENCE = 2000  # characters
+
 
 class ConfigError(ValueError):
   """Mistakes in a configuration, in words for its author."""
 
   def __init__(self, *problems):
     """Takes a sentence, or one for each of several mistakes."""
+    problems = tuple(map(_shortened, problems))
     self.problems = problems
     super().__init__(problems[0] if len(problems) == 1 else '\n  '.join(
         ('%d things are wrong with the configuration:' % len(problems),)
         + problems))
+
+
+def _shortened(problem):
+  """A sentence without the middle of a value that fills pages."""
+  if len(problem) <= _MAX_SENTENCE:
+    return problem
+  half = _MAX_SENTENCE // 2
+  return '%s [%d characters left out] %s' % (
+      problem[:half], len(problem) - 2 * half, problem[-half:])
 
 
 class LocatedDict(dict):

@@ -45,7 +45,7 @@ def _read_text(path):
   try:
     # Editors on Windows put a byte order mark in front.
     with open(os.path.expanduser(path), encoding='utf-8-sig') as f:
-      return f.read()
+      return f.read(yaml_format.MAX_CHARACTERS + 1)
   except UnicodeDecodeError:
     raise base.ConfigError('%s: this file is not text.' % path)
   except OSError as error:
@@ -57,7 +57,7 @@ def _read_remote(path):
   tf = _tensorflow()
   try:
     with tf.io.gfile.GFile(path) as f:
-      return f.read()
+      return f.read(yaml_format.MAX_CHARACTERS + 1)
   except tf.errors.OpError as error:
     raise base.ConfigError('Cannot read the configuration file %s: %s'
                            % (path, error.message))
@@ -89,6 +89,7 @@ def parse_override(value, source='--params_override'):
   if not isinstance(value, str):
     raise base.ConfigError('%s: text or a mapping is expected, got %r.'
                            % (source, value))
+  yaml_format.check_length(value, source)
   if not value.strip():
     return {}, []
   if _is_file(value):

@@ -94,6 +94,8 @@ def _end_of_bracket(text, start, source):
     char = text[position]
     if char in '[{':
       open_brackets.append(char)
+      if len(open_brackets) > yaml_format.MAX_DEPTH:
+        raise _syntax_error(text, position, 'no deeper bracket', source)
     elif char in ']}':
       if _CLOSING[open_brackets.pop()] != char:
         raise _syntax_error(text, position, 'another closing bracket', source)

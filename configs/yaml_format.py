@@ -3,7 +3,8 @@
 YAML 1.1 as PyYAML reads it, except that every number with an exponent is a
 number (1e5, 4e-5, 1.5e5, which YAML 1.1 calls text) and that dates stay text.
 The loader remembers lines and reports keys that are written twice. It builds
-plain data only; no tag in a file can name a Python object.
+plain data only; no tag in a file can name a Python object. Files may come from
+anywhere, so size, depth and what aliases add up to have limits.
 """
 
 import re
@@ -21,6 +22,11 @@ _FLOAT = re.compile(r"""^(?:
     |[-+]?\.(?:inf|Inf|INF)
     |\.(?:nan|NaN|NAN))$""", re.VERBOSE)
 _FLOAT_STARTS = list('-+0123456789.')
+# A complete configuration has 15,000 characters, 500 values, a depth of 4.
+MAX_CHARACTERS = 3 * 10 ** 5
+_MAX_NODES = 10 ** 5
+MAX_DEPTH = 32
+_MAX_SHOWN = 60  # characters of a value in a message
 
 
 class YamlSyntaxError(base.ConfigError):
@@ -33,12 +39,66 @@ class _Loader(yaml.SafeLoader):
   def __init__(self, text, source, with_lines):
     super().__init__(text)
     self._source, self._with_lines = source, with_lines
+    self._depth = 0
+    self._extents = {}  # {id of a complete node: (its nodes, its depth)}
     self.notes = []
 
   def place(self, node):
     """'my.yaml:12', or just the source."""
     return '%s:%d' % (self._source, node.start_mark.line + 1) if (
         self._with_lines) else self._source
+
+  def compose_node(self, parent, index):
+    """As PyYAML does it, within limits that aliases count for in full."""
+    event = self.peek_event()
+    self._depth += 1
+    if self._depth > MAX_DEPTH:
+      raise _too_deep(event)
+    node = super().compose_node(parent, index)
+    self._depth -= 1
+    if id(node) not in self._extents:
+      if isinstance(event, yaml.AliasEvent):
+        raise yaml.composer.ComposerError(
+            None, None, 'an alias within what it stands for', event.start_mark)
+      self._extents[id(node)] = self._extent(node, event)
+    return node
+
+  def _extent(self, node, event):
+    """(number of nodes, depth) of a node whose parts are complete."""
+    parts = [] if isinstance(node, yaml.ScalarNode) else node.value
+    if isinstance(node, yaml.MappingNode):
+      parts = [part for pair in parts for part in pair]
+    extents = [self._extents[id(part)] for part in parts]
+    count = 1 + sum(count for count, _ in extents)
+    depth = 1 + max([depth for _, depth in extents] or [0])
+    if depth > MAX_DEPTH:
+      raise _too_deep(event)
+    if count > _MAX_NODES:
+      raise yaml.composer.ComposerError(
+          None, None, 'more than %d values, aliases counted in full'
+          % _MAX_NODES, event.start_mark)
+    return count, depth
+
+  def construct_object(self, node, deep=False):
+    """As PyYAML does it; what no constructor expects becomes its error."""
+    try:
+      return super().construct_object(node, deep)
+    except (yaml.YAMLError, base.ConfigError):
+      raise
+    except Exception:  # pylint: disable=broad-except
+      # KeyError, AttributeError, ... of `!!bool x`, `!!timestamp x`.
+      shown = node.value if isinstance(node.value, str) else 'this'
+      if len(shown) > _MAX_SHOWN:
+        shown = shown[:_MAX_SHOWN] + '...'
+      raise yaml.constructor.ConstructorError(
+          None, None, '%s is not a value of the tag %s' % (shown, node.tag),
+          node.start_mark)
+
+
+def _too_deep(event):
+  return yaml.composer.ComposerError(
+      None, None, 'values lie more than %d levels deep' % MAX_DEPTH,
+      event.start_mark)
 
 
 _Loader.yaml_implicit_resolvers = {
@@ -51,6 +111,8 @@ _Loader.add_implicit_resolver(_FLOAT_TAG, _FLOAT, _FLOAT_STARTS)
 def _construct_mapping(loader, node):
   data = base.LocatedDict()
   yield data
+  if not isinstance(node, yaml.MappingNode):
+    loader.construct_mapping(node)  # Raises.
   first_lines = {}
   for key_node, _ in node.value:
     key = key_node.value
@@ -70,6 +132,21 @@ def _construct_mapping(loader, node):
 _Loader.add_constructor('tag:yaml.org,2002:map', _construct_mapping)
 
 
+def check_length(text, source):
+  """Raises YamlSyntaxError for a text that no configuration can be.
+
+  Args:
+    text: str.
+    source: what the text is called in messages.
+
+  Raises:
+    YamlSyntaxError: if it is longer than MAX_CHARACTERS.
+  """
+  if len(text) > MAX_CHARACTERS:
+    raise YamlSyntaxError('%s: this is too long for a configuration, which has '
+                          '%d characters at most.' % (source, MAX_CHARACTERS))
+
+
 def parse(text, source, with_lines=True):
   """Parses YAML text (JSON is YAML).
 
@@ -84,6 +161,7 @@ def parse(text, source, with_lines=True):
   Raises:
     YamlSyntaxError: with the position of the mistake.
   """
+  check_length(text, source)
   try:
     loader = _Loader(text, source, with_lines)
     try:

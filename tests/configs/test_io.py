@@ -119,3 +119,12 @@ def test_configs_do_not_load_tensorflow():
   code = ('import sys; from configs import factory; factory.load_config(); '
           'sys.exit("tensorflow" in sys.modules or "numpy" in sys.modules)')
   assert subprocess.call([sys.executable, '-c', code]) == 0
+
+
+def test_a_huge_text_does_not_come_back_as_a_message(tmp_path):
+  path = tmp_path / 'huge.yaml'
+  path.write_text('a' * 10 ** 6)
+  for text in ('a' * 10 ** 6, 'train.total_steps=' + '9' * 10 ** 5, str(path)):
+    with pytest.raises(base.ConfigError) as raised:
+      factory.load_config('retinanet', None, text)
+    assert len(str(raised.value)) < 3000

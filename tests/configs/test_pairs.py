@@ -72,3 +72,11 @@ def test_an_empty_item_of_a_list():
     ('my.yaml', False), ('a-b=1', False), ('', False)])
 def test_looks_like_pairs(text, answer):
   assert pairs.looks_like_pairs(text) == answer
+
+
+@pytest.mark.parametrize('text', ['a=' + '[' * 3000 + ']' * 3000,
+                                  'a=[' + '{b: ' * 50 + '1' + '}' * 50 + ']'])
+def test_brackets_have_a_limit(text):
+  with pytest.raises(base.ConfigError, match='no deeper bracket') as raised:
+    pairs.parse(text, 'x')
+  assert len(str(raised.value)) < 2500

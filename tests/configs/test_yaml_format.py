@@ -77,3 +77,45 @@ def test_dump():
 def test_text_survives(value):
   assert yaml_format.parse(
       yaml_format.dump({'a': value}), 'x')[0] == {'a': value}
+
+
+def _bomb(levels):
+  """Lists of nine aliases each: 9 ** levels values in a short text."""
+  lines = ['a0: &a0 [x, x, x, x, x, x, x, x, x]']
+  lines += ['a%d: &a%d [%s]' % (i, i, ', '.join(['*a%d' % (i - 1)] * 9))
+            for i in range(1, levels)]
+  return '\n'.join(lines)
+
+
+def _chain(length):
+  """Aliases that lie within one another."""
+  return '\n'.join(['a0: &a0 [x]'] + ['a%d: &a%d [*a%d]' % (i, i, i - 1)
+                                      for i in range(1, length)])
+
+
+@pytest.mark.parametrize('text, message', [
+    (_bomb(9), 'x.yaml:6:.*more than 100000 values, aliases counted in full'),
+    (_chain(2000), 'more than 32 levels deep'),
+    ('[' * 300, 'x.yaml:1:33: .*more than 32 levels deep'),
+    ('[' * 40 + ']' * 40, 'more than 32 levels deep'),
+    ('{a: ' * 40 + '1' + '}' * 40, 'more than 32 levels deep'),
+    ('- ' * 40 + 'a', 'more than 32 levels deep'),
+    ('&a [*a]', 'x.yaml:1:5: .*an alias within what it stands for'),
+    ('b: &a {c: [1, *a]}', 'an alias within what it stands for'),
+    ('<<: &a {<<: *a}', 'an alias within what it stands for'),
+    ('b: !!bool x', 'x.yaml:1:4: .*x is not a value of the tag .*:bool'),
+    ('b: !!timestamp x', 'not a value of the tag .*:timestamp'),
+    ('b: !!int %s' % ('y' * 500), r'y{60}\.\.\. is not a value of the tag'),
+    ('!!map [a]', 'expected a mapping node, but found sequence'),
+    ('b: !!map [a, b]', 'expected a mapping node, but found sequence'),
+    ('b: !!python/object/apply:os.getcwd []', 'could not determine'),
+    ('b: ' + 'y' * 300000, 'too long for a configuration')])
+def test_texts_that_exhaust_or_crash_a_reader(text, message):
+  with pytest.raises(yaml_format.YamlSyntaxError, match=message) as raised:
+    yaml_format.parse(text, 'x.yaml')
+  assert len(str(raised.value)) < 300
+
+
+def test_aliases_within_the_limits():
+  data, _ = yaml_format.parse(_bomb(4), 'x.yaml')
+  assert data['a3'][8][8][8][8] == 'x'
