@@ -36,7 +36,7 @@ help:
 	@echo 'make quick          the tests that build no model, a minute or two'
 	@echo 'make test-all       the slow ones too'
 	@echo 'make mutants        deliberate faults, each of which a test must notice'
-	@echo 'make lint           style of the code'
+	@echo 'make lint           style and types of the code, on RUNTIME=tf2'
 	@echo 'make env            versions, devices, and what will not work here'
 	@echo 'make setup          only the environment'
 	@echo 'make tpu-check      whether a configuration fits a TPU, without one'
@@ -73,8 +73,11 @@ test-all:
 mutants:
 	@$(IN_ENV) -m tests.mutants --output=.mutants.json
 
+# mypy is with TensorFlow 2.15 only: the one of Python 3.7 is too old.
 lint:
-	@$(IN_ENV) -m ruff check .
+	@venv=$$(bash tools/setup_env.sh tf2) && \
+	  "$$venv/bin/python" -m ruff check . && \
+	  "$$venv/bin/python" -m tests.type_check
 	@if command -v shellcheck >/dev/null; then shellcheck $(SCRIPTS); \
 	  else echo 'lint: no shellcheck here; the shell scripts are not checked.'; fi
 
@@ -104,5 +107,5 @@ docs:
 	  "$$venv/bin/mkdocs" build --quiet && echo 'site/index.html'
 
 clean:
-	rm -rf site demo .pytest_cache .ruff_cache
+	rm -rf site demo .pytest_cache .ruff_cache .mypy_cache
 	find . -name __pycache__ -not -path './.venv-*' -prune -exec rm -rf {} +

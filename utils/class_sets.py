@@ -1,5 +1,7 @@
 """Sets of class ids that configurations name."""
 
+from typing import Optional, Sequence, Tuple, Union
+
 from utils import registry
 
 # The classes of Pascal VOC, by their COCO ids: those that have masks in the
@@ -13,7 +15,7 @@ ALL = 'all'
 _BY_NAME = {'voc': VOC, 'nonvoc': NONVOC}
 
 
-def ids(class_set):
+def ids(class_set: Union[str, Sequence[int]]) -> Optional[Tuple[int, ...]]:
   """The class ids of a set.
 
   Args:

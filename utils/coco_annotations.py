@@ -7,12 +7,15 @@ ids and sizes of the whole file; what concerns single objects (`box`, `area`,
 where an evaluation has to stop.
 """
 
+from typing import Any, Dict, List, Optional, Sequence, Tuple
+
 import numpy as np
 
+from utils import types
 from utils import values
 
 
-def category_id(value):
+def category_id(value: Any) -> types.Id:
   """Id of a category: a whole number where it can be read as one, else text.
 
   Raises:
@@ -35,7 +38,8 @@ _MOST_PIXELS = 2**31
 _FAR = 1e7  # pixels; no image, so no box, reaches so far
 
 
-def clean(content, name, optional=()):
+def clean(content: Any, name: str,
+          optional: Sequence[str] = ()) -> Dict[str, Any]:
   """Ids and sizes of a parsed annotation file in one form.
 
   Args:
@@ -100,7 +104,8 @@ def _clean_entry(entry, fields, where):
   return entry
 
 
-def size(image, where='An image'):
+def size(image: Dict[str, Any],
+         where: str = 'An image') -> Optional[Tuple[int, int]]:
   """Height and width of an image entry.
 
   Args:
@@ -126,10 +131,10 @@ def size(image, where='An image'):
   if sides[0] * sides[1] >= _MOST_PIXELS:
     raise ValueError('%s: no image has %d x %d pixels (height x width): %.200s'
                      % (where, sides[0], sides[1], image))
-  return tuple(sides)
+  return sides[0], sides[1]
 
 
-def box(annotation):
+def box(annotation: Dict[str, Any]) -> Optional[List[float]]:
   """Box of an object as annotated.
 
   Args:
@@ -156,7 +161,7 @@ def box(annotation):
   return numbers
 
 
-def area(annotation):
+def area(annotation: Dict[str, Any]) -> Optional[float]:
   """Area of an object, pixels; None where it has to be computed.
 
   That is where it is missing, null, not a finite number, or not above 0.
@@ -171,7 +176,7 @@ def area(annotation):
   return given if given > 0 else None
 
 
-def is_crowd(annotation):
+def is_crowd(annotation: Dict[str, Any]) -> int:
   """0 or 1; 0 where the key is missing or null.
 
   Raises:
@@ -181,7 +186,7 @@ def is_crowd(annotation):
   return 0 if given is None else values.flag(given)
 
 
-def doubts(lists):
+def doubts(lists: Dict[str, Any]) -> List[str]:
   """What may be meant otherwise than it is understood.
 
   Args:

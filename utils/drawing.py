@@ -1,12 +1,14 @@
 """Images with boxes, masks and labels, for people to look at."""
 
 import colorsys
+from typing import Optional, Sequence
 
 import cv2
 import numpy as np
 
 from utils import drawn_text
 from utils import masks as mask_utils
+from utils import types
 
 # Hues, in turns of the colour circle, far from their neighbours in the list.
 _HUES = (0.98, 0.58, 0.145, 0.36, 0.78, 0.50, 0.06, 0.66, 0.88, 0.24)
@@ -19,7 +21,7 @@ _MAX_LABELS = 50  # of more objects, only labels that hide nothing are written
 _MIN_SIZE = 640  # pixels of the longer side below which text is unreadable
 
 
-def class_color(class_id):
+def class_color(class_id: int) -> types.Color:
   """A bright colour, the same for a class in every image.
 
   Args:
@@ -32,13 +34,19 @@ def class_color(class_id):
   lightness, saturation = _TONES[turn % len(_TONES)]
   # Later turns move along the circle, so that all 90 classes of COCO differ.
   shift = .033 * (turn // len(_TONES))
-  rgb = colorsys.hls_to_rgb((_HUES[hue] + shift) % 1, lightness, saturation)
-  return tuple(int(round(255 * v)) for v in rgb)
+  red, green, blue = (int(round(255 * v)) for v in colorsys.hls_to_rgb(
+      (_HUES[hue] + shift) % 1, lightness, saturation))
+  return red, green, blue
 
 
-def draw_detections(image, boxes, classes, scores=None, label_map=None,
-                    masks=None, min_score=0., max_boxes=100,
-                    min_size=_MIN_SIZE, color_objects=False):
+def draw_detections(image: np.ndarray, boxes: types.ArrayLike,
+                    classes: types.ArrayLike,
+                    scores: Optional[types.ArrayLike] = None,
+                    label_map: Optional[types.LabelMap] = None,
+                    masks: Optional[types.ArrayLike] = None,
+                    min_score: float = 0., max_boxes: int = 100,
+                    min_size: int = _MIN_SIZE,
+                    color_objects: bool = False) -> np.ndarray:
   """Draws objects into an image; the best ones on top.
 
   Args:
@@ -83,7 +91,9 @@ def draw_detections(image, boxes, classes, scores=None, label_map=None,
   return canvas
 
 
-def draw_label_map(image, label_map, min_size=512, names=None):
+def draw_label_map(image: np.ndarray, label_map: np.ndarray,
+                   min_size: int = 512,
+                   names: Optional[types.LabelMap] = None) -> np.ndarray:
   """Colours the pixels of an image by their class, but for class 0.
 
   The image becomes grey, so that no colour in it is taken for a class.
@@ -241,7 +251,8 @@ def _label(class_id, score, label_map):
   return name if score is None else '%s %.2f' % (name, score)
 
 
-def draw_classes(image, names, scores, min_size=256):
+def draw_classes(image: np.ndarray, names: Sequence[str],
+                 scores: Sequence[float], min_size: int = 256) -> np.ndarray:
   """Writes the classes of an image and their scores into its corner.
 
   Args:

@@ -6,11 +6,14 @@ A canvas is uint8 [height, width, 3], RGB, and is drawn into in place.
 import functools
 import importlib.util
 import os
+from typing import Optional, Sequence, Tuple
 
 import numpy as np
 from PIL import Image
 from PIL import ImageDraw
 from PIL import ImageFont
+
+from utils import types
 
 _OPACITY = 0.85  # what text covers can still be guessed
 _SMALLEST = 12  # pixels of a font
@@ -20,11 +23,11 @@ _MAX_LINES = 12  # of a legend
 
 
 @functools.lru_cache(maxsize=None)
-def font(size):
+def font(size: int) -> ImageFont.ImageFont:
   """A font with the letters of most languages, else the one of Pillow."""
   # matplotlib comes with pycocotools; only its font file is used.
   spec = importlib.util.find_spec('matplotlib')
-  if spec:
+  if spec and spec.origin:
     path = os.path.join(os.path.dirname(spec.origin), 'mpl-data', 'fonts',
                         'ttf', 'DejaVuSans.ttf')
     try:
@@ -34,7 +37,8 @@ def font(size):
   return ImageFont.load_default()
 
 
-def font_size(canvas, num_texts=1, num_full_size=50):
+def font_size(canvas: np.ndarray, num_texts: int = 1,
+              num_full_size: int = 50) -> int:
   """Pixels of a font that can be read when the whole image is looked at.
 
   Args:
@@ -47,13 +51,15 @@ def font_size(canvas, num_texts=1, num_full_size=50):
       size * min(1., num_full_size / float(max(num_texts, 1))) ** .5)))
 
 
-def shortened(text):
+def shortened(text: str) -> str:
   """One line of a name of any kind and length."""
   text = ' '.join(''.join(c if c.isprintable() else ' ' for c in text).split())
   return text if len(text) <= _MAX_LETTERS else text[:_MAX_LETTERS - 1] + '…'
 
 
-def write_labels(canvas, corners, texts, colors, only_free=False):
+def write_labels(canvas: np.ndarray, corners: Sequence[types.Corners],
+                 texts: Sequence[str], colors: Sequence[types.Color],
+                 only_free: bool = False) -> None:
   """Writes every text beside its box, where it hides others least.
 
   Args:
@@ -65,7 +71,7 @@ def write_labels(canvas, corners, texts, colors, only_free=False):
     only_free: leaves texts out that would hide other boxes or texts.
   """
   size = font_size(canvas, len(texts))
-  canvas_size = canvas.shape[1::-1]
+  canvas_size = canvas.shape[1], canvas.shape[0]
   boxes = np.array(corners, np.float64).reshape([-1, 4])
   chosen = []
   for i in range(len(texts))[::-1]:
@@ -114,7 +120,9 @@ def _write(canvas, text, place, color, size):
                                             - window))
 
 
-def place_label(size, corners, canvas_size, taken, is_crowded=False):
+def place_label(size: Tuple[int, int], corners: types.Corners,
+                canvas_size: Tuple[int, int], taken: types.ArrayLike,
+                is_crowded: bool = False) -> Tuple[types.Corners, float]:
   """Chooses the place of a label.
 
   Args:
@@ -148,7 +156,7 @@ def place_label(size, corners, canvas_size, taken, is_crowded=False):
   return places[best], costs[best]
 
 
-def overlap(place, others):
+def overlap(place: types.Corners, others: types.ArrayLike) -> float:
   """Pixels that a rectangle (x0, y0, x1, y1) shares with others [N, 4]."""
   others = np.asarray(others, np.float64).reshape([-1, 4])
   sides = (np.minimum(place[2:], others[:, 2:])
@@ -156,7 +164,8 @@ def overlap(place, others):
   return float(np.prod(np.maximum(sides, 0.), axis=1).sum())
 
 
-def write_panel(canvas, lines, colors=None):
+def write_panel(canvas: np.ndarray, lines: Sequence[str],
+                colors: Optional[Sequence[types.Color]] = None) -> None:
   """Writes lines into the upper left corner, on black.
 
   Args:

@@ -5,10 +5,11 @@ import importlib
 import io
 import os
 import tempfile
+from typing import IO, Iterator, Union
 
 
 @contextlib.contextmanager
-def atomic_path(path):
+def atomic_path(path: str) -> Iterator[str]:
   """Yields a temporary path; on success it replaces `path` in one step.
 
   A reader sees the old file or the whole new one, never a part of it.
@@ -30,19 +31,19 @@ def atomic_path(path):
       os.remove(temporary)
 
 
-def write_atomically(path, content):
+def write_atomically(path: str, content: Union[str, bytes]) -> None:
   """Writes text or bytes to `path` so that no reader sees a part of it."""
   with atomic_path(path) as temporary:
     with open(temporary, 'wb' if isinstance(content, bytes) else 'w') as f:
       f.write(content)
 
 
-def is_remote(path):
+def is_remote(path: str) -> bool:
   """Whether plain Python cannot open the path, such as gs://..."""
   return '://' in path
 
 
-def path_within(folder, name):
+def open_anywhere(path: str, mode: str = 'rb') -> IO[bytes]:
   """The path of a file that data names, if it lies in the folder it should.
 
   Args:

@@ -2,9 +2,10 @@
 
 from utils import files
 from utils import text_files
+from utils import types
 
 
-def read_label_map(path):
+def read_label_map(path: str) -> types.LabelMap:
   """Reads the lines `id:name`; empty lines do not count.
 
   Args:
@@ -20,9 +21,9 @@ def read_label_map(path):
   for number, line in enumerate(text_files.read_lines(path), 1):
     if not line:
       continue
-    class_id, colon, name = line.partition(':')
+    digits, colon, name = line.partition(':')
     try:
-      class_id = int(class_id)
+      class_id = int(digits)
     except ValueError:
       colon = ''
     if not colon or not name.strip():
@@ -36,7 +37,7 @@ def read_label_map(path):
   return names
 
 
-def write_label_map(path, names):
+def write_label_map(path: str, names: types.LabelMap) -> None:
   """Writes {id: name} as lines `id:name`, in order of the ids.
 
   Raises:
@@ -45,7 +46,7 @@ def write_label_map(path, names):
   files.write_atomically(path, text(names).encode('utf-8'))
 
 
-def text(names):
+def text(names: types.LabelMap) -> str:
   """The lines `id:name` of {id: name}, in order of the ids.
 
   Raises:

@@ -4,11 +4,14 @@ It is the inverse of no crop: boxes are cut to whole pixels, and count one more
 in both directions.
 """
 
+from typing import Iterator, Tuple
+
 import cv2
 import numpy as np
 
 
-def crops(masks, boxes_xywh, height, width):
+def crops(masks: np.ndarray, boxes_xywh: np.ndarray, height: int,
+          width: int) -> Iterator[Tuple[np.ndarray, int, int]]:
   """Yields (crop bool [w, h], y0, x0): the part of each mask in the image.
 
   Args:

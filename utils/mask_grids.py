@@ -18,8 +18,8 @@ Of a box from `start` to `stop`, the fraction u of a place is (place - start) /
 * `LEGACY`: upstream's paste, which is the inverse of neither.
 """
 
-import collections
 import math
+from typing import NamedTuple
 
 import numpy as np
 
@@ -29,13 +29,20 @@ CELLS_NAME, CORNERS_NAME = 'cells', 'corners'
 # Pixels: places on a border count as inside however they were rounded.
 _TOLERANCE = 1e-4
 
-# Along one axis. first: the first pixel of the box that lies in the image.
-# positions: float64 [L], of this and the following pixels, in samples: 0 is
-# the first sample.
-Axis = collections.namedtuple('Axis', 'first positions')
+
+class Axis(NamedTuple):
+  """The pixels of a box along one axis.
+
+  Attributes:
+    first: the first pixel of the box that lies in the image.
+    positions: float64 [L], of this and the following pixels, in samples: 0 is
+      the first sample.
+  """
+  first: int
+  positions: np.ndarray
 
 
-class MaskGrid(collections.namedtuple('MaskGrid', 'name crop_size')):
+class MaskGrid(NamedTuple):
   """How masks were sampled.
 
   Attributes:
@@ -43,9 +50,11 @@ class MaskGrid(collections.namedtuple('MaskGrid', 'name crop_size')):
     crop_size: int, C, of 'corners': samples of the crop that the masks were
       cut out of as cells; 0: they are the crop itself.
   """
-  __slots__ = ()
+  name: str
+  crop_size: int
 
-  def axis(self, start, stop, num_pixels, num_samples):
+  def axis(self, start: float, stop: float, num_pixels: int,
+           num_samples: int) -> Axis:
     """The pixels of a box along one axis.
 
     Args:
@@ -90,6 +99,6 @@ CELLS = MaskGrid(CELLS_NAME, 0)
 LEGACY = MaskGrid('legacy', 0)
 
 
-def corners(crop_size=0):
+def corners(crop_size: int = 0) -> MaskGrid:
   """The MaskGrid of upstream's crop; see `MaskGrid`."""
   return MaskGrid(CORNERS_NAME, crop_size)

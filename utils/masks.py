@@ -5,42 +5,55 @@ over the columns of the mask, compressed. It goes into JSON unchanged, and
 pycocotools reads it.
 """
 
-import collections
-from collections import abc
+from typing import Any, List, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
 from pycocotools import mask as coco_mask
 
 from utils import legacy_paste
 from utils import mask_grids
+from utils import types
 from utils import values
 
 _INSIDE = .5 - 1e-6  # of 1; what was rounded must not fall out
 _MOST_PIXELS = 2**31  # of a mask; its runs are counted with 32 bits
 _FAR = 10  # image sizes; no annotator means points beyond
 
-# A mask of an image that is empty outside of a window. y, x: int, its upper
-# left corner. mask: bool [h, w]. size: (height, width) of the image.
-Crop = collections.namedtuple('Crop', 'y x mask size')
+
+class Crop(NamedTuple):
+  """A mask of an image that is empty outside of a window.
+
+  Attributes:
+    y: first row of the window.
+    x: first column.
+    mask: bool [h, w].
+    size: (height, width) of the image.
+  """
+  y: int
+  x: int
+  mask: np.ndarray
+  size: Tuple[int, int]
 
 
-class Crops(abc.Sequence):
+class Crops(Sequence[Crop]):
   """Masks of an image, each pasted when it is asked for.
 
   A hundred masks of a photograph of 50 million pixels, all at once, would take
   5 GB. Each is a Crop.
   """
 
-  def __init__(self, masks, boxes_xywh, height, width, grid=mask_grids.CELLS):
+  def __init__(self, masks: types.ArrayLike, boxes_xywh: types.ArrayLike,
+               height: int, width: int,
+               grid: mask_grids.MaskGrid = mask_grids.CELLS) -> None:
     """See `paste_masks`."""
     self._masks = np.asarray(masks, np.float32)
     self._boxes = np.asarray(boxes_xywh, np.float64).reshape([-1, 4])
     self._size, self._grid = (height, width), grid
 
-  def __len__(self):
+  def __len__(self) -> int:
     return len(self._masks)
 
-  def __getitem__(self, index):
+  def __getitem__(self, index: int) -> Crop:  # type: ignore[override]
     crop, y, x = next(_crops(
         self._masks[index][np.newaxis], self._boxes[index][np.newaxis],
         self._size[0], self._size[1], self._grid))
@@ -90,7 +103,9 @@ def _interpolate(lines, positions):
   return result
 
 
-def paste_masks(masks, boxes_xywh, height, width, grid=mask_grids.CELLS):
+def paste_masks(masks: types.ArrayLike, boxes_xywh: types.ArrayLike,
+                height: int, width: int,
+                grid: mask_grids.MaskGrid = mask_grids.CELLS) -> np.ndarray:
   """Pastes box-sized masks into images: the inverse of cropping them.
 
   Args:
@@ -115,7 +130,11 @@ def paste_masks(masks, boxes_xywh, height, width, grid=mask_grids.CELLS):
   return pasted
 
 
-def paste_crops(masks, boxes_xywh, height, width, grid=mask_grids.CELLS):
+def paste_crops(
+    masks: types.ArrayLike, boxes_xywh: types.ArrayLike, height: int,
+    width: int,
+    grid: mask_grids.MaskGrid = mask_grids.CELLS
+) -> List[Tuple[np.ndarray, int, int]]:
   """`paste_masks` without what lies outside of the boxes.
 
   Returns:
@@ -128,7 +147,10 @@ def paste_crops(masks, boxes_xywh, height, width, grid=mask_grids.CELLS):
           in _crops(masks, boxes_xywh, height, width, grid)]
 
 
-def paste_and_encode(masks, boxes_xywh, height, width, grid=mask_grids.CELLS):
+def paste_and_encode(
+    masks: types.ArrayLike, boxes_xywh: types.ArrayLike, height: int,
+    width: int,
+    grid: mask_grids.MaskGrid = mask_grids.CELLS) -> List[types.Rle]:
   """`paste_masks` straight to RLE, without a canvas for every mask.
 
   Returns:
@@ -160,23 +182,23 @@ def _encode_crop(crop, y0, x0, height, width):
       {'size': [height, width], 'counts': counts.tolist()}, height, width))
 
 
-def encode(mask):
+def encode(mask: types.ArrayLike) -> types.Rle:
   """RLE of a mask [height, width]; whatever is above zero is inside."""
   return _as_text(coco_mask.encode(
       np.asfortranarray(np.asarray(mask) > 0, np.uint8)))
 
 
-def decode(rle):
+def decode(rle: types.Rle) -> np.ndarray:
   """Mask uint8 [height, width], 0 or 1, of an RLE."""
   return coco_mask.decode(rle)
 
 
-def area(rle):
+def area(rle: types.Rle) -> float:
   """Number of pixels inside."""
   return float(coco_mask.area(rle))
 
 
-def bounding_box(rle):
+def bounding_box(rle: types.Rle) -> List[float]:
   """Box (x, y, width, height) around the pixels inside, four floats."""
   return [float(v) for v in coco_mask.toBbox(rle)]
 
@@ -188,7 +210,7 @@ def _as_text(rle):
   return {'size': [int(v) for v in rle['size']], 'counts': counts}
 
 
-def as_polygons(segmentation):
+def as_polygons(segmentation: Any) -> Any:
   """Puts the list around a polygon that stands without it."""
   if isinstance(segmentation, (list, tuple)) and segmentation and not any(
       isinstance(part, (list, tuple, dict)) for part in segmentation):
@@ -196,12 +218,14 @@ def as_polygons(segmentation):
   return segmentation
 
 
-def valid_polygons(polygons):
+def valid_polygons(
+    polygons: Sequence[Sequence[float]]) -> List[Sequence[float]]:
   """The polygons that enclose something: those of at least three points."""
   return [p for p in polygons if len(p) >= 6 and len(p) % 2 == 0]
 
 
-def segmentation_to_rle(segmentation, height, width):
+def segmentation_to_rle(segmentation: Any, height: int,
+                        width: int) -> Optional[types.Rle]:
   """RLE of any form that the field `segmentation` of a COCO file takes.
 
   Args:

@@ -18,6 +18,7 @@ with the sides exchanged. Source: EXIF 2.3, tag 0x0112.
 """
 
 import io
+from typing import Optional, Sequence, Tuple
 
 import numpy as np
 from PIL import Image
@@ -42,7 +43,7 @@ _XMP_OF_PNG = (b'XML:com.adobe.xmp', b'Raw profile type exif',
 _APP1_NOTES = (b'Exif\0', b'http://ns.adobe.com/xap/1.0/')
 
 
-def of_image(image):
+def of_image(image: Image.Image) -> int:
   """The orientation of an open Pillow image, 1 to 8; 1 without a valid one.
 
   Pillow turns TIFF files by itself when it loads them: 1.
@@ -57,7 +58,7 @@ def of_image(image):
   return value if value in range(1, 9) else 1
 
 
-def of_bytes(encoded):
+def of_bytes(encoded: bytes) -> int:
   """The orientation of an encoded image, from its header; 1 if unreadable."""
   try:
     return of_image(Image.open(io.BytesIO(encoded)))
@@ -65,17 +66,20 @@ def of_bytes(encoded):
     return 1  # whatever is not an image is reported by who decodes it
 
 
-def exchanges_sides(orientation):
+def exchanges_sides(orientation: int) -> bool:
   """Whether height and width of the upright image are those stored, swapped."""
   return orientation in _EXCHANGES_SIDES
 
 
-def turned_size(size, orientation):
+def turned_size(size: Tuple[int, int], orientation: int) -> Tuple[int, int]:
   """(height, width) of the upright image of a stored one, and the reverse."""
-  return tuple(size[::-1] if exchanges_sides(orientation) else size)
+  height, width = size
+  if exchanges_sides(orientation):
+    return width, height
+  return height, width
 
 
-def turn(array, orientation):
+def turn(array: np.ndarray, orientation: int) -> np.ndarray:
   """Turns an image, as stored, upright.
 
   Args:
@@ -94,7 +98,8 @@ def turn(array, orientation):
   return np.ascontiguousarray(array)
 
 
-def turn_box(box, orientation, size):
+def turn_box(box: Sequence[float], orientation: int,
+             size: Tuple[int, int]) -> Sequence[float]:
   """Turns a box of the stored image along with it.
 
   Args:
@@ -114,7 +119,9 @@ def turn_box(box, orientation, size):
       x, y, width, height]
 
 
-def refers_to(orientation, stored_size, annotated_size, default=UPRIGHT):
+def refers_to(orientation: int, stored_size: Tuple[int, int],
+              annotated_size: Optional[Tuple[int, int]],
+              default: str = UPRIGHT) -> Tuple[str, bool]:
   """What annotations of an image with a note refer to.
 
   Args:
@@ -127,17 +134,17 @@ def refers_to(orientation, stored_size, annotated_size, default=UPRIGHT):
   Returns:
     UPRIGHT or STORED, and whether the size decided.
   """
-  stored_size = tuple(stored_size)
   upright_size = turned_size(stored_size, orientation)
-  if annotated_size is not None and upright_size != stored_size:
+  if annotated_size is not None and upright_size != tuple(
+      stored_size):
     if tuple(annotated_size) == upright_size:
       return UPRIGHT, True
-    if tuple(annotated_size) == stored_size:
+    if tuple(annotated_size) == tuple(stored_size):
       return STORED, True
   return default, False
 
 
-def without_note(encoded):
+def without_note(encoded: bytes) -> bytes:
   """The same JPEG or PNG bytes without EXIF and XMP; pixels stay as stored.
 
   Args:

@@ -4,7 +4,7 @@ import numpy as np
 from PIL import Image
 
 
-def rgb(image):
+def rgb(image: Image.Image) -> np.ndarray:
   """uint8 [H, W, 3] of a Pillow image, as TensorFlow reduces PNGs to it.
 
   Of 16 bits the higher 8 count; transparency is ignored.

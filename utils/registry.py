@@ -1,7 +1,10 @@
 """Choices by name."""
 
+from collections import abc
+from typing import Any, Collection
 
-def pick(table, name, what):
+
+def pick(table: Collection[Any], name: Any, what: str) -> Any:
   """The entry of a table.
 
   Args:
@@ -16,6 +19,6 @@ def pick(table, name, what):
     ValueError: if the name is not there; it lists those that are.
   """
   if name not in table:
-    names = sorted(table) if hasattr(table, 'keys') else list(table)
+    names = sorted(table) if isinstance(table, abc.Mapping) else list(table)
     raise ValueError('%s is %r; it can be %s.' % (what, name, ', '.join(names)))
-  return table[name] if hasattr(table, 'keys') else name
+  return table[name] if isinstance(table, abc.Mapping) else name

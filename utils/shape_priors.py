@@ -11,14 +11,15 @@ import io
 import numpy as np
 
 
-def to_bytes(priors):
+def to_bytes(priors: np.ndarray) -> bytes:
   """Content of a file of priors, float [M, K, S, S]."""
   stream = io.BytesIO()
   np.save(stream, np.asarray(priors, np.float32), allow_pickle=False)
   return stream.getvalue()
 
 
-def from_bytes(content, num_classes, size, name='The file'):
+def from_bytes(content: bytes, num_classes: int, size: int,
+               name: str = 'The file') -> np.ndarray:
   """Reads a file of priors.
 
   Args:
@@ -53,7 +54,7 @@ def from_bytes(content, num_classes, size, name='The file'):
   return priors.astype(np.float32)
 
 
-def zeros(num_classes, size):
+def zeros(num_classes: int, size: int) -> np.ndarray:
   """The prior of a model without a file: an empty mask for each class.
 
   Args:

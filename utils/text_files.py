@@ -8,9 +8,11 @@ the first name.
 import codecs
 import json
 import re
+from typing import Any, List
 from xml.etree import ElementTree
 
 from utils import files
+from utils import types
 
 # The longer mark first: that of UTF-32 begins with that of UTF-16.
 _MARKS = ((codecs.BOM_UTF32_LE, 'utf-32'), (codecs.BOM_UTF32_BE, 'utf-32'),
@@ -20,7 +22,7 @@ _MARKS = ((codecs.BOM_UTF32_LE, 'utf-32'), (codecs.BOM_UTF32_BE, 'utf-32'),
 _MARK = '\ufeff'
 
 
-def decode(content, name):
+def decode(content: bytes, name: str) -> str:
   """Text of the bytes of a file, without its byte order mark.
 
   Args:
@@ -42,7 +44,7 @@ def decode(content, name):
                      % (name, encoding.upper(), e.reason, e.start))
 
 
-def read(path, open_file=files.open_anywhere):
+def read(path: str, open_file: types.OpenFile = files.open_anywhere) -> str:
   """Text of a file.
 
   Args:
@@ -60,7 +62,8 @@ def read(path, open_file=files.open_anywhere):
     return decode(f.read(), path)
 
 
-def read_lines(path, open_file=files.open_anywhere):
+def read_lines(path: str,
+               open_file: types.OpenFile = files.open_anywhere) -> List[str]:
   """[str], the lines of a file without blanks around them; see `read`.
 
   Empty lines are kept, so that the place in the list is the line's number.
@@ -69,7 +72,8 @@ def read_lines(path, open_file=files.open_anywhere):
           for line in re.split('\r\n|\r|\n', read(path, open_file))]
 
 
-def read_json(path, open_file=files.open_anywhere):
+def read_json(path: str,
+              open_file: types.OpenFile = files.open_anywhere) -> Any:
   """The value of a JSON file; see `read`.
 
   Raises:
@@ -85,7 +89,8 @@ def read_json(path, open_file=files.open_anywhere):
                      'inside of each other.' % path)
 
 
-def read_xml(path, open_file=open):
+def read_xml(path: str,
+             open_file: types.OpenFile = open) -> ElementTree.Element:
   """Root element of an XML file; see `read`.
 
   A file that an editor has saved as UTF-16 still declares what it was before,

@@ -2,6 +2,7 @@
 
 import os
 import re
+from typing import Mapping, Optional, Tuple
 
 LOCAL = 'local'  # of a TPU VM, whose chips are in the machine itself
 # TensorFlow's variables, in its order: a cluster of Kubernetes, a TPU by name.
@@ -9,7 +10,10 @@ VARIABLES = ('KUBE_GOOGLE_CLOUD_TPU_ENDPOINTS', 'TPU_NAME')
 _ADDRESS = re.compile(r'^\w+://|^[\w.-]+:\d+$')
 
 
-def resolve(name, environment=None):
+def resolve(
+    name: Optional[str],
+    environment: Optional[Mapping[str, str]] = None
+) -> Tuple[Optional[str], Optional[str]]:
   """The TPU that a job uses.
 
   Args:
@@ -28,7 +32,7 @@ def resolve(name, environment=None):
   return None, None
 
 
-def is_node(name):
+def is_node(name: Optional[str]) -> bool:
   """Whether a TPU has a machine of its own, which this one talks to.
 
   That machine reads the records and writes the checkpoints, so it sees no local
@@ -40,6 +44,6 @@ def is_node(name):
   return resolve(name)[0] not in (None, LOCAL)
 
 
-def is_address(name):
+def is_address(name: str) -> bool:
   """Whether it is grpc://host:port or host:port, and not a name to look up."""
   return bool(_ADDRESS.match(name))

@@ -1,6 +1,7 @@
 """Names of variables in checkpoints, and of those that only training has."""
 
 import re
+from typing import Optional
 
 # Last parts of names, behind the name of the variable that they belong to.
 AVERAGE = 'ExponentialMovingAverage'
@@ -21,7 +22,7 @@ _ALONE = re.compile(
 _COPY = re.compile(r'/replica_\d+(?=/|$)')
 
 
-def without_copy(name):
+def without_copy(name: str) -> str:
   """The name in a checkpoint of a variable, or of its copy on any device.
 
   A distribution strategy calls the copy on its second device
@@ -36,13 +37,13 @@ def without_copy(name):
   return _COPY.sub('', name.split(':')[0])
 
 
-def owner(name):
+def owner(name: str) -> Optional[str]:
   """The variable that an optimizer's slot or an average belongs to, or None."""
   found = _OWNED.match(name)
   return found.group(1) if found else None
 
 
-def is_bookkeeping(name):
+def is_bookkeeping(name: str) -> bool:
   """Whether a variable is of training alone, and not of the model.
 
   Args:

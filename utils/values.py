@@ -7,6 +7,9 @@ decimal number; true and false are no numbers; NaN and infinities are no values.
 
 import math
 import re
+from typing import Any
+
+from utils import types
 
 _NUMBER = re.compile(r'\s*[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?'
                      r'\s*\Z')
@@ -24,13 +27,13 @@ def _plain(value):
   return value.decode('utf-8') if isinstance(value, bytes) else value
 
 
-def shown(value):
+def shown(value: Any) -> str:
   """A value in a message, cut where it is long."""
   text = repr(value)
   return text if len(text) <= 80 else text[:77] + '...'
 
 
-def number(value):
+def number(value: Any) -> float:
   """A finite number.
 
   Args:
@@ -58,7 +61,7 @@ def number(value):
   return value
 
 
-def whole_number(value):
+def whole_number(value: Any) -> int:
   """A whole number.
 
   Args:
@@ -81,7 +84,7 @@ def whole_number(value):
   return value
 
 
-def flag(value):
+def flag(value: Any) -> int:
   """A mark that is 0 or 1.
 
   Args:
@@ -105,7 +108,7 @@ def flag(value):
   return int(mark)
 
 
-def identifier(value):
+def identifier(value: Any) -> types.Id:
   """An id: text, or a whole number.
 
   Args:
@@ -129,7 +132,7 @@ def identifier(value):
   return value
 
 
-def canonical_id(value):
+def canonical_id(value: Any) -> Any:
   """The form under which two spellings of one id are equal.
 
   Records carry numeric ids as integers where the annotation file may have
