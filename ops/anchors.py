@@ -4,22 +4,43 @@ Everything here is NumPy and runs once, when the graph is built: anchors depend
 on nothing but the configuration and the static image size.
 """
 
-import collections
+from typing import Any, Dict, NamedTuple, Sequence, Tuple
 
 import numpy as np
+import tensorflow.compat.v1 as tf
 
-# The anchors of one image size as a regular grid, for matching without touching
-# every anchor. A "type" is one anchor of a cell of one level; T of them.
-# boxes: float32 [N, 4], all anchors, levels ascending. level_shapes: {level:
-# (h, w, A)}. strides, heights, widths: float32 [T], pixels. rows, cols: int32
-# [T], cells of the level. starts: int32 [T], flat index of the type's first
-# anchor. steps: int32 [T], flat distance from one cell to the next (A).
-AnchorGrid = collections.namedtuple(
-    'AnchorGrid',
-    'boxes level_shapes strides heights widths rows cols starts steps')
+from ops import tensor_types
 
 
-def cells(image_size, level):
+class AnchorGrid(NamedTuple):
+  """The anchors of one image size as a regular grid.
+
+  It serves matching without touching every anchor. A "type" is one anchor of a
+  cell of one level; there are T of them.
+
+  Attributes:
+    boxes: float32 [N, 4], all anchors, levels ascending.
+    level_shapes: {level: (h, w, A)}.
+    strides: float32 [T], pixels.
+    heights: float32 [T], pixels.
+    widths: float32 [T], pixels.
+    rows: int32 [T], cells of the level.
+    cols: int32 [T], cells of the level.
+    starts: int32 [T], flat index of the type's first anchor.
+    steps: int32 [T], flat distance from one cell to the next (A).
+  """
+  boxes: tf.Tensor
+  level_shapes: Dict[int, Tuple[int, int, int]]
+  strides: tf.Tensor
+  heights: tf.Tensor
+  widths: tf.Tensor
+  rows: tf.Tensor
+  cols: tf.Tensor
+  starts: tf.Tensor
+  steps: tf.Tensor
+
+
+def cells(image_size: Tuple[int, int], level: int) -> Tuple[int, int]:
   """Rows and columns of a level: the cells whose centre is in the image.
 
   For sizes that are multiples of the stride, as padded sizes are, this is
@@ -48,13 +69,13 @@ class AnchorGenerator:
   """
 
   @classmethod
-  def of_sections(cls, anchor, architecture):
+  def of_sections(cls, anchor: Any, architecture: Any) -> 'AnchorGenerator':
     """Those of sections `anchor` and `architecture`, of labels and models."""
     return cls(architecture.min_level, architecture.max_level,
                anchor.num_scales, anchor.aspect_ratios, anchor.anchor_size)
 
-  def __init__(self, min_level, max_level, num_scales, aspect_ratios,
-               anchor_size):
+  def __init__(self, min_level: int, max_level: int, num_scales: int,
+               aspect_ratios: Sequence[float], anchor_size: float) -> None:
     """Checks and keeps the parameters.
 
     Args:
@@ -85,11 +106,11 @@ class AnchorGenerator:
     self._boxes = {}  # {image size: {level: boxes}}
 
   @property
-  def anchors_per_location(self):
+  def anchors_per_location(self) -> int:
     """A, the number of anchors in each cell."""
     return self.num_scales * len(self.aspect_ratios)
 
-  def boxes(self, image_size):
+  def boxes(self, image_size: Tuple[int, int]) -> tensor_types.LevelArrays:
     """Anchors by level.
 
     Args:
@@ -106,7 +127,7 @@ class AnchorGenerator:
                            in range(self.min_level, self.max_level + 1)}
     return dict(self._boxes[size])
 
-  def flat(self, image_size):
+  def flat(self, image_size: Tuple[int, int]) -> np.ndarray:
     """float32 NumPy array [N, 4]: `boxes`, levels ascending, as one array."""
     by_level = self.boxes(image_size)
     return np.concatenate([by_level[level] for level in sorted(by_level)])
@@ -136,7 +157,8 @@ class AnchorGenerator:
     return np.array(half, np.float32)
 
 
-def make_grid(anchors, image_size):
+def make_grid(anchors: tensor_types.LevelArrays,
+              image_size: Tuple[int, int]) -> AnchorGrid:
   """Describes anchors as a regular grid.
 
   Args:

@@ -7,17 +7,20 @@ are part of published weights and results.
 """
 
 import math
+from typing import Optional, Sequence, Tuple
 
 import tensorflow.compat.v1 as tf
 
 from ops import random_numbers
+from ops import tensor_types
 
 MAX_LOG_SCALE = math.log(1000. / 16.)  # a 16 px anchor grown to 1000 px
 _MIN_SIZE = 1e-8  # pixels; keeps the logarithm of an empty box finite
 _IOU_EPSILON = 1e-8
 
 
-def encode_boxes(boxes, anchors, weights=None):
+def encode_boxes(boxes: tf.Tensor, anchors: tf.Tensor,
+                 weights: Optional[Sequence[float]] = None) -> tf.Tensor:
   """Expresses boxes relative to anchors; the inverse of `decode_boxes`.
 
   Args:
@@ -38,7 +41,8 @@ def encode_boxes(boxes, anchors, weights=None):
     return _encode(boxes, anchors, weights, 1.)
 
 
-def decode_boxes(deltas, anchors, weights=None):
+def decode_boxes(deltas: tf.Tensor, anchors: tf.Tensor,
+                 weights: Optional[Sequence[float]] = None) -> tf.Tensor:
   """Applies predicted deltas to anchors; the inverse of `encode_boxes`.
 
   Args:
@@ -60,7 +64,9 @@ def decode_boxes(deltas, anchors, weights=None):
     return _decode(deltas, anchors, weights, 1., MAX_LOG_SCALE)
 
 
-def encode_anchor_targets(boxes, anchors, weights=None):
+def encode_anchor_targets(
+    boxes: tf.Tensor, anchors: tf.Tensor,
+    weights: Optional[Sequence[float]] = None) -> tf.Tensor:
   """Targets of a dense head; sizes without the extra pixel.
 
   Args:
@@ -80,7 +86,9 @@ def encode_anchor_targets(boxes, anchors, weights=None):
     return _encode(boxes, anchors, weights, 0.)
 
 
-def decode_anchor_targets(deltas, anchors, weights=None):
+def decode_anchor_targets(
+    deltas: tf.Tensor, anchors: tf.Tensor,
+    weights: Optional[Sequence[float]] = None) -> tf.Tensor:
   """The inverse of `encode_anchor_targets`; sizes are not clamped.
 
   Args:
@@ -139,7 +147,8 @@ def _centers_and_sizes(boxes, extra):
   return y0 + 0.5 * h, x0 + 0.5 * w, h, w
 
 
-def clip_boxes(boxes, image_shape):
+def clip_boxes(boxes: tf.Tensor,
+               image_shape: tensor_types.ImageShape) -> tf.Tensor:
   """Moves corners into the image.
 
   Args:
@@ -157,7 +166,8 @@ def clip_boxes(boxes, image_shape):
     return tf.maximum(tf.minimum(boxes, bounds), 0.)
 
 
-def clip_limits(image_shape, to_border):
+def clip_limits(image_shape: tensor_types.ImageShape,
+                to_border: bool) -> tensor_types.ImageShape:
   """What `clip_boxes` is to be given so that boxes may reach the border.
 
   Args:
@@ -171,16 +181,18 @@ def clip_limits(image_shape, to_border):
     return image_shape
   if isinstance(image_shape, (list, tuple)):
     return tuple(size + 1 for size in image_shape)
-  return image_shape + 1
+  return image_shape + 1  # type: ignore[operator]  # a tensor
 
 
-def normalize_boxes(boxes, image_shape):
+def normalize_boxes(boxes: tf.Tensor,
+                    image_shape: tensor_types.ImageShape) -> tf.Tensor:
   """Pixels to fractions of the image; see `clip_boxes` for the arguments."""
   boxes = tf.convert_to_tensor(boxes)
   return boxes / _corner_sizes(image_shape, boxes.dtype)
 
 
-def denormalize_boxes(normalized_boxes, image_shape):
+def denormalize_boxes(normalized_boxes: tf.Tensor,
+                      image_shape: tensor_types.ImageShape) -> tf.Tensor:
   """Fractions of the image to pixels; see `clip_boxes` for the arguments."""
   boxes = tf.convert_to_tensor(normalized_boxes)
   return boxes * _corner_sizes(image_shape, boxes.dtype)
@@ -194,7 +206,9 @@ def _corner_sizes(image_shape, dtype):
   return tf.tile(sizes, [1] * (sizes.shape.ndims - 1) + [2])
 
 
-def filter_by_size(boxes, scores, image_shape, min_size_threshold):
+def filter_by_size(boxes: tf.Tensor, scores: tf.Tensor,
+                   image_shape: tensor_types.ImageShape,
+                   min_size_threshold: float) -> Tuple[tf.Tensor, tf.Tensor]:
   """Zeroes boxes that are small or whose centre is outside of the image.
 
   Args:
@@ -218,7 +232,8 @@ def filter_by_size(boxes, scores, image_shape, min_size_threshold):
     return _keep_or_zero(boxes, scores, keep)
 
 
-def filter_by_score(boxes, scores, min_score_threshold):
+def filter_by_score(boxes: tf.Tensor, scores: tf.Tensor,
+                    min_score_threshold: float) -> Tuple[tf.Tensor, tf.Tensor]:
   """Zeroes boxes that do not score above a threshold.
 
   Args:
@@ -240,7 +255,8 @@ def _keep_or_zero(boxes, scores, keep):
   return boxes * mask[..., tf.newaxis], scores * tf.cast(keep, scores.dtype)
 
 
-def top_k_boxes(boxes, scores, k):
+def top_k_boxes(boxes: tf.Tensor, scores: tf.Tensor,
+                k: int) -> Tuple[tf.Tensor, tf.Tensor]:
   """The k best boxes, best first; of equal scores the earlier one.
 
   Args:
@@ -256,7 +272,7 @@ def top_k_boxes(boxes, scores, k):
     return tf.gather(boxes, indices, axis=1, batch_dims=1), scores
 
 
-def paired_iou(boxes, other_boxes):
+def paired_iou(boxes: tf.Tensor, other_boxes: tf.Tensor) -> tf.Tensor:
   """IoU of boxes with boxes of the same place.
 
   The order of operations decides on the last bit, which decides ties in
@@ -285,7 +301,7 @@ def _intersection(y0, x0, y1, x1, other_y0, other_x0, other_y1, other_x1):
   return h * w
 
 
-def pairwise_iou(boxes, gt_boxes):
+def pairwise_iou(boxes: tf.Tensor, gt_boxes: tf.Tensor) -> tf.Tensor:
   """IoU of all boxes with all ground-truth boxes of the same image.
 
   Args:
@@ -310,7 +326,8 @@ def pairwise_iou(boxes, gt_boxes):
     return iou * is_real + (is_real - 1.)
 
 
-def outer_boxes(boxes, image_shape, scale=1.):
+def outer_boxes(boxes: tf.Tensor, image_shape: tensor_types.ImageShape,
+                scale: float = 1.) -> tf.Tensor:
   """Boxes grown about their centre, then clipped.
 
   Args:
@@ -334,7 +351,7 @@ def outer_boxes(boxes, image_shape, scale=1.):
     return clip_boxes(grown, image_shape)
 
 
-def yxyx_to_xywh(boxes):
+def yxyx_to_xywh(boxes: tf.Tensor) -> tf.Tensor:
   """[ymin, xmin, ymax, xmax] to COCO's [xmin, ymin, width, height].
 
   Args:
@@ -347,7 +364,7 @@ def yxyx_to_xywh(boxes):
   return tf.stack([x0, y0, x1 - x0, y1 - y0], axis=-1)
 
 
-def non_empty_indices(boxes, min_size=0.):
+def non_empty_indices(boxes: tf.Tensor, min_size: float = 0.) -> tf.Tensor:
   """Indices of boxes that have an area.
 
   Args:
@@ -361,7 +378,8 @@ def non_empty_indices(boxes, min_size=0.):
   return tf.where(tf.minimum(y1 - y0, x1 - x0) > min_size)[:, 0]
 
 
-def jitter_boxes(boxes, noise_scale=0.025, unit_normal=None):
+def jitter_boxes(boxes: tf.Tensor, noise_scale: float = 0.025,
+                 unit_normal: Optional[tf.Tensor] = None) -> tf.Tensor:
   """Moves and scales boxes at random.
 
   Args:

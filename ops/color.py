@@ -46,7 +46,7 @@ def _values():
   return tf.constant(_VALUES, tf.float32)
 
 
-def color(image, factor):
+def color(image: tf.Tensor, factor: tf.Tensor) -> tf.Tensor:
   """Takes colour away (0), leaves it (1) or adds to it (above 1)."""
   with tf.name_scope('color'):
     pixels = tf.cast(image, tf.float32)
@@ -57,7 +57,8 @@ def color(image, factor):
     return _blend(gray[..., tf.newaxis], pixels, factor)
 
 
-def contrast(image, factor, legacy=False):
+def contrast(image: tf.Tensor, factor: tf.Tensor,
+             legacy: bool = False) -> tf.Tensor:
   """Takes contrast away (0: the mean grey), leaves it (1) or adds to it.
 
   Args:
@@ -81,13 +82,14 @@ def contrast(image, factor, legacy=False):
     return _look_up(image, _blend(mean, _values(), factor))
 
 
-def brightness(image, factor):
+def brightness(image: tf.Tensor, factor: tf.Tensor) -> tf.Tensor:
   """Black (0), the image (1), or brighter than it (above 1)."""
   with tf.name_scope('brightness'):
     return _look_up(image, _blend(0., _values(), factor))
 
 
-def sharpness(image, factor, legacy=False):
+def sharpness(image: tf.Tensor, factor: tf.Tensor,
+              legacy: bool = False) -> tf.Tensor:
   """Smooth (0), as it is (1), or sharper (above 1); the border stays.
 
   Args:
@@ -140,7 +142,7 @@ def _smooth_by_convolution(image):
   return tf.cumsum(tf.stack(terms))[-1]
 
 
-def autocontrast(image):
+def autocontrast(image: tf.Tensor) -> tf.Tensor:
   """Stretches every channel from its own range to 0..255."""
   with tf.name_scope('autocontrast'):
     low = tf.cast(tf.reduce_min(image, axis=[0, 1]), tf.float32)
@@ -154,7 +156,7 @@ def autocontrast(image):
     return _look_up_channels(image, table)
 
 
-def equalize(image):
+def equalize(image: tf.Tensor) -> tf.Tensor:
   """Spreads the values of every channel so that all are about as frequent."""
   with tf.name_scope('equalize'):
     # One histogram over channel * 256 + value for all of them.
@@ -198,7 +200,7 @@ def _channel_indices(image):
   return indices
 
 
-def posterize(image, bits):
+def posterize(image: tf.Tensor, bits: tf.Tensor) -> tf.Tensor:
   """Keeps the `bits` highest bits of every value; of no bits, black.
 
   Args:
@@ -216,7 +218,8 @@ def posterize(image, bits):
     return _look_up(image, tf.cast(values // step * step, tf.uint8))
 
 
-def solarize(image, threshold, legacy=False):
+def solarize(image: tf.Tensor, threshold: tf.Tensor,
+             legacy: bool = False) -> tf.Tensor:
   """Inverts the values from a threshold on.
 
   Args:
@@ -235,7 +238,8 @@ def solarize(image, threshold, legacy=False):
     return _look_up(image, tf.cast(table, tf.uint8))
 
 
-def solarize_add(image, addition, threshold=128.):
+def solarize_add(image: tf.Tensor, addition: tf.Tensor,
+                 threshold: float = 128.) -> tf.Tensor:
   """Adds a number to the values below a threshold.
 
   Args:
@@ -253,6 +257,6 @@ def solarize_add(image, addition, threshold=128.):
     return _look_up(image, tf.cast(table, tf.uint8))
 
 
-def invert(image):
+def invert(image: tf.Tensor) -> tf.Tensor:
   """255 minus every value."""
   return 255 - image

@@ -7,6 +7,7 @@ Everything else in the repository is written once, against
 
 import contextlib
 import ctypes
+from typing import Any, Iterator, List, Optional, Tuple
 
 import tensorflow.compat.v1 as tf
 import tensorflow.compat.v2 as compat_v2
@@ -26,7 +27,7 @@ HAS_BILINEAR_GRADIENT_IN_XLA = IS_TF2  # of tf.image.resize_bilinear
 _M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4  # of malloc.h
 
 
-def enable_graph_mode():
+def enable_graph_mode() -> None:
   """Graphs and sessions on both runtimes, with resource variables.
 
   Resource variables read a consistent value inside a step (reference variables
@@ -37,7 +38,7 @@ def enable_graph_mode():
   tf.enable_resource_variables()
 
 
-def keep_freed_memory():
+def keep_freed_memory() -> None:
   """Lets the process keep memory that it frees, for the next time.
 
   TensorFlow 1.15 gives the memory of every large tensor back to the system and
@@ -54,8 +55,10 @@ def keep_freed_memory():
   mallopt(_M_TRIM_THRESHOLD, 2**31 - 1)
 
 
-def non_max_suppression_padded(boxes, scores, max_output_size, iou_threshold,
-                               score_threshold):
+def non_max_suppression_padded(
+    boxes: tf.Tensor, scores: tf.Tensor, max_output_size: int,
+    iou_threshold: float,
+    score_threshold: float) -> Tuple[tf.Tensor, tf.Tensor]:
   """The compiled NMS kernel, on both runtimes.
 
   `tf.image.non_max_suppression_padded` became a loop of small operations in
@@ -79,7 +82,7 @@ def non_max_suppression_padded(boxes, scores, max_output_size, iou_threshold,
       pad_to_max_output_size=True)
 
 
-def v2_summary():
+def v2_summary() -> Any:
   """The module tf.summary of TensorFlow 2, which the host call of a TPU needs.
 
   In TF 1.15 `tensorflow.compat.v1` does not lead to it.
@@ -87,7 +90,7 @@ def v2_summary():
   return summary
 
 
-def v2_profiler():
+def v2_profiler() -> Any:
   """The module tf.profiler.experimental of TensorFlow 2; None in TF 1.15.
 
   It records what all devices of this process do, the TPU of a TPU VM too.
@@ -95,17 +98,17 @@ def v2_profiler():
   return compat_v2.profiler.experimental if IS_TF2 else None
 
 
-def in_tpu_context():
+def in_tpu_context() -> bool:
   """Whether the graph being built will be replicated on TPU cores."""
   return tpu_function.get_tpu_context().number_of_shards is not None
 
 
-def has_gpu():
+def has_gpu() -> bool:
   """Whether TensorFlow can use a GPU of this machine."""
   return bool(tf.config.experimental.list_physical_devices('GPU'))
 
 
-def gpu_capabilities():
+def gpu_capabilities() -> List[Optional[float]]:
   """[compute capability as a float, or None where TensorFlow cannot tell]."""
   gpus = tf.config.experimental.list_physical_devices('GPU')
   if not IS_TF2:  # It drives no GPU that would need asking.
@@ -115,7 +118,7 @@ def gpu_capabilities():
           if 'compute_capability' in d else None for d in details]
 
 
-def in_xla_context():
+def in_xla_context() -> bool:
   """Whether XLA will compile the graph being built: as a whole, for a TPU too.
 
   XLA knows no sparse operations, for instance. Clusters that XLA finds by
@@ -126,12 +129,12 @@ def in_xla_context():
       tf.get_default_graph())
 
 
-def num_tpu_shards():
+def num_tpu_shards() -> int:
   """How many TPU replicas the graph being built will run on; 1 elsewhere."""
   return tpu_function.get_tpu_context().number_of_shards or 1
 
 
-def error_reason(message):
+def error_reason(message: str) -> str:
   """What the error of a session says, without where its operation was made.
 
   Args:
@@ -148,14 +151,14 @@ def error_reason(message):
   return lines[0].split(' [[')[0] if lines else ''
 
 
-def tpu_shard_index():
+def tpu_shard_index() -> tf.Tensor:
   """Which of the TPU replicas is running, int32 []."""
   if num_tpu_shards() == 1:
     return tf.zeros([], tf.int32)
   return xla.replica_id()
 
 
-def index_in_strategy():
+def index_in_strategy() -> tf.Tensor:
   """Which replica of a distribution strategy is running, int32 []."""
   replica = tf.distribute.get_replica_context()
   if replica.num_replicas_in_sync == 1:
@@ -172,7 +175,7 @@ def index_in_strategy():
 
 
 @contextlib.contextmanager
-def functional_control_flow():
+def functional_control_flow() -> Iterator[None]:
   """Makes loops and branches functions.
 
   Converters and the XLA bridge read no others well.

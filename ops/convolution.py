@@ -9,6 +9,8 @@ On small maps a CPU spends more time on the kernel, which it reorders, than on
 the map: the small maps of a pyramid share one convolution.
 """
 
+from typing import List, Sequence
+
 import tensorflow.compat.v1 as tf
 
 from ops import compat
@@ -25,7 +27,7 @@ _MAX_SHARED_CELLS = 576
 _KEEP_PLAIN = 'plain_layers'  # graph collection
 
 
-def keep_plain():
+def keep_plain() -> None:
   """Makes what is built into this graph from now on plain layer after layer.
 
   For counting operations as papers do: a convolution of several maps also
@@ -35,12 +37,13 @@ def keep_plain():
   tf.add_to_collection(_KEEP_PLAIN, True)
 
 
-def is_plain():
+def is_plain() -> bool:
   """Whether `keep_plain` was called for the graph that is being built."""
   return bool(tf.get_collection(_KEEP_PLAIN))
 
 
-def conv2d(inputs, kernel, strides=1, padding='SAME'):
+def conv2d(inputs: tf.Tensor, kernel: tf.Tensor, strides: int = 1,
+           padding: str = 'SAME') -> tf.Tensor:
   """Convolution without bias.
 
   Args:
@@ -63,7 +66,8 @@ def conv2d(inputs, kernel, strides=1, padding='SAME'):
                         padding=padding)
 
 
-def conv2d_of_maps(maps, kernel):
+def conv2d_of_maps(maps: Sequence[tf.Tensor],
+                   kernel: tf.Tensor) -> List[tf.Tensor]:
   """The same convolution of several maps, with stride 1 and 'SAME' padding.
 
   Args:

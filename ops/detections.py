@@ -7,12 +7,13 @@ down to the score threshold. Shapes are static in every try: the same graph
 serves CPU, GPU and TPU, and any batch size.
 """
 
-import collections
+from typing import Any, NamedTuple, Sequence, Union
 
 import tensorflow.compat.v1 as tf
 
 from ops import nms
 from ops import nms_candidates
+from ops import tensor_types
 from utils import registry
 
 # How many boxes, and how many pairs of box and class, each try looks at, before
@@ -20,13 +21,23 @@ from utils import registry
 # score above 0.05.
 TRY_SIZES = (2048, 16384)
 
-# inclusive: an overlap of exactly the threshold suppresses.
-# limited: only the best `pre_nms_num_boxes` of each class are looked at.
-# padding_score: of unused places, whose class is 1.
-# padding_box: unused places show the best box of class 1 rather than zeros.
-# drop_zeros: a box of four zeros is not reported.
-_Rules = collections.namedtuple(
-    '_Rules', 'inclusive limited padding_score padding_box drop_zeros')
+
+class _Rules(NamedTuple):
+  """How suppression differs between its forms.
+
+  Attributes:
+    inclusive: an overlap of exactly the threshold suppresses.
+    limited: only the best `pre_nms_num_boxes` of each class are looked at.
+    padding_score: of unused places, whose class is 1.
+    padding_box: unused places show the best box of class 1 rather than zeros.
+    drop_zeros: a box of four zeros is not reported.
+  """
+  inclusive: bool
+  limited: bool
+  padding_score: float
+  padding_box: bool
+  drop_zeros: bool
+
 
 NMS_VERSIONS = {
     'v1': _Rules(False, True, -1., True, False),
@@ -35,9 +46,13 @@ NMS_VERSIONS = {
 }
 
 
-def generate_one_stage_detections(
-    box_outputs, class_outputs, anchors, image_shape, apply_nms=True,
-    apply_sigmoid=True, **nms_options):
+def generate_one_stage_detections(box_outputs: tensor_types.Levels,
+                                  class_outputs: tensor_types.Levels,
+                                  anchors: tensor_types.Levels,
+                                  image_shape: tf.Tensor,
+                                  apply_nms: bool = True,
+                                  apply_sigmoid: bool = True,
+                                  **nms_options: Any) -> tensor_types.Tensors:
   """Detections from the dense heads of RetinaNet and its relatives.
 
   Args:
@@ -69,8 +84,10 @@ def generate_one_stage_detections(
 
 
 def generate_two_stage_detections(
-    box_outputs, class_outputs, rois, image_shape, apply_nms=True,
-    regression_weights=(10., 10., 5., 5.), **nms_options):
+    box_outputs: tf.Tensor, class_outputs: tf.Tensor, rois: tf.Tensor,
+    image_shape: tf.Tensor, apply_nms: bool = True,
+    regression_weights: Sequence[float] = (10., 10., 5., 5.),
+    **nms_options: Any) -> tensor_types.Tensors:
   """Detections from the heads of Faster R-CNN and its relatives.
 
   Args:
@@ -97,8 +114,12 @@ def generate_two_stage_detections(
     return {'raw_boxes': pool.boxes, 'raw_scores': pool.scores}
 
 
-def detect(outputs, nms_version='v1', use_batched_nms=False, max_total_size=100,
-           nms_iou_threshold=0.5, score_threshold=0.05, pre_nms_num_boxes=5000):
+def detect(
+    outputs: Union[nms_candidates.DenseOutputs, nms_candidates.RegionOutputs],
+    nms_version: str = 'v1', use_batched_nms: bool = False,
+    max_total_size: int = 100, nms_iou_threshold: float = 0.5,
+    score_threshold: float = 0.05,
+    pre_nms_num_boxes: int = 5000) -> tensor_types.Tensors:
   """Suppresses overlaps class by class and returns the best of all classes.
 
   Pairs of equal score come in order of class, then of box.

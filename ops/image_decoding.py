@@ -1,7 +1,9 @@
 """The one decoder of images: of training, of inference and of exports."""
 
 import os
+from typing import Callable
 
+import numpy as np
 import tensorflow.compat.v1 as tf
 
 from ops import compat
@@ -16,7 +18,7 @@ class DecodingError(ValueError):
   """What TensorFlow says about bytes that it cannot decode."""
 
 
-def decode_image(encoded):
+def decode_image(encoded: tf.Tensor) -> tf.Tensor:
   """Image uint8 [H, W, 3] of JPEG, PNG, BMP or GIF bytes, a string [].
 
   Gray is repeated, transparency ignored; of an animation the first frame is
@@ -27,17 +29,17 @@ def decode_image(encoded):
   return image
 
 
-def decode_mask(png):
+def decode_mask(png: tf.Tensor) -> tf.Tensor:
   """Mask uint8 [H, W] of PNG bytes, a string []; above 0 is inside."""
   return tf.squeeze(tf.io.decode_png(png, channels=1), axis=-1)
 
 
-def decode_upright(encoded):
+def decode_upright(encoded: tf.Tensor) -> tf.Tensor:
   """`decode_image`, turned as the EXIF orientation of a JPEG or PNG says."""
   return turn(decode_image(encoded), orientation(encoded))
 
 
-def orientation(encoded):
+def orientation(encoded: tf.Tensor) -> tf.Tensor:
   """The EXIF orientation of JPEG or PNG bytes, in a graph.
 
   Args:
@@ -157,7 +159,7 @@ def _orientation_at(data, start):
                  lambda: 0)
 
 
-def turn(image, value):
+def turn(image: tf.Tensor, value: tf.Tensor) -> tf.Tensor:
   """Turns an image, as stored, upright; utils.orientation.turn in a graph.
 
   Args:
@@ -190,7 +192,8 @@ class Decoder:
   A graph and a session that take and leave nothing around them.
   """
 
-  def __init__(self, make_session=tf.Session):
+  def __init__(self,
+               make_session: Callable[..., tf.Session] = tf.Session) -> None:
     """Builds the graph.
 
     Args:
@@ -215,7 +218,7 @@ class Decoder:
     config.graph_options.rewrite_options.disable_meta_optimizer = True
     self._session = make_session(graph=graph, config=config)
 
-  def run(self, name, encoded):
+  def run(self, name: str, encoded: bytes) -> np.ndarray:
     """One of the results.
 
     Args:

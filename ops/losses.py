@@ -4,17 +4,21 @@ Every function returns a float32 scalar or tensor; targets and normalisers carry
 no gradient.
 """
 
+from typing import Optional, Sequence, Tuple
+
 import numpy as np
 import tensorflow.compat.v1 as tf
 
 from ops import compat
 from ops import resample
+from ops import tensor_types
 
 _EPSILON = 1e-20  # added to normalisers
 _IGNORED = -2  # class target of an anchor that takes no part in the loss
 
 
-def focal_loss(logits, targets, alpha, gamma, normalizer=1.):
+def focal_loss(logits: tf.Tensor, targets: tf.Tensor, alpha: float,
+               gamma: float, normalizer: float = 1.) -> tf.Tensor:
   """Focal loss of each element.
 
   Args:
@@ -78,8 +82,11 @@ def _focal_slope(log1pexp, sigmoid, modulator, gamma, factor):
   return modulator * (first + sigmoid * (factor - first))
 
 
-def retinanet_class_loss(cls_outputs, cls_targets, num_positives, num_classes,
-                         alpha, gamma, normalizer=None):
+def retinanet_class_loss(cls_outputs: tensor_types.Levels,
+                         cls_targets: tensor_types.Levels,
+                         num_positives: tf.Tensor, num_classes: int,
+                         alpha: float, gamma: float,
+                         normalizer: Optional[tf.Tensor] = None) -> tf.Tensor:
   """Focal loss over all anchors of a batch.
 
   Args:
@@ -103,8 +110,10 @@ def retinanet_class_loss(cls_outputs, cls_targets, num_positives, num_classes,
     return tf.add_n(sums) / (normalizer + _EPSILON)
 
 
-def image_class_losses(cls_outputs, cls_targets, num_positives, num_classes,
-                       alpha, gamma):
+def image_class_losses(cls_outputs: tensor_types.Levels,
+                       cls_targets: tensor_types.Levels,
+                       num_positives: tf.Tensor, num_classes: int, alpha: float,
+                       gamma: float) -> tf.Tensor:
   """`retinanet_class_loss` of every image as if it were a batch of its own.
 
   Args: as there; `num_positives` is [B]. Without a gradient of its own: of an
@@ -126,7 +135,9 @@ def image_class_losses(cls_outputs, cls_targets, num_positives, num_classes,
     return tf.add_n(sums) / (num_positives + 1.)
 
 
-def image_box_losses(box_outputs, box_targets, num_positives, delta):
+def image_box_losses(box_outputs: tensor_types.Levels,
+                     box_targets: tensor_types.Levels, num_positives: tf.Tensor,
+                     delta: float) -> tf.Tensor:
   """`retinanet_box_loss` of every image as if it were a batch of its own.
 
   Args: as there; `num_positives` is [B].
@@ -259,8 +270,10 @@ def _spread_over_channels(targets, num_channels):
   return result
 
 
-def retinanet_box_loss(box_outputs, box_targets, num_positives, delta,
-                       normalizer=None):
+def retinanet_box_loss(box_outputs: tensor_types.Levels,
+                       box_targets: tensor_types.Levels,
+                       num_positives: tf.Tensor, delta: float,
+                       normalizer: Optional[tf.Tensor] = None) -> tf.Tensor:
   """Huber loss over the coordinates of matched anchors.
 
   A coordinate whose target is exactly 0 does not count, also in a matched
@@ -290,7 +303,9 @@ def _box_losses(outputs, targets, delta):
   return huber(outputs, targets, delta) * mask
 
 
-def softmax_cross_entropy(logits, labels, num_classes, label_smoothing=0.):
+def softmax_cross_entropy(logits: tf.Tensor, labels: tf.Tensor,
+                          num_classes: int,
+                          label_smoothing: float = 0.) -> tf.Tensor:
   """Cross entropy of each element.
 
   Args:
@@ -311,9 +326,10 @@ def softmax_cross_entropy(logits, labels, num_classes, label_smoothing=0.):
         labels=tf.stop_gradient(targets), logits=logits)
 
 
-def segmentation_loss(logits, labels, num_classes, ignore_label,
-                      use_groundtruth_dimension=True, class_weights=(),
-                      label_smoothing=0.):
+def segmentation_loss(logits: tf.Tensor, labels: tf.Tensor, num_classes: int,
+                      ignore_label: int, use_groundtruth_dimension: bool = True,
+                      class_weights: Sequence[float] = (),
+                      label_smoothing: float = 0.) -> tf.Tensor:
   """Cross entropy of the pixels that have a class.
 
   Args:
@@ -337,9 +353,10 @@ def segmentation_loss(logits, labels, num_classes, ignore_label,
   return tf.reduce_sum(losses) / tf.maximum(tf.reduce_sum(counts), 1.)
 
 
-def pixel_losses(logits, labels, num_classes, ignore_label,
-                 use_groundtruth_dimension=True, class_weights=(),
-                 label_smoothing=0.):
+def pixel_losses(logits: tf.Tensor, labels: tf.Tensor, num_classes: int,
+                 ignore_label: int, use_groundtruth_dimension: bool = True,
+                 class_weights: Sequence[float] = (),
+                 label_smoothing: float = 0.) -> Tuple[tf.Tensor, tf.Tensor]:
   """Cross entropy of each pixel; Args as of `segmentation_loss`.
 
   Returns:
@@ -363,7 +380,8 @@ def pixel_losses(logits, labels, num_classes, ignore_label,
     return loss, counts
 
 
-def huber(predictions, targets, delta):
+def huber(predictions: tf.Tensor, targets: tf.Tensor,
+          delta: float) -> tf.Tensor:
   """Square for small errors, linear for errors above `delta`.
 
   Args:

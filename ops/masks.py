@@ -7,8 +7,10 @@ import tensorflow.compat.v1 as tf
 _MIN_SIZE = 1e-8  # pixels; a box without a side gives no division by zero
 
 
-def crop_masks_in_boxes(masks, gt_boxes, target_boxes, output_size,
-                        sample_offset=0.5, means_of_cells=False):
+def crop_masks_in_boxes(masks: tf.Tensor, gt_boxes: tf.Tensor,
+                        target_boxes: tf.Tensor, output_size: int,
+                        sample_offset: float = 0.5,
+                        means_of_cells: bool = False) -> tf.Tensor:
   """The part of every mask that lies in a target box, resampled.
 
   Outside its own box a mask is zero. As a product of three small matrices,

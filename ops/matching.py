@@ -9,10 +9,11 @@ of anchors. It has data-dependent shapes and belongs in the input pipeline.
 Source of the rule: Faster R-CNN (arXiv:1506.01497), section 3.1.2.
 """
 
-import collections
+from typing import NamedTuple
 
 import tensorflow.compat.v1 as tf
 
+from ops import anchors as anchor_ops
 from ops import boxes as box_ops
 
 NEGATIVE = -1
@@ -25,16 +26,24 @@ _FORCED = 2.
 # overlaps as could tie after rounding must all be looked at.
 _ROUNDING_PX = 2e-3
 
-# anchor_ids: int32 [U], unique flat indices of the anchors that are not
-# negative. box_ids: int32 [U], the box of each. is_positive: bool [U]; the
-# others are ignored.
-GridMatches = collections.namedtuple('GridMatches',
-                                     'anchor_ids box_ids is_positive')
+
+class GridMatches(NamedTuple):
+  """The anchors that are not negative.
+
+  Attributes:
+    anchor_ids: int32 [U], unique flat indices.
+    box_ids: int32 [U], the box of each.
+    is_positive: bool [U]; the others are ignored.
+  """
+  anchor_ids: tf.Tensor
+  box_ids: tf.Tensor
+  is_positive: tf.Tensor
 
 
-def match_anchors(similarity, matched_threshold, unmatched_threshold,
-                  negatives_lower_than_unmatched=True,
-                  force_match_for_each_row=True):
+def match_anchors(similarity: tf.Tensor, matched_threshold: float,
+                  unmatched_threshold: float,
+                  negatives_lower_than_unmatched: bool = True,
+                  force_match_for_each_row: bool = True) -> tf.Tensor:
   """The box of every anchor, from all similarities.
 
   Args:
@@ -82,14 +91,17 @@ def match_anchors(similarity, matched_threshold, unmatched_threshold,
     return match
 
 
-def check_thresholds(matched_threshold, unmatched_threshold):
+def check_thresholds(matched_threshold: float,
+                     unmatched_threshold: float) -> None:
   """Raises ValueError when the thresholds are in the wrong order."""
   if unmatched_threshold > matched_threshold:
     raise ValueError('unmatched_threshold %g must not exceed match_threshold '
                      '%g.' % (unmatched_threshold, matched_threshold))
 
 
-def match_grid_anchors(boxes, grid, matched_threshold, unmatched_threshold):
+def match_grid_anchors(boxes: tf.Tensor, grid: anchor_ops.AnchorGrid,
+                       matched_threshold: float,
+                       unmatched_threshold: float) -> GridMatches:
   """`match_anchors` by IoU for anchors on a grid, without the matrix.
 
   Args:

@@ -7,6 +7,8 @@ no data dependent shapes, and a loop that ends as soon as enough boxes are kept.
 The result is that of the greedy rule, box for box.
 """
 
+from typing import Optional, Tuple
+
 import tensorflow.compat.v1 as tf
 
 # Boxes settled per turn of the loop. Larger tiles mean fewer turns but
@@ -17,8 +19,9 @@ TILE = 128
 MIN_AREA = 1e-12
 
 
-def select(boxes, valid, max_output_size, iou_threshold, classes=None,
-           inclusive=False):
+def select(boxes: tf.Tensor, valid: tf.Tensor, max_output_size: int,
+           iou_threshold: float, classes: Optional[tf.Tensor] = None,
+           inclusive: bool = False) -> Tuple[tf.Tensor, tf.Tensor]:
   """Greedy suppression among boxes that are sorted by score.
 
   Args:
@@ -78,8 +81,10 @@ def select(boxes, valid, max_output_size, iou_threshold, classes=None,
     return positions, num_kept
 
 
-def sorted_nms_padded(scores, boxes, max_output_size, iou_threshold,
-                      classes=None):
+def sorted_nms_padded(
+    scores: tf.Tensor, boxes: tf.Tensor, max_output_size: int,
+    iou_threshold: float,
+    classes: Optional[tf.Tensor] = None) -> Tuple[tf.Tensor, tf.Tensor]:
   """Boxes that overlap no better one by `iou_threshold` or more.
 
   Args:
@@ -165,7 +170,7 @@ def _overlaps(boxes, others):
       tf.expand_dims(boxes[1], 2), tf.expand_dims(others[1], 1))
 
 
-def pairwise_iou(boxes, others):
+def pairwise_iou(boxes: tf.Tensor, others: tf.Tensor) -> tf.Tensor:
   """Intersection over union; a box without area overlaps nothing.
 
   Unlike `ops.boxes.pairwise_iou` nothing is taken for padding, corners may come

@@ -5,33 +5,56 @@ the rest of the prediction. A pool holds the boxes with the best scores, and a
 bound on the scores of those that were left out.
 """
 
-import collections
+from typing import NamedTuple, Optional, Sequence
 
 import tensorflow.compat.v1 as tf
 
 from ops import boxes as box_ops
+from ops import tensor_types
 
 # Rounding may order sigmoid scores unlike their logits, by about this much.
 _SCORE_ROUNDING = 1e-6
 
-# Boxes and their scores. boxes: float32 [B, N, 1 or C, 4], yxyx, clipped.
-# scores: float32 [B, N, C], without background. bound: float32 [B], no pair
-# that was left out scores more; None if nothing was left out.
-Pool = collections.namedtuple('Pool', 'boxes scores bound')
 
-# Pairs of a pool, best first. boxes: float32 [B, L, 4]. scores: float32 [B, L].
-# classes: int32 [B, L], from 0. valid: bool [B, L], scores above the threshold
-# and above every pair that is missing here. complete: bool [B], no pair above
-# the threshold is missing; None if that is so for any input.
-Ranking = collections.namedtuple(
-    'Ranking', 'boxes scores classes valid complete')
+class Pool(NamedTuple):
+  """Boxes and their scores.
+
+  Attributes:
+    boxes: float32 [B, N, 1 or C, 4], yxyx, clipped.
+    scores: float32 [B, N, C], without background.
+    bound: float32 [B], no pair that was left out scores more; None if nothing
+      was left out.
+  """
+  boxes: tf.Tensor
+  scores: tf.Tensor
+  bound: Optional[tf.Tensor]
+
+
+class Ranking(NamedTuple):
+  """Pairs of a pool, best first.
+
+  Attributes:
+    boxes: float32 [B, L, 4].
+    scores: float32 [B, L].
+    classes: int32 [B, L], from 0.
+    valid: bool [B, L], scores above the threshold and above every pair that is
+      missing here.
+    complete: bool [B], no pair above the threshold is missing; None if that is
+      so for any input.
+  """
+  boxes: tf.Tensor
+  scores: tf.Tensor
+  classes: tf.Tensor
+  valid: tf.Tensor
+  complete: Optional[tf.Tensor]
 
 
 class DenseOutputs:
   """Outputs of a dense head, all levels in a row; 76,725 anchors at 640."""
 
-  def __init__(self, box_outputs, class_outputs, anchors, image_shape,
-               apply_sigmoid=True):
+  def __init__(self, box_outputs: tensor_types.Levels,
+               class_outputs: tensor_types.Levels, anchors: tensor_types.Levels,
+               image_shape: tf.Tensor, apply_sigmoid: bool = True) -> None:
     """Flattens; for arguments see `detections.generate_one_stage_detections`.
 
     Args:
@@ -57,7 +80,7 @@ class DenseOutputs:
         tf.concat([anchors[level] for level in levels], axis=-2)), image_shape)
     self._to_scores = tf.sigmoid if apply_sigmoid else tf.identity
 
-  def pool(self, size=None):
+  def pool(self, size: Optional[int] = None) -> Pool:
     """The `size` anchors with the best scores, or all.
 
     Args:
@@ -77,7 +100,7 @@ class DenseOutputs:
     bound += _SCORE_ROUNDING * tf.abs(bound)
     return Pool(tf.expand_dims(boxes, 2), scores, bound)
 
-  def first_class_box(self):
+  def first_class_box(self) -> tf.Tensor:
     """The box that scores best in class 1; float32 [B, 4]."""
     return _best_box(
         self._boxes,
@@ -87,8 +110,9 @@ class DenseOutputs:
 class RegionOutputs:
   """Outputs of a region head, for some thousand regions at most."""
 
-  def __init__(self, box_outputs, class_outputs, rois, image_shape,
-               regression_weights):
+  def __init__(self, box_outputs: tf.Tensor, class_outputs: tf.Tensor,
+               rois: tf.Tensor, image_shape: tf.Tensor,
+               regression_weights: Sequence[float]) -> None:
     """Decodes; for arguments see `detections.generate_two_stage_detections`.
 
     Args:
@@ -110,17 +134,18 @@ class RegionOutputs:
     boxes = _clip(tf.reshape(boxes, [-1, num_rois * num_boxes, 4]), image_shape)
     self._boxes = tf.reshape(boxes, [-1, num_rois, num_boxes, 4])
 
-  def pool(self, size=None):
+  def pool(self, size: Optional[int] = None) -> Pool:
     """Pool of all boxes, whatever the size: they are few."""
     del size
     return Pool(self._boxes, self._scores, None)
 
-  def first_class_box(self):
+  def first_class_box(self) -> tf.Tensor:
     """The box that scores best in class 1; float32 [B, 4]."""
     return _best_box(self._boxes[:, :, 0], self._scores[:, :, 0])
 
 
-def rank(pool, size, limit, score_threshold):
+def rank(pool: Pool, size: Optional[int], limit: Optional[int],
+         score_threshold: float) -> Ranking:
   """Puts pairs of box and class in order: by score, then class, then box.
 
   Args:

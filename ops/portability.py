@@ -9,11 +9,11 @@ import tensorflow.compat.v1 as tf
 _MARK = 'portable_operations'  # collection
 
 
-def require():
+def require() -> None:
   """From here on the default graph is made for converters."""
   tf.add_to_collection(_MARK, True)
 
 
-def is_required():
+def is_required() -> bool:
   """Whether the default graph is made for converters."""
   return bool(tf.get_collection(_MARK))

@@ -4,24 +4,34 @@ Functions take and return plain tensors. Every random draw can be given as an
 argument instead, which is how tests and replays fix it.
 """
 
-import collections
+from typing import List, NamedTuple, Optional, Sequence, Tuple, Union
 
 import tensorflow.compat.v1 as tf
 
 from ops import random_numbers
 from ops import resample
+from ops import tensor_types
 
 # ImageNet statistics of RGB values in 0..1; published weights expect them.
 MEAN_RGB = (0.485, 0.456, 0.406)
 STDDEV_RGB = (0.229, 0.224, 0.225)
 
-# How an image goes to the network input. scaled: int32 [2], size after the
-# resize. crop: int32 [2], first row and column that stay. scale: float32 [2],
-# resized / original size of each axis, as rounded.
-_Geometry = collections.namedtuple('_Geometry', 'scaled crop scale')
+
+class _Geometry(NamedTuple):
+  """How an image goes to the network input.
+
+  Attributes:
+    scaled: int32 [2], size after the resize.
+    crop: int32 [2], first row and column that stay.
+    scale: float32 [2], resized / original size of each axis, as rounded.
+  """
+  scaled: tf.Tensor
+  crop: tf.Tensor
+  scale: tf.Tensor
 
 
-def normalize_image(image, mean=MEAN_RGB, stddev=STDDEV_RGB):
+def normalize_image(image: tf.Tensor, mean: Sequence[float] = MEAN_RGB,
+                    stddev: Sequence[float] = STDDEV_RGB) -> tf.Tensor:
   """Shifts and scales colours to about zero mean and unit variance.
 
   Args:
@@ -51,7 +61,7 @@ def _normalize(image, unit, mean=MEAN_RGB, stddev=STDDEV_RGB):
   return result
 
 
-def compute_padded_size(desired_size, stride):
+def compute_padded_size(desired_size: Sequence[int], stride: int) -> List[int]:
   """The smallest size that holds an image and divides by the stride.
 
   Args:
@@ -64,9 +74,13 @@ def compute_padded_size(desired_size, stride):
   return [-(-int(size) // stride) * stride for size in desired_size]
 
 
-def resize_and_crop_image(image, desired_size, padded_size, scale_min=1.,
-                          scale_max=1., random_scale=None,
-                          offset_fraction=None, normalize=False, enlarge=True):
+def resize_and_crop_image(
+    image: tf.Tensor, desired_size: Sequence[int], padded_size: Sequence[int],
+    scale_min: float = 1., scale_max: float = 1.,
+    random_scale: Optional[float] = None,
+    offset_fraction: Optional[Union[Sequence[float], tf.Tensor]] = None,
+    normalize: bool = False,
+    enlarge: bool = True) -> Tuple[tf.Tensor, tf.Tensor]:
   """Resizes an image to fit, keeping its shape, then pads it.
 
   With a range of scales other than 1, the image is resized to fit a random
@@ -116,8 +130,10 @@ def resize_and_crop_image(image, desired_size, padded_size, scale_min=1.,
     return image, image_info
 
 
-def resize_to_short_side(image, short_side, long_side, padded_size,
-                         normalize=False):
+def resize_to_short_side(
+    image: tf.Tensor, short_side: int, long_side: int,
+    padded_size: Sequence[int],
+    normalize: bool = False) -> Tuple[tf.Tensor, tf.Tensor]:
   """Resizes an image by its shorter side, unless the longer gets too long.
 
   Args:
@@ -184,8 +200,9 @@ def _place(image, geometry, window, padded_size, is_cropped, normalize):
   return image
 
 
-def resize_and_crop_boxes(boxes, image_scale, output_size, offset,
-                          to_border=False):
+def resize_and_crop_boxes(boxes: tf.Tensor, image_scale: tf.Tensor,
+                          output_size: Sequence[int], offset: tf.Tensor,
+                          to_border: bool = False) -> tf.Tensor:
   """Moves boxes along with `resize_and_crop_image`.
 
   Args:
@@ -209,8 +226,9 @@ def resize_and_crop_boxes(boxes, image_scale, output_size, offset,
     return tf.clip_by_value(boxes, 0., last)
 
 
-def resize_and_crop_masks(masks, image_scale, output_size, offset,
-                          truncate=True):
+def resize_and_crop_masks(masks: tf.Tensor, image_scale: tf.Tensor,
+                          output_size: Sequence[int], offset: tf.Tensor,
+                          truncate: bool = True) -> tf.Tensor:
   """Moves masks along with `resize_and_crop_image`, by nearest neighbour.
 
   Args:
@@ -240,8 +258,11 @@ def resize_and_crop_masks(masks, image_scale, output_size, offset,
     return masks
 
 
-def random_horizontal_flip(image, normalized_boxes=None, masks=None,
-                           random_value=None):
+def random_horizontal_flip(
+    image: tf.Tensor, normalized_boxes: Optional[tf.Tensor] = None,
+    masks: Optional[tf.Tensor] = None,
+    random_value: Optional[tf.Tensor] = None
+) -> Tuple[tf.Tensor, Optional[tf.Tensor], Optional[tf.Tensor]]:
   """Mirrors an image and what belongs to it in one of two cases.
 
   Args:
@@ -272,7 +293,8 @@ def _mirror_if(condition, tensor, axis):
   return tf.cond(condition, lambda: tf.reverse(tensor, [axis]), lambda: tensor)
 
 
-def pad_or_clip(tensor, size, value):
+def pad_or_clip(tensor: tf.Tensor, size: int,
+                value: Union[int, float]) -> tf.Tensor:
   """Makes the first dimension `size`.
 
   Args:
@@ -292,7 +314,7 @@ def pad_or_clip(tensor, size, value):
     return padded
 
 
-def resize_image(image, size):
+def resize_image(image: tf.Tensor, size: tensor_types.ImageShape) -> tf.Tensor:
   """Resizes an image to a size, whatever its shape, and normalises it.
 
   Args:
@@ -309,7 +331,8 @@ def resize_image(image, size):
     return image
 
 
-def resize_to_uint8(image, size):
+def resize_to_uint8(image: tf.Tensor,
+                    size: tensor_types.ImageShape) -> tf.Tensor:
   """Resizes an image to a size, rounding it to whole colours again.
 
   Args:
@@ -326,7 +349,7 @@ def resize_to_uint8(image, size):
     return image
 
 
-def center_crop(image, fraction=0.875):
+def center_crop(image: tf.Tensor, fraction: float = 0.875) -> tf.Tensor:
   """The square in the middle, for images that a classifier sees.
 
   Args:
@@ -342,7 +365,7 @@ def center_crop(image, fraction=0.875):
     return image[y:y + height, x:x + width]
 
 
-def center_window(size, fraction=0.875):
+def center_window(size: tf.Tensor, fraction: float = 0.875) -> tf.Tensor:
   """The window of `center_crop`.
 
   Args:
@@ -358,8 +381,9 @@ def center_window(size, fraction=0.875):
   return tf.concat([offset, tf.fill([2], tf.cast(side, tf.int32))], axis=0)
 
 
-def random_window(size, draws, min_area=0.08, max_area=1., min_ratio=3. / 4.,
-                  max_ratio=4. / 3.):
+def random_window(size: tf.Tensor, draws: tf.Tensor, min_area: float = 0.08,
+                  max_area: float = 1., min_ratio: float = 3. / 4.,
+                  max_ratio: float = 4. / 3.) -> tf.Tensor:
   """A window of random area, shape and place.
 
   Draws as tf.image.sample_distorted_bounding_box does, which takes no numbers
@@ -411,7 +435,8 @@ def random_window(size, draws, min_area=0.08, max_area=1., min_ratio=3. / 4.,
     return tf.cast(windows[first], tf.int32)
 
 
-def transpose_images(images, block_size=1, transpose=True):
+def transpose_images(images: tf.Tensor, block_size: int = 1,
+                     transpose: bool = True) -> tf.Tensor:
   """Lays a batch of images out as accelerators read it fastest.
 
   Args:

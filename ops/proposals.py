@@ -3,20 +3,28 @@
 Static shapes throughout: the same graph serves CPU, GPU and TPU.
 """
 
+from typing import Tuple
+
 import numpy as np
 import tensorflow.compat.v1 as tf
 
 from ops import boxes as box_ops
 from ops import nms
+from ops import tensor_types
 
 _NO_SUPPRESSION = 2.  # above any overlap
 
 
-def generate_proposals(box_outputs, score_outputs, anchor_boxes, image_shape,
-                       pre_nms_top_k, post_nms_top_k, nms_threshold,
-                       score_threshold=0., min_size_threshold=0.,
-                       use_batched_nms=False, apply_sigmoid=True,
-                       decode_boxes=True, clip_boxes=True):
+def generate_proposals(box_outputs: tensor_types.Levels,
+                       score_outputs: tensor_types.Levels,
+                       anchor_boxes: tensor_types.Levels,
+                       image_shape: tf.Tensor, pre_nms_top_k: int,
+                       post_nms_top_k: int, nms_threshold: float,
+                       score_threshold: float = 0.,
+                       min_size_threshold: float = 0.,
+                       use_batched_nms: bool = False,
+                       apply_sigmoid: bool = True, decode_boxes: bool = True,
+                       clip_boxes: bool = True) -> Tuple[tf.Tensor, tf.Tensor]:
   """The best boxes of all levels; boxes of one level do not overlap much.
 
   They are constants to what follows: no gradient passes.

@@ -6,27 +6,37 @@ Nothing is remembered from call to call, so a run that was stopped goes on as it
 would have gone on by itself, and no two steps draw the same.
 """
 
-import collections
 import contextlib
 import functools
 import hashlib
 import random
 import threading
+from typing import Iterator, NamedTuple, Optional
 
 import numpy as np
 import tensorflow.compat.v1 as tf
 
 from ops import compat
 from ops import replicas
+from ops import tensor_types
 
-# seed: int. place: int32 [2], the step, and what is drawn for in it. numbers:
-# iterator, of the draws.
-_Source = collections.namedtuple('_Source', 'seed place numbers')
+
+class _Source(NamedTuple):
+  """What random numbers are made of.
+
+  Attributes:
+    seed: of the training run.
+    place: int32 [2], the step, and what is drawn for in it.
+    numbers: of the draws.
+  """
+  seed: int
+  place: tf.Tensor
+  numbers: Iterator[int]
 
 
 class _State(threading.local):
   """Replicas of a distribution strategy are built in threads of their own."""
-  source = None
+  source: Optional[_Source] = None
 
 
 _STATE = _State()
@@ -38,7 +48,9 @@ def _seed_of_this_process():
 
 
 @contextlib.contextmanager
-def source(seed, step, part=0, num_parts=1):
+def source(seed: Optional[int], step: tensor_types.Number,
+           part: tensor_types.Number = 0,
+           num_parts: int = 1) -> Iterator[None]:
   """Within it, draws are those of a step of training.
 
   Args:
@@ -64,7 +76,7 @@ def source(seed, step, part=0, num_parts=1):
     _STATE.source = previous
 
 
-def uniform(shape):
+def uniform(shape: tensor_types.Shape) -> tf.Tensor:
   """Draws from [0, 1).
 
   Args:
@@ -77,7 +89,7 @@ def uniform(shape):
   return tf.random.stateless_uniform(shape, _next_seed())
 
 
-def normal(shape):
+def normal(shape: tensor_types.Shape) -> tf.Tensor:
   """Draws from the standard normal distribution; as `uniform` otherwise."""
   return tf.random.stateless_normal(shape, _next_seed())
 

@@ -4,6 +4,8 @@ Replicas are the cores of a TPU, or what a distribution strategy makes of GPUs
 and hosts. The functions are called in each replica, in the same order.
 """
 
+from typing import List, Sequence
+
 import tensorflow.compat.v1 as tf
 
 from ops import compat
@@ -11,20 +13,20 @@ from ops import compat
 _GRADIENT = 'MeanOverReplicas'  # name in TensorFlow's registry
 
 
-def count():
+def count() -> int:
   """How many replicas the graph being built will run on."""
   return max(compat.num_tpu_shards(),
              tf.distribute.get_replica_context().num_replicas_in_sync)
 
 
-def index():
+def index() -> tf.Tensor:
   """Which of the replicas this is, int32 []; 0 where there is one."""
   if compat.in_tpu_context():
     return compat.tpu_shard_index()
   return compat.index_in_strategy()
 
 
-def sums(tensors):
+def sums(tensors: Sequence[tf.Tensor]) -> List[tf.Tensor]:
   """Sums tensors over the replicas of a distribution strategy.
 
   No gradient flows through it. (ReplicaContext.all_reduce of TF 1.15 fails on
@@ -54,7 +56,7 @@ def _batch_reduce(strategy, *values):
       tf.distribute.ReduceOp.SUM, [(v, v) for v in values])
 
 
-def mean(x):
+def mean(x: tf.Tensor) -> tf.Tensor:
   """The mean of a tensor over the replicas, any number of them.
 
   Args:

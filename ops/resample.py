@@ -5,13 +5,16 @@ pixel i reads input position i * (input size / output size), without the offset
 of half a pixel that newer interfaces have.
 """
 
+from typing import Optional
+
 import numpy as np
 import tensorflow.compat.v1 as tf
 
 from ops import compat
+from ops import tensor_types
 
 
-def nearest_upsample(x, scale):
+def nearest_upsample(x: tf.Tensor, scale: int) -> tf.Tensor:
   """Repeats every pixel `scale` times along each spatial axis.
 
   Args:
@@ -37,7 +40,7 @@ def nearest_upsample(x, scale):
     return x
 
 
-def native_resize(x, size):
+def native_resize(x: tf.Tensor, size: tensor_types.ImageShape) -> tf.Tensor:
   """Nearest-neighbour resize of a feature map, keeping its type.
 
   Args:
@@ -70,7 +73,8 @@ def _resize_for_xla(x, size):
   return tf.cast(resized, x.dtype)
 
 
-def resize_bilinear(images, size):
+def resize_bilinear(images: tf.Tensor,
+                    size: tensor_types.ImageShape) -> tf.Tensor:
   """Bilinear resize with the kernel of TensorFlow 1, without antialiasing.
 
   Args:
@@ -112,7 +116,7 @@ def _bilinear_matrix(length, wanted):
   return matrix
 
 
-def fuse_levels(features, level):
+def fuse_levels(features: tensor_types.Levels, level: int) -> tf.Tensor:
   """The sum of all levels of a pyramid at the size of one.
 
   Args:
@@ -140,7 +144,8 @@ def fuse_levels(features, level):
     return tf.cast(tf.add_n(resized), features[finest].dtype)
 
 
-def resize_nearest(x, size, first=(0, 0), window=None):
+def resize_nearest(x: tf.Tensor, size: tf.Tensor, first: tf.Tensor = (0, 0),
+                   window: Optional[tf.Tensor] = None) -> tf.Tensor:
   """Rows and columns of the nearest-neighbour resize; works for no images.
 
   Args:

@@ -6,11 +6,14 @@ centers of cells, without an offset of half a cell, and a sample left of or
 above the map continues the line through the first two cells.
 """
 
+from typing import Optional
+
 import numpy as np
 import tensorflow.compat.v1 as tf
 
 from ops import compat
 from ops import portability
+from ops import tensor_types
 
 # A box of 224 x 224 pixels, a whole ImageNet image, reads level 4; FPN, arXiv
 # 1612.03144, equation 1.
@@ -18,8 +21,9 @@ CANONICAL_SIZE = 224.
 CANONICAL_LEVEL = 4
 
 
-def multilevel_roi_align(features, rois, output_size, border='clamp',
-                         method=None):
+def multilevel_roi_align(features: tensor_types.Levels, rois: tf.Tensor,
+                         output_size: int, border: str = 'clamp',
+                         method: Optional[str] = None) -> tf.Tensor:
   """Crops every ROI out of the pyramid level that suits its size.
 
   Args:
@@ -72,7 +76,7 @@ def multilevel_roi_align(features, rois, output_size, border='clamp',
     return _interpolate(tables, cells, weights, method)
 
 
-def roi_levels(rois, min_level, max_level):
+def roi_levels(rois: tf.Tensor, min_level: int, max_level: int) -> tf.Tensor:
   """The pyramid level whose cells suit the size of each ROI.
 
   Args:
@@ -96,8 +100,10 @@ def roi_levels(rois, min_level, max_level):
     return min_level + tf.reduce_sum(tf.cast(above, tf.int32), axis=-1)
 
 
-def selective_crop_and_resize(features, boxes, levels, boundaries, output_size,
-                              sample_offset=0.5, method=None):
+def selective_crop_and_resize(features: tf.Tensor, boxes: tf.Tensor,
+                              levels: tf.Tensor, boundaries: tf.Tensor,
+                              output_size: int, sample_offset: float = 0.5,
+                              method: Optional[str] = None) -> tf.Tensor:
   """Crops every box out of the map that is named for it.
 
   Args:
@@ -132,7 +138,9 @@ def selective_crop_and_resize(features, boxes, levels, boundaries, output_size,
     return _interpolate([_rows(features)], cells, weights, method)
 
 
-def single_level_crop(features, level_boxes, levels, min_level, crop_size):
+def single_level_crop(features: tf.Tensor, level_boxes: tf.Tensor,
+                      levels: tf.Tensor, min_level: int,
+                      crop_size: int) -> tf.Tensor:
   """Cuts squares of whole cells out of the maps, without resampling.
 
   Args:

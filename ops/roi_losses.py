@@ -7,9 +7,12 @@ targets carry no gradient.
 import tensorflow.compat.v1 as tf
 
 from ops import losses
+from ops import tensor_types
 
 
-def rpn_score_loss(score_outputs, score_targets, rpn_batch_size_per_im):
+def rpn_score_loss(score_outputs: tensor_types.Levels,
+                   score_targets: tensor_types.Levels,
+                   rpn_batch_size_per_im: int) -> tf.Tensor:
   """Cross entropy of the sampled anchors, object or background.
 
   Args:
@@ -41,7 +44,9 @@ def _masked_sum(values, condition):
   return tf.reduce_sum(values * tf.cast(condition, values.dtype))
 
 
-def rpn_box_loss(box_outputs, box_targets, huber_loss_delta):
+def rpn_box_loss(box_outputs: tensor_types.Levels,
+                 box_targets: tensor_types.Levels,
+                 huber_loss_delta: float) -> tf.Tensor:
   """Huber loss over the coordinates of matched anchors.
 
   Each level is averaged for itself, then the levels are added: a level with few
@@ -70,7 +75,8 @@ def _mean_huber(outputs, targets, condition, delta):
                      condition) / tf.maximum(count, 1.)
 
 
-def fast_rcnn_class_loss(class_outputs, class_targets):
+def fast_rcnn_class_loss(class_outputs: tf.Tensor,
+                         class_targets: tf.Tensor) -> tf.Tensor:
   """Softmax cross entropy, mean over all regions.
 
   Args:
@@ -89,8 +95,9 @@ def fast_rcnn_class_loss(class_outputs, class_targets):
     return tf.reduce_mean(entropy * tf.cast(class_targets >= 0, entropy.dtype))
 
 
-def fast_rcnn_box_loss(box_outputs, class_targets, box_targets,
-                       huber_loss_delta, class_agnostic=False):
+def fast_rcnn_box_loss(box_outputs: tf.Tensor, class_targets: tf.Tensor,
+                       box_targets: tf.Tensor, huber_loss_delta: float,
+                       class_agnostic: bool = False) -> tf.Tensor:
   """Huber loss of the boxes of regions with an object, mean over coordinates.
 
   Args:
@@ -121,7 +128,7 @@ def fast_rcnn_box_loss(box_outputs, class_targets, box_targets,
     return _mean_huber(box_outputs, box_targets, is_object, huber_loss_delta)
 
 
-def boxes_of_class(box_outputs, classes):
+def boxes_of_class(box_outputs: tf.Tensor, classes: tf.Tensor) -> tf.Tensor:
   """The boxes [B, R, 4] among [B, R, 4*C] that belong to a class [B, R]."""
   num_rois, depth = box_outputs.shape.as_list()[1:]
   num_classes = depth // 4
@@ -131,7 +138,8 @@ def boxes_of_class(box_outputs, classes):
   return tf.reshape(boxes, [-1, num_rois, 4])
 
 
-def mask_loss(mask_outputs, mask_targets, class_targets):
+def mask_loss(mask_outputs: tf.Tensor, mask_targets: tf.Tensor,
+              class_targets: tf.Tensor) -> tf.Tensor:
   """Cross entropy of the masks of objects, mean over their pixels.
 
   Args:

@@ -4,7 +4,7 @@ Made in the training graph, as they depend on the proposals: static shapes, no
 gradient.
 """
 
-import collections
+from typing import NamedTuple, Optional, Sequence, Tuple
 
 import tensorflow.compat.v1 as tf
 
@@ -12,15 +12,25 @@ from ops import boxes as box_ops
 from ops import masks as mask_ops
 from ops import sampling
 
-# Regions and the objects they are assigned to. rois, matched_boxes: float32
-# [B, R, 4], yxyx, pixels. classes: int32 [B, R], 0 is background. indices:
-# int32 [B, R], rows of the ground truth; of background 0, or -1 where a region
-# touches no object.
-SampledRois = collections.namedtuple(
-    'SampledRois', 'rois matched_boxes classes indices')
+
+class SampledRois(NamedTuple):
+  """Regions and the objects they are assigned to.
+
+  Attributes:
+    rois: float32 [B, R, 4], yxyx, pixels.
+    matched_boxes: float32 [B, R, 4], yxyx, pixels.
+    classes: int32 [B, R], 0 is background.
+    indices: int32 [B, R], rows of the ground truth; of background 0, or -1
+      where a region touches no object.
+  """
+  rois: tf.Tensor
+  matched_boxes: tf.Tensor
+  classes: tf.Tensor
+  indices: tf.Tensor
 
 
-def match_rois(rois, gt_boxes, gt_classes):
+def match_rois(rois: tf.Tensor, gt_boxes: tf.Tensor,
+               gt_classes: tf.Tensor) -> Tuple[SampledRois, tf.Tensor]:
   """The object that each region overlaps most.
 
   Args:
@@ -48,10 +58,12 @@ def match_rois(rois, gt_boxes, gt_classes):
         tf.where(touches, indices, -tf.ones_like(indices))), max_iou
 
 
-def sample_rois(rois, gt_boxes, gt_classes, num_samples=512, fg_fraction=0.25,
-                fg_iou_thresh=0.5, bg_iou_thresh_hi=0.5, bg_iou_thresh_lo=0.,
-                mix_gt_boxes=True, skip_subsampling=False, sample_padding=False,
-                permutation=None):
+def sample_rois(rois: tf.Tensor, gt_boxes: tf.Tensor, gt_classes: tf.Tensor,
+                num_samples: int = 512, fg_fraction: float = 0.25,
+                fg_iou_thresh: float = 0.5, bg_iou_thresh_hi: float = 0.5,
+                bg_iou_thresh_lo: float = 0., mix_gt_boxes: bool = True,
+                skip_subsampling: bool = False, sample_padding: bool = False,
+                permutation: Optional[tf.Tensor] = None) -> SampledRois:
   """Chooses the regions that a region head is trained on.
 
   Args:
@@ -124,7 +136,9 @@ def _first(values, condition, count):
       lambda value: tf.gather(value, rows, batch_dims=1), values)
 
 
-def encode_box_targets(sampled, weights=(10., 10., 5., 5.)):
+def encode_box_targets(
+    sampled: SampledRois,
+    weights: Sequence[float] = (10., 10., 5., 5.)) -> tf.Tensor:
   """What the box head should give for each region.
 
   Args:
@@ -141,8 +155,10 @@ def encode_box_targets(sampled, weights=(10., 10., 5., 5.)):
     return tf.stop_gradient(targets * is_object[..., tf.newaxis])
 
 
-def sample_mask_rois(sampled, gt_masks, num_samples, mask_target_size,
-                     means_of_cells=False):
+def sample_mask_rois(
+    sampled: SampledRois, gt_masks: tf.Tensor, num_samples: int,
+    mask_target_size: int,
+    means_of_cells: bool = False) -> Tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
   """The regions that the mask head is trained on, and what it should give.
 
   Args:

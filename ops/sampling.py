@@ -4,6 +4,8 @@ Every draw can be given as an argument instead, which makes the choice
 reproducible.
 """
 
+from typing import Optional, Sequence, Union
+
 import tensorflow.compat.v1 as tf
 
 from ops import random_numbers
@@ -12,8 +14,9 @@ from ops import random_numbers
 _OTHER_SEED = [0, 1 << 40]
 
 
-def balanced_sample(is_candidate, is_positive, num_samples, positive_fraction,
-                    permutation=None):
+def balanced_sample(is_candidate: tf.Tensor, is_positive: tf.Tensor,
+                    num_samples: int, positive_fraction: float,
+                    permutation: Optional[tf.Tensor] = None) -> tf.Tensor:
   """Marks `num_samples` examples, with a share of positives; static shapes.
 
   At most num_samples * positive_fraction positives are chosen, and negatives
@@ -84,7 +87,8 @@ def _random_places(like, permutation):
   return tf.nn.top_k(-permutation, size).indices
 
 
-def draw_distinct(size, count, seed):
+def draw_distinct(size: tf.Tensor, count: tf.Tensor,
+                  seed: Union[Sequence[int], tf.Tensor]) -> tf.Tensor:
   """Different random numbers, for the input pipeline.
 
   Args:

@@ -11,7 +11,8 @@ import tensorflow.compat.v1 as tf
 _EPSILON = 1e-20  # pixels; no mask at all gives no division by zero
 
 
-def prior_loss(prior_masks, targets, is_valid):
+def prior_loss(prior_masks: tf.Tensor, targets: tf.Tensor,
+               is_valid: tf.Tensor) -> tf.Tensor:
   """Half the squared error of the masks that priors were combined to.
 
   Args:
@@ -28,7 +29,8 @@ def prior_loss(prior_masks, targets, is_valid):
                            is_valid)
 
 
-def mask_loss(logits, targets, is_valid):
+def mask_loss(logits: tf.Tensor, targets: tf.Tensor,
+              is_valid: tf.Tensor) -> tf.Tensor:
   """Cross entropy of the pixels of a coarse or a fine mask.
 
   Args:

@@ -1,14 +1,20 @@
 """What a loss compares the outputs of a head with."""
 
+from typing import Callable, Mapping, Tuple
+
 import tensorflow.compat.v1 as tf
 
 from ops import anchors as anchor_ops
 from ops import boxes as box_ops
 from ops import matching
+from ops import tensor_types
 
 
-def label_retinanet_anchors(anchors, boxes, classes, image_size,
-                            match_threshold, unmatched_threshold):
+def label_retinanet_anchors(
+    anchors: tensor_types.LevelArrays, boxes: tf.Tensor, classes: tf.Tensor,
+    image_size: Tuple[int, int], match_threshold: float,
+    unmatched_threshold: float
+) -> Tuple[tensor_types.Levels, tensor_types.Levels, tf.Tensor]:
   """Training targets of a dense one-stage head, for one image.
 
   Made for the input pipeline: only the anchors near a box are looked at and
@@ -52,9 +58,12 @@ def label_retinanet_anchors(anchors, boxes, classes, image_size,
             unpack_levels(box_targets, grid.level_shapes), num_positives)
 
 
-def label_rpn_anchors(anchors, boxes, image_size, match_threshold,
-                      unmatched_threshold, batch_size_per_im, fg_fraction,
-                      draw):
+def label_rpn_anchors(
+    anchors: tensor_types.LevelArrays, boxes: tf.Tensor,
+    image_size: Tuple[int, int], match_threshold: float,
+    unmatched_threshold: float, batch_size_per_im: int, fg_fraction: float,
+    draw: Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
+) -> Tuple[tensor_types.Levels, tensor_types.Levels]:
   """Training targets of a region proposal network, for one image.
 
   Made for the input pipeline, like `label_retinanet_anchors`. All objects are
@@ -153,7 +162,9 @@ def _anchor_box_targets(boxes, matches, grid):
                        grid.boxes.shape), anchor_ids
 
 
-def unpack_levels(flat, level_shapes):
+def unpack_levels(
+    flat: tf.Tensor,
+    level_shapes: Mapping[int, Tuple[int, int, int]]) -> tensor_types.Levels:
   """Cuts a tensor over all anchors into one per level.
 
   Args:

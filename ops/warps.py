@@ -6,6 +6,7 @@ pixel 0 reaches from 0 to 1.
 """
 
 import math
+from typing import Union
 
 import tensorflow.compat.v1 as tf
 
@@ -66,7 +67,8 @@ def _round_away(positions):
   return tf.sign(positions) * tf.floor(tf.abs(positions) + .5)
 
 
-def shift_x(pixels, distance, fill):
+def shift_x(pixels: tf.Tensor, distance: tf.Tensor,
+            fill: Union[int, float]) -> tf.Tensor:
   """Moves the content to the left.
 
   Args:
@@ -82,28 +84,32 @@ def shift_x(pixels, distance, fill):
     return _take(pixels, rows, _round_away(columns + distance), fill)
 
 
-def shift_y(pixels, distance, fill):
+def shift_y(pixels: tf.Tensor, distance: tf.Tensor,
+            fill: Union[int, float]) -> tf.Tensor:
   """Moves the content up; see `shift_x`."""
   with tf.name_scope('shift_y'):
     rows, columns = _axes(pixels)
     return _take(pixels, _round_away(rows + distance), columns, fill)
 
 
-def shear_x(pixels, slope, fill):
+def shear_x(pixels: tf.Tensor, slope: tf.Tensor,
+            fill: Union[int, float]) -> tf.Tensor:
   """Moves row y by slope * y to the left; see `shift_x`."""
   with tf.name_scope('shear_x'):
     rows, columns = _axes(pixels)
     return _take(pixels, rows, columns + slope * rows, fill)
 
 
-def shear_y(pixels, slope, fill):
+def shear_y(pixels: tf.Tensor, slope: tf.Tensor,
+            fill: Union[int, float]) -> tf.Tensor:
   """Moves column x by slope * x up; see `shift_x`."""
   with tf.name_scope('shear_y'):
     rows, columns = _axes(pixels)
     return _take(pixels, rows + slope * columns, columns, fill)
 
 
-def rotate(pixels, degrees, fill):
+def rotate(pixels: tf.Tensor, degrees: tf.Tensor,
+           fill: Union[int, float]) -> tf.Tensor:
   """Turns around the centre, counter-clockwise; see `shift_x`."""
   with tf.name_scope('rotate'):
     cosine, sine = _cos_sin(degrees)
@@ -121,7 +127,8 @@ def _cos_sin(degrees):
   return tf.cos(radians), tf.sin(radians)
 
 
-def shift_boxes_x(boxes, distance, image_size, legacy=False):
+def shift_boxes_x(boxes: tf.Tensor, distance: tf.Tensor, image_size: tf.Tensor,
+                  legacy: bool = False) -> tf.Tensor:
   """Moves boxes along with `shift_x`.
 
   Args:
@@ -137,7 +144,8 @@ def shift_boxes_x(boxes, distance, image_size, legacy=False):
   return _shift_boxes(boxes, [0., distance, 0., distance], image_size, legacy)
 
 
-def shift_boxes_y(boxes, distance, image_size, legacy=False):
+def shift_boxes_y(boxes: tf.Tensor, distance: tf.Tensor, image_size: tf.Tensor,
+                  legacy: bool = False) -> tf.Tensor:
   """Moves boxes along with `shift_y`; see `shift_boxes_x`."""
   return _shift_boxes(boxes, [distance, 0., distance, 0.], image_size, legacy)
 
@@ -151,19 +159,22 @@ def _shift_boxes(boxes, distances, image_size, legacy):
     return _to_unit(moved, image_size, legacy)
 
 
-def shear_boxes_x(boxes, slope, image_size, legacy=False):
+def shear_boxes_x(boxes: tf.Tensor, slope: tf.Tensor, image_size: tf.Tensor,
+                  legacy: bool = False) -> tf.Tensor:
   """Moves boxes along with `shear_x`; see `shift_boxes_x`."""
   return _map_corners(boxes, image_size, legacy,
                       lambda y, x: (y, x - slope * y))
 
 
-def shear_boxes_y(boxes, slope, image_size, legacy=False):
+def shear_boxes_y(boxes: tf.Tensor, slope: tf.Tensor, image_size: tf.Tensor,
+                  legacy: bool = False) -> tf.Tensor:
   """Moves boxes along with `shear_y`; see `shift_boxes_x`."""
   return _map_corners(boxes, image_size, legacy,
                       lambda y, x: (y - slope * x, x))
 
 
-def rotate_boxes(boxes, degrees, image_size, legacy=False):
+def rotate_boxes(boxes: tf.Tensor, degrees: tf.Tensor, image_size: tf.Tensor,
+                 legacy: bool = False) -> tf.Tensor:
   """Moves boxes along with `rotate`; see `shift_boxes_x`.
 
   Returns:

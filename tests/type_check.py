@@ -50,7 +50,7 @@ def run_mypy():
   result = subprocess.run(
       [sys.executable, '-m', 'mypy', '--no-pretty', '--no-error-summary',
        '--show-error-codes'], cwd=ROOT, stdout=subprocess.PIPE,
-      stderr=subprocess.STDOUT, universal_newlines=True)
+      stderr=subprocess.STDOUT, text=True)
   # 1: it found errors. 2: of its own, or a file that cannot be parsed.
   if result.returncode not in (0, 1) or result.returncode and not count(
       result.stdout):

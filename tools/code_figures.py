@@ -227,7 +227,7 @@ def read_revision(revision: str, root: str = ROOT) -> List[File]:
 
 def _git(root, *arguments):
   result = subprocess.run(['git'] + list(arguments), cwd=root,
-                          stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+                          capture_output=True)
   if result.returncode:
     raise SystemExit('Error: git %s: %s' % (
         ' '.join(arguments), result.stderr.decode('utf-8', 'replace').strip()))
