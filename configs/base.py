@@ -10,16 +10,23 @@ import difflib
 import functools
 import re
 import typing
+from typing import Any, Dict, Iterable, Mapping, Optional, Sequence
 
 from configs import values
 
 _MAX_SENTENCE = 2000  # characters
 
+# A frozen dataclass with keys; a block of a YAML file.
+Section = Any
+# The whole configuration: configs.experiment.Experiment with the sections of a
+# model, which differ, so that mypy cannot know them.
+Config = Any
+
 
 class ConfigError(ValueError):
   """Mistakes in a configuration, in words for its author."""
 
-  def __init__(self, *problems):
+  def __init__(self, *problems: str) -> None:
     """Takes a sentence, or one for each of several mistakes."""
     problems = tuple(map(_shortened, problems))
     self.problems = problems
@@ -40,16 +47,19 @@ def _shortened(problem):
 class LocatedDict(dict):
   """A mapping that knows where each of its keys was written."""
 
-  def __init__(self, items=(), places=None):
+  def __init__(self, items: Any = (),
+               places: Optional[Dict[Any, str]] = None) -> None:
     super().__init__(items)
     self.places = places or {}  # {key: such as 'my.yaml:12'}
 
-  def where(self, key):
+  def where(self, key: Any) -> str:
     return self.places.get(key, '')
 
 
-def option(default, choices=None, at_least=None, above=None, at_most=None,
-           below=None, pattern=False, inert=None):
+def option(default: Any, choices: Optional[Sequence[Any]] = None,
+           at_least: Optional[float] = None, above: Optional[float] = None,
+           at_most: Optional[float] = None, below: Optional[float] = None,
+           pattern: bool = False, inert: Optional[str] = None) -> Any:
   """A field with more to check than its type.
 
   Args:
@@ -71,7 +81,8 @@ def option(default, choices=None, at_least=None, above=None, at_most=None,
       'inert': inert})
 
 
-def override(section, changes, path='', source=''):
+def override(section: Section, changes: Any, path: str = '',
+             source: str = '') -> Section:
   """Applies changes to a section, strictly.
 
   Args:
@@ -125,7 +136,7 @@ def _replacement(section, key, value, path, place, root):
 
 
 @functools.lru_cache(maxsize=None)
-def type_hints(section_class):
+def type_hints(section_class: type) -> Dict[str, Any]:
   """{field name: type} of a section class."""
   return typing.get_type_hints(section_class)
 
@@ -202,7 +213,7 @@ def _check_range(value, limits, subject):
             subject, words, bound, values.describe_value(value)))
 
 
-def did_you_mean(word, candidates):
+def did_you_mean(word: Any, candidates: Iterable[Any]) -> str:
   """A question naming the nearest candidates; '' if none is near."""
   close = difflib.get_close_matches(
       str(word), [str(c) for c in candidates if c], n=3, cutoff=0.6)
@@ -239,7 +250,7 @@ def _nearest_keys(root, siblings, path, key):
       key, [n.split('.')[-1]], cutoff=0.8)][:3]
 
 
-def to_dict(section):
+def to_dict(section: Section) -> Dict[str, Any]:
   """The section as nested plain dicts; tuples become lists."""
   return {f.name: _plain(getattr(section, f.name))
           for f in dataclasses.fields(section)}
@@ -253,7 +264,7 @@ def _plain(value):
   return value
 
 
-def flatten(section, path=''):
+def flatten(section: Section, path: str = '') -> Dict[str, Any]:
   """{dotted key: value} of all leaves of a section, in order of fields."""
   leaves = {}
   for field in dataclasses.fields(section):
@@ -265,7 +276,8 @@ def flatten(section, path=''):
   return leaves
 
 
-def flatten_mapping(changes, path=''):
+def flatten_mapping(changes: Mapping[str, Any],
+                    path: str = '') -> Dict[str, Any]:
   """{dotted key: value} of the leaves of nested mappings."""
   leaves = {}
   for key, value in changes.items():
@@ -276,14 +288,14 @@ def flatten_mapping(changes, path=''):
   return leaves
 
 
-def lookup(config, name):
+def lookup(config: Config, name: str) -> Any:
   """The value under a dotted key; AttributeError if there is none."""
   for part in name.split('.'):
     config = getattr(config, part)
   return config
 
 
-def inert_notes(section, path=''):
+def inert_notes(section: Section, path: str = '') -> Dict[str, str]:
   """{dotted key: note} of every key that is set although it has no effect."""
   notes = {}
   for field in dataclasses.fields(section):

@@ -1,7 +1,7 @@
 """Sections that all models with boxes share."""
 
 import dataclasses
-from typing import Optional, Tuple
+from typing import Iterator, Optional, Set, Tuple
 
 from configs import base
 from configs import common
@@ -130,14 +130,14 @@ class DetectionExperiment(experiment.Experiment):
       ('aug_scale_min', 'aug_scale_preset', ''),
       ('aug_scale_max', 'aug_scale_preset', '')))
 
-  def problems(self, trains=True):
+  def problems(self, trains: bool = True) -> Iterator[str]:
     yield from super().problems(trains)
     section = self.postprocess
     if section.apply_sigmoid and section.score_threshold >= 1:
       yield ('postprocess.score_threshold (%g) must be less than 1: no score '
              'is above it.' % section.score_threshold)
 
-  def notes(self, given):
+  def notes(self, given: Set[str]) -> Iterator[str]:
     yield from super().notes(given)
     section = self.postprocess
     if section.use_batched_nms and 'postprocess.nms_version' in given and (

@@ -4,16 +4,34 @@ Only keys that a person wrote are worth a note: a default, or a params.yaml,
 holds every key.
 """
 
-import collections
+from typing import (
+  Any,
+  Callable,
+  Iterable,
+  Iterator,
+  NamedTuple,
+  Optional,
+  Set,
+  Tuple,
+)
 
 from configs import base
 
-# keys: dotted keys or sections. reason: (config) -> why they have no effect,
-# as a clause; None where they have one.
-Rule = collections.namedtuple('Rule', 'keys reason')
+
+class Rule(NamedTuple):
+  """Keys that have no effect, and when.
+
+  Attributes:
+    keys: dotted keys or sections.
+    reason: (config) -> why they have no effect, as a clause; None where they
+      have one.
+  """
+  keys: Tuple[str, ...]
+  reason: Callable[[Any], Optional[str]]
 
 
-def unless(condition, *names):
+def unless(condition: Callable[[base.Config], Any],
+           *names: str) -> Callable[[base.Config], Optional[str]]:
   """A reason: the values of some keys, where a condition does not hold.
 
   Args:
@@ -31,7 +49,8 @@ def unless(condition, *names):
   return reason
 
 
-def notes(config, given, rules):
+def notes(config: base.Config, given: Set[str],
+          rules: Iterable[Rule]) -> Iterator[str]:
   """Yields a sentence for every rule that keys of a person fall under.
 
   Args:

@@ -1,7 +1,7 @@
 """What all experiments share: the top of the tree and its cross-checks."""
 
 import dataclasses
-from typing import Optional
+from typing import ClassVar, Iterator, Optional, Set, Tuple
 
 from configs import backbones
 from configs import base
@@ -32,12 +32,14 @@ class Experiment:
   eval: common.Eval = common.Eval()
   predict: common.Predict = common.Predict()
 
-  # No annotations: these belong to the class and are no keys.
-  RESTRICTIONS = ('architecture.min_level <= architecture.max_level',)
-  EVAL_TYPES = ('customized',)
-  EFFECTS = model_checks.RULES + training_checks.RULES
+  # These belong to the class and are not keys.
+  RESTRICTIONS: ClassVar[Tuple[str, ...]] = (
+      'architecture.min_level <= architecture.max_level',)
+  EVAL_TYPES: ClassVar[Tuple[str, ...]] = ('customized',)
+  EFFECTS: ClassVar[Tuple[effects.Rule, ...]] = (
+      model_checks.RULES + training_checks.RULES)
 
-  def problems(self, trains=True):
+  def problems(self, trains: bool = True) -> Iterator[str]:
     """Yields a sentence for every contradiction between keys.
 
     Args:
@@ -53,7 +55,7 @@ class Experiment:
       yield ('eval.type (%r) does not fit type (%r), which has: %s.' % (
           self.eval.type, self.type, ', '.join(map(repr, self.EVAL_TYPES))))
 
-  def notes(self, given):
+  def notes(self, given: Set[str]) -> Iterator[str]:
     """Yields a sentence for every key that does not do what it seems to.
 
     Args:

@@ -1,6 +1,7 @@
 """From a model name and overrides to the configuration of an experiment."""
 
 import dataclasses
+from typing import Any, List, Mapping, Optional, Tuple
 
 from configs import base
 from configs import classification
@@ -25,7 +26,7 @@ DEFAULT_MODEL = 'retinanet'
 _NOT_BUILT = ('vild', 'attribute_mask_rcnn')
 
 
-def default_config(model):
+def default_config(model: str) -> base.Config:
   """The configuration of a model before any override.
 
   Args:
@@ -41,8 +42,11 @@ def default_config(model):
   return dataclasses.replace(_TEMPLATES[model](), type=model)
 
 
-def load_config(model=None, config_file=None, params_override=None, extra=None,
-                params_file=None, trains=True):
+def load_config(model: Optional[str] = None, config_file: Any = None,
+                params_override: Any = None,
+                extra: Optional[Mapping[str, Any]] = None,
+                params_file: Optional[str] = None,
+                trains: bool = True) -> Tuple[base.Config, List[str]]:
   """Resolves a configuration; of two values of a key the later level's holds.
 
   Args:
@@ -110,7 +114,7 @@ def _given_keys(config, levels):
   return given
 
 
-def load_params_file(path):
+def load_params_file(path: str) -> Tuple[base.Config, List[str]]:
   """Loads a complete configuration such as model_dir/params.yaml.
 
   Args:

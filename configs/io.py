@@ -4,13 +4,14 @@ import collections.abc
 import importlib
 import os
 import re
+from typing import Any, Dict, List, Mapping, Tuple
 
 from configs import base
 from configs import pairs
 from configs import yaml_format
 
 
-def read_yaml(path):
+def read_yaml(path: str) -> Tuple[Any, List[str]]:
   """Reads a configuration file.
 
   Args:
@@ -68,7 +69,9 @@ def _tensorflow():
   return importlib.import_module('tensorflow.compat.v1')
 
 
-def parse_override(value, source='--params_override'):
+def parse_override(
+    value: Any,
+    source: str = '--params_override') -> Tuple[Mapping[str, Any], List[str]]:
   """Reads an override in any of its forms.
 
   Args:
@@ -136,7 +139,7 @@ def _neither_text_nor_file(text, source):
                     'train.total_steps=10 or {train: {total_steps: 10}}.')
 
 
-def nest(changes):
+def nest(changes: Mapping[str, Any]) -> Dict[str, Any]:
   """Nested blocks of {'train.total_steps': 5}; nested input stays as it is."""
   tree = {}
   for key, value in changes.items():
@@ -151,6 +154,6 @@ def nest(changes):
   return tree
 
 
-def dump_yaml(config):
+def dump_yaml(config: base.Config) -> str:
   """The complete configuration as YAML text."""
   return yaml_format.dump(base.to_dict(config))

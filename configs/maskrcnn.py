@@ -5,7 +5,7 @@ cascade is `type: cascade_mask_rcnn` with `roi_sampling.cascade_iou_thresholds`.
 """
 
 import dataclasses
-from typing import Optional, Tuple
+from typing import Iterator, Optional, Set, Tuple
 
 from configs import base
 from configs import common
@@ -197,7 +197,7 @@ class MaskRCNN(detection.DetectionExperiment):
                          'roi_sampling.cascade_iou_thresholds')),
   )
 
-  def problems(self, trains=True):
+  def problems(self, trains: bool = True) -> Iterator[str]:
     yield from super().problems(trains)
     thresholds = self.roi_sampling.cascade_iou_thresholds
     if thresholds and len(thresholds) > 2:
@@ -213,7 +213,7 @@ class MaskRCNN(detection.DetectionExperiment):
                'architecture.pre_parser: extract_objects_parser and '
                'train.pre_parser_dataset.file_pattern.')
 
-  def notes(self, given):
+  def notes(self, given: Set[str]) -> Iterator[str]:
     yield from super().notes(given)
     if self.architecture.pre_parser and not self.maskrcnn_parser.copy_paste:
       yield ('architecture.pre_parser: %s has no effect: '

@@ -3,6 +3,10 @@
 A test compares them with what the evaluators return.
 """
 
+from typing import Sequence
+
+from configs import base
+
 _COCO = ('AP', 'AP50', 'AP75', 'APs', 'APm', 'APl', 'ARmax1', 'ARmax10',
          'ARmax100', 'ARs', 'ARm', 'ARl')
 # With eval.max_detections.
@@ -25,7 +29,7 @@ _LOSSES = {'retinanet': _DENSE_LOSSES, 'shapemask': _DENSE_LOSSES,
            'classification': ('model_loss',), 'segmentation': ('model_loss',)}
 
 
-def of_experiment(config):
+def of_experiment(config: base.Config) -> Sequence[str]:
   """Names of the metrics of an evaluation, but for those of one class.
 
   Args:
@@ -47,11 +51,11 @@ def of_experiment(config):
   return result
 
 
-def losses(config):
+def losses(config: base.Config) -> Sequence[str]:
   """Names of the losses that an evaluation of the experiment can report."""
   return _LOSSES.get(config.type, ())
 
 
-def is_of_one_class(config, name):
+def is_of_one_class(config: base.Config, name: str) -> bool:
   """Whether a name is made like those of the metrics of one class."""
   return name.startswith(_OF_CLASSES.get(config.type, _OF_CATEGORIES))

@@ -1,8 +1,10 @@
 """Contradictions between the keys of a model: levels, sizes, partitions."""
 
 import functools
+from typing import Iterator, Set
 
 from configs import backbones
+from configs import base
 from configs import decoders
 from configs import effects
 from configs import parts
@@ -13,7 +15,7 @@ _NORMALIZATION = ('batch_norm_momentum', 'batch_norm_epsilon', 'activation',
                   'use_sync_bn')
 
 
-def problems(config):
+def problems(config: base.Config) -> Iterator[str]:
   """Yields a sentence for every contradiction.
 
   Args:
@@ -30,7 +32,7 @@ def problems(config):
                config.dropblock.dropblock_size))
 
 
-def notes(config, given):
+def notes(config: base.Config, given: Set[str]) -> Iterator[str]:
   """Yields a sentence for what is probably not meant so.
 
   Args:
@@ -69,7 +71,7 @@ def _is_efficientnet(config):
   return config.architecture.backbone in backbones.EFFICIENTNETS
 
 
-def has_decoder(config):
+def has_decoder(config: base.Config) -> bool:
   """Whether the model has a feature pyramid behind its backbone."""
   return hasattr(config, 'fpn')
 

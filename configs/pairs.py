@@ -8,6 +8,7 @@ null, 0x10). What YAML cannot read, such as *.tfrecord, is taken as text.
 """
 
 import re
+from typing import List, Tuple
 
 from configs import base
 from configs import yaml_format
@@ -17,12 +18,12 @@ _QUOTED = re.compile(r"""'(?:[^']|'')*'|"(?:[^"\\]|\\.)*\"""")
 _CLOSING = {'[': ']', '{': '}'}
 
 
-def looks_like_pairs(text):
+def looks_like_pairs(text: str) -> bool:
   """Whether the text starts with a pair; YAML mappings never do."""
   return bool(_KEY.match(text))
 
 
-def parse(text, source):
+def parse(text: str, source: str) -> Tuple[base.LocatedDict, List[str]]:
   """Parses pairs.
 
   Args:

@@ -1,7 +1,7 @@
 """Rows of the tables of backbones and decoders, and sections made of them."""
 
 import dataclasses
-from typing import Any, Callable, Optional, Tuple, Union
+from typing import Any, Callable, Dict, Mapping, Optional, Tuple, Union
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,13 +25,13 @@ class Part:
   levels: Optional[Tuple[int, int]] = None
 
 
-def sections(table):
+def sections(table: Mapping[str, Part]) -> Dict[str, Any]:
   """{name of a section: its defaults} of a table {name: Part}."""
   return {part.section: part.defaults for part in table.values()
           if part.section}
 
 
-def with_sections(table):
+def with_sections(table: Mapping[str, Part]) -> Callable[[type], type]:
   """Class decorator: a field for each section of a table {name: Part}.
 
   It stands below `dataclasses.dataclass`, which sees the fields as if they were
@@ -45,7 +45,7 @@ def with_sections(table):
   return add
 
 
-def identity_keys(table, name):
+def identity_keys(table: Mapping[str, Part], name: str) -> Tuple[str, ...]:
   """('resnet.resnet_depth', ...) of one entry; () for an unknown name."""
   part = table.get(name)
   return tuple('%s.%s' % (part.section, key)

@@ -11,19 +11,20 @@ import hashlib
 import importlib.util
 import os
 import sys
+from typing import List, Tuple
 
 VARIABLE = 'VISION_PLUGINS'
 
 _loaded = {}  # {absolute path: sha256 of the file}
 
 
-def loaded():
+def loaded() -> List[Tuple[str, str]]:
   """[(file name, sha256)] of the plugins of this process."""
   return [(os.path.basename(path), digest)
           for path, digest in sorted(_loaded.items())]
 
 
-def load():
+def load() -> None:
   """Runs the files of VISION_PLUGINS, separated as in PATH; each once.
 
   Raises:

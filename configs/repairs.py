@@ -1,5 +1,7 @@
 """Repairs of published files that do not fit the configuration as they are."""
 
+from typing import Any, List, Mapping, Tuple
+
 from configs import base
 
 # In copy_paste/maskrcnn_resnet101_1024.yaml the line `train:` is missing, so
@@ -11,7 +13,8 @@ _MISPLACED = ('train_batch_size', 'total_steps', 'learning_rate',
 _IGNORED_BLOCKS = ('vild_parser',)
 
 
-def apply(changes, source):
+def apply(changes: Mapping[str, Any],
+          source: str) -> Tuple[Mapping[str, Any], List[str]]:
   """Repairs what is known to be wrong in published files.
 
   Args:

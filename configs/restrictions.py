@@ -5,6 +5,7 @@ either side of ==, !=, <, >, <= or >=.
 """
 
 import operator
+from typing import Optional
 
 import yaml
 
@@ -19,7 +20,7 @@ OPERATORS = (('<=', operator.le, 'at most'),
              ('>', operator.gt, 'greater than'))
 
 
-def problem(config, restriction):
+def problem(config: base.Config, restriction: str) -> Optional[str]:
   """What breaks a restriction, or None where it holds.
 
   Args:

@@ -1,7 +1,7 @@
 """Semantic segmentation: a class for every pixel."""
 
 import dataclasses
-from typing import Optional, Tuple
+from typing import Iterator, Optional, Tuple
 
 from configs import base
 from configs import common
@@ -93,7 +93,7 @@ class Segmentation(experiment.Experiment):
           effects.unless(lambda c: c.segmentation_head.upsample_factor > 1,
                          'segmentation_head.upsample_factor')))
 
-  def problems(self, trains=True):
+  def problems(self, trains: bool = True) -> Iterator[str]:
     yield from super().problems(trains)
     level, architecture = self.segmentation_head.level, self.architecture
     if not (architecture.use_pyramid_fusion  # It resizes all to that level.

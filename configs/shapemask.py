@@ -1,7 +1,7 @@
 """ShapeMask, arXiv:1904.03239: RetinaNet with masks from shape priors."""
 
 import dataclasses
-from typing import Optional, Tuple, Union
+from typing import Iterator, Optional, Set, Tuple, Union
 
 from configs import base
 from configs import common
@@ -114,7 +114,7 @@ class ShapeMask(detection.DetectionExperiment):
       'shapemask_parser.aug_scale_min <= shapemask_parser.aug_scale_max')
   EVAL_TYPES = ('shapemask_box_and_mask', 'box', 'box_and_mask')
 
-  def problems(self, trains=True):
+  def problems(self, trains: bool = True) -> Iterator[str]:
     yield from super().problems(trains)
     train_class = self.shapemask_parser.mask_train_class
     for key, value in (('shapemask_parser.mask_train_class', train_class),
@@ -126,7 +126,7 @@ class ShapeMask(detection.DetectionExperiment):
              'of class 1: shapemask_parser.mask_train_class (%s) cannot tell '
              'them apart and must be all.' % _text(train_class))
 
-  def notes(self, given):
+  def notes(self, given: Set[str]) -> Iterator[str]:
     yield from super().notes(given)
     train_class = self.shapemask_parser.mask_train_class
     if train_class != 'all' and self.shapemask_head.use_category_for_mask:

@@ -1,12 +1,15 @@
 """Contradictions between the keys of training and its evaluation."""
 
+from typing import Iterator, Set
+
+from configs import base
 from configs import effects
 from configs import metric_names
 
 _WITH_MOMENTUM = ('momentum', 'rmsprop', 'lars')
 
 
-def problems(config, trains=True):
+def problems(config: base.Config, trains: bool = True) -> Iterator[str]:
   """Yields a sentence for every contradiction.
 
   Args:
@@ -100,7 +103,7 @@ def _metric_notes(config):
                mode, name, 'lower' if best == 'min' else 'higher'))
 
 
-def notes(config, given):
+def notes(config: base.Config, given: Set[str]) -> Iterator[str]:
   """Yields a sentence for what is probably not meant so.
 
   Args:

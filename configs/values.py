@@ -6,13 +6,14 @@ expected, 1e5 to 100000 where an integer is, and '4e-5' to the number it spells.
 
 import math
 import typing
+from typing import Any
 
 
 class WrongType(Exception):
   """A value that does not fit; the caller says for which key."""
 
 
-def coerce(value, kind):
+def coerce(value: Any, kind: Any) -> Any:
   """Converts a value as read from YAML to a type annotation.
 
   Args:
@@ -115,7 +116,7 @@ _PLURALS = {bool: 'of true and false', int: 'integers', float: 'numbers',
             str: 'texts', typing.Any: 'values'}
 
 
-def describe_type(kind):
+def describe_type(kind: Any) -> str:
   """The type in words, such as 'a list of 2 integers or null'."""
   origin = getattr(kind, '__origin__', None)
   if origin is typing.Union:
@@ -127,7 +128,7 @@ def describe_type(kind):
   return _NAMES[kind]
 
 
-def describe_value(value):
+def describe_value(value: Any) -> str:
   """The value in words, such as "the text 'abc'"."""
   if value is None:
     return 'null'

@@ -8,6 +8,7 @@ anywhere, so size, depth and what aliases add up to have limits.
 """
 
 import re
+from typing import Any, List, Tuple
 
 import yaml
 
@@ -132,7 +133,7 @@ def _construct_mapping(loader, node):
 _Loader.add_constructor('tag:yaml.org,2002:map', _construct_mapping)
 
 
-def check_length(text, source):
+def check_length(text: str, source: str) -> None:
   """Raises YamlSyntaxError for a text that no configuration can be.
 
   Args:
@@ -147,7 +148,8 @@ def check_length(text, source):
                           '%d characters at most.' % (source, MAX_CHARACTERS))
 
 
-def parse(text, source, with_lines=True):
+def parse(text: str, source: str,
+          with_lines: bool = True) -> Tuple[Any, List[str]]:
   """Parses YAML text (JSON is YAML).
 
   Args:
@@ -189,7 +191,7 @@ _Dumper.add_representer(list, lambda dumper, data: dumper.represent_sequence(
     'tag:yaml.org,2002:seq', data, flow_style=True))
 
 
-def dump(data):
+def dump(data: Any) -> str:
   """YAML text of plain data: keys sorted, blocks, lists within a line."""
   return yaml.dump(data, Dumper=_Dumper, default_flow_style=False,
                    allow_unicode=True)

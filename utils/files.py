@@ -43,7 +43,7 @@ def is_remote(path: str) -> bool:
   return '://' in path
 
 
-def open_anywhere(path: str, mode: str = 'rb') -> IO[bytes]:
+def path_within(folder: str, name: str) -> str:
   """The path of a file that data names, if it lies in the folder it should.
 
   Args:
@@ -75,7 +75,7 @@ def _contains(folder, path):
   return path.startswith(os.path.join(folder, ''))
 
 
-def open_anywhere(path, mode='rb'):
+def open_anywhere(path: str, mode: str = 'rb') -> IO[bytes]:
   """Opens a local file, or the content of one in a bucket, to be read.
 
   Args:
