@@ -15,13 +15,13 @@ class ASPP:
   published weights were trained so.
   """
 
-  def __init__(self, num_filters=256):
+  def __init__(self, num_filters: int = 256) -> None:
     """Takes the channels of every branch and of the result."""
     self._num_filters = num_filters
     self._normalize = normalization.BatchNormActivation(
         momentum=0.997, epsilon=1e-4, activation='relu')
 
-  def __call__(self, inputs, is_training):
+  def __call__(self, inputs: tf.Tensor, is_training: bool) -> tf.Tensor:
     """Runs in variable scope `aspp`.
 
     Args:

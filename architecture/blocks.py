@@ -4,13 +4,19 @@ Variables are numbered in the order of calls, which published checkpoints fix:
 the projection of the shortcut comes before the main path.
 """
 
+from typing import Optional
+
+import tensorflow.compat.v1 as tf
+
 from architecture import layers
+from ops import tensor_types
 
 
 class BlockBuilder:
   """What all blocks of a network have in common."""
 
-  def __init__(self, norm_activation, dropblock=None):
+  def __init__(self, norm_activation: tensor_types.Layer,
+               dropblock: Optional[layers.DropBlock] = None) -> None:
     """Takes the shared parts.
 
     Args:
@@ -20,8 +26,9 @@ class BlockBuilder:
     self._norm_activation = norm_activation
     self._dropblock = dropblock or layers.DropBlock()
 
-  def residual(self, inputs, filters, strides, is_training,
-               use_projection=False, drop_connect_rate=None):
+  def residual(self, inputs: tf.Tensor, filters: int, strides: int,
+               is_training: bool, use_projection: bool = False,
+               drop_connect_rate: Optional[float] = None) -> tf.Tensor:
     """Two 3x3 convolutions, for networks of up to 34 layers.
 
     Args:
@@ -43,8 +50,9 @@ class BlockBuilder:
     x = self._conv(x, filters, 3, 1, is_training, relu=False)
     return self._join(x, shortcut, is_training, drop_connect_rate)
 
-  def bottleneck(self, inputs, filters, strides, is_training,
-                 use_projection=False, drop_connect_rate=None):
+  def bottleneck(self, inputs: tf.Tensor, filters: int, strides: int,
+                 is_training: bool, use_projection: bool = False,
+                 drop_connect_rate: Optional[float] = None) -> tf.Tensor:
     """1x1, 3x3 and 1x1 convolution; the stride is that of the 3x3.
 
     Args:

@@ -1,12 +1,16 @@
 """The last layers of mask heads: of every RoI, the mask of one class."""
 
+from typing import Any, Optional
+
 import tensorflow.compat.v1 as tf
 
 from architecture import layers
 from ops import convolution
+from ops import tensor_types
 
 
-def conv2d_of_class(inputs, num_masks, classes, is_training, **settings):
+def conv2d_of_class(inputs: tf.Tensor, num_masks: int, classes: tf.Tensor,
+                    is_training: bool, **settings: Any) -> tf.Tensor:
   """`layers.conv2d` with kernel size 1, of which one channel is wanted.
 
   Args:
@@ -34,8 +38,10 @@ def conv2d_of_class(inputs, num_masks, classes, is_training, **settings):
   return tf.reduce_sum(logits * rows[:, tf.newaxis, tf.newaxis, :], axis=3)
 
 
-def upsampled_conv2d_of_class(inputs, num_masks, classes, factor, name,
-                              kernel_initializer=None, bias_initializer=None):
+def upsampled_conv2d_of_class(
+    inputs: tf.Tensor, num_masks: int, classes: tf.Tensor, factor: int,
+    name: str, kernel_initializer: Optional[tensor_types.Initializer] = None,
+    bias_initializer: Optional[tensor_types.Initializer] = None) -> tf.Tensor:
   """A transposed convolution, then a convolution, as one product.
 
   Nothing stands between the two, so their kernels can be multiplied first, for

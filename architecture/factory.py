@@ -6,6 +6,7 @@ plain arguments.
 """
 
 import importlib
+from typing import Optional, Tuple
 
 import tensorflow.compat.v1 as tf
 
@@ -18,13 +19,17 @@ from architecture.heads import rpn
 from architecture.heads import segmentation
 from architecture.heads import shapemask
 from configs import backbones
+from configs import base
 from configs import decoders
+from ops import tensor_types
 from utils import mask_grids
 from utils import registry
 from utils import shape_priors
 
 
-def build_backbone(config, norm_activation):
+def build_backbone(
+    config: base.Config,
+    norm_activation: tensor_types.Layer) -> tensor_types.Backbone:
   """Builds what `architecture.backbone` names.
 
   Args:
@@ -42,7 +47,9 @@ def build_backbone(config, norm_activation):
   return build(config, norm_activation)
 
 
-def build_decoder(config, norm_activation):
+def build_decoder(
+    config: base.Config,
+    norm_activation: tensor_types.Layer) -> tensor_types.Decoder:
   """Builds what `architecture.multilevel_features` names.
 
   Args:
@@ -60,7 +67,9 @@ def build_decoder(config, norm_activation):
   return build(config, norm_activation)
 
 
-def build_retinanet_head(config, norm_activation):
+def build_retinanet_head(
+    config: base.Config,
+    norm_activation: tensor_types.Layer) -> retinanet.RetinaNetHead:
   """The head of sections `retinanet_head`, `architecture` and `anchor`.
 
   Args:
@@ -68,10 +77,10 @@ def build_retinanet_head(config, norm_activation):
     norm_activation: what `normalization.build` returns.
 
   Returns:
-    retinanet.RetinanetHead.
+    retinanet.RetinaNetHead.
   """
   section = config.retinanet_head
-  return retinanet.RetinanetHead(
+  return retinanet.RetinaNetHead(
       config.architecture.min_level, config.architecture.max_level,
       config.architecture.num_classes, anchors_per_location(config),
       num_convs=section.num_convs, num_filters=section.num_filters,
@@ -79,7 +88,8 @@ def build_retinanet_head(config, norm_activation):
       norm_activation=norm_activation, use_batch_norm=section.use_batch_norm)
 
 
-def build_rpn_head(config, norm_activation):
+def build_rpn_head(config: base.Config,
+                   norm_activation: tensor_types.Layer) -> rpn.RPNHead:
   """The head of sections `rpn_head`, `architecture` and `anchor`.
 
   Args:
@@ -99,7 +109,9 @@ def build_rpn_head(config, norm_activation):
       cast_to_float32=section.cast_to_float32)
 
 
-def build_fast_rcnn_head(config, norm_activation, scope='fast_rcnn_head'):
+def build_fast_rcnn_head(
+    config: base.Config, norm_activation: tensor_types.Layer,
+    scope: str = 'fast_rcnn_head') -> fast_rcnn.FastRCNNHead:
   """The head of sections `frcnn_head` and `architecture`.
 
   Args:
@@ -120,7 +132,8 @@ def build_fast_rcnn_head(config, norm_activation, scope='fast_rcnn_head'):
       class_agnostic_bbox_pred=section.class_agnostic_bbox_pred, scope=scope)
 
 
-def build_mask_head(config, norm_activation):
+def build_mask_head(config: base.Config,
+                    norm_activation: tensor_types.Layer) -> mask.MaskHead:
   """The head of sections `mrcnn_head` and `architecture`.
 
   Args:
@@ -139,7 +152,9 @@ def build_mask_head(config, norm_activation):
       class_agnostic_mask_pred=section.class_agnostic_mask_pred)
 
 
-def build_classification_head(config, norm_activation):
+def build_classification_head(
+    config: base.Config,
+    norm_activation: tensor_types.Layer) -> classification.ClassificationHead:
   """The head of sections `classification_head` and `architecture`.
 
   Args:
@@ -157,7 +172,9 @@ def build_classification_head(config, norm_activation):
       dropout_rate=section.dropout_rate)
 
 
-def build_segmentation_head(config, norm_activation):
+def build_segmentation_head(
+    config: base.Config,
+    norm_activation: tensor_types.Layer) -> segmentation.SegmentationHead:
   """The head of sections `segmentation_head` and `architecture`.
 
   Args:
@@ -175,12 +192,15 @@ def build_segmentation_head(config, norm_activation):
       upsample_num_filters=section.upsample_num_filters)
 
 
-def build_aspp(config):
+def build_aspp(config: base.Config) -> Optional[aspp.ASPP]:
   """aspp.ASPP where `architecture.use_aspp` is set, otherwise None."""
   return aspp.ASPP() if config.architecture.use_aspp else None
 
 
-def build_shapemask_heads(config, norm_activation):
+def build_shapemask_heads(
+    config: base.Config, norm_activation: tensor_types.Layer
+) -> Tuple[shapemask.ShapePriorHead, shapemask.CoarseMaskHead,
+           shapemask.FineMaskHead]:
   """The heads of sections `shapemask_head` and `architecture`.
 
   Args:
@@ -227,7 +247,7 @@ def _read_shape_priors(section, num_masks):
                                  'shapemask_head.shape_prior_path: ' + path)
 
 
-def anchors_per_location(config):
+def anchors_per_location(config: base.Config) -> int:
   """How many anchors section `anchor` has at every place."""
   return config.anchor.num_scales * len(config.anchor.aspect_ratios)
 

@@ -4,15 +4,20 @@ The order of calls numbers the variables, which published checkpoints fix.
 """
 
 import contextlib
+from typing import Callable, Optional
 
 import tensorflow.compat.v1 as tf
 
 from architecture import layers
 from architecture import normalization
+from ops import tensor_types
 
 
-def depthwise_conv2d(inputs, kernel_size, strides=1, padding=layers.FIXED,
-                     kernel_initializer=None, name=None):
+def depthwise_conv2d(
+    inputs: tf.Tensor, kernel_size: int, strides: int = 1,
+    padding: str = layers.FIXED,
+    kernel_initializer: Optional[tensor_types.Initializer] = None,
+    name: Optional[str] = None) -> tf.Tensor:
   """Convolution of every channel on its own, without bias.
 
   Args:
@@ -37,8 +42,11 @@ def depthwise_conv2d(inputs, kernel_size, strides=1, padding=layers.FIXED,
                                   padding)
 
 
-def squeeze_excite(inputs, filters, kernel_initializer=None,
-                   activation=normalization.swish):
+def squeeze_excite(
+    inputs: tf.Tensor, filters: int,
+    kernel_initializer: Optional[tensor_types.Initializer] = None,
+    activation: Callable[[tf.Tensor], tf.Tensor] = normalization.swish
+) -> tf.Tensor:
   """Scales every channel by a function of all channels' means.
 
   Args:
@@ -64,9 +72,13 @@ def squeeze_excite(inputs, filters, kernel_initializer=None,
 class MobileBlockBuilder:
   """What all blocks of a network have in common."""
 
-  def __init__(self, norm_activation, se_ratio=None, se_scope=None,
-               padding=layers.FIXED, kernel_initializer=None,
-               se_activation=normalization.swish):
+  def __init__(
+      self, norm_activation: tensor_types.Layer,
+      se_ratio: Optional[float] = None, se_scope: Optional[str] = None,
+      padding: str = layers.FIXED,
+      kernel_initializer: Optional[tensor_types.Initializer] = None,
+      se_activation: Callable[[tf.Tensor], tf.Tensor] = normalization.swish
+  ) -> None:
     """Takes the shared parts.
 
     Args:
@@ -91,8 +103,9 @@ class MobileBlockBuilder:
     self._initializer = kernel_initializer
     self._se_activation = se_activation
 
-  def __call__(self, inputs, filters, strides, is_training, expand_ratio,
-               kernel_size=3, drop_connect_rate=None):
+  def __call__(self, inputs: tf.Tensor, filters: int, strides: int,
+               is_training: bool, expand_ratio: int, kernel_size: int = 3,
+               drop_connect_rate: Optional[float] = None) -> tf.Tensor:
     """Widens, convolves every channel, and narrows; linear at the end.
 
     Args:

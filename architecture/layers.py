@@ -5,24 +5,30 @@ conv2d_1 and so on, counted within the enclosing variable scope, so the order of
 calls is part of what a checkpoint depends on.
 """
 
+from typing import List, Optional, Tuple, Union
+
 import tensorflow.compat.v1 as tf
 
 from architecture import recompute
+from configs import base
 from ops import compat
 from ops import convolution
 from ops import random_numbers
+from ops import tensor_types
 
 # Padding by the size of the kernel alone; see `conv2d_fixed_padding`.
 FIXED = 'FIXED'
 
 
-def he_normal_initializer():
+def he_normal_initializer() -> tensor_types.Initializer:
   """Standard deviation sqrt(2 / fan out); arXiv:1502.01852, not truncated."""
   return tf.variance_scaling_initializer(
       scale=2., mode='fan_out', distribution='untruncated_normal')
 
 
-def conv2d_fixed_padding(inputs, filters, kernel_size, strides=1, name=None):
+def conv2d_fixed_padding(inputs: tf.Tensor, filters: int, kernel_size: int,
+                         strides: int = 1,
+                         name: Optional[str] = None) -> tf.Tensor:
   """Convolution without bias, the kind that backbones stack.
 
   Padding of a strided convolution does not depend on the size of the input, as
@@ -41,8 +47,11 @@ def conv2d_fixed_padding(inputs, filters, kernel_size, strides=1, name=None):
   return conv2d_without_bias(inputs, filters, kernel_size, strides, name=name)
 
 
-def conv2d_without_bias(inputs, filters, kernel_size, strides=1,
-                        padding=FIXED, kernel_initializer=None, name=None):
+def conv2d_without_bias(
+    inputs: tf.Tensor, filters: int, kernel_size: int, strides: int = 1,
+    padding: str = FIXED,
+    kernel_initializer: Optional[tensor_types.Initializer] = None,
+    name: Optional[str] = None) -> tf.Tensor:
   """`conv2d_fixed_padding` with other paddings and initializers.
 
   Args:
@@ -65,7 +74,8 @@ def conv2d_without_bias(inputs, filters, kernel_size, strides=1,
     return convolution.conv2d(inputs, kernel, strides, padding)
 
 
-def pad(inputs, kernel_size, strides, padding):
+def pad(inputs: tf.Tensor, kernel_size: int, strides: int,
+        padding: str) -> Tuple[tf.Tensor, str]:
   """Pads for a convolution with FIXED padding.
 
   Args:
@@ -84,7 +94,8 @@ def pad(inputs, kernel_size, strides, padding):
   return pad_spatially(inputs, kernel_size), 'VALID'
 
 
-def dilated_conv2d(inputs, filters, kernel_size, rate=1, name=None):
+def dilated_conv2d(inputs: tf.Tensor, filters: int, kernel_size: int,
+                   rate: int = 1, name: Optional[str] = None) -> tf.Tensor:
   """Convolution without bias whose kernel reads every `rate`-th pixel.
 
   Args:
@@ -115,7 +126,7 @@ def dilated_conv2d(inputs, filters, kernel_size, rate=1, name=None):
             images, kernel, strides=[1] * 4, padding=padding))
 
 
-def pad_spatially(inputs, kernel_size):
+def pad_spatially(inputs: tf.Tensor, kernel_size: int) -> tf.Tensor:
   """Pads height and width by kernel_size - 1 zeros, the odd one at the end.
 
   Args:
@@ -132,9 +143,12 @@ def pad_spatially(inputs, kernel_size):
   return tf.pad(inputs, [[0, 0], [before, after], [before, after], [0, 0]])
 
 
-def conv2d(inputs, filters, kernel_size, strides=1, use_separable_conv=False,
-           kernel_initializer=None, pointwise_initializer=None,
-           bias_initializer=None, name=None):
+def conv2d(inputs: Union[tf.Tensor, tensor_types.Levels], filters: int,
+           kernel_size: int, strides: int = 1, use_separable_conv: bool = False,
+           kernel_initializer: Optional[tensor_types.Initializer] = None,
+           pointwise_initializer: Optional[tensor_types.Initializer] = None,
+           bias_initializer: Optional[tensor_types.Initializer] = None,
+           name: Optional[str] = None) -> Union[tf.Tensor, tensor_types.Levels]:
   """Convolution with bias and 'SAME' padding, the kind of decoders and heads.
 
   Args:
@@ -176,9 +190,13 @@ def conv2d(inputs, filters, kernel_size, strides=1, use_separable_conv=False,
   return dict(zip(sorted(inputs), outputs)) if is_shared else outputs[0]
 
 
-def conv2d_of_chosen(inputs, filters, chosen, use_separable_conv=False,
-                     kernel_initializer=None, pointwise_initializer=None,
-                     bias_initializer=None, name=None):
+def conv2d_of_chosen(
+    inputs: tf.Tensor, filters: int, chosen: tf.Tensor,
+    use_separable_conv: bool = False,
+    kernel_initializer: Optional[tensor_types.Initializer] = None,
+    pointwise_initializer: Optional[tensor_types.Initializer] = None,
+    bias_initializer: Optional[tensor_types.Initializer] = None,
+    name: Optional[str] = None) -> tf.Tensor:
   """One channel, another for each input, of `conv2d` with kernel size 1.
 
   Has the variables of `conv2d`, but does not compute the other channels.
@@ -234,8 +252,10 @@ def _product_by_xla(x, kernel, bias):
   return tf.cast(outputs, x.dtype) + tf.squeeze(bias, 3)
 
 
-def conv2d_transpose_to_blocks(inputs, filters, kernel_size,
-                               kernel_initializer=None, name=None):
+def conv2d_transpose_to_blocks(
+    inputs: tf.Tensor, filters: int, kernel_size: int,
+    kernel_initializer: Optional[tensor_types.Initializer] = None,
+    name: Optional[str] = None) -> tf.Tensor:
   """Transposed convolution with bias whose stride is its kernel size.
 
   Each input pixel makes a block of output pixels, which is a matrix product.
@@ -264,8 +284,10 @@ def conv2d_transpose_to_blocks(inputs, filters, kernel_size,
     return tf.nn.bias_add(outputs, _bias(filters, inputs.dtype))
 
 
-def conv2d_transpose_to_maps(inputs, filters, kernel_size,
-                             kernel_initializer=None, name=None):
+def conv2d_transpose_to_maps(
+    inputs: tf.Tensor, filters: int, kernel_size: int,
+    kernel_initializer: Optional[tensor_types.Initializer] = None,
+    name: Optional[str] = None) -> List[tf.Tensor]:
   """`conv2d_transpose_to_blocks` with a map for each pixel of the blocks.
 
   For XLA: on a TPU blocks are a copy of the largest map of a mask head, and
@@ -297,7 +319,7 @@ def _transposed_kernel(inputs, filters, kernel_size, initializer):
       inputs.dtype, initializer)
 
 
-def blocks_to_image(blocks, kernel_size):
+def blocks_to_image(blocks: tf.Tensor, kernel_size: int) -> tf.Tensor:
   """Puts the pixels of `conv2d_transpose_to_blocks` in their places.
 
   Args:
@@ -313,7 +335,7 @@ def blocks_to_image(blocks, kernel_size):
   return tf.reshape(pixels, [-1, height * k, width // k])
 
 
-def blocks_to_map(blocks, kernel_size):
+def blocks_to_map(blocks: tf.Tensor, kernel_size: int) -> tf.Tensor:
   """`blocks_to_image` for features.
 
   Args:
@@ -329,7 +351,9 @@ def blocks_to_map(blocks, kernel_size):
   return tf.reshape(pixels, [-1, height * k, width // k, channels])
 
 
-def dense(inputs, units, kernel_initializer=None, name=None):
+def dense(inputs: tf.Tensor, units: int,
+          kernel_initializer: Optional[tensor_types.Initializer] = None,
+          name: Optional[str] = None) -> tf.Tensor:
   """Matrix product with bias.
 
   Args:
@@ -370,7 +394,8 @@ def _channels(inputs):
   return inputs.shape.as_list()[-1]
 
 
-def drop_connect(inputs, is_training, rate):
+def drop_connect(inputs: tf.Tensor, is_training: bool,
+                 rate: Optional[float]) -> tf.Tensor:
   """Drops the whole input of random samples of a batch (stochastic depth).
 
   Args:
@@ -406,7 +431,7 @@ def _kept_share(keep_prob, shape, dtype):
   return tf.cast(tf.floor(keep_prob + draws) / keep_prob, dtype)
 
 
-def dropout(inputs, is_training, rate):
+def dropout(inputs: tf.Tensor, is_training: bool, rate: float) -> tf.Tensor:
   """Drops values, each on its own; arXiv:1207.0580.
 
   Args:
@@ -427,7 +452,8 @@ def dropout(inputs, is_training, rate):
 class DropBlock:
   """Drops square regions of feature maps in training; arXiv:1810.12890."""
 
-  def __init__(self, keep_prob=None, size=None):
+  def __init__(self, keep_prob: Optional[float] = None,
+               size: Optional[int] = None) -> None:
     """Takes the settings of section `dropblock`.
 
     Args:
@@ -449,11 +475,11 @@ class DropBlock:
     self._size = size
 
   @classmethod
-  def of_section(cls, section):
+  def of_section(cls, section: base.Section) -> 'DropBlock':
     """That of a section `dropblock`."""
     return cls(section.dropblock_keep_prob, section.dropblock_size)
 
-  def __call__(self, inputs, is_training):
+  def __call__(self, inputs: tf.Tensor, is_training: bool) -> tf.Tensor:
     """Drops regions, each channel on its own.
 
     Args:

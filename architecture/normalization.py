@@ -1,12 +1,16 @@
 """Batch normalization followed by an activation, the unit of all networks."""
 
+from typing import Callable, Optional, Tuple
+
 import tensorflow.compat.v1 as tf
 
+from configs import base
 from ops import replicas
+from ops import tensor_types
 from utils import registry
 
 
-def swish(x):
+def swish(x: tf.Tensor) -> tf.Tensor:
   """x * sigmoid(x); arXiv:1710.05941."""
   # Not tf.nn.swish: some releases make a function call of it, which model
   # converters do not know.
@@ -34,9 +38,10 @@ class BatchNormActivation:
   this.
   """
 
-  def __init__(self, momentum=0.997, epsilon=1e-4, trainable=True,
-               use_sync_bn=False, activation='relu',
-               layer_name='batch_normalization'):
+  def __init__(self, momentum: float = 0.997, epsilon: float = 1e-4,
+               trainable: bool = True, use_sync_bn: bool = False,
+               activation: str = 'relu',
+               layer_name: str = 'batch_normalization') -> None:
     """Takes the settings of section `batch_norm_activation`.
 
     Args:
@@ -59,11 +64,12 @@ class BatchNormActivation:
     self._activation = activation
     self._layer_name = layer_name
 
-  def activate(self, inputs):
+  def activate(self, inputs: tf.Tensor) -> tf.Tensor:
     """The activation alone, for places without normalization."""
     return ACTIVATIONS[self._activation](inputs)
 
-  def __call__(self, inputs, is_training, relu=True, name=None):
+  def __call__(self, inputs: tf.Tensor, is_training: bool, relu: bool = True,
+               name: Optional[str] = None) -> tf.Tensor:
     """Normalizes and activates.
 
     Args:
@@ -132,17 +138,20 @@ class BatchNormActivation:
 class ActivationOnly:
   """In the place of a BatchNormActivation where nothing is normalized."""
 
-  def __init__(self, norm_activation):
+  def __init__(self, norm_activation: tensor_types.Layer) -> None:
     """Takes the activation of a BatchNormActivation."""
     self._activate = norm_activation.activate
 
-  def __call__(self, inputs, is_training, relu=True, name=None):
+  def __call__(self, inputs: tf.Tensor, is_training: bool, relu: bool = True,
+               name: Optional[str] = None) -> tf.Tensor:
     """Activates; for the arguments see BatchNormActivation."""
     del is_training, name
     return self._activate(inputs) if relu else inputs
 
 
-def combine_statistics(mean, variance, average):
+def combine_statistics(
+    mean: tf.Tensor, variance: tf.Tensor,
+    average: Callable[[tf.Tensor], tf.Tensor]) -> Tuple[tf.Tensor, tf.Tensor]:
   """Mean and variance of the union of equally large groups.
 
   Args:
@@ -167,7 +176,7 @@ def _moving_variable(name, channels, value):
       aggregation=tf.VariableAggregation.MEAN)
 
 
-def build(section):
+def build(section: base.Section) -> BatchNormActivation:
   """The normalization and activation of a network.
 
   Args:

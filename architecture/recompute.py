@@ -8,6 +8,7 @@ Source: arXiv:1604.06174.
 
 import contextlib
 import threading
+from typing import Callable
 
 import tensorflow.compat.v1 as tf
 
@@ -29,7 +30,7 @@ class _State(threading.local):
 _STATE = _State()
 
 
-def remembered(make):
+def remembered(make: Callable[[], tf.Tensor]) -> tf.Tensor:
   """The same tensor in both runs: for random numbers.
 
   Args:
@@ -47,7 +48,8 @@ def remembered(make):
   return trace.draws[-1]
 
 
-def run(function, inputs):
+def run(function: Callable[[tf.Tensor], tf.Tensor],
+        inputs: tf.Tensor) -> tf.Tensor:
   """Runs a function of which only the inputs are kept for the gradient.
 
   Variables have the names that they have without it, and batch norm updates
@@ -77,7 +79,8 @@ def run(function, inputs):
                        *[tf.convert_to_tensor(v) for v in trained])
 
 
-def run_if(condition, function, inputs):
+def run_if(condition: bool, function: Callable[[tf.Tensor], tf.Tensor],
+           inputs: tf.Tensor) -> tf.Tensor:
   """`run` where the condition holds, otherwise `function(inputs)`.
 
   Args:

@@ -13,7 +13,7 @@ from ops import compat
 _COLORS = 3
 
 
-def conv7x7(images, filters):
+def conv7x7(images: tf.Tensor, filters: int) -> tf.Tensor:
   """Strided convolution without bias, its padding that of the kernel's size.
 
   Args:
@@ -31,7 +31,7 @@ def conv7x7(images, filters):
   return layers.conv2d_fixed_padding(images, filters, 7, 2)
 
 
-def fold(images):
+def fold(images: tf.Tensor) -> tf.Tensor:
   """Folds 2 x 2 pixels into the channels.
 
   Args:
@@ -45,7 +45,7 @@ def fold(images):
                     for dx in range(2)], axis=3)
 
 
-def conv7x7_of_folded(inputs, filters):
+def conv7x7_of_folded(inputs: tf.Tensor, filters: int) -> tf.Tensor:
   """The strided 7x7 convolution, on images with folded pixels.
 
   Twelve channels use a TPU's matrix unit better than three. The variable is

@@ -1,8 +1,8 @@
 """EfficientNet, arXiv:1905.11946, as a backbone: without the ImageNet head."""
 
-import collections
 import functools
 import math
+from typing import NamedTuple, Optional
 
 import tensorflow.compat.v1 as tf
 
@@ -10,6 +10,8 @@ from architecture import inverted_bottlenecks
 from architecture import layers
 from architecture import normalization
 from architecture import recompute
+from configs import base
+from ops import tensor_types
 
 # name: (factor on the filters, factor on the repeats).
 _SCALINGS = {
@@ -26,8 +28,24 @@ _SCALINGS = {
 }
 NAMES = tuple(sorted(_SCALINGS))
 
-_Stage = collections.namedtuple(
-    '_Stage', 'repeats kernel_size strides expand_ratio filters')
+
+class _Stage(NamedTuple):
+  """A stage of the network: blocks of one kind.
+
+  Attributes:
+    repeats: how many blocks.
+    kernel_size: of the depthwise convolutions.
+    strides: of the first block.
+    expand_ratio: channels within a block, as a factor on those that come in.
+    filters: channels of the result.
+  """
+  repeats: int
+  kernel_size: int
+  strides: int
+  expand_ratio: int
+  filters: int
+
+
 _STAGES = tuple(_Stage(*row) for row in (
     (1, 3, 1, 1, 16),
     (2, 3, 2, 6, 24),
@@ -46,8 +64,9 @@ NORMALIZATION_NAME = 'tpu_batch_normalization'  # in checkpoints
 class EfficientNet:
   """Stages of inverted bottlenecks, as features of levels 2 to 5."""
 
-  def __init__(self, name, norm_activation, init_drop_connect_rate=None,
-               recompute_blocks=False):
+  def __init__(self, name: str, norm_activation: tensor_types.Layer,
+               init_drop_connect_rate: Optional[float] = None,
+               recompute_blocks: bool = False) -> None:
     """Takes the settings.
 
     Args:
@@ -77,7 +96,8 @@ class EfficientNet:
         kernel_initializer=self._initializer,
         se_activation=norm_activation.activate)
 
-  def __call__(self, images, is_training):
+  def __call__(self, images: tf.Tensor,
+               is_training: bool) -> tensor_types.Levels:
     """Runs the network in a variable scope of its name.
 
     Args:
@@ -128,7 +148,8 @@ class EfficientNet:
     return int(math.ceil(stage.repeats * self._depth))
 
 
-def build(config, norm_activation):
+def build(config: base.Config,
+          norm_activation: tensor_types.Layer) -> EfficientNet:
   """The EfficientNet of sections `efficientnet` and `architecture`.
 
   Of `batch_norm_activation` only `batch_norm_trainable` reaches it.

@@ -1,6 +1,7 @@
 """ResNet, arXiv:1512.03385, as a backbone."""
 
 import functools
+from typing import Optional
 
 import tensorflow.compat.v1 as tf
 
@@ -8,6 +9,8 @@ from architecture import blocks
 from architecture import layers
 from architecture import recompute
 from architecture import stems
+from configs import base
+from ops import tensor_types
 
 # depth: (kind of block, blocks of each of the four groups).
 _GROUPS = {
@@ -28,9 +31,11 @@ _STEM_FILTERS = 64
 class ResNet:
   """The four block groups, as features of levels 2 to 5."""
 
-  def __init__(self, depth, norm_activation, dropblock=None,
-               init_drop_connect_rate=None, space_to_depth_block_size=1,
-               recompute_blocks=False):
+  def __init__(self, depth: int, norm_activation: tensor_types.Layer,
+               dropblock: Optional[layers.DropBlock] = None,
+               init_drop_connect_rate: Optional[float] = None,
+               space_to_depth_block_size: int = 1,
+               recompute_blocks: bool = False) -> None:
     """Takes the settings.
 
     Args:
@@ -63,7 +68,8 @@ class ResNet:
     kind, self._repeats = _GROUPS[depth]
     self._block = getattr(blocks.BlockBuilder(norm_activation, dropblock), kind)
 
-  def __call__(self, images, is_training):
+  def __call__(self, images: tf.Tensor,
+               is_training: bool) -> tensor_types.Levels:
     """Runs the network in variable scope `resnet<depth>`.
 
     Args:
@@ -108,7 +114,7 @@ class ResNet:
     return tf.identity(x, 'block_group%d' % group)
 
 
-def build(config, norm_activation):
+def build(config: base.Config, norm_activation: tensor_types.Layer) -> ResNet:
   """The ResNet of sections `resnet`, `dropblock` and `architecture`."""
   return ResNet(
       config.resnet.resnet_depth, norm_activation,

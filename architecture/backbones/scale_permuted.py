@@ -5,20 +5,43 @@ the scales, and of which two earlier features each block is made; a table lists
 the blocks, and five of them are the pyramid.
 """
 
-import collections
+from typing import Any, List, NamedTuple, Optional, Sequence, Set, Tuple
 
 import tensorflow.compat.v1 as tf
 
 from architecture import layers
+from ops import tensor_types
 
-# A block of the table. level: stride 2**level. kind: of the block, which a
-# network interprets. parents: indices of two earlier features; 0 and 1 come
-# from the stem, block i makes feature i + 2. is_output: whether it is the
-# pyramid's level, and takes up what nothing else has used.
-Block = collections.namedtuple('Block', 'level kind parents is_output')
 
-# values: [B, h, w, C]. level, kind: of the block that made it.
-Feature = collections.namedtuple('Feature', 'values level kind')
+class Block(NamedTuple):
+  """A block of the table.
+
+  Attributes:
+    level: of its result, stride 2**level.
+    kind: of the block, which a network interprets.
+    parents: indices of two earlier features; 0 and 1 come from the stem, block
+      i makes feature i + 2.
+    is_output: whether it is the pyramid's level, and takes up what nothing else
+      has used.
+  """
+  level: int
+  kind: Any
+  parents: Tuple[int, int]
+  is_output: bool
+
+
+class Feature(NamedTuple):
+  """What a block makes.
+
+  Attributes:
+    values: [B, h, w, C].
+    level: of the block that made it.
+    kind: of that block.
+  """
+  values: tf.Tensor
+  level: int
+  kind: Any
+
 
 # Where the endpoints of the tables lie.
 MIN_LEVEL, MAX_LEVEL = 3, 7
@@ -33,8 +56,9 @@ class ScalePermutedNetwork:
   SCOPE = None   # variable scope of the network
   BLOCKS = ()    # of Block
 
-  def __init__(self, min_level, max_level, endpoint_filters, norm_activation,
-               init_drop_connect_rate=None):
+  def __init__(self, min_level: int, max_level: int, endpoint_filters: int,
+               norm_activation: tensor_types.Layer,
+               init_drop_connect_rate: Optional[float] = None) -> None:
     """Takes the settings.
 
     Args:
@@ -61,7 +85,8 @@ class ScalePermutedNetwork:
     self._norm_activation = norm_activation
     self._drop_connect_rate = init_drop_connect_rate or 0.
 
-  def __call__(self, images, is_training):
+  def __call__(self, images: tf.Tensor,
+               is_training: bool) -> tensor_types.Levels:
     """Runs the network in variable scope SCOPE.
 
     Args:
@@ -121,12 +146,13 @@ class ScalePermutedNetwork:
     raise NotImplementedError
 
 
-def size_of_level(images, level):
+def size_of_level(images: tf.Tensor, level: int) -> List[Any]:
   """(height, width) of a level's features, rounded up."""
   return tuple(-(-side // 2 ** level) for side in images.shape.as_list()[1:3])
 
 
-def unused_features(features, used, level):
+def unused_features(features: Sequence[Feature], used: Set[int],
+                    level: int) -> Sequence[tf.Tensor]:
   """Values of the features of a level that no block has taken yet.
 
   Args:

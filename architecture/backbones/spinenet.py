@@ -1,7 +1,7 @@
 """SpineNet, arXiv:1912.05027, from residual blocks."""
 
-import collections
 import functools
+from typing import NamedTuple, Optional, Tuple
 
 import tensorflow.compat.v1 as tf
 
@@ -10,16 +10,29 @@ from architecture import layers
 from architecture import recompute
 from architecture import stems
 from architecture.backbones import scale_permuted
+from configs import base
 from ops import resample
+from ops import tensor_types
 
 _RESIDUAL, _BOTTLENECK = 'residual', 'bottleneck'
 _EXPANSION = {_RESIDUAL: 1, _BOTTLENECK: 4}  # channels over filters
 
-# endpoint_filters: channels of the result. filter_scale: factor on _FILTERS.
-# resample_alpha: factor on the channels of resampling. block_repeats: how many
-# blocks stand for each of the table.
-_Scaling = collections.namedtuple(
-    '_Scaling', 'endpoint_filters filter_scale resample_alpha block_repeats')
+
+class _Scaling(NamedTuple):
+  """Size of a network.
+
+  Attributes:
+    endpoint_filters: channels of the result.
+    filter_scale: factor on _FILTERS.
+    resample_alpha: factor on the channels of resampling.
+    block_repeats: how many blocks stand for each of the table.
+  """
+  endpoint_filters: int
+  filter_scale: float
+  resample_alpha: float
+  block_repeats: int
+
+
 _SCALINGS = {
     '49S': _Scaling(128, 0.65, 0.5, 1),
     '49': _Scaling(256, 1.0, 0.5, 1),
@@ -56,9 +69,12 @@ class SpineNet(scale_permuted.ScalePermutedNetwork):
       (7, _BOTTLENECK, (5, 14), True),
       (6, _BOTTLENECK, (12, 14), True)))
 
-  def __init__(self, model_id, min_level, max_level, norm_activation,
-               endpoint_filters=None, init_drop_connect_rate=None,
-               use_native_resize_op=False, recompute_blocks=False):
+  def __init__(self, model_id: str, min_level: int, max_level: int,
+               norm_activation: tensor_types.Layer,
+               endpoint_filters: Optional[int] = None,
+               init_drop_connect_rate: Optional[float] = None,
+               use_native_resize_op: bool = False,
+               recompute_blocks: bool = False) -> None:
     """Takes the settings.
 
     Args:
@@ -152,7 +168,8 @@ class SpineNet(scale_permuted.ScalePermutedNetwork):
     return x
 
 
-def enlarge(x, size, use_native_resize_op=False):
+def enlarge(x: tf.Tensor, size: Tuple[int, int],
+            use_native_resize_op: bool = False) -> tf.Tensor:
   """Repeats pixels, evenly where the new size is a multiple.
 
   Args:
@@ -170,7 +187,7 @@ def enlarge(x, size, use_native_resize_op=False):
   return resample.nearest_upsample(x, scale)
 
 
-def build(config, norm_activation):
+def build(config: base.Config, norm_activation: tensor_types.Layer) -> SpineNet:
   """The SpineNet of sections `spinenet` and `architecture`."""
   section = config.spinenet
   return SpineNet(

@@ -1,7 +1,7 @@
 """SpineNet (arXiv:1912.05027) for mobile devices, from inverted bottlenecks."""
 
-import collections
 import functools
+from typing import NamedTuple, Optional
 
 import tensorflow.compat.v1 as tf
 
@@ -10,12 +10,24 @@ from architecture import layers
 from architecture import recompute
 from architecture.backbones import scale_permuted
 from architecture.backbones import spinenet
+from configs import base
+from ops import tensor_types
 
 _MBCONV = 'mbconv'
 _EXPAND_RATIO = 6
 
-# endpoint_filters: channels of the result. filter_scale: factor on _FILTERS.
-_Scaling = collections.namedtuple('_Scaling', 'endpoint_filters filter_scale')
+
+class _Scaling(NamedTuple):
+  """Size of a network.
+
+  Attributes:
+    endpoint_filters: channels of the result.
+    filter_scale: factor on _FILTERS.
+  """
+  endpoint_filters: int
+  filter_scale: float
+
+
 _SCALINGS = {
     '49XS': _Scaling(24, 0.6),
     '49S': _Scaling(40, 0.65),
@@ -50,9 +62,11 @@ class SpineNetMBConv(scale_permuted.ScalePermutedNetwork):
                      (7, (6, 15), True),
                      (6, (13, 15), True)))
 
-  def __init__(self, model_id, min_level, max_level, norm_activation,
-               se_ratio=0.2, init_drop_connect_rate=None,
-               use_native_resize_op=False, recompute_blocks=False):
+  def __init__(self, model_id: str, min_level: int, max_level: int,
+               norm_activation: tensor_types.Layer, se_ratio: float = 0.2,
+               init_drop_connect_rate: Optional[float] = None,
+               use_native_resize_op: bool = False,
+               recompute_blocks: bool = False) -> None:
     """Takes the settings.
 
     Args:
@@ -117,7 +131,8 @@ class SpineNetMBConv(scale_permuted.ScalePermutedNetwork):
       return self._norm_activation(x, is_training, relu=False)
 
 
-def build(config, norm_activation):
+def build(config: base.Config,
+          norm_activation: tensor_types.Layer) -> SpineNetMBConv:
   """The SpineNet of sections `spinenet_mbconv` and `architecture`."""
   section = config.spinenet_mbconv
   return SpineNetMBConv(

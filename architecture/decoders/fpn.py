@@ -1,17 +1,21 @@
 """Feature pyramid network, arXiv:1612.03144."""
 
+from typing import Optional
+
 import tensorflow.compat.v1 as tf
 
 from architecture import layers
+from configs import base
 from ops import resample
+from ops import tensor_types
 
 
 class FPN:
   """Brings a backbone's levels to one width and adds coarser levels."""
 
-  def __init__(self, min_level, max_level, fpn_feat_dims=256,
-               use_separable_conv=False, use_batch_norm=True,
-               norm_activation=None):
+  def __init__(self, min_level: int, max_level: int, fpn_feat_dims: int = 256,
+               use_separable_conv: bool = False, use_batch_norm: bool = True,
+               norm_activation: Optional[tensor_types.Layer] = None) -> None:
     """Takes the settings.
 
     Args:
@@ -27,7 +31,8 @@ class FPN:
     self._use_separable_conv = use_separable_conv
     self._norm_activation = norm_activation if use_batch_norm else None
 
-  def __call__(self, features, is_training):
+  def __call__(self, features: tensor_types.Levels,
+               is_training: bool) -> tensor_types.Levels:
     """Builds the pyramid in variable scope `fpn`.
 
     Args:
@@ -82,10 +87,11 @@ class FPN:
 class Identity:
   """For backbones that make the pyramid themselves."""
 
-  def __init__(self, min_level, max_level):
+  def __init__(self, min_level: int, max_level: int) -> None:
     self._levels = range(min_level, max_level + 1)
 
-  def __call__(self, features, is_training):
+  def __call__(self, features: tensor_types.Levels,
+               is_training: bool) -> tensor_types.Levels:
     """Returns the levels of the pyramid as they are.
 
     Args:
@@ -108,7 +114,7 @@ class Identity:
     return {level: features[level] for level in self._levels}
 
 
-def build(config, norm_activation):
+def build(config: base.Config, norm_activation: tensor_types.Layer) -> FPN:
   """The FPN of sections `fpn` and `architecture`."""
   return FPN(
       config.architecture.min_level, config.architecture.max_level,
@@ -118,7 +124,8 @@ def build(config, norm_activation):
       norm_activation=norm_activation)
 
 
-def build_identity(config, norm_activation):
+def build_identity(config: base.Config,
+                   norm_activation: tensor_types.Layer) -> Identity:
   """The levels of section `architecture`, as the backbone has them."""
   del norm_activation
   return Identity(config.architecture.min_level, config.architecture.max_level)

@@ -1,7 +1,7 @@
 """NAS-FPN, arXiv:1904.07392: a pyramid whose connections a search has found."""
 
-import collections
 import dataclasses
+from typing import NamedTuple, Optional, Tuple
 
 import tensorflow.compat.v1 as tf
 
@@ -9,13 +9,27 @@ from architecture import blocks
 from architecture import layers
 from architecture import normalization
 from architecture.backbones import scale_permuted
+from configs import base
 from ops import resample
+from ops import tensor_types
 
-# level: of the new feature. combine: key of _COMBINATIONS. parents: indices of
-# two earlier features of the cell; 0 to 4 are its inputs, fine to coarse, and
-# node i makes feature i + 5. is_output: whether it takes up what nothing else
-# has used.
-_Node = collections.namedtuple('_Node', 'level combine parents is_output')
+
+class _Node(NamedTuple):
+  """A node of the cell.
+
+  Attributes:
+    level: of the new feature.
+    combine: key of _COMBINATIONS.
+    parents: indices of two earlier features of the cell; 0 to 4 are its inputs,
+      fine to coarse, and node i makes feature i + 5.
+    is_output: whether it takes up what nothing else has used.
+  """
+  level: int
+  combine: str
+  parents: Tuple[int, int]
+  is_output: bool
+
+
 _ATTENTION, _SUM = 'attention', 'sum'
 _CELL = tuple(_Node(*row) for row in (
     (4, _ATTENTION, (1, 3), False),
@@ -34,10 +48,13 @@ BLOCKS = ('bottleneck', 'conv')
 class NASFPN:
   """Repeats a cell that turns a pyramid into another."""
 
-  def __init__(self, min_level, max_level, norm_activation, fpn_feat_dims=256,
-               num_repeats=5, use_separable_conv=False, block_fn='conv',
-               dropblock=None, init_drop_connect_rate=None,
-               use_sum_for_combination=False):
+  def __init__(self, min_level: int, max_level: int,
+               norm_activation: tensor_types.Layer, fpn_feat_dims: int = 256,
+               num_repeats: int = 5, use_separable_conv: bool = False,
+               block_fn: str = 'conv',
+               dropblock: Optional[layers.DropBlock] = None,
+               init_drop_connect_rate: Optional[float] = None,
+               use_sum_for_combination: bool = False) -> None:
     """Takes the settings.
 
     Args:
@@ -80,7 +97,8 @@ class NASFPN:
                    'bottleneck': self._bottleneck}[block_fn]
     self._blocks = blocks.BlockBuilder(norm_activation, self._dropblock)
 
-  def __call__(self, features, is_training):
+  def __call__(self, features: tensor_types.Levels,
+               is_training: bool) -> tensor_types.Levels:
     """Builds the pyramid; its cells are in variable scope `fpn_cells`.
 
     Args:
@@ -182,7 +200,7 @@ class NASFPN:
         drop_connect_rate=self._drop_connect_rate)
 
 
-def global_attention(coarse, fine):
+def global_attention(coarse: tf.Tensor, fine: tf.Tensor) -> tf.Tensor:
   """Adds a feature, its channels weighed by the largest values of a coarser.
 
   Args:
@@ -196,7 +214,7 @@ def global_attention(coarse, fine):
   return coarse + fine * weights
 
 
-def build(config, norm_activation):
+def build(config: base.Config, norm_activation: tensor_types.Layer) -> NASFPN:
   """The NAS-FPN of sections `nasfpn`, `dropblock` and `architecture`.
 
   Its activation is that of `batch_norm_activation` unless the section has one.

@@ -4,6 +4,7 @@ import tensorflow.compat.v1 as tf
 
 from architecture import layers
 from ops import resample
+from ops import tensor_types
 from utils import registry
 
 AGGREGATIONS = ('top', 'all')
@@ -12,8 +13,9 @@ AGGREGATIONS = ('top', 'all')
 class ClassificationHead:
   """Features to class logits: mean over the image, one dense layer."""
 
-  def __init__(self, num_classes, norm_activation, aggregation='top',
-               endpoints_num_filters=0, dropout_rate=0.):
+  def __init__(self, num_classes: int, norm_activation: tensor_types.Layer,
+               aggregation: str = 'top', endpoints_num_filters: int = 0,
+               dropout_rate: float = 0.) -> None:
     """Takes the settings.
 
     Args:
@@ -39,7 +41,8 @@ class ClassificationHead:
     self._endpoints_num_filters = endpoints_num_filters
     self._dropout_rate = dropout_rate
 
-  def __call__(self, features, is_training):
+  def __call__(self, features: tensor_types.Levels,
+               is_training: bool) -> tf.Tensor:
     """Predicts in variable scope `classification_head`.
 
     Args:

@@ -1,18 +1,24 @@
 """The box head of Fast R-CNN, arXiv:1504.08083."""
 
+from typing import Optional, Tuple
+
 import tensorflow.compat.v1 as tf
 
 from architecture import layers
 from architecture import normalization
+from ops import tensor_types
 
 
 class FastRCNNHead:
   """Class and box of every RoI: convolutions, then dense layers."""
 
-  def __init__(self, num_classes, num_convs=0, num_filters=256,
-               use_separable_conv=False, num_fcs=2, fc_dims=1024,
-               norm_activation=None, use_batch_norm=False,
-               class_agnostic_bbox_pred=False, scope='fast_rcnn_head'):
+  def __init__(self, num_classes: int, num_convs: int = 0,
+               num_filters: int = 256, use_separable_conv: bool = False,
+               num_fcs: int = 2, fc_dims: int = 1024,
+               norm_activation: Optional[tensor_types.Layer] = None,
+               use_batch_norm: bool = False,
+               class_agnostic_bbox_pred: bool = False,
+               scope: str = 'fast_rcnn_head') -> None:
     """Takes the settings.
 
     Args:
@@ -38,7 +44,8 @@ class FastRCNNHead:
     self._num_boxes = 1 if class_agnostic_bbox_pred else num_classes
     self._scope = scope
 
-  def __call__(self, roi_features, is_training):
+  def __call__(self, roi_features: tf.Tensor,
+               is_training: bool) -> Tuple[tf.Tensor, tf.Tensor]:
     """Predicts in the head's variable scope.
 
     Args:

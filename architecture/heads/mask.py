@@ -1,11 +1,14 @@
 """The mask head of Mask R-CNN, arXiv:1703.06870."""
 
+from typing import Optional
+
 import tensorflow.compat.v1 as tf
 
 from architecture import class_selection
 from architecture import layers
 from architecture import normalization
 from ops import compat
+from ops import tensor_types
 
 UPSAMPLING = 2  # mask pixels of a pixel of the features, in each direction
 
@@ -13,9 +16,11 @@ UPSAMPLING = 2  # mask pixels of a pixel of the features, in each direction
 class MaskHead:
   """The mask of every RoI: a small fully convolutional network."""
 
-  def __init__(self, num_classes, num_convs=4, num_filters=256,
-               use_separable_conv=False, norm_activation=None,
-               use_batch_norm=False, class_agnostic_mask_pred=False):
+  def __init__(self, num_classes: int, num_convs: int = 4,
+               num_filters: int = 256, use_separable_conv: bool = False,
+               norm_activation: Optional[tensor_types.Layer] = None,
+               use_batch_norm: bool = False,
+               class_agnostic_mask_pred: bool = False) -> None:
     """Takes the settings.
 
     Args:
@@ -35,7 +40,8 @@ class MaskHead:
     self._normalize = norm_activation if use_batch_norm else (
         normalization.ActivationOnly(norm_activation))
 
-  def __call__(self, roi_features, classes, is_training):
+  def __call__(self, roi_features: tf.Tensor, classes: tf.Tensor,
+               is_training: bool) -> tf.Tensor:
     """Predicts in variable scope `mask_head`.
 
     Args:

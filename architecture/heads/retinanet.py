@@ -1,11 +1,13 @@
 """The dense head of RetinaNet, arXiv:1708.02002."""
 
 import math
+from typing import Optional, Tuple
 
 import tensorflow.compat.v1 as tf
 
 from architecture import layers
 from architecture import normalization
+from ops import tensor_types
 
 # Every anchor starts with this probability of being an object: the many easy
 # negatives would swamp the loss of the first steps. arXiv:1708.02002, 4.1.
@@ -15,12 +17,14 @@ PRIOR_LOGIT = -math.log((1. - _PRIOR) / _PRIOR)
 _PREDICTION_STDDEV = 1e-5
 
 
-class RetinanetHead:
+class RetinaNetHead:
   """Two towers of convolutions, shared by all levels."""
 
-  def __init__(self, min_level, max_level, num_classes, anchors_per_location,
-               num_convs=4, num_filters=256, use_separable_conv=False,
-               norm_activation=None, use_batch_norm=True):
+  def __init__(self, min_level: int, max_level: int, num_classes: int,
+               anchors_per_location: int, num_convs: int = 4,
+               num_filters: int = 256, use_separable_conv: bool = False,
+               norm_activation: Optional[tensor_types.Layer] = None,
+               use_batch_norm: bool = True) -> None:
     """Takes the settings.
 
     Args:
@@ -44,7 +48,9 @@ class RetinanetHead:
     self._normalize = norm_activation if use_batch_norm else (
         normalization.ActivationOnly(norm_activation))
 
-  def __call__(self, features, is_training):
+  def __call__(
+      self, features: tensor_types.Levels,
+      is_training: bool) -> Tuple[tensor_types.Levels, tensor_types.Levels]:
     """Predicts in variable scopes `retinanet/{class_net,box_net}`.
 
     Args:

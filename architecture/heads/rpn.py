@@ -1,17 +1,23 @@
 """The region proposal network of Faster R-CNN, arXiv:1506.01497."""
 
+from typing import Optional, Tuple
+
 import tensorflow.compat.v1 as tf
 
 from architecture import layers
 from architecture import normalization
+from ops import tensor_types
 
 
 class RPNHead:
   """Tells at every anchor whether there is an object, and its box."""
 
-  def __init__(self, min_level, max_level, anchors_per_location, num_convs=1,
-               num_filters=256, use_separable_conv=False, norm_activation=None,
-               use_batch_norm=False, cast_to_float32=False):
+  def __init__(self, min_level: int, max_level: int, anchors_per_location: int,
+               num_convs: int = 1, num_filters: int = 256,
+               use_separable_conv: bool = False,
+               norm_activation: Optional[tensor_types.Layer] = None,
+               use_batch_norm: bool = False,
+               cast_to_float32: bool = False) -> None:
     """Takes the settings.
 
     Args:
@@ -36,7 +42,9 @@ class RPNHead:
         normalization.ActivationOnly(norm_activation))
     self._cast_to_float32 = cast_to_float32
 
-  def __call__(self, features, is_training):
+  def __call__(
+      self, features: tensor_types.Levels,
+      is_training: bool) -> Tuple[tensor_types.Levels, tensor_types.Levels]:
     """Predicts in variable scope `rpn_head`.
 
     Args:
@@ -54,8 +62,8 @@ class RPNHead:
       if self._cast_to_float32:
         features = {level: tf.cast(x, tf.float32)
                     for level, x in features.items()}
-      return [self._predict(features, 1, 'rpn-class'),
-              self._predict(features, 4, 'rpn-box')]
+      return (self._predict(features, 1, 'rpn-class'),
+              self._predict(features, 4, 'rpn-box'))
 
   def _tower(self, features, is_training):
     """The convolutions `rpn`, `rpn-1` and so on, on all levels."""

@@ -4,14 +4,16 @@ import tensorflow.compat.v1 as tf
 
 from architecture import layers
 from architecture import normalization
+from ops import tensor_types
 
 
 class SegmentationHead:
   """A class for every pixel: convolutions, then a linear prediction."""
 
-  def __init__(self, num_classes, norm_activation, num_convs=2,
-               use_batch_norm=True, upsample_factor=1,
-               upsample_num_filters=256):
+  def __init__(self, num_classes: int, norm_activation: tensor_types.Layer,
+               num_convs: int = 2, use_batch_norm: bool = True,
+               upsample_factor: int = 1,
+               upsample_num_filters: int = 256) -> None:
     """Takes the settings.
 
     Args:
@@ -31,7 +33,7 @@ class SegmentationHead:
     self._normalize = norm_activation if use_batch_norm else (
         normalization.ActivationOnly(norm_activation))
 
-  def __call__(self, features, is_training):
+  def __call__(self, features: tf.Tensor, is_training: bool) -> tf.Tensor:
     """Predicts in variable scope `segmentation`.
 
     Args:

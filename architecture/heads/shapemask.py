@@ -7,6 +7,9 @@ like, and enlarges it. Where all classes share one mask, classes without masks
 in training are segmented too.
 """
 
+from typing import Optional, Tuple
+
+import numpy as np
 import tensorflow.compat.v1 as tf
 
 from architecture import class_selection
@@ -15,6 +18,7 @@ from architecture.heads import retinanet
 from ops import convolution
 from ops import masks as mask_ops
 from ops import roi_align
+from ops import tensor_types
 
 _EPSILON = 1e-20  # pixels; an empty mask gives no division by zero
 
@@ -22,7 +26,8 @@ _EPSILON = 1e-20  # pixels; an empty mask gives no division by zero
 class ShapePriorHead:
   """The mask of every object as a mixture of the priors of its class."""
 
-  def __init__(self, priors, num_channels=128, means_of_cells=False):
+  def __init__(self, priors: np.ndarray, num_channels: int = 128,
+               means_of_cells: bool = False) -> None:
     """Takes the settings.
 
     Args:
@@ -37,7 +42,9 @@ class ShapePriorHead:
     self._means_of_cells = means_of_cells
     self._num_channels = num_channels
 
-  def __call__(self, features, boxes, outer_boxes, classes):
+  def __call__(self, features: tensor_types.Levels, boxes: tf.Tensor,
+               outer_boxes: tf.Tensor,
+               classes: tf.Tensor) -> Tuple[tf.Tensor, tf.Tensor]:
     """Predicts in variable scope `prior_mask`.
 
     Args:
@@ -183,7 +190,8 @@ class _RefiningHead:
 class CoarseMaskHead(_RefiningHead):
   """Refines the mask of the priors."""
 
-  def __init__(self, num_masks, num_convs=4, norm_activation=None):
+  def __init__(self, num_masks: int, num_convs: int = 4,
+               norm_activation: Optional[tensor_types.Layer] = None) -> None:
     """Takes the settings.
 
     Args:
@@ -194,7 +202,8 @@ class CoarseMaskHead(_RefiningHead):
     """
     super().__init__('coarse_mask', num_masks, num_convs, norm_activation)
 
-  def __call__(self, features, prior_masks, classes, is_training):
+  def __call__(self, features: tf.Tensor, prior_masks: tf.Tensor,
+               classes: tf.Tensor, is_training: bool) -> tf.Tensor:
     """Predicts in variable scope `coarse_mask`.
 
     Args:
@@ -216,8 +225,9 @@ class CoarseMaskHead(_RefiningHead):
 class FineMaskHead(_RefiningHead):
   """Refines the coarse mask by the looks of the object, and enlarges it."""
 
-  def __init__(self, num_masks, num_convs=4, norm_activation=None,
-               upsample_factor=4):
+  def __init__(self, num_masks: int, num_convs: int = 4,
+               norm_activation: Optional[tensor_types.Layer] = None,
+               upsample_factor: int = 4) -> None:
     """Takes the settings.
 
     Args:
@@ -230,7 +240,8 @@ class FineMaskHead(_RefiningHead):
     super().__init__('fine_mask', num_masks, num_convs, norm_activation)
     self._upsample_factor = upsample_factor
 
-  def __call__(self, features, coarse_logits, classes, is_training):
+  def __call__(self, features: tf.Tensor, coarse_logits: tf.Tensor,
+               classes: tf.Tensor, is_training: bool) -> tf.Tensor:
     """Predicts in variable scope `fine_mask`.
 
     Args:

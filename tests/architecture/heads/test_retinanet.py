@@ -14,7 +14,7 @@ NUM_CLASSES, ANCHORS = 3, 2
 def _head(min_level=3, max_level=4, **options):
   arguments = dict(num_convs=1, num_filters=4,
                    norm_activation=normalization.BatchNormActivation())
-  return retinanet.RetinanetHead(min_level, max_level, NUM_CLASSES, ANCHORS,
+  return retinanet.RetinaNetHead(min_level, max_level, NUM_CLASSES, ANCHORS,
                                  **dict(arguments, **options))
 
 
