@@ -4,7 +4,7 @@ Each stage of a cascade works on the boxes that the one before it predicts, and
 is trained to separate objects by a higher overlap.
 """
 
-import collections
+from typing import Callable, NamedTuple, Sequence, Tuple
 
 import tensorflow.compat.v1 as tf
 
@@ -12,22 +12,35 @@ from ops import boxes as box_ops
 from ops import roi_align
 from ops import roi_losses
 from ops import roi_targets
+from ops import tensor_types
 from utils import fields
 
 CROP_SIZE = 7  # features of a RoI, height and width; arXiv:1504.08083
 
-# head: (roi_features, is_training) -> (class_outputs, box_outputs), for example
-# fast_rcnn.FastRCNNHead. sample: (rois, gt_boxes, gt_classes) -> SampledRois,
-# what it is trained with. box_weights: four floats that its encoded boxes are
-# scaled by. suffix: of the names of its outputs and losses.
-Stage = collections.namedtuple('Stage', 'head sample box_weights suffix')
+
+class Stage(NamedTuple):
+  """A box head, and what belongs to it.
+
+  Attributes:
+    head: (roi_features, is_training) -> (class_outputs, box_outputs), for
+      example fast_rcnn.FastRCNNHead.
+    sample: (rois, gt_boxes, gt_classes) -> what it is trained with.
+    box_weights: four, that its encoded boxes are scaled by.
+    suffix: of the names of its outputs and losses.
+  """
+  head: Callable[[tf.Tensor, bool], Tuple[tf.Tensor, tf.Tensor]]
+  sample: Callable[[tf.Tensor, tf.Tensor, tf.Tensor], roi_targets.SampledRois]
+  box_weights: Sequence[float]
+  suffix: str
 
 
 class BoxBranch:
   """Classifies RoIs and refines their boxes, in one or several stages."""
 
-  def __init__(self, stages, detect, huber_loss_delta, class_agnostic=False,
-               class_ensemble=False):
+  def __init__(self, stages: Sequence[Stage],
+               detect: Callable[..., tensor_types.Tensors],
+               huber_loss_delta: float, class_agnostic: bool = False,
+               class_ensemble: bool = False) -> None:
     """Takes the parts.
 
     Args:
@@ -45,7 +58,10 @@ class BoxBranch:
     self._class_agnostic = class_agnostic
     self._class_ensemble = class_ensemble
 
-  def training_outputs(self, features, rois, labels, image_shape, is_training):
+  def training_outputs(
+      self, features: tensor_types.Levels, rois: tf.Tensor,
+      labels: tensor_types.Nest, image_shape: tf.Tensor,
+      is_training: bool) -> Tuple[tensor_types.Nest, roi_targets.SampledRois]:
     """Samples RoIs and runs the heads on them.
 
     Args:
@@ -78,7 +94,8 @@ class BoxBranch:
       previous = stage, sampled.rois, box_outputs, sampled.classes
     return outputs, sampled
 
-  def detections(self, features, rois, image_shape):
+  def detections(self, features: tensor_types.Levels, rois: tf.Tensor,
+                 image_shape: tf.Tensor) -> tensor_types.Nest:
     """Runs the heads on all RoIs, and the detection generator on the result.
 
     Args:
@@ -128,7 +145,7 @@ class BoxBranch:
     boxes = box_ops.decode_boxes(box_outputs, rois, stage.box_weights)
     return tf.stop_gradient(box_ops.clip_boxes(boxes, image_shape))
 
-  def losses(self, outputs):
+  def losses(self, outputs: tensor_types.Nest) -> tensor_types.Tensors:
     """Class and box loss, means over the stages.
 
     Args:

@@ -1,8 +1,8 @@
 """Whether a checkpoint is whole: all files there, every value readable."""
 
-import collections
 import os
 import re
+from typing import Callable, Dict, List, NamedTuple, Optional
 
 import numpy as np
 import tensorflow.compat.v1 as tf
@@ -10,15 +10,25 @@ import tensorflow.compat.v1 as tf
 _SHARD = re.compile(r'\.data-(\d{5})-of-(\d{5})$')
 _SHOWN = 3
 
-# prefix: of the checkpoint. shapes: {name: [int]}. dtypes: {name: tf.DType}.
-Contents = collections.namedtuple('Contents', 'prefix shapes dtypes')
+
+class Contents(NamedTuple):
+  """What a checkpoint holds.
+
+  Attributes:
+    prefix: of the checkpoint.
+    shapes: by name.
+    dtypes: by name.
+  """
+  prefix: str
+  shapes: Dict[str, List[int]]
+  dtypes: Dict[str, tf.DType]
 
 
 class BrokenCheckpointError(ValueError):
   """A checkpoint that is not whole."""
 
 
-def read_contents(prefix):
+def read_contents(prefix: str) -> Contents:
   """What a checkpoint says that it holds; its values are not read.
 
   Args:
@@ -44,7 +54,7 @@ def read_contents(prefix):
         'TensorFlow checkpoint.' % (prefix, _first_line(e)))
 
 
-def check_files(contents):
+def check_files(contents: Contents) -> None:
   """Checks that all parts are there, and as long as the index says.
 
   TensorFlow itself notices a file that is cut off only when it restores a
@@ -71,7 +81,8 @@ def check_files(contents):
                 format(there, ','), files, _advice(sizes.values())))
 
 
-def check_values(contents, report=None):
+def check_values(contents: Contents,
+                 report: Optional[Callable[[int, int], None]] = None) -> None:
   """Reads every value of a checkpoint once.
 
   Args:

@@ -2,17 +2,18 @@
 
 import os
 import re
+from typing import List, Optional
 
 import tensorflow.compat.v1 as tf
 
 
-def step_of(path):
+def step_of(path: str) -> int:
   """The training step in a checkpoint's name; 0 when it has none."""
   found = re.search(r'-(\d+)$', path)
   return int(found.group(1)) if found else 0
 
 
-def find_all(folder):
+def find_all(folder: str) -> List[str]:
   """Checkpoint prefixes in a folder, by step."""
   # macOS leaves ._model.ckpt.index beside what it copies.
   paths = [p[:-len('.index')] for p in tf.gfile.Glob(
@@ -21,7 +22,7 @@ def find_all(folder):
   return sorted(paths, key=lambda p: (step_of(p), p))
 
 
-def latest(folder):
+def latest(folder: str) -> Optional[str]:
   """The checkpoint to go on from, or None.
 
   Args:
@@ -41,7 +42,7 @@ def latest(folder):
   return paths[-1] if paths else None
 
 
-def named(folder):
+def named(folder: str) -> List[str]:
   """What the file `checkpoint` of a folder names, as far as it is there.
 
   TensorFlow writes whole paths into it, which lead to another place once the

@@ -2,10 +2,12 @@
 
 import os
 import re
+from typing import List
 
 import tensorflow.compat.v1 as tf
 
 from modeling.training import training_variables
+from ops import tensor_types
 from utils import training_names
 
 _SHOWN = 5  # variables named in a message; further ones are counted
@@ -27,7 +29,7 @@ class MisfitError(ValueError):
   """A checkpoint of another model than the one that is configured."""
 
 
-def check(path, variables):
+def check(path: str, variables: tensor_types.Variables) -> None:
   """Compares a checkpoint with the variables of a graph.
 
   Args:
@@ -90,7 +92,7 @@ def _configurations(path):
       '; kept of earlier starts: %s' % ', '.join(kept) if kept else '')
 
 
-def kept_configurations(model_dir):
+def kept_configurations(model_dir: str) -> List[str]:
   """Paths of params.STEP.yaml: what training was configured as before."""
   return sorted(tf.gfile.Glob(os.path.join(model_dir, 'params.*.yaml')))
 

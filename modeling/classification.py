@@ -1,8 +1,11 @@
 """Image classification: a backbone and a head on its features."""
 
+from typing import Callable, Optional
+
 import tensorflow.compat.v1 as tf
 
 from ops import losses as loss_ops
+from ops import tensor_types
 from utils import fields
 from utils import modes
 
@@ -12,7 +15,9 @@ _NUM_PREDICTED = 5  # classes of a prediction, for the top-5 accuracy
 class Classification:
   """One class for each image."""
 
-  def __init__(self, backbone, head, num_classes, label_smoothing=0.):
+  def __init__(self, backbone: tensor_types.Backbone,
+               head: Callable[[tensor_types.Levels, bool], tf.Tensor],
+               num_classes: int, label_smoothing: float = 0.) -> None:
     """Takes the parts.
 
     Args:
@@ -25,7 +30,8 @@ class Classification:
     self._num_classes = num_classes
     self._label_smoothing = label_smoothing
 
-  def outputs(self, images, labels, mode):
+  def outputs(self, images: tf.Tensor, labels: Optional[tensor_types.Nest],
+              mode: str) -> tensor_types.Nest:
     """Runs the network.
 
     Args:
@@ -42,7 +48,8 @@ class Classification:
     logits = self._head(features, is_training)
     return {fields.LOGITS: tf.cast(logits, tf.float32)}
 
-  def losses(self, outputs, labels, is_training=False):
+  def losses(self, outputs: tensor_types.Nest, labels: tensor_types.Nest,
+             is_training: bool = False) -> tensor_types.Tensors:
     """Cross entropy.
 
     Args:
@@ -63,7 +70,9 @@ class Classification:
         outputs[fields.LOGITS], labels, self._num_classes,
         self._label_smoothing)
 
-  def predictions(self, outputs, labels, with_losses=True):
+  def predictions(self, outputs: tensor_types.Nest,
+                  labels: Optional[tensor_types.Nest],
+                  with_losses: bool = True) -> tensor_types.Tensors:
     """The dictionary for Estimator.predict; see modeling.predictions.
 
     Args:

@@ -1,11 +1,14 @@
 """The mask stage of two-stage models, arXiv:1703.06870."""
 
+from typing import Callable
+
 import tensorflow.compat.v1 as tf
 
 from ops import compat
 from ops import roi_align
 from ops import roi_losses
 from ops import roi_targets
+from ops import tensor_types
 from utils import fields
 
 # RoIs of an image that are left out together when none has an object.
@@ -15,8 +18,10 @@ _GROUP_SIZE = 32
 class MaskBranch:
   """Predicts the mask of every object within its box."""
 
-  def __init__(self, head, crop_size, target_size, num_samples,
-               skip_background=False, means_of_cells=False):
+  def __init__(self, head: Callable[[tf.Tensor, tf.Tensor, bool], tf.Tensor],
+               crop_size: int, target_size: int, num_samples: int,
+               skip_background: bool = False,
+               means_of_cells: bool = False) -> None:
     """Takes the parts.
 
     Args:
@@ -37,7 +42,9 @@ class MaskBranch:
     self._skip_background = skip_background
     self._means_of_cells = means_of_cells
 
-  def training_outputs(self, features, sampled, gt_masks, is_training):
+  def training_outputs(self, features: tensor_types.Levels,
+                       sampled: roi_targets.SampledRois, gt_masks: tf.Tensor,
+                       is_training: bool) -> tensor_types.Tensors:
     """Runs the head on the RoIs with an object, as many as may be.
 
     Args:
@@ -63,7 +70,8 @@ class MaskBranch:
     return {fields.MASK_OUTPUTS: outputs, fields.MASK_TARGETS: targets,
             fields.SAMPLED_CLASS_TARGETS: classes}
 
-  def detections(self, features, boxes, classes):
+  def detections(self, features: tensor_types.Levels, boxes: tf.Tensor,
+                 classes: tf.Tensor) -> tensor_types.Tensors:
     """Runs the head on detections.
 
     Args:
@@ -111,7 +119,7 @@ class MaskBranch:
                    lambda: self._run(crops, classes, True),
                    lambda: tf.zeros(shape))
 
-  def losses(self, outputs):
+  def losses(self, outputs: tensor_types.Nest) -> tensor_types.Tensors:
     """The loss over the pixels of the RoIs with an object.
 
     Args:

@@ -5,10 +5,16 @@ region. The parts come from outside: a cascade is a box branch of several
 stages, Faster R-CNN has no mask branch.
 """
 
+from typing import Optional
+
 import tensorflow.compat.v1 as tf
 
+from modeling import box_branch
+from modeling import mask_branch
 from modeling import predictions
+from modeling import rpn
 from ops import boxes as box_ops
+from ops import tensor_types
 from utils import fields
 from utils import modes
 
@@ -16,8 +22,11 @@ from utils import modes
 class MaskRCNN:
   """Two-stage detector."""
 
-  def __init__(self, backbone, decoder, rpn, box_branch, mask_branch=None,
-               clip_to_border=False):
+  def __init__(self, backbone: tensor_types.Backbone,
+               decoder: tensor_types.Decoder, rpn: rpn.RegionProposalNetwork,
+               box_branch: box_branch.BoxBranch,
+               mask_branch: Optional[mask_branch.MaskBranch] = None,
+               clip_to_border: bool = False) -> None:
     """Takes the parts.
 
     Args:
@@ -34,7 +43,8 @@ class MaskRCNN:
     self._box_branch, self._mask_branch = box_branch, mask_branch
     self._clip_to_border = clip_to_border
 
-  def outputs(self, images, labels, mode):
+  def outputs(self, images: tf.Tensor, labels: Optional[tensor_types.Nest],
+              mode: str) -> tensor_types.Nest:
     """Runs the network.
 
     Args:
@@ -73,7 +83,8 @@ class MaskRCNN:
           outputs[fields.DETECTION_CLASSES]))
     return outputs
 
-  def losses(self, outputs, labels, is_training=False):
+  def losses(self, outputs: tensor_types.Nest, labels: tensor_types.Nest,
+             is_training: bool = False) -> tensor_types.Tensors:
     """The losses of all stages.
 
     Args:
@@ -104,7 +115,9 @@ class MaskRCNN:
         losses[name] for name in fields.TWO_STAGE_LOSSES if name in losses])
     return losses
 
-  def predictions(self, outputs, labels, with_losses=True):
+  def predictions(self, outputs: tensor_types.Nest,
+                  labels: Optional[tensor_types.Nest],
+                  with_losses: bool = True) -> tensor_types.Tensors:
     """The dictionary for Estimator.predict; see modeling.predictions.
 
     Args:

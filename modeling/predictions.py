@@ -5,13 +5,18 @@ three kinds of content are told apart by prefix: `pred_`, `gt_` and `loss_`
 (utils/fields.py).
 """
 
+from typing import Optional
+
+from ops import tensor_types
 from utils import fields
 
 _GROUNDTRUTH_KEYS = ('source_id', 'height', 'width', 'num_detections', 'boxes',
                      'classes', 'areas', 'is_crowds')
 
 
-def detection_predictions(outputs, labels):
+def detection_predictions(
+    outputs: tensor_types.Nest,
+    labels: Optional[tensor_types.Nest]) -> tensor_types.Tensors:
   """Detections and, when the labels carry it, the ground truth.
 
   Args:
@@ -40,7 +45,7 @@ def detection_predictions(outputs, labels):
   return predictions
 
 
-def loss_predictions(losses):
+def loss_predictions(losses: tensor_types.Tensors) -> tensor_types.Tensors:
   """The losses of each image, whatever batch it is in.
 
   Args:

@@ -4,11 +4,16 @@ The parts come from outside: any backbone that returns {level: features}, any
 decoder that returns the levels of the anchors, any head of the same outputs.
 """
 
+from typing import Callable, Optional, Tuple
+
 import tensorflow.compat.v1 as tf
 
+from configs import base
 from modeling import predictions
+from ops import anchors as anchor_ops
 from ops import boxes as box_ops
 from ops import losses as loss_ops
+from ops import tensor_types
 from utils import fields
 from utils import modes
 
@@ -16,9 +21,13 @@ from utils import modes
 class RetinaNet:
   """One-stage detector."""
 
-  def __init__(self, backbone, decoder, head, anchors, detect, loss_section,
-               num_classes, output_flat_features=False,
-               clip_to_border=False):
+  def __init__(self, backbone: tensor_types.Backbone,
+               decoder: tensor_types.Decoder, head: tensor_types.DenseHead,
+               anchors: anchor_ops.AnchorGenerator,
+               detect: Callable[..., tensor_types.Tensors],
+               loss_section: base.Section, num_classes: int,
+               output_flat_features: bool = False,
+               clip_to_border: bool = False) -> None:
     """Takes the parts.
 
     Args:
@@ -44,7 +53,8 @@ class RetinaNet:
     self._output_flat_features = output_flat_features
     self._clip_to_border = clip_to_border
 
-  def outputs(self, images, labels, mode):
+  def outputs(self, images: tf.Tensor, labels: Optional[tensor_types.Nest],
+              mode: str) -> tensor_types.Nest:
     """Runs the network and, outside of training, the detection generator.
 
     Args:
@@ -60,7 +70,9 @@ class RetinaNet:
     """
     return self.outputs_and_features(images, labels, mode)[0]
 
-  def outputs_and_features(self, images, labels, mode):
+  def outputs_and_features(
+      self, images: tf.Tensor, labels: Optional[tensor_types.Nest],
+      mode: str) -> Tuple[tensor_types.Nest, tensor_types.Levels]:
     """`outputs`, and {level: [B, h, w, c]} of the decoder for further heads."""
     is_training = mode == modes.TRAIN
     features = self._backbone(images, is_training)
@@ -86,7 +98,8 @@ class RetinaNet:
     _, height, width, _ = images.shape.as_list()
     return self._anchors.boxes((height, width))
 
-  def losses(self, outputs, labels, is_training=False):
+  def losses(self, outputs: tensor_types.Nest, labels: tensor_types.Nest,
+             is_training: bool = False) -> tensor_types.Tensors:
     """Focal and box losses.
 
     Args:
@@ -112,7 +125,8 @@ class RetinaNet:
     return {fields.CLS_LOSS: cls_loss, fields.BOX_LOSS: box_loss,
             fields.MODEL_LOSS: cls_loss + self._loss.box_loss_weight * box_loss}
 
-  def image_losses(self, outputs, labels):
+  def image_losses(self, outputs: tensor_types.Nest,
+                   labels: tensor_types.Nest) -> tensor_types.Tensors:
     """`losses` of every image as if it were a batch of its own.
 
     Args:
@@ -134,7 +148,9 @@ class RetinaNet:
             fields.MODEL_LOSS: cls_loss + self._loss.box_loss_weight * box_loss
             }
 
-  def predictions(self, outputs, labels, with_losses=True):
+  def predictions(self, outputs: tensor_types.Nest,
+                  labels: Optional[tensor_types.Nest],
+                  with_losses: bool = True) -> tensor_types.Tensors:
     """The dictionary for Estimator.predict; see modeling.predictions.
 
     Args:

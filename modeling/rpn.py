@@ -1,17 +1,23 @@
 """The region proposal stage of two-stage models, arXiv:1506.01497."""
 
+from typing import Any, Dict, Tuple
+
 import tensorflow.compat.v1 as tf
 
+from ops import anchors as anchor_ops
 from ops import proposals
 from ops import roi_losses
+from ops import tensor_types
 from utils import fields
 
 
 class RegionProposalNetwork:
   """A dense head, and the regions that its outputs propose."""
 
-  def __init__(self, head, anchors, train_options, test_options,
-               rpn_batch_size_per_im, huber_loss_delta):
+  def __init__(self, head: tensor_types.DenseHead,
+               anchors: anchor_ops.AnchorGenerator,
+               train_options: Dict[str, Any], test_options: Dict[str, Any],
+               rpn_batch_size_per_im: int, huber_loss_delta: float) -> None:
     """Takes the parts.
 
     Args:
@@ -30,7 +36,8 @@ class RegionProposalNetwork:
     self._rpn_batch_size_per_im = rpn_batch_size_per_im
     self._huber_loss_delta = huber_loss_delta
 
-  def outputs(self, features, image_size, image_shape, is_training):
+  def outputs(self, features: tensor_types.Levels, image_size: Tuple[int, int],
+              image_shape: tf.Tensor, is_training: bool) -> tensor_types.Nest:
     """Runs the head and generates proposals.
 
     Args:
@@ -54,7 +61,8 @@ class RegionProposalNetwork:
             fields.RPN_ROIS: tf.stop_gradient(rois),
             fields.RPN_ROI_SCORES: tf.stop_gradient(roi_scores)}
 
-  def losses(self, outputs, labels):
+  def losses(self, outputs: tensor_types.Nest,
+             labels: tensor_types.Nest) -> tensor_types.Tensors:
     """The losses of the sampled anchors.
 
     Args:

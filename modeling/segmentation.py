@@ -1,10 +1,14 @@
 """Semantic segmentation: backbone, feature pyramid and a head on one level."""
 
+from typing import Optional, Tuple
+
 import tensorflow.compat.v1 as tf
 
+from configs import base
 from modeling import predictions as predictions_lib
 from ops import losses as loss_ops
 from ops import resample
+from ops import tensor_types
 from utils import fields
 from utils import modes
 
@@ -12,8 +16,11 @@ from utils import modes
 class Segmentation:
   """A class for every pixel."""
 
-  def __init__(self, backbone, decoder, head, level, loss_section, num_classes,
-               aspp=None, use_pyramid_fusion=False):
+  def __init__(self, backbone: tensor_types.Backbone,
+               decoder: tensor_types.Decoder, head: tensor_types.MapHead,
+               level: int, loss_section: base.Section, num_classes: int,
+               aspp: Optional[tensor_types.MapHead] = None,
+               use_pyramid_fusion: bool = False) -> None:
     """Takes the parts.
 
     Args:
@@ -38,7 +45,8 @@ class Segmentation:
         class_weights=loss_section.class_weights,
         label_smoothing=loss_section.label_smoothing)
 
-  def outputs(self, images, labels, mode):
+  def outputs(self, images: tf.Tensor, labels: Optional[tensor_types.Nest],
+              mode: str) -> tensor_types.Tensors:
     """Runs the network.
 
     Args:
@@ -77,7 +85,8 @@ class Segmentation:
               self._level, sorted(features)))
     return features[self._level]
 
-  def losses(self, outputs, labels, is_training=False):
+  def losses(self, outputs: tensor_types.Nest, labels: tensor_types.Nest,
+             is_training: bool = False) -> tensor_types.Tensors:
     """Cross entropy of the pixels that have a class.
 
     Args:
@@ -92,7 +101,8 @@ class Segmentation:
     return {fields.MODEL_LOSS: loss_ops.segmentation_loss(
         outputs[fields.LOGITS], labels[fields.MASKS], **self._loss_settings)}
 
-  def image_losses(self, outputs, labels):
+  def image_losses(self, outputs: tensor_types.Nest,
+                   labels: tensor_types.Nest) -> tensor_types.Tensors:
     """`losses` of every image as if it were a batch of its own.
 
     Args:
@@ -108,7 +118,9 @@ class Segmentation:
                           **self._loss_settings)]
     return {fields.MODEL_LOSS: losses / tf.maximum(counts, 1.)}
 
-  def predictions(self, outputs, labels, with_losses=True):
+  def predictions(self, outputs: tensor_types.Nest,
+                  labels: Optional[tensor_types.Nest],
+                  with_losses: bool = True) -> tensor_types.Tensors:
     """The dictionary for Estimator.predict; see modeling.predictions.
 
     Args:
@@ -133,7 +145,7 @@ class Segmentation:
     return result
 
 
-def label_map(logits, size):
+def label_map(logits: tf.Tensor, size: Tuple[int, int]) -> tf.Tensor:
   """The best class of each pixel.
 
   Args:

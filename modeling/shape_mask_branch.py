@@ -1,17 +1,24 @@
 """The mask stage of ShapeMask, arXiv:1904.03239."""
 
+from typing import Callable, Tuple
+
 import tensorflow.compat.v1 as tf
 
+from configs import base
 from ops import boxes as box_ops
 from ops import shapemask_losses
+from ops import tensor_types
 from utils import fields
 
 
 class ShapeMaskBranch:
   """From boxes to masks: priors, a coarse mask, a fine mask."""
 
-  def __init__(self, prior_head, coarse_head, fine_head, outer_box_scale,
-               loss_section, clip_to_border=False):
+  def __init__(self, prior_head: Callable[..., Tuple[tf.Tensor, tf.Tensor]],
+               coarse_head: Callable[..., tf.Tensor],
+               fine_head: Callable[..., tf.Tensor], outer_box_scale: float,
+               loss_section: base.Section,
+               clip_to_border: bool = False) -> None:
     """Takes the parts.
 
     Args:
@@ -31,7 +38,9 @@ class ShapeMaskBranch:
     self._outer_box_scale = outer_box_scale
     self._loss = loss_section
 
-  def training_outputs(self, features, labels, is_training):
+  def training_outputs(self, features: tensor_types.Levels,
+                       labels: tensor_types.Nest,
+                       is_training: bool) -> tensor_types.Tensors:
     """Runs the heads on the objects that the parser chose.
 
     Args:
@@ -48,7 +57,9 @@ class ShapeMaskBranch:
         features, labels[fields.MASK_BOXES], labels[fields.MASK_OUTER_BOXES],
         labels[fields.MASK_CLASSES], is_training)
 
-  def detections(self, features, boxes, classes, input_size):
+  def detections(self, features: tensor_types.Levels, boxes: tf.Tensor,
+                 classes: tf.Tensor,
+                 input_size: Tuple[int, int]) -> tensor_types.Tensors:
     """Runs the heads on detections.
 
     Args:
@@ -83,7 +94,9 @@ class ShapeMaskBranch:
             fields.COARSE_MASK_LOGITS: coarse_logits,
             fields.FINE_MASK_LOGITS: tf.cast(fine_logits, tf.float32)}
 
-  def losses(self, outputs, labels):
+  def losses(
+      self, outputs: tensor_types.Nest,
+      labels: tensor_types.Nest) -> Tuple[tensor_types.Tensors, tf.Tensor]:
     """The losses of the three heads.
 
     Args:

@@ -1,5 +1,12 @@
 """ShapeMask (arXiv:1904.03239): RetinaNet, and masks for its boxes."""
 
+from typing import Optional
+
+import tensorflow.compat.v1 as tf
+
+from modeling import retinanet
+from modeling import shape_mask_branch
+from ops import tensor_types
 from utils import fields
 from utils import modes
 
@@ -7,7 +14,8 @@ from utils import modes
 class ShapeMask:
   """One-stage detector with masks from shape priors."""
 
-  def __init__(self, trunk, mask_branch):
+  def __init__(self, trunk: retinanet.RetinaNet,
+               mask_branch: shape_mask_branch.ShapeMaskBranch) -> None:
     """Takes the parts.
 
     Args:
@@ -17,7 +25,8 @@ class ShapeMask:
     self._trunk = trunk
     self._mask_branch = mask_branch
 
-  def outputs(self, images, labels, mode):
+  def outputs(self, images: tf.Tensor, labels: Optional[tensor_types.Nest],
+              mode: str) -> tensor_types.Nest:
     """Runs the network.
 
     Args:
@@ -43,7 +52,8 @@ class ShapeMask:
           outputs[fields.DETECTION_CLASSES], images.shape.as_list()[1:3]))
     return outputs
 
-  def losses(self, outputs, labels, is_training=False):
+  def losses(self, outputs: tensor_types.Nest, labels: tensor_types.Nest,
+             is_training: bool = False) -> tensor_types.Tensors:
     """The losses of boxes and masks.
 
     Args:
@@ -71,7 +81,9 @@ class ShapeMask:
     losses[fields.MODEL_LOSS] = of_boxes[fields.MODEL_LOSS] + of_masks
     return losses
 
-  def predictions(self, outputs, labels, with_losses=True):
+  def predictions(self, outputs: tensor_types.Nest,
+                  labels: Optional[tensor_types.Nest],
+                  with_losses: bool = True) -> tensor_types.Tensors:
     """The dictionary for Estimator.predict; see modeling.predictions.
 
     Args:

@@ -2,9 +2,11 @@
 
 import collections
 import dataclasses
+from typing import Any, Dict, List, NamedTuple, Sequence, Tuple
 
 import tensorflow.compat.v1 as tf
 
+from configs import base
 from modeling import factory
 from modeling import model_fn
 from modeling.training import training_variables
@@ -23,12 +25,22 @@ _COUNTED = ['Conv2D', 'DepthwiseConv2dNative', 'MatMul', 'BatchMatMul',
             'SquaredDifference', 'Rsqrt']
 _POSTPROCESSING = '.*generate_detections/.*'
 
-# params: number of trainable parameters. flops: multiply-adds. variables:
-# [{'name', 'shape', 'trainable'}] in creation order, without the global step.
-Statistics = collections.namedtuple('Statistics', 'params flops variables')
+
+class Statistics(NamedTuple):
+  """The size of a model.
+
+  Attributes:
+    params: number of trainable parameters.
+    flops: multiply-adds.
+    variables: {'name', 'shape', 'trainable'} in creation order, without the
+      global step.
+  """
+  params: int
+  flops: int
+  variables: List[Dict[str, Any]]
 
 
-def input_size(config):
+def input_size(config: base.Config) -> Sequence[int]:
   """(height, width) of the network input: the parser's size, padded.
 
   Args:
@@ -44,7 +56,7 @@ def input_size(config):
       section.output_size, 2 ** config.architecture.max_level)
 
 
-def model_statistics(config):
+def model_statistics(config: base.Config) -> Statistics:
   """Counts on the prediction graph of one image, heads included.
 
   One multiply-add counts as 1, as published tables do. Elementwise operations
@@ -71,7 +83,7 @@ def model_statistics(config):
   return Statistics(params, flops, variables)
 
 
-def variable_shapes(config):
+def variable_shapes(config: base.Config) -> Dict[str, List[int]]:
   """The variables of a model, in creation order.
 
   Args:
@@ -111,7 +123,8 @@ def _multiply_adds(graph):
   return tf.profiler.profile(graph, options=options).total_float_ops / 2.
 
 
-def parameters_by_scope(variables, depth=1):
+def parameters_by_scope(variables: Sequence[Dict[str, Any]],
+                        depth: int = 1) -> Dict[str, Tuple[int, int]]:
   """Trainable parameters summed over the first parts of the names.
 
   Args:

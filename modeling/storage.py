@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import tempfile
+from typing import Any, Iterator, List
 
 import tensorflow.compat.v1 as tf
 
@@ -13,7 +14,7 @@ is_remote = files.is_remote
 
 
 @contextlib.contextmanager
-def output_path(path):
+def output_path(path: str) -> Iterator[str]:
   """Yields a local path to write to; then `path` is replaced in one step."""
   if not is_remote(path):
     with files.atomic_path(path) as temporary:
@@ -28,7 +29,7 @@ def output_path(path):
 
 
 @contextlib.contextmanager
-def input_path(path):
+def input_path(path: str) -> Iterator[str]:
   """Yields a local path with the content of `path`."""
   if not is_remote(path):
     yield path
@@ -39,14 +40,14 @@ def input_path(path):
     yield local
 
 
-def write_json(path, value):
+def write_json(path: str, value: Any) -> None:
   """Writes one JSON value."""
   with output_path(path) as temporary:
     with open(temporary, 'w', encoding='utf-8') as f:
       f.write(json.dumps(value, indent=1, allow_nan=False) + '\n')
 
 
-def read_json(path):
+def read_json(path: str) -> Any:
   """The value of a file of `write_json`; None where there is no file."""
   if not tf.gfile.Exists(path):
     return None
@@ -54,7 +55,7 @@ def read_json(path):
     return json.loads(f.read())
 
 
-def append_json_line(path, value):
+def append_json_line(path: str, value: Any) -> None:
   """Adds a line to a log of JSON lines, making the folder if need be."""
   tf.gfile.MakeDirs(os.path.dirname(path))
   line = json.dumps(value, allow_nan=False) + '\n'
@@ -76,7 +77,7 @@ def _ends_within_a_line(path):
     return f.read(1) != b'\n'
 
 
-def read_json_lines(path):
+def read_json_lines(path: str) -> List[Any]:
   """Reads a log of JSON lines.
 
   Args:

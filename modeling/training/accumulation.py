@@ -1,15 +1,19 @@
 """Gradient accumulation: one update from several parts of a batch."""
 
+from typing import Optional
+
 import tensorflow.compat.v1 as tf
 
 from modeling.training import optimizers
 from modeling.training import training_variables
+from ops import tensor_types
 from utils import training_names
 
 COUNTER = training_names.NUM_ACCUMULATED
 
 
-def accumulate(optimizer, num_parts):
+def accumulate(optimizer: tf.train.Optimizer,
+               num_parts: int) -> tf.train.Optimizer:
   """Makes an optimizer take one step from `num_parts` calls.
 
   Args:
@@ -25,7 +29,7 @@ def accumulate(optimizer, num_parts):
   return AccumulatingOptimizer(optimizer, num_parts)
 
 
-def part_of(num_parts):
+def part_of(num_parts: int) -> tf.Tensor:
   """Which part of a batch the call computes.
 
   Args:
@@ -52,12 +56,14 @@ class AccumulatingOptimizer(optimizers.OptimizerWrapper):
   a TPU must be the same on every core.
   """
 
-  def __init__(self, optimizer, num_parts):
+  def __init__(self, optimizer: tf.train.Optimizer, num_parts: int) -> None:
     """Takes the optimizer that applies the mean, and the number of calls."""
     super().__init__(optimizer, name='AccumulatingOptimizer')
     self._num_parts = num_parts
 
-  def apply_gradients(self, grads_and_vars, global_step=None, name=None):
+  def apply_gradients(self, grads_and_vars: tensor_types.Gradients,
+                      global_step: Optional[tf.Variable] = None,
+                      name: Optional[str] = None) -> tf.Operation:
     pairs = [(g, v) for g, v in grads_and_vars if g is not None]
     variables = [v for _, v in pairs]
     # Each replica has sums of its own.

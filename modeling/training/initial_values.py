@@ -2,12 +2,13 @@
 
 import contextlib
 import hashlib
+from typing import Iterator, Optional
 
 import tensorflow.compat.v1 as tf
 
 
 @contextlib.contextmanager
-def seeded(seed):
+def seeded(seed: Optional[int]) -> Iterator[None]:
   """Variables made within it begin with values of their own.
 
   TensorFlow takes the seed of an operation from the number of those before it,

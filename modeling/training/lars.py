@@ -18,8 +18,10 @@ class LARSOptimizer(tf.train.Optimizer):
   Source: arXiv:1708.03888, algorithm 1.
   """
 
-  def __init__(self, rate, momentum=0.9, trust_coefficient=0.001,
-               weight_decay=1e-4, epsilon=1e-9, excluded_variable_regex=''):
+  def __init__(self, rate: tf.Tensor, momentum: float = 0.9,
+               trust_coefficient: float = 0.001, weight_decay: float = 1e-4,
+               epsilon: float = 1e-9,
+               excluded_variable_regex: str = '') -> None:
     """Takes the settings.
 
     Args:

@@ -8,6 +8,7 @@ import math
 
 import tensorflow.compat.v1 as tf
 
+from configs import base
 from utils import registry
 
 
@@ -48,7 +49,7 @@ def _cosine_rate(section, step, total_steps):
   return _warm_up(section, step, rate)
 
 
-def scaled(section, batch_size):
+def scaled(section: base.Section, batch_size: int) -> base.Section:
   """The schedule for another batch than the one it was made for.
 
   Every rate of it is multiplied by the same factor, its steps stay: the linear
@@ -73,7 +74,7 @@ def scaled(section, batch_size):
           level * factor for level in section.learning_rate_levels))
 
 
-def describe_scaling(section, batch_size):
+def describe_scaling(section: base.Section, batch_size: int) -> str:
   """A sentence with the old and the new rates; '' where none is scaled.
 
   Args:
@@ -104,7 +105,8 @@ def _numbers(value):
 SCHEDULES = {'step': _step_rate, 'cosine': _cosine_rate}
 
 
-def learning_rate(section, global_step, total_steps):
+def learning_rate(section: base.Section, global_step: tf.Tensor,
+                  total_steps: int) -> tf.Tensor:
   """The learning rate at a step.
 
   Args:

@@ -1,9 +1,12 @@
 """Exponential moving averages of the weights, for evaluation and inference."""
 
+from typing import Collection, List, Optional
+
 import tensorflow.compat.v1 as tf
 
 from modeling.training import training_variables
 from modeling.training import warm_start
+from ops import tensor_types
 from utils import training_names
 
 # Batch norm's own averages; they change in every step, so theirs are averaged
@@ -15,7 +18,7 @@ class AverageError(warm_start.WarmStartError):
   """A checkpoint has the averages of some variables only."""
 
 
-def averaged_variables(trained):
+def averaged_variables(trained: tensor_types.Variables) -> List[tf.Variable]:
   """Those that have an average: what is trained, and batch statistics.
 
   Args:
@@ -27,7 +30,9 @@ def averaged_variables(trained):
   return list(trained) + [v for v in tf.global_variables() if _is_statistic(v)]
 
 
-def update_after(train_op, step_before, variables, decay, global_step):
+def update_after(train_op: tf.Operation, step_before: tf.Tensor,
+                 variables: tensor_types.Variables, decay: float,
+                 global_step: Optional[tf.Variable]) -> tf.Operation:
   """Moves the averages once the step is taken.
 
     average = average + (1 - d) * (variable - average)
@@ -109,7 +114,8 @@ class AverageSaver(tf.train.Saver):
   Otherwise the variables come as they are. Which of the two it is, is logged.
   """
 
-  def __init__(self, variables, averaged, unwanted=''):
+  def __init__(self, variables: tensor_types.Variables,
+               averaged: tensor_types.Variables, unwanted: str = '') -> None:
     """Builds the restoring operations of both.
 
     Args:
@@ -130,7 +136,7 @@ class AverageSaver(tf.train.Saver):
       by_name[name] = variable
     self._of_averages = tf.train.Saver(by_name, sharded=True)
 
-  def restore(self, sess, save_path):
+  def restore(self, sess: tf.Session, save_path: str) -> None:
     if self._use_averages(save_path):
       self._of_averages.restore(sess, save_path)
     else:
@@ -159,7 +165,7 @@ class AverageSaver(tf.train.Saver):
     return True
 
 
-def has_averages(path, names):
+def has_averages(path: str, names: Collection[str]) -> bool:
   """Whether a checkpoint has the averages.
 
   Args:

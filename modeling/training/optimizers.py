@@ -1,12 +1,15 @@
 """Optimizers by name, gradient clipping and the L2 term."""
 
 import dataclasses
+from typing import Any, Iterator, List, Optional
 
 import tensorflow.compat.v1 as tf
 
+from configs import base
 from modeling.training import lars
 from modeling.training import training_variables
 from ops import replicas
+from ops import tensor_types
 from utils import registry
 
 _SHOWN = 3  # names in a message
@@ -26,7 +29,8 @@ OPTIMIZERS = {
 }
 
 
-def build_optimizer(section, rate):
+def build_optimizer(section: base.Section,
+                    rate: tf.Tensor) -> tf.train.Optimizer:
   """Makes the optimizer of `train.optimizer`.
 
   Args:
@@ -50,20 +54,21 @@ class OptimizerWrapper(tf.train.Optimizer):
   what subclasses make of the gradients.
   """
 
-  def __init__(self, optimizer, name):
+  def __init__(self, optimizer: tf.train.Optimizer, name: str) -> None:
     super().__init__(use_locking=False, name=name)
     self._optimizer = optimizer
 
-  def compute_gradients(self, loss, *args, **kwargs):
+  def compute_gradients(self, loss: tf.Tensor, *args: Any,
+                        **kwargs: Any) -> tensor_types.Gradients:
     return self._optimizer.compute_gradients(loss, *args, **kwargs)
 
-  def get_slot(self, *args, **kwargs):
+  def get_slot(self, *args: Any, **kwargs: Any) -> Optional[tf.Variable]:
     return self._optimizer.get_slot(*args, **kwargs)
 
-  def get_slot_names(self, *args, **kwargs):
+  def get_slot_names(self, *args: Any, **kwargs: Any) -> List[str]:
     return self._optimizer.get_slot_names(*args, **kwargs)
 
-  def variables(self):
+  def variables(self) -> List[tf.Variable]:
     return self._optimizer.variables()
 
 
@@ -76,11 +81,13 @@ class GlobalNormClipping(OptimizerWrapper):
   Source: arXiv:1211.5063, section 3.2.
   """
 
-  def __init__(self, optimizer, clip_norm):
+  def __init__(self, optimizer: tf.train.Optimizer, clip_norm: float) -> None:
     super().__init__(optimizer, name='GlobalNormClipping')
     self._clip_norm = clip_norm
 
-  def apply_gradients(self, grads_and_vars, global_step=None, name=None):
+  def apply_gradients(self, grads_and_vars: tensor_types.Gradients,
+                      global_step: Optional[tf.Variable] = None,
+                      name: Optional[str] = None) -> tf.Operation:
     grads_and_vars = [(g, v) for g, v in grads_and_vars if g is not None]
     gradients, variables = zip(*grads_and_vars)
     num_replicas = tf.distribute.get_replica_context().num_replicas_in_sync
@@ -102,10 +109,12 @@ class LossScaling(tf.train.experimental.MixedPrecisionLossScaleOptimizer):
   Source: Mixed precision training (arXiv:1710.03740), section 3.2.
   """
 
-  def __init__(self, optimizer):
+  def __init__(self, optimizer: tf.train.Optimizer) -> None:
     super().__init__(optimizer, 'dynamic')
 
-  def apply_gradients(self, grads_and_vars, global_step=None, name=None):
+  def apply_gradients(self, grads_and_vars: tensor_types.Gradients,
+                      global_step: Optional[tf.Variable] = None,
+                      name: Optional[str] = None) -> tf.Operation:
     num_replicas = tf.distribute.get_replica_context().num_replicas_in_sync
     if num_replicas > 1:
       # TensorFlow looks at the gradients of the first replica only, while
@@ -119,7 +128,9 @@ class LossScaling(tf.train.experimental.MixedPrecisionLossScaleOptimizer):
     return super().apply_gradients(grads_and_vars, global_step, name)
 
 
-def trained_variables(variables, frozen_variable_prefix):
+def trained_variables(
+    variables: tensor_types.Variables,
+    frozen_variable_prefix: Optional[str]) -> List[tf.Variable]:
   """Those whose name, ':0' included, does not start with the frozen pattern.
 
   Args:
@@ -136,7 +147,8 @@ def trained_variables(variables, frozen_variable_prefix):
           if not training_variables.matches(frozen_variable_prefix, v)]
 
 
-def l2_regularization_loss(variables, weight, variable_regex):
+def l2_regularization_loss(variables: tensor_types.Variables, weight: float,
+                           variable_regex: Optional[str]) -> tf.Tensor:
   """weight * sum(v ** 2) / 2 over the variables whose name matches.
 
   Args:
@@ -157,7 +169,8 @@ def l2_regularization_loss(variables, weight, variable_regex):
     return weight * tf.add_n([tf.nn.l2_loss(v) for v in variables])
 
 
-def unmatched_patterns(train, trainable, trained):
+def unmatched_patterns(train: base.Section, trainable: tensor_types.Variables,
+                       trained: tensor_types.Variables) -> Iterator[str]:
   """Yields a sentence for every pattern that is about none of the variables.
 
   Args:

@@ -1,9 +1,12 @@
 """Scalars of the training step: log line, TensorBoard, on a TPU too."""
 
+from typing import Any, Callable, List, Tuple
+
 import tensorflow.compat.v1 as tf
 
 from ops import compat
 from ops import replicas
+from ops import tensor_types
 
 # Graph collection of (name, scalar tensor). The progress hook writes them:
 # tf.summary.scalar would rename a tag that is also the name of a scope.
@@ -11,7 +14,7 @@ TRAINING_SCALARS = 'training_scalars'
 _KEPT_SCALARS = 'kept_training_scalars'  # of ([name], variable)
 
 
-def add_scalars(scalars):
+def add_scalars(scalars: tensor_types.Tensors) -> None:
   """Registers scalars of the training step.
 
   Args:
@@ -21,7 +24,8 @@ def add_scalars(scalars):
     tf.add_to_collection(TRAINING_SCALARS, (name, value))
 
 
-def keep_scalars(scalars, train_op):
+def keep_scalars(scalars: tensor_types.Tensors,
+                 train_op: tf.Operation) -> tf.Operation:
   """Keeps the scalars of a TPU's training step where the host can read them.
 
   A TPU runs many steps in one call, in which no tensor of the step can be
@@ -45,7 +49,7 @@ def keep_scalars(scalars, train_op):
   return tf.group(train_op, variable.assign(means, read_value=False))
 
 
-def take_kept_scalars():
+def take_kept_scalars() -> tensor_types.Tensors:
   """{name: float32 []} of `keep_scalars`, after the last step of a call.
 
   Empty where there are none. They can be taken once, for a checkpoint's .meta
@@ -59,7 +63,9 @@ def take_kept_scalars():
   return tensors
 
 
-def tpu_host_call(scalars, step, model_dir, max_queue):
+def tpu_host_call(scalars: tensor_types.Tensors, step: tf.Tensor,
+                  model_dir: str,
+                  max_queue: int) -> Tuple[Callable[..., Any], List[tf.Tensor]]:
   """The host call that writes the scalars of a TPU training step.
 
   TensorFlow's summary operations cannot run on a TPU, so the values travel to
@@ -91,7 +97,7 @@ def tpu_host_call(scalars, step, model_dir, max_queue):
   return write, tensors
 
 
-def step_after(train_op, global_step):
+def step_after(train_op: tf.Operation, global_step: tf.Variable) -> tf.Tensor:
   """The step that a call led to, as the progress hook counts.
 
   Args:

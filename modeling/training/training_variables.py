@@ -6,19 +6,21 @@ variable has copies with names of their own.
 
 import collections
 import re
+from typing import Any, Callable, Dict
 
 import tensorflow.compat.v1 as tf
 
+from ops import tensor_types
 from utils import training_names
 
 
-def name_of(variable):
+def name_of(variable: tf.Variable) -> str:
   """The name of a variable in a checkpoint, the same for all its copies."""
   # Not `op.name`: a replica sees that of its own copy.
   return training_names.without_copy(variable.name)
 
 
-def by_name(variables):
+def by_name(variables: tensor_types.Variables) -> Dict[str, tf.Variable]:
   """{name in a checkpoint: variable}, in order; copies count once."""
   named = collections.OrderedDict()
   for variable in variables:
@@ -26,7 +28,7 @@ def by_name(variables):
   return named
 
 
-def matches(pattern, variable):
+def matches(pattern: str, variable: tf.Variable) -> bool:
   """Whether a pattern of the configuration is about a variable.
 
   Args:
@@ -40,7 +42,7 @@ def matches(pattern, variable):
   return bool(re.match(pattern, name_of(variable) + ':0'))
 
 
-def once(function):
+def once(function: Callable[[], Any]) -> None:
   """Calls a function without arguments once for all replicas.
 
   To be called in each of them, in the same order; what the function returns is
@@ -53,12 +55,12 @@ def once(function):
   tf.distribute.get_replica_context().merge_call(merged)
 
 
-def name_beside(variable, suffix):
+def name_beside(variable: tf.Variable, suffix: str) -> str:
   """The name of a variable's companion, here and in a checkpoint."""
   return '%s/%s' % (name_of(variable), suffix)
 
 
-def beside(variable, suffix, **kind):
+def beside(variable: tf.Variable, suffix: str, **kind: Any) -> tf.Variable:
   """A variable of the shape and type of another, of zeros.
 
   Args:
@@ -76,7 +78,7 @@ def beside(variable, suffix, **kind):
       **kind)
 
 
-def counter(name):
+def counter(name: str) -> tf.Variable:
   """A count that all replicas have in common, int32 []; made by the first."""
   with tf.variable_scope(tf.get_variable_scope(), reuse=tf.AUTO_REUSE,
                          auxiliary_name_scope=False):

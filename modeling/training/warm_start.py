@@ -1,22 +1,40 @@
 """Warm start: variables of a model taken from another model's checkpoint."""
 
-import collections
 import re
+from typing import Any, Dict, List, NamedTuple, Tuple
 
 import tensorflow.compat.v1 as tf
 
+from configs import base
 from modeling import checkpoint_files
 from modeling.training import training_variables
+from ops import tensor_types
 from utils import training_names
 
-# assignment: {checkpoint name: variable}. begun: {checkpoint name: average}:
-# averages of weights that begin as what their variables get. missing: [variable
-# name]: not in the checkpoint. mis_shaped: [(variable name, shape here, shape
-# there)]. skipped: [variable name]: by skip_variables_regex. unused:
-# [checkpoint name]. notes: [sentence].
-WarmStart = collections.namedtuple(
-    'WarmStart',
-    'path assignment begun missing mis_shaped skipped unused notes')
+
+class WarmStart(NamedTuple):
+  """What a training run begins with.
+
+  Attributes:
+    path: of the checkpoint.
+    assignment: by name in the checkpoint.
+    begun: {checkpoint name: average}: averages of weights that begin as what
+      their variables get.
+    missing: variables that are not in the checkpoint.
+    mis_shaped: (variable name, shape here, shape there).
+    skipped: variables, by skip_variables_regex.
+    unused: names in the checkpoint.
+    notes: sentences for people.
+  """
+  path: str
+  assignment: Dict[str, tf.Variable]
+  begun: Dict[str, str]
+  missing: List[str]
+  mis_shaped: List[Tuple[str, List[int], List[int]]]
+  skipped: List[str]
+  unused: List[str]
+  notes: List[str]
+
 
 # What is worth something only as a whole: the count says how far the sums or
 # averages are.
@@ -28,7 +46,7 @@ class WarmStartError(ValueError):
   """train.checkpoint names no checkpoint, or one of which nothing fits."""
 
 
-def resolve_path(path):
+def resolve_path(path: str) -> str:
   """The checkpoint prefix of a path that may name a folder.
 
   Args:
@@ -55,7 +73,7 @@ def resolve_path(path):
   return path
 
 
-def averages_begun(reader):
+def averages_begun(reader: Any) -> bool:
   """Whether the averages in a checkpoint are any: they begin as zeros.
 
   Args:
@@ -66,7 +84,7 @@ def averages_begun(reader):
   return reader.get_tensor(training_names.NUM_AVERAGED) > 0
 
 
-def first_step(section, total_steps):
+def first_step(section: base.Section, total_steps: int) -> int:
   """The step that training begins at in an empty folder.
 
   Args:
@@ -113,7 +131,8 @@ def _is_skipped(section, stored):
               and re.match(section.skip_variables_regex, stored))
 
 
-def plan_warm_start(section, variables):
+def plan_warm_start(section: base.Section,
+                    variables: tensor_types.Variables) -> WarmStart:
   """Decides which variables come from the checkpoint.
 
   A variable is looked up under its name without `section.prefix`: the prefix is
@@ -276,7 +295,7 @@ def _no_match_message(section, plan, by_name):
          ', '.join(there[:3])))
 
 
-def describe(plan):
+def describe(plan: WarmStart) -> List[str]:
   """Lines that say what is loaded, what is not and why."""
   lines = ['Warm start from %s: %d variables loaded, %d not in the checkpoint, '
            '%d of another shape, %d skipped by train.checkpoint.'
@@ -292,7 +311,8 @@ def describe(plan):
   return lines
 
 
-def warm_start(section, variables, total_steps):
+def warm_start(section: base.Section, variables: tensor_types.Variables,
+               total_steps: int) -> WarmStart:
   """Makes the variables' initial values come from the checkpoint.
 
   A checkpoint in model_dir still wins: it is restored after initialisation.
