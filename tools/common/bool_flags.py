@@ -1,12 +1,14 @@
 """Flags that are true or false, in the spellings of older programs."""
 
 import argparse
+from typing import Optional
 
 _VALUES = {'true': True, 't': True, '1': True, 'yes': True,
            'false': False, 'f': False, '0': False, 'no': False}
 
 
-def add(parser, name, default, text):
+def add(parser: argparse.ArgumentParser, name: str, default: Optional[bool],
+        text: str) -> None:
   """Adds --NAME, --NAME=true or false, and --noNAME.
 
   Args:

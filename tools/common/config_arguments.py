@@ -1,9 +1,14 @@
 """What tools that look at a configuration have in common."""
 
+import argparse
+
+import tensorflow.compat.v1 as tf
+
+from configs import base
 from configs import factory
 
 
-def add(parser):
+def add(parser: argparse.ArgumentParser) -> None:
   """Adds --model, --config_file and --params_override.
 
   Args:
@@ -18,7 +23,7 @@ def add(parser):
                       'file, over --config_file')
 
 
-def load(arguments):
+def load(arguments: argparse.Namespace) -> base.Config:
   """The configuration of the arguments; prints the notes about it.
 
   Args:
@@ -37,12 +42,11 @@ def load(arguments):
   return config
 
 
-def start_tensorflow():
+def start_tensorflow() -> None:
   """Loads TensorFlow, for graphs and with few words.
 
   It takes seconds: not before the arguments are right.
   """
-  import tensorflow.compat.v1 as tf
 
   from ops import compat
   tf.logging.set_verbosity(tf.logging.ERROR)

@@ -4,7 +4,9 @@ import argparse
 import functools
 import glob
 import sys
+from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple
 
+from configs import base
 from tools.common import bool_flags
 from tools.common import config_arguments
 
@@ -30,7 +32,8 @@ class FlagError(ValueError):
   """A flag, or two flags together, that cannot be meant."""
 
 
-def parser(name, description, batch_size=1):
+def parser(name: str, description: str,
+           batch_size: Optional[int] = 1) -> argparse.ArgumentParser:
   """The flags of such a command.
 
   Args:
@@ -64,7 +67,7 @@ def parser(name, description, batch_size=1):
   return made
 
 
-def image_files(flag, pattern):
+def image_files(flag: str, pattern: Optional[str]) -> Optional[List[bytes]]:
   """[bytes] of the files of a pattern; None without a pattern.
 
   Args:
@@ -86,7 +89,7 @@ def image_files(flag, pattern):
   return contents
 
 
-def image_size(text):
+def image_size(text: str) -> Optional[Tuple[int, int]]:
   """(height, width) of 'HEIGHT,WIDTH'; None of None.
 
   Raises:
@@ -102,7 +105,8 @@ def image_size(text):
   return height, width
 
 
-def write(values, function, **options):
+def write(values: argparse.Namespace, function: Callable[..., Dict[str, Any]],
+          **options: Any) -> Dict[str, Any]:
   """Finds the checkpoint and exports it.
 
   Args:
@@ -133,7 +137,8 @@ def write(values, function, **options):
   return described
 
 
-def main(run, values):
+def main(run: Callable[[argparse.Namespace], Any],
+         values: argparse.Namespace) -> int:
   """Runs a command and reports what goes wrong.
 
   Args:
@@ -144,7 +149,6 @@ def main(run, values):
     The exit code.
   """
   config_arguments.start_tensorflow()
-  from configs import base
   try:
     run(values)
   except (FlagError, base.ConfigError) as e:
@@ -156,7 +160,8 @@ def main(run, values):
   return 0
 
 
-def plain_command(name, description, argv, batch_size=-1):
+def plain_command(name: str, description: str, argv: Optional[Sequence[str]],
+                  batch_size: Optional[int] = -1) -> int:
   """A command whose target leaves no further choice.
 
   Args:

@@ -8,19 +8,47 @@ dictionary first, so what is wrong with data is found and reported once, here.
 
 import collections
 import math
+from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Sequence
 
 from utils import coco_annotations
+from utils import types
 from utils import values
 
-# What was left out. kind: 'image' or 'object'. image: id as in the source.
-# annotation: its id or None. detail: str.
-Skip = collections.namedtuple('Skip', 'kind image annotation reason detail')
 
-# images, categories: as in the source, cleaned. annotations: {image id:
-# [annotation]}. id_shift: what was added to every category id. skips: [Skip].
-# notes: [str] for people.
-Checked = collections.namedtuple(
-    'Checked', 'images annotations categories id_shift skips notes')
+class Skip(NamedTuple):
+  """What was left out.
+
+  Attributes:
+    kind: 'image' or 'object'.
+    image: id as in the source.
+    annotation: its id, or None.
+    reason: a few words, the same for all of a kind.
+    detail: what is wrong with this one.
+  """
+  kind: str
+  image: types.Id
+  annotation: Optional[types.Id]
+  reason: str
+  detail: str
+
+
+class Checked(NamedTuple):
+  """Annotations that can be used.
+
+  Attributes:
+    images: as in the source, cleaned.
+    annotations: by image id.
+    categories: as in the source, cleaned.
+    id_shift: what was added to every category id.
+    skips: what was left out.
+    notes: for people.
+  """
+  images: List[Dict[str, Any]]
+  annotations: Dict[types.Id, List[Dict[str, Any]]]
+  categories: List[Dict[str, Any]]
+  id_shift: int
+  skips: List[Skip]
+  notes: List[str]
 
 
 _LARGEST_CLASS = 2**31 - 1  # what class ids of labels are, int32
@@ -30,7 +58,8 @@ class ConversionError(ValueError):
   """Annotations that cannot be converted, with what to do about it."""
 
 
-def check_dataset(dataset, label_map=None):
+def check_dataset(dataset: Dict[str, Any],
+                  label_map: Optional[types.LabelMap] = None) -> Checked:
   """Checks ids and references; what concerns single images comes later.
 
   Args:
@@ -237,7 +266,8 @@ def _annotation_id(annotation):
     return 0
 
 
-def has_masks(annotations_by_image):
+def has_masks(
+    annotations_by_image: Mapping[types.Id, Sequence[Dict[str, Any]]]) -> bool:
   """Whether any annotation has a segmentation."""
   return any(a.get('segmentation') for annotations
              in annotations_by_image.values() for a in annotations)

@@ -12,6 +12,7 @@ import contextlib
 import functools
 import json
 import os
+from typing import Any, Callable, Dict, NamedTuple, Optional
 
 import tensorflow.compat.v1 as tf
 import tqdm
@@ -26,27 +27,41 @@ from tools.datasets import staged_files
 from tools.datasets import written_order
 from utils import label_map as label_maps
 from utils import orientation as orientations
+from utils import types
 
 ConversionError = annotation_checks.ConversionError
 SHARD = '%s-%05d-of-%05d.tfrecord'
 
-# num_shards: None: see written_order.num_shards. include_masks: None: when the
-# annotations have any. clip_boxes: see object_checks.check_objects.
-# trust_files: an image whose size is not the annotated one is used as it is,
-# not left out. overwrite: replaces shards that no index lists. num_processes:
-# None: one per core. exif: of orientation.CHOICES, what annotations of turned
-# images mean. shuffle_seed: of the random order in which records are written;
-# None: in that of the annotations.
-Options = collections.namedtuple(
-    'Options', 'num_shards include_masks clip_boxes trust_files overwrite '
-    'num_processes exif shuffle_seed')
-Options.__new__.__defaults__ = (None, None, False, False, False, None,
-                                orientations.UPRIGHT,
-                                written_order.DEFAULT_SEED)
+
+class Options(NamedTuple):
+  """How a dataset is written.
+
+  Attributes:
+    num_shards: None: see written_order.num_shards.
+    include_masks: None: when the annotations have any.
+    clip_boxes: see object_checks.check_objects.
+    trust_files: an image whose size is not the annotated one is used as it is,
+      not left out.
+    overwrite: replaces shards that no index lists.
+    num_processes: None: one per core.
+    exif: of orientation.CHOICES, what annotations of turned images mean.
+    shuffle_seed: of the random order in which records are written; None: in
+      that of the annotations.
+  """
+  num_shards: Optional[int] = None
+  include_masks: Optional[bool] = None
+  clip_boxes: bool = False
+  trust_files: bool = False
+  overwrite: bool = False
+  num_processes: Optional[int] = None
+  exif: str = orientations.UPRIGHT
+  shuffle_seed: Optional[int] = written_order.DEFAULT_SEED
 
 
-def write_dataset(dataset, prefix, load_image, options=Options(),
-                  label_map=None):
+def write_dataset(dataset: Dict[str, Any], prefix: str,
+                  load_image: Callable[[Dict[str, Any]], bytes],
+                  options: Options = Options(),
+                  label_map: Optional[types.LabelMap] = None) -> Dict[str, Any]:
   """Checks and writes a data set; prints what was left out and why.
 
   Args:

@@ -2,6 +2,7 @@
 
 import signal
 import sys
+from typing import Callable, Optional, Sequence
 
 from absl import app
 from absl import flags
@@ -12,12 +13,13 @@ from tools.datasets import coco_record_writer
 from tools.datasets import written_order
 from utils import label_map as label_maps
 from utils import orientation as orientations
+from utils import types
 
 # --help of a converter shows these flags as its own.
 flags.disclaim_key_flags()
 
 
-def define(values):
+def define(values: flags.FlagValues) -> None:
   """Defines the flags.
 
   Args:
@@ -59,7 +61,7 @@ def define(values):
                       'ids to use, found by name.', flag_values=values)
 
 
-def options(values):
+def options(values: flags.FlagValues) -> coco_record_writer.Options:
   """coco_record_writer.Options of the command line."""
   return coco_record_writer.Options(
       values.num_shards, values.include_masks, values.clip_boxes,
@@ -67,14 +69,15 @@ def options(values):
       None if values.keep_order else values.shuffle_seed)
 
 
-def label_map(values):
+def label_map(values: flags.FlagValues) -> Optional[types.LabelMap]:
   """{id: name} of --label_map, or None."""
   if not values.label_map:
     return None
   return label_maps.read_label_map(values.label_map)
 
 
-def run(define_flags, main):
+def run(define_flags: Callable[[flags.FlagValues], None],
+        main: Callable[[flags.FlagValues], None]) -> None:
   """Runs a converter as a program.
 
   Args:
@@ -89,11 +92,12 @@ def run(define_flags, main):
   app.run(lambda argv: call(main, flags.FLAGS, argv[1:]))
 
 
-def call(main, values, arguments):
+def call(main: Callable[[flags.FlagValues], None], values: flags.FlagValues,
+         arguments: Sequence[str]) -> None:
   """Converts; what is wrong with the input becomes one message.
 
   Args:
-    main: what `run` returns.
+    main: that of `run`.
     values: flags.FlagValues, parsed.
     arguments: [str], what of the command line was no flag.
 

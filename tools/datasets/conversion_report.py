@@ -1,10 +1,12 @@
 """What a conversion tells its user: totals, what was left out, what to set."""
 
 import collections
+from typing import Any, Dict, Iterable, List, Mapping, Sequence, Tuple
 
 from tools.datasets import object_checks
 from tools.datasets import record_builder
 from utils import object_sizes
+from utils import types
 
 _NUM_EXAMPLES = 3  # Entries printed for each reason; the index has them all.
 _NUM_CLASSES = 20  # classes that are listed
@@ -26,7 +28,7 @@ _ADVICE = {
 }
 
 
-def report(index):
+def report(index: Dict[str, Any]) -> str:
   """The lines to print after a conversion.
 
   Args:
@@ -52,12 +54,12 @@ def report(index):
   return '\n'.join(lines)
 
 
-def count(number, noun, plural='s'):
+def count(number: int, noun: str, plural: str = 's') -> str:
   """'1 shard', '2 shards'; `plural` is what more than one of them add."""
   return '%d %s%s' % (number, noun, '' if number == 1 else plural)
 
 
-def count_by_size(objects):
+def count_by_size(objects: Iterable[Dict[str, Any]]) -> Dict[str, int]:
   """{'small', 'medium', 'large': number of objects, crowds not counted}."""
   return object_sizes.count([o['area'] for o in objects if not o['iscrowd']])
 
@@ -139,7 +141,8 @@ def _settings(index):
   return lines
 
 
-def teaching_doubts(objects_by_image):
+def teaching_doubts(
+    objects_by_image: Sequence[Sequence[Dict[str, Any]]]) -> List[str]:
   """Why a detector would learn little from the objects of a set.
 
   Args:
@@ -169,7 +172,9 @@ def teaching_doubts(objects_by_image):
   return doubts
 
 
-def corner_suspicion(skips, annotations, sizes):
+def corner_suspicion(skips: Iterable[Any],
+                     annotations: Mapping[types.Id, Sequence[Dict[str, Any]]],
+                     sizes: Mapping[types.Id, Tuple[int, int]]) -> List[str]:
   """A warning when boxes look like corners instead of x, y, width, height.
 
   Args:

@@ -9,15 +9,26 @@ longer than a demo may last.
 import collections
 import colorsys
 import math
+from typing import List, NamedTuple, Tuple
 
 import cv2
 import numpy as np
 
-# class_id: from 1. is_crowd: the mask covers many objects of the class. mask:
-# bool [height, width], the visible part. whole_area: pixels of the mask before
-# anything was painted over it.
-SceneObject = collections.namedtuple('SceneObject',
-                                     'class_id is_crowd mask whole_area')
+
+class SceneObject(NamedTuple):
+  """An object of a scene.
+
+  Attributes:
+    class_id: from 1.
+    is_crowd: the mask covers many objects of the class.
+    mask: bool [height, width], the visible part.
+    whole_area: pixels of the mask before anything was painted over it.
+  """
+  class_id: int
+  is_crowd: bool
+  mask: np.ndarray
+  whole_area: int
+
 
 MIN_SIZE, MAX_SIZE = 8, 100  # pixels of an object's longer side
 MIN_OBJECTS, MAX_OBJECTS = 2, 12
@@ -72,7 +83,7 @@ CLASS_NAMES = tuple(_OUTLINES)
 LABEL_MAP = {i + 1: name for i, name in enumerate(CLASS_NAMES)}
 
 
-def draw_scene(seed, size):
+def draw_scene(seed: int, size: int) -> Tuple[np.ndarray, List[SceneObject]]:
   """Draws one scene.
 
   Args:
@@ -95,7 +106,7 @@ def draw_scene(seed, size):
   return _photograph(rng, canvas), objects
 
 
-def draw_image(seed, class_id, size):
+def draw_image(seed: int, class_id: int, size: int) -> np.ndarray:
   """Draws one large object, for classification.
 
   Args:

@@ -1,7 +1,7 @@
 """Images on their way into records: upright, and readable by TensorFlow."""
 
-import collections
 import io
+from typing import List, NamedTuple, Optional, Tuple
 
 from PIL import Image
 
@@ -17,20 +17,35 @@ _READABLE = {'JPEG': 'jpeg', 'MPO': 'jpeg', 'PNG': 'png'}
 _THIN = 100  # from here on, resizing leaves a side of a few pixels
 _JPEG_QUALITY = 100  # of what has to become a JPEG, as upstream
 
-# encoded: bytes, JPEG or PNG, without a note of orientation. format: 'jpeg' or
-# 'png'. notes: [str], what someone who owns the image may want to know. turn:
-# the orientation by which annotations have to be turned like the pixels were; 1
-# where they fit.
-EncodedImage = collections.namedtuple(
-    'EncodedImage', 'encoded format height width notes turn')
+
+class EncodedImage(NamedTuple):
+  """An image as it goes into a record.
+
+  Attributes:
+    encoded: JPEG or PNG, without a note of orientation.
+    format: 'jpeg' or 'png'.
+    height: pixels.
+    width: pixels.
+    notes: what someone who owns the image may want to know.
+    turn: the orientation by which annotations have to be turned like the pixels
+      were; 1 where they fit.
+  """
+  encoded: bytes
+  format: str
+  height: int
+  width: int
+  notes: List[str]
+  turn: int
 
 
 class ImageError(ValueError):
   """An image that cannot be used, with the reason."""
 
 
-def check_image(content, annotated_size=None, exif=orientations.UPRIGHT,
-                as_jpeg=False):
+def check_image(
+    content: bytes,
+    annotated_size: Optional[Tuple[Optional[int], Optional[int]]] = None,
+    exif: str = orientations.UPRIGHT, as_jpeg: bool = False) -> EncodedImage:
   """Decodes an image to be sure of it; re-encodes it where it has to be.
 
   JPEG and PNG bytes that TensorFlow decodes are kept. What its decoder refuses

@@ -2,6 +2,7 @@
 
 import collections
 import os
+from typing import Dict, Iterable, List, Optional, Tuple
 
 import tensorflow.compat.v1 as tf
 
@@ -11,7 +12,9 @@ EXTENSIONS = ('.jpg', '.jpeg', '.jfif', '.png', '.bmp', '.gif', '.webp', '.tif',
               '.tiff', '.ppm', '.pgm')
 
 
-def listed(folder, extensions=EXTENSIONS):
+def listed(
+    folder: str,
+    extensions: Tuple[str, ...] = EXTENSIONS) -> Tuple[List[str], List[str]]:
   """The files of a folder that may be images.
 
   Args:
@@ -46,12 +49,12 @@ def _passed_over(folder, names):
                   '%s %d' % item for item in endings.most_common()), names[0])]
 
 
-def stem(name):
+def stem(name: str) -> str:
   """The name of a file without folder and ending."""
   return os.path.splitext(os.path.basename(name))[0]
 
 
-def by_stem(names):
+def by_stem(names: Iterable[str]) -> Dict[str, List[str]]:
   """{name without ending: [name]}, in order."""
   groups = collections.OrderedDict()
   for name in names:
@@ -69,7 +72,8 @@ class PairedFolders:
   In one folder a label map is not a candidate for the image of its name.
   """
 
-  def __init__(self, image_dir, label_dir, label_extensions):
+  def __init__(self, image_dir: str, label_dir: str,
+               label_extensions: Tuple[str, ...]) -> None:
     """Lists the folders.
 
     Args:
@@ -83,14 +87,14 @@ class PairedFolders:
     self._images, self._labels = by_stem(images), by_stem(labels)
     self._is_one = os.path.realpath(image_dir) == os.path.realpath(label_dir)
 
-  def stems(self):
+  def stems(self) -> List[str]:
     """Names without ending of the images, in order."""
     if not self._is_one:
       return list(self._images)
     return [name for name, files in self._images.items()
             if len(files) > 1 or name not in self._labels]
 
-  def image(self, name):
+  def image(self, name: str) -> Optional[str]:
     """The file of an image.
 
     Args:
@@ -110,7 +114,7 @@ class PairedFolders:
       files = [f for f in files if f not in self._labels.get(key, ())]
     return _only(self.image_dir, files, 'images')
 
-  def label(self, name):
+  def label(self, name: str) -> Optional[str]:
     """The file of the label map of an image, or None; as `image`."""
     key = stem(name) if name.lower().endswith(EXTENSIONS) else name
     files = self._labels.get(key, [])

@@ -7,6 +7,7 @@ of exactly the name goes before all of that.
 
 import collections
 import os
+from typing import Any, Dict, List, Sequence, Tuple
 import unicodedata
 import urllib.parse
 
@@ -21,7 +22,7 @@ ACCENTS = 'letters with accents are written in another form'
 FOLDERS = 'the folders in front of the name are left out'
 
 
-def other_spellings(name):
+def other_spellings(name: str) -> List[Tuple[str, str]]:
   """What else a name may mean, the most likely first.
 
   Args:
@@ -56,7 +57,9 @@ def _may_differ(name, folder):
   return '/' in name and '://' not in folder
 
 
-def find(folder, images):
+def find(
+    folder: str,
+    images: Sequence[Dict[str, Any]]) -> Tuple[List[Dict[str, Any]], List[str]]:
   """Images with the names of the files that are meant.
 
   No file is taken for two names: where another entry names it exactly, or two
@@ -80,7 +83,8 @@ def find(folder, images):
           for i in images], notes + _shared(images)
 
 
-def meant(folder, names):
+def meant(folder: str,
+          names: Sequence[str]) -> Tuple[Dict[str, str], List[str]]:
   """The files that names mean, where it is not the file of just that name.
 
   Args:
@@ -111,7 +115,8 @@ def meant(folder, names):
       for how, given in reasons.items()]
 
 
-def meant_once(folder, names):
+def meant_once(folder: str,
+               names: Sequence[str]) -> Tuple[Dict[str, str], List[str]]:
   """The files that names mean, where two spellings mean one image.
 
   Args:

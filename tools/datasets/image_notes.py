@@ -1,6 +1,7 @@
 """What a conversion has to say about its images, counted."""
 
 import collections
+from typing import List, Optional, Sequence
 
 _NUM_NAMES = 2  # shown of the images of a note; the note counts all
 
@@ -8,12 +9,13 @@ _NUM_NAMES = 2  # shown of the images of a note; the note counts all
 class ImageNotes:
   """Takes what was noted about one image after the other."""
 
-  def __init__(self):
+  def __init__(self) -> None:
     self._names = collections.OrderedDict()  # {note: [name]}
     self._firsts = {}                        # {digest: name}
     self._num_images = 0
 
-  def add(self, name, notes, digest=None):
+  def add(self, name: str, notes: Sequence[str],
+          digest: Optional[str] = None) -> None:
     """Adds an image that was written.
 
     Args:
@@ -28,7 +30,7 @@ class ImageNotes:
       self._names.setdefault(
           'the content is that of an image before', []).append(name)
 
-  def lines(self):
+  def lines(self) -> List[str]:
     """['3 images: transparency is ignored (a.png, b.png, ...)']."""
     lines = ['%d image%s: %s (%s%s)' % (
         len(names), 's' if len(names) > 1 else '', note,

@@ -4,6 +4,7 @@ import collections
 import contextlib
 import json
 import os
+from typing import Any, Callable, Dict, Mapping, NamedTuple, Optional, Sequence
 
 import tensorflow.compat.v1 as tf
 import tqdm
@@ -14,23 +15,39 @@ from tools.datasets import image_notes
 from tools.datasets import old_shards
 from tools.datasets import staged_files
 from tools.datasets import written_order
+from utils import types
 
 _NUM_EXAMPLES = 3  # printed of what was left out; the index has all
 _TOP_CLASSES = 20  # printed of the classes
 
-# What becomes of one image. serialized: bytes, None if it is left out. name:
-# of the image, for people. reason: why it is left out, or None. counts:
-# {class id: number, of what the converter counts}. notes: (str), what the owner
-# may want to know. digest: the same for images of the same content, or None.
-# measures: {name: number}, summed up in the index.
-Outcome = collections.namedtuple(
-    'Outcome', 'serialized name reason counts notes digest measures')
-Outcome.__new__.__defaults__ = ((), None, {})
+
+class Outcome(NamedTuple):
+  """What becomes of one image.
+
+  Attributes:
+    serialized: None if it is left out.
+    name: of the image, for people.
+    reason: why it is left out, or None.
+    counts: {class id: number, of what the converter counts}.
+    notes: what the owner may want to know.
+    digest: the same for images of the same content, or None.
+    measures: by name, summed up in the index.
+  """
+  serialized: Optional[bytes]
+  name: str
+  reason: Optional[str]
+  counts: Dict[int, int]
+  notes: Sequence[str] = ()
+  digest: Optional[str] = None
+  measures: Mapping[str, float] = {}
 
 
-def write(prefix, shards, tasks, build, extra_files, extension='.tfrecord',
-          overwrite=False, num_processes=None,
-          shuffle_seed=written_order.DEFAULT_SEED):
+def write(
+    prefix: str, shards: Sequence[str], tasks: Sequence[Any],
+    build: Callable[[Any], Outcome], extra_files: Mapping[str, str],
+    extension: str = '.tfrecord', overwrite: bool = False,
+    num_processes: Optional[int] = None,
+    shuffle_seed: Optional[int] = written_order.DEFAULT_SEED) -> Dict[str, Any]:
   """Writes the records; nothing appears under its name before all is written.
 
   Args:
@@ -100,7 +117,7 @@ def write(prefix, shards, tasks, build, extra_files, extension='.tfrecord',
   return index
 
 
-def report(index, names, unit):
+def report(index: Dict[str, Any], names: types.LabelMap, unit: str) -> str:
   """The lines to print after a conversion.
 
   Args:

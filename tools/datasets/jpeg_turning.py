@@ -9,6 +9,7 @@ second time (32 to 47 dB): then the result is told to be no good.
 """
 
 import io
+from typing import Optional
 
 import numpy as np
 from PIL import Image
@@ -21,7 +22,8 @@ _MIN_PSNR = 48.  # decibels between the two as training decodes them
 _SUBSAMPLINGS = (0, 2)  # of Pillow: 4:4:4 and 4:2:0, which turn to themselves
 
 
-def turned(image, encoded, orientation):
+def turned(image: Image.Image, encoded: bytes,
+           orientation: int) -> Optional[bytes]:
   """The JPEG, upright.
 
   Args:

@@ -6,6 +6,7 @@ two of them may become one.
 """
 
 import io
+from typing import Mapping
 
 import numpy as np
 from PIL import Image
@@ -19,7 +20,7 @@ class LabelError(ValueError):
   """A file that cannot be used, with the reason."""
 
 
-def read(path):
+def read(path: str) -> np.ndarray:
   """The numbers in a file.
 
   Args:
@@ -41,7 +42,7 @@ def read(path):
   return np.asarray(image).astype(np.int32)
 
 
-def load(path):
+def load(path: str) -> Image.Image:
   """Loaded Pillow image of a file; raises LabelError."""
   with tf.gfile.Open(path, 'rb') as f:
     try:
@@ -54,7 +55,7 @@ def load(path):
   return image
 
 
-def as_classes(numbers, values):
+def as_classes(numbers: np.ndarray, values: Mapping[int, int]) -> np.ndarray:
   """uint8 [h, w]: the classes of numbers.
 
   Args:

@@ -1,5 +1,7 @@
 """Doubts about the label maps of a conversion."""
 
+from typing import Any, Dict, List, Mapping, Sequence
+
 PIXELS, IGNORED = 'pixels', 'ignored_pixels'
 LABEL_MAPS, MASKS = 'label_maps', 'label_maps_of_0_and_ignored'
 
@@ -7,7 +9,7 @@ _ALL_IGNORED = .999
 _MANY_CLASSES = 64  # more in one label map than any data set has
 
 
-def measures(counts, ignore_label):
+def measures(counts: Mapping[int, int], ignore_label: int) -> Dict[str, float]:
   """What one label map adds to the measures of the set.
 
   Args:
@@ -21,7 +23,8 @@ def measures(counts, ignore_label):
           LABEL_MAPS: 1, MASKS: int(set(counts) == {0, ignore_label})}
 
 
-def lines(index, ids, ignore_label, has_names=False):
+def lines(index: Dict[str, Any], ids: Sequence[int], ignore_label: int,
+          has_names: bool = False) -> List[str]:
   """What to tell about the label maps of a set.
 
   Args:

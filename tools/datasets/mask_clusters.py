@@ -5,7 +5,7 @@ import numpy as np
 _MAX_ROUNDS = 50
 
 
-def cluster(masks, num_clusters, seed=0):
+def cluster(masks: np.ndarray, num_clusters: int, seed: int = 0) -> np.ndarray:
   """The means of groups of masks that are alike.
 
   Args:

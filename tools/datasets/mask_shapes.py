@@ -1,5 +1,7 @@
 """Masks of a data set, each cut out of its box and brought to one size."""
 
+from typing import Iterator, Sequence, Tuple
+
 import cv2
 import numpy as np
 
@@ -11,7 +13,8 @@ from utils import coco_annotations
 from utils import masks as mask_utils
 
 
-def of_records(file_pattern, size):
+def of_records(file_pattern: str,
+               size: int) -> Iterator[Tuple[int, np.ndarray]]:
   """Yields the masks of TFRecord files.
 
   Args:
@@ -48,7 +51,7 @@ def of_records(file_pattern, size):
       yield int(class_id), normalize(mask, box, size)
 
 
-def of_coco(path, size):
+def of_coco(path: str, size: int) -> Iterator[Tuple[int, np.ndarray]]:
   """Yields the masks of a COCO annotation file.
 
   Args:
@@ -89,7 +92,7 @@ def _shape(entry, image_size, size):
   return normalize(mask_utils.decode(rle), box, size)
 
 
-def normalize(mask, box, size):
+def normalize(mask: np.ndarray, box: Sequence[float], size: int) -> np.ndarray:
   """The part of a mask in a box, as the parsers of models cut it.
 
   Args:

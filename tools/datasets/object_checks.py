@@ -1,8 +1,11 @@
 """Checks of the annotated objects of one image of known size."""
 
+from typing import Any, Dict, List, Sequence, Tuple
+
 from tools.datasets import annotation_checks
 from utils import coco_annotations
 from utils import masks as mask_utils
+from utils import types
 
 # Reasons that the report has an advice for.
 BEYOND = 'box beyond the border of the image'
@@ -13,8 +16,10 @@ class _Unusable(Exception):
   """What is wrong with an object."""
 
 
-def check_objects(annotations, image_id, height, width, include_masks,
-                  clip_boxes):
+def check_objects(
+    annotations: Sequence[Dict[str, Any]], image_id: types.Id, height: int,
+    width: int, include_masks: bool,
+    clip_boxes: bool) -> Tuple[List[Dict[str, Any]], List[Any], List[str]]:
   """The objects of one image that can be trained on.
 
   Args:

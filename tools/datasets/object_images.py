@@ -1,5 +1,7 @@
 """Masks of objects that are drawn in image files."""
 
+from typing import Any, Iterator, List, Sequence, Tuple, Union
+
 import cv2
 import numpy as np
 
@@ -22,7 +24,9 @@ class ObjectError(ValueError):
   """A file that cannot be used, with its name and the reason."""
 
 
-def masks(paths):
+def masks(
+    paths: Union[str, Sequence[str]]
+) -> Iterator[Tuple[Any, np.ndarray, List[str]]]:
   """Yields the objects of an image, one after the other.
 
   Args:
@@ -87,7 +91,7 @@ def _inside(values):
   return values > largest / 2., [_LOSSY]
 
 
-def regions(mask):
+def regions(mask: np.ndarray) -> List[np.ndarray]:
   """The connected regions of a mask, [bool [h, w]]; corners connect."""
   count, numbers = cv2.connectedComponents(mask.astype(np.uint8))
   return [numbers == i for i in range(1, count)]

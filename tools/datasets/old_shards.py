@@ -2,6 +2,7 @@
 
 import json
 import os
+from typing import List, Sequence
 
 import tensorflow.compat.v1 as tf
 
@@ -9,7 +10,8 @@ from dataloader import file_patterns
 from tools.datasets import annotation_checks
 
 
-def find(prefix, extension='.tfrecord', overwrite=False):
+def find(prefix: str, extension: str = '.tfrecord',
+         overwrite: bool = False) -> List[str]:
   """Shards under a prefix, all written by a converter of ours before.
 
   Args:
@@ -36,7 +38,7 @@ def find(prefix, extension='.tfrecord', overwrite=False):
   return existing
 
 
-def remove(old_shards, shards):
+def remove(old_shards: Sequence[str], shards: Sequence[str]) -> None:
   """Removes those of the old shards that were not written anew."""
   for path in sorted(set(old_shards) - set(shards)):
     tf.gfile.Remove(path)

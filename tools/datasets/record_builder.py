@@ -1,8 +1,17 @@
 """One image and its annotations to one serialized tf.train.Example."""
 
-import collections
 import hashlib
 import io
+from typing import (
+  Any,
+  Callable,
+  Dict,
+  List,
+  NamedTuple,
+  Optional,
+  Sequence,
+  Tuple,
+)
 
 from PIL import Image
 import tensorflow.compat.v1 as tf
@@ -12,21 +21,36 @@ from tools.datasets import image_files
 from tools.datasets import object_checks
 from utils import masks as mask_utils
 from utils import orientation as orientations
+from utils import types
 
 Skip = annotation_checks.Skip
 
 UNREADABLE = 'file that cannot be read'
 SIZE_MISMATCH = 'size that is not the annotated one'
 
-# What becomes of one image. image: its entry, with the real size; None when
-# it is left out. objects: [annotation] that are in the record. skips: [Skip].
-# notes: [str]. digest: the same for images of the same content, or None.
-Outcome = collections.namedtuple('Outcome', 'image objects skips notes digest')
-Outcome.__new__.__defaults__ = (None,)
+
+class Outcome(NamedTuple):
+  """What becomes of one image.
+
+  Attributes:
+    image: its entry, with the real size; None when it is left out.
+    objects: annotations that are in the record.
+    skips: what was left out.
+    notes: for people.
+    digest: the same for images of the same content, or None.
+  """
+  image: Optional[Dict[str, Any]]
+  objects: List[Dict[str, Any]]
+  skips: List[annotation_checks.Skip]
+  notes: List[str]
+  digest: Optional[str] = None
 
 
-def build_record(task, load_image, names, include_masks, clip_boxes,
-                 trust_files, exif=orientations.UPRIGHT):
+def build_record(
+    task: Tuple[Dict[str, Any], Sequence[Dict[str, Any]]],
+    load_image: Callable[[Dict[str, Any]], bytes], names: types.LabelMap,
+    include_masks: bool, clip_boxes: bool, trust_files: bool,
+    exif: str = orientations.UPRIGHT) -> Tuple[Optional[bytes], Outcome]:
   """Makes the record of one image.
 
   Args:

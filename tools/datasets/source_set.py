@@ -9,6 +9,7 @@ import collections
 import functools
 import math
 import os
+from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple
 
 from PIL import Image
 import tensorflow.compat.v1 as tf
@@ -18,6 +19,7 @@ from tools.datasets import image_folders
 from tools.datasets import image_names
 from utils import coco_annotations
 from utils import orientation as orientations
+from utils import types
 from utils import values
 
 ConversionError = annotation_checks.ConversionError
@@ -29,7 +31,7 @@ _ROUNDING = 1e-4  # of shares of the image that were written as text
 class SourceSet:
   """Images and objects as they are read, with what was left out and why."""
 
-  def __init__(self):
+  def __init__(self) -> None:
     self._images = collections.OrderedDict()
     self._annotations = []
     self._class_ids = collections.OrderedDict()
@@ -37,15 +39,16 @@ class SourceSet:
     self.notes = []
 
   @property
-  def num_objects(self):
+  def num_objects(self) -> int:
     return len(self._annotations)
 
-  def set_classes(self, names):
+  def set_classes(self, names: Sequence[str]) -> None:
     """Numbers the classes from 1 in this order, also those without objects."""
     self._class_ids = collections.OrderedDict(
         (name, i + 1) for i, name in enumerate(names))
 
-  def add_image(self, image_id, file_name, size=None):
+  def add_image(self, image_id: types.Id, file_name: str,
+                size: Optional[Tuple[int, int]] = None) -> None:
     """Adds an image.
 
     Args:
@@ -64,8 +67,9 @@ class SourceSet:
     self._images[image_id] = {'id': image_id, 'file_name': file_name,
                               'height': height, 'width': width}
 
-  def add_object(self, image_id, name, box=None, segmentation=None,
-                 is_crowd=False):
+  def add_object(self, image_id: types.Id, name: str,
+                 box: Optional[Sequence[float]] = None,
+                 segmentation: Any = None, is_crowd: bool = False) -> None:
     """Adds an object.
 
     Args:
@@ -82,12 +86,12 @@ class SourceSet:
       entry['segmentation'] = segmentation
     self._annotations.append(entry)
 
-  def skip(self, image_id, reason, detail):
+  def skip(self, image_id: types.Id, reason: str, detail: str) -> None:
     """Notes an object that is left out."""
     self._skips.append(annotation_checks.Skip('object', image_id, None, reason,
                                               detail))
 
-  def dataset(self):
+  def dataset(self) -> Dict[str, Any]:
     """The dictionary; classes without a number are in order of the names."""
     if not self._class_ids:
       self.set_classes(sorted({a['category_id'] for a in self._annotations}))
@@ -100,33 +104,34 @@ class SourceSet:
         'skips': self._skips, 'notes': self.notes}
 
 
-def box_around(polygons):
+def box_around(polygons: Sequence[Sequence[float]]) -> List[float]:
   """[x, y, width, height] around polygons [[x, y, ...]]."""
   xs = [x for p in polygons for x in p[0::2]]
   ys = [y for p in polygons for y in p[1::2]]
   return [min(xs), min(ys), max(xs) - min(xs), max(ys) - min(ys)]
 
 
-def corners_to_box(x0, y0, x1, y1):
+def corners_to_box(x0: float, y0: float, x1: float, y1: float) -> List[float]:
   """[x, y, width, height] of corners, unchanged: inverted ones are refused."""
   return [x0, y0, x1 - x0, y1 - y0]
 
 
-def within(share):
+def within(share: float) -> float:
   """A share of the image, put on the border where only digits are missing."""
   if -_ROUNDING <= share < 0:
     return 0.
   return 1. if 1 < share <= 1 + _ROUNDING else share
 
 
-def ellipse(center_x, center_y, radius_x, radius_y):
+def ellipse(center_x: float, center_y: float, radius_x: float,
+            radius_y: float) -> List[float]:
   """A polygon [x, y, ...] along an ellipse."""
   return [value for k in range(_CIRCLE_POINTS) for value in (
       center_x + radius_x * math.cos(2 * math.pi * k / _CIRCLE_POINTS),
       center_y + radius_y * math.sin(2 * math.pi * k / _CIRCLE_POINTS))]
 
 
-def number(text, where):
+def number(text: Any, where: str) -> float:
   """A finite number.
 
   Args:
@@ -145,7 +150,7 @@ def number(text, where):
     raise ConversionError('%s: %s.' % (where, e))
 
 
-def size(height, width, where):
+def size(height: Any, width: Any, where: str) -> Optional[Tuple[int, int]]:
   """(height, width) as annotated.
 
   Args:
@@ -166,7 +171,8 @@ def size(height, width, where):
     raise ConversionError(str(e))
 
 
-def image_size(path, exif=orientations.UPRIGHT):
+def image_size(path: str,
+               exif: str = orientations.UPRIGHT) -> Optional[Tuple[int, int]]:
   """(height, width) of a file, for annotations that are shares of it.
 
   Args:
@@ -190,7 +196,7 @@ def image_size(path, exif=orientations.UPRIGHT):
   return (width, height) if turns else (height, width)
 
 
-def walk_images(folder):
+def walk_images(folder: str) -> Tuple[List[str], List[str]]:
   """The images in a folder and the folders in it.
 
   Args:
@@ -216,7 +222,7 @@ def walk_images(folder):
   return sorted(paths), notes
 
 
-def loader(folder):
+def loader(folder: str) -> Callable[[Dict[str, Any]], bytes]:
   """(image entry) -> bytes, of files in a folder."""
   return functools.partial(_load, folder)
 

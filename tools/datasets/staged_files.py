@@ -6,6 +6,7 @@ from concurrent.futures import process
 import multiprocessing
 import os
 import signal
+from typing import Any, Callable, Iterator, Optional, Sequence
 
 import tensorflow.compat.v1 as tf
 
@@ -20,7 +21,7 @@ class StagedFiles:
   a rename is a copy.
   """
 
-  def __init__(self, prefix):
+  def __init__(self, prefix: str) -> None:
     self._folder, self._base = os.path.split(prefix)
     self._staged = []  # [(temporary path, final path)]
 
@@ -46,18 +47,18 @@ class StagedFiles:
     """
     return os.path.join(self._folder, '.%s~%s.tmp' % (self._base, suffix))
 
-  def stage(self, path):
+  def stage(self, path: str) -> str:
     """A temporary path, which becomes `path`; that begins with the prefix."""
     temporary = self._temporary(os.path.basename(path)[len(self._base):])
     self._staged.append((temporary, path))
     return temporary
 
-  def write(self, path, text):
+  def write(self, path: str, text: str) -> None:
     """Stages a file of this content."""
     with tf.gfile.Open(self.stage(path), 'w') as f:
       f.write(text)
 
-  def commit(self):
+  def commit(self) -> None:
     """Renames everything, in the order in which it was staged."""
     for temporary, path in self._staged:
       tf.gfile.Rename(temporary, path, overwrite=True)
@@ -96,7 +97,8 @@ def _make_pool(function, num_workers):
       num_workers, multiprocessing.get_context('fork'), _keep, (function,))
 
 
-def map_in_processes(function, tasks, num_processes=None):
+def map_in_processes(function: Callable[[Any], Any], tasks: Sequence[Any],
+                     num_processes: Optional[int] = None) -> Iterator[Any]:
   """`map` over processes, in order; over threads after a session of this one.
 
   Args:

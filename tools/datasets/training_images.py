@@ -1,29 +1,45 @@
 """What a parser of boxes gives to training, turned back into images."""
 
-import collections
+from typing import Any, Dict, List, NamedTuple, Optional, Sequence
 
 import cv2
 import numpy as np
 import tensorflow.compat.v1 as tf
 
+from configs import base
 from dataloader import factory as dataloader_factory
 from dataloader import sessions
 from ops import preprocess
+from ops import tensor_types
 from utils import drawing
 from utils import mask_grids
 from utils import masks as mask_utils
 from utils import modes
+from utils import types
 
-# What a model is trained on. image: uint8 [h, w, 3]. boxes: [K, 4], yxyx,
-# pixels; classes: [K]; masks: bool [K, h, w], or None; anchors: [P, 4], those
-# that are matched.
-Shown = collections.namedtuple('Shown', 'image boxes classes masks anchors')
+
+class Shown(NamedTuple):
+  """What a model is trained on.
+
+  Attributes:
+    image: uint8 [h, w, 3].
+    boxes: [K, 4], yxyx, pixels.
+    classes: [K].
+    masks: bool [K, h, w], or None.
+    anchors: [P, 4], those that are matched.
+  """
+  image: np.ndarray
+  boxes: np.ndarray
+  classes: np.ndarray
+  masks: Optional[np.ndarray]
+  anchors: np.ndarray
+
 
 _ANCHOR_COLOR = (255, 255, 255)
 _MIN_ANCHORS_LEFT_OUT = 150  # more would hide the image
 
 
-def parse(config, num_examples):
+def parse(config: base.Config, num_examples: int) -> List[Any]:
   """Runs the input pipeline of training.
 
   Args:
@@ -55,7 +71,9 @@ def _grid(section):
   return mask_grids.MaskGrid(name, 0)
 
 
-def show(image, labels, anchors, mask_grid=mask_grids.CELLS):
+def show(image: np.ndarray, labels: Dict[str, Any],
+         anchors: tensor_types.LevelArrays,
+         mask_grid: mask_grids.MaskGrid = mask_grids.CELLS) -> Shown:
   """Turns one parsed example back.
 
   Args:
@@ -119,7 +137,8 @@ def _paste(masks, boxes, size, mask_grid):
       grid=mask_grid) > 0
 
 
-def draw(shown, label_map=None, min_size=640):
+def draw(shown: Shown, label_map: Optional[types.LabelMap] = None,
+         min_size: int = 640) -> np.ndarray:
   """The image with anchors below boxes, masks and names, uint8 RGB."""
   image = shown.image.copy()
   anchors = shown.anchors
@@ -133,7 +152,8 @@ def draw(shown, label_map=None, min_size=640):
       masks=shown.masks, min_size=min_size)
 
 
-def contact_sheet(images, columns, width):
+def contact_sheet(images: Sequence[np.ndarray], columns: int,
+                  width: int) -> np.ndarray:
   """One image of many.
 
   Args:

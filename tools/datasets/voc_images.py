@@ -6,6 +6,7 @@ the name of the XML file goes before it.
 
 import collections
 import os
+from typing import Dict, Iterable, List, Mapping, NamedTuple, Tuple
 
 from dataloader import file_patterns
 from tools.datasets import annotation_checks
@@ -16,7 +17,7 @@ AMBIGUOUS = 'several images have the name of the annotation'
 TAKEN = 'its image is that of another annotation'
 
 
-class Found(collections.namedtuple('Found', 'used others unusable')):
+class Found(NamedTuple):
   """The images of annotations.
 
   Attributes:
@@ -24,9 +25,11 @@ class Found(collections.namedtuple('Found', 'used others unusable')):
     others: {annotation: text}, what a person should know about the choice.
     unusable: {annotation: (reason, detail)} of those without an image.
   """
-  __slots__ = ()
+  used: Dict[str, str]
+  others: Dict[str, str]
+  unusable: Dict[str, Tuple[str, str]]
 
-  def notes(self, names):
+  def notes(self, names: Iterable[str]) -> List[str]:
     """[note] about these annotations."""
     texts = [self.others[name] for name in names if name in self.others]
     if not texts:
@@ -35,13 +38,13 @@ class Found(collections.namedtuple('Found', 'used others unusable')):
             % (len(texts), '; '.join(texts[:3]),
                '; ...' if len(texts) > 3 else '')]
 
-  def skips(self, names):
+  def skips(self, names: Iterable[str]) -> List[annotation_checks.Skip]:
     """[annotation_checks.Skip] of these annotations."""
     return [annotation_checks.Skip('image', name, None, *self.unusable[name])
             for name in names if name in self.unusable]
 
 
-def find(folder, given):
+def find(folder: str, given: Mapping[str, str]) -> Found:
   """Finds the images.
 
   Args:

@@ -5,6 +5,9 @@ order would teach one class after the other wherever a reader does not mix them
 well, and the first records would not stand for all.
 """
 
+import argparse
+from typing import List, Optional
+
 import numpy as np
 
 DEFAULT_SEED = 0
@@ -12,7 +15,7 @@ DEFAULT_NUM_SHARDS = 32  # upstream's
 _IMAGES_OF_A_SHARD = 1000  # of large sets
 
 
-def order(count, seed):
+def order(count: int, seed: Optional[int]) -> List[int]:
   """The order to write in.
 
   Args:
@@ -27,7 +30,7 @@ def order(count, seed):
   return np.random.RandomState(seed).permutation(count).tolist()
 
 
-def add_arguments(parser):
+def add_arguments(parser: argparse.ArgumentParser) -> None:
   """Adds the options about the order to an argparse.ArgumentParser."""
   parser.add_argument('--shuffle_seed', type=int, default=DEFAULT_SEED,
                       help='number that gives the random order of the records; '
@@ -36,7 +39,7 @@ def add_arguments(parser):
                       help='write the records in the order of the names')
 
 
-def seed_of(arguments):
+def seed_of(arguments: argparse.Namespace) -> Optional[int]:
   """The seed that parsed options of `add_arguments` mean; None: no shuffle.
 
   Raises:
@@ -48,7 +51,7 @@ def seed_of(arguments):
   return None if arguments.keep_order else arguments.shuffle_seed
 
 
-def num_shards(count):
+def num_shards(count: int) -> int:
   """Number of files for so many records, where nobody says it.
 
   A reader mixes large sets file by file, so they get more files.

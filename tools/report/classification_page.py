@@ -1,7 +1,9 @@
 """What the report says about a classifier."""
 
 import collections
+from typing import Any, Mapping
 
+from configs import base
 from tools.report import evaluated_records
 from tools.report import html_page
 
@@ -9,7 +11,8 @@ _MAX_CONFUSION = 20  # classes; a larger table is of no use
 _CLASS_METRIC = 'eval/accuracy_class_%d'
 
 
-def content(config, metrics, results, num_images):
+def content(config: base.Config, metrics: Mapping[str, Any], results: Any,
+            num_images: int) -> html_page.Content:
   """The parts that differ between kinds of models.
 
   Args:

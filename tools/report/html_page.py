@@ -1,11 +1,23 @@
 """Parts of a report as HTML text: tables, a curve, images. No files."""
 
 import base64
-import collections
 import html
 import math
+from typing import (
+  Any,
+  Iterable,
+  List,
+  Mapping,
+  NamedTuple,
+  Optional,
+  Sequence,
+  Tuple,
+)
 
 import cv2
+import numpy as np
+
+from utils import types
 
 _STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; color: #1c1e21; margin: 2em auto;
@@ -34,13 +46,23 @@ _CURVE_SIZE = (1000, 340)  # width, height
 _CURVE_MARGINS = (60, 20, 150, 40)  # left, top, right, bottom
 _JPEG_QUALITY = 85
 
-# What differs between kinds of models. figures: str, of the headline.
-# num_images: that were evaluated. tables, images: [HTML text].
-Content = collections.namedtuple('Content',
-                                 'figures num_images tables images')
+
+class Content(NamedTuple):
+  """What differs between kinds of models.
+
+  Attributes:
+    figures: of the headline.
+    num_images: that were evaluated.
+    tables: HTML.
+    images: HTML.
+  """
+  figures: str
+  num_images: int
+  tables: List[str]
+  images: List[str]
 
 
-def page(title, parts):
+def page(title: str, parts: Iterable[str]) -> str:
   """A whole page that needs no other file.
 
   Args:
@@ -54,26 +76,26 @@ def page(title, parts):
                                 '\n'.join(parts)))
 
 
-def heading(text):
+def heading(text: str) -> str:
   return '<h2>%s</h2>' % html.escape(text)
 
 
-def paragraph(text, css_class=''):
+def paragraph(text: str, css_class: str = '') -> str:
   return '<p class="%s">%s</p>' % (css_class, html.escape(text))
 
 
-def preformatted(summary, text):
+def preformatted(summary: str, text: str) -> str:
   """Text of many lines, folded away below a summary."""
   return '<details><summary>%s</summary><pre>%s</pre></details>' % (
       html.escape(summary), html.escape(text))
 
 
-def figure_text(value):
+def figure_text(value: Optional[float]) -> str:
   """A metric as text; -1 stands for a metric that is undefined."""
   return '-' if value is None or value < 0 else '%.3f' % value
 
 
-def table(titles, rows):
+def table(titles: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
   """A table; numbers are set to the right.
 
   Args:
@@ -91,7 +113,8 @@ def table(titles, rows):
   return '<table><tr>%s</tr>\n%s</table>' % (head, body)
 
 
-def image_pair(left, right, captions):
+def image_pair(left: np.ndarray, right: np.ndarray,
+               captions: Tuple[str, str]) -> str:
   """Two images side by side.
 
   Args:
@@ -102,12 +125,12 @@ def image_pair(left, right, captions):
   return _images('pair', zip((left, right), captions))
 
 
-def image_triple(figures):
+def image_triple(figures: Sequence[Tuple[np.ndarray, str]]) -> str:
   """Three images side by side: [(uint8 [h, w, 3], RGB; str)]."""
   return _images('triple', figures)
 
 
-def image_grid(figures):
+def image_grid(figures: Sequence[Tuple[np.ndarray, str]]) -> str:
   """Small images with captions, six in a row.
 
   Args:
@@ -127,7 +150,7 @@ def _figure(image, caption):
               _jpeg(image), html.escape(caption), html.escape(caption)))
 
 
-def legend(entries):
+def legend(entries: Sequence[Tuple[str, types.Color]]) -> str:
   """Names beside their colours.
 
   Args:
@@ -144,7 +167,7 @@ def _jpeg(image):
   return base64.b64encode(encoded.tobytes()).decode('ascii')
 
 
-def curve(series):
+def curve(series: Mapping[str, Sequence[Tuple[int, float]]]) -> str:
   """Curves over the training steps, on a logarithmic scale.
 
   Args:

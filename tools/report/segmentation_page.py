@@ -1,8 +1,11 @@
 """What the report says about a segmentation model."""
 
+from typing import Any, Mapping
+
 import cv2
 import numpy as np
 
+from configs import base
 from evaluation import segmentation_results
 from tools.report import evaluated_records
 from tools.report import html_page
@@ -11,7 +14,8 @@ from utils import drawing
 _CLASS_METRIC = 'eval/iou_class_%d'
 
 
-def content(config, metrics, results, num_images):
+def content(config: base.Config, metrics: Mapping[str, Any], results: Any,
+            num_images: int) -> html_page.Content:
   """The parts that differ between kinds of models.
 
   Args:

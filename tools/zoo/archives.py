@@ -13,6 +13,7 @@ import os
 import re
 import stat
 import tarfile
+from typing import List
 import zipfile
 import zlib
 
@@ -35,7 +36,7 @@ class ArchiveError(ValueError):
   """An archive that cannot or should not be opened."""
 
 
-def is_archive(path):
+def is_archive(path: str) -> bool:
   """Whether a file is a tar archive, compressed or not, or a zip archive."""
   with open(path, 'rb') as f:
     begin = f.read(512)
@@ -51,7 +52,7 @@ def _is_old_tar(path):
     return False
 
 
-def unpack(path, folder, max_bytes):
+def unpack(path: str, folder: str, max_bytes: int) -> List[str]:
   """Writes the files of a checkpoint in an archive to a folder.
 
   Args:

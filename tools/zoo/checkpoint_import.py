@@ -1,8 +1,9 @@
 """The steps of tools.import_checkpoint, from a folder to a model_dir."""
 
-import collections
+import argparse
 import os
 import sys
+from typing import Any, Dict, NamedTuple, Optional
 
 from configs import factory
 from modeling import checkpoint_checks
@@ -11,21 +12,33 @@ from tools.zoo import found_checkpoint
 from tools.zoo import imported_model
 from tools.zoo import readings
 from tools.zoo import recognition
-from tools.zoo import rows
+from tools.zoo import rows as zoo_rows
 from tools.zoo import variable_lists
 
 _FOLDER = os.path.dirname(os.path.abspath(__file__))
 _COCO = os.path.join(_FOLDER, 'coco_label_map.txt')
-_LABEL_MAPS = {rows.RETINANET: _COCO, rows.MASK_RCNN: _COCO,
-               rows.COPY_PASTE: _COCO,
-               rows.PASCAL: os.path.join(_FOLDER, 'voc_label_map.txt')}
-
-# config: an experiment. names: {name in the checkpoint: name today}. label_map:
-# path or None. notes: for import.json.
-_Model = collections.namedtuple('_Model', 'config names label_map notes')
+_LABEL_MAPS = {zoo_rows.RETINANET: _COCO, zoo_rows.MASK_RCNN: _COCO,
+               zoo_rows.COPY_PASTE: _COCO,
+               zoo_rows.PASCAL: os.path.join(_FOLDER, 'voc_label_map.txt')}
 
 
-def run(folder, name, wanted, arguments):
+class _Model(NamedTuple):
+  """The model that a checkpoint is of.
+
+  Attributes:
+    config: an experiment.
+    names: {name in the checkpoint: name today}.
+    label_map: path, or None.
+    notes: for import.json.
+  """
+  config: Any
+  names: Dict[str, str]
+  label_map: Optional[str]
+  notes: Dict[str, Any]
+
+
+def run(folder: str, name: str, wanted: Optional[str],
+        arguments: argparse.Namespace) -> None:
   """Recognises, checks and writes; prints what it finds.
 
   Args:
@@ -107,7 +120,7 @@ def _only(lists, wanted):
           for row in all_rows if row.config_file == file]
   if not kept:
     raise ValueError('--row=%s is not a row of the model zoo; rows are: %s.' % (
-        wanted, ', '.join(row.config_file for row in rows.ROWS)))
+        wanted, ', '.join(row.config_file for row in zoo_rows.ROWS)))
   return kept
 
 

@@ -4,11 +4,22 @@ Each rule is from the history of `models/official/detection` of tensorflow/tpu,
 or of the ResNet classifier beside it; see docs/MODEL_ZOO.md.
 """
 
-import collections
 import re
+from typing import Any, Dict, List, NamedTuple, Sequence, Tuple
 
-# what: of the rule, for people. pattern, replacement: of names.
-Rule = collections.namedtuple('Rule', 'what pattern replacement')
+
+class Rule(NamedTuple):
+  """How names were written once.
+
+  Attributes:
+    what: the rule, for people.
+    pattern: of names.
+    replacement: of what matches, as re.sub takes it.
+  """
+  what: str
+  pattern: str
+  replacement: Any
+
 
 _RULES = (
     # spinenet_lib, 2019: numbered by both blocks that are joined; now by the
@@ -30,7 +41,7 @@ _UNSCOPED = re.compile(r'(conv2d|batch_normalization)(_\d+)?/')
 _DEPTHS = {21: 18, 37: 34, 53: 50, 104: 101, 155: 152, 205: 200}
 
 
-def variants(names):
+def variants(names: Sequence[str]) -> List[Tuple[Dict[str, str], List[str]]]:
   """Ways to read the names of a checkpoint, the plainest first.
 
   Args:

@@ -1,13 +1,14 @@
 """Finds the checkpoint in a folder that came from somewhere else."""
 
 import os
+from typing import List, Optional
 
 from modeling import checkpoint_files
 
 _DEBRIS = ('._', '.')
 
 
-def find(folder, wanted=None):
+def find(folder: str, wanted: Optional[str] = None) -> str:
   """The one checkpoint below a folder.
 
   Args:
@@ -78,7 +79,7 @@ def _nothing_found(folder):
           % (folder, reason))
 
 
-def config_files(prefix):
+def config_files(prefix: str) -> List[str]:
   """YAML files beside a checkpoint, params.yaml first."""
   folder = os.path.dirname(prefix)
   return sorted((os.path.join(folder, name) for name in os.listdir(folder)

@@ -6,11 +6,14 @@ import os
 import re
 import shutil
 import tempfile
+from typing import Any, Dict, List, Mapping, Optional
 
 import tensorflow.compat.v1 as tf
 
+from configs import base
 from executor import checkpoints
 from executor import model_dir as model_dir_lib
+from modeling import checkpoint_checks
 from modeling import storage
 from tools.zoo import recognition
 from utils import training_names
@@ -19,7 +22,8 @@ NOTES = 'import.json'
 LABEL_MAP = 'label_map.txt'
 
 
-def stored_names(contents, names):
+def stored_names(contents: checkpoint_checks.Contents,
+                 names: Mapping[str, str]) -> Dict[str, str]:
   """What is taken from a checkpoint.
 
   Args:
@@ -46,7 +50,8 @@ def stored_names(contents, names):
   return taken
 
 
-def averages_as_weights(contents, names):
+def averages_as_weights(contents: checkpoint_checks.Contents,
+                        names: Mapping[str, str]) -> Dict[str, str]:
   """The same with the moving averages of the weights in their place.
 
   Args:
@@ -71,7 +76,7 @@ def averages_as_weights(contents, names):
   return taken
 
 
-def step_of(contents):
+def step_of(contents: checkpoint_checks.Contents) -> int:
   """The training step of a checkpoint; of its name if it holds none."""
   name = tf.GraphKeys.GLOBAL_STEP
   if name in contents.shapes:
@@ -79,7 +84,9 @@ def step_of(contents):
   return checkpoints.step_of(contents.prefix)
 
 
-def write(folder, config, contents, taken, notes, label_map=None):
+def write(folder: str, config: base.Config,
+          contents: checkpoint_checks.Contents, taken: Mapping[str, str],
+          notes: Mapping[str, Any], label_map: Optional[str] = None) -> str:
   """Writes params.yaml and the checkpoint; nobody sees a part of the folder.
 
   Args:
@@ -136,12 +143,13 @@ def _copy(contents, taken, step, prefix):
       session.run(save)
 
 
-def read_notes(folder):
+def read_notes(folder: str) -> Optional[Dict[str, Any]]:
   """The content of import.json, or None."""
   return storage.read_json(os.path.join(folder, NOTES))
 
 
-def left_out(contents, taken):
+def left_out(contents: checkpoint_checks.Contents,
+             taken: Mapping[str, str]) -> List[str]:
   """Lines about what of a checkpoint is not written."""
   names = sorted(set(contents.shapes) - set(taken)
                  - {tf.GraphKeys.GLOBAL_STEP})

@@ -1,5 +1,7 @@
 """The text of docs/MODEL_ZOO.md."""
 
+from typing import Any, Dict, List, Sequence, Tuple
+
 from tools.zoo import rows as zoo_rows
 
 _HEAD = """\
@@ -62,7 +64,7 @@ _COLUMNS = ('model', 'file', 'size', 'epochs', 'parameters', 'published',
             'published accuracy', 'as published')
 
 
-def page(rows):
+def page(rows: Sequence[Tuple[zoo_rows.Row, Dict[str, Any], List[str]]]) -> str:
   """The page.
 
   Args:

@@ -5,14 +5,15 @@ the size of images, how long training took. What came with the checkpoint does:
 the configuration beside it, its graph, its step, its name.
 """
 
-import collections
 import os
 import re
+from typing import Any, List, NamedTuple, Optional, Sequence
 
 import tensorflow.compat.v1 as tf
 
 from configs import base
 from configs import io
+from tools.zoo import rows as zoo_rows
 from tools.zoo import variable_lists
 
 # Keys that make another function of the same variables, or other images of it.
@@ -20,19 +21,41 @@ _MEANING = re.compile(
     r'batch_norm_activation\.activation$|\w+_parser\.output_size$')
 _MAX_GRAPH = 2**29  # bytes of a .meta file that is read
 
-# What came with a checkpoint. prefix: of it. step: int or None. name: of the
-# archive or folder. config_files: [path of a YAML file].
-Evidence = collections.namedtuple('Evidence', 'prefix step name config_files')
-# row: rows.Row. reason: why that one. others: [(rows.Row, {key: (value of the
-# row, value of the other)})] that remain possible and mean something else.
-Choice = collections.namedtuple('Choice', 'row reason others')
+
+class Evidence(NamedTuple):
+  """What came with a checkpoint.
+
+  Attributes:
+    prefix: of it.
+    step: None if it is not known.
+    name: of the archive or folder.
+    config_files: paths of YAML files.
+  """
+  prefix: str
+  step: Optional[int]
+  name: str
+  config_files: List[str]
 
 
-def choose(rows, evidence):
+class Choice(NamedTuple):
+  """A row of the zoo, chosen.
+
+  Attributes:
+    row: that one.
+    reason: why that one.
+    others: [(zoo_rows.Row, {key: (value of the row, value of the other)})] that
+      remain possible and mean something else.
+  """
+  row: zoo_rows.Row
+  reason: str
+  others: Any
+
+
+def choose(rows: Sequence[zoo_rows.Row], evidence: Evidence) -> Choice:
   """Chooses the row that a checkpoint most probably is.
 
   Args:
-    rows: [rows.Row] of the same variables.
+    rows: [zoo_rows.Row] of the same variables.
     evidence: Evidence.
 
   Returns:
@@ -100,7 +123,7 @@ def _by_graph(rows, configs, evidence):
           'the graph in its .meta file has %s' % activation)
 
 
-def activation_of(path, scope):
+def activation_of(path: str, scope: str) -> Optional[str]:
   """The activation within a scope of a stored graph.
 
   Args:

@@ -1,9 +1,19 @@
 """Which row of the model zoo a checkpoint is, from names and shapes."""
 
-import collections
 import re
+from typing import (
+  Any,
+  Dict,
+  List,
+  Mapping,
+  NamedTuple,
+  Optional,
+  Sequence,
+  Tuple,
+)
 
 from tools.zoo import earlier_names
+from tools.zoo import rows as zoo_rows
 from tools.zoo import variable_lists
 from utils import training_names
 
@@ -15,22 +25,37 @@ _OF_CLASSES = re.compile(
     r'(.*/(class-predict|mask_fcn_logits|box-predict)'
     r'|classification_head/dense|segmentation/conv2d)/\w+$')
 
-# rows: [rows.Row] whose variables are nearest. names: {name in the checkpoint:
-# name today} of the model's variables. renamed: [what was renamed].
-# num_classes: of the checkpoint where it is not that of the rows, else None.
-# missing, unexpected: [name today]. mis_shaped: [(name, shape of the row, shape
-# of the checkpoint)].
-Recognition = collections.namedtuple(
-    'Recognition',
-    'rows names renamed num_classes missing unexpected mis_shaped')
+
+class Recognition(NamedTuple):
+  """What is known of a checkpoint by its variables.
+
+  Attributes:
+    rows: whose variables are nearest.
+    names: {name in the checkpoint: name today} of the model's variables.
+    renamed: what was renamed.
+    num_classes: of the checkpoint where it is not that of the rows, else None.
+    missing: names today.
+    unexpected: names today.
+    mis_shaped: (name, shape of the row, shape of the checkpoint).
+  """
+  rows: List[zoo_rows.Row]
+  names: Dict[str, str]
+  renamed: List[str]
+  num_classes: Optional[int]
+  missing: List[str]
+  unexpected: List[str]
+  mis_shaped: List[Tuple[str, Any, Any]]
 
 
-def is_exact(found):
+def is_exact(found: Recognition) -> bool:
   """Whether a Recognition leaves no difference."""
   return not (found.missing or found.unexpected or found.mis_shaped)
 
 
-def recognise(shapes, lists, any_classes=True):
+def recognise(
+    shapes: Mapping[str, Sequence[int]],
+    lists: Sequence[Tuple[Dict[str, Sequence[int]], List[zoo_rows.Row]]],
+    any_classes: bool = True) -> Recognition:
   """Finds the rows whose variables a checkpoint has.
 
   Args:
@@ -56,12 +81,13 @@ def recognise(shapes, lists, any_classes=True):
   return _with_classes(best) if any_classes else best
 
 
-def is_of_model(name):
+def is_of_model(name: str) -> bool:
   """Whether a variable of a checkpoint is one that a model here may have."""
   return not training_names.is_bookkeeping(name) and not UNUSED.match(name)
 
 
-def compare(here, variables):
+def compare(here: Mapping[str, Sequence[int]],
+            variables: Mapping[str, Sequence[int]]) -> Recognition:
   """What differs between a checkpoint and a list.
 
   What the checkpoint has besides in other scopes than the model's is of another
@@ -115,7 +141,7 @@ def _scaled(num_classes, here, there):
   return None if rest else count
 
 
-def differences(found):
+def differences(found: Recognition) -> List[str]:
   """Lines that say how a checkpoint differs from the nearest row."""
   lines = []
   for what, names in (

@@ -5,18 +5,38 @@ The figures are those printed in MODEL_ZOO.md and the project pages of
 here.
 """
 
-import collections
+from typing import NamedTuple
 
-# section, name: where the row stands. config_file: below configs/experiments.
-# epochs: published length of training, as text. params: published, in millions,
-# as printed ('' where nothing is printed). flops: published, in billions of
-# multiply-adds, likewise. accuracy: published. fits: whether the published
-# figures are those of this configuration; where not, another row has them.
-# flops_tolerance, params_tolerance: relative, where the printed digits differ.
-# unused_params: what the published number counts and our model does not have.
-Row = collections.namedtuple(
-    'Row', 'section name config_file epochs params flops accuracy fits '
-    'flops_tolerance params_tolerance unused_params')
+
+class Row(NamedTuple):
+  """A row of the model zoo.
+
+  Attributes:
+    section: of the page, where the row stands.
+    name: of the row.
+    config_file: below configs/experiments.
+    epochs: published length of training.
+    params: published, in millions, as printed ('' where nothing is printed).
+    flops: published, in billions of multiply-adds, likewise.
+    accuracy: published.
+    fits: whether the published figures are those of this configuration; where
+      not, another row has them.
+    flops_tolerance: relative, where the printed digits differ.
+    params_tolerance: relative, where the printed digits differ.
+    unused_params: what the published number counts and our model does not have.
+  """
+  section: str
+  name: str
+  config_file: str
+  epochs: str
+  params: str
+  flops: str
+  accuracy: str
+  fits: bool
+  flops_tolerance: float
+  params_tolerance: float
+  unused_params: int
+
 
 RETINANET = 'RetinaNet, COCO'
 MASK_RCNN = 'Mask R-CNN, COCO'

@@ -11,9 +11,11 @@ import gzip
 import io
 import json
 import os
+from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
+from configs import base
 from configs import factory
-from tools.zoo import rows
+from tools.zoo import rows as zoo_rows
 from utils import files
 
 PATH = os.path.join(os.path.dirname(os.path.abspath(__file__)),
@@ -21,24 +23,27 @@ PATH = os.path.join(os.path.dirname(os.path.abspath(__file__)),
 EXPERIMENTS = 'configs/experiments'
 
 
-def read(path=PATH):
+def read(
+    path: str = PATH
+) -> List[Tuple[Dict[str, Sequence[int]], List[zoo_rows.Row]]]:
   """The lists of all rows.
 
   Args:
     path: of the file.
 
   Returns:
-    [({variable name: (dimension, ...)}, [rows.Row that have these])].
+    [({variable name: (dimension, ...)}, [zoo_rows.Row that have these])].
   """
   with gzip.open(path, 'rt', encoding='utf-8') as f:
     content = json.load(f)
-  by_file = {row.config_file: row for row in rows.ROWS}
+  by_file = {row.config_file: row for row in zoo_rows.ROWS}
   return [({name: tuple(shape) for name, shape in entry['variables']},
            [by_file[name] for name in entry['rows'] if name in by_file])
           for entry in content]
 
 
-def write(lists, path=PATH):
+def write(lists: Mapping[str, Mapping[str, Sequence[int]]],
+          path: str = PATH) -> None:
   """Writes lists; the same lists make the same bytes.
 
   Args:
@@ -63,11 +68,12 @@ def _compressed(text):
   return buffer.getvalue()
 
 
-def config_of(row, changes=None):
+def config_of(row: zoo_rows.Row,
+              changes: Optional[Mapping[str, Any]] = None) -> base.Config:
   """The configuration of a row.
 
   Args:
-    row: rows.Row.
+    row: zoo_rows.Row.
     changes: {dotted key: value} over its file, or None.
 
   Returns:
@@ -77,13 +83,13 @@ def config_of(row, changes=None):
   return factory.load_config(None, path, extra=changes)[0]
 
 
-def main():
+def main() -> None:
   """Builds the models of all rows and writes the file."""
   from modeling import statistics
   from tools.common import config_arguments
   config_arguments.start_tensorflow()
   lists = {}
-  for row in rows.ROWS:
+  for row in zoo_rows.ROWS:
     lists[row.config_file] = statistics.variable_shapes(config_of(row))
     print('%s: %d variables' % (row.config_file, len(lists[row.config_file])),
           flush=True)

@@ -4,7 +4,7 @@ import pytest
 import tensorflow.compat.v1 as tf
 
 from tools.zoo import readings
-from tools.zoo import rows
+from tools.zoo import rows as zoo_rows
 
 SPINENET49 = ['zoo/retinanet_spinenet49_72ep.yaml',
               'zoo/retinanet_spinenet49_350ep.yaml',
@@ -17,7 +17,7 @@ def _choose(files, **evidence):
   given = dict(dict(prefix='none', step=None, name='', config_files=[]),
                **evidence)
   chosen = readings.choose(
-      [row for row in rows.ROWS if row.config_file in files],
+      [row for row in zoo_rows.ROWS if row.config_file in files],
       readings.Evidence(**given))
   return chosen.row.config_file, chosen
 

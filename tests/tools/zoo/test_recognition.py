@@ -5,10 +5,10 @@ import pytest
 from modeling import statistics
 from tests.tools.zoo import checkpoint_makers
 from tools.zoo import recognition
-from tools.zoo import rows
+from tools.zoo import rows as zoo_rows
 from tools.zoo import variable_lists
 
-FILES = [row.config_file for row in rows.ROWS]
+FILES = [row.config_file for row in zoo_rows.ROWS]
 
 
 @pytest.fixture(scope='module')
@@ -49,7 +49,7 @@ def test_the_two_readings_of_a_row_are_told_apart(lists, one, other):
     'zoo/classification_resnet34.yaml',
     'spinenet/spinenet-mbconv49_retinanet.yaml'])
 def test_the_lists_are_those_of_the_code(lists, config_file):
-  row, = [row for row in rows.ROWS if row.config_file == config_file]
+  row, = [row for row in zoo_rows.ROWS if row.config_file == config_file]
   built = statistics.variable_shapes(variable_lists.config_of(row))
   stored, = [shapes for shapes, group in lists if row in group]
   assert {name: tuple(shape) for name, shape in built.items()} == stored
@@ -58,12 +58,13 @@ def test_the_lists_are_those_of_the_code(lists, config_file):
 def test_the_command_that_makes_the_lists(tmp_path, monkeypatch, lists):
   path = str(tmp_path / 'lists.gz')
   monkeypatch.setattr(variable_lists, 'PATH', path)
-  monkeypatch.setattr(rows, 'ROWS', [
-      row for row in rows.ROWS if 'classification_resnet34' in row.config_file])
+  monkeypatch.setattr(zoo_rows, 'ROWS', [
+      row for row in zoo_rows.ROWS
+      if 'classification_resnet34' in row.config_file])
   variable_lists.main()
   (shapes, made), = variable_lists.read(path)
-  assert made == list(rows.ROWS)
-  assert shapes == [old for old, group in lists if rows.ROWS[0] in group][0]
+  assert made == list(zoo_rows.ROWS)
+  assert shapes == [old for old, group in lists if zoo_rows.ROWS[0] in group][0]
 
 
 def test_lists_are_written_as_they_are_read(tmp_path, lists):
