@@ -5,7 +5,7 @@ the scales, and of which two earlier features each block is made; a table lists
 the blocks, and five of them are the pyramid.
 """
 
-from typing import Any, List, NamedTuple, Optional, Sequence, Set, Tuple
+from typing import Any, NamedTuple, Optional, Sequence, Set, Tuple
 
 import tensorflow.compat.v1 as tf
 
@@ -53,8 +53,8 @@ class ScalePermutedNetwork:
   Subclasses define SCOPE, BLOCKS and the methods `_stem`, `_resample` and
   `_block`.
   """
-  SCOPE = None   # variable scope of the network
-  BLOCKS = ()    # of Block
+  SCOPE: str  # variable scope of the network
+  BLOCKS: Sequence[Block]
 
   def __init__(self, min_level: int, max_level: int, endpoint_filters: int,
                norm_activation: tensor_types.Layer,
@@ -146,7 +146,7 @@ class ScalePermutedNetwork:
     raise NotImplementedError
 
 
-def size_of_level(images: tf.Tensor, level: int) -> List[Any]:
+def size_of_level(images: tf.Tensor, level: int) -> Sequence[Any]:
   """(height, width) of a level's features, rounded up."""
   return tuple(-(-side // 2 ** level) for side in images.shape.as_list()[1:3])
 

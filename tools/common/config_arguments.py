@@ -47,7 +47,6 @@ def start_tensorflow() -> None:
 
   It takes seconds: not before the arguments are right.
   """
-
   from ops import compat
   tf.logging.set_verbosity(tf.logging.ERROR)
   compat.enable_graph_mode()

@@ -57,9 +57,7 @@ def _may_differ(name, folder):
   return '/' in name and '://' not in folder
 
 
-def find(
-    folder: str,
-    images: Sequence[Dict[str, Any]]) -> Tuple[List[Dict[str, Any]], List[str]]:
+def find(folder: str, images: Any) -> Tuple[Any, List[str]]:
   """Images with the names of the files that are meant.
 
   No file is taken for two names: where another entry names it exactly, or two

@@ -112,7 +112,7 @@ def map_in_processes(function: Callable[[Any], Any], tasks: Sequence[Any],
   Raises:
     ChildProcessError: if a process died.
   """
-  num_processes = min(num_processes or os.cpu_count(), max(len(tasks), 1))
+  num_processes = min(num_processes or os.cpu_count() or 1, max(len(tasks), 1))
   if num_processes == 1:
     for task in tasks:
       yield function(task)

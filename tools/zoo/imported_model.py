@@ -37,7 +37,7 @@ def stored_names(contents: checkpoint_checks.Contents,
   taken = dict(names)
   for stored in contents.shapes:
     owner = training_names.owner(stored)
-    if owner in names:
+    if owner is not None and owner in names:
       taken[stored] = names[owner] + stored[len(owner):]
     elif owner is None and training_names.is_bookkeeping(stored):
       taken[stored] = stored
