@@ -25,10 +25,13 @@ import os
 import signal
 import sys
 import types
+from typing import Sequence
 
 from absl import app
 from absl import flags
+import tensorflow.compat.v1 as tf
 
+from configs import base
 from executor import log
 
 _MODES = ('train', 'eval', 'train_and_eval', 'predict')
@@ -79,7 +82,7 @@ def _given_flags():
   return values
 
 
-def run():
+def run() -> int:
   """Runs the job of the parsed flags.
 
   Returns:
@@ -90,9 +93,7 @@ def run():
     os.environ[plugins.VARIABLE] = os.pathsep.join(
         flags.FLAGS.plugins.split(','))
   # Slow to load, which --help should not wait for.
-  import tensorflow.compat.v1 as tf
 
-  from configs import base
   from executor import errors
   from executor import job_config
   from executor import jobs
@@ -118,7 +119,7 @@ def run():
   return 0
 
 
-def main(argv):
+def main(argv: Sequence[str]) -> int:
   if len(argv) > 1:
     raise app.UsageError('Unexpected arguments: %s' % ' '.join(argv[1:]))
   log.set_up(verbose=flags.FLAGS.verbosity > 0)

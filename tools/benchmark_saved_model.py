@@ -17,6 +17,9 @@ import json
 import platform
 import sys
 import time
+from typing import Any, Dict, Optional, Sequence
+
+import tensorflow.compat.v1 as tf
 
 from tools.benchmarks import targets
 from tools.common import bool_flags
@@ -24,7 +27,7 @@ from tools.common import config_arguments
 from utils import files
 
 
-def parse_arguments(argv=None):
+def parse_arguments(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
   """Command line to a namespace."""
   parser = argparse.ArgumentParser(
       prog='python -m tools.benchmark_saved_model', description=__doc__,
@@ -57,7 +60,7 @@ def parse_arguments(argv=None):
   return parser.parse_args(argv)
 
 
-def run(arguments):
+def run(arguments: argparse.Namespace) -> Dict[str, Any]:
   """Times and reports.
 
   Args:
@@ -136,8 +139,6 @@ def _results(arguments, target, size):
 
 def _report(arguments, target, given_size, loading, results):
   """The record, which is written where that is asked for."""
-  import tensorflow.compat.v1 as tf
-
   from tools.benchmarks import timing
   record = collections.OrderedDict([
       ('target', arguments.target), ('path', arguments.saved_model_path),
@@ -158,7 +159,7 @@ def _report(arguments, target, given_size, loading, results):
   return record
 
 
-def main(argv=None):
+def main(argv: Optional[Sequence[str]] = None) -> None:
   arguments = parse_arguments(argv)
   try:
     run(arguments)

@@ -18,6 +18,7 @@ errors, 2 when nothing could be checked, else 0.
 import collections
 import json
 import sys
+from typing import Any, Dict, List, Optional, Sequence
 
 from absl import app
 from absl import flags
@@ -44,7 +45,9 @@ flags.DEFINE_string('html', None, 'File for a page with the same.')
 _MAX_ROWS = 200  # findings on the page; the JSON file has all
 
 
-def check_records(config, pattern, key, max_records=None, decode=True):
+def check_records(config: base.Config, pattern: str, key: str,
+                  max_records: Optional[int] = None,
+                  decode: bool = True) -> Any:
   """Reads and checks records.
 
   Args:
@@ -55,7 +58,7 @@ def check_records(config, pattern, key, max_records=None, decode=True):
     decode: whether images and masks are decoded.
 
   Returns:
-    record_checker.RecordChecker, finished.
+    Any, finished.
 
   Raises:
     ValueError: when files are missing or cut off.
@@ -75,7 +78,7 @@ def check_records(config, pattern, key, max_records=None, decode=True):
   return checker
 
 
-def summary(checker):
+def summary(checker: Any) -> Dict[str, Any]:
   """What was found: a dict of plain values for JSON."""
   return {
       'num_records': checker.num_records,
@@ -90,7 +93,7 @@ def summary(checker):
       'findings': [f._asdict() for f in checker.findings]}
 
 
-def lines(checker):
+def lines(checker: Any) -> List[str]:
   """The findings as text, one line for each kind."""
   kinds = collections.OrderedDict()
   for finding in checker.findings:
@@ -105,7 +108,7 @@ def lines(checker):
   return result
 
 
-def page(checker, title):
+def page(checker: Any, title: str) -> str:
   """The same as a page."""
   from tools.report import html_page
   from utils import object_sizes
@@ -150,7 +153,7 @@ def _order(config):
   return order
 
 
-def main(argv):
+def main(argv: Sequence[str]) -> int:
   if len(argv) > 1:
     raise app.UsageError('Unexpected argument %r.' % argv[1])
   # A flag that was not given does not decide.

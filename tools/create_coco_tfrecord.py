@@ -10,6 +10,7 @@ included when the annotations have them.
 """
 
 import functools
+from typing import Any, Dict, Optional
 
 from absl import flags
 import tensorflow.compat.v1 as tf
@@ -18,12 +19,16 @@ from tools.datasets import coco_record_writer
 from tools.datasets import conversion_flags
 from tools.datasets import image_names
 from utils import text_files
+from utils import types
 from utils import values
 
 ConversionError = coco_record_writer.ConversionError
 
-def convert(annotations, images, prefix, options, image_info_file=None,
-            caption_annotations_file=None, label_map=None):
+def convert(annotations: Optional[str], images: str, prefix: str,
+            options: coco_record_writer.Options,
+            image_info_file: Optional[str] = None,
+            caption_annotations_file: Optional[str] = None,
+            label_map: Optional[types.LabelMap] = None) -> Dict[str, Any]:
   """Converts one set.
 
   Args:
@@ -98,7 +103,7 @@ def _load_image(folder, image):
   return image_names.read(folder, image['file_name'])
 
 
-def define_flags(values):
+def define_flags(values: flags.FlagValues) -> None:
   """Defines the flags in flags.FlagValues; the second names are upstream's."""
   for name, meaning in (
       ('annotations', 'COCO file with objects, such as '
@@ -124,7 +129,7 @@ def _one_of(values, *names):
   return given.pop() if given else None
 
 
-def main(values):
+def main(values: flags.FlagValues) -> None:
   """Converts as the flags say."""
   prefix = _one_of(values, 'output', 'output_file_prefix')
   images = _one_of(values, 'images', 'image_dir')

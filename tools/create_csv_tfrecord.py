@@ -20,6 +20,7 @@ what create_coco_tfrecord does.
 import csv
 import io
 import os
+from typing import Any, Dict, List, Optional, Tuple
 
 from absl import flags
 import tensorflow.compat.v1 as tf
@@ -30,6 +31,7 @@ from tools.datasets import image_folders
 from tools.datasets import image_names
 from tools.datasets import source_set
 from utils import text_files
+from utils import types
 from utils import values
 
 ConversionError = source_set.ConversionError
@@ -39,8 +41,11 @@ _CORNERS = ('xmin', 'ymin', 'xmax', 'ymax')
 _DELIMITERS = ',;\t'
 
 
-def convert(annotations, images, prefix, options, label_map=None,
-            class_descriptions=None, all_images=False):
+def convert(annotations: str, images: str, prefix: str,
+            options: coco_record_writer.Options,
+            label_map: Optional[types.LabelMap] = None,
+            class_descriptions: Optional[str] = None,
+            all_images: bool = False) -> Dict[str, Any]:
   """Converts one table.
 
   Args:
@@ -81,7 +86,7 @@ def convert(annotations, images, prefix, options, label_map=None,
       found.dataset(), prefix, source_set.loader(images), options, label_map)
 
 
-def read_table(path):
+def read_table(path: str) -> Tuple[List[str], List[Tuple[str, Dict[str, str]]]]:
   """The lines of a table.
 
   Args:
@@ -228,7 +233,7 @@ def _descriptions(path):
   return names
 
 
-def define_flags(given):
+def define_flags(given: flags.FlagValues) -> None:
   """Defines the flags in flags.FlagValues."""
   for name, meaning in (
       ('annotations', 'CSV file whose first line names the columns. Required.'),
@@ -241,7 +246,7 @@ def define_flags(given):
   conversion_flags.define(given)
 
 
-def main(given):
+def main(given: flags.FlagValues) -> None:
   """Converts as the flags say."""
   if not given.annotations or not given.images or not given.output:
     raise ConversionError('Give --annotations=FILE --images=FOLDER '

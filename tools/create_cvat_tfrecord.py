@@ -10,6 +10,7 @@ in which the task lists its labels, so that all exports of a task agree;
 """
 
 import math
+from typing import Any, Dict, Optional
 
 from absl import flags
 import numpy as np
@@ -21,11 +22,14 @@ from tools.datasets import image_names
 from tools.datasets import source_set
 from utils import masks as mask_utils
 from utils import text_files
+from utils import types
 
 ConversionError = source_set.ConversionError
 
 
-def convert(annotations, images, prefix, options, label_map=None):
+def convert(annotations: str, images: str, prefix: str,
+            options: coco_record_writer.Options,
+            label_map: Optional[types.LabelMap] = None) -> Dict[str, Any]:
   """Converts an export.
 
   Args:
@@ -182,7 +186,7 @@ _SHAPES = {'box': _box, 'polygon': _polygon, 'ellipse': _ellipse,
            'mask': _mask}
 
 
-def define_flags(values):
+def define_flags(values: flags.FlagValues) -> None:
   """Defines the flags in flags.FlagValues."""
   flags.DEFINE_string('annotations', None, 'XML file. Required.',
                       flag_values=values)
@@ -191,7 +195,7 @@ def define_flags(values):
   conversion_flags.define(values)
 
 
-def main(values):
+def main(values: flags.FlagValues) -> None:
   """Converts as the flags say."""
   if not values.annotations or not values.images or not values.output:
     raise ConversionError('Give --annotations=FILE --images=FOLDER '

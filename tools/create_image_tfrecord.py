@@ -7,6 +7,8 @@ The id of an image is its path within the folder, which the results have, too.
 Folders in the folder are read as well.
 """
 
+from typing import Any, Dict
+
 from absl import flags
 
 from tools.datasets import coco_record_writer
@@ -16,7 +18,8 @@ from tools.datasets import source_set
 ConversionError = source_set.ConversionError
 
 
-def convert(images, prefix, options):
+def convert(images: str, prefix: str,
+            options: coco_record_writer.Options) -> Dict[str, Any]:
   """Converts a folder.
 
   Args:
@@ -41,14 +44,14 @@ def convert(images, prefix, options):
       found.dataset(), prefix, source_set.loader(images), options)
 
 
-def define_flags(values):
+def define_flags(values: flags.FlagValues) -> None:
   """Defines the flags in flags.FlagValues."""
   flags.DEFINE_string('images', None, 'Folder of the images. Required.',
                       flag_values=values)
   conversion_flags.define(values)
 
 
-def main(values):
+def main(values: flags.FlagValues) -> None:
   """Converts as the flags say."""
   if not values.images or not values.output:
     raise ConversionError('Give --images=FOLDER --output=PREFIX.')

@@ -23,6 +23,7 @@ import collections
 import functools
 import hashlib
 import os
+from typing import Dict, Mapping, NamedTuple, Optional
 
 import tensorflow.compat.v1 as tf
 
@@ -38,14 +39,28 @@ from utils import text_files
 ConversionError = annotation_checks.ConversionError
 SHARDS = {'train': 1024, 'validation': 128}
 
-# path: of the image. name: its path within the set, which is its id. synset:
-# name of its class. label: its number.
-SourceImage = collections.namedtuple('SourceImage', 'path name synset label')
+
+class SourceImage(NamedTuple):
+  """An image of the set.
+
+  Attributes:
+    path: of the image.
+    name: its path within the set, which is its id.
+    synset: name of its class.
+    label: its number.
+  """
+  path: str
+  name: str
+  synset: str
+  label: int
 
 
-def convert(raw_data_dir, output, num_shards=None, num_processes=None,
-            overwrite=False, exif=orientations.UPRIGHT,
-            shuffle_seed=written_order.DEFAULT_SEED):
+def convert(
+    raw_data_dir: str, output: str,
+    num_shards: Optional[Mapping[str, int]] = None,
+    num_processes: Optional[int] = None, overwrite: bool = False,
+    exif: str = orientations.UPRIGHT,
+    shuffle_seed: Optional[int] = written_order.DEFAULT_SEED) -> Dict[str, int]:
   """Converts both sets; prints what was left out and why.
 
   Args:
@@ -197,7 +212,7 @@ def _bytes(value):
   return tf.train.Feature(bytes_list=tf.train.BytesList(value=[value]))
 
 
-def main():
+def main() -> None:
   parser = argparse.ArgumentParser(
       description='Converts ImageNet, or any folders of images by class.')
   parser.add_argument('--raw_data_dir', required=True, help='folder with '

@@ -18,6 +18,7 @@ import functools
 import io
 import math
 import os
+from typing import Any, Dict, Optional
 
 from absl import flags
 import numpy as np
@@ -31,12 +32,15 @@ from tools.datasets import image_names
 from tools.datasets import source_set
 from utils import masks as mask_utils
 from utils import text_files
+from utils import types
 from utils import values
 
 ConversionError = source_set.ConversionError
 
 
-def convert(annotations, prefix, options, label_map=None, images=None):
+def convert(annotations: str, prefix: str, options: coco_record_writer.Options,
+            label_map: Optional[types.LabelMap] = None,
+            images: Optional[str] = None) -> Dict[str, Any]:
   """Converts a folder.
 
   Args:
@@ -234,7 +238,7 @@ def _load(paths, image_folder, image):
     raise OSError('%s: imageData is not base64.' % path)
 
 
-def define_flags(given):
+def define_flags(given: flags.FlagValues) -> None:
   """Defines the flags in flags.FlagValues."""
   flags.DEFINE_string('annotations', None, 'Folder of the .json files of '
                       'labelme. Required.', flag_values=given)
@@ -243,7 +247,7 @@ def define_flags(given):
   conversion_flags.define(given)
 
 
-def main(given):
+def main(given: flags.FlagValues) -> None:
   """Converts as the flags say."""
   if not given.annotations or not given.output:
     raise ConversionError('Give --annotations=FOLDER --output=PREFIX.')

@@ -22,6 +22,7 @@ import argparse
 import functools
 import json
 import os
+from typing import Any, Dict, List, Optional, Sequence, Tuple
 
 import numpy as np
 from PIL import Image
@@ -35,13 +36,15 @@ from tools.datasets import staged_files
 from utils import files
 from utils import masks as mask_utils
 from utils import orientation as orientations
+from utils import types
 
 
 class AnnotationError(ValueError):
   """Files that do not fit together, with their names."""
 
 
-def find_image_files(images, labels=None):
+def find_image_files(images: str,
+                     labels: Optional[str] = None) -> List[Tuple[str, Any]]:
   """The images of a folder and where their objects are drawn.
 
   Args:
@@ -96,7 +99,9 @@ def _listed(folder):
           for name in image_folders.listed(folder)[0]]
 
 
-def read_objects(image, images, separate=False):
+def read_objects(
+    image: Any, images: Any, separate: bool = False
+) -> Tuple[Tuple[int, int], List[types.Rle], List[str]]:
   """The objects of one image.
 
   Args:
@@ -149,7 +154,8 @@ def _sizes(path):
   return [orientations.turned_size(size, orientation), tuple(size)]
 
 
-def coco_dataset(image_files, objects, class_name):
+def coco_dataset(image_files: Sequence[Tuple[str, Any]], objects: Sequence[Any],
+                 class_name: str) -> Dict[str, Any]:
   """COCO dictionary of images.
 
   Args:
@@ -170,8 +176,10 @@ def coco_dataset(image_files, objects, class_name):
           'categories': [{'id': 1, 'name': class_name}]}
 
 
-def write_annotations(images, prefix, class_name, labels=None, val_every=4,
-                      num_processes=None, separate=False):
+def write_annotations(images: str, prefix: str, class_name: str,
+                      labels: Optional[str] = None, val_every: int = 4,
+                      num_processes: Optional[int] = None,
+                      separate: bool = False) -> Dict[str, Dict[str, Any]]:
   """Reads all masks and writes the annotations of each split.
 
   Args:
@@ -227,7 +235,7 @@ def _notes(image_files, objects):
   return lines
 
 
-def main():
+def main() -> None:
   parser = argparse.ArgumentParser(
       prog='python -m tools.create_mask_annotations', description=__doc__,
       formatter_class=argparse.RawDescriptionHelpFormatter)

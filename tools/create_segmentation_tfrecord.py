@@ -15,11 +15,11 @@ Images are stored upright, their label maps along with them. Writes
 """
 
 import argparse
-import collections
 import functools
 import hashlib
 import io
 import os
+from typing import Any, Dict, Mapping, NamedTuple, Optional, Sequence
 
 import numpy as np
 from PIL import Image
@@ -36,25 +36,45 @@ from tools.datasets import written_order
 from utils import label_map as label_maps
 from utils import orientation as orientations
 from utils import text_files
+from utils import types
 
 ConversionError = annotation_checks.ConversionError
 _DEFAULT_IGNORE_LABEL = 255
 
-# name: of the files, without extension. image, label: paths; label is None
-# where there is none.
-Pair = collections.namedtuple('Pair', 'name image label')
+
+class Pair(NamedTuple):
+  """An image and its label map.
+
+  Attributes:
+    name: of the files, without extension.
+    image: path.
+    label: path, or None where there is none.
+  """
+  name: str
+  image: str
+  label: Optional[str]
 
 
-# How label maps are read. values: {value: class}, of values that are not their
-# class. exif: of orientation.CHOICES, what label maps of turned images mean.
-Reading = collections.namedtuple('Reading', 'ignore_label values exif')
-Reading.__new__.__defaults__ = (_DEFAULT_IGNORE_LABEL, {},
-                                orientations.UPRIGHT)
+class Reading(NamedTuple):
+  """How label maps are read.
+
+  Attributes:
+    ignore_label: of pixels that do not count.
+    values: {value: class}, of values that are not their class.
+    exif: of orientation.CHOICES, what label maps of turned images mean.
+  """
+  ignore_label: int = _DEFAULT_IGNORE_LABEL
+  values: Mapping[int, int] = {}
+  exif: str = orientations.UPRIGHT
 
 
-def convert(image_dir, label_dir, prefix, names=None, label_map=None,
-            reading=Reading(), num_shards=None, num_processes=None,
-            overwrite=False, shuffle_seed=written_order.DEFAULT_SEED):
+def convert(
+    image_dir: str, label_dir: str, prefix: str,
+    names: Optional[Sequence[str]] = None,
+    label_map: Optional[types.LabelMap] = None, reading: Reading = Reading(),
+    num_shards: Optional[int] = None, num_processes: Optional[int] = None,
+    overwrite: bool = False,
+    shuffle_seed: Optional[int] = written_order.DEFAULT_SEED) -> Dict[str, Any]:
   """Converts; prints what was left out and why.
 
   Args:
@@ -218,7 +238,7 @@ def _read_values(text):
   return values
 
 
-def main():
+def main() -> None:
   parser = argparse.ArgumentParser(
       description='Converts images and label maps, a file each.')
   parser.add_argument('--image_dir', required=True,

@@ -19,10 +19,12 @@ segmented too: name the others in --classes.
 
 import argparse
 import collections
+from typing import Iterable, Mapping, Optional, Sequence, Tuple
 
 import cv2
 import numpy as np
 
+from ops import tensor_types
 from tools.datasets import mask_clusters
 from tools.datasets import mask_shapes
 from utils import files
@@ -31,7 +33,9 @@ from utils import shape_priors
 _IMAGE_MARGIN = 2  # pixels around each prior
 
 
-def collect(shapes, classes=None, max_masks=2000, seed=0):
+def collect(shapes: Iterable[Tuple[int, np.ndarray]],
+            classes: Optional[Sequence[int]] = None, max_masks: int = 2000,
+            seed: int = 0) -> tensor_types.LevelArrays:
   """Keeps some masks of each class, each mask as likely as any other.
 
   Args:
@@ -59,7 +63,8 @@ def collect(shapes, classes=None, max_masks=2000, seed=0):
   return {class_id: np.stack(masks) for class_id, masks in kept.items()}
 
 
-def make_priors(masks, num_classes, num_priors, seed=0):
+def make_priors(masks: Mapping[int, np.ndarray], num_classes: int,
+                num_priors: int, seed: int = 0) -> np.ndarray:
   """Clusters of the masks of each class.
 
   Args:
@@ -94,7 +99,7 @@ def make_priors(masks, num_classes, num_priors, seed=0):
   return np.clip(priors, 0., 1.).reshape([num_classes, num_priors, size, size])
 
 
-def image(priors, scale=2):
+def image(priors: np.ndarray, scale: int = 2) -> np.ndarray:
   """The priors side by side, a row for every class that has any.
 
   Args:
@@ -114,7 +119,7 @@ def image(priors, scale=2):
   return np.kron(image, np.ones([scale, scale], np.uint8))
 
 
-def run(arguments):
+def run(arguments: argparse.Namespace) -> np.ndarray:
   """Makes and writes the priors of a command line; returns them."""
   size = arguments.mask_crop_size
   shapes = (mask_shapes.of_coco(arguments.annotations, size)
@@ -136,7 +141,7 @@ def run(arguments):
   return priors
 
 
-def parse_arguments(argv=None):
+def parse_arguments(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
   """Command line to a namespace."""
   parser = argparse.ArgumentParser(
       prog='python -m tools.create_shape_priors', description=__doc__,
@@ -164,7 +169,7 @@ def parse_arguments(argv=None):
   return parser.parse_args(argv)
 
 
-def main():
+def main() -> None:
   try:
     run(parse_arguments())
   except (ValueError, OSError) as e:

@@ -15,6 +15,7 @@ as its edges, unchanged, although VOC counts pixels from 1.
 import collections
 import functools
 import os
+from typing import Any, Dict, Optional
 
 from absl import flags
 import tensorflow.compat.v1 as tf
@@ -26,12 +27,15 @@ from tools.datasets import image_names
 from tools.datasets import source_set
 from tools.datasets import voc_images
 from utils import text_files
+from utils import types
 from utils import values as values_lib
 
 ConversionError = coco_record_writer.ConversionError
 
-def convert(data_dir, split, prefix, options, label_map=None,
-            difficult='keep'):
+def convert(data_dir: str, split: Optional[str], prefix: str,
+            options: coco_record_writer.Options,
+            label_map: Optional[types.LabelMap] = None,
+            difficult: str = 'keep') -> Dict[str, Any]:
   """Converts one split.
 
   Args:
@@ -64,9 +68,10 @@ def convert(data_dir, split, prefix, options, label_map=None,
   files = voc_images.find(os.path.join(data_dir, 'JPEGImages'), {
       name: _text(root, 'filename') for name, root in roots.items()})
   notes.extend(files.notes(names))
-  dataset = {'images': [], 'annotations': [], 'notes': notes, 'categories': [
-      {'id': i, 'name': name} for name, i in sorted(class_ids.items())],
-             'skips': files.skips(names)}
+  dataset: Dict[str, Any] = {
+      'images': [], 'annotations': [], 'notes': notes, 'categories': [
+          {'id': i, 'name': name} for name, i in sorted(class_ids.items())],
+      'skips': files.skips(names)}
   num_difficult = 0
   for name in names:
     if name not in files.used:
@@ -205,7 +210,7 @@ def _load_image(data_dir, image):
                           image['file_name'])
 
 
-def define_flags(values):
+def define_flags(values: flags.FlagValues) -> None:
   """Defines the flags in flags.FlagValues."""
   flags.DEFINE_string('data_dir', None, 'Folder with Annotations, JPEGImages '
                       'and ImageSets. Required.', flag_values=values)
@@ -220,7 +225,7 @@ def define_flags(values):
   conversion_flags.define(values)
 
 
-def main(values):
+def main(values: flags.FlagValues) -> None:
   """Converts as the flags say."""
   if not values.data_dir or not values.output:
     raise ConversionError('Give --data_dir=FOLDER --split=NAME '

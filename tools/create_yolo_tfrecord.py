@@ -14,6 +14,7 @@ create_coco_tfrecord does.
 """
 
 import os
+from typing import Any, Dict, List, Optional, Sequence, Tuple
 
 from absl import flags
 import tensorflow.compat.v1 as tf
@@ -25,6 +26,7 @@ from tools.datasets import conversion_flags
 from tools.datasets import image_names
 from tools.datasets import source_set
 from utils import text_files
+from utils import types
 from utils import values as values_lib
 
 ConversionError = source_set.ConversionError
@@ -33,7 +35,10 @@ _NO_LABELS = ('classes.txt', 'train.txt', 'val.txt', 'test.txt', 'README.txt')
 _LARGEST_SHARE = 1.5  # beyond it, a coordinate is in pixels
 
 
-def convert(images, names, prefix, options, label_map=None, labels=None):
+def convert(images: Sequence[Tuple[str, str]], names: Sequence[str],
+            prefix: str, options: coco_record_writer.Options,
+            label_map: Optional[types.LabelMap] = None,
+            labels: Optional[str] = None) -> Dict[str, Any]:
   """Converts one split.
 
   Args:
@@ -113,7 +118,7 @@ def _load(path):
     return f.read()
 
 
-def label_path(image):
+def label_path(image: str) -> str:
   """Where YOLO looks for the labels of an image: images/ becomes labels/."""
   parts = image.split('/')
   places = [i for i, part in enumerate(parts[:-1]) if part == 'images']
@@ -171,7 +176,8 @@ def _check_shares(shares, where):
         '1, not pixels.' % (where, max(shares, key=abs)))
 
 
-def read_data_file(path, split):
+def read_data_file(
+    path: str, split: Optional[str]) -> Tuple[List[Tuple[str, str]], List[str]]:
   """What a data.yaml says.
 
   Args:
@@ -264,7 +270,7 @@ def _names(content, path):
   return [str(name).strip() for name in names]
 
 
-def read_classes(path):
+def read_classes(path: str) -> List[str]:
   """[class name] of a file with one a line."""
   names = '\n'.join(text_files.read_lines(path, tf.gfile.Open)).rstrip('\n')
   if not names:
@@ -276,7 +282,7 @@ def read_classes(path):
   return names
 
 
-def define_flags(values):
+def define_flags(values: flags.FlagValues) -> None:
   """Defines the flags in flags.FlagValues."""
   for name, meaning in (
       ('data', 'YAML file with the folders of the images and the names of the '
@@ -291,7 +297,7 @@ def define_flags(values):
   conversion_flags.define(values)
 
 
-def main(values):
+def main(values: flags.FlagValues) -> None:
   """Converts as the flags say."""
   if not values.output or bool(values.data) == bool(values.images):
     raise ConversionError('Give --data=data.yaml, or --images=FOLDER and '

@@ -16,6 +16,7 @@ import shlex
 import subprocess
 import sys
 import time
+from typing import Any, Callable, List
 
 from configs import factory
 
@@ -66,7 +67,7 @@ _IMAGES = {'classification': 'images/validation',
            'segmentation': 'scenes/images/val'}
 
 
-def commands(name, folder):
+def commands(name: str, folder: str) -> List[List[str]]:
   """The commands of a demo.
 
   Args:
@@ -113,7 +114,7 @@ def _prior_commands(config, data_dir):
   return [command]
 
 
-def run(name, folder, show=print):
+def run(name: str, folder: str, show: Callable[[str], Any] = print) -> None:
   """Runs a demo.
 
   Args:
@@ -134,7 +135,7 @@ def run(name, folder, show=print):
   show('The demo took %.1f minutes.' % ((time.time() - start) / 60.))
 
 
-def main():
+def main() -> None:
   models = sorted(os.path.splitext(name)[0] for name in os.listdir(_CONFIGS)
                   if name.endswith('.yaml'))
   parser = argparse.ArgumentParser(

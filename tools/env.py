@@ -4,15 +4,16 @@
 """
 
 import argparse
-import collections
 import glob
 import os
 import platform
 import re
 import subprocess
 import sys
+from typing import List, Mapping, NamedTuple, Optional, Sequence
 
 import pkg_resources
+import tensorflow.compat.v1 as tf
 
 from utils import version as version_lib
 
@@ -26,11 +27,19 @@ _SHOWN = ('tensorflow', 'tensorflow-cpu', 'numpy', 'protobuf', 'pycocotools',
 _TF1_MAX_CAPABILITY = 7.5
 _DRIVER = '/proc/driver/nvidia'
 
-# name: str. capability: float, or None if the driver is too old to tell.
-Gpu = collections.namedtuple('Gpu', 'name capability')
+
+class Gpu(NamedTuple):
+  """A graphics processor.
+
+  Attributes:
+    name: as the driver calls it.
+    capability: None if the driver is too old to tell.
+  """
+  name: str
+  capability: Optional[float]
 
 
-def installed_gpus():
+def installed_gpus() -> List[Gpu]:
   """[Gpu] of the NVIDIA driver, whether or not TensorFlow can use them."""
   try:
     output = subprocess.check_output(
@@ -48,8 +57,10 @@ def installed_gpus():
   return gpus
 
 
-def gpu_problems(gpus, tf_version, has_cuda, num_visible,
-                 hidden_by=os.environ.get('CUDA_VISIBLE_DEVICES')):
+def gpu_problems(
+    gpus: Sequence[Gpu], tf_version: str, has_cuda: bool, num_visible: int,
+    hidden_by: Optional[str] = os.environ.get('CUDA_VISIBLE_DEVICES')
+) -> List[str]:
   """Sentences about GPUs that TensorFlow will not use.
 
   Args:
@@ -87,7 +98,7 @@ def gpu_problems(gpus, tf_version, has_cuda, num_visible,
   return problems
 
 
-def package_problems(lock_path, installed):
+def package_problems(lock_path: str, installed: Mapping[str, str]) -> List[str]:
   """Sentences about packages that are not those of the lock file.
 
   Args:
@@ -122,7 +133,7 @@ def _tpu_problems(installed):
           '"google-api-python-client<2" oauth2client.']
 
 
-def report():
+def report() -> List[str]:
   """Everything that is printed.
 
   Returns:
@@ -131,13 +142,12 @@ def report():
   os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
   installed = {d.project_name.lower().replace('_', '-'): d.version
                for d in pkg_resources.working_set}
-  import tensorflow.compat.v1 as tf  # Slow, and not needed for --help.
   python = sys.version_info[:2]
   lines = ['Version %s of this code' % version_lib.VERSION,
            'Python %s (%s)' % (platform.python_version(), sys.executable),
            ', '.join('%s %s' % (name, installed[name.lower()])
                      for name in _SHOWN if name.lower() in installed),
-           'CPU: %d cores, %s' % (os.cpu_count(), platform.machine())]
+           'CPU: %d cores, %s' % (os.cpu_count() or 1, platform.machine())]
   gpus = installed_gpus()
   visible = tf.config.experimental.list_physical_devices('GPU')
   lines.append('GPU: %s' % (', '.join(g.name for g in gpus) or 'none'))
@@ -155,7 +165,7 @@ def report():
   return lines + ['', 'What to know:'] + ['- ' + p for p in problems]
 
 
-def main():
+def main() -> None:
   argparse.ArgumentParser(
       description='Prints versions and devices, and what will not work here '
       'and why.').parse_args()

@@ -16,6 +16,7 @@ without it.
 import argparse
 import json
 import sys
+from typing import Dict, Optional, Sequence, Tuple
 
 import numpy as np
 
@@ -30,7 +31,7 @@ _IOU_TYPES = {'box': ('bbox',), 'mask': ('segm',),
               'box_and_mask': ('bbox', 'segm')}
 
 
-def parse_arguments(argv=None):
+def parse_arguments(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
   """Command line to a namespace."""
   parser = argparse.ArgumentParser(
       prog='python -m tools.evaluate_detections', description=__doc__,
@@ -59,7 +60,8 @@ def parse_arguments(argv=None):
   return arguments
 
 
-def evaluate_files(arguments):
+def evaluate_files(
+    arguments: argparse.Namespace) -> Tuple[Dict[str, float], str]:
   """Reads both files and scores.
 
   Args:
@@ -132,7 +134,7 @@ def _reach_beyond(annotations, detections):
                 axis=1)
 
 
-def main(argv=None):
+def main(argv: Optional[Sequence[str]] = None) -> int:
   """Entry point; returns the exit status."""
   try:
     metrics, table = evaluate_files(parse_arguments(argv))

@@ -20,13 +20,14 @@ import os
 import signal
 import sys
 import tempfile
+from typing import Optional, Sequence
 
 from configs import base
 from tools.common import config_arguments
 from utils import files
 
 
-def parse_arguments(argv=None):
+def parse_arguments(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
   """Command line to a namespace."""
   parser = argparse.ArgumentParser(
       prog='python -m tools.import_checkpoint', description=__doc__,
@@ -52,7 +53,7 @@ def parse_arguments(argv=None):
   return parser.parse_args(argv)
 
 
-def run(arguments):
+def run(arguments: argparse.Namespace) -> None:
   """Imports, and prints what it does.
 
   Args:
@@ -119,7 +120,7 @@ def _of_prefix(path):
   return folder, os.path.basename(folder), os.path.basename(prefix)
 
 
-def main(argv=None):
+def main(argv: Optional[Sequence[str]] = None) -> None:
   arguments = parse_arguments(argv)
   # What is unpacked is removed on the way out.
   signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))

@@ -23,11 +23,12 @@ answered; 130 stopped with Ctrl-C, what was answered until then is written.
 
 import os
 import sys
+from typing import Optional, Sequence
 
 from tools.inference import arguments as arguments_lib
 
 
-def main(argv=None):
+def main(argv: Optional[Sequence[str]] = None) -> int:
   """Runs the command; returns the exit status."""
   arguments = arguments_lib.parse(argv, __doc__)
   os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')

@@ -9,18 +9,31 @@ zoo that have these variables.
 """
 
 import argparse
-import collections
 import re
+from typing import Any, List, NamedTuple, Optional, Sequence, Tuple
+
+import tensorflow.compat.v1 as tf
 
 from utils import training_names
 
 # Slots of optimizers; their last part follows the name of a variable.
 _SLOTS = re.compile(r'/(%s)$|^training/num_' % '|'.join(training_names.SLOTS))
 
-Variable = collections.namedtuple('Variable', 'name shape dtype')
+
+class Variable(NamedTuple):
+  """A variable of a checkpoint.
+
+  Attributes:
+    name: as the checkpoint has it.
+    shape: of it.
+    dtype: tf.DType.
+  """
+  name: str
+  shape: List[int]
+  dtype: Any
 
 
-def parse_arguments(argv=None):
+def parse_arguments(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
   """Command line to a namespace."""
   parser = argparse.ArgumentParser(
       prog='python -m tools.inspect_checkpoint', description=__doc__,
@@ -33,7 +46,7 @@ def parse_arguments(argv=None):
   return parser.parse_args(argv)
 
 
-def read_variables(path):
+def read_variables(path: str) -> Tuple[str, List[Variable]]:
   """The variables of a checkpoint, without loading their values.
 
   Args:
@@ -45,8 +58,6 @@ def read_variables(path):
   Raises:
     ValueError: if there is no checkpoint.
   """
-  import tensorflow.compat.v1 as tf
-
   from modeling import checkpoint_files
   prefix = re.sub(r'\.(index|meta|data-\d+-of-\d+)$', '', path)
   if tf.gfile.IsDirectory(path):
@@ -65,7 +76,7 @@ def read_variables(path):
       for name, shape in sorted(reader.get_variable_to_shape_map().items())]
 
 
-def settings(variables):
+def settings(variables: Sequence[Variable]) -> List[str]:
   """What names and shapes say about settings.
 
   Args:
@@ -96,7 +107,7 @@ def settings(variables):
   return lines
 
 
-def zoo_rows(variables):
+def zoo_rows(variables: Sequence[Variable]) -> List[str]:
   """The rows of the model zoo that have these variables.
 
   Args:
@@ -130,7 +141,7 @@ def _endpoint_width(shapes):
   return convs[max(convs)][-1] if convs else None
 
 
-def run(arguments):
+def run(arguments: argparse.Namespace) -> None:
   """Prints the list.
 
   Args:
@@ -158,7 +169,7 @@ def run(arguments):
     print(line)
 
 
-def main(argv=None):
+def main(argv: Optional[Sequence[str]] = None) -> None:
   arguments = parse_arguments(argv)
   try:
     run(arguments)

@@ -24,6 +24,7 @@ import argparse
 import functools
 import json
 import os
+from typing import Any, Dict, Optional
 
 import cv2
 import numpy as np
@@ -40,8 +41,9 @@ _JPEG_QUALITY = 92
 _IDS_PER_SPLIT = 10000  # so that image ids tell the splits apart
 
 
-def make_split(folder, split, num_scenes, size, seed, num_shards,
-               num_processes=None):
+def make_split(folder: str, split: str, num_scenes: int, size: int, seed: int,
+               num_shards: int,
+               num_processes: Optional[int] = None) -> Dict[str, Any]:
   """Draws one set and converts it to records.
 
   Args:
@@ -120,8 +122,8 @@ def _load(folder, image):
     return f.read()
 
 
-def make_images(folder, split, num_images, size, seed,
-                num_processes=None):
+def make_images(folder: str, split: str, num_images: int, size: int, seed: int,
+                num_processes: Optional[int] = None) -> None:
   """Draws one set for classification, in a folder for each class.
 
   Args:
@@ -150,7 +152,8 @@ def _draw_image(image_id, folder, seed, size):
   _save(os.path.join(folder, demo_scenes.LABEL_MAP[class_id]), image_id, image)
 
 
-def make_label_maps(folder, split, num_scenes, size, seed, num_processes=None):
+def make_label_maps(folder: str, split: str, num_scenes: int, size: int,
+                    seed: int, num_processes: Optional[int] = None) -> None:
   """Draws one set for segmentation: images, and classes of their pixels.
 
   Args:
@@ -195,7 +198,7 @@ def _at_least(smallest):
   return number
 
 
-def main():
+def main() -> None:
   parser = argparse.ArgumentParser(
       description='Draws the scenes of the demo and makes records of them.')
   parser.add_argument('--kind', default='detection', help='what for',

@@ -39,7 +39,8 @@ _CONTENT = {'classification': classification_page.content,
             'segmentation': segmentation_page.content}
 
 
-def build_page(model_dir, suffix='', num_images=12, min_score=0.3):
+def build_page(model_dir: str, suffix: str = '', num_images: int = 12,
+               min_score: float = 0.3) -> str:
   """Builds the page.
 
   Args:
@@ -209,7 +210,7 @@ def _draw(pixels, objects, names):
       color_objects=bool(has_masks) and len(names) == 1)
 
 
-def main():
+def main() -> None:
   parser = argparse.ArgumentParser(
       description='Writes a report of a trained and evaluated model.')
   parser.add_argument('--model_dir', required=True,

@@ -10,12 +10,14 @@ configured size, and every variable with its shape.
 
 import argparse
 import json
+from typing import Any, List, Mapping, Optional, Sequence, Tuple
 
+from configs import base
 from tools.common import config_arguments
 from utils import files
 
 
-def parse_arguments(argv=None):
+def parse_arguments(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
   """Command line to a namespace."""
   parser = argparse.ArgumentParser(
       prog='python -m tools.model_stats', description=__doc__,
@@ -25,13 +27,15 @@ def parse_arguments(argv=None):
   return parser.parse_args(argv)
 
 
-def table(config, size, stats, groups):
+def table(config: base.Config, size: Sequence[int],
+          stats: Any,
+          groups: Mapping[str, Tuple[int, int]]) -> List[str]:
   """The statistics as lines of text.
 
   Args:
     config: an experiment of configs.factory.
     size: (height, width) of the network input.
-    stats: modeling.statistics.Statistics.
+    stats: modeling.Any.
     groups: {scope: (number of variables, trainable parameters)}.
 
   Returns:
@@ -48,7 +52,7 @@ def table(config, size, stats, groups):
   return lines
 
 
-def run(arguments):
+def run(arguments: argparse.Namespace) -> None:
   """Counts, prints and writes.
 
   Args:
@@ -68,7 +72,7 @@ def run(arguments):
                            json.dumps(stats._asdict(), indent=1) + '\n')
 
 
-def main(argv=None):
+def main(argv: Optional[Sequence[str]] = None) -> None:
   arguments = parse_arguments(argv)
   try:
     run(arguments)

@@ -14,6 +14,7 @@ import json
 import os
 import re
 import time
+from typing import Any, Dict, List, Optional, Sequence
 
 from configs import factory
 from tools.common import config_arguments
@@ -24,7 +25,7 @@ from utils import files
 EXPERIMENTS = 'configs/experiments'
 
 
-def parse_arguments(argv=None):
+def parse_arguments(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
   """Command line to a namespace."""
   parser = argparse.ArgumentParser(
       prog='python -m tools.model_zoo', description=__doc__,
@@ -44,7 +45,7 @@ def parse_arguments(argv=None):
   return parser.parse_args(argv)
 
 
-def count(row):
+def count(row: zoo_rows.Row) -> Dict[str, Any]:
   """Builds the model of a row and counts it.
 
   Args:
@@ -66,7 +67,7 @@ def count(row):
               flops=stats.flops)
 
 
-def problems(row, result):
+def problems(row: zoo_rows.Row, result: Dict[str, Any]) -> List[str]:
   """What is wrong with a row.
 
   Args:
@@ -91,7 +92,7 @@ def problems(row, result):
   return found
 
 
-def agrees(value, printed, tolerance=0.):
+def agrees(value: float, printed: str, tolerance: float = 0.) -> bool:
   """Whether a number is the printed one, rounded, cut off, or nearly so.
 
   Args:
@@ -109,7 +110,8 @@ def agrees(value, printed, tolerance=0.):
           or abs(difference) <= tolerance * float(printed))
 
 
-def count_all(rows, results_file=None, reuse=False):
+def count_all(rows: Sequence[zoo_rows.Row], results_file: Optional[str] = None,
+              reuse: bool = False) -> Dict[str, Dict[str, Any]]:
   """Counts rows, and shows and saves each as it is done.
 
   Args:
@@ -155,7 +157,7 @@ def _append(path, result):
       f.write(json.dumps(result) + '\n')
 
 
-def run(arguments):
+def run(arguments: argparse.Namespace) -> bool:
   """Counts, prints and writes.
 
   Args:
@@ -184,7 +186,7 @@ def run(arguments):
   return not bad
 
 
-def main(argv=None):
+def main(argv: Optional[Sequence[str]] = None) -> None:
   arguments = parse_arguments(argv)
   try:
     is_well = run(arguments)

@@ -17,6 +17,7 @@ import asyncio
 import logging
 import re
 import sys
+from typing import Any, Optional, Sequence
 
 _DESCRIPTIONS = (
     ('max_requests', int, 128, 'requests inside at once; more are answered 503 '
@@ -38,7 +39,7 @@ _DESCRIPTIONS = (
 _LOCAL = ('127.0.0.1', '::1', 'localhost')
 
 
-def parse_arguments(argv=None):
+def parse_arguments(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
   """Command line to a namespace."""
   parser = argparse.ArgumentParser(
       prog='python -m tools.serve', description=__doc__,
@@ -77,7 +78,7 @@ def parse_arguments(argv=None):
   return arguments
 
 
-def make_limits(arguments):
+def make_limits(arguments: argparse.Namespace) -> Any:
   """service.Limits of a command line."""
   from serving.server import service
   return service.Limits(
@@ -91,7 +92,7 @@ def make_limits(arguments):
       request_timeout_s=arguments.request_timeout_s)
 
 
-def main(argv=None):
+def main(argv: Optional[Sequence[str]] = None) -> int:
   """Serves until a signal comes; returns the exit status."""
   arguments = parse_arguments(argv)
   # TensorFlow takes seconds to load: not before the arguments are right.

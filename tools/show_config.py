@@ -9,6 +9,7 @@ go to standard error.
 """
 
 import sys
+from typing import Sequence
 
 from absl import app
 from absl import flags
@@ -26,7 +27,7 @@ flags.DEFINE_string('params_override', None,
                     'YAML text, a.b=c pairs, or a file, over --config_file.')
 
 
-def main(argv):
+def main(argv: Sequence[str]) -> None:
   if len(argv) > 1:
     raise app.UsageError('Unexpected argument %r.' % argv[1])
   # A flag that was not given does not decide.

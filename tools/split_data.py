@@ -20,6 +20,17 @@ import os
 import random
 import re
 import sys
+from typing import (
+  Any,
+  Callable,
+  Dict,
+  Iterable,
+  List,
+  Mapping,
+  NamedTuple,
+  Optional,
+  Sequence,
+)
 
 from absl import app
 from absl import flags
@@ -50,12 +61,22 @@ flags.DEFINE_string('groups', None, 'CSV file of image name and group, instead '
 flags.DEFINE_bool('stratify', True, 'Give each split its share of every class.')
 flags.DEFINE_integer('seed', 0, 'Number that gives the division.')
 
-# name: of the file. classes: those of its objects. group: images of the
-# same one stay together.
-Item = collections.namedtuple('Item', 'name classes group')
+
+class Item(NamedTuple):
+  """An image to be assigned.
+
+  Attributes:
+    name: of the file; of a COCO file its place in the list.
+    classes: those of its objects.
+    group: images of the same one stay together.
+  """
+  name: Any
+  classes: Iterable[Any]
+  group: Any
 
 
-def split(items, shares, seed=0):
+def split(items: Sequence[Item], shares: Mapping[str, float],
+          seed: int = 0) -> Dict[str, List[Item]]:
   """Divides items by iterative stratification.
 
   The units are the groups. Again and again, the class that fewest of the units
@@ -116,7 +137,7 @@ def _rarest_first(counts, order):
   return sorted(units, key=lambda key: (units[key], str(key))) + [_IMAGES]
 
 
-def read_shares(text):
+def read_shares(text: str) -> Dict[str, float]:
   """{split name: share} of 'train:0.8,val:0.2'.
 
   Raises:
@@ -135,7 +156,8 @@ def read_shares(text):
   return shares
 
 
-def group_of(pattern=None, path=None):
+def group_of(pattern: Optional[str] = None,
+             path: Optional[str] = None) -> Optional[Callable[[str], Any]]:
   """(image name) -> its group; None where each image is one of its own.
 
   Args:
@@ -173,7 +195,7 @@ def _known(group, name, source):
   return group
 
 
-def write_new(contents):
+def write_new(contents: Mapping[str, str]) -> None:
   """Writes files, none of which may be there.
 
   Args:
@@ -193,7 +215,9 @@ def write_new(contents):
       f.write(text)
 
 
-def split_coco(path, prefix, shares, group, seed=0, stratify=True):
+def split_coco(path: str, prefix: str, shares: Mapping[str, float],
+               group: Optional[Callable[[str], Any]], seed: int = 0,
+               stratify: bool = True) -> Dict[str, List[Item]]:
   """Divides a COCO file; returns {split name: [Item]}."""
   raw = text_files.read_json(path, tf.gfile.Open)
   try:
@@ -231,7 +255,9 @@ def split_coco(path, prefix, shares, group, seed=0, stratify=True):
   return splits
 
 
-def split_voc(data_dir, shares, group, seed=0, stratify=True):
+def split_voc(data_dir: str, shares: Mapping[str, float],
+              group: Optional[Callable[[str], Any]], seed: int = 0,
+              stratify: bool = True) -> Dict[str, List[Item]]:
   """Divides the annotated images of a VOC folder."""
   items = []
   annotations = os.path.join(data_dir, 'Annotations')
@@ -249,7 +275,9 @@ def split_voc(data_dir, shares, group, seed=0, stratify=True):
   return splits
 
 
-def split_images(folder, prefix, shares, group, seed=0, stratify=True):
+def split_images(folder: str, prefix: str, shares: Mapping[str, float],
+                 group: Optional[Callable[[str], Any]], seed: int = 0,
+                 stratify: bool = True) -> Dict[str, List[Item]]:
   """Divides the images of a folder; folders in it are the classes."""
   names, notes = source_set.walk_images(folder)
   for note in notes:
@@ -268,7 +296,7 @@ def _lines(items):
   return ''.join(item.name + '\n' for item in items)
 
 
-def report(splits):
+def report(splits: Mapping[str, Sequence[Item]]) -> str:
   """Lines about the number of images and objects of each split."""
   total = sum(map(len, splits.values()))
   lines = []
@@ -290,7 +318,7 @@ def report(splits):
   return '\n'.join(lines)
 
 
-def main(argv):
+def main(argv: Sequence[str]) -> None:
   try:
     if len(argv) > 1:
       raise ConversionError('Unexpected argument %r.' % argv[1])

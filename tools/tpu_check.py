@@ -17,6 +17,9 @@ import argparse
 import json
 import sys
 import tempfile
+from typing import Any, Dict, Optional, Sequence
+
+import tensorflow.compat.v1 as tf
 
 from tools.common import config_arguments
 from tools.tpu import chips
@@ -25,7 +28,7 @@ from utils import files
 _NUM_CORES = 8  # of the smallest slice; the default of main.py
 
 
-def parse_arguments(argv=None):
+def parse_arguments(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
   """Command line to a namespace."""
   parser = argparse.ArgumentParser(
       prog='python -m tools.tpu_check', description=__doc__,
@@ -64,7 +67,7 @@ def _positive(text):
   return value
 
 
-def run(arguments, folder):
+def run(arguments: argparse.Namespace, folder: str) -> Dict[str, Any]:
   """Checks, and prints every result as it comes.
 
   Args:
@@ -120,8 +123,6 @@ def _lower(check, arguments, batch):
 
 def _compare(check, tolerance):
   """The losses of both forms as a list of dicts."""
-  import tensorflow.compat.v1 as tf
-
   from tools.tpu import environments
   from tools.tpu import report
   try:
@@ -172,7 +173,7 @@ def _all_fit(programs):
              for program in first.values())
 
 
-def main(argv=None):
+def main(argv: Optional[Sequence[str]] = None) -> int:
   arguments = parse_arguments(argv)
   from tools.tpu import environments
   try:

@@ -10,6 +10,7 @@ sheet (PNG) and as a page. The same --seed shows the same images.
 """
 
 import sys
+from typing import Sequence
 
 from absl import app
 from absl import flags
@@ -35,7 +36,7 @@ flags.DEFINE_string('output', None, 'PNG file of the contact sheet.')
 flags.DEFINE_string('html', None, 'File of the page.')
 
 
-def main(argv):
+def main(argv: Sequence[str]) -> int:
   if len(argv) > 1:
     raise app.UsageError('Unexpected argument %r.' % argv[1])
   if not FLAGS.output and not FLAGS.html:

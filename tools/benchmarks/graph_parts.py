@@ -1,10 +1,20 @@
 """Where the network begins in the graph of an exported model."""
 
-import collections
+from typing import Iterable, List, NamedTuple, Optional, Sequence
 
-# image: float tensor [B, height, width, 3] that the network begins with, or
-# None. image_info: what the boxes' way back needs, float32 [B, 4, 2], or None.
-Parts = collections.namedtuple('Parts', 'image image_info')
+import tensorflow.compat.v1 as tf
+
+
+class Parts(NamedTuple):
+  """Tensors of an export that can be fed.
+
+  Attributes:
+    image: float [B, height, width, 3] that the network begins with, or None.
+    image_info: what the boxes' way back needs, float32 [B, 4, 2], or None.
+  """
+  image: Optional[tf.Tensor]
+  image_info: Optional[tf.Tensor]
+
 
 _CONVOLUTIONS = ('Conv2D', 'DepthwiseConv2dNative')
 # Between the prepared image and the first convolution.
@@ -12,7 +22,7 @@ _OF_NETWORK = ('Cast', 'Identity', 'Pad', 'PadV2')
 _IMAGE_INFO = 'ImageInfo'  # as published exports call it
 
 
-def find(fed, fetches):
+def find(fed: tf.Tensor, fetches: Sequence[tf.Tensor]) -> Parts:
   """Finds where the preparation of images ends.
 
   Args:
@@ -62,12 +72,12 @@ def _ancestors(operations):
   return found
 
 
-def depends(operations, tensor):
+def depends(operations: Iterable[tf.Operation], tensor: tf.Tensor) -> bool:
   """Whether a tensor is needed for operations."""
   return tensor.op in _ancestors(operations)
 
 
-def parses_examples(graph_def):
+def parses_examples(graph_def: tf.GraphDef) -> bool:
   """Whether a graph takes serialized tf.train.Example."""
   nodes = list(graph_def.node) + [
       node for function in graph_def.library.function
@@ -76,7 +86,7 @@ def parses_examples(graph_def):
              for node in nodes)
 
 
-def notes(parts):
+def notes(parts: Parts) -> List[str]:
   """Sentences about what could not be found."""
   if parts.image is None:
     return ['There is no convolution of an image with 3 channels in the graph: '

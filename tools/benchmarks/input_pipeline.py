@@ -17,9 +17,11 @@ import os
 import resource
 import tempfile
 import time
+from typing import List, NamedTuple, Optional, Sequence, Tuple
 
 from absl import app
 from absl import flags
+import tensorflow.compat.v1 as tf
 
 from configs import base
 from configs import factory
@@ -33,9 +35,23 @@ flags.DEFINE_integer('images', 200, 'Images to time in each stage.',
 flags.DEFINE_integer('records', 64, 'Different images.', lower_bound=1)
 flags.DEFINE_string('json', None, 'File to write the figures to.')
 
-# {name: (model, overrides, batch size, CPU ms per image of the reference on
-# TF 1.15 and 2.15, None where it fails)}.
-Job = collections.namedtuple('Job', 'model overrides batch_size reference')
+
+class Job(NamedTuple):
+  """What is measured.
+
+  Attributes:
+    model: its name.
+    overrides: of its configuration.
+    batch_size: images.
+    reference: CPU ms per image of the reference on TF 1.15 and 2.15, None where
+      it fails.
+  """
+  model: str
+  overrides: str
+  batch_size: int
+  reference: Tuple[Optional[float], Optional[float]]
+
+
 JOBS = collections.OrderedDict([
     ('retinanet', Job('retinanet', 'retinanet_parser.output_size=[640,640]', 8,
                       (24.1, 10.4))),
@@ -50,14 +66,15 @@ _WARMUP = 16  # images that are not timed
 _NUM_REPORTS = 5  # of the memory of a long run
 
 
-def load_config(job, path):
+def load_config(job: Job, path: str) -> base.Config:
   """The experiment of a job that trains on the records of a file."""
   return factory.load_config(job.model, None, (
       '%s,train.train_file_pattern=%s,architecture.use_bfloat16=false,'
       'train.transpose_input=false' % (job.overrides, path)))[0]
 
 
-def dataset(stage, config, batch_size):
+def dataset(stage: str, config: base.Config,
+            batch_size: int) -> Tuple[tf.data.Dataset, int]:
   """(tf.data.Dataset, images per element) of a stage."""
   import tensorflow.compat.v1 as tf
 
@@ -91,7 +108,8 @@ def dataset(stage, config, batch_size):
   return numbered.map(parse, num_parallel_calls=os.cpu_count()).prefetch(2), 1
 
 
-def measure(stage, config, batch_size, num_images):
+def measure(stage: str, config: base.Config, batch_size: int,
+            num_images: int) -> Tuple[float, float, List[float]]:
   """Runs a stage.
 
   Args:
@@ -131,7 +149,7 @@ def _memory():
     return int(f.read().split()[1]) * resource.getpagesize() / 1e9
 
 
-def main(argv):
+def main(argv: Sequence[str]) -> None:
   if len(argv) > 1:
     raise app.UsageError('Unexpected argument %r.' % argv[1])
   for names, known in ((FLAGS.jobs, JOBS), (FLAGS.stages, STAGES)):

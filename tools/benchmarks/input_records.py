@@ -13,7 +13,8 @@ _NOISE = 7.2  # grey levels; with this quality an image takes about 72 KiB
 _NUM_CLASSES = 90
 
 
-def write(path, num_records, num_objects, seed=0):
+def write(path: str, num_records: int, num_objects: float,
+          seed: int = 0) -> float:
   """Writes records of images with masks, like photographs in size.
 
   Args:

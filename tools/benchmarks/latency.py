@@ -2,17 +2,39 @@
 
 import collections
 import time
+from typing import (
+  Any,
+  Callable,
+  Dict,
+  List,
+  Mapping,
+  NamedTuple,
+  Sequence,
+  Tuple,
+)
 
 import numpy as np
 
 PERCENTILES = (50, 90, 99)
 
-# Seconds. first: the first call, which prepares what later ones use. warm_up:
-# all calls before those that are timed. walls, cpus: of each timed call.
-Latencies = collections.namedtuple('Latencies', 'first warm_up walls cpus')
+
+class Latencies(NamedTuple):
+  """Seconds of calls.
+
+  Attributes:
+    first: the first call, which prepares what later ones use.
+    warm_up: all calls before those that are timed.
+    walls: of each timed call.
+    cpus: of each timed call.
+  """
+  first: float
+  warm_up: float
+  walls: List[float]
+  cpus: List[float]
 
 
-def measure(functions, num_runs, warm_up):
+def measure(functions: Mapping[str, Callable[[], Any]], num_runs: int,
+            warm_up: int) -> Dict[str, Latencies]:
   """Times functions in turns, so that all see the same disturbances.
 
   Args:
@@ -40,7 +62,7 @@ def _latencies(pairs, warm_up):
                    cpus[warm_up:])
 
 
-def summary(latencies, batch_size):
+def summary(latencies: Latencies, batch_size: int) -> Dict[str, float]:
   """The figures of one function, as plain values.
 
   Args:
@@ -65,7 +87,7 @@ def summary(latencies, batch_size):
   return figures
 
 
-def table(results):
+def table(results: Sequence[Tuple[int, str, Mapping[str, float]]]) -> List[str]:
   """The figures as lines of text.
 
   Args:

@@ -1,6 +1,7 @@
 """Images in the form that an exported model takes."""
 
 import io
+from typing import Optional, Tuple
 
 import numpy as np
 from PIL import Image
@@ -11,7 +12,7 @@ from ops import preprocess
 from tools.benchmarks import targets
 
 
-def encoded_image(path, size):
+def encoded_image(path: Optional[str], size: Tuple[int, int]) -> bytes:
   """A JPEG of the size of the input.
 
   Args:
@@ -43,7 +44,7 @@ def _image(path, size):
                      % (path, e))
 
 
-def as_input(encoded, kind):
+def as_input(encoded: bytes, kind: str) -> bytes:
   """One image as a model takes it; for some, that is work of the client.
 
   Args:

@@ -1,11 +1,13 @@
 """One training or prediction step of a model, on a made-up image."""
 
 import io
+from typing import Any
 
 import numpy as np
 from PIL import Image
 import tensorflow.compat.v1 as tf
 
+from configs import base
 from dataloader import factory as data_factory
 from modeling import model_fn as model_fns
 from tools.benchmarks import timing
@@ -14,7 +16,7 @@ from utils import modes
 _HEIGHT, _WIDTH, _NUM_OBJECTS = 480, 640, 7  # about COCO's means
 
 
-def build(config, job, batch_size):
+def build(config: base.Config, job: str, batch_size: int) -> Any:
   """Builds a step in the default graph.
 
   Args:
@@ -38,7 +40,7 @@ def build(config, job, batch_size):
       features, None, tf.estimator.ModeKeys.PREDICT, params).predictions
 
 
-def example_batch(config, mode, batch_size):
+def example_batch(config: base.Config, mode: str, batch_size: int) -> Any:
   """What the model's own parser makes of `random_record`.
 
   Args:
@@ -57,7 +59,7 @@ def example_batch(config, mode, batch_size):
       lambda value: np.stack([value] * batch_size), parsed)
 
 
-def random_record(num_classes):
+def random_record(num_classes: int) -> bytes:
   """A serialized tf.train.Example of a photograph's size, for every model.
 
   Args:

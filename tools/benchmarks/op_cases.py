@@ -6,6 +6,7 @@ To add one, write a function that builds it and name it in CASES.
 import collections
 import functools
 import itertools
+from typing import Any, Callable, List, NamedTuple, Optional, Tuple
 
 import numpy as np
 import tensorflow.compat.v1 as tf
@@ -22,15 +23,24 @@ from ops import roi_losses
 from ops import roi_targets
 from ops import sampling
 from ops import targets
+from ops import tensor_types
 from tools.benchmarks import timing
 
 SIZE = 640  # pixels, both sides
 BATCH = 2
 NUM_CLASSES = 91
 
-# build: () -> nest of tensors or operations. reference: CPU seconds of the
-# reference on TF 1.15 and on 2.15 (two cores), or None.
-Case = collections.namedtuple('Case', 'build reference')
+
+class Case(NamedTuple):
+  """An operation to be timed.
+
+  Attributes:
+    build: () -> nest of tensors or operations.
+    reference: CPU seconds of the reference on TF 1.15 and on 2.15 (two cores),
+      or None.
+  """
+  build: Callable[[], Any]
+  reference: Optional[Tuple[float, float]]
 
 
 def _anchors():
@@ -51,7 +61,7 @@ def _random_boxes(rng, count, size):
   return np.clip(boxes, 0., size - 1.).astype(np.float32)
 
 
-def anchor_labels():
+def anchor_labels() -> Any:
   """Targets of one image with seven objects."""
   rng = np.random.RandomState(0)
   return targets.label_retinanet_anchors(
@@ -60,7 +70,7 @@ def anchor_labels():
       (SIZE, SIZE), 0.5, 0.5)
 
 
-def image_resize():
+def image_resize() -> Any:
   """A photograph of 640 x 480 to the network's input."""
   image = np.random.RandomState(0).randint(0, 256, [480, 640, 3])
   return preprocess.resize_and_crop_image(
@@ -68,14 +78,14 @@ def image_resize():
       normalize=True)
 
 
-def random_logits(mean):
+def random_logits(mean: float) -> tensor_types.Levels:
   """{level: normal logits, standard deviation 1}."""
   rng = np.random.RandomState(1)
   return {level: rng.normal(mean, 1., (BATCH,) + _cells(level) + (
       9 * NUM_CLASSES,)).astype(np.float32) for level in range(3, 8)}
 
 
-def trained_logits():
+def trained_logits() -> tensor_types.Levels:
   """What a trained model gives: some 500 pairs above 0.05 an image.
 
   Near each of 15 objects, anchors score by how well they cover it.
@@ -107,7 +117,8 @@ def _iou(boxes, box):
   return intersection / (areas + np.prod(box[2:] - box[:2]) - intersection)
 
 
-def retinanet_detections(make_logits, nms_version):
+def retinanet_detections(make_logits: Callable[[], Any],
+                         nms_version: str) -> tensor_types.Tensors:
   """Boxes of a batch from the logits of `make_logits`."""
   rng = np.random.RandomState(3)
   box_outputs = {level: timing.stored(rng.normal(
@@ -121,7 +132,7 @@ def retinanet_detections(make_logits, nms_version):
       nms_version=nms_version)
 
 
-def maskrcnn_detections():
+def maskrcnn_detections() -> tensor_types.Tensors:
   """Boxes of a batch from 1,000 regions an image."""
   rng = np.random.RandomState(4)
   rois = np.stack([_random_boxes(rng, 1000, SIZE) for _ in range(BATCH)])
@@ -135,7 +146,7 @@ def maskrcnn_detections():
       pre_nms_num_boxes=1000)
 
 
-def sorted_nms():
+def sorted_nms() -> Tuple[tf.Tensor, tf.Tensor]:
   """1,000 of 2,000 proposals an image."""
   rng = np.random.RandomState(5)
   boxes = np.stack([_random_boxes(rng, 2000, 1024) for _ in range(BATCH)])
@@ -144,7 +155,7 @@ def sorted_nms():
       timing.stored(scores.astype(np.float32)), timing.stored(boxes), 1000, .7)
 
 
-def class_loss():
+def class_loss() -> List[tf.Tensor]:
   """Focal loss of a batch, and its gradient."""
   rng = np.random.RandomState(6)
   logits = {level: timing.stored(value)
@@ -162,7 +173,7 @@ def class_loss():
   return tf.gradients(loss, list(logits.values()))
 
 
-def box_loss():
+def box_loss() -> List[tf.Tensor]:
   """Box loss of a batch, and its gradient."""
   rng = np.random.RandomState(7)
   outputs, box_targets = {}, {}
@@ -177,7 +188,7 @@ def box_loss():
   return tf.gradients(loss, list(outputs.values()))
 
 
-def roi_crops(num_rois, crop_size, with_gradient):
+def roi_crops(num_rois: int, crop_size: int, with_gradient: bool) -> Any:
   """Crops out of a pyramid of 256 channels; their gradient to the features."""
   rng = np.random.RandomState(8)
   features = {level: timing.stored(
@@ -194,7 +205,7 @@ def roi_crops(num_rois, crop_size, with_gradient):
       crops, list(features.values()), timing.stored(upstream))]
 
 
-def mask_crops():
+def mask_crops() -> tf.Tensor:
   """Targets of the mask head: 128 regions an image, masks of 112 x 112."""
   rng = np.random.RandomState(9)
   boxes = np.stack([_random_boxes(rng, 128, SIZE) for _ in range(BATCH)])
@@ -211,7 +222,7 @@ def _rpn_anchors(size):
       (size, size))
 
 
-def rpn_anchor_labels():
+def rpn_anchor_labels() -> Tuple[tensor_types.Levels, tensor_types.Levels]:
   """Targets of one image of 1024 pixels with seven objects."""
   rng = np.random.RandomState(10)
   calls = itertools.count()
@@ -221,14 +232,14 @@ def rpn_anchor_labels():
       lambda size, count: sampling.draw_distinct(size, count, [0, next(calls)]))
 
 
-def random_rpn_logits():
+def random_rpn_logits() -> tensor_types.Levels:
   """{level: logits of an untrained network}."""
   rng = np.random.RandomState(11)
   return {level: rng.normal(size=[BATCH, len(boxes)])
           for level, boxes in _rpn_anchors(SIZE).items()}
 
 
-def trained_rpn_logits():
+def trained_rpn_logits() -> tensor_types.Levels:
   """{level: logits}, high near 15 objects: most proposals overlap others."""
   rng = np.random.RandomState(12)
   logits = random_rpn_logits()
@@ -252,7 +263,8 @@ def _rpn_outputs(logits):
   return boxes, scores
 
 
-def roi_proposals(make_logits, pre_nms_top_k):
+def roi_proposals(make_logits: Callable[[], Any],
+                  pre_nms_top_k: int) -> Tuple[tf.Tensor, tf.Tensor]:
   """1,000 regions an image from the logits of `make_logits`."""
   return proposals.generate_proposals(
       *_rpn_outputs(make_logits()), anchor_boxes=_rpn_anchors(SIZE),
@@ -260,7 +272,7 @@ def roi_proposals(make_logits, pre_nms_top_k):
       pre_nms_top_k=pre_nms_top_k, post_nms_top_k=1000, nms_threshold=.7)
 
 
-def roi_sampling():
+def roi_sampling() -> Any:
   """512 of 1,000 regions an image, with their box targets; seven objects."""
   rng = np.random.RandomState(14)
   rois = np.stack([_random_boxes(rng, 1000, SIZE) for _ in range(BATCH)])
@@ -274,7 +286,7 @@ def roi_sampling():
   return sampled, roi_targets.encode_box_targets(sampled)
 
 
-def rpn_losses():
+def rpn_losses() -> List[tf.Tensor]:
   """Score and box loss of a batch, and their gradient."""
   rng = np.random.RandomState(15)
   outputs = _rpn_outputs(random_rpn_logits())

@@ -9,6 +9,7 @@ docs/benchmarks.md.
 """
 
 import collections
+from typing import Any, Dict, Iterable, Sequence, Tuple
 
 from absl import app
 from absl import flags
@@ -20,7 +21,8 @@ flags.DEFINE_integer('repeats', 10, 'Timed runs of each case.', lower_bound=1)
 flags.DEFINE_string('json', None, 'File to write the figures to.')
 
 
-def run(names, repeats):
+def run(names: Iterable[str],
+        repeats: int) -> Tuple[Dict[str, Any], Dict[str, float]]:
   """Times cases, one after the other, as their inputs take much memory.
 
   Args:
@@ -44,7 +46,7 @@ def run(names, repeats):
   return timings, references
 
 
-def main(argv):
+def main(argv: Sequence[str]) -> None:
   if len(argv) > 1:
     raise app.UsageError('Unexpected argument %r.' % argv[1])
   # TensorFlow takes seconds to load: not before the flags are right.

@@ -1,5 +1,8 @@
 """A SavedModel as a target of tools.benchmark_saved_model."""
 
+import argparse
+from typing import Any, Callable, Dict
+
 import numpy as np
 import tensorflow.compat.v1 as tf
 
@@ -14,7 +17,7 @@ _KINDS = {'uint8': targets.PIXELS, 'float32': targets.NORMALIZED}
 class SavedModelTarget:
   """Times a signature, by a session; see tools/benchmarks/targets.py."""
 
-  def __init__(self, path, options):
+  def __init__(self, path: str, options: argparse.Namespace) -> None:
     """Loads it.
 
     Args:
@@ -72,7 +75,7 @@ class SavedModelTarget:
     height, width = self._fed.shape.as_list()[1:3]
     return (height, width) if height and width else None
 
-  def functions(self, encoded):
+  def functions(self, encoded: bytes) -> Dict[str, Callable[[], Any]]:
     """What is timed, for a batch of encoded images; see targets.py."""
     self._close_networks()  # of another batch
     run = self._session.make_callable(self._fetches, [self._fed])
@@ -103,7 +106,7 @@ class SavedModelTarget:
       return lambda: run(batch)
     return session.make_callable(operations)
 
-  def close(self):
+  def close(self) -> None:
     """Frees the memory of the sessions."""
     self._close_networks()
     self._session.close()

@@ -20,6 +20,7 @@ import random
 import re
 import sys
 import time
+from typing import Any, Optional, Sequence
 
 import aiohttp
 import numpy as np
@@ -33,7 +34,7 @@ _TOLERANCE = 1e-3  # batches of other sizes add up in another order
 _PAUSE_S = .25  # between looks at the server's memory
 
 
-def parse_arguments(argv=None):
+def parse_arguments(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
   """Command line to a namespace."""
   parser = argparse.ArgumentParser(
       prog='python -m tools.benchmarks.serving_load', description=__doc__,
@@ -59,7 +60,8 @@ class Load:
       sent.
   """
 
-  def __init__(self, url, name, image_size=96, oversized_bytes=40 * 2**20):
+  def __init__(self, url: str, name: str, image_size: int = 96,
+               oversized_bytes: int = 40 * 2**20) -> None:
     """Takes the server and what it is asked."""
     self._url, self._name = url.rstrip('/'), name
     self._bodies = [_body(_image(i, image_size)) for i in range(_NUM_IMAGES)]
@@ -220,7 +222,7 @@ def _body(content):
       {'b64': base64.b64encode(content).decode('ascii')}]}).encode('ascii')
 
 
-def is_close(values, expected):
+def is_close(values: Any, expected: Any) -> bool:
   """Whether two JSON values are the same but for the last digits."""
   if isinstance(expected, dict):
     return isinstance(values, dict) and set(values) == set(expected) and all(
@@ -234,7 +236,7 @@ def is_close(values, expected):
   return values == expected
 
 
-def main(argv=None):
+def main(argv: Optional[Sequence[str]] = None) -> int:
   """Runs the load; returns the exit status."""
   arguments = parse_arguments(argv)
   load = Load(arguments.url, arguments.name, arguments.image_size,

@@ -15,6 +15,7 @@ Prints the median CPU and wall seconds of a step; see docs/benchmarks.md.
 
 import collections
 import functools
+from typing import Dict, Sequence
 
 from absl import app
 from absl import flags
@@ -50,7 +51,7 @@ REFERENCE = {
 }
 
 
-def reference(is_tf2):
+def reference(is_tf2: bool) -> Dict[str, float]:
   """{name: CPU seconds} of the reference, if these flags were measured."""
   key = (FLAGS.model, FLAGS.job, FLAGS.image_size, FLAGS.batch)
   changed = FLAGS.config_file or FLAGS.params_override or FLAGS.variant
@@ -59,7 +60,7 @@ def reference(is_tf2):
   return {FLAGS.model: REFERENCE[key][is_tf2]}
 
 
-def main(argv):
+def main(argv: Sequence[str]) -> None:
   if len(argv) > 1:
     raise app.UsageError('Unexpected argument %r.' % argv[1])
   # A flag that was not given does not decide.

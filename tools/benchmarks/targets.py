@@ -16,8 +16,9 @@ has
 and it raises TargetError for what cannot be timed.
 """
 
-import collections
+import argparse
 import importlib
+from typing import Any, NamedTuple, Optional, Tuple
 
 NETWORK, END_TO_END = 'network', 'end_to_end'
 # Kinds of inputs: bytes of an image file; of a tf.train.Example with one;
@@ -25,9 +26,17 @@ NETWORK, END_TO_END = 'network', 'end_to_end'
 ENCODED, EXAMPLE, PIXELS, NORMALIZED = 'encoded', 'example', 'pixels', (
     'normalized')
 
-# kind: of the above. size: (height, width) of PIXELS and NORMALIZED, or None
-# where any will do.
-Input = collections.namedtuple('Input', 'kind size')
+
+class Input(NamedTuple):
+  """What a model takes.
+
+  Attributes:
+    kind: of the above.
+    size: (height, width) of PIXELS and NORMALIZED, or None where any will do.
+  """
+  kind: str
+  size: Optional[Tuple[int, int]]
+
 
 # {--target: module and class}. Loaded when they are used: some need packages
 # that others do without.
@@ -40,7 +49,7 @@ class TargetError(ValueError):
   """A model that cannot be timed."""
 
 
-def load(name, path, options):
+def load(name: str, path: str, options: argparse.Namespace) -> Any:
   """Makes a target.
 
   Args:

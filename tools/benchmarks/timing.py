@@ -11,18 +11,33 @@ import platform
 import resource
 import statistics
 import time
+from typing import Any, Callable, Dict, List, Mapping, NamedTuple, Optional
 
 import tensorflow.compat.v1 as tf
 
 from utils import files
 
-# Seconds of one run. cpu, wall: medians. cpu_min: the least disturbed run.
-Timing = collections.namedtuple('Timing', 'cpu wall cpu_min runs')
+
+class Timing(NamedTuple):
+  """Seconds of one run.
+
+  Attributes:
+    cpu: median.
+    wall: median.
+    cpu_min: the least disturbed run.
+    runs: how many there were.
+  """
+  cpu: float
+  wall: float
+  cpu_min: float
+  runs: int
+
 
 _INPUTS = 'benchmark_inputs'  # graph collection, not that of model variables
 
 
-def measure(functions, repeats, warmup=2):
+def measure(functions: Mapping[str, Callable[[], Any]], repeats: int,
+            warmup: int = 2) -> Dict[str, Timing]:
   """Times functions in turns.
 
   Args:
@@ -49,7 +64,7 @@ def measure(functions, repeats, warmup=2):
   return results
 
 
-def stored(value):
+def stored(value: Any) -> tf.Tensor:
   """A tensor with this value that is neither fed nor constant.
 
   Feeding would be timed, and work on constants would be done in advance.
@@ -70,7 +85,7 @@ def stored(value):
 class Job:
   """A graph with its session; a function without arguments that runs it."""
 
-  def __init__(self, build):
+  def __init__(self, build: Callable[[], Any]) -> None:
     """Builds and initialises.
 
     Args:
@@ -91,15 +106,16 @@ class Job:
           [fetch if isinstance(fetch, tf.Operation) else fetch.op
            for fetch in fetches])
 
-  def __call__(self):
+  def __call__(self) -> None:
     self._run()
 
-  def close(self):
+  def close(self) -> None:
     """Frees the memory of the session."""
     self._session.close()
 
 
-def report(timings, unit, references=None):
+def report(timings: Mapping[str, Timing], unit: str,
+           references: Optional[Mapping[str, float]] = None) -> List[str]:
   """The timings as lines of text.
 
   Args:
@@ -124,12 +140,13 @@ def report(timings, unit, references=None):
   return lines
 
 
-def peak_memory():
+def peak_memory() -> float:
   """The most memory this process has held, in GB."""
   return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
 
 
-def write_json(path, timings, **settings):
+def write_json(path: str, timings: Mapping[str, Timing],
+               **settings: Dict[str, Any]) -> None:
   """Writes the timings and what they were taken with.
 
   Args:

@@ -1,14 +1,16 @@
 """The configurations that a benchmark compares."""
 
 import collections
+from typing import Any, Dict, Optional, Sequence
 
 from configs import base
 from configs import factory
 from configs import io
 
 
-def load(model, config_file, params_override, variants, image_size,
-         bfloat16=False):
+def load(model: Optional[str], config_file: Any, params_override: Any,
+         variants: Sequence[str], image_size: int,
+         bfloat16: bool = False) -> Dict[str, base.Config]:
   """Resolves the configuration of every variant.
 
   Args:

@@ -2,10 +2,12 @@
 
 import collections
 import difflib
+from typing import Any, List, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
 
 from serving import networks
+from utils import types
 
 # What detections.csv holds, by task. Boxes are pixels of the upright image.
 COLUMNS = {
@@ -16,18 +18,39 @@ COLUMNS = {
     networks.SEGMENTATION: ('image', 'class_id', 'class', 'share', 'pixels',
                             'image_width', 'image_height')}
 
-# min_score: float. max_boxes: int. classes: [int] or None.
-Selection = collections.namedtuple('Selection', 'min_score max_boxes classes')
 
-# One object, class or segment. score: of a segment, its share of the image.
-Item = collections.namedtuple('Item', 'class_id name score')
+class Selection(NamedTuple):
+  """Which results are shown.
+
+  Attributes:
+    min_score: those below are not.
+    max_boxes: of an image.
+    classes: None: all.
+  """
+  min_score: float
+  max_boxes: int
+  classes: Optional[List[int]]
+
+
+class Item(NamedTuple):
+  """One object, class or segment.
+
+  Attributes:
+    class_id: of it.
+    name: of the class.
+    score: of a segment, its share of the image.
+  """
+  class_id: int
+  name: str
+  score: float
 
 
 class ClassError(ValueError):
   """A class that the model does not have."""
 
 
-def class_ids(texts, names, num_classes=None):
+def class_ids(texts: Sequence[str], names: types.LabelMap,
+              num_classes: Optional[int] = None) -> List[int]:
   """Class ids of what a person writes.
 
   Args:
@@ -70,13 +93,13 @@ def _ids_of(text, by_name, names, num_classes):
           list(by_name)[:20] + ['...'] * (len(by_name) > 20))))
 
 
-def select(result, selection):
+def select(result: Any, selection: Selection) -> Any:
   """The part of a result of serving.results that was asked for."""
   return result.filtered(selection.min_score, selection.max_boxes,
                          selection.classes)
 
 
-def items(result, task):
+def items(result: Any, task: str) -> List[Item]:
   """[Item] of a result, the best first."""
   scores = result.scores
   if task == networks.SEGMENTATION:
@@ -86,7 +109,7 @@ def items(result, task):
   return sorted(found, key=lambda item: -item.score)
 
 
-def rows(result, task, image):
+def rows(result: Any, task: str, image: str) -> List[Tuple[Any, ...]]:
   """Rows of `COLUMNS` of a result about an image of a name."""
   size = result.image_size[::-1]
   if task == networks.SEGMENTATION:

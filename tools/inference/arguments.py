@@ -6,13 +6,15 @@ export), which write a page and nothing else.
 
 import argparse
 import os
+from typing import Optional, Sequence
 
 # What upstream shows where nothing else is said, and what we do.
 _UPSTREAM_DEFAULTS = {'min_score': .05, 'max_boxes': 10, 'thumbnail_size': 800}
 _DEFAULTS = {'min_score': .3, 'max_boxes': 100, 'thumbnail_size': 400}
 
 
-def parse(argv, description):
+def parse(argv: Optional[Sequence[str]],
+          description: str) -> argparse.Namespace:
   """Command line to a namespace; exits with 2 if it is wrong.
 
   Args:

@@ -1,5 +1,7 @@
 """What tools.infer does, from parsed arguments to the exit status."""
 
+import argparse
+
 import tensorflow.compat.v1 as tf
 
 from configs import base
@@ -19,7 +21,7 @@ EXPECTED_ERRORS = (base.ConfigError, predictor.LoadError, OSError,
                    answers.ClassError)
 
 
-def run(arguments):
+def run(arguments: argparse.Namespace) -> int:
   """Answers the images; returns the exit status.
 
   Args:
@@ -53,7 +55,7 @@ def _name(arguments):
           or arguments.model_dir)
 
 
-def load(arguments):
+def load(arguments: argparse.Namespace) -> predictor.Predictor:
   """predictor.Predictor of the arguments."""
   options = dict(follow_exif=not arguments.ignore_exif,
                  label_map=arguments.label_map, batch_size=arguments.batch_size)
@@ -65,7 +67,8 @@ def load(arguments):
       image_size=arguments.image_size, **options)
 
 
-def select(arguments, detect):
+def select(arguments: argparse.Namespace,
+           detect: predictor.Predictor) -> answers.Selection:
   """answers.Selection of the arguments, for a model."""
   min_score = arguments.min_score
   if detect.task == networks.SEGMENTATION and not arguments.is_min_score_given:

@@ -3,11 +3,13 @@
 Files of a run become visible when they are complete.
 """
 
+import argparse
 import contextlib
 import csv
 import json
 import os
 import re
+from typing import Any, Dict, Optional, Sequence, Tuple
 
 import cv2
 import numpy as np
@@ -16,6 +18,7 @@ from serving import networks
 from tools.inference import answers
 from tools.inference import page
 from utils import files
+from utils import types
 
 DRAWN = 'drawn'  # folder of the drawn images
 DETECTIONS, TABLE, PAGE = 'detections.json', 'detections.csv', 'index.html'
@@ -29,10 +32,10 @@ _NAME_BYTES = 120  # of a written file; file systems take some 250
 class Names:
   """Names for files, safe and different ones."""
 
-  def __init__(self):
+  def __init__(self) -> None:
     self._taken = set()
 
-  def make(self, name, ending):
+  def make(self, name: str, ending: str) -> str:
     """A file name that reads like `name`, whatever is in it."""
     stem = re.sub(r'[^\w.-]+', '_', os.path.splitext(str(name))[0])
     stem = stem.encode('utf-8')[:_NAME_BYTES].decode('utf-8', 'ignore')
@@ -45,7 +48,8 @@ class Names:
     return made
 
 
-def draw(result, min_size=_MIN_SIZE, max_boxes=None):
+def draw(result: Any, min_size: int = _MIN_SIZE,
+         max_boxes: Optional[int] = None) -> np.ndarray:
   """The image of a result with what was found, uint8 RGB.
 
   Args:
@@ -62,14 +66,15 @@ def draw(result, min_size=_MIN_SIZE, max_boxes=None):
   return result.draw(**options)
 
 
-def thumbnail(result, longest):
+def thumbnail(result: Any, longest: int) -> Tuple[bytes, int, int]:
   """(JPEG bytes, width, height): drawn at that size, so that text is read."""
   small = page.thumbnail(result.image, longest)
   drawn = draw(result.resized(small), longest)
-  return (page.jpeg(drawn),) + drawn.shape[1::-1]
+  height, width = drawn.shape[:2]
+  return page.jpeg(drawn), width, height
 
 
-def write_image(path, image):
+def write_image(path: str, image: np.ndarray) -> None:
   """Writes uint8 RGB as JPEG, or as PNG where the name ends so."""
   encoded = cv2.imencode(
       os.path.splitext(path)[1], np.ascontiguousarray(image[:, :, ::-1]),
@@ -83,7 +88,8 @@ class Outputs:
   Used as a context: the files are complete when it is left without an error.
   """
 
-  def __init__(self, folder, page_path, task, options):
+  def __init__(self, folder: Optional[str], page_path: Optional[str], task: str,
+               options: argparse.Namespace) -> None:
     """Takes where and how to write.
 
     Args:
@@ -122,11 +128,12 @@ class Outputs:
     self._stack.__exit__(*error)
 
   @property
-  def draws(self):
+  def draws(self) -> bool:
     """Whether drawn images are written."""
     return bool(self._folder and self._options.drawn)
 
-  def drawn_path(self, image_id, size=(0, 0), ending=None):
+  def drawn_path(self, image_id: types.Id, size: Tuple[int, int] = (0, 0),
+                 ending: Optional[str] = None) -> Tuple[str, str]:
     """(path, path relative to the page) of a file to draw into."""
     ending = ending or '.' + self._options.drawn
     if max(size) > _JPEG_LONGEST:
@@ -135,14 +142,16 @@ class Outputs:
     return path, os.path.relpath(path, os.path.dirname(
         os.path.abspath(self.page_path))).replace(os.sep, '/')
 
-  def make_card(self, image_id, result, link=None, note=''):
+  def make_card(self, image_id: types.Id, result: Any,
+                link: Optional[str] = None, note: str = '') -> page.Card:
     """page.Card of a result; runs in any thread."""
     return page.Card(
         str(image_id), *thumbnail(result, self._options.thumbnail_size),
         size=result.image_size, items=answers.items(result, self._task),
         link=link, note=note)
 
-  def add(self, image_id, result, entries):
+  def add(self, image_id: int, result: Any,
+          entries: Sequence[Dict[str, Any]]) -> None:
     """Appends an answer to the JSON and the CSV.
 
     Args:
@@ -159,22 +168,22 @@ class Outputs:
       self._csv.writerows(answers.rows(result, self._task, image_id))
 
   @property
-  def video(self):
+  def video(self) -> str:
     """Ending of drawn videos."""
     return self._options.video
 
-  def has_room(self):
+  def has_room(self) -> bool:
     """Whether the page takes another card; counts it as one."""
     self._num_cards += 1
     return self._num_cards <= self._options.page_images
 
-  def found_text(self):
+  def found_text(self) -> str:
     """How much was found, in the words of the task."""
     return '%d %s' % (self.num_found, {
         networks.DETECTION: 'objects', networks.CLASSIFICATION: 'classes',
         networks.SEGMENTATION: 'segments'}[self._task])
 
-  def write_page(self, title, summary):
+  def write_page(self, title: str, summary: Sequence[str]) -> None:
     """Writes the page; see page.render."""
     text = page.render(
         title, summary, self.cards, self.failures,

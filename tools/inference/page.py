@@ -8,26 +8,44 @@ import base64
 import collections
 import hashlib
 import os
+from typing import NamedTuple, Optional, Sequence, Tuple
 import urllib.parse
 
 import cv2
 import jinja2
 import numpy as np
 
+from tools.inference import answers
 from utils import drawing
 
 _FOLDER = os.path.dirname(os.path.abspath(__file__))
 _JPEG_QUALITY = 85
 
-# Of one image or video. name: str. thumbnail: bytes, JPEG. width, height: int,
-# of the thumbnail. size: (height, width) of the image. items: [answers.Item],
-# the best first. link: path of the drawn image, relative to the page, or None.
-# note: str.
-Card = collections.namedtuple(
-    'Card', 'name thumbnail width height size items link note')
+
+class Card(NamedTuple):
+  """One image or video on the page.
+
+  Attributes:
+    name: of the file.
+    thumbnail: JPEG.
+    width: of the thumbnail.
+    height: of the thumbnail.
+    size: (height, width) of the image.
+    items: the best first.
+    link: path of the drawn image, relative to the page, or None.
+    note: a sentence, or ''.
+  """
+  name: str
+  thumbnail: bytes
+  width: int
+  height: int
+  size: Tuple[int, int]
+  items: Sequence[answers.Item]
+  link: Optional[str]
+  note: str
 
 
-def thumbnail(image, longest):
+def thumbnail(image: np.ndarray, longest: int) -> np.ndarray:
   """Shrinks an image; small ones stay as they are.
 
   Args:
@@ -45,14 +63,15 @@ def thumbnail(image, longest):
   return cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
 
 
-def jpeg(image, quality=_JPEG_QUALITY):
+def jpeg(image: np.ndarray, quality: int = _JPEG_QUALITY) -> bytes:
   """Bytes of uint8 [H, W, 3], RGB."""
   return cv2.imencode('.jpg', np.ascontiguousarray(image[:, :, ::-1]), [
       cv2.IMWRITE_JPEG_QUALITY, quality])[1].tobytes()
 
 
-def render(title, summary, cards, failures, num_left_out=0,
-           score_name='score'):
+def render(title: str, summary: Sequence[str], cards: Sequence[Card],
+           failures: Sequence[str], num_left_out: int = 0,
+           score_name: str = 'score') -> str:
   """The page.
 
   Args:
@@ -115,7 +134,7 @@ def _values(card, score_name):
                 for class_id, group in groups.items()]}
 
 
-def chip_text(count, best, score_name):
+def chip_text(count: int, best: float, score_name: str) -> str:
   """Of the objects of a class: how many, and the best score."""
   if score_name == 'share':
     return '%.1f %%' % (100 * best)

@@ -8,7 +8,9 @@ import collections
 from concurrent import futures
 import sys
 import time
+from typing import Any, Dict, List, NamedTuple, Optional, Sequence
 
+import numpy as np
 import tqdm
 
 from serving import predictor
@@ -18,19 +20,41 @@ from tools.inference import sources as sources_lib
 from tools.inference import video_outputs
 from tools.inference import videos
 from utils import files
+from utils import types
 
 _NUM_THREADS = 2  # that draw and encode
 _MOST_WAITING = 8  # answers that hold their images
 _FRAMES_AHEAD = 4
 
-# One image on its way. source: sources.Source. image_id: int or str.
-# video: video_outputs.VideoOutput, or None.
-_Image = collections.namedtuple('_Image', 'source image_id video')
 
-# What a thread makes of an answer. image: _Image. result: the part of it that
-# was asked for. entries: [dict]. frame: array to be written, or None. card:
-# page.Card or None.
-_Work = collections.namedtuple('_Work', 'image result entries frame card')
+class _Image(NamedTuple):
+  """One image on its way.
+
+  Attributes:
+    source: where it comes from.
+    image_id: of the results.
+    video: video_outputs.VideoOutput, or None.
+  """
+  source: sources_lib.Source
+  image_id: types.Id
+  video: Any
+
+
+class _Work(NamedTuple):
+  """What a thread makes of an answer.
+
+  Attributes:
+    image: that was asked about.
+    result: the part of the answer that was asked for.
+    entries: of the file of results.
+    frame: to be written, or None.
+    card: page.Card, or None.
+  """
+  image: _Image
+  result: Any
+  entries: List[Dict[str, Any]]
+  frame: Optional[np.ndarray]
+  card: Any
 
 
 class Run:
@@ -43,7 +67,9 @@ class Run:
       until then is written.
   """
 
-  def __init__(self, detect, outputs, selection, frame_step=1, show=True):
+  def __init__(self, detect: predictor.Predictor, outputs: outputs_lib.Outputs,
+               selection: answers.Selection, frame_step: int = 1,
+               show: bool = True) -> None:
     """Takes the parts.
 
     Args:
@@ -60,7 +86,7 @@ class Run:
     self._on_the_way = collections.deque()
     self.seconds, self.is_interrupted = 0., False
 
-  def __call__(self, sources):
+  def __call__(self, sources: Sequence[sources_lib.Source]) -> None:
     """Answers all sources; see Outputs for the results."""
     start = time.time()
     with self._progress(sources) as self._bar, futures.ThreadPoolExecutor(

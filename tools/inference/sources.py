@@ -7,6 +7,7 @@ it is a pattern. A text file is a list of paths and patterns, one a line.
 import collections
 import glob
 import os
+from typing import List, NamedTuple, Optional, Sequence, Tuple
 
 import tensorflow.compat.v1 as tf
 
@@ -15,6 +16,7 @@ from tools.datasets import source_set
 from utils import coco_annotations
 from utils import files
 from utils import text_files
+from utils import types
 
 IMAGE, VIDEO = 'image', 'video'
 _IMAGE_ENDINGS = ('.jpg', '.jpeg', '.jpe', '.png', '.bmp', '.gif', '.webp',
@@ -24,27 +26,38 @@ _VIDEO_ENDINGS = ('.mp4', '.m4v', '.mov', '.avi', '.mkv', '.webm', '.mpg',
 _LIST_ENDING = '.txt'
 _MOST_SHOWN = 200  # letters of a name in a message
 
-# path: str. image_id: int or str, of the results. kind: IMAGE or VIDEO.
-Source = collections.namedtuple('Source', 'path image_id kind')
+
+class Source(NamedTuple):
+  """A file that is answered.
+
+  Attributes:
+    path: of the file.
+    image_id: of the results.
+    kind: IMAGE or VIDEO.
+  """
+  path: str
+  image_id: types.Id
+  kind: str
 
 
 class SourceError(ValueError):
   """There is nothing to look at where the user says."""
 
 
-def shown(name):
+def shown(name: str) -> str:
   """A name of any kind as one short line."""
   name = readable(name)
   name = name if name.isprintable() else repr(name)[1:-1]
   return name if len(name) <= _MOST_SHOWN else '...' + name[3 - _MOST_SHOWN:]
 
 
-def readable(name):
+def readable(name: str) -> str:
   """A name that can be written as UTF-8: bytes that are not become a sign."""
   return name.encode('utf-8', 'surrogateescape').decode('utf-8', 'replace')
 
 
-def find(inputs, output=None):
+def find(inputs: Sequence[str],
+         output: Optional[str] = None) -> Tuple[List[Source], List[str]]:
   """The images and videos of files, folders, patterns and lists.
 
   Args:
@@ -159,7 +172,8 @@ def _listed(path, notes):
   return found
 
 
-def with_ids(sources, path):
+def with_ids(sources: Sequence[Source],
+             path: str) -> Tuple[List[Source], List[str]]:
   """The sources with the ids that annotations have for their files.
 
   Args:

@@ -1,6 +1,9 @@
 """What is written about a video while its frames are answered."""
 
 import os
+from typing import Any, Optional
+
+import numpy as np
 
 from tools.inference import videos
 
@@ -16,10 +19,11 @@ class VideoOutput:
     fullest: the result with most objects, to be shown on the page.
   """
 
-  def __init__(self, source, rate):
+  def __init__(self, source: Any, rate: float) -> None:
     """Takes the source and the frames a second."""
     self.source, self._rate = source, rate
-    self.path, self.link, self._writer = '', None, None
+    self.path, self.link = '', None
+    self._writer: Optional[videos.Writer] = None
     self.num_frames, self.fullest = 0, None
 
   @property
@@ -27,7 +31,7 @@ class VideoOutput:
     folder, name = os.path.split(self.path)
     return os.path.join(folder, '.part-' + name)
 
-  def add(self, result, frame):
+  def add(self, result: Any, frame: Optional[np.ndarray]) -> None:
     """Appends a frame.
 
     Args:
@@ -44,11 +48,12 @@ class VideoOutput:
     if frame is None:
       return
     if self._writer is None:
+      height, width = frame.shape[:2]
       self._writer = videos.Writer(self._unfinished, self._rate,
-                                   frame.shape[:2])
+                                   (height, width))
     self._writer.write(frame)
 
-  def close(self):
+  def close(self) -> None:
     """Completes the file."""
     if self._writer:
       self._writer.close()

@@ -1,8 +1,10 @@
 """Videos, read and written frame by frame with OpenCV."""
 
 import os
+from typing import Tuple
 
 import cv2
+import numpy as np
 
 from tools.inference import sources
 
@@ -25,7 +27,7 @@ class Reader:
     num_frames: int, that the file promises; 0 if it does not.
   """
 
-  def __init__(self, path, step=1):
+  def __init__(self, path: str, step: int = 1) -> None:
     """Opens a file; of its frames every step-th is read.
 
     Raises:
@@ -69,7 +71,7 @@ class Reader:
 class Writer:
   """Writes an .mp4 or .webm file; OpenCV writes no sound."""
 
-  def __init__(self, path, rate, size):
+  def __init__(self, path: str, rate: float, size: Tuple[int, int]) -> None:
     """Opens a file.
 
     Args:
@@ -89,12 +91,12 @@ class Writer:
       raise VideoError('%s of %d x %d pixels cannot be written.' % (
           sources.shown(path), height, width))
 
-  def write(self, frame):
+  def write(self, frame: np.ndarray) -> None:
     """Appends uint8 [H, W, 3], RGB."""
     bottom, right = self._padding
     self._writer.write(cv2.copyMakeBorder(
         frame[:, :, ::-1], 0, bottom, 0, right, cv2.BORDER_REPLICATE))
 
-  def close(self):
+  def close(self) -> None:
     """Completes the file."""
     self._writer.release()

@@ -6,6 +6,7 @@ page with its text. Links between them are rewritten, so that MkDocs, which is
 strict, finds every broken one.
 """
 
+from typing import Any, Callable, Dict, List, Optional, Set
 import os
 import re
 
@@ -20,7 +21,7 @@ _FENCE = re.compile(r'^```.*?^```$', re.MULTILINE | re.DOTALL)
 _LANGUAGES = {'.py': 'python', '.yaml': 'yaml', '.sh': 'bash'}
 
 
-def modules(root=ROOT):
+def modules(root: str = ROOT) -> Dict[str, List[str]]:
   """Paths of the modules that get a page, by room, sorted.
 
   Args:
@@ -41,7 +42,8 @@ def modules(root=ROOT):
   return found
 
 
-def page_of(path, exists=os.path.exists):
+def page_of(path: str,
+            exists: Callable[[str], bool] = os.path.exists) -> Optional[str]:
   """The page of the site that shows a file of the code.
 
   Args:
@@ -59,7 +61,8 @@ def page_of(path, exists=os.path.exists):
   return 'source/%s.md' % path if exists(os.path.join(ROOT, path)) else None
 
 
-def rewrite_links(text, source, page, linked=None):
+def rewrite_links(text: str, source: str, page: str,
+                  linked: Optional[Set[str]] = None) -> str:
   """Turns links between files of the code into links between pages.
 
   Args:
@@ -91,7 +94,7 @@ def rewrite_links(text, source, page, linked=None):
   return ''.join(parts + [_LINK.sub(rewrite, text[place:])])
 
 
-def on_config(config):
+def on_config(config: Any) -> Any:
   """Appends the reference to the navigation."""
   reference = [{room: [{_module_name(path): _reference_page(path)}
                        for path in paths]}
@@ -100,7 +103,7 @@ def on_config(config):
   return config
 
 
-def on_files(files, config):
+def on_files(files: Any, config: Any) -> Any:
   """Adds the pages that are not files of docs/."""
   linked = set()
   for source, page in _TOP_PAGES.items():
@@ -120,7 +123,7 @@ def on_files(files, config):
   return files
 
 
-def on_page_markdown(markdown, page, config, files):
+def on_page_markdown(markdown: str, page: Any, config: Any, files: Any) -> str:
   """Rewrites the links of pages that are files of docs/."""
   del config, files
   if page.file.generated_by:

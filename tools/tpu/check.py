@@ -2,6 +2,7 @@
 
 import dataclasses
 import os
+from typing import Any, Callable, Dict, List, Optional
 
 from configs import base
 from configs import io
@@ -16,7 +17,8 @@ TOLERANCE = 1e-4 if compat.IS_TF2 else 1e-2
 _OLD_XLA_FLAGS = '--xla_backend_optimization_level=0'
 
 
-def for_tpu(config, image_size=None):
+def for_tpu(config: base.Config,
+            image_size: Optional[int] = None) -> base.Config:
   """The configuration as a TPU job would have it.
 
   Args:
@@ -26,7 +28,7 @@ def for_tpu(config, image_size=None):
   Returns:
     The experiment.
   """
-  changes = {'use_tpu': True}
+  changes: Dict[str, Any] = {'use_tpu': True}
   if image_size:
     changes[config.architecture.parser + '.output_size'] = [image_size] * 2
     if config.type == 'segmentation':
@@ -37,7 +39,8 @@ def for_tpu(config, image_size=None):
 class Check:
   """Checks the steps of one configuration."""
 
-  def __init__(self, config, folder, replicas=1):
+  def __init__(self, config: base.Config, folder: str,
+               replicas: int = 1) -> None:
     """Takes what all parts need.
 
     Args:
@@ -49,7 +52,8 @@ class Check:
     self._folder = folder
     self._replicas = replicas
 
-  def lower(self, job, batch_size, wants_module=False):
+  def lower(self, job: str, batch_size: int,
+            wants_module: bool = False) -> Dict[str, Any]:
     """Builds a step and lowers it.
 
     Args:
@@ -73,7 +77,8 @@ class Check:
     return dict(found, folder=folder,
                 infeed_bytes=step_files.infeed_bytes(step))
 
-  def compile(self, found, topology, batch_size, text=False):
+  def compile(self, found: Dict[str, Any], topology: str, batch_size: int,
+              text: bool = False) -> Dict[str, Any]:
     """Compiles what `lower` found, for a TPU.
 
     Args:
@@ -93,7 +98,8 @@ class Check:
       result['figures'] = report.figures(result, found['infeed_bytes'])
     return result
 
-  def largest_batch(self, first, show):
+  def largest_batch(self, first: Dict[str, Any],
+                    show: Callable[[Dict[str, Any]], None]) -> int:
     """Finds the largest batch of a replica that fits.
 
     Estimates it from two compilations and confirms it by a third; where that
@@ -136,7 +142,7 @@ class Check:
       estimate = max(best, estimate - max(1, estimate // 20))
     return estimate
 
-  def compare(self, batch_size):
+  def compare(self, batch_size: int) -> List[Any]:
     """Runs the training step plain and by XLA on this machine.
 
     Args:

@@ -6,14 +6,25 @@ memory is what the compiler lets a program have, as its refusal of one that was
 too large said (libtpu 0.0.42.1): a little less than is there.
 """
 
-import collections
+from typing import NamedTuple, Tuple
 
-# topology: name of the smallest slice. devices_per_chip: int. hbm_gib: memory
-# of a device, 2**30 bytes. teraflops: peak of the matrix units of a chip in
-# bfloat16, 1e12 a second. gigabytes_per_second: bandwidth of its memory, 1e9
-# bytes.
-Chip = collections.namedtuple(
-    'Chip', 'topology devices_per_chip hbm_gib teraflops gigabytes_per_second')
+
+class Chip(NamedTuple):
+  """A kind of chip.
+
+  Attributes:
+    topology: name of the smallest slice.
+    devices_per_chip: that a program sees.
+    hbm_gib: memory of a device, 2**30 bytes.
+    teraflops: peak of the matrix units of a chip in bfloat16, 1e12 a second.
+    gigabytes_per_second: bandwidth of its memory, 1e9 bytes.
+  """
+  topology: str
+  devices_per_chip: int
+  hbm_gib: float
+  teraflops: float
+  gigabytes_per_second: float
+
 
 # By the kind of device that the compiler reports.
 CHIPS = {
@@ -28,12 +39,12 @@ CHIPS = {
 TOPOLOGIES = tuple(chip.topology for chip in CHIPS.values())
 
 
-def hbm_bytes(kind):
+def hbm_bytes(kind: str) -> float:
   """Memory of one device that a program can have, bytes."""
   return CHIPS[kind].hbm_gib * 2**30
 
 
-def roofline(kind, flops, num_bytes):
+def roofline(kind: str, flops: float, num_bytes: float) -> Tuple[float, float]:
   """The shortest time that a device could take, if nothing else held it up.
 
   Args:
@@ -52,7 +63,7 @@ def roofline(kind, flops, num_bytes):
           num_bytes / (chip.gigabytes_per_second * 1e9 / per_chip))
 
 
-def ridge(kind):
+def ridge(kind: str) -> float:
   """FLOP for each byte above which a device waits for computing."""
   chip = CHIPS[kind]
   return chip.teraflops * 1e3 / chip.gigabytes_per_second

@@ -5,12 +5,13 @@ get. Both start from the same weights, on the same image, with the same random
 numbers.
 """
 
-import collections
 import re
+from typing import Dict, List, Mapping, NamedTuple, Sequence
 
 import numpy as np
 import tensorflow.compat.v1 as tf
 
+from configs import base
 from tools.benchmarks import model_step
 from tools.tpu import step_files
 from tools.tpu import steps
@@ -21,11 +22,23 @@ _TAKE_APART = '_lower_using_switch_merge'
 _UNIFORM = re.compile(r'StatelessRandomUniform(V2)?$')
 _OF_SEEDS = 'StatelessRandomGet'
 
-# name: of a loss. plain, compiled: its values. difference: relative.
-Line = collections.namedtuple('Line', 'name plain compiled difference')
+
+class Line(NamedTuple):
+  """A loss, computed twice.
+
+  Attributes:
+    name: of the loss.
+    plain: its value on the CPU.
+    compiled: its value as the compiler has it.
+    difference: relative.
+  """
+  name: str
+  plain: float
+  compiled: float
+  difference: float
 
 
-def compare(config, batch_size):
+def compare(config: base.Config, batch_size: int) -> List[Line]:
   """Compares the losses of the two forms of a step.
 
   Args:
@@ -64,7 +77,7 @@ def _initial_values(graph):
             for v, value in zip(variables, session.run(variables))}
 
 
-def without_chance(step):
+def without_chance(step: step_files.Step) -> step_files.Step:
   """The step with numbers in the place of what it draws.
 
   XLA draws other numbers than TensorFlow's kernels. The n-th draw is the same
@@ -119,7 +132,8 @@ def _make_constant(node, array):
   node.attr['value'].tensor.CopyFrom(tf.make_tensor_proto(array))
 
 
-def run(step, batch, weights, use_xla):
+def run(step: step_files.Step, batch: Sequence[np.ndarray],
+        weights: Mapping[str, np.ndarray], use_xla: bool) -> Dict[str, float]:
   """Runs a step once.
 
   Args:

@@ -17,6 +17,9 @@ import os
 import sys
 import tempfile
 import time
+from typing import Any, Dict, Optional, Sequence, Tuple
+
+import numpy as np
 
 from tools.tpu import hlo
 
@@ -30,7 +33,7 @@ _MAX_ERROR = 4000  # characters of a message; the compiler lists allocations
 _UNKNOWN_COST = 'X64'
 
 
-def parse_arguments(argv=None):
+def parse_arguments(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
   """Command line to a namespace."""
   parser = argparse.ArgumentParser(
       prog='python -m tools.tpu.compiler', description=__doc__,
@@ -44,12 +47,13 @@ def parse_arguments(argv=None):
   return parser.parse_args(argv)
 
 
-def result_name(topology):
+def result_name(topology: str) -> str:
   """Name of the file of results, without folder."""
   return topology.replace(':', '-') + '.json'
 
 
-def compile_module(module, topology, replicas=1):
+def compile_module(module: bytes, topology: str,
+                   replicas: int = 1) -> Tuple[Dict[str, Any], Optional[str]]:
   """Compiles for a topology.
 
   Args:
@@ -98,7 +102,6 @@ def _compile(module, devices):
   from jax._src.interpreters import mlir
   from jax._src.lib.mlir import ir
   from jaxlib import _jax
-  import numpy as np
   assignment = np.array([d.id for d in devices]).reshape(len(devices), 1)
   options = compiler.get_compile_options(
       num_replicas=len(devices), num_partitions=1, device_assignment=assignment)
@@ -138,7 +141,6 @@ def _make_all_reduce(operation):
   """Puts the sum over the replicas where the bridge left a mark."""
   from jax._src.lib.mlir import ir
   from jax._src.lib.mlir.dialects import hlo as stablehlo
-  import numpy as np
   groups = json.loads(ir.StringAttr(operation.attributes['backend_config'])
                       .value)
   kind = operation.results[0].type
@@ -181,7 +183,7 @@ def _cost(executable, program):
           'seconds': seconds if seconds > 0 else None}
 
 
-def main(argv=None):
+def main(argv: Optional[Sequence[str]] = None) -> None:
   arguments = parse_arguments(argv)
   for name, value in _ENVIRONMENT.items():
     os.environ.setdefault(name, value)

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from typing import Any, Dict
 
 from tools.tpu import compiler
 
@@ -16,7 +17,7 @@ class ToolError(Exception):
   """A part of the check could not be run; the text says what to do."""
 
 
-def bridge_python(has_bridge):
+def bridge_python(has_bridge: bool) -> str:
   """The interpreter for the bridge.
 
   Args:
@@ -34,7 +35,7 @@ def bridge_python(has_bridge):
                  "RUNTIME=tf2' installs it beside this one.")
 
 
-def compiler_python():
+def compiler_python() -> str:
   """The interpreter for the TPU compiler.
 
   Raises:
@@ -51,11 +52,12 @@ def _python(environment, advice):
   return path
 
 
-def lower(step, folder, python, wants_module=False):
+def lower(step: Any, folder: str, python: str,
+          wants_module: bool = False) -> Dict[str, Any]:
   """Lowers a step to HLO in another process.
 
   Args:
-    step: step_files.Step.
+    step: Any.
     folder: for the files that pass between the programs.
     python: what `bridge_python` returns.
     wants_module: whether `compile_for` is to follow.
@@ -73,7 +75,8 @@ def lower(step, folder, python, wants_module=False):
   return _read(os.path.join(folder, 'hlo.json'))
 
 
-def compile_for(folder, topology, python, replicas=1, text=False):
+def compile_for(folder: str, topology: str, python: str, replicas: int = 1,
+                text: bool = False) -> Dict[str, Any]:
   """Compiles what `lower` left in a folder for a TPU, in another process.
 
   Args:

@@ -6,6 +6,7 @@ module after it, and these run in different environments.
 
 import collections
 import re
+from typing import Any, Dict
 
 # `%name = type opcode(operands), attributes`; the type of several results is in
 # parentheses and contains spaces.
@@ -19,7 +20,7 @@ _TARGET = re.compile(r'custom_call_target="([^"]*)"')
 CROSS_REPLICA_SUM = 'sum_over_all_replicas'
 
 
-def summarize(text):
+def summarize(text: str) -> Dict[str, Any]:
   """Counts instructions and finds dimensions that are not static.
 
   Args:

@@ -12,6 +12,7 @@ import argparse
 import functools
 import json
 import os
+from typing import Any, Dict, List, Optional, Sequence, Tuple
 
 import tensorflow.compat.v1 as tf
 from tensorflow.python.eager import context
@@ -25,7 +26,8 @@ _REPLACED = ('Placeholder', 'VarHandleOp', 'CrossReplicaSum')
 _MAX_ERROR = 4000  # characters of a message; XLA repeats whole graphs
 
 
-def lower(step, wants_module):
+def lower(step: step_files.Step,
+          wants_module: bool) -> Tuple[Optional[bytes], Dict[str, Any]]:
   """Lowers a step.
 
   Args:
@@ -51,7 +53,7 @@ def lower(step, wants_module):
   return module, dict(hlo.summarize(text), missing={})
 
 
-def operations_without_lowering(graph):
+def operations_without_lowering(graph: tf.GraphDef) -> Dict[str, List[str]]:
   """Which operations XLA cannot compile.
 
   Args:
@@ -141,7 +143,7 @@ def _mark(node, shape, dtype, groups):
   node.attr['backend_config'].s = json.dumps(groups).encode()
 
 
-def main(argv=None):
+def main(argv: Optional[Sequence[str]] = None) -> None:
   parser = argparse.ArgumentParser(
       prog='python -m tools.tpu.hlo_lowering', description=__doc__,
       formatter_class=argparse.RawDescriptionHelpFormatter)

@@ -1,11 +1,13 @@
 """The results of a check as lines of text."""
 
+from typing import Any, Dict, List, Sequence
+
 from tools.tpu import chips
 
 _SHOWN = 10  # names of a list that are printed; all are in the JSON file
 
 
-def lowering_problems(found):
+def lowering_problems(found: Dict[str, Any]) -> List[str]:
   """What keeps a step from a TPU.
 
   Args:
@@ -30,7 +32,7 @@ def _some(names):
   return ', '.join(names[:_SHOWN]) + (' and %d more' % more if more > 0 else '')
 
 
-def lowering_line(job, found):
+def lowering_line(job: str, found: Dict[str, Any]) -> str:
   """One line about a step that lowers."""
   calls = ', '.join('%s (%d)' % item
                     for item in sorted(found['custom_calls'].items()))
@@ -39,7 +41,7 @@ def lowering_line(job, found):
       'custom calls ' + calls if calls else 'no custom calls')
 
 
-def comparison_lines(lines, tolerance):
+def comparison_lines(lines: Sequence[Any], tolerance: float) -> List[str]:
   """The losses of both forms of a step beside each other.
 
   Args:
@@ -57,7 +59,7 @@ def comparison_lines(lines, tolerance):
   return text
 
 
-def figures(result, infeed_bytes):
+def figures(result: Dict[str, Any], infeed_bytes: int) -> Dict[str, Any]:
   """What follows from the result of a compilation.
 
   Args:
@@ -81,7 +83,8 @@ def figures(result, infeed_bytes):
       'infeed_bytes': infeed_bytes}
 
 
-def figure_lines(result, numbers, batch_size):
+def figure_lines(result: Dict[str, Any], numbers: Dict[str, Any],
+                 batch_size: int) -> List[str]:
   """A table of the figures of one compilation.
 
   Args:
@@ -120,7 +123,8 @@ def figure_lines(result, numbers, batch_size):
   return ['%-20s %s' % row for row in rows]
 
 
-def largest_batch(sizes, needed, available):
+def largest_batch(sizes: Sequence[int], needed: Sequence[float],
+                  available: float) -> int:
   """The largest batch that should fit, if memory grows in proportion.
 
   Args:

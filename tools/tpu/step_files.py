@@ -1,25 +1,57 @@
 """A step in two files, for programs of other environments to read."""
 
-import collections
 import json
 import os
+from typing import (
+  Any,
+  Dict,
+  Iterable,
+  Iterator,
+  List,
+  Mapping,
+  NamedTuple,
+  Tuple,
+)
 
 import tensorflow.compat.v1 as tf
 
 _GRAPH, _DESCRIPTION = 'step.pb', 'step.json'
 
-# One value that goes into a step. name: of its placeholder. shape: [int].
-# dtype: as text. is_read: whether the step depends on it.
-Input = collections.namedtuple('Input', 'name shape dtype is_read')
 
-# A step. graph: GraphDef of the operations that it needs. inputs: [Input] in
-# the order of `tf.nest.flatten`. outputs: {name: tensor in the graph}.
-# variables: {name: (shape, dtype)}. sums: {operation: (shape, dtype, groups of
-# replicas)} of the sums over all replicas.
-Step = collections.namedtuple('Step', 'graph inputs outputs variables sums')
+class Input(NamedTuple):
+  """One value that goes into a step.
+
+  Attributes:
+    name: of its placeholder.
+    shape: of it.
+    dtype: as text.
+    is_read: whether the step depends on it.
+  """
+  name: str
+  shape: List[int]
+  dtype: str
+  is_read: bool
 
 
-def save(step, folder):
+class Step(NamedTuple):
+  """A step of training.
+
+  Attributes:
+    graph: of the operations that it needs.
+    inputs: in the order of `tf.nest.flatten`.
+    outputs: {name: tensor in the graph}.
+    variables: {name: (shape, dtype)}.
+    sums: {operation: (shape, dtype, groups of replicas)} of the sums over all
+      replicas.
+  """
+  graph: tf.GraphDef
+  inputs: List[Input]
+  outputs: Dict[str, str]
+  variables: Dict[str, Any]
+  sums: Dict[str, Any]
+
+
+def save(step: Step, folder: str) -> None:
   """Writes a Step into a folder, which is made."""
   os.makedirs(folder, exist_ok=True)
   with open(os.path.join(folder, _GRAPH), 'wb') as f:
@@ -28,7 +60,7 @@ def save(step, folder):
     json.dump(step._replace(graph=None)._asdict(), f)
 
 
-def load(folder):
+def load(folder: str) -> Step:
   """Reads what `save` wrote.
 
   Args:
@@ -46,7 +78,7 @@ def load(folder):
                        inputs=[Input(*values) for values in step.inputs])
 
 
-def infeed_bytes(step):
+def infeed_bytes(step: Step) -> int:
   """Bytes of the values that the step reads of each batch."""
   total = 0
   for value in step.inputs:
@@ -58,7 +90,7 @@ def infeed_bytes(step):
   return total
 
 
-def operations(graph):
+def operations(graph: tf.GraphDef) -> Iterator[Tuple[str, Any]]:
   """All operations of a graph, those of its functions too.
 
   Args:
@@ -75,7 +107,7 @@ def operations(graph):
       yield '%s/%s' % (function.signature.name, node.name), node
 
 
-def without(step, names):
+def without(step: Step, names: Iterable[str]) -> tf.GraphDef:
   """The graph of a step whose operations `names` come from outside.
 
   Args:
@@ -96,7 +128,7 @@ def without(step, names):
   return graph
 
 
-def import_step(step, given):
+def import_step(step: Step, given: Mapping[str, tf.Tensor]) -> List[tf.Tensor]:
   """Puts a step into the default graph.
 
   Args:

@@ -5,22 +5,25 @@ comparison read is the same.
 """
 
 import dataclasses
+from typing import Any, List, Sequence, Tuple
 
 import tensorflow.compat.v1 as tf
 from tensorflow.python.tpu import tpu_function
 
+from configs import base
 from dataloader import factory as data_factory
 from dataloader import input_reader
 from modeling import model_fn as model_fns
 from modeling.training import summaries
 from ops import compat
+from ops import tensor_types
 from tools.tpu import step_files
 from utils import modes
 
 JOBS = ('train', 'predict')
 
 
-def input_spec(config, job, batch_size):
+def input_spec(config: base.Config, job: str, batch_size: int) -> Any:
   """What the input pipeline sends to a device.
 
   Args:
@@ -47,7 +50,8 @@ def input_spec(config, job, batch_size):
         lambda t: tf.TensorSpec(t.shape, t.dtype), batch)
 
 
-def export(config, job, batch_size, replicas=1):
+def export(config: base.Config, job: str, batch_size: int,
+           replicas: int = 1) -> step_files.Step:
   """Builds a step for a TPU and takes out what it needs.
 
   Args:
@@ -65,7 +69,9 @@ def export(config, job, batch_size, replicas=1):
     return take_out(*build(config, job, batch_size))
 
 
-def build(config, job, batch_size):
+def build(
+    config: base.Config, job: str,
+    batch_size: int) -> Tuple[tf.Graph, List[tf.Tensor], tensor_types.Tensors]:
   """Builds a step: for a TPU within a shard context, else for this machine.
 
   Args:
@@ -106,7 +112,8 @@ def _outputs(config, job, inputs):
   return dict(scalars, loss=spec.loss), [spec.train_op]
 
 
-def take_out(graph, inputs, outputs):
+def take_out(graph: tf.Graph, inputs: Sequence[tf.Tensor],
+             outputs: tensor_types.Tensors) -> step_files.Step:
   """The part of a graph that the outputs depend on.
 
   Args:
@@ -139,7 +146,7 @@ def take_out(graph, inputs, outputs):
       {name: value.name for name, value in outputs.items()}, variables, sums)
 
 
-def one_device(config):
+def one_device(config: base.Config) -> base.Config:
   """The configuration of a step that this machine can run.
 
   Args:

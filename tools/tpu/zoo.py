@@ -15,6 +15,7 @@ import re
 import sys
 import tempfile
 import time
+from typing import Any, Dict, Mapping, Optional, Sequence
 
 from configs import factory
 from tools import model_zoo
@@ -26,7 +27,7 @@ BEGIN = '<!-- zoo table: made by make tpu-check-all -->'
 END = '<!-- end of the zoo table -->'
 
 
-def parse_arguments(argv=None):
+def parse_arguments(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
   """Command line to a namespace."""
   parser = argparse.ArgumentParser(
       prog='python -m tools.tpu.zoo', description=__doc__,
@@ -46,7 +47,7 @@ def parse_arguments(argv=None):
   return parser.parse_args(argv)
 
 
-def check(row):
+def check(row: zoo_rows.Row) -> Dict[str, Any]:
   """Lowers the training step of a row.
 
   Args:
@@ -61,7 +62,7 @@ def check(row):
   from tools.tpu import environments
   from tools.tpu import report
   began = time.time()
-  result = {'config_file': row.config_file}
+  result: Dict[str, Any] = {'config_file': row.config_file}
   path = os.path.join(model_zoo.EXPERIMENTS, row.config_file)
   try:
     config, _ = factory.load_config(None, path)
@@ -76,7 +77,8 @@ def check(row):
               problems=report.lowering_problems(found))
 
 
-def check_all(rows, results_file, fresh):
+def check_all(rows: Sequence[zoo_rows.Row], results_file: str,
+              fresh: bool) -> Dict[str, Dict[str, Any]]:
   """Lowers rows, and shows and saves each as it is done.
 
   Args:
@@ -107,7 +109,8 @@ def _line(result):
                        '; '.join(result['problems']) or 'lowers')
 
 
-def table(rows, results):
+def table(rows: Sequence[zoo_rows.Row],
+          results: Mapping[str, Dict[str, Any]]) -> str:
   """The table of the page.
 
   Args:
@@ -131,7 +134,7 @@ def table(rows, results):
   return '\n'.join(lines)
 
 
-def replace_between_markers(text, content):
+def replace_between_markers(text: str, content: str) -> str:
   """The text with other content between BEGIN and END.
 
   Raises:
@@ -144,7 +147,7 @@ def replace_between_markers(text, content):
   return '%s%s\n\n%s\n\n%s%s' % (parts[0], BEGIN, content, END, parts[4])
 
 
-def main(argv=None):
+def main(argv: Optional[Sequence[str]] = None) -> int:
   arguments = parse_arguments(argv)
   config_arguments.start_tensorflow()
   rows = [row for row in zoo_rows.ROWS
