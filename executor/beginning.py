@@ -2,6 +2,7 @@
 
 import tensorflow.compat.v1 as tf
 
+from configs import base
 from executor import best_checkpoint
 from executor import early_stop
 from executor import model_dir as model_dir_lib
@@ -15,19 +16,19 @@ class Beginning(tf.train.CheckpointSaverListener):
   was; and an evaluation that finds a checkpoint finds its params.yaml, too.
   """
 
-  def __init__(self, config):
+  def __init__(self, config: base.Config) -> None:
     """Keeps the experiment."""
     self._config = config
     self._has_begun = False
 
-  def before_save(self, session, global_step_value):
+  def before_save(self, session: tf.Session, global_step_value: int) -> None:
     del session
     if not self._has_begun:
       self._has_begun = True
       begin(self._config, int(global_step_value))
 
 
-def begin(config, step):
+def begin(config: base.Config, step: int) -> None:
   """Writes params.yaml, and forgets what is about steps that do not count.
 
   Args:

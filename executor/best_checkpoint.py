@@ -8,9 +8,11 @@ that the folder itself works as a checkpoint.
 import math
 import os
 import time
+from typing import Any, Dict, Mapping
 
 import tensorflow.compat.v1 as tf
 
+from configs import base
 from executor import checkpoints
 from executor import early_stop
 from executor import errors
@@ -20,12 +22,12 @@ _JSON = 'best.json'
 _ASIDE = 'earlier_run'  # folder, for the best of an earlier training run
 
 
-def folder(config):
+def folder(config: base.Config) -> str:
   """The folder of the best checkpoints."""
   return os.path.join(config.model_dir, 'best' + config.eval.suffix)
 
 
-def read(config):
+def read(config: base.Config) -> Dict[str, Any]:
   """What best.json says; an empty record where there is none.
 
   Args:
@@ -54,7 +56,8 @@ def read(config):
   return record
 
 
-def update(config, path, metrics):
+def update(config: base.Config, path: str,
+           metrics: Mapping[str, float]) -> None:
   """Takes an evaluation into account.
 
   Args:
@@ -93,7 +96,7 @@ def update(config, path, metrics):
                        record['improved_value'], without)
 
 
-def forget_after(model_dir, step):
+def forget_after(model_dir: str, step: int) -> None:
   """Forgets evaluations of steps that training has still to reach.
 
   They are of an earlier training run in the folder, or of one that was taken

@@ -4,14 +4,17 @@ import contextlib
 import json
 import os
 import tempfile
+from typing import Iterator, Sequence
 
 import tensorflow.compat.v1 as tf
 
+from configs import base
 from executor import errors
 from modeling import checkpoint_files
 from modeling import checkpoint_fit
 from modeling import storage
 from modeling.training import warm_start
+from ops import tensor_types
 from utils import training_names
 
 # Of any folder; modeling needs them, too.
@@ -21,7 +24,7 @@ latest = checkpoint_files.latest
 kept_configurations = checkpoint_fit.kept_configurations
 
 
-def make_known(path):
+def make_known(path: str) -> None:
   """Makes the file `checkpoint` of a folder name a checkpoint in it.
 
   TensorFlow reads nothing else: where it is missing or leads to the place that
@@ -36,7 +39,7 @@ def make_known(path):
                          if other != name] + [name])
 
 
-def write_state(folder, names):
+def write_state(folder: str, names: Sequence[str]) -> None:
   """Writes the file `checkpoint` of a folder.
 
   tf.train.update_checkpoint_state takes names for paths from the current
@@ -54,7 +57,7 @@ def write_state(folder, names):
       f.write('\n'.join(lines) + '\n')
 
 
-def is_in(path, folder):
+def is_in(path: str, folder: str) -> bool:
   """Whether a checkpoint lies in a folder, in whatever way both are written."""
   return _place(os.path.dirname(path)) == _place(folder)
 
@@ -65,13 +68,13 @@ def _place(folder):
   return os.path.realpath(folder)
 
 
-def latest_step(model_dir):
+def latest_step(model_dir: str) -> int:
   """The step of the newest checkpoint; 0 when there is none."""
   path = latest(model_dir)
   return step_of(path) if path else 0
 
 
-def num_calls(config):
+def num_calls(config: base.Config) -> int:
   """How often the training step was called up to where a training run starts.
 
   Args:
@@ -96,12 +99,12 @@ def num_calls(config):
   return counts[0] * config.train.accumulation_steps + counts[1]
 
 
-def time_of(path):
+def time_of(path: str) -> float:
   """When a checkpoint was completed, seconds since 1970."""
   return tf.gfile.Stat(path + '.index').mtime_nsec / 1e9
 
 
-def is_complete(path):
+def is_complete(path: str) -> bool:
   """Whether all files of a checkpoint are there and readable to the end."""
   try:
     reader = tf.train.load_checkpoint(path)
@@ -112,7 +115,7 @@ def is_complete(path):
   return True
 
 
-def check_fits(path, variables):
+def check_fits(path: str, variables: tensor_types.Variables) -> None:
   """Compares a checkpoint with the variables of a graph.
 
   Args:
@@ -129,7 +132,7 @@ def check_fits(path, variables):
 
 
 @contextlib.contextmanager
-def restorable(path):
+def restorable(path: str) -> Iterator[str]:
   """Yields a checkpoint that Estimator can restore, whatever wrote `path`.
 
   Estimator restores the training step too, which weights converted or
@@ -157,9 +160,9 @@ def restorable(path):
 class FitHook(tf.train.SessionRunHook):
   """Checks that the checkpoint fits before TensorFlow restores it."""
 
-  def __init__(self, path):
+  def __init__(self, path: str) -> None:
     """Keeps the prefix of the checkpoint."""
     self._path = path
 
-  def begin(self):
+  def begin(self) -> None:
     check_fits(self._path, tf.global_variables())

@@ -7,6 +7,7 @@ workers and its place among them. Kubernetes operators and schedulers set it.
 import contextlib
 import json
 import os
+from typing import Iterator, Mapping, Optional, Sequence
 
 from executor import errors
 
@@ -27,7 +28,7 @@ _OTHER_JOBS = {
 class Cluster:
   """The workers of a training run and which of them this process is."""
 
-  def __init__(self, workers, index):
+  def __init__(self, workers: Sequence[str], index: Optional[int]) -> None:
     """Keeps both.
 
     Args:
@@ -38,20 +39,20 @@ class Cluster:
     self.index = index
 
   @property
-  def num_workers(self):
+  def num_workers(self) -> int:
     return len(self.workers)
 
   @property
-  def is_chief(self):
+  def is_chief(self) -> bool:
     """Whether this process writes checkpoints, logs and results."""
     return self.index == 0
 
   @property
-  def is_evaluator(self):
+  def is_evaluator(self) -> bool:
     return self.index is None
 
 
-def read(environment=None):
+def read(environment: Optional[Mapping[str, str]] = None) -> Optional[Cluster]:
   """The cluster of this process.
 
   Args:
@@ -139,7 +140,8 @@ def _task(values):
     raise _error('has the index %r in "task", which is not a number' % (index,))
 
 
-def check_mode(cluster, mode, use_tpu=False):
+def check_mode(cluster: Optional[Cluster], mode: str,
+               use_tpu: bool = False) -> None:
   """Checks that a process of a cluster can run a mode of main.py.
 
   Args:
@@ -169,7 +171,7 @@ def check_mode(cluster, mode, use_tpu=False):
 
 
 @contextlib.contextmanager
-def hidden():
+def hidden() -> Iterator[None]:
   """Keeps TF_CONFIG from RunConfig, for what one process does alone."""
   text = os.environ.pop(_VARIABLE, None)
   try:

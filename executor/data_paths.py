@@ -1,6 +1,7 @@
 """Where the files of a job lie: --data_dir, and paths that hold everywhere."""
 
 import os
+from typing import Dict, Iterable
 
 from configs import base
 
@@ -14,7 +15,8 @@ _DATA_KEYS = ('train.train_file_pattern',
 _OTHER_KEYS = ('model_dir', 'train.checkpoint.path')
 
 
-def under_data_dir(data_dir, config, resolved=()):
+def under_data_dir(data_dir: str, config: base.Config,
+                   resolved: Iterable[str] = ()) -> Dict[str, str]:
   """The keys that --data_dir changes.
 
   Args:
@@ -36,7 +38,7 @@ def under_data_dir(data_dir, config, resolved=()):
                   lambda key, path: join(path, key in resolved))
 
 
-def with_absolute_paths(config):
+def with_absolute_paths(config: base.Config) -> base.Config:
   """The experiment with all paths absolute, as another folder can use it.
 
   Args:

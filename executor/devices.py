@@ -2,20 +2,24 @@
 
 import glob
 import os
+from typing import List, Optional
 
 import tensorflow.compat.v1 as tf
+
+from configs import base
+from executor import cluster as cluster_lib
 
 _NVIDIA_DRIVER = '/proc/driver/nvidia/version'
 _NVIDIA_GPUS = '/proc/driver/nvidia/gpus/*'
 
 
-def gpu_names():
+def gpu_names() -> List[str]:
   """The GPUs that TensorFlow can use, such as ['/gpu:0']."""
   gpus = tf.config.experimental.list_physical_devices('GPU')
   return ['/gpu:%d' % i for i in range(len(gpus))]
 
 
-def warnings():
+def warnings() -> List[str]:
   """Sentences about GPUs that nobody hid and that are not used.
 
   Returns:
@@ -33,7 +37,8 @@ def warnings():
           'that it is meant so.' % (installed, tf.__version__, used or 'none')]
 
 
-def describe(config, num_replicas, cluster=None):
+def describe(config: base.Config, num_replicas: int,
+             cluster: Optional[cluster_lib.Cluster] = None) -> str:
   """One sentence about the devices.
 
   Args:

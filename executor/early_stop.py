@@ -6,9 +6,11 @@ the training looks for it, and ends with a checkpoint.
 
 import os
 import time
+from typing import Any, Callable, Dict, Optional
 
 import tensorflow.compat.v1 as tf
 
+from configs import base
 from executor import failures
 from executor import workers as workers_lib
 from modeling import storage
@@ -16,12 +18,13 @@ from modeling import storage
 _POLL_SECONDS = 10  # between looks at the file, which may lie in a bucket
 
 
-def mark_path(model_dir):
+def mark_path(model_dir: str) -> str:
   """The file of the mark."""
   return os.path.join(model_dir, 'early_stop.json')
 
 
-def request(config, step, best_step, best_value, evaluations):
+def request(config: base.Config, step: int, best_step: int, best_value: float,
+            evaluations: int) -> None:
   """Leaves the mark.
 
   Args:
@@ -41,7 +44,8 @@ def request(config, step, best_step, best_value, evaluations):
       'time': time.time()})
 
 
-def find_request(config, step=None):
+def find_request(config: base.Config,
+                 step: Optional[int] = None) -> Optional[Dict[str, Any]]:
   """The mark that a training run has to obey.
 
   Args:
@@ -63,7 +67,7 @@ def find_request(config, step=None):
   return mark if obeys else None
 
 
-def forget_after(model_dir, step):
+def forget_after(model_dir: str, step: int) -> None:
   """Takes away a mark of a training run that was further than this one is.
 
   Args:
@@ -75,13 +79,13 @@ def forget_after(model_dir, step):
     clear(model_dir)
 
 
-def clear(model_dir):
+def clear(model_dir: str) -> None:
   """Takes the mark away."""
   if tf.gfile.Exists(mark_path(model_dir)):
     tf.gfile.Remove(mark_path(model_dir))
 
 
-def describe(config, mark, step):
+def describe(config: base.Config, mark: Dict[str, Any], step: int) -> str:
   """A sentence about a training run that ended, and how to go on.
 
   Args:
@@ -101,7 +105,9 @@ def describe(config, mark, step):
 class EarlyStopHook(tf.train.SessionRunHook):
   """Ends the training after a step when there is a mark."""
 
-  def __init__(self, config, clock=time.time, workers=None):
+  def __init__(self, config: base.Config,
+               clock: Callable[[], float] = time.time,
+               workers: Optional[workers_lib.Workers] = None) -> None:
     """Keeps what it looks for.
 
     Args:
@@ -113,13 +119,14 @@ class EarlyStopHook(tf.train.SessionRunHook):
     self._config = config
     self._clock = clock
     self._workers = workers or workers_lib.Alone()
-    self._next_look = 0
-    self.mark = None
+    self._next_look = 0.
+    self.mark: Optional[Dict[str, Any]] = None
 
-  def begin(self):
+  def begin(self) -> None:
     self._workers.prepare()
 
-  def after_run(self, run_context, run_values):
+  def after_run(self, run_context: tf.train.SessionRunContext,
+                run_values: tf.train.SessionRunValues) -> None:
     del run_values
     now = self._clock()
     if now >= self._next_look:

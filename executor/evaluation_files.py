@@ -3,6 +3,7 @@
 import math
 import os
 import time
+from typing import Any, Dict, Mapping, Optional, Sequence
 
 import tensorflow.compat.v1 as tf
 
@@ -26,21 +27,23 @@ class ResultWriter:
   writer lives.
   """
 
-  def __init__(self, folder):
+  def __init__(self, folder: str) -> None:
     """Keeps the folder; it is made with the first result."""
     self._folder = folder
-    self._events = None
+    self._events: Optional[tf.summary.FileWriter] = None
 
   @property
   def _log_path(self):
     return os.path.join(self._folder, 'metrics.jsonl')
 
-  def times(self):
+  def times(self) -> Dict[int, float]:
     """{step: when it was written}, of earlier programs too."""
     return {int(entry['step']): entry['time']
             for entry in storage.read_json_lines(self._log_path)}
 
-  def write(self, step, metrics, results=None, results_name='detections.json'):
+  def write(self, step: int, metrics: Mapping[str, float],
+            results: Optional[Sequence[Dict[str, Any]]] = None,
+            results_name: str = 'detections.json') -> None:
     """Writes one evaluation.
 
     Args:

@@ -1,9 +1,11 @@
 """The loops of evaluation: beside a training run, and of one checkpoint."""
 
 import time
+from typing import Any, Callable, Optional
 
 import tensorflow.compat.v1 as tf
 
+from configs import base
 from executor import checkpoints
 from executor import errors
 from executor import followed
@@ -71,7 +73,9 @@ class _PatienceForTraining(_Patience):
         self.config.model_dir)
 
 
-def wait_for_training(config, sleep=time.sleep, clock=time.time):
+def wait_for_training(config: base.Config,
+                      sleep: Callable[[float], None] = time.sleep,
+                      clock: Callable[[], float] = time.time) -> None:
   """Waits until there is a params.yaml or a checkpoint in model_dir.
 
   Args:
@@ -87,7 +91,7 @@ def wait_for_training(config, sleep=time.sleep, clock=time.time):
     patience.wait()
 
 
-def sign_of_life(model_dir):
+def sign_of_life(model_dir: str) -> str:
   """A sentence about when the training last wrote something."""
   written = []
   path = model_dir_lib.train_log_path(model_dir)
@@ -104,8 +108,11 @@ def sign_of_life(model_dir):
       max(0, time.time() - max(written)))
 
 
-def evaluate_continuously(config, evaluation, sleep=time.sleep,
-                          clock=time.time, follow=None):
+def evaluate_continuously(
+    config: base.Config, evaluation: Any,
+    sleep: Callable[[float], None] = time.sleep,
+    clock: Callable[[], float] = time.time,
+    follow: Optional[Callable[[], base.Config]] = None) -> None:
   """Evaluates the checkpoints of a training run beside it, until its end.
 
   Always the newest one, or all of them with `eval.eval_every_checkpoint`;
@@ -212,7 +219,9 @@ def _report_end(config, skipped):
   tf.logging.info('The last checkpoint of the training is evaluated.')
 
 
-def wait_for_checkpoint(config, sleep=time.sleep, clock=time.time):
+def wait_for_checkpoint(config: base.Config,
+                        sleep: Callable[[float], None] = time.sleep,
+                        clock: Callable[[], float] = time.time) -> str:
   """The newest checkpoint in model_dir, for a single evaluation.
 
   Args:

@@ -2,9 +2,11 @@
 
 import contextlib
 import re
+from typing import Any, Iterator, Optional
 
 import tensorflow.compat.v1 as tf
 
+from configs import base
 from executor import errors
 
 # TPUEstimator checks the weights after each loop of steps, in these words.
@@ -21,7 +23,7 @@ _SHOWN = 400  # characters of TensorFlow's message
 
 
 @contextlib.contextmanager
-def explained_divergence(progress):
+def explained_divergence(progress: Any) -> Iterator[None]:
   """Raises errors.TrainingDiverged for what TensorFlow says about a NaN.
 
   Our own check of the losses comes first on a CPU and GPUs. On a TPU the
@@ -50,7 +52,7 @@ def explained_divergence(progress):
 
 
 @contextlib.contextmanager
-def explained_errors(config):
+def explained_errors(config: base.Config) -> Iterator[None]:
   """Raises errors.JobError for errors of the device: memory, compilation.
 
   Args:
@@ -65,7 +67,7 @@ def explained_errors(config):
     raise errors.JobError(explanation) from e
 
 
-def explain(error, config):
+def explain(error: tf.errors.OpError, config: base.Config) -> Optional[str]:
   """What to tell about an error of the device.
 
   Args:
@@ -115,7 +117,7 @@ def _shortened(message):
 
 
 @contextlib.contextmanager
-def survived(what):
+def survived(what: str) -> Iterator[None]:
   """Turns a failed access to a file into a warning.
 
   Inside of a session hook some of these errors (Aborted, Unavailable, as a

@@ -1,6 +1,7 @@
 """The configuration of a training run, for a job that evaluates beside it."""
 
 import re
+from typing import Any, Callable, Dict, Tuple
 
 import tensorflow.compat.v1 as tf
 
@@ -26,13 +27,14 @@ _TAKEN_OVER = re.compile('|'.join((
     r'architecture\.pre_parser$')))
 
 
-def has_begun(model_dir):
+def has_begun(model_dir: str) -> bool:
   """Whether a training run has left its configuration, or a checkpoint."""
   return (tf.gfile.Exists(model_dir_lib.params_path(model_dir))
           or checkpoints.latest(model_dir) is not None)
 
 
-def changes(old, new):
+def changes(old: base.Config,
+            new: base.Config) -> Tuple[Dict[str, Any], Dict[str, Any]]:
   """What differs between two configurations of an evaluation.
 
   Args:
@@ -66,7 +68,8 @@ def _matters(key, values, config):
 class FollowedConfig:
   """Reads the configuration again, as training may have written another one."""
 
-  def __init__(self, config, read):
+  def __init__(self, config: base.Config,
+               read: Callable[[], base.Config]) -> None:
     """Keeps both.
 
     Args:
@@ -76,7 +79,7 @@ class FollowedConfig:
     self._config = config
     self._read = read
 
-  def __call__(self):
+  def __call__(self) -> base.Config:
     """The experiment as of now; what it changes is told.
 
     Raises:

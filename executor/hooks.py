@@ -6,10 +6,12 @@ import os
 import signal
 import threading
 import time
+from typing import Any, Callable, Mapping, Optional, Sequence
 
 import numpy as np
 import tensorflow.compat.v1 as tf
 
+from configs import base
 from executor import errors
 from executor import failures
 from executor import log_files
@@ -36,7 +38,7 @@ def _collected_scalars():
           else tensors[0] for name, tensors in by_name.items()}
 
 
-def format_duration(seconds):
+def format_duration(seconds: float) -> str:
   """'45 s', '12 min' or '3 h 20 min'."""
   if seconds < 90:
     return '%d s' % round(seconds)
@@ -55,8 +57,9 @@ class TrainingHook(tf.train.SessionRunHook):
   loops of a TPU a call may make no step or many.
   """
 
-  def __init__(self, config, every_n_steps, log_path, clock=time.time,
-               workers=None):
+  def __init__(self, config: base.Config, every_n_steps: int,
+               log_path: Optional[str], clock: Callable[[], float] = time.time,
+               workers: Optional[workers_lib.Workers] = None) -> None:
     """Keeps what the lines need.
 
     Args:
@@ -75,9 +78,9 @@ class TrainingHook(tf.train.SessionRunHook):
     self._clock = clock
     self._scaling = (SkippedSteps(config.train.accumulation_steps)
                      if config.train.mixed_precision == 'float16' else None)
-    self._step = None
+    self._step: Optional[int] = None
 
-  def begin(self):
+  def begin(self) -> None:
     self._scalars = _collected_scalars()
     self._kept = summaries.take_kept_scalars()
     self._read_step = tf.convert_to_tensor(tf.train.get_global_step())
@@ -86,16 +89,17 @@ class TrainingHook(tf.train.SessionRunHook):
       log_files.event_writer(self._config.model_dir)  # for other hooks, too
 
   @property
-  def step(self):
+  def step(self) -> int:
     """int, the step that was reached; 0 before there is a session."""
     return self._step or 0
 
   @property
-  def steps_per_call(self):
+  def steps_per_call(self) -> int:
     """int, how many steps a call makes at most: a TPU runs a loop of them."""
     return self._config.train.iterations_per_loop if self._config.use_tpu else 1
 
-  def after_create_session(self, session, coord):
+  def after_create_session(self, session: tf.Session,
+                           coord: tf.train.Coordinator) -> None:
     del coord
     before, self._step = self._step, int(session.run(self._read_step))
     self._start = None  # Setting up is not a measure of speed.
@@ -104,11 +108,13 @@ class TrainingHook(tf.train.SessionRunHook):
           'The session was lost at step %d and made anew: training goes on '
           'from step %d, that of the last checkpoint.', before, self._step)
 
-  def before_run(self, run_context):
+  def before_run(
+      self, run_context: tf.train.SessionRunContext) -> tf.train.SessionRunArgs:
     del run_context
     return tf.train.SessionRunArgs(self._scalars)
 
-  def after_run(self, run_context, run_values):
+  def after_run(self, run_context: tf.train.SessionRunContext,
+                run_values: tf.train.SessionRunValues) -> None:
     session, previous = run_context.session, self._step
     # Not fetched with the call, which may read them before its update.
     self._step, kept = session.run((self._read_step, self._kept))
@@ -184,13 +190,13 @@ class SkippedSteps:
   A few at the start are usual: the scale begins high and halves.
   """
 
-  def __init__(self, parts=1):
+  def __init__(self, parts: int = 1) -> None:
     """Keeps how many calls a step takes, `train.accumulation_steps`."""
     self._parts = parts
     self._calls = 0  # since the last step
     self.total = 0
 
-  def count(self, step, steps):
+  def count(self, step: int, steps: int) -> None:
     """Notes a call that made `steps` steps, up to `step`.
 
     Raises:
@@ -214,7 +220,7 @@ def _rate(first, last):
   return steps / seconds if steps > 0 and seconds > 0 else None
 
 
-def check_finite(step, scalars):
+def check_finite(step: int, scalars: Mapping[str, float]) -> None:
   """Raises errors.TrainingDiverged, naming scalars that are no numbers.
 
   Args:
@@ -238,13 +244,13 @@ class FiniteWeights(tf.train.CheckpointSaverListener):
   would replace the last good one.
   """
 
-  def begin(self):
+  def begin(self) -> None:
     variables = [v for v in tf.global_variables() if v.dtype.is_floating]
     self._names = [training_variables.name_of(v) for v in variables]
     self._is_finite = tf.stack(
         [tf.reduce_all(tf.is_finite(v)) for v in variables])
 
-  def before_save(self, session, global_step_value):
+  def before_save(self, session: tf.Session, global_step_value: int) -> None:
     is_finite = session.run(self._is_finite)
     if not is_finite.all():
       bad = [self._names[i] for i in np.flatnonzero(~is_finite)]
@@ -262,7 +268,8 @@ class StopRequest(tf.train.SessionRunHook):
   second signal ends the program at once.
   """
 
-  def __init__(self, signals=(signal.SIGTERM, signal.SIGINT), workers=None):
+  def __init__(self, signals: Sequence[int] = (signal.SIGTERM, signal.SIGINT),
+               workers: Optional[workers_lib.Workers] = None) -> None:
     """Keeps which signals are meant.
 
     Args:
@@ -273,7 +280,7 @@ class StopRequest(tf.train.SessionRunHook):
     self._workers = workers or workers_lib.Alone()
     self._signals = signals
     self._previous = {}
-    self.signal_number = None
+    self.signal_number: Optional[int] = None
 
   def __enter__(self):
     # Python delivers signals to the main thread only.
@@ -301,10 +308,11 @@ class StopRequest(tf.train.SessionRunHook):
         '%s received: the training ends after this step with a checkpoint. '
         'Once more ends it at once.', signal.Signals(number).name)
 
-  def begin(self):
+  def begin(self) -> None:
     self._workers.prepare()
 
-  def after_run(self, run_context, run_values):
+  def after_run(self, run_context: tf.train.SessionRunContext,
+                run_values: tf.train.SessionRunValues) -> None:
     received = self.signal_number is not None
     if self._workers.any(run_context.session, received):
       if not received:
@@ -320,10 +328,10 @@ class KeepSignalHandlers(tf.train.SessionRunHook):
   to run after its hook, as the training hooks of a model_fn do.
   """
 
-  def begin(self):
+  def begin(self) -> None:
     self._handler = signal.getsignal(signal.SIGINT)
 
-  def before_run(self, run_context):
+  def before_run(self, run_context: tf.train.SessionRunContext) -> None:
     del run_context
     if (signal.getsignal(signal.SIGINT) == signal.SIG_DFL
         and self._handler is not None):
@@ -345,30 +353,32 @@ class TpuProfileHook(tf.train.SessionRunHook):
   a TPU.
   """
 
-  def __init__(self, every_n_steps, folder):
+  def __init__(self, every_n_steps: int, folder: str) -> None:
     """Keeps `train.profile_every_n_steps` and where to write."""
     self._every_n_steps = every_n_steps
     self._folder = folder
     self._profiler = compat.v2_profiler()
     self._is_recording = False
 
-  def begin(self):
+  def begin(self) -> None:
     self._read_step = tf.convert_to_tensor(tf.train.get_global_step())
 
-  def after_create_session(self, session, coord):
+  def after_create_session(self, session: tf.Session,
+                           coord: tf.train.Coordinator) -> None:
     del coord
     # Not the first call, which compiles.
     self._next = session.run(self._read_step) + self._every_n_steps
-    self._step = None
+    self._step: Optional[int] = None
 
-  def before_run(self, run_context):
+  def before_run(self, run_context: tf.train.SessionRunContext) -> Any:
     del run_context
     if self._step is not None and self._step >= self._next:
       with self._survived():
         self._profiler.start(self._folder)
         self._is_recording = True
 
-  def after_run(self, run_context, run_values):
+  def after_run(self, run_context: tf.train.SessionRunContext,
+                run_values: tf.train.SessionRunValues) -> None:
     self._step = run_context.session.run(self._read_step)
     if self._is_recording:
       self._is_recording = False
@@ -380,7 +390,7 @@ class TpuProfileHook(tf.train.SessionRunHook):
     return failures.survived('No profile was written')
 
 
-def profile_hook(config, folder):
+def profile_hook(config: base.Config, folder: str) -> tf.train.SessionRunHook:
   """The hook of `train.profile_every_n_steps`.
 
   Args:

@@ -38,7 +38,7 @@ def _tell_of_lost_session(record):
   record.args = (reason[:_REASON] + ' ...' * (len(reason) > _REASON),)
 
 
-def set_up(verbose=False):
+def set_up(verbose: bool = False) -> None:
   """Sends the log to stderr, one line each, with the time.
 
   Args:

@@ -11,7 +11,7 @@ _ERRORS = (tf.errors.OpError, OSError)
 _TOLD = set()  # of which log a warning was given
 
 
-def event_writer(folder):
+def event_writer(folder: str) -> tf.summary.FileWriter:
   """The writer of TensorBoard events that all hooks of a training run share.
 
   Args:
@@ -23,7 +23,7 @@ def event_writer(folder):
   return tolerant(tf.summary.FileWriterCache.get(folder))
 
 
-def tolerant(writer):
+def tolerant(writer: tf.summary.FileWriter) -> tf.summary.FileWriter:
   """Makes a tf.summary.FileWriter give warnings instead of errors."""
   events = writer.event_writer
   if not isinstance(events._ev_writer, _Tolerant):  # pylint: disable=protected-access

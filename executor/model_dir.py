@@ -3,6 +3,7 @@
 import os
 import re
 import time
+from typing import Any, Dict, List, Optional
 
 import tensorflow.compat.v1 as tf
 
@@ -31,22 +32,22 @@ _MEANING = re.compile(
     r'|classification_head\.aggregation$')
 
 
-def params_path(model_dir):
+def params_path(model_dir: str) -> str:
   """The resolved configuration of the training."""
   return os.path.join(model_dir, 'params.yaml')
 
 
-def train_log_path(model_dir):
+def train_log_path(model_dir: str) -> str:
   """JSON lines: step, time, rates and losses of the training."""
   return os.path.join(model_dir, 'train_metrics.jsonl')
 
 
-def profile_dir(model_dir):
+def profile_dir(model_dir: str) -> str:
   """Timelines of steps, for chrome://tracing."""
   return os.path.join(model_dir, 'profile')
 
 
-def eval_dir(config):
+def eval_dir(config: base.Config) -> str:
   """The folder of the evaluation results."""
   return os.path.join(config.model_dir, 'eval' + config.eval.suffix)
 
@@ -55,7 +56,7 @@ def _finished_path(model_dir):
   return os.path.join(model_dir, 'training_finished.json')
 
 
-def mark_finished(model_dir, step, state):
+def mark_finished(model_dir: str, step: int, state: str) -> None:
   """Tells evaluation jobs that no further checkpoint will come.
 
   Args:
@@ -67,18 +68,18 @@ def mark_finished(model_dir, step, state):
       'step': int(step), 'state': state, 'time': time.time()})
 
 
-def clear_finished(model_dir):
+def clear_finished(model_dir: str) -> None:
   """Takes the mark away: a training run starts."""
   if tf.gfile.Exists(_finished_path(model_dir)):
     tf.gfile.Remove(_finished_path(model_dir))
 
 
-def read_finished(model_dir):
+def read_finished(model_dir: str) -> Optional[Dict[str, Any]]:
   """{'step', 'state', 'time'} of `mark_finished`, or None."""
   return storage.read_json(_finished_path(model_dir))
 
 
-def flat_params(path):
+def flat_params(path: str) -> Dict[str, Any]:
   """{dotted key: value} of a params.yaml; empty if there is none."""
   if not tf.gfile.Exists(path):
     return {}
@@ -86,7 +87,7 @@ def flat_params(path):
   return base.flatten_mapping(changes)
 
 
-def check_same_model(config, is_training=False):
+def check_same_model(config: base.Config, is_training: bool = False) -> None:
   """Checks that the checkpoints in model_dir are of the configured model.
 
   Args:
@@ -117,7 +118,7 @@ def check_same_model(config, is_training=False):
             params_path(config.model_dir), _kept_note(config.model_dir)))
 
 
-def notes_of_meaning(config):
+def notes_of_meaning(config: base.Config) -> List[str]:
   """What an evaluation sees otherwise than the training run did, in lines."""
   differing = {key: values for key, values in _changes(config).items()
                if _MEANING.match(key)}
@@ -148,7 +149,7 @@ def _kept_note(model_dir):
       kept) if kept else ''
 
 
-def notes_of_nothing_to_do(config):
+def notes_of_nothing_to_do(config: base.Config) -> List[str]:
   """Lines about what a start without a step to train leaves unwritten."""
   changes = _changes(config)
   if not changes:
@@ -157,7 +158,7 @@ def notes_of_nothing_to_do(config):
           % params_path(config.model_dir)] + _differences(changes)
 
 
-def save_config(config):
+def save_config(config: base.Config) -> List[str]:
   """Writes params.yaml; an older one with other values stays as history.
 
   Paths are written so that a job in another folder finds the files.
@@ -185,7 +186,7 @@ def save_config(config):
   return notes
 
 
-def save_params(config, path):
+def save_params(config: base.Config, path: str) -> None:
   """Writes the complete configuration; it loads back to an equal one.
 
   Nobody sees a part of the file.

@@ -5,6 +5,7 @@ and XLA compiles everything.
 """
 
 import os
+from typing import Optional, Sequence
 
 import tensorflow.compat.v1 as tf
 
@@ -18,7 +19,7 @@ _MIN_CAPABILITY = {'float16': 7.0, 'bfloat16': 8.0}
 _XLA_ON_CPU = '--tf_xla_cpu_global_jit'
 
 
-def session_config(config):
+def session_config(config: base.Config) -> tf.ConfigProto:
   """How sessions of training and evaluation run.
 
   Args:
@@ -49,7 +50,7 @@ def _use_xla_on_cpu():
     os.environ['TF_XLA_FLAGS'] = (flags + ' ' + _XLA_ON_CPU).strip()
 
 
-def for_evaluation(config):
+def for_evaluation(config: base.Config) -> base.Config:
   """The experiment as an evaluation or a prediction computes it.
 
   One rule for all modes and devices: `eval.precision`, which is float32 unless
@@ -70,13 +71,15 @@ def for_evaluation(config):
                 'input_partition_dims': None, 'num_cores_per_replica': None}})
 
 
-def describe_evaluation(config):
+def describe_evaluation(config: base.Config) -> str:
   """The sentence that says in what an evaluation or prediction computes."""
   return ('Evaluation and prediction compute in %s (eval.precision).'
           % config.eval.precision)
 
 
-def check_evaluation(config, gpus=None, capabilities=None):
+def check_evaluation(
+    config: base.Config, gpus: Optional[Sequence[str]] = None,
+    capabilities: Optional[Sequence[Optional[float]]] = None) -> None:
   """Checks that evaluation can use `eval.precision`.
 
   Args:
@@ -94,7 +97,9 @@ def check_evaluation(config, gpus=None, capabilities=None):
   check(for_evaluation(config), gpus, capabilities, 'eval.precision')
 
 
-def check(config, gpus=None, capabilities=None, key='train.mixed_precision'):
+def check(config: base.Config, gpus: Optional[Sequence[str]] = None,
+          capabilities: Optional[Sequence[Optional[float]]] = None,
+          key: str = 'train.mixed_precision') -> None:
   """Checks that a job can use the number format of the configuration.
 
   Args:

@@ -7,9 +7,12 @@ without a box; of segmentation models the region of each class, without a score.
 import functools
 import json
 import os
+from typing import Any, Callable, Dict, Iterable, List, Mapping, Tuple
 
+import numpy as np
 import tensorflow.compat.v1 as tf
 
+from configs import base
 from evaluation import class_ids
 from evaluation import classification_evaluator
 from evaluation import coco_results
@@ -25,13 +28,13 @@ from utils import fields
 from utils import mask_grids
 
 
-def output_path(config):
+def output_path(config: base.Config) -> str:
   """The results file of mode predict."""
   return config.predict.output_file or os.path.join(
       config.model_dir, 'predictions.json')
 
 
-def file_pattern(config):
+def file_pattern(config: base.Config) -> str:
   """The records of mode predict."""
   return config.predict.predict_file_pattern or config.eval.eval_file_pattern
 
@@ -76,8 +79,11 @@ def _with_categories(to_results, category_map):
   return convert
 
 
-def write_results(batches, path, name_of=lambda number: number,
-                  to_results=_detection_results):
+def write_results(
+    batches: Iterable[Mapping[str, np.ndarray]], path: str,
+    name_of: Callable[[Any], Any] = lambda number: number,
+    to_results: Callable[..., List[Dict[str, Any]]] = _detection_results
+) -> Tuple[int, int]:
   """Writes a COCO results file, batch by batch.
 
   Args:
@@ -106,7 +112,8 @@ def write_results(batches, path, name_of=lambda number: number,
   return num_images, num_results
 
 
-def run(config, estimator, input_fn, path):
+def run(config: base.Config, estimator: tf.estimator.Estimator,
+        input_fn: Callable[..., Any], path: str) -> str:
   """Predicts with a checkpoint.
 
   Args:

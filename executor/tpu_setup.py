@@ -3,6 +3,7 @@
 import importlib.util
 import re
 import socket
+from typing import Any, Callable, Optional
 
 import tensorflow.compat.v1 as tf
 
@@ -25,7 +26,7 @@ _EVAL_FILES = ('eval.eval_file_pattern',)
 _PREDICT_FILES = ('predict.predict_file_pattern',)
 
 
-def check_name(platform):
+def check_name(platform: base.Section) -> str:
   """Checks what can be told without asking anybody.
 
   Args:
@@ -55,7 +56,7 @@ def check_name(platform):
   return name
 
 
-def resolve(platform, make_resolver):
+def resolve(platform: base.Section, make_resolver: Callable[..., Any]) -> Any:
   """Calls a cluster resolver; what it raises becomes a sentence.
 
   Args:
@@ -100,7 +101,8 @@ def _where_hint(platform):
           'Google Cloud, which this may not be.' % ' and '.join(missing))
 
 
-def count_cores(name, cluster, count=None):
+def count_cores(name: str, cluster: Any,
+                count: Optional[Callable[[Any], int]] = None) -> int:
   """The cores of all hosts of a slice, with a line before it waits.
 
   Args:
@@ -163,7 +165,7 @@ def _list_cores(cluster):
     return sum(d.device_type == 'TPU' for d in session.list_devices())
 
 
-def reset_node(name, cluster):
+def reset_node(name: str, cluster: Any) -> None:
   """Ends what an earlier job left in the server of a TPU node.
 
   A job that was killed leaves its session there, with variables and queues in
@@ -186,7 +188,7 @@ def reset_node(name, cluster):
         name, _stop(e)))
 
 
-def say_about_preemption(name):
+def say_about_preemption(name: str) -> None:
   """Says that nobody watches over a node that is given by its address."""
   if name and tpu_names.is_node(name) and tpu_names.is_address(name):
     tf.logging.info(
@@ -194,7 +196,7 @@ def say_about_preemption(name):
         'wait for ever. By name (--tpu=NAME) it is (docs/tpu.md).')
 
 
-def check_partition(config):
+def check_partition(config: base.Config) -> None:
   """Checks that spatial partitioning says how the images are cut.
 
   Args:
@@ -213,7 +215,8 @@ def check_partition(config):
                                for d in dims])
 
 
-def check_places(config, mode, with_eval=False):
+def check_places(config: base.Config, mode: str,
+                 with_eval: bool = False) -> None:
   """Checks that the machine of a TPU node can reach its files.
 
   Args:

@@ -8,6 +8,7 @@ same NaN, the same wish to stop and the same time to save, at the same step.
 
 import os
 import tempfile
+from typing import Optional, Sequence
 
 import numpy as np
 import tensorflow.compat.v1 as tf
@@ -21,11 +22,11 @@ _ROUNDING = 1e-5  # of a mean in float32, of its size
 class Workers:
   """Averages and votes over the workers."""
 
-  def __init__(self):
+  def __init__(self) -> None:
     """For one training; operations come with `prepare`."""
     self._operations = {}  # {size: (placeholder, its mean over the workers)}
 
-  def prepare(self, size=1):
+  def prepare(self, size: int = 1) -> None:
     """Adds the operations for vectors of a size to the graph, in `begin`."""
     if size in self._operations:
       return
@@ -37,7 +38,7 @@ class Workers:
     mean = strategy.experimental_local_results(results)[0]
     self._operations[size] = values, mean
 
-  def mean(self, session, values):
+  def mean(self, session: tf.Session, values: Sequence[float]) -> np.ndarray:
     """The mean of a vector over the workers; all of them have to call it.
 
     Args:
@@ -50,7 +51,7 @@ class Workers:
     placeholder, mean = self._operations[len(values)]
     return session.run(mean, {placeholder: np.asarray(values, np.float32)})
 
-  def any(self, session, vote):
+  def any(self, session: tf.Session, vote: bool) -> bool:
     """Whether any worker says so; all of them have to call it.
 
     Args:
@@ -63,15 +64,16 @@ class Workers:
 class Alone:
   """What Workers is for several, where one process does everything."""
 
-  def prepare(self, size=1):
+  def prepare(self, size: int = 1) -> None:
     """There is nobody to talk to."""
 
-  def mean(self, session, values):
+  def mean(self, session: tf.Session,
+           values: Sequence[float]) -> Sequence[float]:
     """The values."""
     del session
     return values
 
-  def any(self, session, vote):
+  def any(self, session: tf.Session, vote: bool) -> bool:
     """The vote."""
     del session
     return vote
@@ -80,16 +82,17 @@ class Alone:
 class SameStart(tf.train.SessionRunHook):
   """Checks that all workers start from the same step."""
 
-  def __init__(self, workers, model_dir):
+  def __init__(self, workers: Workers, model_dir: str) -> None:
     """Keeps who decides, and the folder for the message."""
     self._workers = workers
     self._model_dir = model_dir
 
-  def begin(self):
+  def begin(self) -> None:
     self._workers.prepare()
     self._read_step = tf.convert_to_tensor(tf.train.get_global_step())
 
-  def after_create_session(self, session, coord):
+  def after_create_session(self, session: tf.Session,
+                           coord: tf.train.Coordinator) -> None:
     del coord
     step = float(session.run(self._read_step))
     mean = float(self._workers.mean(session, [step])[0])
@@ -109,8 +112,11 @@ class SharedSaver(tf.train.CheckpointSaverHook):
   temporary folder. When it is time, the clock of the chief says.
   """
 
-  def __init__(self, workers, is_chief, model_dir, save_secs=None,
-               save_steps=None, listeners=None):
+  def __init__(
+      self, workers: Workers, is_chief: bool, model_dir: str,
+      save_secs: Optional[float] = None, save_steps: Optional[int] = None,
+      listeners: Optional[Sequence[tf.train.CheckpointSaverListener]] = None
+  ) -> None:
     """Makes the saver.
 
     Args:
@@ -130,11 +136,12 @@ class SharedSaver(tf.train.CheckpointSaverHook):
     self._workers = workers
     self._is_chief = is_chief
 
-  def begin(self):
+  def begin(self) -> None:
     super().begin()
     self._workers.prepare()
 
-  def after_run(self, run_context, run_values):
+  def after_run(self, run_context: tf.train.SessionRunContext,
+                run_values: tf.train.SessionRunValues) -> None:
     session = run_context.session
     step = session.run(self._global_step_tensor)
     is_due = self._is_chief and self._timer.should_trigger_for_step(step)
@@ -142,7 +149,7 @@ class SharedSaver(tf.train.CheckpointSaverHook):
       self._timer.update_last_triggered_step(step)
       self._save(session, step)
 
-  def end(self, session):
+  def end(self, session: tf.Session) -> None:
     super().end(session)
     if self._temporary:
       self._temporary.cleanup()
