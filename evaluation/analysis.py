@@ -7,12 +7,14 @@ Categories are rows of the annotations' list of categories, images rows of
 their list of images; -1 stands for what is undefined.
 """
 
-import collections
+from typing import Dict, List, NamedTuple, Sequence
 
 import numpy as np
 from pycocotools import mask as coco_mask
 
+from evaluation import annotations as annotations_lib
 from evaluation import coco_metrics
+from evaluation import detections as detections_lib
 from evaluation import pairs as pairs_lib
 from utils import object_sizes
 
@@ -30,9 +32,7 @@ _BORDERS = ((1.,), ('touches the border', 'away from the border'))
 _NO_SIZE = 'size of the image not known'
 
 
-class Curve(collections.namedtuple(
-    'Curve', 'category threshold num_objects scores precisions recalls '
-    'interpolated ap')):
+class Curve(NamedTuple):
   """Precision and recall of one category at one overlap.
 
   Attributes:
@@ -45,11 +45,17 @@ class Curve(collections.namedtuple(
     interpolated: float64 [101], the best precision at these RECALLS or above.
     ap: mean of `interpolated`, -1 without objects.
   """
-  __slots__ = ()
+  category: int
+  threshold: float
+  num_objects: int
+  scores: np.ndarray
+  precisions: np.ndarray
+  recalls: np.ndarray
+  interpolated: np.ndarray
+  ap: float
 
 
-class Operating(collections.namedtuple(
-    'Operating', 'score f1 precision recall num_detections')):
+class Operating(NamedTuple):
   """Where a category has its best F1.
 
   Attributes:
@@ -59,11 +65,14 @@ class Operating(collections.namedtuple(
     recall: share of the objects that are found.
     num_detections: int.
   """
-  __slots__ = ()
+  score: float
+  f1: float
+  precision: float
+  recall: float
+  num_detections: int
 
 
-class Confusion(collections.namedtuple(
-    'Confusion', 'counts num_ignored')):
+class Confusion(NamedTuple):
   """Which category is taken for which.
 
   Attributes:
@@ -72,11 +81,11 @@ class Confusion(collections.namedtuple(
       in the last row detections that belong to no object.
     num_ignored: int, detections of crowds, which are not in the matrix.
   """
-  __slots__ = ()
+  counts: np.ndarray
+  num_ignored: int
 
 
-class Group(collections.namedtuple(
-    'Group', 'attribute name num_objects recall recall_at_score overlap')):
+class Group(NamedTuple):
   """How well the objects of one kind are found.
 
   Attributes:
@@ -87,10 +96,15 @@ class Group(collections.namedtuple(
     recall_at_score: share that detections of the chosen score find.
     overlap: mean IoU of the found ones with their detections.
   """
-  __slots__ = ()
+  attribute: str
+  name: str
+  num_objects: int
+  recall: float
+  recall_at_score: float
+  overlap: float
 
 
-class Scores(collections.namedtuple('Scores', 'edges hits false')):
+class Scores(NamedTuple):
   """Histogram of scores.
 
   Attributes:
@@ -98,11 +112,12 @@ class Scores(collections.namedtuple('Scores', 'edges hits false')):
     hits: int64 [B], detections that found an object.
     false: int64 [B], detections that found none.
   """
-  __slots__ = ()
+  edges: np.ndarray
+  hits: np.ndarray
+  false: np.ndarray
 
 
-class ImageCounts(collections.namedtuple(
-    'ImageCounts', 'hits false missed f1')):
+class ImageCounts(NamedTuple):
   """What went well and wrong in each image, at the chosen scores.
 
   Attributes:
@@ -111,10 +126,13 @@ class ImageCounts(collections.namedtuple(
     missed: int64 [I], objects that are not found.
     f1: float64 [I]; 1 where there is nothing to find and nothing is found.
   """
-  __slots__ = ()
+  hits: np.ndarray
+  false: np.ndarray
+  missed: np.ndarray
+  f1: np.ndarray
 
 
-class Changes(collections.namedtuple('Changes', 'better worse f1_change')):
+class Changes(NamedTuple):
   """Two runs compared, image by image.
 
   Attributes:
@@ -122,12 +140,12 @@ class Changes(collections.namedtuple('Changes', 'better worse f1_change')):
     worse: int64 [m], images whose F1 fell, those of the largest fall first.
     f1_change: float64 [I].
   """
-  __slots__ = ()
+  better: np.ndarray
+  worse: np.ndarray
+  f1_change: np.ndarray
 
 
-class Analysis(collections.namedtuple(
-    'Analysis', 'annotations pairs matches curves operating min_scores '
-    'confusion groups scores images')):
+class Analysis(NamedTuple):
   """All of it.
 
   Attributes:
@@ -142,10 +160,21 @@ class Analysis(collections.namedtuple(
     scores: `Scores`.
     images: `ImageCounts` at these scores.
   """
-  __slots__ = ()
+  annotations: annotations_lib.Annotations
+  pairs: pairs_lib.Pairs
+  matches: pairs_lib.Matches
+  curves: Dict[float, List[Curve]]
+  operating: List[Operating]
+  min_scores: np.ndarray
+  confusion: Confusion
+  groups: List[Group]
+  scores: Scores
+  images: ImageCounts
 
 
-def analyze(annotations, detections, iou_type='bbox', thresholds=THRESHOLDS):
+def analyze(annotations: annotations_lib.Annotations,
+            detections: detections_lib.Detections, iou_type: str = 'bbox',
+            thresholds: Sequence[float] = THRESHOLDS) -> Analysis:
   """Analyses detections.
 
   Args:
@@ -175,7 +204,9 @@ def analyze(annotations, detections, iou_type='bbox', thresholds=THRESHOLDS):
       image_counts(annotations, detections, matches, min_scores))
 
 
-def curves(annotations, detections, matches, threshold):
+def curves(annotations: annotations_lib.Annotations,
+           detections: detections_lib.Detections, matches: pairs_lib.Matches,
+           threshold: float) -> List[Curve]:
   """Precision and recall of every category.
 
   Args:
@@ -218,7 +249,7 @@ def _curve(category, threshold, num_objects, scores, is_hit):
                interpolated[0], float(interpolated.mean()))
 
 
-def best_f1(curve):
+def best_f1(curve: Curve) -> Operating:
   """Finds the score from which on the detections give the best F1.
 
   Args:
@@ -248,7 +279,8 @@ def _above(scores):
   return float(np.nextafter(scores[0], np.inf)) if len(scores) else 1.
 
 
-def is_chosen(detections, min_scores):
+def is_chosen(detections: detections_lib.Detections,
+              min_scores: np.ndarray) -> np.ndarray:
   """bool [D]: detections of at least the score of their category.
 
   Args:
@@ -261,7 +293,9 @@ def is_chosen(detections, min_scores):
   return detections.scores >= min_scores
 
 
-def confusion(annotations, detections, pairs, min_scores, threshold=.5):
+def confusion(annotations: annotations_lib.Annotations,
+              detections: detections_lib.Detections, pairs: pairs_lib.Pairs,
+              min_scores: np.ndarray, threshold: float = .5) -> Confusion:
   """Counts which category is taken for which.
 
   Detections are matched with objects of their own category first, then what is
@@ -300,7 +334,8 @@ def confusion(annotations, detections, pairs, min_scores, threshold=.5):
   return Confusion(counts, int(np.count_nonzero(chosen & is_ignored)))
 
 
-def score_histogram(detections, matches, num_bins=20):
+def score_histogram(detections: detections_lib.Detections,
+                    matches: pairs_lib.Matches, num_bins: int = 20) -> Scores:
   """Scores of right and of wrong detections.
 
   Args:
@@ -318,7 +353,10 @@ def score_histogram(detections, matches, num_bins=20):
                 np.histogram(scores[matches.is_false], edges)[0])
 
 
-def image_counts(annotations, detections, matches, min_scores):
+def image_counts(annotations: annotations_lib.Annotations,
+                 detections: detections_lib.Detections,
+                 matches: pairs_lib.Matches,
+                 min_scores: np.ndarray) -> ImageCounts:
   """Counts hits and mistakes by image.
 
   Args:
@@ -342,7 +380,7 @@ def image_counts(annotations, detections, matches, min_scores):
   return ImageCounts(hits, false, missed, f1)
 
 
-def worst_images(mistakes, count):
+def worst_images(mistakes: np.ndarray, count: int) -> np.ndarray:
   """Images with the most mistakes.
 
   Args:
@@ -356,7 +394,7 @@ def worst_images(mistakes, count):
   return order[np.asarray(mistakes)[order] > 0]
 
 
-def compare(before, after):
+def compare(before: ImageCounts, after: ImageCounts) -> Changes:
   """Compares two runs on the same images.
 
   Args:
@@ -371,7 +409,9 @@ def compare(before, after):
                  worst_images(-change, len(change)), change)
 
 
-def groups(annotations, detections, matches, min_scores):
+def groups(annotations: annotations_lib.Annotations,
+           detections: detections_lib.Detections, matches: pairs_lib.Matches,
+           min_scores: np.ndarray) -> List[Group]:
   """How well objects are found by size, shape, crowding and place.
 
   Args:
@@ -420,7 +460,7 @@ def _attributes(annotations):
           names + ((_NO_SIZE,) if np.isnan(distances).any() else ()))
 
 
-def neighbour_overlaps(annotations):
+def neighbour_overlaps(annotations: annotations_lib.Annotations) -> np.ndarray:
   """Largest IoU of each box with that of another object: float64 [N]."""
   result = np.zeros([len(annotations.images)])
   rows = np.flatnonzero(~annotations.is_crowds)
@@ -434,7 +474,7 @@ def neighbour_overlaps(annotations):
   return result
 
 
-def border_distances(annotations):
+def border_distances(annotations: annotations_lib.Annotations) -> np.ndarray:
   """Pixels from each box to the border of its image; NaN: not known."""
   sizes = np.array([s or (np.nan, np.nan) for s in annotations.image_sizes],
                    np.float64).reshape([-1, 2])[annotations.images]

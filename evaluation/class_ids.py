@@ -6,38 +6,55 @@ names: names decide.
 """
 
 import collections
+from typing import (
+  Any,
+  Dict,
+  List,
+  Mapping,
+  NamedTuple,
+  Optional,
+  Sequence,
+  Tuple,
+)
 
 from evaluation import ids
+from utils import types
 
 UNKNOWN = -2**62  # what a class becomes that no category belongs to
 
 
-class CategoryMap(collections.namedtuple('CategoryMap', 'by_class shift')):
+class CategoryMap(NamedTuple):
   """From classes of the model to ids of the annotations.
 
   Attributes:
     by_class: {class id: category id}, of the classes whose names are known.
     shift: what is added to any other class id; None: they are UNKNOWN.
   """
-  __slots__ = ()
+  by_class: Dict[int, types.Id]
+  shift: Optional[int]
 
-  def category(self, class_id):
+  def category(self, class_id: int) -> types.Id:
     """int -> int."""
     if class_id in self.by_class:
       return self.by_class[class_id]
     return UNKNOWN if self.shift is None else class_id + self.shift
 
-  def names(self, label_map):
+  def names(
+      self,
+      label_map: Optional[types.LabelMap]) -> Optional[Dict[types.Id, str]]:
     """{category id: name} of {class id: name}, or None of None."""
-    return label_map and {self.category(i): name
-                          for i, name in label_map.items()}
+    if label_map is None:
+      return None
+    return {self.category(i): name for i, name in label_map.items()}
 
 
 def _fold(name):
   return ' '.join(str(name).split()).casefold()
 
 
-def match(class_names, categories, name='The annotations'):
+def match(
+    class_names: Mapping[int, str], categories: Sequence[Dict[str, Any]],
+    name: str = 'The annotations') -> Tuple[Optional[CategoryMap], List[str]]:
   """Compares the classes of records with the categories of annotations.
 
   Args:

@@ -1,10 +1,12 @@
 """Batches of predicted classes to accuracies."""
 
 import collections
+from typing import Any, Dict, List, Mapping, Optional, Sequence
 
 import numpy as np
 
 from evaluation import report
+from utils import types
 
 _CLASS_METRIC = 'eval/accuracy_class_%d'
 
@@ -18,7 +20,7 @@ class ClassificationEvaluator:
 
   results_name = 'predictions.json'
 
-  def __init__(self, label_map=None):
+  def __init__(self, label_map: Optional[types.LabelMap] = None) -> None:
     """Takes the names of the classes.
 
     Args:
@@ -28,7 +30,7 @@ class ClassificationEvaluator:
     self._label_map = label_map or {}
     self.reset()
 
-  def reset(self):
+  def reset(self) -> None:
     """Forgets all predictions."""
     self._ids, self._labels, self._scores = [], [], []
     self._classes = []  # of each image: the best classes, best first
@@ -36,11 +38,12 @@ class ClassificationEvaluator:
     self.messages = []  # what a person should know of the last `evaluate`
 
   @property
-  def num_images(self):
+  def num_images(self) -> int:
     """Number of images that predictions were given for."""
     return len(self._labels)
 
-  def update(self, predictions, groundtruths):
+  def update(self, predictions: Mapping[str, np.ndarray],
+             groundtruths: Mapping[str, np.ndarray]) -> None:
     """Adds a batch without padding.
 
     Args:
@@ -63,7 +66,7 @@ class ClassificationEvaluator:
     self._classes.extend(np.asarray(predictions['classes']).tolist())
     self._scores.extend(np.asarray(predictions['scores'])[:, 0].tolist())
 
-  def evaluate(self):
+  def evaluate(self) -> Dict[str, float]:
     """Counts.
 
     Returns:
@@ -85,14 +88,14 @@ class ClassificationEvaluator:
     self._is_finished = True
     return metrics
 
-  def results(self):
+  def results(self) -> List[Dict[str, Any]]:
     """[{'image_id', 'category_id', 'score', 'label'}], the best class each."""
     return [{'image_id': image_id, 'category_id': classes[0], 'score': score,
              'label': label}
             for image_id, classes, score, label in zip(
                 self._ids, self._classes, self._scores, self._labels)]
 
-  def format_table(self, metrics):
+  def format_table(self, metrics: Mapping[str, float]) -> str:
     """The figures as text, the worst classes first."""
     counts = collections.Counter(self._labels)
     rows = sorted((metrics[_CLASS_METRIC % i], i) for i in counts)
@@ -104,7 +107,8 @@ class ClassificationEvaluator:
          for value, i in rows])
 
 
-def to_results(predictions, image_ids):
+def to_results(predictions: Mapping[str, np.ndarray],
+               image_ids: Sequence[types.Id]) -> List[Dict[str, Any]]:
   """What mode predict writes of a batch.
 
   Args:

@@ -1,17 +1,31 @@
 """COCO results: the list of detections that files hold and servers take."""
 
 import collections
+from typing import (
+  Any,
+  Collection,
+  Dict,
+  List,
+  Mapping,
+  Sequence,
+  Tuple,
+)
 
 import numpy as np
 
+from evaluation import annotations as annotations_lib
 from evaluation import detections as detections_lib
 from evaluation import ids
 from utils import masks
+from utils import types
 from utils import values
 
 
-def from_results(results, annotations, include_mask=False,
-                 ignore_unknown_categories=False, name='The detections'):
+def from_results(
+    results: Sequence[Dict[str, Any]], annotations: annotations_lib.Annotations,
+    include_mask: bool = False, ignore_unknown_categories: bool = False,
+    name: str = 'The detections'
+) -> Tuple[detections_lib.Detections, List[str]]:
   """Reads a list of COCO results.
 
   Args:
@@ -92,7 +106,9 @@ def _doubts(columns, name):
   return messages
 
 
-def unknown_category_messages(category_ids, category_index):
+def unknown_category_messages(
+    category_ids: Collection[types.Id],
+    category_index: Mapping[types.Id, int]) -> List[str]:
   """Names the category ids that the annotations do not have.
 
   Args:
@@ -186,7 +202,8 @@ def _box(entry, size):
   return masks.bounding_box(_rle(entry, size))
 
 
-def to_results(detections, image_ids):
+def to_results(detections: detections_lib.Detections,
+               image_ids: np.ndarray) -> List[Dict[str, Any]]:
   """COCO results list of detections, ready for JSON.
 
   Args:

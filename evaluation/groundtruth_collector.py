@@ -1,11 +1,14 @@
 """Collects ground truth that comes with the batches, as COCO annotations."""
 
+from typing import Any, Dict, List, Mapping, Optional
+
 import cv2
 import numpy as np
 
 from evaluation import ids
 from utils import fields
 from utils import masks
+from utils import types
 
 _REQUIRED = ('source_id', 'height', 'width', 'boxes', 'classes')
 # Some parsers name the count of objects one way, some the other.
@@ -15,7 +18,8 @@ _COUNTS = ('num_detections', 'num_groundtruths')
 class GroundtruthCollector:
   """Turns padded arrays into a COCO dict; masks are kept run-length coded."""
 
-  def __init__(self, include_mask=False, id_map=None):
+  def __init__(self, include_mask: bool = False,
+               id_map: Optional[Mapping[types.Id, types.Id]] = None) -> None:
     """Starts empty.
 
     Args:
@@ -27,7 +31,7 @@ class GroundtruthCollector:
     self._images = {}  # canonical id -> COCO image
     self._objects = []
 
-  def add(self, groundtruths):
+  def add(self, groundtruths: Mapping[str, np.ndarray]) -> List[str]:
     """Adds a batch; images that are known already and padding are skipped.
 
     Args:
@@ -85,14 +89,15 @@ class GroundtruthCollector:
           _decode_mask(groundtruths['masks'][row][k]))
     return entry
 
-  def merge(self, other):
+  def merge(self, other: 'GroundtruthCollector') -> None:
     """Adds the images of another collector that are not known yet."""
     new = {k: v for k, v in other._images.items() if k not in self._images}
     self._objects.extend(o for o in other._objects
                          if ids.canonical_id(o['image_id']) in new)
     self._images.update(new)
 
-  def annotations(self, label_map=None):
+  def annotations(self,
+                  label_map: Optional[types.LabelMap] = None) -> Dict[str, Any]:
     """COCO dict; its categories are those that occur or have a name."""
     found = {o['category_id'] for o in self._objects} | set(label_map or {})
     objects = [dict(o, id=i) for i, o in enumerate(self._objects, 1)]
@@ -100,7 +105,7 @@ class GroundtruthCollector:
             'categories': [{'id': i} for i in sorted(found)]}
 
 
-def is_padding(source_id):
+def is_padding(source_id: Any) -> bool:
   """Whether an example fills up the last batch.
 
   To be asked of the id in the batch: the annotations may call an image -1.
@@ -108,7 +113,8 @@ def is_padding(source_id):
   return source_id == fields.PADDING_ID
 
 
-def known_id(source_id, id_map):
+def known_id(source_id: Any,
+             id_map: Optional[Mapping[types.Id, types.Id]]) -> types.Id:
   """The id by which people know an image: of `id_map`, else as it is."""
   source_id = source_id.item() if hasattr(source_id, 'item') else source_id
   if isinstance(source_id, bytes):

@@ -1,5 +1,8 @@
 """Ids of images and categories, which files write as numbers or as text."""
 
+from typing import Any, Dict, Iterable, List, Tuple
+
+from utils import types
 from utils import values
 
 canonical_id = values.canonical_id
@@ -7,7 +10,8 @@ canonical_id = values.canonical_id
 MAX_NAMED = 5  # ids named in a message; further ones are counted
 
 
-def index_ids(values, what):
+def index_ids(values: Iterable[Any],
+              what: str) -> Tuple[List[types.Id], Dict[types.Id, int]]:
   """Numbers ids in the order in which pycocotools goes through them.
 
   Args:
@@ -33,7 +37,7 @@ def index_ids(values, what):
           {k: i for i, k in enumerate(ordered)})
 
 
-def name_some(values):
+def name_some(values: Iterable[Any]) -> str:
   """'3, 7, 9, 12, 15 and 4 more' for messages."""
   values = list(values)
   text = ', '.join(repr(v) for v in values[:MAX_NAMED])

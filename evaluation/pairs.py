@@ -6,10 +6,13 @@ overlap at all, and a matching of them, best detection first. Both are columns,
 so that hundred thousands of detections take about a second.
 """
 
-import collections
+from typing import Iterator, NamedTuple, Optional, Tuple
 
 import numpy as np
 from pycocotools import mask as coco_mask
+
+from evaluation import annotations as annotations_lib
+from evaluation import detections as detections_lib
 
 LEAST_OVERLAP = .1  # TIDE's limit of the background, the lowest that is asked
 MAX_DETECTIONS = 100  # of an image and category, as COCO counts
@@ -17,7 +20,7 @@ MAX_DETECTIONS = 100  # of an image and category, as COCO counts
 BOX, MASK = 'bbox', 'segm'
 
 
-class Pairs(collections.namedtuple('Pairs', 'detections objects overlaps')):
+class Pairs(NamedTuple):
   """Overlapping detections and objects, of any category.
 
   Attributes:
@@ -26,11 +29,12 @@ class Pairs(collections.namedtuple('Pairs', 'detections objects overlaps')):
     overlaps: float64 [P], IoU; with crowds the share of the detection that is
       inside of the crowd.
   """
-  __slots__ = ()
+  detections: np.ndarray
+  objects: np.ndarray
+  overlaps: np.ndarray
 
 
-class Matches(collections.namedtuple(
-    'Matches', 'objects overlaps is_counted is_ignored detections')):
+class Matches(NamedTuple):
   """A matching of detections with objects.
 
   Attributes:
@@ -41,20 +45,25 @@ class Matches(collections.namedtuple(
     detections: int64 [N], the detection that found each object; -1: none.
       Crowds are never found.
   """
-  __slots__ = ()
+  objects: np.ndarray
+  overlaps: np.ndarray
+  is_counted: np.ndarray
+  is_ignored: np.ndarray
+  detections: np.ndarray
 
   @property
-  def is_hit(self):
+  def is_hit(self) -> np.ndarray:
     """bool [D]: found an object."""
     return (self.objects >= 0) & ~self.is_ignored
 
   @property
-  def is_false(self):
+  def is_false(self) -> np.ndarray:
     """bool [D]: counted, and found nothing."""
     return self.is_counted & (self.objects < 0)
 
 
-def scored(annotations, iou_type=BOX):
+def scored(annotations: annotations_lib.Annotations,
+           iou_type: str = BOX) -> annotations_lib.Annotations:
   """The annotations without objects that nothing can be compared with.
 
   Args:
@@ -67,7 +76,9 @@ def scored(annotations, iou_type=BOX):
       [rle is not None for rle in annotations.rles], bool))
 
 
-def find(annotations, detections, iou_type=BOX, least=LEAST_OVERLAP):
+def find(annotations: annotations_lib.Annotations,
+         detections: detections_lib.Detections, iou_type: str = BOX,
+         least: float = LEAST_OVERLAP) -> Pairs:
   """Finds the pairs.
 
   Args:
@@ -91,7 +102,8 @@ def find(annotations, detections, iou_type=BOX, least=LEAST_OVERLAP):
                  for i, dtype in enumerate((np.int64, np.int64, np.float64))])
 
 
-def slices_of_images(gt_images, dt_images):
+def slices_of_images(gt_images: np.ndarray,
+                     dt_images: np.ndarray) -> Iterator[Tuple[slice, slice]]:
   """Yields slices (objects, detections) of every image that has both.
 
   Args:
@@ -118,7 +130,8 @@ def _of_image(annotations, detections, gt, dt, iou_type, least):
   return dt[d], gt[g], overlaps[d, g]
 
 
-def ranks(detections, by_category=True):
+def ranks(detections: detections_lib.Detections,
+          by_category: bool = True) -> np.ndarray:
   """Place of each detection among those of its image, the best first.
 
   Args:
@@ -140,8 +153,11 @@ def ranks(detections, by_category=True):
   return result
 
 
-def match(annotations, detections, pairs, threshold=.5, same_category=True,
-          is_counted=None, last_of_equals=True):
+def match(annotations: annotations_lib.Annotations,
+          detections: detections_lib.Detections, pairs: Pairs,
+          threshold: float = .5, same_category: bool = True,
+          is_counted: Optional[np.ndarray] = None,
+          last_of_equals: bool = True) -> Matches:
   """Matches by COCO's rule: the best detection chooses first.
 
   It takes the free object that it overlaps most, and a crowd only where there

@@ -1,9 +1,12 @@
 """Batches of predicted label maps to the overlap of every class."""
 
+from typing import Any, Dict, List, Mapping, Optional
+
 import numpy as np
 
 from evaluation import report
 from evaluation import segmentation_results
+from utils import types
 
 UNDEFINED = -1.
 _CLASS_METRIC = 'eval/iou_class_%d'
@@ -20,7 +23,8 @@ class SegmentationEvaluator:
 
   results_name = 'predictions.json'
 
-  def __init__(self, num_classes, label_map=None):
+  def __init__(self, num_classes: int,
+               label_map: Optional[types.LabelMap] = None) -> None:
     """Takes the classes.
 
     Args:
@@ -32,7 +36,7 @@ class SegmentationEvaluator:
     self._label_map = label_map or {}
     self.reset()
 
-  def reset(self):
+  def reset(self) -> None:
     """Forgets all predictions."""
     # Pixels by true class (row) and predicted class.
     self._confusion = np.zeros([self._num_classes] * 2, np.int64)
@@ -42,11 +46,12 @@ class SegmentationEvaluator:
     self.messages = []  # what a person should know of the last `evaluate`
 
   @property
-  def num_images(self):
+  def num_images(self) -> int:
     """Number of images that predictions were given for."""
     return self._num_images
 
-  def update(self, predictions, groundtruths):
+  def update(self, predictions: Mapping[str, np.ndarray],
+             groundtruths: Mapping[str, np.ndarray]) -> None:
     """Adds a batch without padding.
 
     Args:
@@ -88,7 +93,7 @@ class SegmentationEvaluator:
               np.reshape(source_ids, [-1]).tolist(), wrong[0],
               self._num_classes, self._num_classes - 1))
 
-  def evaluate(self):
+  def evaluate(self) -> Dict[str, float]:
     """Counts.
 
     Returns:
@@ -111,11 +116,11 @@ class SegmentationEvaluator:
     self._is_finished = True
     return metrics
 
-  def results(self):
+  def results(self) -> List[Dict[str, Any]]:
     """COCO results of regions; see segmentation_results."""
     return self._results
 
-  def format_table(self, metrics):
+  def format_table(self, metrics: Mapping[str, float]) -> str:
     """The figures as text, a row for each class."""
     num_true = self._confusion.sum(axis=1).tolist()
     return report.format_class_table(

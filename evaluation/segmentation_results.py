@@ -1,12 +1,15 @@
 """Label maps of the network input to those of the images."""
 
+from typing import Any, Dict, List, Mapping, Sequence, Tuple
+
 import cv2
 import numpy as np
 
 from utils import masks as mask_utils
+from utils import types
 
 
-def to_image_size(mask, image_info):
+def to_image_size(mask: np.ndarray, image_info: np.ndarray) -> np.ndarray:
   """Takes the padding off a label map and resizes it to its image.
 
   Args:
@@ -29,7 +32,8 @@ def to_image_size(mask, image_info):
   return cv2.resize(scaled, (width, height), interpolation=cv2.INTER_NEAREST)
 
 
-def to_results(predictions, image_ids):
+def to_results(predictions: Mapping[str, np.ndarray],
+               image_ids: Sequence[types.Id]) -> List[Dict[str, Any]]:
   """Regions of a batch in the format of COCO's stuff results.
 
   Args:
@@ -51,7 +55,8 @@ def to_results(predictions, image_ids):
   return results
 
 
-def to_label_map(regions, size):
+def to_label_map(regions: Sequence[Dict[str, Any]],
+                 size: Tuple[int, int]) -> np.ndarray:
   """The label map of the results of one image.
 
   Args:
