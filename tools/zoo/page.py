@@ -17,23 +17,22 @@ One row is one file below `configs/experiments/` and one command:
 
 *Parameters* (trainable, millions) and *multiply-adds* (billions, prediction
 graph of one image with all heads, 1,000 RoIs and 100 masks) are counted from
-the code of this repository by `python -m tools.model_zoo`, which fails where
-they are not the *published* ones beside them. Published are the figures in the
-model zoo of `models/official/detection` of tensorflow/tpu. *Accuracy is that
-published there; it was not measured here.* An empty cell: nothing is published.
-Training settings of files below `zoo/` follow the published table where it says
-them (size, epochs, when the learning rate falls, activation) and the published
-files otherwise.
+the code of this repository by `python -m tools.model_zoo`, which fails if they
+differ from the *published* figures next to them. The published figures come from
+upstream's model zoo. *The accuracy is the published one; it was not measured
+here.* In an empty cell, nothing is published. Training settings of files below
+`zoo/` follow the published table where it states them (size, epochs, when the
+learning rate falls, activation) and the published files otherwise.
 """
 
 _READINGS = """\
 ## Three rows with two readings
 
-Three published rows do not have the figures of the published files. Another
-setting has them, so there is a file for either reading; a checkpoint fits one
-of the two only. `python -m tools.inspect_checkpoint PATH` lists the names and
-shapes of a checkpoint, and says at its end which reading they are.
-`python -m tools.import_checkpoint ARCHIVE` chooses by itself, see
+In three published rows, the published file does not give the published figures,
+but another setting does. There is a file for each of the two readings; a
+checkpoint fits only one of them. `python -m tools.inspect_checkpoint PATH` lists
+the names and shapes in a checkpoint, and at the end the reading that they match.
+`python -m tools.import_checkpoint ARCHIVE` chooses automatically, see
 [published_checkpoints.md](published_checkpoints.md).
 """
 _READINGS_TABLE = (
@@ -50,13 +49,13 @@ _READINGS_TABLE = (
 _NOTES = """\
 ## Notes
 
-* The published numbers of the two Pascal rows count the ImageNet head that
+* The published numbers of the two Pascal rows include the ImageNet head that
   upstream leaves, unused, in its EfficientNets: {heads} million parameters.
-  Our models do not have it, and the difference in the table leaves it out.
-  Checkpoints with and without it load.
-* ImageNet rows are printed with one digit, some of them up to 1.2 % below what
-  upstream's own code gives.
-* Rows marked *other reading* stand beside the row that the figures fit.
+  The models here do not have it, and the difference in the table ignores it.
+  Checkpoints with and without it can be loaded.
+* ImageNet rows are published with one decimal, some of them up to 1.2 % below
+  the figures of upstream's own code.
+* For each row marked *other reading* there is another row that the figures fit.
 """
 
 _COLUMNS = ('model', 'file', 'size', 'epochs', 'parameters', 'published',
