@@ -91,6 +91,9 @@ class DetectionEval(common.Eval):
   remove_invalid_boxes: bool = True
   # (+) Also score so many detections of each image; COCO's limit is 100.
   max_detections: Optional[int] = base.option(None, above=100)
+  # (+) Further metrics, see docs/evaluation.md; names of evaluation.factory's
+  # table EXTRA_METRICS.
+  extra_metrics: Tuple[str, ...] = ()
 
 
 def _augmentation_rule(key, decider, value):
@@ -114,6 +117,11 @@ class DetectionExperiment(experiment.Experiment):
 
   EFFECTS = experiment.Experiment.EFFECTS + (
       *model_checks.DECODER_RULES,
+      effects.Rule(
+          ('eval.max_detections',),
+          lambda c: ('eval.type is %r, whose metrics count 300 detections of '
+                     'an image' % c.eval.type
+                     if c.eval.type.startswith('lvis') else None)),
       effects.Rule(
           ('eval.val_json_file',),
           effects.unless(lambda c: c.eval.use_json_file,

@@ -9,13 +9,16 @@ from configs import base
 
 _COCO = ('AP', 'AP50', 'AP75', 'APs', 'APm', 'APl', 'ARmax1', 'ARmax10',
          'ARmax100', 'ARs', 'ARm', 'ARl')
+_LVIS = ('AP', 'AP50', 'AP75', 'APs', 'APm', 'APl', 'APr', 'APc', 'APf',
+         'AR@300', 'ARs@300', 'ARm@300', 'ARl@300')
 # With eval.max_detections.
 _LIMITED = ('APmax%d', 'AP50max%d', 'AP75max%d', 'ARmax%d')
 # With eval.mask_eval_class.
 _GROUPS = ('novel_mask_', 'seen_mask_')
 # Prefixes of these names, by eval.type.
 _PREFIXES = {'box': ('',), 'box_and_mask': ('', 'mask_'),
-             'shapemask_box_and_mask': ('', 'mask_')}
+             'shapemask_box_and_mask': ('', 'mask_'), 'lvis_box': ('',),
+             'lvis_box_and_mask': ('', 'mask_')}
 # Of eval.type customized, by type.
 _CUSTOMIZED = {'classification': ('top_1_accuracy', 'top_5_accuracy'),
                'segmentation': ('miou',)}
@@ -42,8 +45,9 @@ def of_experiment(config: base.Config) -> Sequence[str]:
   if section.type == 'customized':
     return list(_CUSTOMIZED.get(config.type, ()))
   prefixes = _PREFIXES.get(section.type, ())
-  names = _COCO
-  if section.max_detections:
+  is_lvis = section.type.startswith('lvis')
+  names = _LVIS if is_lvis else _COCO
+  if section.max_detections and not is_lvis:
     names += tuple(name % section.max_detections for name in _LIMITED)
   result = [prefix + name for prefix in prefixes for name in names]
   if getattr(section, 'mask_eval_class', 'all') != 'all':
@@ -59,3 +63,10 @@ def losses(config: base.Config) -> Sequence[str]:
 def is_of_one_class(config: base.Config, name: str) -> bool:
   """Whether a name is made like those of the metrics of one class."""
   return name.startswith(_OF_CLASSES.get(config.type, _OF_CATEGORIES))
+
+
+def is_extra(config, name):
+  """Whether a name is made like those of eval.extra_metrics."""
+  return name.startswith(tuple(
+      '%s%s_' % (prefix, extra) for prefix in ('', 'mask_')
+      for extra in getattr(config.eval, 'extra_metrics', ())))

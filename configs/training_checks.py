@@ -87,7 +87,8 @@ def _metric_problems(config):
     if section.skip_eval_loss:
       yield ('eval.best_metric (%r) is a loss, and eval.skip_eval_loss (true) '
              'leaves losses out of the evaluation.' % name)
-  elif name not in metrics and not metric_names.is_of_one_class(config, name):
+  elif not (name in metrics or metric_names.is_of_one_class(config, name)
+            or metric_names.is_extra(config, name)):
     yield ('eval.best_metric (%r) is not a metric of eval.type (%r) with type '
            '%r; these are: %s.' % (
                name, section.type, config.type,

@@ -12,6 +12,7 @@ from dataloader import examples
 from dataloader import file_patterns
 from dataloader import record_files
 from dataloader import source_ids
+from utils import coco_annotations
 from utils import masks as mask_utils
 
 RecordError = record_files.RecordError
@@ -34,12 +35,12 @@ def read_groundtruth(file_pattern, include_mask=False, num_samples=None,
 
   Returns:
     {'images': [{'id' int, 'source_id' as in the record, 'file_name', 'height',
-    'width'}], 'annotations': [{'id', 'image_id', 'category_id', 'bbox' [x, y,
-    width, height] in pixels, 'area', 'iscrowd'[, 'segmentation']}],
-    'categories': [{'id', 'name'}]}, the images in the order in which the
-    reader gives them. Ids are those of the reader (source_ids.to_int64). The
-    categories are those that occur; where the records have no class text their
-    names are their numbers.
+    'width'[, the lists of LVIS]}], 'annotations': [{'id', 'image_id',
+    'category_id', 'bbox' [x, y, width, height] in pixels, 'area', 'iscrowd'[,
+    'difficult'][, 'segmentation']}], 'categories': [{'id', 'name'}]}, the
+    images in the order in which the reader gives them. Ids are those of the
+    reader (source_ids.to_int64). The categories are those that occur; where the
+    records have no class text their names are their numbers.
 
   Raises:
     ValueError: if no file matches.
@@ -195,6 +196,9 @@ class _ExampleReader:
     file_name = _text(features, 'image/filename').decode('utf-8')
     image = {'source_id': source_id or file_name or id_text,
              'file_name': file_name, 'height': height, 'width': width}
+    for key, feature in coco_annotations.FEDERATED_LISTS.items():
+      if feature in features:
+        image[key] = [int(i) for i in features[feature].int64_list.value]
     objects = _objects(features, height, width)
     if self._include_mask:
       _add_masks(features, objects, height, width, image['source_id'])
@@ -241,9 +245,15 @@ def _objects(features, height, width):
         len(classes), len(areas), len(crowds)))
   areas = areas or boxes[:, 2] * boxes[:, 3]
   crowds = crowds or [0] * len(classes)
-  return [{'category_id': int(c), 'bbox': [float(v) for v in box],
-           'area': float(area), 'iscrowd': int(crowd)}
-          for c, box, area, crowd in zip(classes, boxes, areas, crowds)]
+  objects = [{'category_id': int(c), 'bbox': [float(v) for v in box],
+              'area': float(area), 'iscrowd': int(crowd)}
+             for c, box, area, crowd in zip(classes, boxes, areas, crowds)]
+  # The mark of Pascal VOC, for its metrics.
+  for entry, mark in zip(objects, features[
+      'image/object/difficult'].int64_list.value):
+    if mark:
+      entry['difficult'] = int(mark)
+  return objects
 
 
 def _add_masks(features, objects, height, width, source_id):

@@ -20,7 +20,7 @@ read_json = text_files.read_json
 class Annotations(collections.namedtuple(
     'Annotations', 'image_ids image_index image_sizes category_ids '
     'category_index category_names images categories boxes areas is_crowds '
-    'rles messages')):
+    'is_difficult rles messages')):
   """Objects of an image set, one row of the arrays for each.
 
   Attributes:
@@ -36,6 +36,7 @@ class Annotations(collections.namedtuple(
     boxes: float64 [N, 4], (x, y, width, height), original pixels.
     areas: float64 [N], pixels.
     is_crowds: bool [N].
+    is_difficult: bool [N], Pascal VOC's mark; its metrics alone look at it.
     rles: [N] RLE (None where the object has no mask), or None without masks.
     messages: [str], what a person should know about the file.
   """
@@ -48,23 +49,25 @@ class Annotations(collections.namedtuple(
     return dict(zip(self.category_ids, counts.tolist()))
 
   def select(self, keep):
-    """`Annotations` of some objects; `keep` is bool [N]."""
+    """`Annotations` of some objects; `keep` is bool [N], or rows."""
     rles = self.rles
     if rles is not None:
-      rles = [rles[i] for i in np.flatnonzero(keep)]
+      rles = [rles[i] for i in np.arange(len(rles))[keep]]
     return self._replace(
         images=self.images[keep], categories=self.categories[keep],
         boxes=self.boxes[keep], areas=self.areas[keep],
-        is_crowds=self.is_crowds[keep], rles=rles)
+        is_crowds=self.is_crowds[keep], is_difficult=self.is_difficult[keep],
+        rles=rles)
 
 
-def load(source, include_mask=False, label_map=None):
+def load(source, include_mask=False, label_map=None, name='The annotations'):
   """Reads COCO annotations.
 
   Args:
     source: path of a JSON file, or its content as a dict.
     include_mask: whether the masks are needed too.
     label_map: {category id: name}, goes before the names in `source`.
+    name: what messages call them where `source` is a dict.
 
   Returns:
     `Annotations`.
@@ -73,7 +76,7 @@ def load(source, include_mask=False, label_map=None):
     ValueError: if a key is missing or a value cannot be used; names it.
   """
   if isinstance(source, dict):
-    return _parse(source, 'The annotations', include_mask, label_map)
+    return _parse(source, name, include_mask, label_map)
   return _parse(read_json(source), str(source), include_mask, label_map)
 
 
@@ -115,7 +118,9 @@ def _parse(content, name, include_mask, label_map):
       category_names=_names(category_ids, categories, label_map),
       images=images, categories=classes, boxes=boxes,
       areas=_areas(objects, boxes, rles, name, messages),
-      is_crowds=is_crowds, rles=rles, messages=messages)
+      is_crowds=is_crowds, rles=rles, messages=messages,
+      is_difficult=np.array([coco_annotations.is_difficult(a) for a in objects],
+                            bool))
 
 
 def _use_source_ids(images, image_ids, image_index):

@@ -34,7 +34,7 @@ class COCOEvaluator:
                remove_invalid_boxes=True, label_map=None, id_map=None,
                only_predicted_images=False, max_detections=None,
                novel_categories=None, mask_grid=mask_grids.CELLS,
-               category_map=None, notes=()):
+               category_map=None, notes=(), extra_metrics=None):
     """Reads the annotations.
 
     Args:
@@ -62,6 +62,7 @@ class COCOEvaluator:
         other ids than the annotations; `label_map` and `novel_categories`
         have those of the model.
       notes: [str], told with every evaluation.
+      extra_metrics: {name: function}, see factory.EXTRA_METRICS.
     """
     self._include_mask = include_mask
     self._need_rescale_bboxes = need_rescale_bboxes
@@ -74,6 +75,7 @@ class COCOEvaluator:
     self._novel_categories = novel_categories
     self._mask_grid = mask_grid
     self._category_map = category_map
+    self._extra_metrics = extra_metrics or {}
     if category_map:
       self._label_map = label_map = category_map.names(label_map)
       self._novel_categories = novel_categories and [
@@ -252,13 +254,33 @@ class COCOEvaluator:
       logging.getLogger(__name__).warning('%s', message)
     metrics = {}
     for iou_type in ('bbox', 'segm') if self._include_mask else ('bbox',):
-      metrics.update(coco_metrics.evaluate(
-          scored, columns, iou_type, self._per_category,
-          rows if self._only_predicted_images else None,
-          self._max_detections,
-          self._novel_categories if iou_type == 'segm' else None))
+      metrics.update(self._metrics(
+          scored, columns, rows if self._only_predicted_images else None,
+          iou_type))
+      metrics.update(self._extra(scored, columns, rows, iou_type))
     self._is_finished = True
     return metrics
+
+  def _metrics(self, scored, columns, image_rows, iou_type):
+    """{metric: float} of `evaluate`.
+
+    Args:
+      scored: `annotations.Annotations`.
+      columns: `detections.Detections` in its rows.
+      image_rows: int [I], images to score; all if None.
+      iou_type: 'bbox' or 'segm'.
+    """
+    return coco_metrics.evaluate(
+        scored, columns, iou_type, self._per_category, image_rows,
+        self._max_detections,
+        self._novel_categories if iou_type == 'segm' else None)
+
+  def _extra(self, scored, columns, rows, iou_type):
+    """{metric: float} of the further metrics, of the images that are scored."""
+    if self._extra_metrics and self._only_predicted_images:
+      scored = scored.select(np.isin(scored.images, rows))
+    return coco_metrics.evaluate_extra(self._extra_metrics, scored, columns,
+                                       iou_type)
 
   def _annotations(self):
     """`Annotations` of the ground truth that came with the batches."""
@@ -311,7 +333,7 @@ class COCOEvaluator:
       messages.append('%d detections had a box or score that is not a finite '
                       'number and are left out.' % self._num_not_finite)
     messages.extend(self._novel_messages(scored))
-    messages.extend(coco_metrics.limit_messages(scored, self._max_detections))
+    messages.extend(self._limit_messages(scored))
     counts = np.bincount(scored.images[~scored.is_crowds], minlength=1)
     if counts.max() > self._num_slots:
       messages.append(
@@ -324,10 +346,14 @@ class COCOEvaluator:
           self._detections().categories.tolist(), scored.category_index))
     return messages
 
+  def _limit_messages(self, scored):
+    """[str] about the number of detections that the metrics count."""
+    return coco_metrics.limit_messages(scored, self._max_detections)
+
   def format_table(self, metrics):
     """The figures of `evaluate` as text."""
     return report.format_table(metrics, self.category_names, self.num_objects,
-                               self.messages)
+                               self.messages, self._extra_metrics)
 
   def _novel_messages(self, scored):
     """Says when no object is of the categories that are scored apart."""

@@ -45,6 +45,7 @@ _CATEGORY_KEYS = (
     ('Recall AR (medium) ByCategory/%s', False, None, 'medium', 100),
     ('Recall AR (large) ByCategory/%s', False, None, 'large', 100),
 )
+BY_CATEGORY = ' ByCategory'  # in the names of figures of one category
 CATEGORY_AP = _CATEGORY_KEYS[0][0]  # reported always
 
 # COCO counts so many detections of an image and category, the best ones.
@@ -125,10 +126,22 @@ class ColumnCOCOeval(cocoeval.COCOeval):
       is_matched[:, :, d], matches_ignored[:, :, d] = _match_image(
           self._overlaps(dt[d], gt[g]), ignore_gt[:, g],
           self._annotations.is_crowds[gt[g]], p.iouThrs)
-    outside = _outside(dt_areas[dt], p.areaRng)[:, np.newaxis]
+    outside = self.ignored_if_unmatched(dt, dt_areas)[:, np.newaxis]
     is_ignored = np.where(is_matched, matches_ignored, outside)
     return (rank, self._detections.scores[dt], is_matched, is_ignored,
             np.count_nonzero(~ignore_gt, axis=1))
+
+  def ignored_if_unmatched(self, dt, dt_areas):
+    """Which detections are neither right nor wrong without an object.
+
+    Args:
+      dt: int [D], rows of the detections.
+      dt_areas: [N] of all detections.
+
+    Returns:
+      bool [A, D].
+    """
+    return _outside(dt_areas[dt], self.params.areaRng)
 
   def _overlaps(self, dt, gt):
     """IoU [D, G]; with crowds: intersection over the detection's area."""
@@ -232,6 +245,24 @@ def evaluate(annotations, detections, iou_type, per_category=True,
                                engine.category_values(*what)):
       metrics[prefix + key % category] = value
   return metrics
+
+
+def evaluate_extra(functions, annotations, detections, iou_type):
+  """Computes further metrics.
+
+  Args:
+    functions: {name: function}, see factory.EXTRA_METRICS.
+    annotations: `annotations.Annotations`.
+    detections: `detections.Detections`.
+    iou_type: 'bbox' or 'segm'.
+
+  Returns:
+    {metric: float}, names as in voc_AP50 and mask_voc_AP50.
+  """
+  return {'%s%s_%s' % (PREFIXES[iou_type], name, key): float(value)
+          for name, function in functions.items()
+          for key, value in function(annotations, detections,
+                                     iou_type).items()}
 
 
 def _split_metrics(engine, annotations, novel_categories, prefix):

@@ -47,10 +47,10 @@ def concatenate(parts, include_mask=False):
 
 
 def select(detections, keep):
-  """Rows of `detections`; `keep` is bool [N]."""
+  """Some of the rows of `detections`; `keep` is bool [N], or rows."""
   rles = detections.rles
   if rles is not None:
-    rles = [rles[i] for i in np.flatnonzero(keep)]
+    rles = [rles[i] for i in np.arange(len(rles))[keep]]
   return Detections(*[column[keep] for column in detections[:4]], rles=rles)
 
 

@@ -1,8 +1,14 @@
 """Evaluators by `eval.type` of the configuration."""
 
+from evaluation import boundary
+from evaluation import calibration
 from evaluation import classification_evaluator
 from evaluation import coco_evaluator
+from evaluation import lvis_evaluator
+from evaluation import proposals
 from evaluation import segmentation_evaluator
+from evaluation import tide
+from evaluation import voc_metrics
 from utils import class_sets
 from utils import label_map as label_map_lib
 from utils import mask_grids
@@ -14,6 +20,31 @@ def _label_map(section):
   if not section.label_map:
     return None
   return label_map_lib.read_label_map(section.label_map)
+
+
+# eval.extra_metrics. Functions of (annotations.Annotations,
+# detections.Detections, 'bbox' or 'segm') that return {name: float}; -1 is
+# undefined. An evaluation reports them with the name of the entry before
+# theirs, as in voc_AP50, and mask_ before that for masks.
+EXTRA_METRICS = {'boundary': boundary.evaluate,
+                 'calibration': calibration.evaluate,
+                 'proposals': proposals.evaluate,
+                 'tide': tide.evaluate,
+                 'voc': voc_metrics.evaluate}
+
+
+def pick_extra_metrics(names, what='eval.extra_metrics'):
+  """{name: function} of some entries of EXTRA_METRICS.
+
+  Args:
+    names: [str].
+    what: who names them, for the error.
+
+  Raises:
+    ValueError: for a name that is not there.
+  """
+  return {name: registry.pick(EXTRA_METRICS, name, 'A name of %s' % what)
+          for name in names}
 
 
 def _build_coco(include_mask, splits_classes=False):
@@ -35,7 +66,25 @@ def _build_coco(include_mask, splits_classes=False):
         id_map=id_map, only_predicted_images=only_predicted_images,
         max_detections=section.max_detections, mask_grid=mask_grid,
         novel_categories=class_sets.ids(section.mask_eval_class)
-        if splits_classes else None, category_map=category_map, notes=notes)
+        if splits_classes else None, category_map=category_map, notes=notes,
+        extra_metrics=pick_extra_metrics(section.extra_metrics))
+
+  return build
+
+
+def _build_lvis(include_mask):
+  """Returns a function that builds an LVIS evaluator from the eval section."""
+
+  def build(section, annotations, id_map, only_predicted_images, mask_grid,
+            category_map, notes):
+    return lvis_evaluator.LVISEvaluator(
+        annotations, include_mask=include_mask,
+        per_category=section.per_category_metrics,
+        remove_invalid_boxes=section.remove_invalid_boxes,
+        label_map=_label_map(section), id_map=id_map,
+        only_predicted_images=only_predicted_images, mask_grid=mask_grid,
+        category_map=category_map, notes=notes,
+        extra_metrics=pick_extra_metrics(section.extra_metrics))
 
   return build
 
@@ -45,6 +94,8 @@ EVALUATORS = {
     'box_and_mask': _build_coco(include_mask=True),
     'shapemask_box_and_mask': _build_coco(include_mask=True,
                                           splits_classes=True),
+    'lvis_box': _build_lvis(include_mask=False),
+    'lvis_box_and_mask': _build_lvis(include_mask=True),
 }
 # eval.type customized: by the type of the experiment, which gives the ground
 # truth with the batches.
@@ -56,7 +107,6 @@ CUSTOMIZED = {
         segmentation_evaluator.SegmentationEvaluator(
             config.architecture.num_classes, _label_map(config.eval))),
 }
-_NOT_BUILT = ('lvis_box', 'lvis_box_and_mask')
 
 
 def build_mask_grid(config):
@@ -85,8 +135,8 @@ def build_evaluator(section, annotations=None, id_map=None,
 
   Args:
     section: the configuration's `eval`; its type, per_category_metrics,
-      remove_invalid_boxes, max_detections and label_map are read, and of
-      shapemask_box_and_mask mask_eval_class.
+      remove_invalid_boxes, max_detections, extra_metrics and label_map are
+      read, and of shapemask_box_and_mask mask_eval_class.
     annotations: path of a COCO JSON file or its content as a dict; None: the
       ground truth comes with the batches.
     id_map: {source_id: id in the annotations}, see `COCOEvaluator`.
@@ -101,14 +151,9 @@ def build_evaluator(section, annotations=None, id_map=None,
   Raises:
     ValueError: if there is no evaluator of this type.
   """
-  if section.type not in EVALUATORS:
-    raise ValueError('eval.type %r %s; there are: %s.' % (
-        section.type,
-        'is not built yet' if section.type in _NOT_BUILT else 'is unknown',
-        ', '.join(sorted(EVALUATORS))))
-  return EVALUATORS[section.type](section, annotations, id_map,
-                                  only_predicted_images, mask_grid,
-                                  category_map, notes)
+  build = registry.pick(EVALUATORS, section.type, 'eval.type')
+  return build(section, annotations, id_map, only_predicted_images, mask_grid,
+               category_map, notes)
 
 
 def build_customized_evaluator(config):

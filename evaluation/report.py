@@ -3,6 +3,7 @@
 import json
 
 from evaluation import coco_metrics
+from evaluation import lvis_metrics
 from utils import files
 
 # Column of the class table -> key of the category's value.
@@ -12,13 +13,15 @@ _COLUMNS = (('AP', 'Precision mAP ByCategory/%s'),
             ('APs', 'Precision mAP ByCategory (small)/%s'),
             ('APm', 'Precision mAP ByCategory (medium)/%s'),
             ('APl', 'Precision mAP ByCategory (large)/%s'),
-            ('AR', 'Recall AR@100 ByCategory/%s'))
+            ('AR', 'Recall AR@100 ByCategory/%s'),
+            ('AR', 'Recall AR@300 ByCategory/%s'))
 _HEADINGS = {'': 'Boxes', 'mask_': 'Masks',
              'novel_mask_': 'Masks of novel classes',
              'seen_mask_': 'Masks of the other classes'}
 
 
-def format_table(metrics, category_names, num_objects=None, messages=()):
+def format_table(metrics, category_names, num_objects=None, messages=(),
+                 extra_metrics=()):
   """Lays out metrics as text.
 
   Args:
@@ -26,6 +29,7 @@ def format_table(metrics, category_names, num_objects=None, messages=()):
     category_names: {category id: name}.
     num_objects: {category id: number of objects}, a further column.
     messages: [str], written below the tables.
+    extra_metrics: names of factory.EXTRA_METRICS that are among the metrics.
 
   Returns:
     str of several lines; a metric that is undefined (-1) is shown as '-'.
@@ -34,7 +38,8 @@ def format_table(metrics, category_names, num_objects=None, messages=()):
   for prefix in sorted(_HEADINGS):
     if prefix + 'AP' not in metrics:
       continue
-    lines += _overall(metrics, prefix) + ['']
+    lines += _overall(metrics, prefix)
+    lines += _extra(metrics, prefix, extra_metrics) + ['']
     table = _by_category(metrics, prefix, category_names, num_objects)
     lines += table + [''] if table else []
   if any(v == coco_metrics.UNDEFINED for v in metrics.values()):
@@ -47,10 +52,27 @@ def _overall(metrics, prefix):
   """Precision above recall: rows of six figures, and of those asked for."""
   lines = [_HEADINGS[prefix]]
   names = coco_metrics.METRIC_NAMES
+  if any(prefix + name not in metrics for name in names):
+    names = lvis_metrics.METRIC_NAMES
   for row in filter(None, (names[:6], names[6:],
                            coco_metrics.limit_names(metrics, prefix))):
     lines.append('  '.join('%-8s %s' % (name, figure(metrics[prefix + name]))
                            for name in row))
+  return lines
+
+
+def _extra(metrics, prefix, extra_metrics):
+  """Lines of six figures of each further metric, but for those of classes."""
+  lines = []
+  for extra in extra_metrics:
+    begin = '%s%s_' % (prefix, extra)
+    names = [n for n in metrics if n.startswith(begin) and
+             coco_metrics.BY_CATEGORY not in n]
+    lines += [extra] * bool(names)
+    for start in range(0, len(names), 6):
+      lines.append('  '.join(
+          '%-8s %s' % (n[len(begin):], figure(metrics[n]))
+          for n in names[start:start + 6]))
   return lines
 
 

@@ -87,6 +87,8 @@ def convert(data_dir: str, split: Optional[str], prefix: str,
           'category_id': class_ids[_text(element, 'name')],
           'bbox': _box(element),
           'iscrowd': int(is_difficult and difficult == 'crowd')})
+      if is_difficult:  # for the metrics of the challenge
+        dataset['annotations'][-1]['difficult'] = 1
   if num_difficult:
     notes.append('%d objects are marked difficult: --difficult=%s.' % (
         num_difficult, difficult))

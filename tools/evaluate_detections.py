@@ -7,6 +7,8 @@ Prints the metrics as one JSON object on stdout, and a table and remarks on
 stderr. All images of the annotations are scored, those without detections
 too. -1 means undefined: the set has no such object.
 
+The types lvis_box and lvis_box_and_mask have the rules and figures of LVIS.
+
 Keys: AP AP50 AP75 APs APm APl ARmax1 ARmax10 ARmax100 ARs ARm ARl, and
 "Precision mAP ByCategory/<id>" and the like for every category. For masks all
 keys begin with mask_; with --type=mask those of all categories are repeated
@@ -14,21 +16,27 @@ without it.
 """
 
 import argparse
+import functools
 import json
 import sys
 from typing import Dict, Optional, Sequence, Tuple
 
 import numpy as np
 
+from configs import plugins
 from evaluation import annotations as annotations_lib
 from evaluation import coco_metrics
 from evaluation import coco_results
+from evaluation import factory as evaluation_factory
 from evaluation import ids
+from evaluation import lvis_metrics
 from evaluation import report
 from utils import label_map as label_map_lib
 
+_LVIS = 'lvis_'
 _IOU_TYPES = {'box': ('bbox',), 'mask': ('segm',),
-              'box_and_mask': ('bbox', 'segm')}
+              'box_and_mask': ('bbox', 'segm'), _LVIS + 'box': ('bbox',),
+              _LVIS + 'box_and_mask': ('bbox', 'segm')}
 
 
 def parse_arguments(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
@@ -49,6 +57,9 @@ def parse_arguments(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
                       help='above 100: adds APmaxN, AP50maxN, AP75maxN and '
                       'ARmaxN, which count N detections of an image and class '
                       '(the others count 100)')
+  parser.add_argument('--extra_metrics', metavar='NAME,...', default='',
+                      help='further metrics, separated by commas, of: %s'
+                      % ', '.join(sorted(evaluation_factory.EXTRA_METRICS)))
   parser.add_argument('--ignore_unknown_categories', action='store_true',
                       help='leave out detections of categories that the '
                       'annotations do not have, instead of stopping')
@@ -73,27 +84,38 @@ def evaluate_files(
   Raises:
     OSError, ValueError: naming the file and what is wrong in it.
   """
-  include_mask = arguments.type != 'box'
+  include_mask = 'segm' in _IOU_TYPES[arguments.type]
   names = None
   if arguments.label_map:
     names = label_map_lib.read_label_map(arguments.label_map)
-  annotations = annotations_lib.load(arguments.annotations, include_mask,
-                                     names)
+  content = annotations_lib.read_json(arguments.annotations)
+  annotations = annotations_lib.load(content, include_mask, names,
+                                     arguments.annotations)
   detections, messages = coco_results.from_results(
       annotations_lib.read_json(arguments.detections), annotations,
       include_mask, arguments.ignore_unknown_categories, arguments.detections)
   for message in _coverage(annotations, detections):
     print('Note: ' + message, file=sys.stderr)
   metrics = {}
+  extra = evaluation_factory.pick_extra_metrics(
+      [n for n in arguments.extra_metrics.split(',') if n], '--extra_metrics')
+  evaluate = functools.partial(
+      coco_metrics.evaluate, max_detections=arguments.max_detections)
+  limits = coco_metrics.limit_messages(annotations, arguments.max_detections)
+  if arguments.type.startswith(_LVIS):
+    federation = lvis_metrics.load(content, annotations, arguments.annotations)
+    evaluate = functools.partial(lvis_metrics.evaluate, federation=federation)
+    limits = federation.messages
   for iou_type in _IOU_TYPES[arguments.type]:
-    metrics.update(coco_metrics.evaluate(
-        annotations, detections, iou_type,
-        max_detections=arguments.max_detections))
+    metrics.update(evaluate(annotations, detections=detections,
+                            iou_type=iou_type))
+    metrics.update(coco_metrics.evaluate_extra(
+        extra, annotations, detections, iou_type))
   table = report.format_table(
       metrics, dict(zip(annotations.category_ids,
                         annotations.category_names)),
-      annotations.num_objects(), annotations.messages + messages
-      + coco_metrics.limit_messages(annotations, arguments.max_detections))
+      annotations.num_objects(), annotations.messages + messages + limits,
+      extra)
   if arguments.type == 'mask':
     for name in (list(coco_metrics.METRIC_NAMES)
                  + coco_metrics.limit_names(metrics, 'mask_')):
@@ -136,6 +158,7 @@ def _reach_beyond(annotations, detections):
 
 def main(argv: Optional[Sequence[str]] = None) -> int:
   """Entry point; returns the exit status."""
+  plugins.load()  # which may have metrics
   try:
     metrics, table = evaluate_files(parse_arguments(argv))
   except (OSError, ValueError) as e:

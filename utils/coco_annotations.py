@@ -33,6 +33,12 @@ _IDS = {'images': {'id': values.identifier},
         'annotations': {'image_id': values.identifier,
                         'category_id': category_id},
         'categories': {'id': category_id}}
+# Lists of category ids that images of LVIS have: those that are known to be
+# absent, and those not all of whose objects are marked; and the features of
+# records that hold them.
+FEDERATED_LISTS = {
+    'neg_category_ids': 'image/image_neg_category_ids',
+    'not_exhaustive_category_ids': 'image/not_exhaustive_category_ids'}
 # Pixels of an image; run-length codes count them with 32 bits.
 _MOST_PIXELS = 2**31
 _FAR = 1e7  # pixels; no image, so no box, reaches so far
@@ -184,6 +190,18 @@ def is_crowd(annotation: Dict[str, Any]) -> int:
   """
   given = annotation.get('iscrowd')
   return 0 if given is None else values.flag(given)
+
+
+def is_difficult(annotation: Dict[str, Any]) -> int:
+  """0 or 1, the mark of Pascal VOC; 0 where the key is missing or null.
+
+  COCO does not have it, so another data set may use the key for something
+  else: what is neither 0 nor 1 does not count as a mark.
+  """
+  try:
+    return values.flag(annotation.get('difficult') or 0)
+  except ValueError:
+    return 0
 
 
 def doubts(lists: Dict[str, Any]) -> List[str]:

@@ -179,6 +179,9 @@ def test_impossible_settings_are_errors(model, override, parts):
      ["eval.best_metric ('AP')", "eval.best_metric_mode is 'min'"]),
     ('retinanet', 'eval.max_detections=400',
      ['eval.max_detections (400)', 'postprocess.max_total_size (100)']),
+    ('retinanet', 'eval.max_detections=400,eval.type=lvis_box,'
+     'postprocess.max_total_size=400',
+     ['eval.max_detections has no effect', "eval.type is 'lvis_box'"]),
     ('retinanet', 'retinanet_parser.output_size=[64, 96]',
      ['architecture.max_level (7)', 'retinanet_parser.output_size [64, 96]',
       '128 pixels']),
@@ -239,6 +242,9 @@ def test_keys_of_training_are_not_noted_where_there_is_none():
      'postprocess.score_threshold=3'),
     ('retinanet', 'eval.best_metric=model_loss,eval.best_metric_mode=min'),
     ('retinanet', 'eval.best_metric=Precision mAP ByCategory/cat'),
+    ('retinanet', 'eval.extra_metrics=[voc],eval.best_metric=voc_AP50'),
+    ('mask_rcnn', 'eval.extra_metrics=[voc],eval.best_metric=mask_voc_AP50'),
+    ('retinanet', 'eval.type=lvis_box,eval.best_metric=APr'),
     ('mask_rcnn', 'eval.best_metric=mask_APs'),
     ('mask_rcnn', 'postprocess.max_total_size=400,eval.max_detections=400,'
      'eval.best_metric=mask_APmax400'),

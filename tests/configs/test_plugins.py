@@ -1,5 +1,6 @@
 """Plugins, and the recipe of docs/extending.md performed on a copy."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -8,6 +9,7 @@ import sys
 import pytest
 
 from tests import docs_blocks
+from tests.evaluation import coco_files
 
 _SMALL = ("architecture: {backbone: plain, num_classes: 7, min_level: 3, "
           "max_level: 4, use_bfloat16: false}, "
@@ -102,6 +104,28 @@ def test_a_plugin_trains(plugin, tmp_path):
       + _override(pattern)[:-1] + ', plain: {num_filters: 5}}')
   assert result.returncode == 2
   assert 'plain.num_filters is 16 there' in result.stdout
+
+
+def test_a_plugin_adds_a_metric(tmp_path):
+  """Two squares and no detection; then the name without the plugin."""
+  block, = [b for b in docs_blocks.read('docs/extending.md')
+            if b.argument == 'my_metric.py']
+  plugin = tmp_path / 'my_metric.py'
+  plugin.write_text(block.text)
+  (tmp_path / 'a.json').write_text(json.dumps(coco_files.square_set()))
+  (tmp_path / 'd.json').write_text(json.dumps([
+      {'image_id': 7, 'category_id': 1, 'score': .5, 'bbox': [0, 0, 9, 9]}]))
+  arguments = ['-m', 'tools.evaluate_detections', '--extra_metrics=effort',
+               '--annotations=%s' % (tmp_path / 'a.json'),
+               '--detections=%s' % (tmp_path / 'd.json')]
+  found = _python(*arguments, environment={'VISION_PLUGINS': str(plugin)})
+  assert found.returncode == 0 and '"effort_per_object": 0.5' in found.stdout
+  without = _python(*arguments)
+  assert without.returncode == 1 and "'effort'; it can be" in without.stdout
+  override = '{eval: {extra_metrics: [effort], best_metric: %s}}'
+  shown = _show(override % 'effort_per_object', VISION_PLUGINS=str(plugin))
+  assert shown.returncode == 0 and 'effort_per_object' in shown.stdout
+  assert _show(override % 'other_figure').returncode
 
 
 @pytest.mark.slow

@@ -41,6 +41,16 @@ def square_set():
           for i, b in enumerate(box)]}
 
 
+def lvis_square_set():
+  """The same as LVIS would tell of it."""
+  annotations = square_set()
+  for image in annotations['images']:
+    image.update(neg_category_ids=[2], not_exhaustive_category_ids=[])
+  for category, frequency in zip(annotations['categories'], 'rf'):
+    category['frequency'] = frequency
+  return annotations
+
+
 def corners(box):
   """Polygon around a box (x, y, width, height)."""
   x, y, w, h = box

@@ -12,7 +12,8 @@ from tests.evaluation import coco_files
 def _section(**kwargs):
   section = {'type': 'box', 'per_category_metrics': False,
              'remove_invalid_boxes': True, 'label_map': None,
-             'max_detections': None, 'mask_eval_class': [1]}
+             'max_detections': None, 'mask_eval_class': [1],
+             'extra_metrics': ()}
   section.update(kwargs)
   return types.SimpleNamespace(**section)
 
@@ -20,7 +21,7 @@ def _section(**kwargs):
 @pytest.mark.parametrize('name', sorted(factory.EVALUATORS))
 def test_every_evaluator_builds_and_runs(name):
   evaluator = factory.build_evaluator(_section(type=name),
-                                      coco_files.square_set())
+                                      coco_files.lvis_square_set())
   predictions = coco_files.square_predictions()
   predictions['detection_masks'] = predictions['detection_boxes'].reshape(
       [2, 3, 2, 2])
@@ -48,8 +49,39 @@ def test_section_is_obeyed(tmp_path):
   assert evaluator.category_names[1] == 'brick'
 
 
+@pytest.mark.parametrize('name', sorted(factory.EXTRA_METRICS))
+def test_every_further_metric(name):
+  """Its names say which it is; of masks, they say that, too."""
+  evaluator = factory.build_evaluator(
+      _section(type='box_and_mask', extra_metrics=(name,)),
+      coco_files.square_set())
+  predictions = coco_files.square_predictions()
+  predictions['detection_masks'] = predictions['detection_boxes'].reshape(
+      [2, 3, 2, 2])
+  plain = factory.build_evaluator(_section(type='box_and_mask'),
+                                  coco_files.square_set())
+  for one in (evaluator, plain):
+    one.update(predictions)
+  more = set(evaluator.evaluate()) - set(plain.evaluate())
+  prefixes = ('mask_' + name + '_', name + '_')
+  assert more and all(m.startswith(prefixes) for m in more)
+  assert any(m.startswith('mask_' + name + '_') for m in more)
+  assert all(type(evaluator.evaluate()[m]) is float for m in more)
+  assert '\n%s\n' % name in evaluator.format_table(evaluator.evaluate())
+
+
+def test_further_metrics_of_the_images_that_are_scored():
+  """Image 7, the one with objects, got no predictions."""
+  evaluator = factory.build_evaluator(
+      _section(extra_metrics=('voc',)), coco_files.square_set(),
+      only_predicted_images=True)
+  predictions = coco_files.square_predictions()
+  evaluator.update({k: v[1:] for k, v in predictions.items()})
+  assert evaluator.evaluate()['voc_AP50'] == -1
+
+
 @pytest.mark.parametrize('name, message', [
-    ('lvis_box', 'not built yet'), ('boxes', 'unknown.*box, box_and_mask')])
+    ('boxes', "eval.type is 'boxes'; it can be box, box_and_mask")])
 def test_other_types_are_refused(name, message):
   with pytest.raises(ValueError, match=message):
     factory.build_evaluator(_section(type=name))

@@ -29,10 +29,13 @@ def _check(config, metrics):
     ('mask_rcnn', {'eval__max_detections': 200,
                    'postprocess__max_total_size': 200,
                    'eval__per_category_metrics': True}),
+    ('mask_rcnn', {'eval__type': 'lvis_box_and_mask'}),
+    ('retinanet', {'eval__type': 'lvis_box', 'eval__max_detections': 200,
+                   'postprocess__max_total_size': 200}),
     ('shapemask', {}), ('shapemask', {'eval__mask_eval_class': [1]})])
 def test_detection(model, changes):
   config = _config(model, **changes)
-  evaluator = factory.build_evaluator(config.eval, coco_files.square_set())
+  evaluator = factory.build_evaluator(config.eval, coco_files.lvis_square_set())
   predictions = coco_files.square_predictions()
   predictions['detection_masks'] = predictions['detection_boxes'].reshape(
       [2, 3, 2, 2])

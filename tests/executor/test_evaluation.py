@@ -6,6 +6,7 @@ import os
 import pathlib
 
 import numpy as np
+from PIL import Image
 import pytest
 import tensorflow.compat.v1 as tf
 
@@ -19,6 +20,8 @@ from executor import model_dir as model_dir_lib
 from tests import model_kinds
 from tests.dataloader import examples
 from tests.executor import toy
+from tools import create_lvis_tfrecord
+from tools.datasets import coco_record_writer
 from utils import masks as mask_utils
 
 
@@ -212,6 +215,36 @@ def test_masks_of_records_and_of_a_file_agree(tmp_path):
                       eval__type='box_and_mask')
   _, of_file, _, _ = _evaluate(config, [batch])
   assert of_file == of_records and 0 < of_file['mask_AP'] < 1
+
+
+def test_lvis_from_a_file_and_from_the_records(tmp_path):
+  """Records that hold what LVIS tells of an image need no file."""
+  content = _annotations([1, 2])
+  content['annotations'].pop()  # image 2 is known to have no thing
+  for image, absent in zip(content['images'], ([], [1])):
+    image.update(neg_category_ids=absent, not_exhaustive_category_ids=[])
+    Image.fromarray(np.zeros([40, 40, 3], np.uint8)).save(
+        str(tmp_path / ('%d.png' % image['id'])))
+    image['file_name'] = '%d.png' % image['id']
+  for category in content['categories']:
+    category['frequency'] = 'c'
+  path = tmp_path / 'lvis.json'
+  path.write_text(json.dumps(content))
+  create_lvis_tfrecord.convert(
+      str(path), str(tmp_path), str(tmp_path / 'val'),
+      coco_record_writer.Options(num_shards=1, num_processes=1))
+  pattern = str(tmp_path / 'val-*.tfrecord')
+  found = {}
+  for name, file_name in (('file', str(path)), ('records', '')):
+    config = toy.config(tmp_path / name, eval__type='lvis_box',
+                        eval__val_json_file=file_name,
+                        eval__eval_file_pattern=pattern)
+    _, found[name], table, _ = _evaluate(config, [_batch([1, 2])])
+    assert 'AR@300' in table
+  assert found['file']['APc'] == found['file']['AP'] == pytest.approx(1.)
+  assert found['records']['APc'] == -1  # they do not hold the frequencies
+  for name in ('AP', 'APs', 'AR@300'):
+    assert found['records'][name] == found['file'][name]
 
 
 def test_records_without_masks_cannot_be_evaluated(tmp_path):

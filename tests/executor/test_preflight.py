@@ -53,9 +53,10 @@ def test_files_of_the_evaluation(tmp_path):
          'eval')
 
 
-def test_evaluation_that_is_not_built(tmp_path):
-  _fails("'lvis_box' is not built yet",
-         toy.config(tmp_path, eval__type='lvis_box'), 'eval')
+def test_further_metric_that_does_not_exist(tmp_path):
+  _fails("A name of eval.extra_metrics is 'vok'; it can be .*voc",
+         toy.config(tmp_path, eval__eval_file_pattern='x',
+                    eval__extra_metrics=('voc', 'vok')), 'eval')
 
 
 def test_masks_of_a_model_without_masks(tmp_path):

@@ -7,6 +7,8 @@ from absl import flags
 import pytest
 import tensorflow.compat.v1 as tf
 
+from dataloader import records
+from evaluation import annotations as annotations_lib
 from tests import voc_files
 from tools import create_voc_tfrecord
 from tools.datasets import coco_record_writer
@@ -195,6 +197,20 @@ def test_difficult_objects(voc, difficult, crowds):
   assert [o[2] for o in _objects(_features(voc)[_FIRST])] == crowds
   assert index['notes'] == ['1 objects are marked difficult: --difficult=%s.'
                             % difficult]
+
+
+def test_the_mark_difficult_reaches_the_metrics(voc):
+  """In the annotations and in the records, as far as the latter are read."""
+  _difficult(voc)
+  _convert(voc)
+  feature = _features(voc)[_FIRST]['image/object/difficult']
+  assert list(feature.int64_list.value) == [1, 0]
+  others = [f for name, f in _features(voc).items() if name != _FIRST]
+  assert not any('image/object/difficult' in f for f in others)
+  prefix = str(voc.parent / 'out' / 'train')
+  for content in (prefix + '-annotations.json',
+                  records.read_groundtruth(prefix + '-*.tfrecord')):
+    assert annotations_lib.load(content).is_difficult.sum() == 1
 
 
 def test_image_without_objects(voc):

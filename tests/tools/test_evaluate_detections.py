@@ -8,6 +8,7 @@ import sys
 import pytest
 
 from evaluation import coco_metrics
+from evaluation import factory
 from tests import golden
 from tests.evaluation import coco_files
 from tools import evaluate_detections
@@ -80,6 +81,38 @@ def test_more_detections_than_coco_counts(capsys, tmp_path):
   with pytest.raises(SystemExit):
     _run(capsys, arguments + ['--max_detections=100'])
   assert 'above 100' in capsys.readouterr().err
+
+
+def test_rules_of_lvis(capsys, tmp_path):
+  annotations = coco_files.lvis_square_set()
+  detections = [dict(a, score=.5) for a in annotations['annotations']]
+  status, out, err = _run(capsys, _arguments(
+      tmp_path, annotations, detections, 'lvis_box_and_mask'))
+  assert status == 0 and 'AR@300' in err
+  metrics = json.loads(out)
+  assert metrics['APr'] == metrics['mask_APr'] == pytest.approx(1)
+  status, _, err = _run(capsys, _arguments(
+      tmp_path, coco_files.square_set(), detections, 'lvis_box'))
+  assert status == 1 and 'a.json: image 7 has no list neg_category_ids' in err
+
+
+def test_further_metrics(capsys, tmp_path):
+  annotations = coco_files.square_set()
+  detections = [dict(a, score=.5) for a in annotations['annotations']]
+  arguments = _arguments(tmp_path, annotations, detections, 'box_and_mask')
+  status, out, err = _run(capsys, arguments + [
+      '--extra_metrics=' + ','.join(sorted(factory.EXTRA_METRICS))])
+  metrics = json.loads(out)
+  assert status == 0 and metrics['voc_AP50'] == metrics['mask_voc_AP50'] == 1
+  assert metrics['mask_boundary_AP'] == pytest.approx(1)
+  assert metrics['calibration_D-ECE'] == .5 and 'boundary_AP' not in metrics
+  assert metrics['proposals_AR@1'] == .5 and metrics['tide_cost_both'] == 0
+  lines = err.splitlines()
+  assert lines.index('calibration') < lines.index('tide') < lines.index('voc')
+  assert lines[lines.index('voc') + 1].split() == [
+      'AP50', '1.0000', 'AP50_2007', '1.0000']
+  status, _, err = _run(capsys, arguments + ['--extra_metrics=vok'])
+  assert status == 1 and 'boundary, calibration' in err
 
 
 def test_no_detections(capsys, tmp_path):

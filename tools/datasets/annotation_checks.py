@@ -79,6 +79,7 @@ def check_dataset(dataset: Dict[str, Any],
   notes.extend(coco_annotations.doubts(dataset))
   images = _unique_images(dataset['images'], skips)
   categories, new_ids, id_shift = _category_ids(dataset, label_map, notes)
+  images = [_with_new_ids(image, new_ids) for image in images]
   annotations = _annotations_by_image(dataset['annotations'], images, new_ids,
                                       skips, notes)
   return Checked(images, annotations, categories, id_shift, skips, notes)
@@ -217,6 +218,20 @@ def _ids_by_name(categories, used, label_map, notes):
           name, ', '.join(sorted(exact))))
   return [{'id': i, 'name': label_map[i]} for i in sorted(label_map)], (
       new_ids), 0
+
+
+def _with_new_ids(image, new_ids):
+  """An image entry whose lists of categories, if any, have the final ids."""
+  changed = {}
+  for key in coco_annotations.FEDERATED_LISTS:
+    if isinstance(image.get(key), list):
+      try:
+        listed = [coco_annotations.category_id(i) for i in image[key]]
+      except ValueError as e:
+        raise ConversionError('Image %r: its %s: %s.' % (image['id'], key, e))
+      # An id without a category is left out.
+      changed[key] = [new_ids[i] for i in listed if i in new_ids]
+  return dict(image, **changed) if changed else image
 
 
 def _annotations_by_image(annotations, images, new_ids, skips, notes):

@@ -19,6 +19,7 @@ import tensorflow.compat.v1 as tf
 from tools.datasets import annotation_checks
 from tools.datasets import image_files
 from tools.datasets import object_checks
+from utils import coco_annotations
 from utils import masks as mask_utils
 from utils import orientation as orientations
 from utils import types
@@ -123,6 +124,9 @@ def _features(image, encoded, objects, names, include_masks):
       'image/encoded': _bytes([encoded.encoded]),
       'image/format': _texts([encoded.format]),
   }
+  for key, feature in coco_annotations.FEDERATED_LISTS.items():
+    if key in image:
+      features[feature] = _ints(image[key])
   if image.get('captions'):
     features['image/caption'] = _texts(image['captions'])
   if objects:
@@ -138,7 +142,7 @@ def _object_features(encoded, objects, names):
   boxes = [o['bbox'] for o in objects]
   height, width = float(encoded.height), float(encoded.width)
   classes = [o['category_id'] for o in objects]
-  return {
+  features = {
       'image/object/bbox/xmin': _floats([b[0] / width for b in boxes]),
       'image/object/bbox/xmax': _floats([(b[0] + b[2]) / width for b in boxes]),
       'image/object/bbox/ymin': _floats([b[1] / height for b in boxes]),
@@ -149,6 +153,10 @@ def _object_features(encoded, objects, names):
       'image/object/is_crowd': _ints([o['iscrowd'] for o in objects]),
       'image/object/area': _floats([o['area'] for o in objects]),
   }
+  difficult = [coco_annotations.is_difficult(o) for o in objects]
+  if any(difficult):
+    features['image/object/difficult'] = _ints(difficult)
+  return features
 
 
 def _mask_png(rle):
