@@ -27,7 +27,7 @@ PYTEST = -m pytest -n $(JOBS) -p no:cacheprovider
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 export PYTHONUNBUFFERED = 1
 
-.PHONY: help setup demo test quick test-all mutants lint env tpu-check \
+.PHONY: help setup demo test quick test-all faults mutants lint env tpu-check \
   tpu-check-all export-env docs clean
 
 help:
@@ -35,6 +35,7 @@ help:
 	@echo 'make test           the tests, some 15 minutes on two cores'
 	@echo 'make quick          the tests that build no model, a minute or two'
 	@echo 'make test-all       the slow ones too'
+	@echo 'make faults         random faults in data and configurations, by thousands'
 	@echo 'make mutants        deliberate faults, each of which a test must notice'
 	@echo 'make lint           style and types of the code, on RUNTIME=tf2'
 	@echo 'make env            versions, devices, and what will not work here'
@@ -68,6 +69,11 @@ quick:
 # With the lines that no test reaches, those of other processes not counted.
 test-all:
 	@$(IN_ENV) $(PYTEST) -m '' --cov --cov-report=term:skip-covered $(TESTS)
+
+# Random faults in annotations, detections and configurations, many of each.
+FAULTS ?= 10000
+faults:
+	@FAULTS=$(FAULTS) $(IN_ENV) $(PYTEST) tests/faults
 
 # Goes on from the results of an earlier run in .mutants.json.
 mutants:
