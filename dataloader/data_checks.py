@@ -172,12 +172,8 @@ class DataChecker(record_checker.RecordChecker):
                 'of a side.' % (tuple(size) + tuple(self._output_size)))
     sides = (boxes[:, 2:] - boxes[:, :2]) * size * scale
     sides = np.where(np.isfinite(sides), sides, 0.)
-    sides = sides[np.all(sides > 0, axis=1)][:, np.newaxis]
-    inter = np.prod(np.minimum(sides, self._anchor_sizes), axis=-1)
-    union = (np.prod(sides, axis=-1) + np.prod(self._anchor_sizes, axis=-1)
-             - inter)
-    if len(sides):
-      self.anchor_ious.extend((inter / union).max(axis=1).tolist())
+    sides = sides[np.all(sides > 0, axis=1)]
+    self.anchor_ious.extend(best_ious(sides, self._anchor_sizes).tolist())
 
   def _check_masks(self, masks, boxes, size, where):
     if self._needs_masks and (len(masks) != len(boxes) or not all(masks)):
@@ -249,7 +245,8 @@ def for_config(config, decode=True):
   return DataChecker(
       architecture.num_classes, section.max_num_instances,
       getattr(architecture, 'include_mask', False),
-      _anchor_sizes(config), section.output_size,
+      anchor_sizes(config.anchor, architecture.min_level,
+                   architecture.max_level), section.output_size,
       # Of the RPN, whose own threshold is met by moving anchors, not here.
       getattr(section, 'match_threshold', 0.5), decode,
       not section.skip_crowd_during_training,
@@ -257,13 +254,37 @@ def for_config(config, decode=True):
       not getattr(section, 'use_category', True))
 
 
-def _anchor_sizes(config):
-  """float [N, 2]: heights and widths of the anchors of all levels, pixels."""
-  anchor, architecture = config.anchor, config.architecture
+def anchor_sizes(anchor, min_level, max_level):
+  """Heights and widths of the anchors of all levels.
+
+  Args:
+    anchor: section `anchor`.
+    min_level: int.
+    max_level: int.
+
+  Returns:
+    float64 [N, 2], pixels of the network input.
+  """
   sizes = []
-  for level in range(architecture.min_level, architecture.max_level + 1):
+  for level in range(min_level, max_level + 1):
     for scale in range(anchor.num_scales):
       side = anchor.anchor_size * 2. ** (level + scale / anchor.num_scales)
       for ratio in anchor.aspect_ratios:
         sizes.append((side / ratio ** .5, side * ratio ** .5))
   return np.array(sizes)
+
+
+def best_ious(sides, anchors):
+  """IoU of each object with the best anchor, both at one place.
+
+  Args:
+    sides: float [K, 2], heights and widths above 0.
+    anchors: float [N, 2], likewise, in the same pixels.
+
+  Returns:
+    float64 [K].
+  """
+  sides = np.reshape(sides, [-1, 1, 2])
+  inter = np.prod(np.minimum(sides, anchors), axis=-1)
+  union = np.prod(sides, axis=-1) + np.prod(anchors, axis=-1) - inter
+  return (inter / union).max(axis=1)

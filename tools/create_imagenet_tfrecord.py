@@ -14,7 +14,9 @@ and writes records/train/train-00000-of-01024 ...,
 records/validation/validation-00000-of-00128 ..., beside each set an index of
 what was written and what was left out and why, and records/label_map.csv.
 Classes are numbered from 1 in the order of their names. Without a folder
-validation, there is only the training set. What is not a JPEG becomes one, and
+validation, there is only the training set. --train and --validation name other
+folders of class folders, or lists of images (tools.split_data writes some)
+whose folders are their classes. What is not a JPEG becomes one, and
 images are turned as their EXIF orientation says.
 """
 
@@ -56,11 +58,12 @@ class SourceImage(NamedTuple):
 
 
 def convert(
-    raw_data_dir: str, output: str,
+    raw_data_dir: Optional[str], output: str,
     num_shards: Optional[Mapping[str, int]] = None,
     num_processes: Optional[int] = None, overwrite: bool = False,
     exif: str = orientations.UPRIGHT,
-    shuffle_seed: Optional[int] = written_order.DEFAULT_SEED) -> Dict[str, int]:
+    shuffle_seed: Optional[int] = written_order.DEFAULT_SEED,
+    places: Optional[Mapping[str, str]] = None) -> Dict[str, int]:
   """Converts both sets; prints what was left out and why.
 
   Args:
@@ -72,6 +75,8 @@ def convert(
     exif: orientation.IGNORE keeps images as they are stored.
     shuffle_seed: seed of the order of the records; None: that of the
       names.
+    places: {'train': path, 'validation': path} of folders or lists instead of
+      `raw_data_dir`.
 
   Returns:
     {'train': number of records, 'validation': ...}.
@@ -80,13 +85,11 @@ def convert(
     ConversionError: if files are missing, or no image can be used.
   """
   num_shards = num_shards or SHARDS
-  synsets = _synsets(os.path.join(raw_data_dir, 'train'))
-  labels = {synset: i + 1 for i, synset in enumerate(synsets)}
+  if places:
+    sets, labels = _placed_sets(places)
+  else:
+    sets, labels = _usual_sets(raw_data_dir)
   names = {i: synset for synset, i in labels.items()}
-  sets = collections.OrderedDict(
-      train=_by_class(raw_data_dir, 'train', labels))
-  if os.path.isdir(os.path.join(raw_data_dir, 'validation')):
-    sets['validation'] = _validation_images(raw_data_dir, labels)
   counts = {}
   for name, images in sets.items():
     prefix = os.path.join(output, name, name)
@@ -104,8 +107,58 @@ def convert(
   if len(names) == 1:
     print('There is one class only, %r: a classifier has nothing to tell '
           'apart. Is %s the folder that has a folder for each class?' % (
-              names[1], os.path.join(raw_data_dir, 'train')))
+              names[1], (places or {}).get('train') or os.path.join(
+                  raw_data_dir, 'train')))
   return counts
+
+
+def _usual_sets(raw_data_dir):
+  """{set: [SourceImage]}, {synset: label} of the folders train, validation."""
+  labels = _labels(_synsets(os.path.join(raw_data_dir, 'train')))
+  sets = collections.OrderedDict(
+      train=_by_class(os.path.join(raw_data_dir, 'train'), labels))
+  if os.path.isdir(os.path.join(raw_data_dir, 'validation')):
+    sets['validation'] = _validation_images(raw_data_dir, labels)
+  return sets, labels
+
+
+def _placed_sets(places):
+  """The same of folders or lists, {set: path}."""
+  synsets = (_synsets(places['train']) if os.path.isdir(places['train'])
+             else sorted({_class_of(path) for path in _listed(
+                 places['train'])}))
+  labels = _labels(synsets)
+  return collections.OrderedDict(
+      (name, _by_class(path, labels) if os.path.isdir(path)
+       else _of_list(path, labels)) for name, path in places.items()), labels
+
+
+def _labels(synsets):
+  return {synset: i + 1 for i, synset in enumerate(synsets)}
+
+
+def _listed(path):
+  """[path of an image] in the lines of a list, from its folder on."""
+  here = os.path.dirname(path)
+  images = [os.path.normpath(os.path.join(here, line))
+            for line in text_files.read_lines(path) if line]
+  if not images:
+    raise ConversionError('%s names no image.' % path)
+  return images
+
+
+def _class_of(path):
+  return os.path.basename(os.path.dirname(path))
+
+
+def _of_list(path, labels):
+  """[SourceImage] of a list; the folder of an image is its class."""
+  images = _listed(path)
+  _check_known({_class_of(image) for image in images}, labels, path)
+  return [SourceImage(image, '%s/%s' % (_class_of(image),
+                                        os.path.basename(image)),
+                      _class_of(image), labels[_class_of(image)])
+          for image in images]
 
 
 def _folders(folder):
@@ -135,9 +188,8 @@ def _images_in(folder):
   return names
 
 
-def _by_class(raw_data_dir, name, labels):
+def _by_class(folder, labels):
   """[SourceImage] of a set with a folder for each class."""
-  folder = os.path.join(raw_data_dir, name)
   synsets = _folders(folder)
   _check_known(synsets, labels, folder)
   images = [SourceImage(os.path.join(folder, synset, image),
@@ -162,7 +214,7 @@ def _validation_images(raw_data_dir, labels):
   folder = os.path.join(raw_data_dir, 'validation')
   names = _images_in(folder)
   if not names:
-    return _by_class(raw_data_dir, 'validation', labels)
+    return _by_class(folder, labels)
   label_path = os.path.join(raw_data_dir, 'synset_labels.txt')
   if not os.path.exists(label_path):
     raise ConversionError(
@@ -215,8 +267,12 @@ def _bytes(value):
 def main() -> None:
   parser = argparse.ArgumentParser(
       description='Converts ImageNet, or any folders of images by class.')
-  parser.add_argument('--raw_data_dir', required=True, help='folder with '
-                      'train/ and validation/')
+  parser.add_argument('--raw_data_dir', help='folder with train/ and '
+                      'validation/')
+  for name in SHARDS:
+    parser.add_argument('--' + name, metavar='PATH', help='folder of class '
+                        'folders, or list of images, instead of that in '
+                        '--raw_data_dir')
   parser.add_argument('--output', '--local_scratch_dir', required=True,
                       help='folder of the records')
   parser.add_argument('--num_processes', type=int, help='default: one per core')
@@ -231,11 +287,15 @@ def main() -> None:
     parser.add_argument('--num_%s_shards' % name, type=int, default=count,
                         help='default: %(default)d')
   args = parser.parse_args()
+  places = collections.OrderedDict(
+      (name, getattr(args, name)) for name in SHARDS if getattr(args, name))
+  if bool(args.raw_data_dir) == bool(args.train) or places and not args.train:
+    parser.error('Give --raw_data_dir, or --train and --validation.')
   try:
     convert(args.raw_data_dir, args.output,
             {'train': args.num_train_shards,
              'validation': args.num_validation_shards}, args.num_processes,
-            args.overwrite, args.exif, written_order.seed_of(args))
+            args.overwrite, args.exif, written_order.seed_of(args), places)
   except (ValueError, OSError) as e:
     raise SystemExit('Error: %s' % e)
 

@@ -15,7 +15,7 @@ as its edges, unchanged, although VOC counts pixels from 1.
 import collections
 import functools
 import os
-from typing import Any, Dict, Optional
+from typing import Any, Dict, NamedTuple, Optional
 
 from absl import flags
 import tensorflow.compat.v1 as tf
@@ -23,6 +23,7 @@ import tensorflow.compat.v1 as tf
 from dataloader import file_patterns
 from tools.datasets import coco_record_writer
 from tools.datasets import conversion_flags
+from tools.datasets import image_folders
 from tools.datasets import image_names
 from tools.datasets import source_set
 from tools.datasets import voc_images
@@ -32,15 +33,59 @@ from utils import values as values_lib
 
 ConversionError = coco_record_writer.ConversionError
 
+
+class Source(NamedTuple):
+  """Where a split is.
+
+  Attributes:
+    annotations: folder of the .xml files.
+    images: folder of the images.
+    list: the path of the file with the names of the images that count; None:
+      all.
+  """
+  annotations: str
+  images: str
+  list: Optional[str]
+
+
+def source_of(data_dir: str, split: Optional[str]) -> Source:
+  """Source in the folders of a VOC set.
+
+  Args:
+    data_dir: see --data_dir.
+    split: name of a list, or None for all annotations.
+
+  Raises:
+    ConversionError: naming the lists there are, if it is none of them.
+  """
+  annotations = os.path.join(data_dir, 'Annotations')
+  _annotated(annotations)  # A folder without any is no VOC set.
+  folder = os.path.join(data_dir, 'ImageSets', 'Main')
+  path = os.path.join(folder, split + '.txt') if split else None
+  if path and not tf.gfile.Exists(path):
+    raise ConversionError('There is no %s. The splits are: %s.' % (
+        path, ', '.join(name[:-len('.txt')] for name in file_patterns.names_in(
+            folder, '.txt')) or 'none'))
+  return Source(annotations, os.path.join(data_dir, 'JPEGImages'), path)
+
+
 def convert(data_dir: str, split: Optional[str], prefix: str,
             options: coco_record_writer.Options,
             label_map: Optional[types.LabelMap] = None,
             difficult: str = 'keep') -> Dict[str, Any]:
-  """Converts one split.
+  """Converts one split of a VOC set; see source_of and convert_source."""
+  return convert_source(source_of(data_dir, split), prefix, options, label_map,
+                        difficult)
+
+
+def convert_source(source: Source, prefix: str,
+                   options: coco_record_writer.Options,
+                   label_map: Optional[types.LabelMap] = None,
+                   difficult: str = 'keep') -> Dict[str, Any]:
+  """Converts the annotations of a folder, or those of a list.
 
   Args:
-    data_dir: see --data_dir.
-    split: name of the list, or None for all annotations.
+    source: Source.
     prefix: the prefix of the written files.
     options: coco_record_writer.Options.
     label_map: {id: name} or None.
@@ -52,20 +97,21 @@ def convert(data_dir: str, split: Optional[str], prefix: str,
   Raises:
     ConversionError: if a folder or list is missing or a file is unusable.
   """
-  paths = _annotated(data_dir)
+  paths = _annotated(source.annotations)
   all_names, notes = sorted(paths), []
-  names = _split(data_dir, split, all_names, notes) if split else all_names
+  names = _listed(source.list, all_names, notes) if source.list else all_names
   missing = sorted(set(names) - set(all_names))
   if missing:
     raise ConversionError(
-        '%d images of the split %s have no file in Annotations, such as '
-        '%s.xml. An image without objects needs one as well.' % (
-            len(missing), split, missing[0]))
+        '%d images of the split %s have no file in %s, such as %s.xml. An '
+        'image without objects needs one as well.' % (
+            len(missing), image_folders.stem(source.list),
+            os.path.basename(source.annotations), missing[0]))
   # All of them are read, so that class ids do not depend on the split.
   roots = {name: text_files.read_xml(paths[name], tf.gfile.Open)
            for name in all_names}
   class_ids = _class_ids(roots, notes)
-  files = voc_images.find(os.path.join(data_dir, 'JPEGImages'), {
+  files = voc_images.find(source.images, {
       name: _text(root, 'filename') for name, root in roots.items()})
   notes.extend(files.notes(names))
   dataset: Dict[str, Any] = {
@@ -93,13 +139,12 @@ def convert(data_dir: str, split: Optional[str], prefix: str,
     notes.append('%d objects are marked difficult: --difficult=%s.' % (
         num_difficult, difficult))
   return coco_record_writer.write_dataset(
-      dataset, prefix, functools.partial(_load_image, data_dir), options,
-      label_map)
+      dataset, prefix, functools.partial(_load_image, source.images),
+      options, label_map)
 
 
-def _annotated(data_dir):
-  """{name without .xml: path} of the files in Annotations."""
-  folder = os.path.join(data_dir, 'Annotations')
+def _annotated(folder):
+  """{name without .xml: path} of the files in a folder."""
   paths = {name[:-len('.xml')]: os.path.join(folder, name)
            for name in file_patterns.names_in(folder, '.xml')}
   if not paths:
@@ -107,24 +152,17 @@ def _annotated(data_dir):
   return paths
 
 
-def _split(data_dir, split, all_names, notes):
+def _listed(path, all_names, notes):
   """Image names of a list, each once.
 
   Args:
-    data_dir: see --data_dir.
-    split: name of the list.
+    path: of the list.
     all_names: names of all annotations.
     notes: [str], extended.
 
   Returns:
     [name].
   """
-  folder = os.path.join(data_dir, 'ImageSets', 'Main')
-  path = os.path.join(folder, split + '.txt')
-  if not tf.gfile.Exists(path):
-    raise ConversionError('There is no %s. The splits are: %s.' % (
-        path, ', '.join(name[:-len('.txt')] for name in file_patterns.names_in(
-            folder, '.txt')) or 'none'))
   known = set(all_names)
   names = [_known_name(line, known)
            for line in text_files.read_lines(path, tf.gfile.Open) if line]
@@ -206,16 +244,22 @@ def _text(element, path):
   return (element.findtext(path) or '').strip()
 
 
-def _load_image(data_dir, image):
+def _load_image(folder, image):
   """Bytes of the file of an image."""
-  return image_names.read(os.path.join(data_dir, 'JPEGImages'),
-                          image['file_name'])
+  return image_names.read(folder, image['file_name'])
 
 
 def define_flags(values: flags.FlagValues) -> None:
   """Defines the flags in flags.FlagValues."""
   flags.DEFINE_string('data_dir', None, 'Folder with Annotations, JPEGImages '
-                      'and ImageSets. Required.', flag_values=values)
+                      'and ImageSets.', flag_values=values)
+  flags.DEFINE_string('annotations', None, 'Folder of the .xml files, and '
+                      '--images, instead of --data_dir.', flag_values=values)
+  flags.DEFINE_string('images', None, 'Folder of the images.',
+                      flag_values=values)
+  flags.DEFINE_string('list', None, 'File with the name of an image in each '
+                      'line, with --annotations. Default: all of them.',
+                      flag_values=values)
   flags.DEFINE_string('split', None, 'Name of a list in ImageSets/Main, such '
                       'as train. Default: all annotations.',
                       flag_values=values)
@@ -229,12 +273,15 @@ def define_flags(values: flags.FlagValues) -> None:
 
 def main(values: flags.FlagValues) -> None:
   """Converts as the flags say."""
-  if not values.data_dir or not values.output:
-    raise ConversionError('Give --data_dir=FOLDER --split=NAME '
+  by_folders = bool(values.annotations and values.images and not values.split)
+  if not values.output or bool(values.data_dir) == by_folders:
+    raise ConversionError('Give --data_dir=FOLDER --split=NAME, or '
+                          '--annotations=FOLDER --images=FOLDER; and '
                           '--output=PREFIX.')
-  convert(values.data_dir, values.split, values.output,
-          conversion_flags.options(values), conversion_flags.label_map(values),
-          values.difficult)
+  source = (Source(values.annotations, values.images, values.list)
+            if by_folders else source_of(values.data_dir, values.split))
+  convert_source(source, values.output, conversion_flags.options(values),
+                 conversion_flags.label_map(values), values.difficult)
 
 
 if __name__ == '__main__':

@@ -13,6 +13,7 @@ becomes class 1, for 0 is the background here. Writes what
 create_coco_tfrecord does.
 """
 
+import collections
 import os
 from typing import Any, Dict, List, Optional, Sequence, Tuple
 
@@ -118,6 +119,20 @@ def _load(path):
     return f.read()
 
 
+def classes_of(image: str) -> 'collections.Counter[str]':
+  """Counter of the class numbers in the label file of an image.
+
+  Args:
+    image: the path of the image.
+  """
+  path = label_path(image)
+  if not tf.gfile.Exists(path):
+    return collections.Counter()
+  return collections.Counter(
+      line.split()[0] for line in text_files.read_lines(path, tf.gfile.Open)
+      if line)
+
+
 def label_path(image: str) -> str:
   """Where YOLO looks for the labels of an image: images/ becomes labels/."""
   parts = image.split('/')
@@ -190,15 +205,11 @@ def read_data_file(
   Raises:
     ConversionError: naming the file and the key.
   """
-  try:
-    content = yaml.safe_load(text_files.read(path, tf.gfile.Open))
-  except yaml.YAMLError as e:
-    raise ConversionError('%s is not YAML: %s' % (path, e))
-  if not isinstance(content, dict) or not content.get(split):
-    keys = list(content) if isinstance(content, dict) else []
+  content = _read_yaml(path)
+  if not content.get(split):
     raise ConversionError(
         '%s has no key %r with the folder of the images; it has %s.' % (
-            path, split, ', '.join(map(str, keys)) or 'no key'))
+            path, split, ', '.join(map(str, content)) or 'no key'))
   entries = content[split]
   entries = entries if isinstance(entries, list) else [entries]
   images = []
@@ -208,6 +219,15 @@ def read_data_file(
           path, split, entry))
     images.extend(_images_of(_find(path, content.get('path'), entry, split)))
   return images, _names(content, path)
+
+
+def _read_yaml(path):
+  """The mapping in a YAML file; empty where it is none."""
+  try:
+    content = yaml.safe_load(text_files.read(path, tf.gfile.Open))
+  except yaml.YAMLError as e:
+    raise ConversionError('%s is not YAML: %s' % (path, e))
+  return content if isinstance(content, dict) else {}
 
 
 def _find(path, root, entry, split):
@@ -242,6 +262,10 @@ def _images_of(path):
         len(lines) - len(names), path))
   for note in notes:
     print(note)
+  if names and all(map(os.path.isabs, names)):
+    # The ids of the images are not to tell whose computer they were on.
+    here = os.path.commonpath([os.path.dirname(name) for name in names])
+    names = [os.path.relpath(name, here) for name in names]
   return [(here, name) for name in names]
 
 
@@ -271,7 +295,9 @@ def _names(content, path):
 
 
 def read_classes(path: str) -> List[str]:
-  """[class name] of a file with one a line."""
+  """[class name] of a file with one a line, or of a data.yaml."""
+  if path.lower().endswith(('.yaml', '.yml')):
+    return _names(_read_yaml(path), path)
   names = '\n'.join(text_files.read_lines(path, tf.gfile.Open)).rstrip('\n')
   if not names:
     raise ConversionError('%s names no class.' % path)
@@ -287,10 +313,12 @@ def define_flags(values: flags.FlagValues) -> None:
   for name, meaning in (
       ('data', 'YAML file with the folders of the images and the names of the '
        'classes (data.yaml).'),
-      ('images', 'Folder of the images, instead of --data.'),
+      ('images', 'Folder of the images, or a list of them, instead of '
+       '--data.'),
       ('labels', 'Folder of the label files. Default: `labels` beside '
        '`images`, or the folder of the images.'),
-      ('classes', 'File with the name of a class in each line, for --images.')):
+      ('classes', 'File with the name of a class in each line, or a '
+       'data.yaml, for --images.')):
     flags.DEFINE_string(name, None, meaning, flag_values=values)
   flags.DEFINE_string('split', 'train', 'Key of the images in --data.',
                       flag_values=values)

@@ -7,9 +7,11 @@
       --shares=train:0.9,val:0.1 --group_pattern='^patient\\d+'
 
 --annotations (COCO) writes OUTPUT-train.json and so on; --voc writes lists into
-ImageSets/Main; --images writes OUTPUT-train.txt and so on, with a path in each
-line, and takes a folder in the folder for the class. Every split gets about the
-same share of each class, rare classes first (--nostratify: of the images only).
+ImageSets/Main; --xml, a folder of the files of VOC, writes OUTPUT-train.txt and
+so on, with a name in each line; --images writes the same with a path in each
+line, and takes a folder in the folder for the class, --yolo with the classes in
+the label files of YOLO. Every split gets about the same
+share of each class, rare classes first (--nostratify: of the images only).
 Images of one group, such as a patient, a place or a video, stay together. The
 same --seed gives the same splits. No file is ever replaced.
 """
@@ -38,6 +40,7 @@ import tensorflow.compat.v1 as tf
 
 from dataloader import file_patterns
 from evaluation import ids
+from tools import create_yolo_tfrecord
 from tools.datasets import annotation_checks
 from tools.datasets import source_set
 from utils import coco_annotations
@@ -48,7 +51,10 @@ ConversionError = annotation_checks.ConversionError
 FLAGS = flags.FLAGS
 flags.DEFINE_string('annotations', None, 'COCO file to divide.')
 flags.DEFINE_string('voc', None, 'Folder of a VOC set to divide.')
+flags.DEFINE_string('xml', None, "Folder of VOC's .xml files to divide.")
 flags.DEFINE_string('images', None, 'Folder of images to divide.')
+flags.DEFINE_string('yolo', None, 'Folder of images with labels of YOLO to '
+                    'divide, or a data.yaml, of which the key `train` counts.')
 flags.DEFINE_string('output', None, 'What the names of the written files begin '
                     'with; not with --voc.')
 flags.DEFINE_string('shares', 'train:0.8,val:0.2', 'Name and share of each '
@@ -259,8 +265,24 @@ def split_voc(data_dir: str, shares: Mapping[str, float],
               group: Optional[Callable[[str], Any]], seed: int = 0,
               stratify: bool = True) -> Dict[str, List[Item]]:
   """Divides the annotated images of a VOC folder."""
+  splits = split(_voc_items(os.path.join(data_dir, 'Annotations'), group,
+                            stratify), shares, seed)
+  write_new({os.path.join(data_dir, 'ImageSets', 'Main', name + '.txt'):
+             _lines(chosen) for name, chosen in splits.items()})
+  return splits
+
+
+def split_xml(annotations, prefix, shares, group, seed=0, stratify=True):
+  """Divides the files of a folder of VOC annotations."""
+  splits = split(_voc_items(annotations, group, stratify), shares, seed)
+  write_new({'%s-%s.txt' % (prefix, name): _lines(chosen)
+             for name, chosen in splits.items()})
+  return splits
+
+
+def _voc_items(annotations, group, stratify):
+  """[Item] of a folder of .xml files."""
   items = []
-  annotations = os.path.join(data_dir, 'Annotations')
   for file_name in file_patterns.names_in(annotations, '.xml'):
     name = file_name[:-len('.xml')]
     root = text_files.read_xml(os.path.join(annotations, file_name),
@@ -269,9 +291,24 @@ def split_voc(data_dir: str, shares: Mapping[str, float],
         (e.findtext('name') or '').strip() for e in root.findall('object'))
     items.append(Item(name, classes if stratify else {},
                       group(name) if group else name))
+  return items
+
+
+def split_yolo(source, prefix, shares, group, seed=0, stratify=True):
+  """Divides the images of a folder or data.yaml, by their label files."""
+  if source.lower().endswith(('.yaml', '.yml')):
+    images, _ = create_yolo_tfrecord.read_data_file(source, 'train')
+  else:
+    images = [(source, name) for name in source_set.walk_images(source)[0]]
+  items = []
+  for folder, name in images:
+    path = os.path.abspath(os.path.join(folder, name))
+    classes = (create_yolo_tfrecord.classes_of(path) if stratify
+               else collections.Counter())
+    items.append(Item(path, classes, group(name) if group else path))
   splits = split(items, shares, seed)
-  write_new({os.path.join(data_dir, 'ImageSets', 'Main', name + '.txt'):
-             _lines(chosen) for name, chosen in splits.items()})
+  write_new({'%s-%s.txt' % (prefix, name): _lines(chosen)
+             for name, chosen in splits.items()})
   return splits
 
 
@@ -290,6 +327,11 @@ def split_images(folder: str, prefix: str, shares: Mapping[str, float],
       i._replace(name=os.path.join(os.path.abspath(folder), i.name))
       for i in chosen) for name, chosen in splits.items()})
   return splits
+
+
+# Flag: (its value, prefix, shares, group, seed, stratify) -> splits.
+_DIVIDERS = {'annotations': split_coco, 'xml': split_xml,
+             'images': split_images, 'yolo': split_yolo}
 
 
 def _lines(items):
@@ -322,19 +364,19 @@ def main(argv: Sequence[str]) -> None:
   try:
     if len(argv) > 1:
       raise ConversionError('Unexpected argument %r.' % argv[1])
-    sources = [s for s in (FLAGS.annotations, FLAGS.voc, FLAGS.images) if s]
+    sources = [name for name in ('voc', *_DIVIDERS) if FLAGS[name].value]
     if len(sources) != 1 or bool(FLAGS.output) == bool(FLAGS.voc):
-      raise ConversionError('Give --annotations=FILE or --images=FOLDER, and '
-                            '--output=PREFIX; or --voc=FOLDER.')
+      raise ConversionError(
+          'Give --annotations=FILE, --images=FOLDER, --xml=FOLDER or '
+          '--yolo=FOLDER, and --output=PREFIX; or --voc=FOLDER.')
     options = (read_shares(FLAGS.shares),
                group_of(FLAGS.group_pattern, FLAGS.groups), FLAGS.seed,
                FLAGS.stratify)
-    if FLAGS.annotations:
-      splits = split_coco(FLAGS.annotations, FLAGS.output, *options)
-    elif FLAGS.voc:
+    if FLAGS.voc:
       splits = split_voc(FLAGS.voc, *options)
     else:
-      splits = split_images(FLAGS.images, FLAGS.output, *options)
+      splits = _DIVIDERS[sources[0]](FLAGS[sources[0]].value, FLAGS.output,
+                                     *options)
   except (ValueError, OSError, tf.errors.OpError) as e:
     sys.exit('Error: %s' % e)
   print(report(splits))

@@ -192,3 +192,21 @@ def test_turned_images_and_one_class(raw, tmp_path, capsys):
   assert features['image/height'].int64_list.value[0] == 32
   output = capsys.readouterr().out
   assert 'turned upright' in output and 'There is one class only' in output
+
+
+def test_other_places(raw, tmp_path):
+  """A list of images, whose folders are the classes, and a folder."""
+  path = tmp_path / 'train.txt'
+  path.write_text('raw/train/n02/n02_1.JPEG\n%s\n'
+                  % (raw / 'train' / 'n01' / 'n01_1.JPEG'))
+  places = {'train': str(path), 'validation': str(raw / 'train')}
+  counts = create_imagenet_tfrecord.convert(
+      None, str(tmp_path / 'out'), _SHARDS, num_processes=1, places=places)
+  assert counts == {'train': 2, 'validation': 3}
+  assert (tmp_path / 'out' / 'label_map.csv').read_text() == '1:n01\n2:n02\n'
+  features = _read(tmp_path, 'train')[b'n02_1.JPEG']
+  assert features['image/class/label'].int64_list.value[0] == 2
+  path.write_text('raw/train/n02/n02_1.JPEG\n')
+  with pytest.raises(ValueError, match='without a folder in train.* n01'):
+    create_imagenet_tfrecord.convert(None, str(tmp_path / 'more'), _SHARDS,
+                                     num_processes=1, places=places)

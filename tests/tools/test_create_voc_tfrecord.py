@@ -389,3 +389,19 @@ def test_mark_that_means_nothing(voc):
   _set_objects(voc, ('RBC', (5, 6, 7, 9), '<difficult>very</difficult>'))
   with pytest.raises(ValueError, match=_FIRST + r".xml: 'very' is not 0 or 1"):
     _convert(voc)
+
+
+def test_folders_and_a_list_elsewhere(voc, tmp_path):
+  """The same records as by the names of VOC's own folders."""
+  path = tmp_path / 'part-train.txt'
+  path.write_text((voc / 'ImageSets' / 'Main' / 'train.txt').read_text())
+  source = create_voc_tfrecord.Source(
+      str(voc / 'Annotations'), str(voc / 'JPEGImages'), str(path))
+  assert create_voc_tfrecord.source_of(str(voc), 'train')._replace(
+      list=str(path)) == source
+  index = create_voc_tfrecord.convert_source(
+      source, str(tmp_path / 'listed'), coco_record_writer.Options())
+  usual = create_voc_tfrecord.convert(
+      str(voc), 'train', str(tmp_path / 'usual'), coco_record_writer.Options())
+  assert index['num_objects_by_class'] == usual['num_objects_by_class']
+  assert index['num_records'] == usual['num_records'] > 0

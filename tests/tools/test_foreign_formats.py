@@ -489,3 +489,16 @@ def test_yolo_folder_with_a_backslash(tmp_path):
   """On this system it is a sign like others."""
   assert create_yolo_tfrecord.label_path('/a\\b/images/c.jpg') == (
       '/a\\b/labels/c.txt')
+
+
+def test_yolo_list_of_another_place(folder, tmp_path):
+  """Its ids do not tell where the images were; the names come from YAML."""
+  _yolo(folder)
+  path = tmp_path / 'lists' / 'part.txt'
+  path.parent.mkdir()
+  path.write_text('%s\n' % (folder / 'images' / 'a.jpg'))
+  images = create_yolo_tfrecord._images_of(str(path))
+  names = create_yolo_tfrecord.read_classes(str(folder / 'data.yaml'))
+  create_yolo_tfrecord.convert(images, names, _prefix(folder), OPTIONS)
+  found, _ = _written(folder)
+  assert found == {'a.jpg': BOXES}

@@ -167,3 +167,39 @@ def test_image_that_is_listed_twice_and_objects_without_one(tmp_path, capsys):
   assert not ids[0] & ids[1]
   assert '1 annotations are of images that are not listed (77)' in (
       capsys.readouterr().out)
+
+
+def _voc(folder, count=10):
+  folder.mkdir()
+  for i in range(count):
+    (folder / ('%d.xml' % i)).write_text(
+        '<annotation><object><name>%s</name></object></annotation>'
+        % ('cat' if i % 2 else 'dog'))
+
+
+def test_xml_files(tmp_path):
+  """Lists of names that lie elsewhere, half of each class in the small one."""
+  _voc(tmp_path / 'xml')
+  split_data.split_xml(str(tmp_path / 'xml'), str(tmp_path / 'lists/part'),
+                       SHARES, None)
+  names = (tmp_path / 'lists/part-val.txt').read_text().split()
+  assert sorted(int(n) % 2 for n in names) == [0, 1]
+  assert sorted(p.suffix for p in (tmp_path / 'xml').iterdir()) == ['.xml'] * 10
+
+
+@pytest.mark.parametrize('by_file', [False, True])
+def test_yolo(tmp_path, by_file):
+  for i in range(10):
+    for name, text in (('images/%d.jpg', ''), ('labels/%d.txt',
+                                               '%d .5 .5 .1 .1\n' % (i % 2))):
+      path = tmp_path / (name % i)
+      path.parent.mkdir(exist_ok=True)
+      path.write_text(text)
+  (tmp_path / 'data.yaml').write_text('train: images\nnames: [a, b]\n')
+  split_data.split_yolo(
+      str(tmp_path / ('data.yaml' if by_file else 'images')),
+      str(tmp_path / 'part'), SHARES, None)
+  lines = (tmp_path / 'part-val.txt').read_text().split()
+  assert {line.rpartition('/')[0] for line in lines} == {
+      str(tmp_path / 'images')}
+  assert sorted(int(line[-5]) % 2 for line in lines) == [0, 1]

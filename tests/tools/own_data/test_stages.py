@@ -1,0 +1,103 @@
+"""Stages: run once, again when what they read has changed, nothing lost."""
+
+import sys
+
+import pytest
+
+from tools.own_data import plan
+from tools.own_data import stages
+
+
+def _stage(folder, **changes):
+  """Copies a.txt to b.txt, in capitals."""
+  source, target = str(folder / 'a.txt'), str(folder / 'out' / 'b.txt')
+  code = 'open(%r, "w").write(open(%r).read().upper())' % (target, source)
+  fields = dict(name='copy', arguments=['-c', code], inputs=[source],
+                outputs=[target], replaced=[target], key='')
+  return plan.Stage(**dict(fields, **changes))
+
+
+@pytest.fixture
+def folder(tmp_path):
+  (tmp_path / 'a.txt').write_text('one')
+  (tmp_path / 'out').mkdir()
+  return tmp_path
+
+
+def _run(folder, stage):
+  """Runs it in a new process of the command, so to say."""
+  lines = []
+  ran = stages.run(stage, stages.State(str(folder / 'out')), 1, 1,
+                   show=lines.append)
+  return ran, '\n'.join(lines)
+
+
+def test_once(folder):
+  ran, text = _run(folder, _stage(folder))
+  assert ran and '$ python -c' in text
+  assert (folder / 'out' / 'b.txt').read_text() == 'ONE'
+  ran, text = _run(folder, _stage(folder))
+  assert not ran and text == '[1/1] copy: done before.'
+
+
+def test_again_for_other_inputs(folder):
+  _run(folder, _stage(folder))
+  (folder / 'a.txt').write_text('other')
+  assert _run(folder, _stage(folder))[0]
+  assert (folder / 'out' / 'b.txt').read_text() == 'OTHER'
+  assert _run(folder, _stage(folder, key='--flag'))[0]
+
+
+def test_again_for_a_missing_output(folder):
+  _run(folder, _stage(folder))
+  (folder / 'out' / 'b.txt').unlink()
+  assert _run(folder, _stage(folder))[0]
+
+
+def test_changes_of_a_person_stay(folder):
+  _run(folder, _stage(folder))
+  (folder / 'out' / 'b.txt').write_text('mine')
+  assert not _run(folder, _stage(folder))[0]  # Nothing has to be written.
+  (folder / 'a.txt').write_text('other')
+  with pytest.raises(stages.StageError, match='was changed by hand'):
+    _run(folder, _stage(folder))
+  assert (folder / 'out' / 'b.txt').read_text() == 'mine'
+
+
+def test_a_later_stage_may_change_a_file(folder):
+  target = str(folder / 'out' / 'b.txt')
+  _run(folder, _stage(folder))
+  state = stages.State(str(folder / 'out'))
+  (folder / 'out' / 'b.txt').write_text('fitted')
+  state.mark_done(_stage(folder, name='fit', outputs=[]), 'fit', 1., [target])
+  (folder / 'a.txt').write_text('other')
+  assert _run(folder, _stage(folder))[0]
+
+
+def test_foreign_folder(folder):
+  (folder / 'out' / 'thesis.txt').write_text('mine')
+  with pytest.raises(stages.StageError, match=r'thesis\.txt'):
+    stages.State(str(folder / 'out'))
+
+
+def test_failure(folder):
+  stage = _stage(folder, arguments=['-c', 'raise SystemExit(3)'])
+  with pytest.raises(stages.StageError, match='exit code 3') as error:
+    _run(folder, stage)
+  assert error.value.code == 3
+  assert not stages.State(str(folder / 'out')).is_done(stage)
+
+
+def test_no_output(folder):
+  with pytest.raises(stages.StageError, match=r'without writing .*b\.txt'):
+    _run(folder, _stage(folder, arguments=['-c', 'pass']))
+
+
+def test_a_signal_reaches_the_program(folder):
+  """SIGTERM ends the child in its own way, which is what its code says."""
+  code = ('import os, signal, sys, time\n'
+          'signal.signal(signal.SIGTERM, lambda *_: sys.exit(7))\n'
+          'os.kill(os.getppid(), signal.SIGTERM)\n'
+          'time.sleep(60)\n')
+  assert stages.call(['-c', code]) == 7
+  assert sys.executable

@@ -1,0 +1,319 @@
+"""The commands that lead from a data set to a report.
+
+Each is a tool of its own; `train_on` only runs them one after the other.
+"""
+
+import collections
+import os
+import typing
+
+import numpy as np
+
+from tools.datasets import label_images
+from tools.own_data import recognition
+
+SHARES = 'train:0.8,val:0.2'
+_MODELS = {recognition.CLASSES: 'classification',
+           recognition.LABEL_MAPS: 'segmentation'}
+_MASKS_LOOKED_AT = 20
+
+
+class Stage(typing.NamedTuple):
+  """A command, and when it is to be run again.
+
+  Attributes:
+    name: str.
+    arguments: [str] of Python.
+    inputs: [path] of files and folders that it reads.
+    outputs: [path] of files that tell that it has run.
+    replaced: [path] of the outputs that it does not replace itself.
+    key: str: what changes its result besides the inputs.
+  """
+  name: str
+  arguments: list
+  inputs: list
+  outputs: list
+  replaced: list
+  key: str
+
+
+class Options(typing.NamedTuple):
+  """What a person asks for.
+
+  Attributes:
+    data: file or folder.
+    images: folder, or None.
+    model: see `model_of`; None: by the data.
+    minutes: float, for everything.
+    output: folder.
+    seed: int, of the split.
+    group_pattern: see tools.split_data, or None.
+    config_flags: [str], further arguments of tools.new_config.
+  """
+  data: str
+  images: typing.Any
+  model: typing.Any
+  minutes: float
+  output: str
+  seed: int
+  group_pattern: typing.Any
+  config_flags: list
+
+
+def model_of(found, model=None):
+  """The model for what was recognised."""
+  return model or _MODELS.get(found.kind, 'retinanet')
+
+
+class Plan:
+  """The stages of a data set."""
+
+  def __init__(self, found, options):
+    """Plans.
+
+    Args:
+      found: recognition.Found.
+      options: Options.
+    """
+    self._found, self._options = found, options
+    self.model = model_of(found, options.model)
+    self._label_map = None
+    self.stages = []
+    sides = self._split()
+    self._train, self._eval = _CONVERSIONS[found.kind](self, sides)
+    self._configure()
+    self._learn()
+
+  def path(self, *names):
+    return os.path.join(self._options.output, *names)
+
+  @property
+  def config_file(self):
+    return self.path('config.yaml')
+
+  @property
+  def model_dir(self):
+    return self.path('model')
+
+  def fit(self, minutes):
+    """Arguments of the stage `fit` when so many minutes are left."""
+    return ['-m', 'tools.fit_steps', '--config_file=' + self.config_file,
+            '--minutes=%.3g' % minutes]
+
+  def _add(self, name, arguments, inputs, outputs, replaced=(), key=''):
+    self.stages.append(Stage(name, arguments, inputs, outputs, list(replaced),
+                             key or ' '.join(arguments)))
+
+  def _sources(self):
+    options = self._options
+    return [options.data] + ([options.images] if options.images else [])
+
+  # The split.
+
+  def _split(self):
+    """{'train', 'val'}: parts, as they are found or as a list divides them."""
+    if self._found.has_splits:
+      return self._found.splits
+    splits = self._found.splits
+    parts = splits.get(recognition.ALL) or splits.get(recognition.TRAIN)
+    if not parts:
+      raise recognition.RecognitionError(
+          '%s: there is no set to train on, only %s.' % (
+              self._options.data, ' and '.join(sorted(splits))))
+    flag, ending = _SPLIT_FLAGS[self._found.kind](parts)
+    prefix = self.path('splits', 'part')
+    files = {name: '%s-%s%s' % (prefix, name, ending)
+             for name in (recognition.TRAIN, recognition.VAL)}
+    arguments = ['-m', 'tools.split_data', flag, '--output=' + prefix,
+                 '--shares=' + SHARES, '--seed=%d' % self._options.seed]
+    if self._options.group_pattern:
+      arguments.append('--group_pattern=' + self._options.group_pattern)
+    self._add('split', arguments, self._sources(), list(files.values()),
+              files.values())
+    return {name: dict(parts, list=path) for name, path in files.items()}
+
+  # The conversion.
+
+  def _convert(self, name, arguments, split_files=(), label_map=None):
+    """Adds the conversion of one split to PREFIX."""
+    prefix = self.path('data', name)
+    arguments = arguments + ['--output=' + prefix] + (
+        ['--label_map=' + label_map] if label_map else [])
+    self._add('convert ' + name, arguments,
+              self._sources() + list(split_files), [prefix + '-index.json'])
+    return prefix
+
+  def _convert_boxes(self, tool, flags_of, sides):
+    """Both splits of a detector; returns their patterns."""
+    common = ['-m', 'tools.' + tool, '--clip_boxes']
+    if self.model != 'mask_rcnn':
+      common.append('--noinclude_masks')
+    patterns, label_map = [], None
+    for name in (recognition.TRAIN, recognition.VAL):
+      parts = sides[name]
+      prefix = self._convert(
+          name, common + flags_of(parts),
+          [parts['list']] if 'list' in parts else [], label_map)
+      patterns.append(prefix + '-*.tfrecord')
+      # So that both have the same ids.
+      label_map = self.path('data', 'train-label_map.csv')
+    self._label_map = label_map
+    return patterns
+
+  def _convert_coco(self, sides):
+    return self._convert_boxes('create_coco_tfrecord', lambda parts: [
+        '--annotations=' + parts.get('list', parts['annotations']),
+        '--images=' + parts['images']], sides)
+
+  def _convert_voc(self, sides):
+    def flags_of(parts):
+      if 'data_dir' in parts and 'list' not in parts:
+        return ['--data_dir=' + parts['data_dir'], '--split=' + parts['split']]
+      folder = parts.get('data_dir', '')
+      annotations = parts.get('annotations',
+                              os.path.join(folder, 'Annotations'))
+      images = parts.get('images', os.path.join(folder, 'JPEGImages'))
+      return ['--annotations=' + annotations, '--images=' + images] + (
+          ['--list=' + parts['list']] if 'list' in parts else [])
+    return self._convert_boxes('create_voc_tfrecord', flags_of, sides)
+
+  def _convert_yolo(self, sides):
+    classes = self._found.classes
+    def flags_of(parts):
+      if 'list' in parts:
+        return ['--images=' + parts['list'],
+                '--classes=' + (parts.get('data') or classes)]
+      if 'data' in parts:
+        return ['--data=' + parts['data'], '--split=' + parts['split']]
+      return ['--images=' + parts['images'], '--classes=' + classes]
+    return self._convert_boxes('create_yolo_tfrecord', flags_of, sides)
+
+  def _convert_classes(self, sides):
+    places = {name: sides[split].get('list', sides[split]['folder'])
+              for name, split in (('train', recognition.TRAIN),
+                                  ('validation', recognition.VAL))}
+    folder = self.path('data')
+    self._add('convert', [
+        '-m', 'tools.create_imagenet_tfrecord'] + [
+            '--%s=%s' % item for item in sorted(places.items())] + [
+                '--output=' + folder, '--num_train_shards=8',
+                '--num_validation_shards=2'],
+              self._sources() + [p for p in places.values()
+                                 if os.path.splitext(p)[1] == '.txt'],
+              [os.path.join(folder, name, name + '-index.json')
+               for name in places])
+    self._label_map = os.path.join(folder, 'label_map.csv')
+    return [os.path.join(folder, name, name + '-*-of-*') for name in (
+        'train', 'validation')]
+
+  def _convert_label_maps(self, sides):
+    patterns = []
+    for name in (recognition.TRAIN, recognition.VAL):
+      parts = sides[name]
+      arguments = ['-m', 'tools.create_segmentation_tfrecord',
+                   '--image_dir=' + parts['images'],
+                   '--label_dir=' + parts['labels']]
+      if 'list' in parts:
+        arguments.append('--list=' + parts['list'])
+      if are_black_and_white(parts['labels']):
+        arguments.append('--values=255:1')
+      prefix = self._convert(name, arguments,
+                             [parts['list']] if 'list' in parts else [],
+                             self._found.classes)
+      patterns.append(prefix + '-*.tfrecord')
+    self._label_map = self._found.classes
+    return patterns
+
+  # What follows is the same for all.
+
+  def _configure(self):
+    options = self._options
+    arguments = ['-m', 'tools.new_config', '--records=' + self._train,
+                 '--eval_records=' + self._eval, '--model=' + self.model,
+                 '--minutes=%g' % options.minutes]
+    if self._label_map:
+      arguments.append('--label_map=' + self._label_map)
+    arguments += options.config_flags + ['--output=' + self.config_file]
+    records = [self.path('data')]
+    self._add('configure', arguments, records, [self.config_file],
+              [self.config_file])
+    self._add('check', ['-m', 'tools.check_data',
+                        '--config_file=' + self.config_file,
+                        '--json=' + self.path('check.json')],
+              records, [self.path('check.json')], key=' '.join(arguments))
+    self._add('fit', self.fit(options.minutes), records, [],
+              key=' '.join(arguments))
+
+  def _learn(self):
+    finished = os.path.join(self.model_dir, 'training_finished.json')
+    metrics = os.path.join(self.model_dir, 'eval', 'metrics.json')
+    self._add('train', ['main.py', '--mode=train',
+                        '--config_file=' + self.config_file,
+                        '--model_dir=' + self.model_dir],
+              [self.config_file], [finished])
+    self._add('evaluate', ['main.py', '--mode=eval', '--eval_once',
+                           '--model_dir=' + self.model_dir],
+              [self.config_file, finished], [metrics])
+    self._add('report', ['-m', 'tools.make_report',
+                         '--model_dir=' + self.model_dir,
+                         '--output=' + self.path('report.html')],
+              [metrics], [self.path('report.html')])
+
+  def next_commands(self):
+    """[(what for, arguments of Python)]."""
+    folder = self._options.images or self._image_folder()
+    seen = [('what it sees in other images', [
+        '-m', 'tools.infer', '--model_dir=' + self.model_dir,
+        '--input=' + folder, '--output=' + self.path('seen')])]
+    longer = self.path('longer')
+    return seen + [
+        ('learn for an hour; change %s before' % self.config_file, [
+            '-m', 'tools.fit_steps', '--config_file=' + self.config_file,
+            '--minutes=60']),
+        ('', ['main.py', '--mode=train_and_eval',
+              '--config_file=' + self.config_file, '--model_dir=' + longer]),
+        ('a model for other programs, and for tools.serve', [
+            '-m', 'tools.export_saved_model', '--model_dir=' + self.model_dir,
+            '--export_dir=' + self.path('exported')])]
+
+  def _image_folder(self):
+    """A folder that has images."""
+    parts = next(iter(self._found.splits.values()))
+    if 'data_dir' in parts:
+      return os.path.join(parts['data_dir'], 'JPEGImages')
+    return parts.get('images') or parts.get('folder') or os.path.dirname(
+        parts['data'])
+
+
+# What of the parts tools.split_data divides, and what its files end with.
+_SPLIT_FLAGS = {
+    recognition.COCO: lambda parts: (
+        '--annotations=' + parts['annotations'], '.json'),
+    recognition.VOC: lambda parts: ('--xml=' + parts.get(
+        'annotations', os.path.join(parts.get('data_dir', ''),
+                                    'Annotations')), '.txt'),
+    recognition.YOLO: lambda parts: (
+        '--yolo=' + (parts.get('data') or parts['images']), '.txt'),
+    recognition.CLASSES: lambda parts: ('--images=' + parts['folder'], '.txt'),
+    recognition.LABEL_MAPS: lambda parts: (
+        '--images=' + parts['images'], '.txt')}
+# (plan, {split: parts}) -> patterns of the records.
+_CONVERSIONS = {
+    recognition.COCO: Plan._convert_coco, recognition.VOC: Plan._convert_voc,
+    recognition.YOLO: Plan._convert_yolo,
+    recognition.CLASSES: Plan._convert_classes,
+    recognition.LABEL_MAPS: Plan._convert_label_maps}
+
+
+def are_black_and_white(folder):
+  """Whether label maps have the values 0 and 255 only, as drawn masks do."""
+  values = collections.Counter()
+  names = [n for n in sorted(os.listdir(folder))
+           if n.lower().endswith(label_images.EXTENSIONS)]
+  for name in names[:_MASKS_LOOKED_AT]:
+    try:
+      values.update(np.unique(label_images.read(
+          os.path.join(folder, name))).tolist())
+    except label_images.LabelError:
+      continue  # The converter says what is wrong with it.
+  return set(values) in ({0, 255}, {255})

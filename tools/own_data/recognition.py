@@ -1,0 +1,411 @@
+"""Which kind of data a folder or file holds, and where its parts are."""
+
+import collections
+import os
+import re
+import typing
+
+import yaml
+
+from dataloader import file_patterns
+from tools.datasets import annotation_checks
+from tools.datasets import image_folders
+from tools.datasets import label_images
+from utils import text_files
+
+RecognitionError = annotation_checks.ConversionError
+
+COCO, VOC, YOLO, CLASSES, LABEL_MAPS = (
+    'COCO', 'VOC', 'YOLO', 'class folders', 'label maps')
+TRAIN, VAL, TEST, ALL = 'train', 'val', 'test', 'all'
+# Folders and files of splits, as programs and people call them.
+_SPLITS = ((TRAIN, r'(^|[\W_\d])(train|training)(ing)?\d*($|[\W_])'),
+           (VAL, r'(^|[\W_\d])(val|valid|validation|dev)\d*($|[\W_])'),
+           (TEST, r'(^|[\W_\d])(test|testing)\d*($|[\W_])'))
+_IMAGE_FOLDERS = ('images', 'image', 'imgs', 'img', 'JPEGImages', 'photos')
+_LABEL_FOLDERS = ('labels', 'label', 'masks', 'mask', 'annotations',
+                  'SegmentationClass', 'gt')
+_CLASS_FILES = ('classes.txt', 'obj.names', 'labels/classes.txt',
+                'labels.txt', 'names.txt')
+_LOOKED_AT = 20  # images that are looked for, to find their folder
+# Which kinds a model learns from.
+_OF_MODEL = {'retinanet': (COCO, YOLO, VOC), 'mask_rcnn': (COCO, YOLO, VOC),
+             'classification': (CLASSES,), 'segmentation': (LABEL_MAPS,)}
+
+
+class Found(typing.NamedTuple):
+  """What was recognised.
+
+  Attributes:
+    kind: one of the kinds above.
+    splits: {TRAIN, VAL, TEST or ALL: parts}; parts are {name: path}: COCO:
+      annotations, images; VOC: data_dir and list, or annotations and images;
+      YOLO: data, split, or images; class folders: folder; label maps: images,
+      labels.
+    notes: [sentence] about what was chosen.
+    classes: YOLO: the path of the list of classes, or None.
+  """
+  kind: str
+  splits: dict
+  notes: list
+  classes: typing.Any = None
+
+  @property
+  def has_splits(self):
+    return TRAIN in self.splits and VAL in self.splits
+
+
+def recognise(data, images=None, model=None):
+  """Looks what there is.
+
+  Args:
+    data: a file or a folder.
+    images: the folder of the images of a COCO file, or None.
+    model: the model that is to learn it, or None.
+
+  Returns:
+    Found.
+
+  Raises:
+    RecognitionError: saying what was looked for, if nothing is recognised.
+  """
+  if not os.path.exists(data):
+    raise RecognitionError('There is no %s.' % data)
+  kinds = _OF_MODEL.get(model, (COCO, YOLO, VOC, LABEL_MAPS, CLASSES))
+  if os.path.isfile(data):
+    found = _of_file(data, images)
+    if found.kind not in kinds:
+      raise RecognitionError('--model=%s does not learn from %s.' % (
+          model, found.kind))
+    return found
+  folder = data
+  while True:
+    for kind in kinds:
+      found = _FINDERS[kind](folder, images)
+      if found:
+        return found
+    # An archive often has one folder around everything.
+    inside = _folders(folder)
+    if len(inside) != 1:
+      break
+    folder = os.path.join(folder, inside[0])
+  raise RecognitionError(
+      '%s: nothing was recognised%s. Looked for: a COCO file (.json with '
+      'images and annotations); data.yaml, or folders images and labels '
+      '(YOLO); Annotations and JPEGImages, or .xml files (VOC); images and '
+      'label maps of the same names in two folders, such as images and masks; '
+      'a folder of images for each class. For labelme, CVAT and tables, '
+      'convert with tools.create_labelme_tfrecord, create_cvat_tfrecord or '
+      'create_csv_tfrecord; then tools.new_config goes on.' % (
+          data, ' that --model=%s learns from' % model if model else ''))
+
+
+def split_of(name):
+  """TRAIN, VAL or TEST, as the name of a file or folder says; or None."""
+  return next((split for split, pattern in _SPLITS
+               if re.search(pattern, name, re.IGNORECASE)), None)
+
+
+def _of_file(path, images):
+  if path.lower().endswith(('.yaml', '.yml')):
+    return _yolo_of_file(path)
+  if not path.lower().endswith('.json'):
+    raise RecognitionError(
+        '%s is neither a COCO file (.json) nor a data.yaml of YOLO; give the '
+        'folder of the data set.' % path)
+  content = _coco_content(path)
+  if content is None:
+    raise RecognitionError(
+        '%s is not a COCO file: it has no lists images and annotations.' % path)
+  return Found(COCO, {ALL: {
+      'annotations': path,
+      'images': images or _images_of(content, path)}}, [])
+
+
+def _folders(folder):
+  """Sorted names of the folders in a folder, hidden ones left out."""
+  return sorted(name for name in os.listdir(folder)
+                if not name.startswith(('.', '__'))
+                and os.path.isdir(os.path.join(folder, name)))
+
+
+def _images_in(folder):
+  """Names of the images that lie in a folder itself; [] without one."""
+  if not os.path.isdir(folder):
+    return []
+  return image_folders.listed(folder)[0]
+
+
+# COCO.
+
+
+def _coco_content(path):
+  """The dictionary of a COCO file; None for other JSON."""
+  try:
+    content = text_files.read_json(path)
+  except ValueError:
+    return None
+  is_coco = isinstance(content, dict) and all(
+      isinstance(content.get(key), list) for key in ('images', 'annotations'))
+  return content if is_coco else None
+
+
+def _coco(folder, images):
+  """Found, or None."""
+  places = [folder] + [os.path.join(folder, name) for name in _folders(folder)
+                       if split_of(name) or name.lower() in (
+                           'annotations', 'labels')]
+  contents = collections.OrderedDict()
+  for place in places:
+    for name in file_patterns.names_in(place, '.json'):
+      path = os.path.join(place, name)
+      content = _coco_content(path)
+      if content and any('bbox' in a or 'segmentation' in a
+                         for a in content['annotations'][:_LOOKED_AT]):
+        contents[path] = content
+  if not contents:
+    return None
+  by_split = collections.OrderedDict()
+  for path in contents:
+    # The name of the whole set tells nothing.
+    inside = os.path.dirname(os.path.relpath(path, folder))
+    split = split_of(os.path.basename(path)) or split_of(inside) or ALL
+    by_split.setdefault(split, []).append(path)
+  if TRAIN in by_split:
+    by_split.pop(ALL, None)
+  notes, splits = [], {}
+  for split, paths in by_split.items():
+    path = _one_file(paths, contents, notes)
+    splits[split] = {'annotations': path,
+                     'images': images or _images_of(contents[path], path,
+                                                    folder)}
+  return Found(COCO, splits, notes)
+
+
+def _one_file(paths, contents, notes):
+  """The file that is meant, of several of a split."""
+  instances = [p for p in paths if os.path.basename(p).startswith('instances')]
+  chosen = sorted(instances or paths, key=lambda p: (len(p), p))
+  if len(chosen) > 1:
+    names = [{str(i.get('file_name')) for i in contents[p]['images']}
+             for p in chosen]
+    if any(n != names[0] for n in names):
+      raise RecognitionError(
+          'There are several COCO files: %s. Name one (--data=FILE '
+          '--images=FOLDER), or call them train and val.' % ', '.join(chosen))
+    notes.append('%s are about the same images; %s is used. --data=FILE takes '
+                 'another one.' % (' and '.join(chosen), chosen[0]))
+  return chosen[0]
+
+
+def _images_of(content, path, folder=None):
+  """The folder in which the images of a COCO file are."""
+  names = [str(image.get('file_name', '')) for image in
+           content['images'][:_LOOKED_AT]]
+  here = os.path.dirname(path)
+  roots = list(collections.OrderedDict.fromkeys(
+      [here, folder or here, os.path.dirname(os.path.abspath(here))]))
+  stem = os.path.splitext(os.path.basename(path))[0]
+  places = [os.path.normpath(os.path.join(root, part)) for root in roots
+            for part in ('',) + _IMAGE_FOLDERS]
+  places += [os.path.join(place, name) for place in list(places)
+             if os.path.isdir(place) for name in _folders(place)
+             if split_of(name) and split_of(name) == split_of(stem)]
+  def count(place):
+    return sum(os.path.exists(os.path.join(place, name)) for name in names)
+  best = max(places, key=count)  # the first of equal ones
+  if not names or 2 * count(best) < len(names):
+    raise RecognitionError(
+        'The images of %s, such as %s, are not in %s. Where are they '
+        '(--images=FOLDER)?' % (path, names[0] if names else '(none)',
+                                ', nor '.join(roots)))
+  return best
+
+
+# Pascal VOC.
+
+
+def _voc(folder, images):
+  """Found, or None."""
+  if file_patterns.names_in(os.path.join(folder, 'Annotations'), '.xml'):
+    if images is None and os.path.isdir(os.path.join(folder, 'JPEGImages')):
+      lists = os.path.join(folder, 'ImageSets', 'Main')
+      splits = {split: {'data_dir': folder, 'split': split}
+                for split in (TRAIN, VAL, TEST)
+                if os.path.exists(os.path.join(lists, split + '.txt'))}
+      if TRAIN not in splits or VAL not in splits:
+        splits = {ALL: {'annotations': os.path.join(folder, 'Annotations'),
+                        'images': os.path.join(folder, 'JPEGImages')}}
+      return Found(VOC, splits, [])
+    images = images or _xml_images(folder)
+    return Found(VOC, {ALL: {
+        'annotations': os.path.join(folder, 'Annotations'),
+        'images': images}}, [])
+  places = {ALL: folder}
+  places.update({split_of(name): os.path.join(folder, name)
+                 for name in _folders(folder) if split_of(name)})
+  splits = {}
+  for split, place in places.items():
+    for inside in ('', 'annotations', 'labels', 'xmls'):
+      annotations = os.path.normpath(os.path.join(place, inside))
+      if split not in splits and file_patterns.names_in(annotations, '.xml'):
+        splits[split] = {'annotations': annotations,
+                         'images': images or _xml_images(place, annotations)}
+  if not splits:
+    return None
+  if TRAIN in splits:
+    splits.pop(ALL, None)
+  return Found(VOC, splits, [])
+
+
+def _xml_images(folder, annotations=None):
+  """The folder of the images beside .xml files."""
+  places = [folder] + [os.path.join(folder, n) for n in _IMAGE_FOLDERS]
+  for place in ([annotations] if annotations else []) + places:
+    if _images_in(place):
+      return place
+  raise RecognitionError('%s has annotations (.xml) and no images. Where are '
+                         'they (--images=FOLDER)?' % folder)
+
+
+# YOLO.
+
+
+def _yolo_of_file(path):
+  try:
+    content = yaml.safe_load(text_files.read(path))
+  except yaml.YAMLError as e:
+    raise RecognitionError('%s is not YAML: %s' % (path, e))
+  if not isinstance(content, dict) or 'names' not in content:
+    raise RecognitionError('%s is not a data.yaml of YOLO: it has no list '
+                           '`names`.' % path)
+  splits, notes = {}, []
+  for key in content:
+    split = split_of(str(key))
+    if split and content[key]:
+      splits[split] = {'data': path, 'split': str(key)}
+  if TRAIN not in splits:
+    raise RecognitionError('%s has no key train with the folder of the images.'
+                           % path)
+  if VAL in splits and content[splits[VAL]['split']] == content[
+      splits[TRAIN]['split']]:
+    del splits[VAL]
+    notes.append('%s: train and val are the same images.' % path)
+  if VAL not in splits:
+    splits[ALL] = splits.pop(TRAIN)
+  return Found(YOLO, splits, notes)
+
+
+def _yolo(folder, images):
+  """Found, or None."""
+  del images
+  for name in file_patterns.names_in(folder, ('.yaml', '.yml')):
+    try:
+      return _yolo_of_file(os.path.join(folder, name))
+    except RecognitionError:
+      continue
+  pairs = _pairs(folder, lambda f: [
+      n for n in file_patterns.names_in(f, '.txt') if n != 'classes.txt'],
+                 ('labels', ''))
+  pairs = {split: pair for split, pair in pairs.items()
+           if _is_yolo(pair['labels'], pair['images'])}
+  if not pairs:
+    return None
+  classes = next((os.path.join(folder, name) for name in _CLASS_FILES
+                  if os.path.exists(os.path.join(folder, name))), None)
+  if not classes:
+    raise RecognitionError(
+        '%s holds labels of YOLO and no list of the classes: write their names '
+        'into %s, one a line, that of class 0 first.' % (
+            folder, os.path.join(folder, _CLASS_FILES[0])))
+  return Found(YOLO, {split: {'images': pair['images']}
+                      for split, pair in pairs.items()}, [], classes)
+
+
+def _is_yolo(labels, images):
+  """Whether the text files in a folder have lines of YOLO."""
+  stems = {image_folders.stem(n) for n in _images_in(images)}
+  own = [n for n in file_patterns.names_in(labels, '.txt')
+         if os.path.splitext(n)[0] in stems]
+  for name in own[:_LOOKED_AT]:
+    lines = [line for line in text_files.read_lines(os.path.join(labels, name))
+             if line]
+    if lines:
+      return bool(re.match(r'^\d+(\s+[-+.\de]+){4,}$', lines[0]))
+  return False
+
+
+# Label maps.
+
+
+def _label_maps(folder, images):
+  """Found, or None."""
+  del images
+  pairs = _pairs(folder, lambda f: [
+      n for n in _images_in(f) if n.lower().endswith(label_images.EXTENSIONS)],
+                 _LABEL_FOLDERS)
+  pairs = {split: pair for split, pair in pairs.items()
+           if _have_same_names(pair['images'], pair['labels'])}
+  return Found(LABEL_MAPS, pairs, []) if pairs else None
+
+
+def _have_same_names(images, labels):
+  stems = {image_folders.stem(n) for n in _images_in(images)}
+  return images != labels and bool(
+      stems & {image_folders.stem(n) for n in _images_in(labels)})
+
+
+def _pairs(folder, labels_in, label_folders):
+  """{split: {'images', 'labels'}} of folders images/SPLIT or SPLIT/images."""
+  pairs = {}
+  for image_name in _IMAGE_FOLDERS + ('',):
+    for label_name in label_folders:
+      for split in (ALL, TRAIN, VAL, TEST):
+        for inside in _split_folders(folder, image_name, split):
+          images = os.path.join(folder, inside % image_name)
+          labels = os.path.join(folder, inside % label_name)
+          if split not in pairs and _images_in(images) and os.path.isdir(
+              labels) and labels_in(labels):
+            pairs[split] = {'images': os.path.normpath(images),
+                            'labels': os.path.normpath(labels)}
+  if TRAIN in pairs:
+    pairs.pop(ALL, None)
+  return pairs
+
+
+def _split_folders(folder, image_name, split):
+  """Forms of the path of a split, with a place for the kind of file."""
+  if split == ALL:
+    return ['%s']
+  names = [n.replace('%', '%%') for n in _folders(folder)
+           if split_of(n) == split]
+  within = os.path.join(folder, image_name)
+  inside = [n.replace('%', '%%') for n in _folders(within)
+            if split_of(n) == split] if os.path.isdir(within) else []
+  return [n + '/%s' for n in names] + ['%s/' + n for n in inside]
+
+
+# Class folders.
+
+
+def _classes(folder, images):
+  """Found, or None."""
+  del images
+  splits = {split_of(name): {'folder': os.path.join(folder, name)}
+            for name in _folders(folder) if split_of(name)
+            and _class_names(os.path.join(folder, name))}
+  if TRAIN in splits:
+    return Found(CLASSES, splits, [])
+  if len(_class_names(folder)) > 1:
+    return Found(CLASSES, {ALL: {'folder': folder}}, [])
+  return None
+
+
+def _class_names(folder):
+  """Names of the folders that have images."""
+  return [name for name in _folders(folder)
+          if _images_in(os.path.join(folder, name))]
+
+
+_FINDERS = {COCO: _coco, VOC: _voc, YOLO: _yolo, LABEL_MAPS: _label_maps,
+            CLASSES: _classes}

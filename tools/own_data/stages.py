@@ -1,0 +1,193 @@
+"""Runs commands one after the other, and goes on where it was interrupted."""
+
+import hashlib
+import json
+import os
+import shlex
+import signal
+import subprocess
+import sys
+import time
+
+from utils import files
+from utils import version
+
+STATE = 'train_on.json'
+
+
+class StageError(Exception):
+  """A stage that failed; `code` is the exit code of its command."""
+
+  def __init__(self, message, code=1):
+    super().__init__(message)
+    self.code = code
+
+
+def digest(paths):
+  """Of names, sizes and times of files, of folders those within.
+
+  Args:
+    paths: files and folders; one that is missing counts, too.
+
+  Returns:
+    str.
+  """
+  result = hashlib.sha256()
+  for path in paths:
+    for name in _files(path):
+      stat = os.stat(name)
+      result.update(('%s %d %d\n' % (name, stat.st_size,
+                                     stat.st_mtime_ns)).encode())
+    result.update(('%s.\n' % path).encode())
+  return result.hexdigest()
+
+
+def _files(path):
+  if os.path.isfile(path):
+    return [path]
+  return sorted(os.path.join(folder, name)
+                for folder, _, names in os.walk(path) for name in names)
+
+
+def _content(path):
+  """sha256 of a file."""
+  with open(path, 'rb') as f:
+    return hashlib.sha256(f.read()).hexdigest()
+
+
+class State:
+  """What has been done in a folder: a file of stages with their digests."""
+
+  def __init__(self, folder):
+    """Reads it, or begins in an empty folder.
+
+    Raises:
+      StageError: if the folder has files that are of something else.
+    """
+    self._path = os.path.join(folder, STATE)
+    self._done = {}
+    if os.path.exists(self._path):
+      with open(self._path) as f:
+        self._done = json.load(f)['stages']
+    elif os.path.isdir(folder) and os.listdir(folder):
+      raise StageError(
+          '%s has files that are not of an earlier start of this command, such '
+          'as %s. Choose another --output, so that nothing is overwritten.' % (
+              folder, sorted(os.listdir(folder))[0]))
+
+  def is_done(self, stage):
+    """Whether a stage has run on the same inputs, and its files are there."""
+    entry = self._done.get(stage.name)
+    return bool(entry and entry['inputs'] == self._inputs(stage)
+                and all(map(os.path.exists, stage.outputs)))
+
+  def _inputs(self, stage):
+    return '%s %s' % (hashlib.sha256(stage.key.encode()).hexdigest()[:16],
+                      digest(stage.inputs)[:16])
+
+  def make_room(self, stage):
+    """Removes files of a stage that its command would not replace.
+
+    Raises:
+      StageError: for one that somebody has changed since.
+    """
+    written = {}
+    for entry in self._done.values():
+      written.update(entry['outputs'])
+    for path in stage.replaced:
+      if not os.path.exists(path):
+        continue
+      if written.get(path) != _content(path):
+        raise StageError(
+            '%s was changed by hand, and the data or the flags are others than '
+            'when it was written. Move it away, or choose another --output.'
+            % path)
+      os.remove(path)
+
+  def mark_done(self, stage, command, seconds, changed=()):
+    """Notes that a stage has run.
+
+    Args:
+      stage: plan.Stage.
+      command: str.
+      seconds: float.
+      changed: paths of files of earlier stages that it has changed.
+    """
+    # Last, so that of a file that two have written the later digest counts.
+    self._done.pop(stage.name, None)
+    self._done[stage.name] = {
+        'command': command, 'seconds': round(seconds, 1),
+        'inputs': self._inputs(stage),
+        'outputs': {path: _content(path)
+                    for path in list(stage.outputs) + list(changed)}}
+    files.write_atomically(self._path, json.dumps(
+        {'version': version.VERSION, 'stages': self._done}, indent=1))
+
+
+def command_line(arguments):
+  """A command as a person would type it."""
+  return 'python ' + ' '.join(shlex.quote(a) for a in arguments)
+
+
+def call(arguments):
+  """Runs a program; a signal to this one reaches it, and is waited for.
+
+  Args:
+    arguments: [str] of Python.
+
+  Returns:
+    Its exit code.
+  """
+  environment = dict(os.environ, PYTHONUNBUFFERED='1')
+  environment.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
+  process = subprocess.Popen([sys.executable] + arguments, env=environment)
+  # Ctrl-C on a terminal reaches both; training then saves its state.
+  previous = {
+      signal.SIGINT: signal.signal(signal.SIGINT, signal.SIG_IGN),
+      signal.SIGTERM: signal.signal(
+          signal.SIGTERM, lambda number, _: process.send_signal(number))}
+  try:
+    code = process.wait()
+  finally:
+    for number, handler in previous.items():
+      signal.signal(number, handler)
+  return code if code >= 0 else 128 - code
+
+
+def run(stage, state, number, total, arguments=None, changed=(), show=print):
+  """Runs a stage unless it is done.
+
+  Args:
+    stage: plan.Stage.
+    state: State.
+    number: int, its place.
+    total: int, of the stages.
+    arguments: [str] instead of those of the stage, or None.
+    changed: see State.mark_done.
+    show: a function of a str, prints a line.
+
+  Returns:
+    Whether it ran.
+
+  Raises:
+    StageError: when it fails.
+  """
+  title = '[%d/%d] %s' % (number, total, stage.name)
+  if state.is_done(stage):
+    show('%s: done before.' % title)
+    return False
+  state.make_room(stage)
+  command = command_line(arguments or stage.arguments)
+  show('\n%s\n$ %s' % (title, command))
+  start = time.time()
+  code = call(arguments or stage.arguments)
+  if code:
+    raise StageError(
+        'Stopped at "%s" (exit code %d): what is above says why. The same '
+        'command goes on from there.' % (stage.name, code), code)
+  missing = [path for path in stage.outputs if not os.path.exists(path)]
+  if missing:
+    raise StageError('"%s" ended without writing %s.' % (
+        stage.name, ' and '.join(missing)))
+  state.mark_done(stage, command, time.time() - start, changed)
+  return True

@@ -1,0 +1,123 @@
+"""From a folder of annotated images to a report about a trained model.
+
+  python -m tools.train_on --data=photos --output=runs/photos
+  python -m tools.train_on --data=all.json --images=images --minutes=30 \\
+      --model=mask_rcnn --output=runs/mine
+
+recognises COCO, Pascal VOC, YOLO, a folder of images for each class, and images
+with label maps; divides them, where they are not, into images to learn from and
+images to judge by; converts and checks them; writes a configuration that fits
+them, and the number of steps that the minutes allow, by a short trial; trains,
+evaluates and writes OUTPUT/report.html. Each of these steps is a command, which
+is printed. What was interrupted goes on with the same command. Nothing outside
+of OUTPUT is written, and nothing in it that is not of this command is
+overwritten.
+"""
+
+import argparse
+import os
+import sys
+import time
+
+_REPORT_SECONDS = 20.  # that the report takes, about
+_LEAST_SHARE = .3  # of the minutes that training has in any case
+_MODELS = ('retinanet', 'mask_rcnn', 'classification', 'segmentation')
+
+
+def parser():
+  result = argparse.ArgumentParser(
+      prog='python -m tools.train_on', description=__doc__,
+      formatter_class=argparse.RawDescriptionHelpFormatter)
+  result.add_argument('--data', required=True,
+                      help='folder, COCO file or data.yaml')
+  result.add_argument('--images', help='folder of the images, where it is not '
+                      'found beside a COCO file or .xml files')
+  result.add_argument('--model', choices=_MODELS, help='default: retinanet '
+                      '(boxes) for objects, else by the data; mask_rcnn learns '
+                      'outlines')
+  result.add_argument('--minutes', type=float, default=10.,
+                      help='for everything, about (default: %(default)g)')
+  result.add_argument('--output', required=True, help='folder, new or of an '
+                      'earlier start of the same command')
+  result.add_argument('--group_pattern', metavar='REGEX',
+                      help='images whose names it finds the same text in, such '
+                      'as a patient or a video, stay on one side of the split')
+  result.add_argument('--seed', type=int, default=0, help='of the split '
+                      '(default: %(default)d)')
+  result.add_argument('--image_size', metavar='N or H,W', help='default: as '
+                      'the objects need and the minutes allow')
+  result.add_argument('--batch_size', type=int)
+  result.add_argument('--device', choices=('cpu', 'gpu'))
+  return result
+
+
+def _options(args):
+  from tools.own_data import plan
+  flags = ['--%s=%s' % (name, getattr(args, name))
+           for name in ('image_size', 'batch_size', 'device')
+           if getattr(args, name) is not None]
+  return plan.Options(args.data.rstrip('/') or args.data, args.images,
+                      args.model, args.minutes, args.output.rstrip('/'),
+                      args.seed, args.group_pattern, flags)
+
+
+def train_on(options, show=print, clock=time.time):
+  """Runs all stages.
+
+  Args:
+    options: plan.Options.
+    show: a function of a str, prints a line.
+    clock: () -> seconds.
+
+  Raises:
+    recognition.RecognitionError: if the data are not recognised.
+    stages.StageError: when a stage fails.
+  """
+  from tools.own_data import plan as plan_lib
+  from tools.own_data import recognition
+  from tools.own_data import stages
+  start = clock()
+  found = recognition.recognise(options.data, options.images, options.model)
+  show('%s holds %s%s.' % (options.data, found.kind, '' if found.has_splits
+                           else ' without a division into train and val'))
+  for note in found.notes:
+    show(note)
+  plan = plan_lib.Plan(found, options)
+  state = stages.State(options.output)
+  os.makedirs(options.output, exist_ok=True)
+  for number, stage in enumerate(plan.stages, 1):
+    arguments, changed = None, ()
+    if stage.name == 'fit':
+      spent = clock() - start + _REPORT_SECONDS
+      left = max(options.minutes - spent / 60., _LEAST_SHARE * options.minutes)
+      arguments, changed = plan.fit(left), [plan.config_file]
+    stages.run(stage, state, number, len(plan.stages), arguments, changed,
+               show)
+  show('\nDone after %.1f minutes. The report: %s' % (
+      (clock() - start) / 60., os.path.abspath(
+          os.path.join(options.output, 'report.html'))))
+  show('\nWhat can follow:')
+  for purpose, arguments in plan.next_commands():
+    if purpose:
+      show('# ' + purpose)
+    show(stages.command_line(arguments))
+
+
+def main():
+  args = parser().parse_args()
+  if args.minutes <= 0:
+    sys.exit('Error: --minutes is above 0.')
+  from executor import log
+  log.set_up()
+  from tools.own_data import stages
+  try:
+    train_on(_options(args))
+  except stages.StageError as e:
+    print('Error: %s' % e, file=sys.stderr)
+    sys.exit(e.code)
+  except (ValueError, OSError) as e:
+    sys.exit('Error: %s' % e)
+
+
+if __name__ == '__main__':
+  main()
