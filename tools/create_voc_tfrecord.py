@@ -59,7 +59,7 @@ def source_of(data_dir: str, split: Optional[str]) -> Source:
     ConversionError: naming the lists there are, if it is none of them.
   """
   annotations = os.path.join(data_dir, 'Annotations')
-  _annotated(annotations)  # A folder without any is no VOC set.
+  _annotated(annotations)  # Without any, it is not the folder of a VOC set.
   folder = os.path.join(data_dir, 'ImageSets', 'Main')
   path = os.path.join(folder, split + '.txt') if split else None
   if path and not tf.gfile.Exists(path):
