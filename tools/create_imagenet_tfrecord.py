@@ -107,8 +107,8 @@ def convert(
   if len(names) == 1:
     print('There is one class only, %r: a classifier has nothing to tell '
           'apart. Is %s the folder that has a folder for each class?' % (
-              names[1], (places or {}).get('train') or os.path.join(
-                  raw_data_dir, 'train')))
+              names[1], places['train'] if places else os.path.join(
+                  raw_data_dir or '', 'train')))
   return counts
 
 

@@ -105,7 +105,7 @@ def convert_source(source: Source, prefix: str,
     raise ConversionError(
         '%d images of the split %s have no file in %s, such as %s.xml. An '
         'image without objects needs one as well.' % (
-            len(missing), image_folders.stem(source.list),
+            len(missing), image_folders.stem(source.list or ''),
             os.path.basename(source.annotations), missing[0]))
   # All of them are read, so that class ids do not depend on the split.
   roots = {name: text_files.read_xml(paths[name], tf.gfile.Open)
