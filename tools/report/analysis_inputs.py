@@ -1,0 +1,112 @@
+"""What tools.analyze_detections reads: annotations, detections and images."""
+
+import collections
+import os
+
+import numpy as np
+
+from configs import factory as config_factory
+from dataloader import decoding
+from evaluation import annotations as annotations_lib
+from evaluation import coco_results
+from evaluation import ids
+from executor import groundtruth as groundtruth_lib
+from tools.report import evaluated_records
+from utils import label_map as label_maps
+
+# name, data: str, of the detections and of the ground truth. annotations:
+# annotations.Annotations. detections: detections.Detections. messages: [str].
+# load_images: ([row of the image_ids]) -> {row: uint8 [h, w, 3]}, of those that
+# can be read.
+Source = collections.namedtuple(
+    'Source', 'name data annotations detections messages load_images')
+
+
+def read(arguments, include_mask):
+  """Reads what the command line names.
+
+  Args:
+    arguments: namespace of tools.analyze_detections.
+    include_mask: whether masks are compared.
+
+  Returns:
+    Source.
+
+  Raises:
+    OSError, ValueError: naming the file and what is wrong in it.
+  """
+  names = None
+  if arguments.label_map:
+    names = label_maps.read_label_map(arguments.label_map)
+  if arguments.model_dir:
+    return _of_model_dir(arguments, include_mask, names)
+  content = annotations_lib.read_json(arguments.annotations)
+  annotations = annotations_lib.load(content, include_mask, names,
+                                     arguments.annotations)
+  detections, messages = read_detections(arguments.detections, annotations,
+                                         include_mask)
+  return Source(arguments.detections, arguments.annotations, annotations,
+                detections, annotations.messages + messages,
+                _of_folder(arguments.images, content, annotations))
+
+
+def read_detections(path, annotations, include_mask, suffix=''):
+  """Reads a results list.
+
+  Args:
+    path: of the list, or a model_dir.
+    annotations: `annotations.Annotations`.
+    include_mask: whether masks are compared.
+    suffix: `eval.suffix` of the evaluation in a model_dir.
+
+  Returns:
+    (`detections.Detections`, [message]).
+  """
+  if os.path.isdir(path):
+    path = os.path.join(path, 'eval' + suffix, 'detections.json')
+  return coco_results.from_results(
+      annotations_lib.read_json(path), annotations, include_mask,
+      ignore_unknown_categories=True, name=path)
+
+
+def _of_model_dir(arguments, include_mask, names):
+  """Source of a training run that was evaluated."""
+  params = os.path.join(arguments.model_dir, 'params.yaml')
+  if not os.path.exists(params):
+    raise ValueError('There is no %s; main.py --mode=train writes it.' % params)
+  config, _ = config_factory.load_config(params_file=params)
+  content, known = groundtruth_lib.of_records(config, include_mask)
+  annotations = annotations_lib.load(content, include_mask, dict(
+      known, **(names or {})), 'The records')
+  detections, messages = read_detections(
+      arguments.model_dir, annotations, include_mask, arguments.suffix)
+  records = {annotations.image_index[ids.canonical_id(image['id'])]: place
+             for place, image in enumerate(content['images'])}
+
+  def load_images(rows):
+    rows_of = {records[row]: row for row in rows}
+    return {rows_of[place]: pixels for place, pixels, _ in
+            evaluated_records.images(config, rows_of)}
+
+  return Source(arguments.model_dir, str(config.eval.eval_file_pattern),
+                annotations, detections, annotations.messages + messages,
+                load_images)
+
+
+def _of_folder(folder, content, annotations):
+  """Reads images of a folder; those that are not there are left out."""
+  names = {annotations.image_index[ids.canonical_id(image['id'])]:
+           image.get('file_name') for image in content['images']}
+
+  def load_images(rows):
+    found = {}
+    for row in rows if folder else ():
+      for name in (names[row], os.path.basename(names[row] or '')):
+        path = os.path.join(folder, name or '')
+        if name and os.path.isfile(path):
+          with open(path, 'rb') as f:
+            found[row] = np.asarray(decoding.pixels(f.read()))
+          break
+    return found
+
+  return load_images
