@@ -1,6 +1,7 @@
 """From the arrays of a network to the result of an image."""
 
 import io
+from typing import Any, Mapping
 
 import numpy as np
 from PIL import Image
@@ -14,7 +15,9 @@ from utils import fields
 from utils import mask_grids
 
 
-def of_detections(answers, row, mask_grid, **of_image):
+def of_detections(answers: Mapping[str, np.ndarray], row: int,
+                  mask_grid: mask_grids.MaskGrid,
+                  **of_image: Any) -> results.DetectionResult:
   """The DetectionResult of one image of a batch.
 
   Args:
@@ -46,13 +49,15 @@ def of_detections(answers, row, mask_grid, **of_image):
       mask_grid, **of_image)
 
 
-def of_classification(answers, row, top=5, **of_image):
+def of_classification(answers: Mapping[str, np.ndarray], row: int, top: int = 5,
+                      **of_image: Any) -> results.ClassificationResult:
   """The ClassificationResult of one image of a batch."""
   return results.ClassificationResult(
       answers[networks.PROBABILITIES][row], top, **of_image)
 
 
-def of_segmentation(answers, row, **of_image):
+def of_segmentation(answers: Mapping[str, np.ndarray], row: int,
+                    **of_image: Any) -> results.SegmentationResult:
   """The SegmentationResult of one image of a batch."""
   if segmentation_outputs.CATEGORY_BYTES in answers:
     return results.SegmentationResult(

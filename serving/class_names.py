@@ -1,16 +1,22 @@
 """What the classes of a model are called."""
 
 import os
+from typing import Any, Mapping, Optional, Tuple, Union
 
+from configs import base
 from evaluation import class_ids
 from serving import sources
 from utils import coco_annotations
 from utils import files
 from utils import label_map as label_map_lib
 from utils import text_files
+from utils import types
 
 
-def of_config(config, label_map=None):
+def of_config(
+    config: base.Config,
+    label_map: Optional[Union[str, Mapping[int, str]]] = None
+) -> Tuple[types.LabelMap, Any]:
   """Names of the classes that a configuration leads to.
 
   Args:
@@ -39,7 +45,9 @@ def of_config(config, label_map=None):
   return names, category_map
 
 
-def given(label_map):
+def given(
+    label_map: Optional[Union[str, Mapping[int, str]]]
+) -> Optional[types.LabelMap]:
   """{class id: name} of a label map's path, of such a mapping, or of None."""
   if not label_map:
     return {}

@@ -1,11 +1,21 @@
 """A checkpoint as a SavedModel that TensorFlow Serving loads."""
 
-import collections
 import contextlib
 import os
+from typing import (
+  Any,
+  Callable,
+  Dict,
+  Iterator,
+  NamedTuple,
+  Optional,
+  Tuple,
+  Union,
+)
 
 import tensorflow.compat.v1 as tf
 
+from configs import base
 from evaluation import factory as evaluation_factory
 from ops import compat
 from serving import checkpoint_model
@@ -19,28 +29,48 @@ from serving import signatures
 from serving import warm_up
 from utils import fields
 from utils import files
+from utils import types
 
 # Names of tensors inside of the graph: prepared images, float32 [B, H, W, 3],
 # and float32 [B, 4, 2].
 NETWORK_IMAGES, NETWORK_IMAGE_INFO = 'NetworkImages', 'NetworkImageInfo'
 
-# What is exported. config: experiment. checkpoint: prefix. spec:
-# inputs.InputSpec. input_type: of input_types.INPUT_TYPES. input_name: key of
-# the signature. batch_size: int or None, any. options: signatures.Options.
-# paste_masks, follow_exif: bool.
-Plan = collections.namedtuple(
-    'Plan', 'config checkpoint spec input_type input_name batch_size options '
-    'paste_masks follow_exif')
+
+class Plan(NamedTuple):
+  """What is exported.
+
+  Attributes:
+    config: experiment.
+    checkpoint: prefix.
+    spec: what the network takes.
+    input_type: of input_types.INPUT_TYPES.
+    input_name: key of the signature.
+    batch_size: None: any.
+    options: what the signature has beside the outputs.
+    paste_masks: whether masks are pasted into the image.
+    follow_exif: whether images are turned upright.
+  """
+  config: base.Config
+  checkpoint: str
+  spec: inputs.InputSpec
+  input_type: str
+  input_name: str
+  batch_size: Optional[int]
+  options: signatures.Options
+  paste_masks: bool
+  follow_exif: bool
 
 
 class ExportError(ValueError):
   """What is asked for cannot be exported."""
 
 
-def plan(config, checkpoint_path, input_type=input_types.IMAGE_BYTES,
-         batch_size=1, input_name='input', image_size=None,
-         options=signatures.DEFAULT_OPTIONS, paste_masks=False,
-         follow_exif=True):
+def plan(config: base.Config, checkpoint_path: str,
+         input_type: str = input_types.IMAGE_BYTES,
+         batch_size: Optional[int] = 1, input_name: str = 'input',
+         image_size: Optional[Tuple[int, int]] = None,
+         options: signatures.Options = signatures.DEFAULT_OPTIONS,
+         paste_masks: bool = False, follow_exif: bool = True) -> Plan:
   """Checks what is asked for, before anything is built.
 
   Args:
@@ -83,7 +113,7 @@ def _check_pastes(config):
                       'false: there are no detections.')
 
 
-def build(the_plan):
+def build(the_plan: Plan) -> Dict[str, Any]:
   """Builds the graph that is exported, in the default graph.
 
   Args:
@@ -133,9 +163,12 @@ def _segmentation_signatures(the_plan, fed, found, image_info):
           signatures.outputs(found, image_info, the_plan.options))}
 
 
-def export(config, checkpoint_path, folder, input_type='image_bytes',
-           batch_size=1, input_name='input', override=False, check=None,
-           label_map=None, model_name=None, **options):
+def export(config: base.Config, checkpoint_path: str, folder: str,
+           input_type: str = 'image_bytes', batch_size: Optional[int] = 1,
+           input_name: str = 'input', override: bool = False,
+           check: Optional[Callable[[str], Any]] = None,
+           label_map: Optional[Union[str, types.LabelMap]] = None,
+           model_name: Optional[str] = None, **options: Any) -> str:
   """Writes a SavedModel.
 
   Args:
@@ -200,7 +233,7 @@ def _write(the_plan, folder):
 
 
 @contextlib.contextmanager
-def replacing(folder):
+def replacing(folder: str) -> Iterator[str]:
   """Yields a sibling to write to, which then takes the place of the folder.
 
   The old folder stays until the new one is complete, and a failure leaves

@@ -1,12 +1,13 @@
 """What an export says about itself: the files of its assets.extra."""
 
-import collections
 import hashlib
 import json
 import os
+from typing import Any, Dict, NamedTuple, Optional, Tuple, Union
 
 import tensorflow.compat.v1 as tf
 
+from configs import base
 from configs import factory
 from configs import io
 from evaluation import factory as evaluation_factory
@@ -18,6 +19,7 @@ from serving import inputs
 from serving import networks
 from utils import label_map as label_map_lib
 from utils import mask_grids
+from utils import types
 from utils import version
 
 FOLDER = 'assets.extra'
@@ -25,12 +27,22 @@ _CONFIG, _LABEL_MAP, _NOTES = 'params.yaml', 'label_map.csv', 'export.json'
 FORMAT = 1  # of export.json
 _CHUNK = 2**22  # bytes read at once
 
-# What was read back. config: experiment. names: {class id: name}. values: of
-# export.json.
-Notes = collections.namedtuple('Notes', 'config names values')
+
+class Notes(NamedTuple):
+  """What was read back.
+
+  Attributes:
+    config: experiment.
+    names: {class id: name}.
+    values: of export.json.
+  """
+  config: base.Config
+  names: types.LabelMap
+  values: Dict[str, Any]
 
 
-def write(the_plan, folder, label_map=None):
+def write(the_plan: Any, folder: str,
+          label_map: Optional[Union[str, types.LabelMap]] = None) -> None:
   """Writes configuration, label map and export.json.
 
   Args:
@@ -45,7 +57,9 @@ def write(the_plan, folder, label_map=None):
     _write_file(folder, _LABEL_MAP, label_map_lib.text(names))
 
 
-def describe(the_plan, label_map=None):
+def describe(
+    the_plan: Any, label_map: Optional[Union[str, types.LabelMap]] = None
+) -> Tuple[Dict[str, Any], types.LabelMap]:
   """What is known about an export, as plain values.
 
   Args:
@@ -84,7 +98,7 @@ def _write_file(folder, name, text):
     f.write(text.rstrip('\n') + '\n')
 
 
-def checkpoint_digests(checkpoint):
+def checkpoint_digests(checkpoint: str) -> Dict[str, str]:
   """{file name: sha256} of the files that hold the variables."""
   paths = [checkpoint + '.index'] + sorted(
       tf.gfile.Glob(checkpoint + '.data-*'))
@@ -101,7 +115,7 @@ def _digest(path):
       digest.update(chunk)
 
 
-def read(folder):
+def read(folder: str) -> Optional[Notes]:
   """What an export says about itself.
 
   Args:
@@ -123,7 +137,7 @@ def read(folder):
   return Notes(config, names, values)
 
 
-def input_spec(values):
+def input_spec(values: Dict[str, Any]) -> inputs.InputSpec:
   """The inputs.InputSpec of export.json."""
   described = values['input']
   return inputs.InputSpec(
@@ -131,7 +145,7 @@ def input_spec(values):
       (described['padded_height'], described['padded_width']))
 
 
-def mask_grid(values):
+def mask_grid(values: Dict[str, Any]) -> mask_grids.MaskGrid:
   """The mask_grids.MaskGrid of export.json."""
   name, crop_size = values.get('mask_grid') or mask_grids.CELLS
   return mask_grids.MaskGrid(name, crop_size)

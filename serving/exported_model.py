@@ -1,5 +1,7 @@
 """An exported model, ready to answer images in this process."""
 
+from typing import Any, Dict, List, Mapping, Optional, Tuple, Union
+
 import numpy as np
 import tensorflow.compat.v1 as tf
 
@@ -17,6 +19,7 @@ from serving import sources
 from serving import warm_up
 from utils import fields
 from utils import mask_grids
+from utils import types
 
 # Of a file that was written by a newer TensorFlow than the one that reads it.
 _TOO_NEW = ('{0} was written by TensorFlow {1}, which the installed {2} cannot '
@@ -37,7 +40,8 @@ class ExportedModel:
     folder: str.
   """
 
-  def __init__(self, folder, loaded=None):
+  def __init__(self, folder: str,
+               loaded: Optional[Tuple[tf.Session, Any]] = None) -> None:
     """Loads graph and variables.
 
     Args:
@@ -92,14 +96,16 @@ class ExportedModel:
           'how its boxes lie in an image. Export it with output_image_info.'
           % self.folder)
 
-  def class_names(self, label_map=None):
+  def class_names(
+      self, label_map: Optional[Union[str, types.LabelMap]] = None
+  ) -> Tuple[types.LabelMap, Any]:
     """({class id: name}, class_ids.CategoryMap or None); see class_names."""
     names = class_names.given(label_map) or self._names
     ids = self._values.get('category_ids')
     return names, ids and class_ids.CategoryMap(
         {int(i): value for i, value in ids.items()}, None)
 
-  def prepare(self, image):
+  def prepare(self, image: np.ndarray) -> Tuple[Any, Optional[np.ndarray]]:
     """(what is fed for an image, image_info or None) of uint8 [H, W, 3]."""
     if self.input_type in (input_types.IMAGE_BYTES, input_types.TF_EXAMPLE):
       info = self._preparation.info(image, self.spec) if self.spec else None
@@ -108,7 +114,7 @@ class ExportedModel:
       return self._preparation.prepared(image, self.spec)
     return self._preparation.placed(image, self.spec)
 
-  def run(self, prepared):
+  def run(self, prepared: List[Any]) -> Dict[str, np.ndarray]:
     """Runs the network on a batch.
 
     Args:
@@ -141,7 +147,9 @@ class ExportedModel:
       answers = self._suppressed(answers)
     return answers
 
-  def run_signature(self, feeds, signature=None):
+  def run_signature(self, feeds: Mapping[str, np.ndarray],
+                    signature: Optional[Dict[str, Any]] = None
+                    ) -> Dict[str, np.ndarray]:
     """Runs the graph as it is.
 
     Args:
@@ -178,12 +186,12 @@ class ExportedModel:
                                answers[fields.RAW_SCORES]),
                 **{fields.IMAGE_INFO: answers[fields.IMAGE_INFO]})
 
-  def close(self):
+  def close(self) -> None:
     """Frees what the session holds."""
     self._session.close()
 
 
-def load_graph(folder, **session_options):
+def load_graph(folder: str, **session_options: Any) -> Tuple[tf.Session, Any]:
   """Loads a SavedModel into a session of its own.
 
   Args:
@@ -212,7 +220,7 @@ def load_graph(folder, **session_options):
         folder, compat.error_reason(getattr(e, 'message', str(e)))))
 
 
-def written_by(folder):
+def written_by(folder: str) -> str:
   """The version of TensorFlow in an export's export.json; '' without one."""
   notes = export_notes.read(folder)
   return notes.values.get('tensorflow', '') if notes else ''
@@ -234,7 +242,8 @@ def _task(outputs, folder):
                           'maps.' % (folder, ', '.join(sorted(outputs))))
 
 
-def image_input(infos, folder):
+def image_input(infos: Mapping[str, Dict[str, Any]],
+                folder: str) -> Dict[str, Any]:
   """The input of a signature that takes the image.
 
   Args:

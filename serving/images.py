@@ -2,6 +2,7 @@
 
 import io
 import os
+from typing import Any, Optional
 
 import numpy as np
 from PIL import Image
@@ -26,12 +27,13 @@ class InputError(ValueError):
     index: int, its place in the list that was given; 0 for one image.
   """
 
-  def __init__(self, message, index=0):
+  def __init__(self, message: str, index: Optional[int] = 0) -> None:
     super().__init__(message)
     self.index = index
 
 
-def load(image, follow_exif=True, max_pixels=MAX_PIXELS):
+def load(image: Any, follow_exif: bool = True,
+         max_pixels: Optional[int] = MAX_PIXELS) -> np.ndarray:
   """Reads, decodes and turns an image upright.
 
   Args:

@@ -4,10 +4,11 @@ The same functions prepare images for a checkpoint in this process and inside
 of an exported graph.
 """
 
-import collections
+from typing import Any, Dict, NamedTuple, Optional, Tuple
 
 import tensorflow.compat.v1 as tf
 
+from configs import base
 from ops import preprocess
 
 # How an image is brought to the network's size. FIT: resized until one side is
@@ -16,7 +17,7 @@ from ops import preprocess
 FIT, PAD, CENTER = 'fit', 'pad', 'center'
 
 
-class InputSpec(collections.namedtuple('InputSpec', 'rule size padded_size')):
+class InputSpec(NamedTuple):
   """What the network takes.
 
   Attributes:
@@ -25,9 +26,11 @@ class InputSpec(collections.namedtuple('InputSpec', 'rule size padded_size')):
     padded_size: (height, width) of the network's input; zeros at the bottom
       and on the right.
   """
-  __slots__ = ()
+  rule: str
+  size: Tuple[int, ...]
+  padded_size: Tuple[int, ...]
 
-  def describe(self):
+  def describe(self) -> Dict[str, Any]:
     """The rule as plain values, for people and other programs."""
     return {
         'rule': self.rule, 'height': self.size[0], 'width': self.size[1],
@@ -39,7 +42,8 @@ class InputSpec(collections.namedtuple('InputSpec', 'rule size padded_size')):
         'stddev_rgb': list(preprocess.STDDEV_RGB)}
 
 
-def input_spec(config, image_size=None):
+def input_spec(config: base.Config,
+               image_size: Optional[Tuple[int, int]] = None) -> InputSpec:
   """How the model of a configuration takes images.
 
   Args:
@@ -65,7 +69,7 @@ def input_spec(config, image_size=None):
       size, 2 ** config.architecture.max_level)))
 
 
-def prepare(image, spec):
+def prepare(image: tf.Tensor, spec: InputSpec) -> Tuple[tf.Tensor, tf.Tensor]:
   """Brings an image to the network's input.
 
   Args:

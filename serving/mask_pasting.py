@@ -8,7 +8,8 @@ _INSIDE = .5 - 1e-6  # as utils.masks
 _TOLERANCE = 1e-4    # as utils.mask_grids
 
 
-def paste(masks, boxes, image_info, grid=mask_grids.CELLS):
+def paste(masks: tf.Tensor, boxes: tf.Tensor, image_info: tf.Tensor,
+          grid: mask_grids.MaskGrid = mask_grids.CELLS) -> tf.Tensor:
   """Pastes box-sized masks into images.
 
   Args:

@@ -12,6 +12,16 @@ import pickle
 import subprocess
 import sys
 import tempfile
+from typing import (
+  Any,
+  Callable,
+  Dict,
+  List,
+  Mapping,
+  NamedTuple,
+  Optional,
+  Sequence,
+)
 
 import numpy as np
 from PIL import Image
@@ -26,10 +36,20 @@ from serving import signatures
 from utils import fields
 from utils import masks as mask_utils
 
-# name: key of the signature. greatest: float, the greatest difference; of masks
-# and label maps the greatest share of pixels that differ, of an object or an
-# image. allowed: float.
-Difference = collections.namedtuple('Difference', 'name greatest allowed')
+
+class Difference(NamedTuple):
+  """How far two answers are apart.
+
+  Attributes:
+    name: key of the signature.
+    greatest: the greatest difference; of masks and label maps the greatest
+      share of pixels that differ, of an object or an image.
+    allowed: what it may be.
+  """
+  name: str
+  greatest: float
+  allowed: float
+
 
 # What float32 arithmetic in another order may change.
 TOLERANCES = {
@@ -56,11 +76,11 @@ class ParityError(ValueError):
   """An export gives something else than its checkpoint."""
 
 
-def made_images(the_plan):
+def made_images(the_plan: Any) -> List[bytes]:
   """Encoded images of odd kinds, for which a plan's inputs have to agree.
 
   Args:
-    the_plan: export.Plan.
+    the_plan: Any.
 
   Returns:
     [bytes]; a JPEG that lies on its side and notes so, a grey PNG, a JPEG; of
@@ -91,11 +111,12 @@ def _encoded(pixels, image_format, **options):
   return stream.getvalue()
 
 
-def expected(the_plan, images):
+def expected(the_plan: Any,
+             images: Sequence[bytes]) -> List[Dict[str, np.ndarray]]:
   """What the checkpoint gives, under the keys of the export's signatures.
 
   Args:
-    the_plan: export.Plan.
+    the_plan: Any.
     images: [bytes].
 
   Returns:
@@ -148,8 +169,9 @@ def _pasted(answer, grid):
       np.stack([x0, y0, x1 - x0, y1 - y0], axis=-1), height, width, grid)
 
 
-def answers_of_export(folder, images, python=sys.executable,
-                      module='serving.run_export'):
+def answers_of_export(
+    folder: str, images: Any, python: str = sys.executable,
+    module: str = 'serving.run_export') -> List[Dict[str, np.ndarray]]:
   """What an export gives, in a process of its own.
 
   Args:
@@ -181,7 +203,11 @@ def answers_of_export(folder, images, python=sys.executable,
       return pickle.load(f)
 
 
-def compare(wanted, found, coordinates=signatures.MODEL, tolerances=None):
+def compare(
+    wanted: Sequence[Mapping[str, np.ndarray]],
+    found: Sequence[Mapping[str, np.ndarray]],
+    coordinates: str = signatures.MODEL,
+    tolerances: Optional[Mapping[str, float]] = None) -> List[Difference]:
   """The differences of all outputs.
 
   Args:
@@ -257,7 +283,7 @@ def _difference(name, one, other):
   return float(np.where(np.isnan(difference), np.inf, difference).max())
 
 
-def lines(differences):
+def lines(differences: Sequence[Difference]) -> List[str]:
   """[text]: the table of the differences."""
   return ['%-24s %12s %12s' % ('output', 'difference', 'allowed')] + [
       '%-24s %12.3g %12.3g%s' % (d.name, d.greatest, d.allowed,
@@ -265,11 +291,14 @@ def lines(differences):
       for d in differences]
 
 
-def check(the_plan, folder, images=None, tolerances=None, write=print):
+def check(the_plan: Any, folder: str,
+          images: Optional[Sequence[bytes]] = None,
+          tolerances: Optional[Mapping[str, float]] = None,
+          write: Callable[[str], Any] = print) -> List[Difference]:
   """Compares an export with its checkpoint.
 
   Args:
-    the_plan: export.Plan.
+    the_plan: Any.
     folder: of the export.
     images: [bytes]; None: `made_images`.
     tolerances: {key: float} instead of those of TOLERANCES.
@@ -288,7 +317,8 @@ def check(the_plan, folder, images=None, tolerances=None, write=print):
                 len(images), write)
 
 
-def settle(differences, count, write=print):
+def settle(differences: List[Difference], count: int,
+           write: Callable[[str], Any] = print) -> List[Difference]:
   """Reports the differences.
 
   Args:

@@ -8,6 +8,7 @@
 import collections
 from concurrent import futures
 import itertools
+from typing import Any, Dict, Iterable, Iterator, Optional, Sequence, Union
 
 import numpy as np
 
@@ -19,6 +20,7 @@ from serving import images as images_lib
 from serving import inputs
 from serving import networks
 from serving import sources
+from utils import types
 
 InputError = images_lib.InputError
 LoadError = sources.LoadError
@@ -29,8 +31,10 @@ _NUM_THREADS = 2  # that decode and prepare images while the network runs
 _NUM_RUNS = 2
 
 
-def load(path, checkpoint_path=None, model=None, config_file=None,
-         params_override=None, batch_size=None, **options):
+def load(path: str, checkpoint_path: Optional[str] = None,
+         model: Optional[str] = None, config_file: Optional[str] = None,
+         params_override: Any = None, batch_size: Optional[int] = None,
+         **options: Any) -> 'Predictor':
   """Loads a trained model.
 
   Args:
@@ -80,8 +84,11 @@ class Predictor:
     batch_size: int.
   """
 
-  def __init__(self, model, batch_size=None, label_map=None, follow_exif=True,
-               keep_images=True, max_pixels=images_lib.MAX_PIXELS, top=5):
+  def __init__(self, model: Any, batch_size: Optional[int] = None,
+               label_map: Optional[Union[str, types.LabelMap]] = None,
+               follow_exif: bool = True, keep_images: bool = True,
+               max_pixels: Optional[int] = images_lib.MAX_PIXELS,
+               top: int = 5) -> None:
     """Takes the model and the choices.
 
     Args:
@@ -100,7 +107,7 @@ class Predictor:
     self._load_options = dict(follow_exif=follow_exif, max_pixels=max_pixels)
     self._keep_images, self._top = keep_images, top
 
-  def __call__(self, images):
+  def __call__(self, images: Any) -> Any:
     """Answers one image or several.
 
     Args:
@@ -121,7 +128,7 @@ class Predictor:
       answers.append(answer)
     return answers if is_list else answers[0]
 
-  def stream(self, images):
+  def stream(self, images: Iterable[Any]) -> Iterator[Any]:
     """Answers images as they come, decoding the next ones meanwhile.
 
     Args:
@@ -180,7 +187,7 @@ class Predictor:
     return answers_lib.of_detections(answers, row, self.model.mask_grid,
                                  **of_image)
 
-  def raw(self, images):
+  def raw(self, images: Sequence[Any]) -> Dict[str, np.ndarray]:
     """The arrays of the network, as one batch.
 
     Args:
@@ -203,6 +210,6 @@ class Predictor:
     return {name: np.concatenate([part[name] for part in parts])
             for name in parts[0]}
 
-  def close(self):
+  def close(self) -> None:
     """Frees what the model holds."""
     self.model.close()

@@ -1,6 +1,7 @@
 """What a model says about one image."""
 
 import copy
+from typing import Any, Dict, List, Optional, Sequence, Tuple
 
 import cv2
 import numpy as np
@@ -8,6 +9,7 @@ import numpy as np
 from utils import drawing
 from utils import mask_grids
 from utils import masks as mask_utils
+from utils import types
 
 
 class _Result:
@@ -72,8 +74,11 @@ class DetectionResult(_Result):
     mask_boxes: float32 [N, 4], as `boxes`; those of ShapeMask are larger.
   """
 
-  def __init__(self, boxes, scores, classes, masks=None, mask_boxes=None,
-               mask_grid=mask_grids.CELLS, **of_image):
+  def __init__(self, boxes: np.ndarray, scores: np.ndarray, classes: np.ndarray,
+               masks: Optional[np.ndarray] = None,
+               mask_boxes: Optional[np.ndarray] = None,
+               mask_grid: mask_grids.MaskGrid = mask_grids.CELLS,
+               **of_image: Any) -> None:
     super().__init__(**of_image)
     self._of_image = of_image
     self.boxes = np.asarray(boxes, np.float32).reshape([-1, 4])
@@ -93,7 +98,7 @@ class DetectionResult(_Result):
             '; %s %.2f' % pair for pair in list(zip(
                 self.names, self.scores))[:3]),))
 
-  def pasted_masks(self):
+  def pasted_masks(self) -> Optional[np.ndarray]:
     """bool [N, height, width]: the masks where they belong in the image.
 
     Raises:
@@ -104,7 +109,9 @@ class DetectionResult(_Result):
         self.masks, _xywh(self.mask_boxes), *self.image_size,
         grid=self._mask_grid).astype(bool)
 
-  def mask_crops(self, size=None):
+  def mask_crops(
+      self, size: Optional[Tuple[int, int]] = None
+  ) -> Optional[List[Tuple[np.ndarray, int, int]]]:
     """The parts of the masks that are in the image.
 
     Args:
@@ -126,7 +133,9 @@ class DetectionResult(_Result):
     if self.masks is None:
       raise ValueError('This model finds boxes, not masks.')
 
-  def filtered(self, min_score=0., max_boxes=None, classes=None):
+  def filtered(
+      self, min_score: float = 0., max_boxes: Optional[int] = None,
+      classes: Optional[Sequence[types.Id]] = None) -> 'DetectionResult':
     """A result with some of the objects.
 
     Args:
@@ -144,7 +153,7 @@ class DetectionResult(_Result):
         self.boxes[rows], self.scores[rows], self.classes[rows], masks,
         self.mask_boxes[rows], self._mask_grid, **self._of_image)
 
-  def resized(self, image):
+  def resized(self, image: np.ndarray) -> 'DetectionResult':
     """The same objects in the same image at another size.
 
     Args:
@@ -159,7 +168,8 @@ class DetectionResult(_Result):
         self.mask_boxes * scale, self._mask_grid,
         **self._resized_of_image(image))
 
-  def draw(self, image=None, **options):
+  def draw(self, image: Optional[np.ndarray] = None,
+           **options: Any) -> np.ndarray:
     """The image with the objects in it.
 
     Args:
@@ -178,7 +188,7 @@ class DetectionResult(_Result):
             self.masks, _xywh(self.mask_boxes), *self.image_size,
             grid=self._mask_grid), **options)
 
-  def to_coco(self, image_id):
+  def to_coco(self, image_id: types.Id) -> List[Dict[str, Any]]:
     """Entries of a COCO results file.
 
     Args:
@@ -220,7 +230,8 @@ class ClassificationResult(_Result):
     probabilities: float32 [C], of all classes.
   """
 
-  def __init__(self, probabilities, top=5, **of_image):
+  def __init__(self, probabilities: np.ndarray, top: int = 5,
+               **of_image: Any) -> None:
     super().__init__(**of_image)
     self.probabilities = np.asarray(probabilities, np.float32)
     order = np.argsort(-self.probabilities, kind='mergesort')[:top]
@@ -232,7 +243,9 @@ class ClassificationResult(_Result):
     return '<ClassificationResult: %s>' % ', '.join(
         '%s %.2f' % pair for pair in zip(self.names, self.scores))
 
-  def filtered(self, min_score=0., max_boxes=None, classes=None):
+  def filtered(
+      self, min_score: float = 0., max_boxes: Optional[int] = None,
+      classes: Optional[Sequence[types.Id]] = None) -> 'ClassificationResult':
     """A result with some of the classes; see DetectionResult.filtered."""
     keep = np.flatnonzero((self.scores >= min_score) & self._wanted(
         classes))[:max_boxes]
@@ -241,18 +254,19 @@ class ClassificationResult(_Result):
     answer.names = self._named(answer.classes)
     return answer
 
-  def resized(self, image):
+  def resized(self, image: np.ndarray) -> 'ClassificationResult':
     """The same answer about the image at another size."""
     answer = copy.copy(self)
     answer.image, answer.image_size = image, tuple(image.shape[:2])
     return answer
 
-  def draw(self, image=None, **options):
+  def draw(self, image: Optional[np.ndarray] = None,
+           **options: Any) -> np.ndarray:
     """The image with the classes and their scores; see DetectionResult.draw."""
     return drawing.draw_classes(self._ground(image), self.names, self.scores,
                                 **options)
 
-  def to_coco(self, image_id):
+  def to_coco(self, image_id: types.Id) -> List[Dict[str, Any]]:
     """[{'image_id', 'category_id', 'score'}], the best first."""
     return [{'image_id': image_id, 'category_id': self._category(i),
              'score': float(score)}
@@ -270,7 +284,8 @@ class SegmentationResult(_Result):
       model does not give it.
   """
 
-  def __init__(self, label_map, scores=None, **of_image):
+  def __init__(self, label_map: np.ndarray, scores: Optional[np.ndarray] = None,
+               **of_image: Any) -> None:
     super().__init__(**of_image)
     self.label_map = np.asarray(label_map, np.int32)
     self.scores = scores
@@ -281,7 +296,9 @@ class SegmentationResult(_Result):
     return '<SegmentationResult: %d x %d pixels; %s>' % (
         self.image_size + (', '.join(self.names),))
 
-  def filtered(self, min_score=0., max_boxes=None, classes=None):
+  def filtered(
+      self, min_score: float = 0., max_boxes: Optional[int] = None,
+      classes: Optional[Sequence[types.Id]] = None) -> 'SegmentationResult':
     """A result with some of the classes; pixels of the others become 0.
 
     Args:
@@ -304,20 +321,21 @@ class SegmentationResult(_Result):
                                 0)
     return answer
 
-  def resized(self, image):
+  def resized(self, image: np.ndarray) -> 'SegmentationResult':
     """The same answer about the image at another size, without scores."""
     size = image.shape[1::-1]
     return SegmentationResult(
         cv2.resize(self.label_map, size, interpolation=cv2.INTER_NEAREST),
         **self._resized_of_image(image))
 
-  def draw(self, image=None, **options):
+  def draw(self, image: Optional[np.ndarray] = None,
+           **options: Any) -> np.ndarray:
     """The image coloured by class; see DetectionResult.draw."""
     options = dict(dict(min_size=0), **options)
     return drawing.draw_label_map(self._ground(image), self.label_map,
                                   names=self.class_names, **options)
 
-  def to_coco(self, image_id):
+  def to_coco(self, image_id: types.Id) -> List[Dict[str, Any]]:
     """[{'image_id', 'category_id', 'segmentation'}], one for each class."""
     return [{'image_id': image_id, 'category_id': self._category(i),
              'segmentation': mask_utils.encode(self.label_map == i)}

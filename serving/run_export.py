@@ -6,6 +6,7 @@
 import io
 import pickle
 import sys
+from typing import Dict, List, Sequence
 
 import numpy as np
 from PIL import Image
@@ -18,7 +19,8 @@ from serving import segmentation_outputs
 from serving import warm_up
 
 
-def answers(folder, images):
+def answers(folder: str,
+            images: Sequence[bytes]) -> List[Dict[str, np.ndarray]]:
   """Runs every signature of an export on every image.
 
   Args:
@@ -67,7 +69,7 @@ def _fed(model, image):
   return model.prepare(pixels)[0]
 
 
-def main(arguments):
+def main(arguments: Sequence[str]) -> None:
   """Reads the images, writes the answers."""
   folder, images_path, answers_path = arguments
   with open(images_path, 'rb') as f:

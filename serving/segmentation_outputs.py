@@ -1,7 +1,10 @@
 """Label maps of the network's input as PNGs of the images, in a graph."""
 
+from typing import Mapping, Tuple
+
 import tensorflow.compat.v1 as tf
 
+from ops import tensor_types
 from serving import networks
 from utils import fields
 
@@ -11,7 +14,9 @@ KEY, THRESHOLDS = 'key', 'score_thresholds'
 CATEGORY_BYTES, SCORE_BYTES = 'category_bytes', 'score_bytes'
 
 
-def with_pngs(found, image_info):
+def with_pngs(
+    found: Mapping[str, tf.Tensor],
+    image_info: tf.Tensor) -> Tuple[tensor_types.Tensors, tensor_types.Tensors]:
   """The signature that segmentation models are published with.
 
   Args:
@@ -60,7 +65,7 @@ def with_pngs(found, image_info):
   return {KEY: key, THRESHOLDS: thresholds}, outputs
 
 
-def to_image_size(values, image_info):
+def to_image_size(values: tf.Tensor, image_info: tf.Tensor) -> tf.Tensor:
   """evaluation.segmentation_results.to_image_size, in a graph.
 
   Args:

@@ -1,11 +1,12 @@
 """Where a trained model lies: a model_dir, a checkpoint, an exported folder."""
 
-import collections
 import os
 import re
+from typing import Any, List, NamedTuple, Optional
 
 import tensorflow.compat.v1 as tf
 
+from configs import base
 from configs import factory
 from modeling import checkpoint_files
 
@@ -19,22 +20,34 @@ _WITHOUT_TRAINING = {
     'train.mixed_precision': None, 'train.input_partition_dims': None,
     'train.num_cores_per_replica': None}
 
-# config: experiment. checkpoint: prefix. notes: [sentence for the user].
-Checkpoint = collections.namedtuple('Checkpoint', 'config checkpoint notes')
+
+class Checkpoint(NamedTuple):
+  """A checkpoint and its configuration.
+
+  Attributes:
+    config: experiment.
+    checkpoint: prefix.
+    notes: sentences for the user.
+  """
+  config: base.Config
+  checkpoint: str
+  notes: List[str]
 
 
 class LoadError(ValueError):
   """There is no model that can be loaded."""
 
 
-def is_saved_model(path):
+def is_saved_model(path: str) -> bool:
   """Whether a folder holds an exported model."""
   return any(tf.gfile.Exists(os.path.join(path, name))
              for name in _SAVED_MODEL)
 
 
-def find_checkpoint(path, checkpoint_path=None, model=None, config_file=None,
-                    params_override=None):
+def find_checkpoint(path: Optional[str], checkpoint_path: Optional[str] = None,
+                    model: Optional[str] = None,
+                    config_file: Optional[str] = None,
+                    params_override: Any = None) -> Checkpoint:
   """Finds a checkpoint and the configuration that it was trained with.
 
   Args:

@@ -9,6 +9,7 @@ model.proto; docs: "SavedModel Warmup".
 
 import io
 import os
+from typing import Any, Dict, Mapping
 
 import numpy as np
 from PIL import Image
@@ -30,11 +31,11 @@ _NAME, _SIGNATURE_NAME = 1, 3  # ModelSpec
 _KEY, _VALUE = 1, 2      # an entry of a map
 
 
-def write(the_plan, folder, model_name):
+def write(the_plan: Any, folder: str, model_name: str) -> None:
   """Writes the requests of an export into its assets.extra.
 
   Args:
-    the_plan: export.Plan.
+    the_plan: Any.
     folder: of the export.
     model_name: str, the name that the model will be served under.
   """
@@ -47,7 +48,7 @@ def write(the_plan, folder, model_name):
       writer.write(request)
 
 
-def example_inputs(the_plan):
+def example_inputs(the_plan: Any) -> Dict[str, np.ndarray]:
   """{key of the signature: array} of a request with a grey image."""
   count = the_plan.batch_size or 1
   height, width = the_plan.spec.size
@@ -68,7 +69,7 @@ def example_inputs(the_plan):
           segmentation_outputs.THRESHOLDS: np.zeros([1], np.float32)}
 
 
-def encoded(pixels, input_type):
+def encoded(pixels: np.ndarray, input_type: str) -> bytes:
   """bytes of an image, or of the record with it, without loss.
 
   Args:
@@ -86,7 +87,8 @@ def encoded(pixels, input_type):
   return example.SerializeToString()
 
 
-def predict_log(model_name, signature_name, inputs):
+def predict_log(model_name: str, signature_name: str,
+                inputs: Mapping[str, np.ndarray]) -> bytes:
   """The bytes of a PredictionLog with a request.
 
   Args:

@@ -8,11 +8,12 @@ model.json, which names its tensors.
 """
 
 import sys
+from typing import Optional, Sequence
 
 from tools.common import target_export
 
 
-def main(argv=None):
+def main(argv: Optional[Sequence[str]] = None) -> int:
   """Runs the program; returns the exit code."""
   return target_export.plain_command('frozen_graph', __doc__, argv)
 

@@ -7,11 +7,12 @@ installs OpenVINO, which runs them for the check.
 """
 
 import sys
+from typing import Optional, Sequence
 
 from tools.common import target_export
 
 
-def main(argv=None):
+def main(argv: Optional[Sequence[str]] = None) -> int:
   """Runs the program; returns the exit code."""
   return target_export.plain_command('openvino', __doc__, argv)
 

@@ -16,7 +16,9 @@ as before then); 2 wrong flags.
 
 import argparse
 import sys
+from typing import Any, Optional, Sequence
 
+from configs import base
 from tools.common import bool_flags
 from tools.common import config_arguments
 from tools.common import target_export
@@ -25,7 +27,7 @@ _INPUT_TYPES = ('image_bytes', 'image_tensor', 'tf_example', 'raw_image_tensor')
 _COORDINATES = ('model', 'image', 'normalized')
 
 
-def parser():
+def parser() -> argparse.ArgumentParser:
   """argparse.ArgumentParser of this program."""
   result = argparse.ArgumentParser(
       description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -83,7 +85,7 @@ def _coordinates(values):
   return 'normalized'
 
 
-def run(values):
+def run(values: Any) -> None:
   """Exports and checks.
 
   Args:
@@ -125,7 +127,7 @@ def run(values):
   print('%s is exported to %s.' % (source.checkpoint, folder))
 
 
-def main(arguments=None):
+def main(arguments: Optional[Sequence[str]] = None) -> int:
   """Runs the program.
 
   Args:
@@ -136,7 +138,6 @@ def main(arguments=None):
   """
   values = parser().parse_args(arguments)
   config_arguments.start_tensorflow()
-  from configs import base
   try:
     run(values)
   except (target_export.FlagError, base.ConfigError) as e:

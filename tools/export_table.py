@@ -11,7 +11,9 @@ import datetime
 import os
 import sys
 import tempfile
+from typing import Any, Dict, Optional, Sequence
 
+from serving.targets import network_graph
 from tools.common import config_arguments
 
 HEADER = (
@@ -21,7 +23,7 @@ _TARGETS = ('frozen_graph', 'tflite float32', 'tflite float16',
             'tflite dynamic_range', 'tflite int8', 'onnx', 'openvino')
 
 
-def parse_arguments(argv=None):
+def parse_arguments(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
   """Command line to a namespace."""
   parser = argparse.ArgumentParser(
       prog='python -m tools.export_table', description=__doc__,
@@ -35,7 +37,7 @@ def parse_arguments(argv=None):
   return parser.parse_args(argv)
 
 
-def row(source, target):
+def row(source: Any, target: str) -> str:
   """One row of the table.
 
   Args:
@@ -51,7 +53,7 @@ def row(source, target):
   name, _, quantization = target.partition(' ')
   with tempfile.TemporaryDirectory() as folder:
     arguments = source.config, source.checkpoint, os.path.join(folder, 'e')
-    options = {'report': lambda line: None}
+    options: Dict[str, Any] = {'report': lambda line: None}
     try:
       if name == 'tflite':
         options['representative'] = _images(source) if (
@@ -70,7 +72,6 @@ def row(source, target):
 def _images(source):
   """Images for int8, as drawn ones will do for the table."""
   from serving import parity
-  from serving.targets import network_graph
   return parity.made_images(network_graph.plan(
       source.config, source.checkpoint)) * 4
 
@@ -91,7 +92,7 @@ def _line(source, target, result, described=None):
   return '| %s |' % ' | '.join(cells + [''] * (7 - len(cells)))
 
 
-def run(values):
+def run(values: argparse.Namespace) -> None:
   """Prints the rows as they come."""
   from ops import compat
   from serving import sources
@@ -104,7 +105,7 @@ def run(values):
     print(row(source, target), flush=True)
 
 
-def main(argv=None):
+def main(argv: Optional[Sequence[str]] = None) -> int:
   """Runs the program; returns the exit code."""
   values = parse_arguments(argv)
   config_arguments.start_tensorflow()

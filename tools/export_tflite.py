@@ -9,14 +9,16 @@ where that is possible; else those of TensorFlow that the device needs besides
 ("select" operations) are named.
 """
 
+import argparse
 import sys
+from typing import Optional, Sequence
 
 from tools.common import target_export
 
 _QUANTIZATIONS = ('float32', 'float16', 'dynamic_range', 'int8')
 
 
-def parse_arguments(argv=None):
+def parse_arguments(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
   """Command line to a namespace."""
   parser = target_export.parser('export_tflite', __doc__)
   add = parser.add_argument
@@ -50,7 +52,7 @@ def _representative(values):
   return images and images[:values.num_representative]
 
 
-def run(values):
+def run(values: argparse.Namespace) -> None:
   """Exports, checks, and names the operations that are not built in."""
   from serving.targets import tflite
   described = target_export.write(
@@ -60,7 +62,7 @@ def run(values):
   print('Operations that are not built in: %s.' % (', '.join(select) or 'none'))
 
 
-def main(argv=None):
+def main(argv: Optional[Sequence[str]] = None) -> int:
   """Runs the program; returns the exit code."""
   return target_export.main(run, parse_arguments(argv))
 

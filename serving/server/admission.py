@@ -1,6 +1,7 @@
 """How much work is let in, so that memory stays bounded."""
 
 import contextlib
+from typing import Any, Iterator
 import zlib
 
 from serving.server import errors
@@ -21,8 +22,8 @@ class Admission:
     is_stopping: bool; nothing new is let in.
   """
 
-  def __init__(self, max_requests=128, max_body_bytes=2**25,
-               max_bytes=2**28):
+  def __init__(self, max_requests: int = 128, max_body_bytes: int = 2**25,
+               max_bytes: int = 2**28) -> None:
     """Takes the limits.
 
     Args:
@@ -36,7 +37,7 @@ class Admission:
     self.is_stopping = False
 
   @contextlib.contextmanager
-  def place(self):
+  def place(self) -> Iterator[Any]:
     """Holds the place of one request.
 
     Yields:
@@ -60,7 +61,7 @@ class Admission:
       self.num_bytes -= place.held
 
   @contextlib.contextmanager
-  def open(self):
+  def open(self) -> Iterator[None]:
     """Counts a request until its answer is sent."""
     self.num_open += 1
     try:
@@ -68,14 +69,14 @@ class Admission:
     finally:
       self.num_open -= 1
 
-  def check_body(self, size):
+  def check_body(self, size: int) -> None:
     """Raises RequestError for a body of too many bytes."""
     if size > self._max_body_bytes:
       raise errors.RequestError(
           'The body has more than the %d bytes that are allowed.' % (
               self._max_body_bytes), 413, 'body')
 
-  def hold(self, size):
+  def hold(self, size: int) -> None:
     """Counts bytes; raises RequestError if there is no room for them."""
     if self.num_bytes + size > self._max_bytes:
       raise errors.overloaded('The server holds as many bytes of requests as '

@@ -3,12 +3,14 @@
 import asyncio
 import logging
 import time
+from typing import Any
 
 from aiohttp import web
 
 from serving.server import errors
 from serving.server import metrics as metrics_lib
 from serving.server import rest
+from serving.server import service as service_lib
 
 _METRICS_PATHS = ('/metrics', '/monitoring/prometheus/metrics')
 _METHODS = {'/': 'page', '/answer': 'answer', '/healthz': 'probe',
@@ -17,7 +19,7 @@ _METHODS = {'/': 'page', '/answer': 'answer', '/healthz': 'probe',
 _CLIENT_GONE = 499  # as proxies count it
 
 
-def make(service, page=None):
+def make(service: service_lib.Service, page: Any = None) -> web.Application:
   """Builds the application.
 
   Args:

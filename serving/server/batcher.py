@@ -4,15 +4,31 @@ import collections
 from concurrent import futures
 import threading
 import time
+from typing import Callable, Dict, Mapping, NamedTuple, Optional
 
 import numpy as np
 
 from serving.server import errors
+from serving.server import served_model
 
-# What waits. signature: served_model.Signature. feeds: {key: array}. cost: int.
-# is_wanted: () -> bool. since: seconds. future: of {key: array}.
-_Item = collections.namedtuple('_Item',
-                               'signature feeds cost is_wanted since future')
+
+class _Item(NamedTuple):
+  """What waits.
+
+  Attributes:
+    signature: that is asked.
+    feeds: by key.
+    cost: of it.
+    is_wanted: whether anybody still waits for the answer.
+    since: seconds.
+    future: of {key: array}.
+  """
+  signature: served_model.Signature
+  feeds: Mapping[str, np.ndarray]
+  cost: int
+  is_wanted: Callable[[], bool]
+  since: float
+  future: futures.Future
 
 
 class Batcher:
@@ -24,8 +40,12 @@ class Batcher:
   one batch at a time.
   """
 
-  def __init__(self, run, max_batch_size=8, batch_timeout_s=.005,
-               queue_timeout_s=30., max_cost=None, on_batch=None):
+  def __init__(
+      self,
+      run: Callable[[str, Mapping[str, np.ndarray]], Dict[str, np.ndarray]],
+      max_batch_size: int = 8, batch_timeout_s: float = .005,
+      queue_timeout_s: float = 30., max_cost: Optional[int] = None,
+      on_batch: Optional[Callable[[int, float], None]] = None) -> None:
     """Starts the thread.
 
     Args:
@@ -49,7 +69,9 @@ class Batcher:
                                     daemon=True)
     self._thread.start()
 
-  def submit(self, signature, feeds, cost=0, is_wanted=lambda: True):
+  def submit(self, signature: served_model.Signature,
+             feeds: Mapping[str, np.ndarray], cost: int = 0,
+             is_wanted: Callable[[], bool] = lambda: True) -> futures.Future:
     """Queues a request.
 
     Args:
@@ -75,11 +97,11 @@ class Batcher:
     """How many requests wait."""
     return len(self._waiting)
 
-  def is_alive(self):
+  def is_alive(self) -> bool:
     """Whether the thread works."""
     return self._thread.is_alive()
 
-  def close(self):
+  def close(self) -> None:
     """Answers what waits, then ends the thread."""
     with self._changed:
       self._is_closed = True
@@ -233,7 +255,7 @@ class Batcher:
     return answers
 
 
-def num_rows(feeds):
+def num_rows(feeds: Mapping[str, np.ndarray]) -> Optional[int]:
   """The first dimension that all arrays share; None if they do not.
 
   Args:

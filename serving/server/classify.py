@@ -4,17 +4,22 @@ Source: TensorFlow Serving, api_rest.md, "Classify and Regress API".
 """
 
 import json
+from typing import Any, Dict, Mapping
 
 import numpy as np
 
 from serving import networks
 from serving.server import errors
 from serving.server import rest_json
+from serving.server import served_model
+from utils import types
 
 _ENCODED_KEY = 'image/encoded'  # what records call the image
 
 
-def request(values, signatures):
+def request(
+    values: Dict[str, Any],
+    signatures: Mapping[str, served_model.Signature]) -> rest_json.Request:
   """The Request of a body of `:classify`.
 
   Args:
@@ -53,7 +58,8 @@ def request(values, signatures):
       'signature_name': signature.name, 'instances': rows}, signatures)
 
 
-def response(answers, class_names):
+def response(answers: Mapping[str, np.ndarray],
+             class_names: types.LabelMap) -> bytes:
   """The body that answers `:classify`: all classes, the best first.
 
   Args:

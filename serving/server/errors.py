@@ -1,6 +1,7 @@
 """What a request is refused with."""
 
 import json
+from typing import Dict
 
 import tensorflow.compat.v1 as tf
 
@@ -27,21 +28,22 @@ class RequestError(Exception):
     reason: str, a word for the metrics.
   """
 
-  def __init__(self, message, status=400, reason='bad_request'):
+  def __init__(self, message: str, status: int = 400,
+               reason: str = 'bad_request') -> None:
     super().__init__(message)
     self.status, self.reason = status, reason
 
-  def headers(self):
+  def headers(self) -> Dict[str, str]:
     """{name: value} beside the body."""
     return ({'Retry-After': str(RETRY_AFTER_S)} if self.status == 503 else {})
 
 
-def overloaded(message, reason):
+def overloaded(message: str, reason: str) -> RequestError:
   """The RequestError of a server that has no room now."""
   return RequestError(message, 503, reason)
 
 
-def of_exception(error):
+def of_exception(error: BaseException) -> RequestError:
   """The RequestError for whatever answering raised."""
   if isinstance(error, RequestError):
     return error
@@ -55,6 +57,6 @@ def of_exception(error):
                       'internal')
 
 
-def body(message):
+def body(message: str) -> str:
   """The JSON text that TensorFlow Serving answers errors with."""
   return json.dumps({'error': message})

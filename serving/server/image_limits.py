@@ -5,13 +5,16 @@ would believe them.
 """
 
 import io
+from typing import Mapping, Union
 import warnings
 
 from google.protobuf import message
+import numpy as np
 from PIL import Image
 import tensorflow.compat.v1 as tf
 
 from serving.server import errors
+from serving.server import served_model
 
 # What the decoder inside of a graph knows.
 FORMATS = ('JPEG', 'PNG', 'GIF', 'BMP')
@@ -19,7 +22,8 @@ _FORMATS = 'a JPEG, PNG, GIF or BMP file'
 _ENCODED_KEY = 'image/encoded'
 
 
-def check(feeds, signature, max_pixels):
+def check(feeds: Mapping[str, np.ndarray], signature: served_model.Signature,
+          max_pixels: int) -> int:
   """Refuses requests of too many pixels, and what is not an image.
 
   Args:
@@ -60,14 +64,15 @@ def _of_example(content):
   return values[0] if values else b''
 
 
-def too_many(what, pixels, max_pixels):
+def too_many(what: str, pixels: Union[int, str],
+             max_pixels: int) -> errors.RequestError:
   """The RequestError of too many pixels."""
   return errors.RequestError(
       '%s %s pixels, more than the %d that are allowed in one request.' % (
           what, pixels, max_pixels), 413, 'image')
 
 
-def num_pixels(encoded, max_pixels, name):
+def num_pixels(encoded: bytes, max_pixels: int, name: str) -> int:
   """Reads the size of an image from its header.
 
   Args:

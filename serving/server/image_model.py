@@ -1,5 +1,7 @@
 """The exported model behind a service, as a function of images."""
 
+from typing import Any, Dict, Mapping, Optional
+
 import numpy as np
 import tensorflow.compat.v1 as tf
 
@@ -8,6 +10,7 @@ from serving import exported_model
 from serving import predictor
 from serving import sources
 from serving.server import image_limits
+from serving.server import service as service_lib
 
 _GIF = b'GIF8'
 
@@ -15,7 +18,7 @@ _GIF = b'GIF8'
 class BatchedModel(exported_model.ExportedModel):
   """An exported model whose runs go through the queue of a service."""
 
-  def __init__(self, service):
+  def __init__(self, service: service_lib.Service) -> None:
     """Takes the graph that is loaded.
 
     Args:
@@ -30,7 +33,9 @@ class BatchedModel(exported_model.ExportedModel):
     # The queue fills batches up, with the images of others.
     self.batch_size = None
 
-  def run_signature(self, feeds, signature=None):
+  def run_signature(
+      self, feeds: Mapping[str, np.ndarray],
+      signature: Optional[Dict[str, Any]] = None) -> Dict[str, np.ndarray]:
     """As ExportedModel.run_signature, together with other requests."""
     described = signature or self.signature
     name = next(name for name, one in self.signatures.items()
@@ -48,7 +53,8 @@ class Detect:
     class_names: {class id: name}.
   """
 
-  def __init__(self, service, label_map=None):
+  def __init__(self, service: service_lib.Service,
+               label_map: Optional[str] = None) -> None:
     """Takes the model of a service.
 
     Args:
@@ -65,7 +71,7 @@ class Detect:
         max_pixels=self._max_pixels)
     self.class_names = self._predict.class_names
 
-  def warm_up(self):
+  def warm_up(self) -> None:
     """Answers a grey image: the first run of a graph is slow.
 
     Raises:
@@ -77,7 +83,7 @@ class Detect:
       raise sources.LoadError('The network cannot answer a grey image: %s' % (
           compat.error_reason(e.message)))
 
-  def __call__(self, content):
+  def __call__(self, content: bytes) -> Any:
     """A result for bytes; may be called by several threads after `warm_up`.
 
     Raises:

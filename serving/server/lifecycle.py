@@ -2,8 +2,11 @@
 
 import asyncio
 import signal
+from typing import Any
 
 from aiohttp import web
+
+from serving.server import service as service_lib
 
 # After a signal the answers are on their way; connections close then.
 _CLOSE_S = 1.
@@ -16,8 +19,9 @@ class Server:
     address: (host, port), once it listens.
   """
 
-  def __init__(self, app, service, host='127.0.0.1', port=8501, grace_s=30.,
-               access_log=None):
+  def __init__(self, app: web.Application, service: service_lib.Service,
+               host: str = '127.0.0.1', port: int = 8501, grace_s: float = 30.,
+               access_log: Any = None) -> None:
     """Takes what is served, and where.
 
     Args:

@@ -3,10 +3,14 @@
 Source: TensorFlow Serving, get_model_status.proto, get_model_metadata.proto.
 """
 
+from typing import Any, Dict, Mapping
+
 import tensorflow.compat.v1 as tf
 
+from serving.server import served_model
 
-def status(version, is_available=True):
+
+def status(version: str, is_available: bool = True) -> Dict[str, Any]:
   """The answer to GET /v1/models/NAME.
 
   Args:
@@ -19,7 +23,9 @@ def status(version, is_available=True):
       'status': {'error_code': 'OK', 'error_message': ''}}]}
 
 
-def metadata(name, version, signatures):
+def metadata(
+    name: str, version: str,
+    signatures: Mapping[str, served_model.Signature]) -> Dict[str, Any]:
   """The answer to GET /v1/models/NAME/metadata.
 
   Args:

@@ -1,5 +1,7 @@
 """What the server tells Prometheus."""
 
+from typing import Callable
+
 import prometheus_client
 
 # Seconds.
@@ -11,7 +13,7 @@ CONTENT_TYPE = prometheus_client.CONTENT_TYPE_LATEST
 class Metrics:
   """Counters of one server, in a registry of its own."""
 
-  def __init__(self, model_name, version):
+  def __init__(self, model_name: str, version: str) -> None:
     """Sets all of them to zero.
 
     Args:
@@ -50,7 +52,7 @@ class Metrics:
                       'network.'),
         'bytes': make(gauge, 'body_bytes', 'Bytes of bodies that are held.')}
 
-  def answered(self, method, status, seconds):
+  def answered(self, method: str, status: int, seconds: float) -> None:
     """Counts an answer.
 
     Args:
@@ -61,21 +63,21 @@ class Metrics:
     self._requests.labels(*self._values, method, str(status)).inc()
     self._latency.labels(*self._values, method).observe(seconds)
 
-  def refused(self, reason):
+  def refused(self, reason: str) -> None:
     """Counts a refusal; `reason` is that of a RequestError."""
     self._refused.labels(*self._values, reason).inc()
 
-  def batch(self, rows, seconds):
+  def batch(self, rows: int, seconds: float) -> None:
     """Counts a run of the network."""
     self._rows.inc(rows)
     self._batches.observe(rows)
     self._run.observe(seconds)
 
-  def watch(self, **functions):
+  def watch(self, **functions: Callable[[], float]) -> None:
     """Sets gauges ('requests_inside', 'queue', 'bytes') to functions."""
     for name, function in functions.items():
       self._gauges[name].set_function(function)
 
-  def text(self):
+  def text(self) -> bytes:
     """bytes, in the text format of Prometheus."""
     return prometheus_client.generate_latest(self.registry)

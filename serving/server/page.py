@@ -5,6 +5,7 @@ from concurrent import futures
 import json
 import os
 import secrets
+from typing import Any, Callable
 
 from aiohttp import web
 import jinja2
@@ -12,6 +13,7 @@ import jinja2
 from serving import images
 from serving.server import errors
 from serving.server import page_answer
+from serving.server import service as service_lib
 
 _TEMPLATE = 'page.html.j2'
 _NUM_THREADS = 2  # each holds the pixels of an image, and waits for the network
@@ -24,7 +26,8 @@ _POLICY = ("default-src 'none'; script-src 'nonce-%s'; style-src 'nonce-%s'; "
 class Page:
   """Handlers of the page."""
 
-  def __init__(self, service, detect, min_score=.3):
+  def __init__(self, service: service_lib.Service,
+               detect: Callable[[bytes], Any], min_score: float = .3) -> None:
     """Reads the template.
 
     Args:
@@ -41,7 +44,7 @@ class Page:
         autoescape=True, undefined=jinja2.StrictUndefined)
     self._template = environment.get_template(_TEMPLATE)
 
-  def add_to(self, app):
+  def add_to(self, app: web.Application) -> None:
     """Adds the addresses to an aiohttp application."""
     app.router.add_get('/', self.show)
     app.router.add_post('/answer', self.answer)

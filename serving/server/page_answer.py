@@ -2,6 +2,7 @@
 
 import base64
 import io
+from typing import Any, Dict
 
 import cv2
 import numpy as np
@@ -15,7 +16,7 @@ _JPEG_QUALITY = 90
 _LARGEST_CLASS = 2**16 - 1  # two channels of a PNG
 
 
-def of_result(result, max_side=_MAX_SIDE):
+def of_result(result: Any, max_side: int = _MAX_SIDE) -> Dict[str, Any]:
   """What the page gets for an image.
 
   Args:

@@ -5,6 +5,7 @@ Source: TensorFlow Serving, api_rest.md and http_rest_api_handler.cc.
 
 import json
 import re
+from typing import Optional
 
 from aiohttp import web
 
@@ -12,6 +13,7 @@ from serving.server import classify
 from serving.server import errors
 from serving.server import metadata
 from serving.server import rest_json
+from serving.server import service as service_lib
 
 _ASK = re.compile(r'/v1/models/([^/:]+)(?:/versions/(\d+))?'
                   r':(classify|regress|predict)$')
@@ -19,7 +21,7 @@ _TELL = re.compile(r'/v1/models(?:/([^/:]+))?(?:/versions/(\d+))?'
                    r'(?:/(metadata))?$')
 
 
-def method(path):
+def method(path: str) -> Optional[str]:
   """The verb of an address, 'metadata' or 'status'; None of another one."""
   match = _ASK.match(path)
   if match:
@@ -31,11 +33,11 @@ def method(path):
 class Rest:
   """Handlers of a service."""
 
-  def __init__(self, service):
+  def __init__(self, service: service_lib.Service) -> None:
     """Takes a service.Service."""
     self._service = service
 
-  def add_to(self, app):
+  def add_to(self, app: web.Application) -> None:
     """Adds the addresses to an aiohttp application."""
     app.router.add_get('/v1/{tail:.*}', self.tell)
     app.router.add_post('/v1/{tail:.*}', self.ask)

@@ -5,13 +5,14 @@ Source: TensorFlow Serving, api_rest.md and util/json_tensor.cc.
 
 import base64
 import binascii
-import collections
 import json
+from typing import Any, Dict, Mapping, NamedTuple
 
 import numpy as np
 import tensorflow.compat.v1 as tf
 
 from serving.server import errors
+from serving.server import served_model
 
 DEFAULT_SIGNATURE = 'serving_default'
 _ROWS, _COLUMNS = 'instances', 'inputs'
@@ -20,12 +21,21 @@ _B64 = 'b64'
 _BYTES_SUFFIX = '_bytes'
 _OF_KIND = {'f': 'fiu', 'i': 'iu', 'u': 'iu', 'b': 'b'}  # what may be given
 
-# What is asked. signature: served_model.Signature. feeds: {key: array}.
-# by_rows: bool, whether it came as rows, and the answer goes so.
-Request = collections.namedtuple('Request', 'signature feeds by_rows')
+
+class Request(NamedTuple):
+  """What is asked.
+
+  Attributes:
+    signature: that is asked.
+    feeds: by key.
+    by_rows: whether it came as rows, and the answer goes so.
+  """
+  signature: served_model.Signature
+  feeds: Dict[str, np.ndarray]
+  by_rows: bool
 
 
-def parse(body):
+def parse(body: bytes) -> Dict[str, Any]:
   """The JSON object of a request body.
 
   Args:
@@ -49,7 +59,9 @@ def parse(body):
   return values
 
 
-def signature_of(values, signatures):
+def signature_of(
+    values: Dict[str, Any],
+    signatures: Mapping[str, served_model.Signature]) -> served_model.Signature:
   """The Signature that a request names.
 
   Args:
@@ -67,7 +79,9 @@ def signature_of(values, signatures):
   return signatures[name]
 
 
-def predict_request(values, signatures):
+def predict_request(
+    values: Dict[str, Any],
+    signatures: Mapping[str, served_model.Signature]) -> Request:
   """The Request of a body of `:predict`.
 
   Args:
@@ -145,7 +159,7 @@ def _check_keys(columns, signature):
             ','.join(unknown), ','.join(missing)))
 
 
-def tensor(value, key, expected):
+def tensor(value: Any, key: str, expected: served_model.Tensor) -> np.ndarray:
   """The array of a JSON value.
 
   Args:
@@ -220,7 +234,7 @@ def _bytes(value, key):
       'Tensor %s should be text or {"b64": "..."}, one for each row.' % key)
 
 
-def predict_response(answers, by_rows):
+def predict_response(answers: Mapping[str, np.ndarray], by_rows: bool) -> bytes:
   """The body that answers `:predict`.
 
   Args:

@@ -1,9 +1,10 @@
 """An exported model in a session of its own, called by its signatures."""
 
-import collections
 import os
 import re
+from typing import Dict, List, Mapping, NamedTuple, Optional, Tuple
 
+import numpy as np
 import tensorflow.compat.v1 as tf
 
 from ops import compat
@@ -14,14 +15,23 @@ from serving import sources
 _NOT_A_SIGNATURE = '__saved_model_init_op'
 _HAS_DEFAULT = 'PlaceholderWithDefault'
 
-# A tensor of a signature. dtype: tf.DType. shape: [int or None], None for an
-# unknown rank. tensor: its name in the graph. is_optional: whether an input
-# that is not given has a value all the same.
-Tensor = collections.namedtuple('Tensor', 'dtype shape tensor is_optional')
+
+class Tensor(NamedTuple):
+  """A tensor of a signature.
+
+  Attributes:
+    dtype: its type.
+    shape: None for an unknown rank.
+    tensor: its name in the graph.
+    is_optional: whether an input that is not given has a value all the same.
+  """
+  dtype: tf.DType
+  shape: Optional[List[Optional[int]]]
+  tensor: str
+  is_optional: bool
 
 
-class Signature(collections.namedtuple('Signature',
-                                       'name method inputs outputs')):
+class Signature(NamedTuple):
   """What a model can be asked.
 
   Attributes:
@@ -30,17 +40,20 @@ class Signature(collections.namedtuple('Signature',
     inputs: {key: Tensor}.
     outputs: {key: Tensor}.
   """
-  __slots__ = ()
+  name: str
+  method: str
+  inputs: Dict[str, Tensor]
+  outputs: Dict[str, Tensor]
 
   @property
-  def batch_size(self):
+  def batch_size(self) -> Optional[int]:
     """The number of rows that the graph is fixed to; None where it is free."""
     sizes = {t.shape[0] for t in self.inputs.values()
              if t.shape and not t.is_optional}
     return sizes.pop() if len(sizes) == 1 else None
 
 
-def newest_version(path):
+def newest_version(path: str) -> Tuple[str, str]:
   """The export to serve and its number.
 
   Args:
@@ -80,7 +93,7 @@ class ServedModel:
     meta_graph: MetaGraphDef.
   """
 
-  def __init__(self, path, num_threads=None):
+  def __init__(self, path: str, num_threads: Optional[int] = None) -> None:
     """Loads the newest version.
 
     Args:
@@ -101,7 +114,8 @@ class ServedModel:
       raise sources.LoadError('%s has no signature: it cannot be asked '
                               'anything.' % self.folder)
 
-  def run(self, signature_name, feeds):
+  def run(self, signature_name: str,
+          feeds: Mapping[str, np.ndarray]) -> Dict[str, np.ndarray]:
     """Runs the graph as it is.
 
     Args:
@@ -116,7 +130,7 @@ class ServedModel:
         {key: t.tensor for key, t in signature.outputs.items()},
         {signature.inputs[key].tensor: value for key, value in feeds.items()})
 
-  def close(self):
+  def close(self) -> None:
     """Frees what the session holds."""
     self.session.close()
 

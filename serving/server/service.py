@@ -3,12 +3,17 @@
 import asyncio
 from concurrent import futures
 import functools
+from typing import Any, Dict, Mapping, Optional
+
+import numpy as np
 
 from serving.server import admission as admission_lib
 from serving.server import batcher as batcher_lib
 from serving.server import errors
 from serving.server import image_limits
 from serving.server import metrics as metrics_lib
+from serving.server import served_model
+from utils import types
 
 _NUM_THREADS = 2  # that read and write JSON while the network runs
 
@@ -28,7 +33,7 @@ class Limits:
     request_timeout_s: float, from the end of the body to the answer.
   """
 
-  def __init__(self, **changes):
+  def __init__(self, **changes: Any) -> None:
     """Takes attributes that differ from the defaults."""
     self.max_requests, self.max_rows = 128, 128
     self.max_body_bytes, self.max_bytes = 2**25, 2**28
@@ -52,7 +57,8 @@ class Service:
     metrics: metrics.Metrics.
   """
 
-  def __init__(self, model, name, limits=None, class_names=None):
+  def __init__(self, model: Any, name: str, limits: Optional[Limits] = None,
+               class_names: Optional[types.LabelMap] = None) -> None:
     """Starts the thread that runs the network.
 
     Args:
@@ -92,7 +98,8 @@ class Service:
     return await asyncio.get_event_loop().run_in_executor(
         self._pool, functools.partial(function, *arguments))
 
-  def check(self, signature, feeds):
+  def check(self, signature: served_model.Signature,
+            feeds: Mapping[str, np.ndarray]) -> int:
     """The pixels of a request; raises RequestError for what is too much."""
     rows = batcher_lib.num_rows(feeds) or 1
     if rows > self.limits.max_rows:
@@ -123,7 +130,8 @@ class Service:
     except asyncio.TimeoutError:
       raise self._too_late()
 
-  def run_and_wait(self, signature, feeds):
+  def run_and_wait(self, signature: served_model.Signature,
+                   feeds: Mapping[str, np.ndarray]) -> Dict[str, np.ndarray]:
     """`check` and `run` for another thread than that of the event loop."""
     future = self._batcher.submit(signature, feeds,
                                   self.check(signature, feeds))
@@ -137,7 +145,7 @@ class Service:
     return errors.RequestError('There was no answer within %g seconds.' % (
         self.limits.request_timeout_s), 504, 'timeout')
 
-  def is_alive(self):
+  def is_alive(self) -> bool:
     """Whether the network can be run."""
     return self._batcher.is_alive()
 
@@ -157,7 +165,7 @@ class Service:
       await asyncio.sleep(.02)
     return self.admission.num_open
 
-  def close(self, wait=True):
+  def close(self, wait: bool = True) -> None:
     """Ends the threads.
 
     Args:

@@ -1,6 +1,7 @@
 """An exported folder to a service and its application."""
 
 import logging
+from typing import Any, Optional
 
 from serving import class_names
 from serving import sources
@@ -11,8 +12,9 @@ from serving.server import served_model
 from serving.server import service as service_lib
 
 
-def make(path, name, limits=None, label_map=None, num_threads=None,
-         with_page=True, min_score=.3):
+def make(path: str, name: str, limits: Any = None,
+         label_map: Optional[str] = None, num_threads: Optional[int] = None,
+         with_page: bool = True, min_score: float = .3) -> Any:
   """Loads a model, puts a server around it and asks it once.
 
   Args:

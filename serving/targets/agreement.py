@@ -4,7 +4,7 @@ Rounded weights move scores, so objects change places and some cross the
 threshold: what counts is how many are found again.
 """
 
-import collections
+from typing import Callable, List, Mapping, NamedTuple, Sequence
 
 import numpy as np
 
@@ -20,13 +20,24 @@ _DETECTIONS = (fields.NUM_DETECTIONS, fields.DETECTION_BOXES,
                fields.DETECTION_CLASSES, fields.DETECTION_SCORES,
                fields.DETECTION_MASKS, fields.DETECTION_OUTER_BOXES)
 
-# What may differ. score: float, a difference of scores and probabilities.
-# objects: share of the objects. pixels: share of the pixels. box: difference of
-# coordinates, as a share of the longer side of the input.
-Allowed = collections.namedtuple('Allowed', 'score objects pixels box')
+
+class Allowed(NamedTuple):
+  """What may differ.
+
+  Attributes:
+    score: a difference of scores and probabilities.
+    objects: share of the objects.
+    pixels: share of the pixels.
+    box: difference of coordinates, as a share of the longer side of the input.
+  """
+  score: float
+  objects: float
+  pixels: float
+  box: float
 
 
-def comparison(allowed, side):
+def comparison(allowed: Allowed,
+               side: int) -> Callable[..., List[parity.Difference]]:
   """Makes a function that stands in for parity.compare.
 
   Args:
@@ -55,7 +66,8 @@ def comparison(allowed, side):
   return compare
 
 
-def unmatched(wanted, found, score):
+def unmatched(wanted: Sequence[Mapping[str, np.ndarray]],
+              found: Sequence[Mapping[str, np.ndarray]], score: float) -> float:
   """The share of objects that are not found again, either way.
 
   Args:

@@ -4,6 +4,7 @@ No TensorFlow here: some run where there is none.
 """
 
 import pickle
+from typing import Any, Callable, Dict, List, Optional, Sequence
 
 import numpy as np
 
@@ -13,7 +14,8 @@ from serving.targets import description
 _FREE_BATCH = 2
 
 
-def of_images(model, images):
+def of_images(model: Any,
+              images: Sequence[np.ndarray]) -> List[Dict[str, np.ndarray]]:
   """Runs a model on images, one by one, filling its batch with copies.
 
   Images of a batch must not depend on each other: the last one counts.
@@ -32,13 +34,14 @@ def of_images(model, images):
           for image in images]
 
 
-def batch_size(values):
+def batch_size(values: Dict[str, Any]) -> Optional[int]:
   """The images of a batch; None: any. Takes what description.read gives."""
   size = values['input']['shape'][0]
   return size if size > 0 else None
 
 
-def main(load, arguments):
+def main(load: Callable[[str, Dict[str, Any]], Any],
+         arguments: Sequence[str]) -> None:
   """Reads images, writes answers; see parity.answers_of_export.
 
   Args:

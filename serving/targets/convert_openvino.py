@@ -5,16 +5,19 @@
 
 import os
 import sys
+from typing import Any, Dict
 
 import openvino
 
 from serving.targets import convert_onnx
 from serving.targets import exporting
+from serving.targets import network_graph
 
 FILE = 'model.xml'  # beside model.bin
 
 
-def convert(network, request, folder, work):
+def convert(network: network_graph.Network, request: Dict[str, Any],
+            folder: str, work: str) -> Dict[str, Any]:
   """Writes model.xml and model.bin; see exporting.converter_main."""
   convert_onnx.convert(network, request, work, work)
   model = openvino.convert_model(os.path.join(work, convert_onnx.FILE))

@@ -6,15 +6,18 @@
 import os
 import pickle
 import sys
+from typing import Any, Dict
 
 import tensorflow.compat.v1 as tf
 
 from ops import compat
 from serving.targets import exporting
+from serving.targets import network_graph
 from serving.targets import run_tflite
 
 
-def convert(network, request, folder, work):
+def convert(network: network_graph.Network, request: Dict[str, Any],
+            folder: str, work: str) -> Dict[str, Any]:
   """Writes model.tflite; see exporting.converter_main.
 
   Built-in operations where that is possible, else those of TensorFlow beside

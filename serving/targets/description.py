@@ -5,11 +5,17 @@ No TensorFlow here: the programs that run a converted model read it, too.
 
 import json
 import os
+from typing import Any, Dict, Mapping
+
+from serving.targets import network_graph
+from utils import types
 
 FILE = 'model.json'
 
 
-def write(folder, target, notes, names, network, details):
+def write(folder: str, target: str, notes: Mapping[str, Any],
+          names: types.LabelMap, network: network_graph.Network,
+          details: Mapping[str, Any]) -> Dict[str, Any]:
   """Writes it.
 
   Args:
@@ -40,7 +46,7 @@ def write(folder, target, notes, names, network, details):
   return values
 
 
-def read(folder):
+def read(folder: str) -> Dict[str, Any]:
   """Reads it.
 
   Args:

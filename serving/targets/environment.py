@@ -13,7 +13,7 @@ class MissingError(ValueError):
   """A program that an export needs is not installed."""
 
 
-def python(package):
+def python(package: str) -> str:
   """The interpreter that has a converter.
 
   Args:

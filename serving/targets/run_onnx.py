@@ -5,7 +5,9 @@
 
 import os
 import sys
+from typing import Any, Dict, List, Optional
 
+import numpy as np
 import onnxruntime
 
 from serving.targets import answers
@@ -20,7 +22,8 @@ class Model:
     batch_size: int, or None for any.
   """
 
-  def __init__(self, folder, described, threads=None):
+  def __init__(self, folder: str, described: Dict[str, Any],
+               threads: Optional[int] = None) -> None:
     """Loads it.
 
     Args:
@@ -37,17 +40,17 @@ class Model:
     self._input = described['input']['name']
     self._keys, self._names = zip(*sorted(described['outputs'].items()))
     self.batch_size = answers.batch_size(described)
-    self._fed = None
+    self._fed: Dict[str, np.ndarray] = {}
 
-  def feed(self, images):
+  def feed(self, images: np.ndarray) -> None:
     """Gives it float32 [B, H, W, 3]."""
     self._fed = {self._input: images}
 
-  def invoke(self):
+  def invoke(self) -> List[np.ndarray]:
     """Runs what was fed; returns the outputs in the order of their keys."""
     return self._session.run(list(self._names), self._fed)
 
-  def run(self, images):
+  def run(self, images: np.ndarray) -> Dict[str, np.ndarray]:
     """{key: array [B, ...]} of float32 [B, H, W, 3]."""
     self.feed(images)
     return dict(zip(self._keys, self.invoke()))

@@ -5,7 +5,9 @@
 
 import os
 import sys
+from typing import Any, Dict, Optional
 
+import numpy as np
 import openvino
 
 from serving.targets import answers
@@ -20,7 +22,8 @@ class Model:
     batch_size: int, or None for any.
   """
 
-  def __init__(self, folder, described, threads=None):
+  def __init__(self, folder: str, described: Dict[str, Any],
+               threads: Optional[int] = None) -> None:
     """Loads it.
 
     Args:
@@ -29,7 +32,7 @@ class Model:
       threads: int; None: as OpenVINO likes.
     """
     # Some CPUs would compute in bfloat16.
-    options = {'INFERENCE_PRECISION_HINT': 'f32'}
+    options: Dict[str, Any] = {'INFERENCE_PRECISION_HINT': 'f32'}
     if threads:
       options['INFERENCE_NUM_THREADS'] = threads
     compiled = openvino.Core().compile_model(
@@ -39,15 +42,15 @@ class Model:
     self.batch_size = answers.batch_size(described)
     self._fed = None
 
-  def feed(self, images):
+  def feed(self, images: np.ndarray) -> None:
     """Gives it float32 [B, H, W, 3]."""
     self._fed = openvino.Tensor(images)
 
-  def invoke(self):
+  def invoke(self) -> None:
     """Runs what was fed."""
     self._request.infer([self._fed])
 
-  def run(self, images):
+  def run(self, images: np.ndarray) -> Dict[str, np.ndarray]:
     """{key: array [B, ...]} of float32 [B, H, W, 3]."""
     self.feed(images)
     self.invoke()

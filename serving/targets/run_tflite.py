@@ -5,7 +5,9 @@
 
 import os
 import sys
+from typing import Any, Dict, Optional
 
+import numpy as np
 import tensorflow.compat.v1 as tf
 
 from serving.targets import answers
@@ -20,7 +22,8 @@ class Model:
     batch_size: int.
   """
 
-  def __init__(self, folder, described, threads=None):
+  def __init__(self, folder: str, described: Dict[str, Any],
+               threads: Optional[int] = None) -> None:
     """Loads it.
 
     Args:
@@ -39,15 +42,15 @@ class Model:
                      for key, name in described['outputs'].items()}
     self.batch_size = answers.batch_size(described)
 
-  def feed(self, images):
+  def feed(self, images: np.ndarray) -> None:
     """Gives it float32 [B, H, W, 3]."""
     self._interpreter.set_tensor(self._input, images)
 
-  def invoke(self):
+  def invoke(self) -> None:
     """Runs what was fed."""
     self._interpreter.invoke()
 
-  def run(self, images):
+  def run(self, images: np.ndarray) -> Dict[str, np.ndarray]:
     """{key: array [B, ...]} of float32 [B, H, W, 3]."""
     self.feed(images)
     self.invoke()
