@@ -5,6 +5,9 @@ records, and of what is in them, TensorFlow's decoder has to be the judge.
 """
 
 import os
+from typing import Tuple
+
+import numpy as np
 
 from dataloader import sessions
 from ops import image_decoding
@@ -16,7 +19,7 @@ _decoders = {}
 DecodingError = image_decoding.DecodingError
 
 
-def size(encoded):
+def size(encoded: bytes) -> Tuple[int, int]:
   """Height and width of an image, after decoding all of it.
 
   Args:
@@ -31,12 +34,12 @@ def size(encoded):
   return tuple(_this_process().run('size', encoded).tolist())
 
 
-def pixels(encoded):
+def pixels(encoded: bytes) -> np.ndarray:
   """uint8 [H, W, 3] as training sees it; see `size`."""
   return _this_process().run('pixels', encoded)
 
 
-def jpeg_pixels(encoded):
+def jpeg_pixels(encoded: bytes) -> np.ndarray:
   """uint8 [H, W, C] of a JPEG, as exactly as it can be encoded again.
 
   Its colours, stored for 2 x 2 pixels as a rule, are repeated, not

@@ -9,6 +9,7 @@ import tensorflow.compat.v1 as tf
 from dataloader import examples
 from dataloader import source_ids
 from ops import image_decoding
+from ops import tensor_types
 
 _FEATURES = {
     'image/encoded': tf.FixedLenFeature([], tf.string),
@@ -31,8 +32,9 @@ _MASK_FEATURES = {'image/object/mask': tf.VarLenFeature(tf.string)}
 class ExampleDecoder:
   """Image, boxes, classes and, if asked for, masks of a record."""
 
-  def __init__(self, include_mask=False, regenerate_source_id=False,
-               decode_masks=True):
+  def __init__(self, include_mask: bool = False,
+               regenerate_source_id: bool = False,
+               decode_masks: bool = True) -> None:
     """Keeps the choices.
 
     Args:
@@ -46,7 +48,7 @@ class ExampleDecoder:
     self._decode_masks = decode_masks
     self._regenerate_source_id = regenerate_source_id
 
-  def decode(self, serialized):
+  def decode(self, serialized: tf.Tensor) -> tensor_types.Tensors:
     """Decodes a record.
 
     Args:

@@ -2,6 +2,7 @@
 
 import os
 import re
+from typing import List, Sequence, Tuple, Union
 
 import tensorflow.compat.v1 as tf
 
@@ -10,7 +11,7 @@ import tensorflow.compat.v1 as tf
 _NOT_RECORDS = ('.json', '.csv', '.txt')
 
 
-def glob(pattern):
+def glob(pattern: str) -> List[str]:
   """Sorted paths; a folder that does not exist has none."""
   try:
     return sorted(tf.gfile.Glob(pattern))
@@ -18,7 +19,7 @@ def glob(pattern):
     return []
 
 
-def escape(path):
+def escape(path: str) -> str:
   """A pattern that matches this path alone: a name given by a person is none.
 
   To be followed by a pattern, as in escape('set [v2]/train') + '-*'.
@@ -43,7 +44,7 @@ def _with_literal_names(pattern):
   return '/'.join(parts)
 
 
-def names_in(folder, ending):
+def names_in(folder: str, ending: Union[str, Tuple[str, ...]]) -> List[str]:
   """Names of the files in a folder that end so, in upper or lower case.
 
   Hidden files are none of them: macOS leaves ._a.xml beside a.xml.
@@ -68,7 +69,7 @@ def _split(text):
   return text.split(',')
 
 
-def expand(patterns, key):
+def expand(patterns: Union[str, Sequence[str]], key: str) -> List[str]:
   """Record files of one or more patterns.
 
   Args:

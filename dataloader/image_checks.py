@@ -1,5 +1,7 @@
 """What is wrong with the encoded image and the masks of a record."""
 
+from typing import Any, List, Mapping, Optional, Tuple
+
 import cv2
 import numpy as np
 
@@ -12,14 +14,16 @@ _TINY = 2          # pixels of a side; a placeholder rather than an image
 _MASK_BORDER = 3.  # pixels by which a box may miss its mask
 
 
-def stored_size(features):
+def stored_size(features: Mapping[str, Any]) -> Optional[Tuple[int, int]]:
   """(height, width) that a record states, ints; None without both."""
-  sides = [features['image/' + side].int64_list.value
-           for side in ('height', 'width')]
-  return tuple(int(side[0]) for side in sides) if all(sides) else None
+  height, width = (features['image/' + side].int64_list.value
+                   for side in ('height', 'width'))
+  return (int(height[0]), int(width[0])) if height and width else None
 
 
-def check_image(encoded, stored, decode):
+def check_image(
+    encoded: bytes, stored: Optional[Tuple[int, int]], decode: bool
+) -> Tuple[Optional[Tuple[int, int]], List[Tuple[str, str, str]]]:
   """Checks an image as training sees it: decoded by TensorFlow.
 
   Args:
@@ -63,7 +67,8 @@ def check_image(encoded, stored, decode):
   return size, found
 
 
-def check_mask(png, box, size):
+def check_mask(png: bytes, box: np.ndarray,
+               size: Optional[Tuple[int, int]]) -> List[Tuple[str, str, str]]:
   """Checks the mask of an object.
 
   Args:

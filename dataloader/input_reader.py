@@ -2,6 +2,7 @@
 
 import os
 import random
+from typing import Any, Callable, List, Mapping, Optional, Tuple
 
 import tensorflow.compat.v1 as tf
 
@@ -29,11 +30,16 @@ class InputReader:
   and no record is lost.
   """
 
-  def __init__(self, file_pattern, parser, mode, key, seed=None,
-               shuffle_buffer_bytes=DEFAULT_BUFFER_BYTES,
-               num_parallel_calls=None, num_examples=None, image_layout=None,
-               source=None, is_deterministic=None, cache_records=False,
-               counts_path=None):
+  def __init__(self, file_pattern: str, parser: Callable[..., Any], mode: str,
+               key: str, seed: Optional[int] = None,
+               shuffle_buffer_bytes: int = DEFAULT_BUFFER_BYTES,
+               num_parallel_calls: Optional[int] = None,
+               num_examples: Optional[int] = None,
+               image_layout: Optional[Callable[[tf.Tensor], tf.Tensor]] = None,
+               source: Optional[Tuple[str, str]] = None,
+               is_deterministic: Optional[bool] = None,
+               cache_records: bool = False,
+               counts_path: Optional[str] = None) -> None:
     """Finds the files.
 
     Args:
@@ -82,7 +88,8 @@ class InputReader:
     self._sizes = {}    # path: bytes, likewise
     self._samples = {}  # key: of record_counts.sample
 
-  def __call__(self, params, input_context=None, num_calls=0):
+  def __call__(self, params: Mapping[str, Any], input_context: Any = None,
+               num_calls: int = 0) -> tf.data.Dataset:
     """Builds the dataset.
 
     Args:
@@ -178,7 +185,7 @@ class InputReader:
         missing, self._counts_path)))
     return [self._counts[f] for f in files]
 
-  def complaints(self, buffer_key, num_hosts=1):
+  def complaints(self, buffer_key: str, num_hosts: int = 1) -> List[str]:
     """Sentences about an order that cannot be good; see record_order."""
     if self._cache_records:
       return []
@@ -236,7 +243,9 @@ def _batches_of_a_call(params, input_context):
   return 1
 
 
-def accelerator_layout(transpose_input, space_to_depth_block_size):
+def accelerator_layout(
+    transpose_input: bool, space_to_depth_block_size: int
+) -> Optional[Callable[[tf.Tensor], tf.Tensor]]:
   """The `image_layout` of these keys, or None when nothing is to do."""
   if not transpose_input and space_to_depth_block_size == 1:
     return None

@@ -1,11 +1,17 @@
 """Means of a mask over the cells of a box, exact however fine or coarse."""
 
+from typing import Callable
+
 import tensorflow.compat.v1 as tf
 
 _MIN_AREA = 1e-12  # pixels; a box without area gives no division by zero
 
 
-def means(box, num_cells, image_size, is_mirrored, read):
+def means(
+    box: tf.Tensor, num_cells: int, image_size: tf.Tensor,
+    is_mirrored: tf.Tensor,
+    read: Callable[[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor], tf.Tensor]
+) -> tf.Tensor:
   """The mean of a mask over every cell of a grid that tiles a box.
 
   Args:

@@ -1,10 +1,12 @@
 """How random the order of training is, measured on the records themselves."""
 
 import typing
+from typing import Optional
 
 import numpy as np
 import tensorflow.compat.v1 as tf
 
+from configs import base
 from dataloader import input_reader
 from dataloader import sessions
 from utils import modes
@@ -39,7 +41,7 @@ class _Identity:
     return tf.constant(_PADDING, tf.int64)
 
 
-def measure(pattern, train):
+def measure(pattern: str, train: base.Section) -> Optional[Order]:
   """Reads two epochs as training does, without parsing a record.
 
   Args:
@@ -85,7 +87,7 @@ def _correlation(first, second):
   return float(np.corrcoef(*places)[0, 1])
 
 
-def describe(order):
+def describe(order: Order) -> str:
   """A sentence about an Order."""
   return ('Order of training: rank correlation with the files %.2f, between '
           'epochs %.2f%s.' % (
@@ -96,7 +98,7 @@ def describe(order):
               'train.shuffle_buffer_bytes mix them'))
 
 
-def is_good(order):
+def is_good(order: Order) -> bool:
   """Whether both correlations are as small as they should be.
 
   Few records are correlated by chance: up to four times the standard deviation

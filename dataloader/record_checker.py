@@ -2,14 +2,27 @@
 
 import collections
 import hashlib
+from typing import Any, List, Mapping, NamedTuple
 
 from dataloader import examples
 from dataloader import image_checks
 
-# level: ERROR (training stops or learns something wrong), WARNING (probably a
-# mistake) or NOTE. check: its name. where: 'file: record 3, image/source_id 7'.
-# detail: str.
-Finding = collections.namedtuple('Finding', 'level check where detail')
+
+class Finding(NamedTuple):
+  """What a check has found.
+
+  Attributes:
+    level: ERROR (training stops or learns something wrong), WARNING (probably a
+      mistake) or NOTE.
+    check: its name.
+    where: 'file: record 3, image/source_id 7'.
+    detail: what is wrong.
+  """
+  level: str
+  check: str
+  where: str
+  detail: str
+
 
 ERROR, WARNING, NOTE = (image_checks.ERROR, image_checks.WARNING,
                         image_checks.NOTE)
@@ -35,7 +48,7 @@ class RecordChecker:
 
   UNIT = 'objects'  # of which `class_counts` counts
 
-  def __init__(self, num_classes, decode=True):
+  def __init__(self, num_classes: int, decode: bool = True) -> None:
     """Takes what the configuration says.
 
     Args:
@@ -55,7 +68,7 @@ class RecordChecker:
   def _add(self, level, check, where, detail):
     self.findings.append(Finding(level, check, where, detail))
 
-  def check(self, path, number, serialized):
+  def check(self, path: str, number: int, serialized: bytes) -> None:
     """Checks one record.
 
     Args:
@@ -121,7 +134,7 @@ class RecordChecker:
     """Adds what the labels of all records together show."""
     raise NotImplementedError
 
-  def finish(self):
+  def finish(self) -> List[Finding]:
     """Adds what only all records together show.
 
     Returns:
@@ -140,7 +153,7 @@ class RecordChecker:
     self.findings.sort(key=lambda f: (order[f.level], f.check))
     return self.findings
 
-  def share_without_anchor(self):
+  def share_without_anchor(self) -> float:
     """Share of the objects that no anchor fits, 0..1."""
     return 0.
 
@@ -156,7 +169,7 @@ class RecordChecker:
                     ' ...' if len(missing) > 20 else ''))
 
 
-def first_bytes(features, key):
+def first_bytes(features: Mapping[str, Any], key: str) -> bytes:
   """The first bytes of a feature; empty when there are none."""
   values = features[key].bytes_list.value
   return values[0] if values else b''

@@ -1,9 +1,11 @@
 """Looks into the first records before a training run starts."""
 
 import logging
+from typing import Iterable, Optional, Sequence
 
 import tensorflow.compat.v1 as tf
 
+from configs import base
 from dataloader import data_checks
 from dataloader import examples
 from dataloader import mask_crops
@@ -15,7 +17,8 @@ _MAX_FILES = 4
 _MAX_RECORDS = 50  # of a file, until one has an object
 
 
-def check_masks(files, key, advice, mask_classes=None):
+def check_masks(files: Sequence[str], key: str, advice: str,
+                mask_classes: Optional[Iterable[int]] = None) -> None:
   """Finds out whether the objects of records have masks.
 
   A record behind those looked at is found when it is parsed.
@@ -74,7 +77,7 @@ _USELESS = ('no_objects', 'all_crowds', 'nothing_to_learn', 'ignored_pixels',
 _HOPELESS = ('all_crowds', 'ignored_pixels')
 
 
-def check_first(files, key, config):
+def check_first(files: Sequence[str], key: str, config: base.Config) -> None:
   """Stops a training run that cannot work, before it starts; warns of doubts.
 
   Args:

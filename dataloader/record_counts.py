@@ -12,6 +12,7 @@ import collections
 from concurrent import futures
 import json
 import os
+from typing import Dict, List, Mapping, Optional, Sequence
 
 import tensorflow.compat.v1 as tf
 
@@ -24,14 +25,15 @@ _SAMPLED_RECORDS = 32  # of each file
 _INDEX = '-index.json'
 
 
-def sizes_of(files):
+def sizes_of(files: Sequence[str]) -> Dict[str, int]:
   """{path: bytes} of files, several of a bucket at a time."""
   with futures.ThreadPoolExecutor(_NUM_READERS) as pool:
     return dict(zip(files, pool.map(
         lambda path: tf.gfile.Stat(path).length, files)))
 
 
-def count_each(files, cache_path=None):
+def count_each(files: Sequence[str],
+               cache_path: Optional[str] = None) -> List[int]:
   """Numbers of records.
 
   Args:
@@ -101,7 +103,7 @@ def _write_json(path, content):
 Sample = collections.OrderedDict
 
 
-def sample(files):
+def sample(files: Sequence[str]) -> Dict[str, List[bytes]]:
   """The first records of files that are spread evenly over the list.
 
   Args:
@@ -123,7 +125,7 @@ def _first_records(path):
     pass
 
 
-def mean_bytes(sampled):
+def mean_bytes(sampled: Mapping[str, List[bytes]]) -> float:
   """Mean number of bytes of a record in a file, its frame included.
 
   Args:

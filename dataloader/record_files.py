@@ -2,6 +2,7 @@
 
 import os
 import struct
+from typing import Iterator, Optional, Sequence, Tuple
 
 import tensorflow.compat.v1 as tf
 
@@ -16,7 +17,7 @@ class RecordError(ValueError):
   """A record that cannot be read, with its file and number."""
 
 
-def count_records(files):
+def count_records(files: Sequence[str]) -> int:
   """Number of records of TFRecord files.
 
   Args:
@@ -60,7 +61,9 @@ def _broken(path, number, reason):
       path, number, reason, advice)
 
 
-def iterate(files, num_records=None):
+def iterate(
+    files: Sequence[str],
+    num_records: Optional[int] = None) -> Iterator[Tuple[str, int, bytes]]:
   """Yields (path, number in the file, record bytes), checking every byte.
 
   Args:

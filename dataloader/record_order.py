@@ -17,6 +17,7 @@ Graph operations only: a TPU runs its input on its host, without this program.
 """
 
 import typing
+from typing import Callable, List, Mapping, Sequence
 
 import numpy as np
 import tensorflow.compat.v1 as tf
@@ -64,7 +65,9 @@ class Share(typing.NamedTuple):
   counts: typing.Optional[list]
 
 
-def share(sizes, host, num_hosts, count_each, key):
+def share(sizes: Mapping[str, int], host: int, num_hosts: int,
+          count_each: Callable[[Sequence[str]], Sequence[int]],
+          key: str) -> Share:
   """Divides files, or their records where there are too few files.
 
   Args:
@@ -119,7 +122,7 @@ class Plan(typing.NamedTuple):
   fits: bool
 
 
-def plan(host_share, record_bytes, buffer_bytes):
+def plan(host_share: Share, record_bytes: float, buffer_bytes: int) -> Plan:
   """Chooses groups and buffer.
 
   Args:
@@ -145,8 +148,10 @@ def plan(host_share, record_bytes, buffer_bytes):
               max(1, int(buffer_bytes / record_bytes)), False)
 
 
-def records(chosen, seed, start, count_each, is_deterministic=True,
-            cache=False):
+def records(chosen: Plan, seed: int, start: int,
+            count_each: Callable[[Sequence[str]], Sequence[int]],
+            is_deterministic: bool = True,
+            cache: bool = False) -> tf.data.Dataset:
   """The endless sequence of records.
 
   Args:
@@ -258,7 +263,8 @@ def _hash(seed, number):
       _MAX_SEED, tf.int64)
 
 
-def complaints(chosen, sampled, buffer_key):
+def complaints(chosen: Plan, sampled: Mapping[str, List[bytes]],
+               buffer_key: str) -> List[str]:
   """Why the order cannot be good.
 
   Args:
@@ -316,7 +322,9 @@ def _class_of(serialized):
   return None
 
 
-def make(sizes, host, num_hosts, key, buffer_bytes, sampled, count_each):
+def make(sizes: Mapping[str, int], host: int, num_hosts: int, key: str,
+         buffer_bytes: int, sampled: Mapping[str, List[bytes]],
+         count_each: Callable[[Sequence[str]], Sequence[int]]) -> Plan:
   """The Plan of a host: its share, read with a buffer of these bytes.
 
   Args:

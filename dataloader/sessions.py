@@ -5,18 +5,19 @@ one that had a session, another session waits for ever.
 """
 
 import os
+from typing import Any
 
 import tensorflow.compat.v1 as tf
 
 _pids = set()  # of processes that had one
 
 
-def make(**options):
+def make(**options: Any) -> tf.Session:
   """A tf.Session, with its arguments."""
   _pids.add(os.getpid())
   return tf.Session(**options)
 
 
-def had_one():
+def had_one() -> bool:
   """Whether this process must not be forked for work with TensorFlow."""
   return os.getpid() in _pids

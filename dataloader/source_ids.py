@@ -5,9 +5,12 @@ string is that integer; any other string is hashed. The reader, the ground
 truth taken from the records and the converters all use these two functions.
 """
 
+from typing import Any, Callable, List, Sequence
+
 import tensorflow.compat.v1 as tf
 
 from dataloader import sessions
+from ops import tensor_types
 
 # What `of_record` reads.
 FEATURES = {
@@ -33,7 +36,7 @@ def _int64_pattern():
 _INT64_PATTERN = _int64_pattern()
 
 
-def of_record(parsed):
+def of_record(parsed: tensor_types.Tensors) -> tf.Tensor:
   """Id of a record: what it says, else its file name, else a hash of it.
 
   Args:
@@ -50,7 +53,7 @@ def of_record(parsed):
                   parsed['image/source_id'])
 
 
-def to_int64(source_ids):
+def to_int64(source_ids: tf.Tensor) -> tf.Tensor:
   """Integer ids of string ids.
 
   Args:
@@ -69,7 +72,7 @@ def to_int64(source_ids):
     return tf.where(is_number, numbers, hashes)
 
 
-def to_ints(source_ids):
+def to_ints(source_ids: Sequence[Any]) -> List[int]:
   """`to_int64` for a list of Python strings.
 
   Returns:
@@ -80,7 +83,7 @@ def to_ints(source_ids):
         to_int64(tf.constant(list(source_ids), tf.string, [len(source_ids)])))]
 
 
-def make_hash():
+def make_hash() -> Callable[[bytes], int]:
   """Makes bytes -> int, the hash of records without an id."""
   with tf.Graph().as_default():
     content = tf.placeholder(tf.string, [])

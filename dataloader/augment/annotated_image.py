@@ -1,31 +1,44 @@
 """An image with its boxes and masks, and changes of a part of it."""
 
-import collections
+from typing import Any, Callable, NamedTuple, Optional
 
 import tensorflow.compat.v1 as tf
 
-# image: uint8 [H, W, 3]. boxes: float32 [K, 4], yxyx, 0..1, or None. origins:
-# int32 [H, W], which pixel (row * W + column) of the record's image stands
-# here, NOWHERE for filling, or None: whatever changes places in the image
-# changes them in the same way, and masks are looked up through it later.
-AnnotatedImage = collections.namedtuple('AnnotatedImage', 'image boxes origins')
+
+class AnnotatedImage(NamedTuple):
+  """An image, and what changes places with it.
+
+  Attributes:
+    image: uint8 [H, W, 3].
+    boxes: float32 [K, 4], yxyx, 0..1, or None.
+    origins: int32 [H, W], which pixel (row * W + column) of the record's image
+      stands here, NOWHERE for filling, or None: whatever changes places in the
+      image changes them in the same way, and masks are looked up through it
+      later.
+  """
+  image: tf.Tensor
+  boxes: Optional[tf.Tensor]
+  origins: Optional[tf.Tensor]
+
 
 NOWHERE = -1
 FILL = 128  # grey of pixels that come from outside, as upstream
 
 
-def make_origins(image):
+def make_origins(image: tf.Tensor) -> tf.Tensor:
   """Origins of an image in which nothing has moved."""
   height, width = tf.unstack(tf.shape(image)[:2])
   return tf.reshape(tf.range(height * width), [height, width])
 
 
-def change_image(annotated, change):
+def change_image(annotated: AnnotatedImage,
+                 change: Callable[[tf.Tensor], tf.Tensor]) -> AnnotatedImage:
   """Applies a function to the colours."""
   return annotated._replace(image=change(annotated.image))
 
 
-def warp(annotated, move):
+def warp(annotated: AnnotatedImage,
+         move: Callable[[tf.Tensor, Any], tf.Tensor]) -> AnnotatedImage:
   """Moves colours and origins.
 
   Args:
@@ -41,7 +54,9 @@ def warp(annotated, move):
       origins=None if origins is None else move(origins, NOWHERE))
 
 
-def change_window(annotated, window, change):
+def change_window(
+    annotated: AnnotatedImage, window: tf.Tensor,
+    change: Callable[[AnnotatedImage], AnnotatedImage]) -> AnnotatedImage:
   """Changes a part of an image.
 
   Args:
@@ -69,7 +84,8 @@ def change_window(annotated, window, change):
                             origins=paste(annotated.origins, part.origins))
 
 
-def cut_out(annotated, center, half_size):
+def cut_out(annotated: AnnotatedImage, center: tf.Tensor,
+            half_size: tf.Tensor) -> AnnotatedImage:
   """Fills a rectangle of the image; masks keep what it hides.
 
   Args:

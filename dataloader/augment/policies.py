@@ -7,6 +7,10 @@ Source: v0 to v3 and test as in upstream's autoaugment_utils.py (v1 is the
 one of arXiv:1906.11172); imagenet: AutoAugment (arXiv:1805.09501), table 9.
 """
 
+from typing import Tuple
+
+from configs import base
+
 _V0 = (
     (('TranslateX_BBox', 0.6, 4), ('Equalize', 0.8, 10)),
     (('TranslateY_Only_BBoxes', 0.2, 2), ('Cutout', 0.8, 8)),
@@ -117,7 +121,7 @@ RANDAUGMENT = _RANDAUGMENT_COLORS + (
 SCALE_RANGES = {'standard': (0.8, 1.25), 'large': (0.1, 2.0)}
 
 
-def scale_range(section):
+def scale_range(section: base.Section) -> Tuple[float, float]:
   """(smallest, largest) random scale that the section of a parser asks for."""
   if section.aug_scale_preset:
     return SCALE_RANGES[section.aug_scale_preset]
