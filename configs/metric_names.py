@@ -65,7 +65,7 @@ def is_of_one_class(config: base.Config, name: str) -> bool:
   return name.startswith(_OF_CLASSES.get(config.type, _OF_CATEGORIES))
 
 
-def is_extra(config, name):
+def is_extra(config: base.Config, name: str) -> bool:
   """Whether a name is made like those of eval.extra_metrics."""
   return name.startswith(tuple(
       '%s%s_' % (prefix, extra) for prefix in ('', 'mask_')

@@ -4,7 +4,7 @@ What is wrong in an annotation file is told in messages, once, where the
 evaluation can go on, and raised where it cannot.
 """
 
-import collections
+from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Tuple
 
 import numpy as np
 
@@ -13,14 +13,12 @@ from evaluation import ids
 from utils import coco_annotations
 from utils import masks
 from utils import text_files
+from utils import types
 
 read_json = text_files.read_json
 
 
-class Annotations(collections.namedtuple(
-    'Annotations', 'image_ids image_index image_sizes category_ids '
-    'category_index category_names images categories boxes areas is_crowds '
-    'is_difficult rles messages')):
+class Annotations(NamedTuple):
   """Objects of an image set, one row of the arrays for each.
 
   Attributes:
@@ -40,15 +38,28 @@ class Annotations(collections.namedtuple(
     rles: [N] RLE (None where the object has no mask), or None without masks.
     messages: [str], what a person should know about the file.
   """
-  __slots__ = ()
+  image_ids: List[types.Id]
+  image_index: Dict[types.Id, int]
+  image_sizes: List[Optional[Tuple[int, int]]]
+  category_ids: List[types.Id]
+  category_index: Dict[types.Id, int]
+  category_names: List[str]
+  images: np.ndarray
+  categories: np.ndarray
+  boxes: np.ndarray
+  areas: np.ndarray
+  is_crowds: np.ndarray
+  is_difficult: np.ndarray
+  rles: Optional[List[Optional[types.Rle]]]
+  messages: List[str]
 
-  def num_objects(self):
+  def num_objects(self) -> Dict[types.Id, int]:
     """{category id: number of objects, crowds not counted}."""
     counts = np.bincount(self.categories[~self.is_crowds],
                          minlength=len(self.category_ids))
     return dict(zip(self.category_ids, counts.tolist()))
 
-  def select(self, keep):
+  def select(self, keep: np.ndarray) -> 'Annotations':
     """`Annotations` of some objects; `keep` is bool [N], or rows."""
     rles = self.rles
     if rles is not None:
@@ -60,7 +71,9 @@ class Annotations(collections.namedtuple(
         rles=rles)
 
 
-def load(source, include_mask=False, label_map=None, name='The annotations'):
+def load(source: Any, include_mask: bool = False,
+         label_map: Optional[Mapping[Any, str]] = None,
+         name: str = 'The annotations') -> Annotations:
   """Reads COCO annotations.
 
   Args:

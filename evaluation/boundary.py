@@ -9,13 +9,17 @@ Source: Boundary IoU: Improving Object-Centric Image Segmentation Evaluation
 """
 
 import math
+from typing import Dict
 
 import cv2
 import numpy as np
 from pycocotools import mask as coco_mask
 
+from evaluation import annotations as annotations_lib
 from evaluation import coco_metrics
+from evaluation import detections as detections_lib
 from utils import masks as mask_utils
+from utils import types
 
 WIDTH = .02  # of the band, in diagonals of the image
 _KEYS = (('AP', None, 'all'), ('AP50', .5, 'all'), ('AP75', .75, 'all'),
@@ -40,7 +44,9 @@ class BoundaryCOCOeval(coco_metrics.ColumnCOCOeval):
     return overlaps
 
 
-def evaluate(annotations, detections, iou_type='segm'):
+def evaluate(annotations: annotations_lib.Annotations,
+             detections: detections_lib.Detections,
+             iou_type: str = 'segm') -> Dict[str, float]:
   """Metrics of an evaluation; see factory.EXTRA_METRICS.
 
   Args:
@@ -61,7 +67,7 @@ def evaluate(annotations, detections, iou_type='segm'):
           for name, threshold, area in _KEYS}
 
 
-def band(rle):
+def band(rle: types.Rle) -> types.Rle:
   """The pixels of a mask that are near its outline, as a run-length code.
 
   Where the mask ends at the border of the image, that is its outline, too.

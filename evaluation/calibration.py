@@ -8,10 +8,12 @@ Source: Multivariate Confidence Calibration for Object Detection
 of 0.5.
 """
 
-import collections
+from typing import Dict, NamedTuple
 
 import numpy as np
 
+from evaluation import annotations as annotations_lib
+from evaluation import detections as detections_lib
 from evaluation import pairs as pairs_lib
 
 UNDEFINED = -1.
@@ -19,8 +21,7 @@ NUM_BINS = 20
 _LEAST_SCORE = .3  # the paper leaves out what is below
 
 
-class Reliability(collections.namedtuple(
-    'Reliability', 'edges counts scores precisions error')):
+class Reliability(NamedTuple):
   """Scores and precision of detections, by bins of the score.
 
   Attributes:
@@ -30,10 +31,16 @@ class Reliability(collections.namedtuple(
     precisions: float64 [B], share of them that is right; -1 without any.
     error: D-ECE; -1 without detections, or where scores are not within 0..1.
   """
-  __slots__ = ()
+  edges: np.ndarray
+  counts: np.ndarray
+  scores: np.ndarray
+  precisions: np.ndarray
+  error: float
 
 
-def evaluate(annotations, detections, iou_type='bbox'):
+def evaluate(annotations: annotations_lib.Annotations,
+             detections: detections_lib.Detections,
+             iou_type: str = 'bbox') -> Dict[str, float]:
   """Metrics of an evaluation; see factory.EXTRA_METRICS.
 
   Args:
@@ -53,7 +60,9 @@ def evaluate(annotations, detections, iou_type='bbox'):
           'D-ECE30': reliability(detections, matches, _LEAST_SCORE).error}
 
 
-def reliability(detections, matches, least_score=0., num_bins=NUM_BINS):
+def reliability(detections: detections_lib.Detections,
+                matches: pairs_lib.Matches, least_score: float = 0.,
+                num_bins: int = NUM_BINS) -> Reliability:
   """Compares scores with precision.
 
   Args:

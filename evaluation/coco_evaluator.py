@@ -1,10 +1,12 @@
 """Batches of predictions to COCO metrics and a COCO results list."""
 
 import logging
+from typing import Any, Dict, List, Mapping, Optional, Sequence
 
 import numpy as np
 
 from evaluation import annotations as annotations_lib
+from evaluation import class_ids
 from evaluation import coco_metrics
 from evaluation import coco_results
 from evaluation import detections as detections_lib
@@ -12,6 +14,7 @@ from evaluation import groundtruth_collector
 from evaluation import ids
 from evaluation import report
 from utils import mask_grids
+from utils import types
 
 _REQUIRED = ('source_id', 'num_detections', 'detection_boxes',
              'detection_classes', 'detection_scores')
@@ -29,12 +32,21 @@ class COCOEvaluator:
 
   results_name = 'detections.json'
 
-  def __init__(self, annotations=None, include_mask=False,
-               need_rescale_bboxes=True, per_category=True,
-               remove_invalid_boxes=True, label_map=None, id_map=None,
-               only_predicted_images=False, max_detections=None,
-               novel_categories=None, mask_grid=mask_grids.CELLS,
-               category_map=None, notes=(), extra_metrics=None):
+# XXX LONG
+# XXX LONG
+  def __init__(
+      self, annotations: Any = None, include_mask: bool = False,
+      need_rescale_bboxes: bool = True, per_category: bool = True,
+      remove_invalid_boxes: bool = True,
+      label_map: Optional[Mapping[Any, str]] = None,
+      id_map: Optional[Mapping[types.Id, types.Id]] = None,
+      only_predicted_images: bool = False, max_detections: Optional[int] = None,
+      novel_categories: Optional[Sequence[types.Id]] = None,
+      mask_grid: mask_grids.MaskGrid = mask_grids.CELLS,
+      category_map: Optional[class_ids.CategoryMap] = None,
+      notes: Sequence[str] = (),
+      extra_metrics: Optional[coco_metrics.Functions] = None
+  ) -> None:
     """Reads the annotations.
 
     Args:
@@ -86,7 +98,7 @@ class COCOEvaluator:
       self._given_notes += self._given.messages
     self.reset()
 
-  def reset(self):
+  def reset(self) -> None:
     """Forgets all predictions, and ground truth that came with them."""
     self._image_ids = []  # of the images that predictions were given for
     self._image_rows = {}  # canonical id -> place in _image_ids
@@ -103,27 +115,28 @@ class COCOEvaluator:
     self.messages = []    # what a person should know of the last `evaluate`
 
   @property
-  def num_images(self):
+  def num_images(self) -> int:
     """Number of different images that predictions were given for."""
     return len(self._image_ids)
 
   @property
-  def category_names(self):
+  def category_names(self) -> Dict[types.Id, str]:
     """{category id: name} of the ground truth."""
     scored = self._scored or self._annotations()
     return dict(zip(scored.category_ids, scored.category_names))
 
   @property
-  def num_objects(self):
+  def num_objects(self) -> Dict[types.Id, int]:
     """{category id: number of objects, crowds not counted}."""
     return (self._scored or self._annotations()).num_objects()
 
   @property
-  def num_crowds(self):
+  def num_crowds(self) -> int:
     """Number of objects that are crowds, which no figure counts."""
     return int((self._scored or self._annotations()).is_crowds.sum())
 
-  def update(self, predictions, groundtruths=None):
+  def update(self, predictions: Mapping[str, np.ndarray],
+             groundtruths: Optional[Mapping[str, np.ndarray]] = None) -> None:
     """Adds a batch.
 
     Args:
@@ -205,7 +218,7 @@ class COCOEvaluator:
           % (ids.name_some(unknown), len(self._given.image_ids),
              ids.name_some(self._given.image_ids)))
 
-  def merge(self, other):
+  def merge(self, other: 'COCOEvaluator') -> None:
     """Adds what another evaluator of the same set was given.
 
     Images that both were given count once, as this one has them.
@@ -226,7 +239,7 @@ class COCOEvaluator:
     self._num_not_finite += other._num_not_finite
     self._num_slots = max(self._num_slots, other._num_slots)
 
-  def evaluate(self):
+  def evaluate(self) -> Dict[str, float]:
     """Scores all images of the set, those without detections too.
 
     Returns:
@@ -350,7 +363,7 @@ class COCOEvaluator:
     """[str] about the number of detections that the metrics count."""
     return coco_metrics.limit_messages(scored, self._max_detections)
 
-  def format_table(self, metrics):
+  def format_table(self, metrics: Mapping[str, float]) -> str:
     """The figures of `evaluate` as text."""
     return report.format_table(metrics, self.category_names, self.num_objects,
                                self.messages, self._extra_metrics)
@@ -366,7 +379,7 @@ class COCOEvaluator:
             'which are to be scored apart: %s.'
             % ids.name_some(self._novel_categories)]
 
-  def results(self):
+  def results(self) -> List[Dict[str, Any]]:
     """The detections as a COCO results list, ready for JSON."""
     columns = self._detections()
     image_ids = self._image_ids

@@ -9,14 +9,17 @@ overlaps an object enough to be matched at all.
 import contextlib
 import io
 import re
+from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple
 
 import numpy as np
 from pycocotools import cocoeval
 from pycocotools import mask as coco_mask
 
+from evaluation import annotations as annotations_lib
 from evaluation import detections as detections_lib
 from evaluation import ids
 from evaluation import pairs
+from utils import types
 
 METRIC_NAMES = ('AP', 'AP50', 'AP75', 'APs', 'APm', 'APl', 'ARmax1', 'ARmax10',
                 'ARmax100', 'ARs', 'ARm', 'ARl')
@@ -56,12 +59,17 @@ _LIMIT_KEYS = (('APmax%d', True, None), ('AP50max%d', True, .5),
                ('AP75max%d', True, .75), ('ARmax%d', False, None))
 _LIMIT_NAME = re.compile(r'(AP|AP50|AP75|AR)max[0-9]+$')
 
+# {name: (annotations, detections, iou_type) -> {metric: figure}}.
+Functions = Mapping[str, Callable[..., Dict[str, float]]]
+
 
 class ColumnCOCOeval(cocoeval.COCOeval):
   """COCOeval over columns; parameters and summary are pycocotools' own."""
 
-  def __init__(self, annotations, detections, iou_type, image_rows=None,
-               max_detections=None):
+  def __init__(self, annotations: annotations_lib.Annotations,
+               detections: detections_lib.Detections, iou_type: str,
+               image_rows: Optional[np.ndarray] = None,
+               max_detections: Optional[int] = None) -> None:
     """Prepares an evaluation.
 
     Args:
@@ -90,7 +98,7 @@ class ColumnCOCOeval(cocoeval.COCOeval):
           [rle is not None for rle in annotations.rles], bool)
     self._matches = []
 
-  def evaluate(self):
+  def evaluate(self) -> None:
     """Matches detections with objects, category by category."""
     areas = detections_lib.areas(self._detections)
     num_categories = len(self.params.catIds)
@@ -131,7 +139,8 @@ class ColumnCOCOeval(cocoeval.COCOeval):
     return (rank, self._detections.scores[dt], is_matched, is_ignored,
             np.count_nonzero(~ignore_gt, axis=1))
 
-  def ignored_if_unmatched(self, dt, dt_areas):
+  def ignored_if_unmatched(self, dt: np.ndarray,
+                           dt_areas: np.ndarray) -> np.ndarray:
     """Which detections are neither right nor wrong without an object.
 
     Args:
@@ -152,7 +161,7 @@ class ColumnCOCOeval(cocoeval.COCOeval):
     return coco_mask.iou([self._detections.rles[i] for i in dt],
                          [self._annotations.rles[i] for i in gt], is_crowds)
 
-  def accumulate(self, p=None):
+  def accumulate(self, p: Any = None) -> None:
     """Fills `self.eval` with precision, recall and scores as COCOeval does."""
     p = p or self.params
     counts = [len(v) for v in (p.iouThrs, p.recThrs, p.catIds, p.areaRng,
@@ -174,13 +183,15 @@ class ColumnCOCOeval(cocoeval.COCOeval):
     self.eval = {'params': p, 'counts': counts, 'precision': precision,
                  'recall': recall, 'scores': scores}
 
-  def category_values(self, is_precision, iou_threshold, area, max_detections):
+  def category_values(self, is_precision: bool, iou_threshold: Optional[float],
+                      area: str, max_detections: int) -> List[float]:
     """One figure of COCOeval's summary for every category: [C]."""
     return [_mean_defined(v) for v in self._values(
         is_precision, iou_threshold, area, max_detections).T]
 
-  def overall_value(self, is_precision, iou_threshold, area, max_detections,
-                    category_rows=None):
+  def overall_value(self, is_precision: bool, iou_threshold: Optional[float],
+                    area: str, max_detections: int,
+                    category_rows: Optional[Sequence[int]] = None) -> float:
     """One figure of COCOeval's summary, over all or some categories."""
     values = self._values(is_precision, iou_threshold, area, max_detections)
     if category_rows is not None:
@@ -203,8 +214,12 @@ def _mean_defined(values):
   return float(np.mean(values[is_defined])) if is_defined.any() else UNDEFINED
 
 
-def evaluate(annotations, detections, iou_type, per_category=True,
-             image_rows=None, max_detections=None, novel_categories=None):
+def evaluate(
+    annotations: annotations_lib.Annotations,
+    detections: detections_lib.Detections, iou_type: str,
+    per_category: bool = True, image_rows: Optional[np.ndarray] = None,
+    max_detections: Optional[int] = None,
+    novel_categories: Optional[Sequence[types.Id]] = None) -> Dict[str, float]:
   """Computes the metrics.
 
   Args:
@@ -247,7 +262,10 @@ def evaluate(annotations, detections, iou_type, per_category=True,
   return metrics
 
 
-def evaluate_extra(functions, annotations, detections, iou_type):
+def evaluate_extra(functions: Functions,
+                   annotations: annotations_lib.Annotations,
+                   detections: detections_lib.Detections,
+                   iou_type: str) -> Dict[str, float]:
   """Computes further metrics.
 
   Args:
@@ -278,7 +296,7 @@ def _split_metrics(engine, annotations, novel_categories, prefix):
   return metrics
 
 
-def limit_names(metrics, prefix=''):
+def limit_names(metrics: Mapping[str, float], prefix: str = '') -> List[str]:
   """Names, without the prefix, of metrics with a limit of one's own.
 
   Args:
@@ -290,7 +308,8 @@ def limit_names(metrics, prefix=''):
           if _LIMIT_NAME.match(name) and name not in METRIC_NAMES]
 
 
-def limit_messages(annotations, max_detections=None):
+def limit_messages(annotations: annotations_lib.Annotations,
+                   max_detections: Optional[int] = None) -> List[str]:
   """Says when an image has more objects than COCO's metrics count.
 
   Args:
@@ -382,7 +401,10 @@ def _match_image(overlaps, ignore_gt, is_crowds, thresholds):
   return is_matched, matches_ignored
 
 
-def precision_recall(is_matched, is_ignored, scores, num_gt, recalls):
+def precision_recall(
+    is_matched: np.ndarray, is_ignored: np.ndarray, scores: np.ndarray,
+    num_gt: int,
+    recalls: np.ndarray) -> Tuple[np.ndarray, np.ndarray, np.ndarray]:
   """Precision at given recalls, the final recall, and the scores there.
 
   Args:

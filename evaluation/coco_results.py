@@ -203,7 +203,7 @@ def _box(entry, size):
 
 
 def to_results(detections: detections_lib.Detections,
-               image_ids: np.ndarray) -> List[Dict[str, Any]]:
+               image_ids: Sequence[types.Id]) -> List[Dict[str, Any]]:
   """COCO results list of detections, ready for JSON.
 
   Args:

@@ -5,16 +5,16 @@ columns are sorted and cut without loops. Dicts are made for the results file
 only.
 """
 
-import collections
+from typing import List, Mapping, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
 
 from utils import mask_grids
 from utils import masks
+from utils import types
 
 
-class Detections(collections.namedtuple(
-    'Detections', 'images categories boxes scores rles')):
+class Detections(NamedTuple):
   """Columns of equal length.
 
   Attributes:
@@ -24,10 +24,15 @@ class Detections(collections.namedtuple(
     scores: float64 [N].
     rles: [N] RLE or None without masks.
   """
-  __slots__ = ()
+  images: np.ndarray
+  categories: np.ndarray
+  boxes: np.ndarray
+  scores: np.ndarray
+  rles: Optional[List[types.Rle]]
 
 
-def concatenate(parts, include_mask=False):
+def concatenate(parts: Sequence[Detections],
+                include_mask: bool = False) -> Detections:
   """Joins lists of columns.
 
   Args:
@@ -46,7 +51,7 @@ def concatenate(parts, include_mask=False):
                       for i in range(4)], rles=rles)
 
 
-def select(detections, keep):
+def select(detections: Detections, keep: np.ndarray) -> Detections:
   """Some of the rows of `detections`; `keep` is bool [N], or rows."""
   rles = detections.rles
   if rles is not None:
@@ -54,7 +59,7 @@ def select(detections, keep):
   return Detections(*[column[keep] for column in detections[:4]], rles=rles)
 
 
-def finite(detections):
+def finite(detections: Detections) -> np.ndarray:
   """Rows whose box and score are numbers.
 
   A box of NaN would count as found: no comparison with its overlap is false.
@@ -63,7 +68,7 @@ def finite(detections):
           & np.isfinite(detections.boxes).all(axis=1))
 
 
-def num_repeated(*columns):
+def num_repeated(*columns: np.ndarray) -> int:
   """Number of rows that are equal to one before.
 
   Args:
@@ -74,15 +79,18 @@ def num_repeated(*columns):
   return len(rows) - len(np.unique(rows, axis=0)) if len(rows) else 0
 
 
-def areas(detections):
+def areas(detections: Detections) -> np.ndarray:
   """Areas in pixels: of the masks if there are any, else of the boxes."""
   if detections.rles is not None:
     return np.array([masks.area(rle) for rle in detections.rles], np.float64)
   return np.prod(detections.boxes[:, 2:], axis=1)
 
 
-def from_predictions(predictions, include_mask=False, rescale_boxes=True,
-                     remove_invalid_boxes=True, mask_grid=mask_grids.CELLS):
+def from_predictions(
+    predictions: Mapping[str, np.ndarray], include_mask: bool = False,
+    rescale_boxes: bool = True, remove_invalid_boxes: bool = True,
+    mask_grid: mask_grids.MaskGrid = mask_grids.CELLS
+) -> Tuple[Detections, int]:
   """Columns of a batch of predictions.
 
   Args:

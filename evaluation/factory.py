@@ -1,9 +1,14 @@
 """Evaluators by `eval.type` of the configuration."""
 
+from typing import Any, Iterable, Mapping, Optional, Sequence
+
+from configs import base
 from evaluation import boundary
 from evaluation import calibration
+from evaluation import class_ids
 from evaluation import classification_evaluator
 from evaluation import coco_evaluator
+from evaluation import coco_metrics
 from evaluation import lvis_evaluator
 from evaluation import proposals
 from evaluation import segmentation_evaluator
@@ -13,6 +18,7 @@ from utils import class_sets
 from utils import label_map as label_map_lib
 from utils import mask_grids
 from utils import registry
+from utils import types
 
 
 def _label_map(section):
@@ -33,7 +39,9 @@ EXTRA_METRICS = {'boundary': boundary.evaluate,
                  'voc': voc_metrics.evaluate}
 
 
-def pick_extra_metrics(names, what='eval.extra_metrics'):
+def pick_extra_metrics(
+    names: Iterable[str], what: str = 'eval.extra_metrics'
+) -> coco_metrics.Functions:
   """{name: function} of some entries of EXTRA_METRICS.
 
   Args:
@@ -109,7 +117,7 @@ CUSTOMIZED = {
 }
 
 
-def build_mask_grid(config):
+def build_mask_grid(config: base.Config) -> mask_grids.MaskGrid:
   """How the masks of a model are sampled, which pasting them needs.
 
   Args:
@@ -128,9 +136,12 @@ def build_mask_grid(config):
       0 if config.type == 'shapemask' else section.mask_crop_size)
 
 
-def build_evaluator(section, annotations=None, id_map=None,
-                    only_predicted_images=False, mask_grid=mask_grids.CELLS,
-                    category_map=None, notes=()):
+def build_evaluator(section: base.Section, annotations: Any = None,
+                    id_map: Optional[Mapping[types.Id, types.Id]] = None,
+                    only_predicted_images: bool = False,
+                    mask_grid: mask_grids.MaskGrid = mask_grids.CELLS,
+                    category_map: Optional[class_ids.CategoryMap] = None,
+                    notes: Sequence[str] = ()) -> Any:
   """Builds the evaluator that the section names.
 
   Args:
@@ -156,7 +167,7 @@ def build_evaluator(section, annotations=None, id_map=None,
                category_map, notes)
 
 
-def build_customized_evaluator(config):
+def build_customized_evaluator(config: base.Config) -> Any:
   """Builds the evaluator of a model whose batches carry the ground truth.
 
   Args:

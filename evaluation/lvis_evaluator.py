@@ -1,5 +1,9 @@
 """Batches of predictions to the metrics of LVIS."""
 
+from typing import Any, Mapping, Optional
+
+import numpy as np
+
 from evaluation import annotations as annotations_lib
 from evaluation import coco_evaluator
 from evaluation import lvis_metrics
@@ -8,7 +12,7 @@ from evaluation import lvis_metrics
 class LVISEvaluator(coco_evaluator.COCOEvaluator):
   """The evaluator of COCO with the metrics of LVIS; see lvis_metrics."""
 
-  def __init__(self, annotations=None, **kwargs):
+  def __init__(self, annotations: Any = None, **kwargs: Any) -> None:
     """Reads the annotations.
 
     Args:
@@ -32,7 +36,8 @@ class LVISEvaluator(coco_evaluator.COCOEvaluator):
       self._given_notes += self._federation.messages
       self.reset()
 
-  def update(self, predictions, groundtruths=None):
+  def update(self, predictions: Mapping[str, np.ndarray],
+             groundtruths: Optional[Mapping[str, np.ndarray]] = None) -> None:
     """See `COCOEvaluator.update`; needs annotations."""
     if self._federation is None:
       raise ValueError('The metrics of LVIS need annotations: ground truth '

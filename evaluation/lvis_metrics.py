@@ -11,10 +11,11 @@ Source: LVIS: A Dataset for Large Vocabulary Instance Segmentation
 (arXiv:1908.03195). The digits are those of the package `lvis` 0.5.3.
 """
 
-import collections
+from typing import Any, Dict, List, Mapping, NamedTuple, Optional
 
 import numpy as np
 
+from evaluation import annotations as annotations_lib
 from evaluation import coco_metrics
 from evaluation import detections as detections_lib
 from evaluation import ids
@@ -47,8 +48,7 @@ _CATEGORY_KEYS = (
     ('Recall AR@%d ByCategory/%%s' % MAX_DETECTIONS, False, None, 'all'))
 
 
-class Federation(collections.namedtuple(
-    'Federation', 'negatives not_exhaustive frequencies messages')):
+class Federation(NamedTuple):
   """What is known of which image.
 
   Attributes:
@@ -58,10 +58,14 @@ class Federation(collections.namedtuple(
     frequencies: [C] 'r', 'c', 'f', or '' where the annotations do not tell.
     messages: [str], what a person should know.
   """
-  __slots__ = ()
+  negatives: np.ndarray
+  not_exhaustive: np.ndarray
+  frequencies: List[str]
+  messages: List[str]
 
 
-def load(content, annotations, name='The annotations'):
+def load(content: Mapping[str, Any], annotations: annotations_lib.Annotations,
+         name: str = 'The annotations') -> Federation:
   """Reads the lists of images and the frequencies of categories.
 
   Args:
@@ -125,8 +129,9 @@ def _frequencies(content, annotations, name):
 class FederatedCOCOeval(coco_metrics.ColumnCOCOeval):
   """COCOeval of images that are known in part."""
 
-  def __init__(self, annotations, federation, detections, iou_type,
-               image_rows=None):
+  def __init__(self, annotations: annotations_lib.Annotations,
+               federation: Federation, detections: detections_lib.Detections,
+               iou_type: str, image_rows: Optional[np.ndarray] = None) -> None:
     """Leaves out what cannot be judged.
 
     Args:
@@ -147,13 +152,16 @@ class FederatedCOCOeval(coco_metrics.ColumnCOCOeval):
     self._is_unsure = np.isin(keys[kept], federation.not_exhaustive)
     self.params.maxDets = [MAX_DETECTIONS]
 
-  def ignored_if_unmatched(self, dt, dt_areas):
+  def ignored_if_unmatched(self, dt: np.ndarray,
+                           dt_areas: np.ndarray) -> np.ndarray:
     """See the base class."""
     return super().ignored_if_unmatched(dt, dt_areas) | self._is_unsure[dt]
 
 
-def evaluate(annotations, federation, detections, iou_type, per_category=True,
-             image_rows=None):
+def evaluate(annotations: annotations_lib.Annotations, federation: Federation,
+             detections: detections_lib.Detections, iou_type: str,
+             per_category: bool = True,
+             image_rows: Optional[np.ndarray] = None) -> Dict[str, float]:
   """Computes the metrics.
 
   Args:

@@ -8,8 +8,11 @@ Source: COCOeval of pycocotools with `useCats = 0`, whose digits these are;
 What makes for effective detection proposals? (arXiv:1502.05082).
 """
 
+from typing import Dict, Tuple
+
 import numpy as np
 
+from evaluation import annotations as annotations_lib
 from evaluation import coco_metrics
 from evaluation import detections as detections_lib
 
@@ -17,7 +20,9 @@ LIMITS = (1, 10, 100, 1000)
 _AREAS = (('s', 'small'), ('m', 'medium'), ('l', 'large'))
 
 
-def evaluate(annotations, detections, iou_type='bbox'):
+def evaluate(annotations: annotations_lib.Annotations,
+             detections: detections_lib.Detections,
+             iou_type: str = 'bbox') -> Dict[str, float]:
   """Metrics of an evaluation; see factory.EXTRA_METRICS.
 
   Args:
@@ -42,7 +47,10 @@ def evaluate(annotations, detections, iou_type='bbox'):
   return metrics
 
 
-def without_categories(annotations, detections):
+def without_categories(
+    annotations: annotations_lib.Annotations,
+    detections: detections_lib.Detections
+) -> Tuple[annotations_lib.Annotations, detections_lib.Detections]:
   """Both as if there were one category.
 
   Args:

@@ -13,10 +13,12 @@ AP is a mean over the categories that have objects or detections, and counts
 the 100 best detections of an image.
 """
 
-import collections
+from typing import Dict, NamedTuple
 
 import numpy as np
 
+from evaluation import annotations as annotations_lib
+from evaluation import detections as detections_lib
 from evaluation import pairs as pairs_lib
 
 CLASS, LOCALISATION, BOTH, DUPLICATE, BACKGROUND, MISSED = KINDS = (
@@ -29,8 +31,7 @@ _RECALLS = np.arange(101) / 100.  # as in tidecv: some are an ulp from COCO's
 _NONE = -1  # of the places in KINDS: no error
 
 
-class Errors(collections.namedtuple(
-    'Errors', 'kinds objects is_mended missed matches')):
+class Errors(NamedTuple):
   """What is wrong with which detection.
 
   Attributes:
@@ -42,11 +43,14 @@ class Errors(collections.namedtuple(
     missed: bool [N], objects that no detection is about.
     matches: `pairs.Matches` of the detections with objects.
   """
-  __slots__ = ()
+  kinds: np.ndarray
+  objects: np.ndarray
+  is_mended: np.ndarray
+  missed: np.ndarray
+  matches: pairs_lib.Matches
 
 
-class Costs(collections.namedtuple(
-    'Costs', 'ap costs counts false_positives false_negatives')):
+class Costs(NamedTuple):
   """The AP that errors cost, all in 0..1.
 
   Attributes:
@@ -56,10 +60,16 @@ class Costs(collections.namedtuple(
     false_positives: rise if no detection without an object were counted.
     false_negatives: rise if only the objects counted that are found.
   """
-  __slots__ = ()
+  ap: float
+  costs: Dict[str, float]
+  counts: Dict[str, int]
+  false_positives: float
+  false_negatives: float
 
 
-def evaluate(annotations, detections, iou_type='bbox'):
+def evaluate(annotations: annotations_lib.Annotations,
+             detections: detections_lib.Detections,
+             iou_type: str = 'bbox') -> Dict[str, float]:
   """Metrics of an evaluation; see factory.EXTRA_METRICS.
 
   Returns:
@@ -76,7 +86,9 @@ def evaluate(annotations, detections, iou_type='bbox'):
               cost_false_negatives=found.false_negatives)
 
 
-def classify(annotations, detections, pairs):
+def classify(annotations: annotations_lib.Annotations,
+             detections: detections_lib.Detections,
+             pairs: pairs_lib.Pairs) -> Errors:
   """Finds the kind of every error.
 
   Args:
@@ -176,7 +188,8 @@ def _mended(detections, objects, matches):
   return is_mended, is_usable
 
 
-def costs(annotations, detections, errors):
+def costs(annotations: annotations_lib.Annotations,
+          detections: detections_lib.Detections, errors: Errors) -> Costs:
   """Measures what each kind of error costs.
 
   Args:
@@ -222,9 +235,19 @@ def costs(annotations, detections, errors):
       average_precision(points, count(found)) - ap)
 
 
-# What AP is made of. categories: int [D]. scores: float [D]. is_hit, is_there:
-# bool [D]; what is not there does not count.
-_Points = collections.namedtuple('_Points', 'categories scores is_hit is_there')
+class _Points(NamedTuple):
+  """What AP is made of.
+
+  Attributes:
+    categories: int [D].
+    scores: float [D].
+    is_hit: bool [D].
+    is_there: bool [D]; what is not there does not count.
+  """
+  categories: np.ndarray
+  scores: np.ndarray
+  is_hit: np.ndarray
+  is_there: np.ndarray
 
 
 def _mend(points, annotations, order, errors, number):
@@ -238,7 +261,7 @@ def _mend(points, annotations, order, errors, number):
                  points.is_there & ~of_kind | is_mended)
 
 
-def average_precision(points, num_objects):
+def average_precision(points: _Points, num_objects: np.ndarray) -> float:
   """Mean AP of the categories that have objects or detections; 0 without any.
 
   Args:

@@ -11,8 +11,12 @@ overlaps are those of the boxes as they are, so figures differ a little where
 objects are small.
 """
 
+from typing import Dict
+
 import numpy as np
 
+from evaluation import annotations as annotations_lib
+from evaluation import detections as detections_lib
 from evaluation import pairs as pairs_lib
 
 UNDEFINED = -1.
@@ -20,7 +24,9 @@ OVERLAP = .5
 _RECALLS_2007 = np.linspace(0., 1., 11)
 
 
-def evaluate(annotations, detections, iou_type='bbox'):
+def evaluate(annotations: annotations_lib.Annotations,
+             detections: detections_lib.Detections,
+             iou_type: str = 'bbox') -> Dict[str, float]:
   """Computes the metrics.
 
   Args:
@@ -89,7 +95,7 @@ def _curve(is_hit, num_objects):
           hits / np.arange(1., len(is_hit) + 1))
 
 
-def area_below(recalls, precisions):
+def area_below(recalls: np.ndarray, precisions: np.ndarray) -> float:
   """Area below the curve, made to fall.
 
   Args:
@@ -100,7 +106,7 @@ def area_below(recalls, precisions):
   return float(np.sum(np.diff(np.append(0., recalls)) * falling))
 
 
-def mean_of_eleven(recalls, precisions):
+def mean_of_eleven(recalls: np.ndarray, precisions: np.ndarray) -> float:
   """Mean of the best precisions at recalls of 0, 0.1, ... 1 or more.
 
   Args:

@@ -16,6 +16,7 @@ are cut at the border of the image.
 
 import functools
 import os
+from typing import Any, Dict, Optional
 
 from absl import flags
 import tensorflow.compat.v1 as tf
@@ -25,12 +26,15 @@ from tools.datasets import conversion_flags
 from tools.datasets import image_names
 from utils import coco_annotations
 from utils import text_files
+from utils import types
 
 ConversionError = coco_record_writer.ConversionError
 _SPLITS = ('train', 'val')
 
 
-def convert(annotations, images, prefix, options, label_map=None):
+def convert(annotations: str, images: str, prefix: str,
+            options: coco_record_writer.Options,
+            label_map: Optional[types.LabelMap] = None) -> Dict[str, Any]:
   """Converts one set.
 
   Args:
@@ -84,7 +88,7 @@ def _load_image(folder, image):
     return f.read()
 
 
-def define_flags(values):
+def define_flags(values: flags.FlagValues) -> None:
   """Defines the flags in flags.FlagValues; the second names are upstream's."""
   for name, meaning in (
       ('annotations', 'Annotations of LVIS, such as lvis_v1_val.json. '
@@ -111,7 +115,7 @@ def _one_of(first, second, names):
   return second if first is None else first
 
 
-def main(values):
+def main(values: flags.FlagValues) -> None:
   """Converts as the flags say."""
   annotations = _one_of(values.annotations, values.json_path,
                         ('annotations', 'json_path'))

@@ -133,7 +133,7 @@ def meant_once(folder: str,
   return {name: meant_by[key] for name, key in keys.items()}, notes
 
 
-def read(folder, name):
+def read(folder: str, name: str) -> bytes:
   """Content of the file of an image that annotations name.
 
   Args:
@@ -151,7 +151,7 @@ def read(folder, name):
     return f.read()
 
 
-def is_file(folder, name):
+def is_file(folder: str, name: str) -> bool:
   """Whether there is a file of this name within the folder.
 
   Args:
