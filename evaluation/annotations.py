@@ -8,10 +8,10 @@ from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Tuple
 
 import numpy as np
 
-from evaluation import detections
+from evaluation import detections as detections_lib
 from evaluation import ids
 from utils import coco_annotations
-from utils import masks
+from utils import masks as mask_utils
 from utils import text_files
 from utils import types
 
@@ -199,7 +199,7 @@ def _encode_masks(objects, image_index, sizes, name, messages):
       raise ValueError('%s: its image has no height and width, which polygons '
                        'need.' % where)
     try:
-      rle = masks.segmentation_to_rle(segmentation, *(size or (0, 0)))
+      rle = mask_utils.segmentation_to_rle(segmentation, *(size or (0, 0)))
     except ValueError as e:
       raise ValueError('%s: %s' % (where, e))
     if rle is None:
@@ -228,8 +228,9 @@ def _box(entry, image_index, sizes, name):
     box = coco_annotations.box(entry)
     if box is None and entry.get('segmentation'):
       size = sizes[image_index[ids.canonical_id(entry['image_id'])]]
-      rle = masks.segmentation_to_rle(entry['segmentation'], *(size or (0, 0)))
-      box = masks.bounding_box(rle) if rle else None
+      rle = mask_utils.segmentation_to_rle(entry['segmentation'],
+                                           *(size or (0, 0)))
+      box = mask_utils.bounding_box(rle) if rle else None
   except ValueError as e:
     raise ValueError('%s: %s: its bbox should be [x, y, width, height], it is '
                      '%.200r.' % (_where(entry, name), e, entry.get('bbox')))
@@ -266,7 +267,7 @@ def _crowd_messages(is_crowds, name):
 
 def _repeated_messages(images, categories, boxes, name):
   """Says when objects are listed twice: each is to be found once more."""
-  repeated = detections.num_repeated(images, categories, boxes)
+  repeated = detections_lib.num_repeated(images, categories, boxes)
   if not repeated:
     return []
   return ['%s: %d of %d objects have the class and the box of another one in '
@@ -283,7 +284,7 @@ def _areas(objects, boxes, rles, name, messages):
     if area is not None:
       areas[row] = area
     elif rles and rles[row]:
-      areas[row] = masks.area(rles[row])
+      areas[row] = mask_utils.area(rles[row])
     if area is None and entry.get('area') is not None:
       unusable.append(entry.get('id', '?'))
   if unusable:

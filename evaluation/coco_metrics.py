@@ -18,7 +18,7 @@ from pycocotools import mask as coco_mask
 from evaluation import annotations as annotations_lib
 from evaluation import detections as detections_lib
 from evaluation import ids
-from evaluation import pairs
+from evaluation import pairs as pairs_lib
 from utils import types
 
 METRIC_NAMES = ('AP', 'AP50', 'AP75', 'APs', 'APm', 'APl', 'ARmax1', 'ARmax10',
@@ -129,8 +129,8 @@ class ColumnCOCOeval(cocoeval.COCOeval):
                  | self._annotations.is_crowds[gt])
     is_matched = np.zeros([len(p.areaRng), len(p.iouThrs), len(dt)], bool)
     matches_ignored = is_matched.copy()
-    for g, d in pairs.slices_of_images(self._annotations.images[gt],
-                                       self._detections.images[dt]):
+    for g, d in pairs_lib.slices_of_images(self._annotations.images[gt],
+                                           self._detections.images[dt]):
       is_matched[:, :, d], matches_ignored[:, :, d] = _match_image(
           self._overlaps(dt[d], gt[g]), ignore_gt[:, g],
           self._annotations.is_crowds[gt[g]], p.iouThrs)

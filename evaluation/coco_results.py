@@ -16,7 +16,7 @@ import numpy as np
 from evaluation import annotations as annotations_lib
 from evaluation import detections as detections_lib
 from evaluation import ids
-from utils import masks
+from utils import masks as mask_utils
 from utils import types
 from utils import values
 
@@ -71,7 +71,7 @@ def from_results(
   rles = None
   if include_mask:
     rles = [_rle(r, size) for r, size in zip(results, sizes)]
-    num_empty = sum(not masks.area(rle) for rle in rles)
+    num_empty = sum(not mask_utils.area(rle) for rle in rles)
     if num_empty:
       messages.append('%s: %d of %d masks have no pixel inside of their image.'
                       % (name, num_empty, len(rles)))
@@ -184,11 +184,12 @@ def _rle(entry, size):
   """RLE of a result; a polygon without area is a mask without pixels."""
   where = 'The detection on image %r' % entry['image_id']
   try:
-    rle = masks.segmentation_to_rle(entry['segmentation'], *(size or (0, 0)))
+    rle = mask_utils.segmentation_to_rle(entry['segmentation'],
+                                         *(size or (0, 0)))
   except ValueError as e:
     raise ValueError('%s: %s' % (where, e))
   if rle is None:
-    rle = masks.encode(np.zeros(size or (0, 0)))
+    rle = mask_utils.encode(np.zeros(size or (0, 0)))
   if size and tuple(rle['size']) != size:
     raise ValueError('%s: its mask has %d x %d pixels (height x width), the '
                      'image has %d x %d.'
@@ -199,7 +200,7 @@ def _rle(entry, size):
 def _box(entry, size):
   if entry.get('bbox'):
     return [float(v) for v in entry['bbox']]
-  return masks.bounding_box(_rle(entry, size))
+  return mask_utils.bounding_box(_rle(entry, size))
 
 
 def to_results(detections: detections_lib.Detections,

@@ -10,7 +10,7 @@ from typing import List, Mapping, NamedTuple, Optional, Sequence, Tuple
 import numpy as np
 
 from utils import mask_grids
-from utils import masks
+from utils import masks as mask_utils
 from utils import types
 
 
@@ -82,7 +82,8 @@ def num_repeated(*columns: np.ndarray) -> int:
 def areas(detections: Detections) -> np.ndarray:
   """Areas in pixels: of the masks if there are any, else of the boxes."""
   if detections.rles is not None:
-    return np.array([masks.area(rle) for rle in detections.rles], np.float64)
+    return np.array([mask_utils.area(rle) for rle in detections.rles],
+                    np.float64)
   return np.prod(detections.boxes[:, 2:], axis=1)
 
 
@@ -142,7 +143,7 @@ def _encode_masks(predictions, boxes, images, slots, mask_grid):
   rles = []
   for image, (height, width) in enumerate(sizes):
     of_image = slots[images == image]
-    rles.extend(masks.paste_and_encode(
+    rles.extend(mask_utils.paste_and_encode(
         predictions['detection_masks'][image, of_image],
         boxes[image, of_image], height, width, mask_grid))
   return rles

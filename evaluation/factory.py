@@ -15,7 +15,7 @@ from evaluation import segmentation_evaluator
 from evaluation import tide
 from evaluation import voc_metrics
 from utils import class_sets
-from utils import label_map as label_map_lib
+from utils import label_map as label_maps
 from utils import mask_grids
 from utils import registry
 from utils import types
@@ -25,7 +25,7 @@ def _label_map(section):
   """{class id: name} of `eval.label_map`, or None."""
   if not section.label_map:
     return None
-  return label_map_lib.read_label_map(section.label_map)
+  return label_maps.read_label_map(section.label_map)
 
 
 # eval.extra_metrics. Functions of (annotations.Annotations,

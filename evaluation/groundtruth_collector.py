@@ -7,7 +7,7 @@ import numpy as np
 
 from evaluation import ids
 from utils import fields
-from utils import masks
+from utils import masks as mask_utils
 from utils import types
 
 _REQUIRED = ('source_id', 'height', 'width', 'boxes', 'classes')
@@ -85,7 +85,7 @@ class GroundtruthCollector:
     if 'areas' in groundtruths:
       entry['area'] = float(groundtruths['areas'][row][k])
     if self._include_mask:
-      entry['segmentation'] = masks.encode(
+      entry['segmentation'] = mask_utils.encode(
           _decode_mask(groundtruths['masks'][row][k]))
     return entry
 

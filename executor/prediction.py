@@ -21,8 +21,8 @@ from evaluation import factory as evaluation_factory
 from evaluation import segmentation_results
 from executor import checkpoints
 from executor import errors
-from executor import evaluation
-from executor import groundtruth
+from executor import evaluation as evaluation_lib
+from executor import groundtruth as groundtruth_lib
 from modeling import storage
 from utils import fields
 from utils import mask_grids
@@ -99,8 +99,8 @@ def write_results(
   with storage.output_path(path) as temporary:
     with open(temporary, 'w', encoding='utf-8') as f:
       f.write('[')
-      for batch in evaluation.images_of(batches):
-        predictions, _, _ = evaluation.split_by_prefix(batch)
+      for batch in evaluation_lib.images_of(batches):
+        predictions, _, _ = evaluation_lib.split_by_prefix(batch)
         ids = [name_of(int(i))
                for i in predictions[fields.SOURCE_ID].reshape([-1])]
         for result in to_results(predictions, ids):
@@ -127,8 +127,8 @@ def run(config: base.Config, estimator: tf.estimator.Estimator,
   """
   output = output_path(config)
   try:
-    name_of, category_map = groundtruth.for_predictions(config,
-                                                        file_pattern(config))
+    name_of, category_map = groundtruth_lib.for_predictions(
+        config, file_pattern(config))
   except ValueError as e:
     raise errors.SetupError('eval.val_json_file, after which predictions call '
                             'images and classes, cannot be used. %s' % e)

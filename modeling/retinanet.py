@@ -9,7 +9,7 @@ from typing import Callable, Optional, Tuple
 import tensorflow.compat.v1 as tf
 
 from configs import base
-from modeling import predictions
+from modeling import predictions as predictions_lib
 from ops import anchors as anchor_ops
 from ops import boxes as box_ops
 from ops import losses as loss_ops
@@ -161,9 +161,9 @@ class RetinaNet:
     Returns:
       {prefixed name: tensor of leading dimension B}; losses as `image_losses`.
     """
-    result = predictions.detection_predictions(outputs, labels)
+    result = predictions_lib.detection_predictions(outputs, labels)
     if with_losses and fields.CLS_TARGETS in labels:
-      result.update(predictions.loss_predictions(
+      result.update(predictions_lib.loss_predictions(
           self.image_losses(outputs, labels)))
     return result
 

@@ -6,7 +6,7 @@ targets carry no gradient.
 
 import tensorflow.compat.v1 as tf
 
-from ops import losses
+from ops import losses as loss_ops
 from ops import tensor_types
 
 
@@ -71,7 +71,7 @@ def rpn_box_loss(box_outputs: tensor_types.Levels,
 def _mean_huber(outputs, targets, condition, delta):
   """Mean Huber loss where a condition of the same shape holds; 0 if nowhere."""
   count = tf.reduce_sum(tf.cast(condition, tf.float32))
-  return _masked_sum(losses.huber(outputs, targets, delta),
+  return _masked_sum(loss_ops.huber(outputs, targets, delta),
                      condition) / tf.maximum(count, 1.)
 
 

@@ -8,7 +8,7 @@ from evaluation import class_ids
 from serving import sources
 from utils import coco_annotations
 from utils import files
-from utils import label_map as label_map_lib
+from utils import label_map as label_maps
 from utils import text_files
 from utils import types
 
@@ -58,7 +58,7 @@ def given(
 
 def _read(path):
   try:
-    return label_map_lib.read_label_map(path)
+    return label_maps.read_label_map(path)
   except (OSError, ValueError) as e:
     raise sources.LoadError('The label map cannot be used. %s' % e)
 

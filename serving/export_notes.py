@@ -17,7 +17,7 @@ from serving import class_names
 from serving import input_types
 from serving import inputs
 from serving import networks
-from utils import label_map as label_map_lib
+from utils import label_map as label_maps
 from utils import mask_grids
 from utils import types
 from utils import version
@@ -54,7 +54,7 @@ def write(the_plan: Any, folder: str,
   _write_file(folder, _NOTES, json.dumps(values, indent=1, sort_keys=True))
   _write_file(folder, _CONFIG, io.dump_yaml(the_plan.config))
   if names:
-    _write_file(folder, _LABEL_MAP, label_map_lib.text(names))
+    _write_file(folder, _LABEL_MAP, label_maps.text(names))
 
 
 def describe(
@@ -132,7 +132,7 @@ def read(folder: str) -> Optional[Notes]:
   config, _ = factory.load_config(
       params_file=os.path.join(path, _CONFIG), trains=False)
   label_map = os.path.join(path, _LABEL_MAP)
-  names = (label_map_lib.read_label_map(label_map)
+  names = (label_maps.read_label_map(label_map)
            if tf.gfile.Exists(label_map) else {})
   return Notes(config, names, values)
 

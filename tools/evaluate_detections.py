@@ -31,7 +31,7 @@ from evaluation import factory as evaluation_factory
 from evaluation import ids
 from evaluation import lvis_metrics
 from evaluation import report
-from utils import label_map as label_map_lib
+from utils import label_map as label_maps
 
 _LVIS = 'lvis_'
 _IOU_TYPES = {'box': ('bbox',), 'mask': ('segm',),
@@ -87,7 +87,7 @@ def evaluate_files(
   include_mask = 'segm' in _IOU_TYPES[arguments.type]
   names = None
   if arguments.label_map:
-    names = label_map_lib.read_label_map(arguments.label_map)
+    names = label_maps.read_label_map(arguments.label_map)
   content = annotations_lib.read_json(arguments.annotations)
   annotations = annotations_lib.load(content, include_mask, names,
                                      arguments.annotations)

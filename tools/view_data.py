@@ -72,8 +72,9 @@ def _write(shown):
   from tools.datasets import training_images
   from tools.report import html_page
   from utils import files
-  from utils import label_map
-  names = label_map.read_label_map(FLAGS.label_map) if FLAGS.label_map else None
+  from utils import label_map as label_maps
+  names = (label_maps.read_label_map(FLAGS.label_map) if FLAGS.label_map
+           else None)
   if not FLAGS.anchors:
     shown = [s._replace(anchors=s.anchors[:0]) for s in shown]
   images = [training_images.draw(s, names) for s in shown]

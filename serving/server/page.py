@@ -10,7 +10,7 @@ from typing import Any, Callable
 from aiohttp import web
 import jinja2
 
-from serving import images
+from serving import images as images_lib
 from serving.server import errors
 from serving.server import page_answer
 from serving.server import service as service_lib
@@ -75,7 +75,7 @@ class Page:
   def _answer(self, content):
     try:
       result = self._detect(content)
-    except images.InputError as e:
+    except images_lib.InputError as e:
       raise errors.RequestError(str(e), reason='image')
     values = page_answer.of_result(result)
     return json.dumps(values).encode('utf-8')

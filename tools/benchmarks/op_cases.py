@@ -13,8 +13,8 @@ import tensorflow.compat.v1 as tf
 
 from ops import anchors as anchor_ops
 from ops import detections
-from ops import losses
-from ops import masks
+from ops import losses as loss_ops
+from ops import masks as mask_ops
 from ops import nms
 from ops import preprocess
 from ops import proposals
@@ -167,7 +167,7 @@ def class_loss() -> List[tf.Tensor]:
     background = rng.uniform(size=shape) < .999
     cls_targets[level] = timing.stored(
         np.where(background, -1, labels).astype(np.int32))
-  loss = losses.retinanet_class_loss(
+  loss = loss_ops.retinanet_class_loss(
       logits, cls_targets, timing.stored(np.float32([60., 60.])), NUM_CLASSES,
       .25, 1.5)
   return tf.gradients(loss, list(logits.values()))
@@ -183,7 +183,7 @@ def box_loss() -> List[tf.Tensor]:
     matched = rng.uniform(size=shape) > .999
     box_targets[level] = timing.stored(
         (matched * rng.normal(size=shape)).astype(np.float32))
-  loss = losses.retinanet_box_loss(
+  loss = loss_ops.retinanet_box_loss(
       outputs, box_targets, timing.stored(np.float32([60., 60.])), .1)
   return tf.gradients(loss, list(outputs.values()))
 
@@ -211,7 +211,7 @@ def mask_crops() -> tf.Tensor:
   boxes = np.stack([_random_boxes(rng, 128, SIZE) for _ in range(BATCH)])
   shifted = boxes + rng.uniform(-8., 8., boxes.shape).astype(np.float32)
   gt_masks = rng.uniform(size=[BATCH, 128, 112, 112]) > .5
-  return masks.crop_masks_in_boxes(
+  return mask_ops.crop_masks_in_boxes(
       timing.stored(gt_masks.astype(np.float32)), timing.stored(boxes),
       timing.stored(shifted), 28)
 

@@ -6,7 +6,7 @@ from typing import Tuple
 import cv2
 import numpy as np
 
-from tools.inference import sources
+from tools.inference import sources as sources_lib
 
 # By ending. Players know both, browsers only the second, which takes four times
 # as long.
@@ -33,7 +33,7 @@ class Reader:
     Raises:
       VideoError: if it is not a video.
     """
-    self._name, self._step = sources.shown(path), step
+    self._name, self._step = sources_lib.shown(path), step
     self._capture = cv2.VideoCapture(path)
     if not self._capture.isOpened():
       raise VideoError('%s cannot be read as a video: it is damaged, or of a '
@@ -89,7 +89,7 @@ class Writer:
     self._writer = cv2.VideoWriter(path, codec, rate, (width, height))
     if not self._writer.isOpened():
       raise VideoError('%s of %d x %d pixels cannot be written.' % (
-          sources.shown(path), height, width))
+          sources_lib.shown(path), height, width))
 
   def write(self, frame: np.ndarray) -> None:
     """Appends uint8 [H, W, 3], RGB."""
