@@ -1,5 +1,7 @@
 """From the flags of a job to its configuration."""
 
+import os
+
 import tensorflow.compat.v1 as tf
 
 from configs import base
@@ -9,6 +11,7 @@ from executor import data_paths
 from executor import model_dir as model_dir_lib
 from executor import precision
 from ops import compat
+from utils import files
 from utils import tpu_names
 
 # Flag -> key that it sets. The reference accepts the first four, but never
@@ -91,9 +94,25 @@ def resolve(flags, mode):
   flag_notes += _platform_notes(flags, config, use_tpu, written,
                                 mixed_precision, mode, off)
   config, config_notes = factory.load_config(extra=changes, **levels)
+  if mode == 'predict' and 'predict.output_file' in set(in_file) - set(written):
+    _check_output(config.predict.output_file, model_dir, path)
   if mode in _USES_PARAMS_FILE:
     config = precision.for_evaluation(config)
   return config, notes + config_notes + flag_notes
+
+
+def _check_output(output_file, model_dir, path):
+  """A params.yaml may be somebody else's: it writes into its own folder."""
+  if not output_file:
+    return
+  try:
+    files.path_within(model_dir, output_file if files.is_remote(output_file)
+                      else os.path.abspath(output_file))
+  except OSError:
+    raise base.ConfigError(
+        'predict.output_file of %s is %s, outside of %s. To write there, give '
+        'it with --params_override=predict.output_file=...; for a file in the '
+        'model_dir, give an empty one.' % (path, output_file, model_dir))
 
 
 def _source_notes(path, model_dir, mode):

@@ -256,3 +256,27 @@ def test_model_dir_that_moved(tmp_path):
   assert config.model_dir == str(tmp_path / 'new') != folder
   with pytest.raises(base.ConfigError, match='different kinds'):
     _resolve('eval', model_dir=str(tmp_path / 'new'), model='mask_rcnn')
+
+
+@pytest.mark.parametrize('name, is_inside', [
+    ('', True), ('found.json', True), ('sub/found.json', True),
+    ('../found.json', False), ('../../x', False), ('/etc/cron.d/x', False),
+    ('gs://bucket/x.json', False)])
+def test_a_params_file_writes_into_its_own_folder_only(tmp_path, name,
+                                                       is_inside):
+  """A model_dir may be somebody else's; who names a file may write to it."""
+  folder = tmp_path / 'run'
+  path = name if not name or '://' in name else str(folder / name)
+  model_dir_lib.save_config(toy.config(folder, predict__output_file=path))
+  if is_inside:
+    assert _resolve('predict', model_dir=str(folder))[
+        0].predict.output_file == path
+  else:
+    with pytest.raises(base.ConfigError, match='predict.output_file of .*run/'
+                       'params.yaml is .*outside of .*run. To write there'):
+      _resolve('predict', model_dir=str(folder))
+  _resolve('eval', model_dir=str(folder))
+  for given in ('/elsewhere/found.json', path):
+    config, _ = _resolve('predict', model_dir=str(folder),
+                         params_override={'predict': {'output_file': given}})
+    assert config.predict.output_file == given

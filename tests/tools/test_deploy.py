@@ -67,6 +67,28 @@ def test_jobs_resolve(name):
   assert sorted(modes) == ['eval', 'train'] and len(folders) == 1
 
 
+@pytest.mark.parametrize('name', _JOBS)
+def test_jobs_are_confined(name):
+  """But for the trainer of a TPU, whose devices belong to root."""
+  for job in _objects(name):
+    if job['kind'] != 'Job':
+      continue
+    pod = job['spec']['template']['spec']
+    for container in pod['containers']:
+      security = container['securityContext']
+      assert security['allowPrivilegeEscalation'] is False
+      if 'google.com/tpu' in str(container['resources']):
+        continue
+      assert pod['securityContext']['runAsNonRoot'] is True
+      assert security['readOnlyRootFilesystem'] is True
+      assert security['capabilities'] == {'drop': ['ALL']}
+      assert container['resources']['limits']['memory']
+      assert {'name': 'HOME', 'value': '/tmp'} in container['env']
+      mounts = {m['mountPath']: m['name'] for m in container['volumeMounts']}
+      assert '/tmp' in mounts
+      assert set(mounts.values()) <= {v['name'] for v in pod['volumes']}
+
+
 def test_cores_of_the_tpu():
   container = _containers('tpu.yaml')['trainer']
   config, _ = _resolve(container['args'])
@@ -82,7 +104,7 @@ def test_workers_get_tf_config():
   container = _containers('gpu_hosts.yaml')['worker']
   number = job['spec']['completions']
   assert job['spec']['parallelism'] == number
-  assert container['env'] == [{'name': 'WORKERS', 'value': str(number)}]
+  assert {'name': 'WORKERS', 'value': str(number)} in container['env']
   service = _objects('gpu_hosts.yaml')[0]
   assert service['metadata']['name'] == job['metadata']['name'] == job['spec'][
       'template']['spec']['subdomain']
@@ -167,6 +189,7 @@ def test_images_use_the_lock_files(name):
   for path in files:
     assert os.path.exists(os.path.join(_ROOT, path))
   assert 'ENTRYPOINT ["python", "main.py"]' in text
+  assert text.rindex('USER 10001') > text.rindex('RUN ')
 
 
 def test_nothing_asks_for_a_build_that_the_index_lacks():

@@ -183,13 +183,23 @@ def _cost(executable, program):
           'seconds': seconds if seconds > 0 else None}
 
 
+def _lock_file():
+  """The file that compilations of one user take turns by.
+
+  Everybody may write to the folder, so a link of this name is not followed.
+  """
+  path = os.path.join(tempfile.gettempdir(), 'tpu_check-%d.lock' % os.getuid())
+  return os.fdopen(os.open(
+      path, os.O_CREAT | os.O_WRONLY | os.O_NOFOLLOW, 0o600), 'w')
+
+
 def main(argv: Optional[Sequence[str]] = None) -> None:
   arguments = parse_arguments(argv)
   for name, value in _ENVIRONMENT.items():
     os.environ.setdefault(name, value)
   with open(os.path.join(arguments.folder, 'hlo.pb'), 'rb') as f:
     module = f.read()
-  with open(os.path.join(tempfile.gettempdir(), 'tpu_check.lock'), 'w') as lock:
+  with _lock_file() as lock:
     fcntl.flock(lock, fcntl.LOCK_EX)
     result, text = compile_module(module, arguments.topology,
                                   arguments.replicas)
