@@ -11,6 +11,7 @@ stays as it is. --steps=N sets N without a trial.
 
 import argparse
 import sys
+from typing import Tuple
 
 from configs import base
 from configs import factory
@@ -31,7 +32,7 @@ def _set(config_file, steps):
   files.write_atomically(config_file, text)
 
 
-def fit(config_file, minutes):
+def fit(config_file: str, minutes: float) -> Tuple[int, str]:
   """Measures, and writes the steps into the file.
 
   Args:
@@ -73,7 +74,7 @@ def fit(config_file, minutes):
   return steps, text
 
 
-def main():
+def main() -> None:
   parser = argparse.ArgumentParser(
       prog='python -m tools.fit_steps', description=__doc__,
       formatter_class=argparse.RawDescriptionHelpFormatter)

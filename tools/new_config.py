@@ -14,6 +14,7 @@ short and has comments: go on with it. What fits into some minutes measures
 import argparse
 import os
 import sys
+from typing import List, Tuple
 
 from configs import base
 from utils import files
@@ -44,7 +45,7 @@ def _positive(text):
   return number
 
 
-def parser():
+def parser() -> argparse.ArgumentParser:
   result = argparse.ArgumentParser(
       prog='python -m tools.new_config', description=__doc__,
       formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -73,7 +74,7 @@ def parser():
   return result
 
 
-def make(args):
+def make(args: argparse.Namespace) -> Tuple[str, List[str]]:
   """The text of the file and sentences about it; see `parser`."""
   # TensorFlow takes seconds to load: not for --help.
   from executor import log
@@ -102,7 +103,7 @@ def make(args):
       % args.output, text]), notes
 
 
-def main():
+def main() -> None:
   args = parser().parse_args()
   if os.path.exists(args.output) and not args.overwrite:
     sys.exit('Error: %s is already there. Choose another --output, or say '

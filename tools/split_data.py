@@ -272,7 +272,9 @@ def split_voc(data_dir: str, shares: Mapping[str, float],
   return splits
 
 
-def split_xml(annotations, prefix, shares, group, seed=0, stratify=True):
+def split_xml(annotations: str, prefix: str, shares: Mapping[str, float],
+              group: Optional[Callable[[str], Any]], seed: int = 0,
+              stratify: bool = True) -> Dict[str, List[Item]]:
   """Divides the files of a folder of VOC annotations."""
   splits = split(_voc_items(annotations, group, stratify), shares, seed)
   write_new({'%s-%s.txt' % (prefix, name): _lines(chosen)
@@ -294,7 +296,9 @@ def _voc_items(annotations, group, stratify):
   return items
 
 
-def split_yolo(source, prefix, shares, group, seed=0, stratify=True):
+def split_yolo(source: str, prefix: str, shares: Mapping[str, float],
+               group: Optional[Callable[[str], Any]], seed: int = 0,
+               stratify: bool = True) -> Dict[str, List[Item]]:
   """Divides the images of a folder or data.yaml, by their label files."""
   if source.lower().endswith(('.yaml', '.yml')):
     images, _ = create_yolo_tfrecord.read_data_file(source, 'train')

@@ -18,13 +18,14 @@ import argparse
 import os
 import sys
 import time
+from typing import Any, Callable
 
 _REPORT_SECONDS = 20.  # that the report takes, about
 _LEAST_SHARE = .3  # of the minutes that training has in any case
 _MODELS = ('retinanet', 'mask_rcnn', 'classification', 'segmentation')
 
 
-def parser():
+def parser() -> argparse.ArgumentParser:
   result = argparse.ArgumentParser(
       prog='python -m tools.train_on', description=__doc__,
       formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -61,11 +62,12 @@ def _options(args):
                       args.seed, args.group_pattern, flags)
 
 
-def train_on(options, show=print, clock=time.time):
+def train_on(options: Any, show: Callable[[str], Any] = print,
+             clock: Callable[[], float] = time.time) -> None:
   """Runs all stages.
 
   Args:
-    options: plan.Options.
+    options: Any.
     show: a function of a str, prints a line.
     clock: () -> seconds.
 
@@ -103,7 +105,7 @@ def train_on(options, show=print, clock=time.time):
     show(stages.command_line(arguments))
 
 
-def main():
+def main() -> None:
   args = parser().parse_args()
   if args.minutes <= 0:
     sys.exit('Error: --minutes is above 0.')

@@ -2,7 +2,7 @@
 
 import asyncio
 import signal
-from typing import Any
+from typing import Any, Callable
 
 from aiohttp import web
 
@@ -40,7 +40,8 @@ class Server:
         auto_decompress=False)
     self._signals = []
 
-  async def run(self, on_ready=lambda address: None):
+  async def run(self,
+                on_ready: Callable[[Any], Any] = lambda address: None) -> int:
     """Serves until SIGTERM or SIGINT; a second one ends it at once.
 
     Args:
@@ -62,14 +63,14 @@ class Server:
     finally:
       await self._runner.cleanup()
 
-  async def start(self):
+  async def start(self) -> None:
     """Begins to listen."""
     await self._runner.setup()
     await web.TCPSite(self._runner, *self._where,
                       shutdown_timeout=_CLOSE_S).start()
     self.address = self._runner.addresses[0][:2]
 
-  async def stop(self):
+  async def stop(self) -> int:
     """Answers what is inside, then closes; returns how many it could not."""
     hurry = asyncio.ensure_future(self._hurry())
     left = asyncio.ensure_future(self._service.drain(self._grace_s))

@@ -50,7 +50,7 @@ class Page:
     app.router.add_post('/answer', self.answer)
     app.on_cleanup.append(self._close)
 
-  async def show(self, request):
+  async def show(self, request: web.Request) -> web.Response:
     """GET: the page."""
     del request
     nonce = secrets.token_urlsafe(16)
@@ -63,7 +63,7 @@ class Page:
         'Content-Security-Policy': _POLICY % (nonce, nonce),
         'Referrer-Policy': 'no-referrer', 'Cache-Control': 'no-store'})
 
-  async def answer(self, request):
+  async def answer(self, request: web.Request) -> web.Response:
     """POST of an image file: what the model sees in it, as JSON."""
     service = self._service
     with service.admission.place() as place:

@@ -42,7 +42,7 @@ class Rest:
     app.router.add_get('/v1/{tail:.*}', self.tell)
     app.router.add_post('/v1/{tail:.*}', self.ask)
 
-  async def tell(self, request):
+  async def tell(self, request: web.Request) -> web.Response:
     """GET: state or metadata of the model."""
     match = _TELL.match(request.path)
     if not match or not match.group(1):
@@ -58,7 +58,7 @@ class Rest:
     return web.Response(text=json.dumps(values, indent=1),
                         content_type='application/json')
 
-  async def ask(self, request):
+  async def ask(self, request: web.Request) -> web.Response:
     """POST: runs the network."""
     match = _ASK.match(request.path)
     if not match:

@@ -3,7 +3,7 @@
 import asyncio
 from concurrent import futures
 import functools
-from typing import Any, Dict, Mapping, Optional
+from typing import Any, Callable, Dict, Mapping, Optional
 
 import numpy as np
 
@@ -84,7 +84,7 @@ class Service:
         queue=lambda: len(self._batcher),
         bytes=lambda: self.admission.num_bytes)
 
-  async def read(self, place, request):
+  async def read(self, place: Any, request: Any) -> bytes:
     """The body of a request; see admission. Raises RequestError."""
     try:
       return await asyncio.wait_for(place.read(request),
@@ -93,7 +93,8 @@ class Service:
       raise errors.RequestError('The body did not come within %g seconds.' % (
           self.limits.body_timeout_s), 408, 'body')
 
-  async def in_thread(self, function, *arguments):
+  async def in_thread(self, function: Callable[..., Any],
+                      *arguments: Any) -> Any:
     """Runs a function beside the event loop."""
     return await asyncio.get_event_loop().run_in_executor(
         self._pool, functools.partial(function, *arguments))
@@ -108,7 +109,10 @@ class Service:
               rows, self.limits.max_rows), 413, 'rows')
     return image_limits.check(feeds, signature, self.limits.max_pixels)
 
-  async def run(self, signature, feeds, cost=0, is_wanted=lambda: True):
+  async def run(
+      self, signature: served_model.Signature, feeds: Mapping[str, np.ndarray],
+      cost: int = 0,
+      is_wanted: Callable[[], bool] = lambda: True) -> Dict[str, np.ndarray]:
     """Runs the network, with other requests.
 
     Args:
@@ -149,7 +153,7 @@ class Service:
     """Whether the network can be run."""
     return self._batcher.is_alive()
 
-  async def drain(self, seconds):
+  async def drain(self, seconds: float) -> int:
     """Lets nothing in and waits until everybody is answered.
 
     Args:

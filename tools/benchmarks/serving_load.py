@@ -20,7 +20,7 @@ import random
 import re
 import sys
 import time
-from typing import Any, Optional, Sequence
+from typing import Any, Dict, Optional, Sequence
 
 import aiohttp
 import numpy as np
@@ -70,7 +70,7 @@ class Load:
     self.counts, self.problems = {}, []
     self.latencies, self.memory = [], []
 
-  async def run(self, clients, requests):
+  async def run(self, clients: int, requests: int) -> Dict[str, Any]:
     """Asks, and waits for all answers.
 
     Args:

@@ -2,6 +2,7 @@
 
 import itertools
 import typing
+from typing import Tuple
 
 import numpy as np
 
@@ -36,8 +37,9 @@ class Choice(typing.NamedTuple):
   share: float
 
 
-def choose(sides, min_level, largest_level, max_scales=3, jitter=(1., 1.),
-           seed=0):
+def choose(sides: np.ndarray, min_level: int, largest_level: int,
+           max_scales: int = 3, jitter: Tuple[float, float] = (1., 1.),
+           seed: int = 0) -> Choice:
   """Searches anchors.
 
   Aspect ratios are the centers of k-means of their logarithm; of all numbers
@@ -98,7 +100,7 @@ def _candidate(sides, cells, scales, ratios, min_level, largest_level):
           float(ious.mean()), anchor, max_level)
 
 
-def share_fitted(sides, anchors):
+def share_fitted(sides: np.ndarray, anchors: np.ndarray) -> float:
   """Share of objects [K, 2] that one of the anchors [N, 2] fits."""
   return float(np.mean(data_checks.best_ious(sides, anchors) >= MATCH))
 

@@ -6,6 +6,7 @@ Each is a tool of its own; `train_on` only runs them one after the other.
 import collections
 import os
 import typing
+from typing import List, Optional, Tuple
 
 import numpy as np
 
@@ -60,7 +61,7 @@ class Options(typing.NamedTuple):
   config_flags: list
 
 
-def model_of(found, model=None):
+def model_of(found: recognition.Found, model: Optional[str] = None) -> str:
   """The model for what was recognised."""
   return model or _MODELS.get(found.kind, 'retinanet')
 
@@ -68,7 +69,7 @@ def model_of(found, model=None):
 class Plan:
   """The stages of a data set."""
 
-  def __init__(self, found, options):
+  def __init__(self, found: recognition.Found, options: Options) -> None:
     """Plans.
 
     Args:
@@ -84,18 +85,18 @@ class Plan:
     self._configure()
     self._learn()
 
-  def path(self, *names):
+  def path(self, *names: str) -> str:
     return os.path.join(self._options.output, *names)
 
   @property
-  def config_file(self):
+  def config_file(self) -> str:
     return self.path('config.yaml')
 
   @property
-  def model_dir(self):
+  def model_dir(self) -> str:
     return self.path('model')
 
-  def fit(self, minutes):
+  def fit(self, minutes: float) -> List[str]:
     """Arguments of the stage `fit` when so many minutes are left."""
     return ['-m', 'tools.fit_steps', '--config_file=' + self.config_file,
             '--minutes=%.3g' % minutes]
@@ -259,7 +260,7 @@ class Plan:
                          '--output=' + self.path('report.html')],
               [metrics], [self.path('report.html')])
 
-  def next_commands(self):
+  def next_commands(self) -> List[Tuple[str, List[str]]]:
     """[(what for, arguments of Python)]."""
     folder = self._options.images or self._image_folder()
     seen = [('what it sees in other images', [
@@ -305,7 +306,7 @@ _CONVERSIONS = {
     recognition.LABEL_MAPS: Plan._convert_label_maps}
 
 
-def are_black_and_white(folder):
+def are_black_and_white(folder: str) -> bool:
   """Whether label maps have the values 0 and 255 only, as drawn masks do."""
   values = collections.Counter()
   names = [n for n in sorted(os.listdir(folder))

@@ -4,6 +4,7 @@ import collections
 import os
 import re
 import typing
+from typing import Optional
 
 import yaml
 
@@ -51,11 +52,12 @@ class Found(typing.NamedTuple):
   classes: typing.Any = None
 
   @property
-  def has_splits(self):
+  def has_splits(self) -> bool:
     return TRAIN in self.splits and VAL in self.splits
 
 
-def recognise(data, images=None, model=None):
+def recognise(data: str, images: Optional[str] = None,
+              model: Optional[str] = None) -> Found:
   """Looks what there is.
 
   Args:
@@ -100,7 +102,7 @@ def recognise(data, images=None, model=None):
           data, ' that --model=%s learns from' % model if model else ''))
 
 
-def split_of(name):
+def split_of(name: str) -> Optional[str]:
   """TRAIN, VAL or TEST, as the name of a file or folder says; or None."""
   return next((split for split, pattern in _SPLITS
                if re.search(pattern, name, re.IGNORECASE)), None)

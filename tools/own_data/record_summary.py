@@ -42,11 +42,11 @@ class Summary(typing.NamedTuple):
   has_masks: bool
 
   @property
-  def num_images(self):
+  def num_images(self) -> int:
     return len(self.image_sizes)
 
 
-def read(pattern, key):
+def read(pattern: str, key: str) -> Summary:
   """Reads all records of a set.
 
   Args:

@@ -5,6 +5,7 @@ which were measured on two CPU cores.
 """
 
 import typing
+from typing import List, Optional, Tuple
 
 import numpy as np
 
@@ -96,7 +97,8 @@ MODELS = {record_summary.DETECTION: ('retinanet', 'mask_rcnn'),
           record_summary.SEGMENTATION: ('segmentation',)}
 
 
-def model_for(summary, model=None):
+def model_for(summary: record_summary.Summary,
+              model: Optional[str] = None) -> str:
   """The model for a set.
 
   Args:
@@ -116,7 +118,8 @@ def model_for(summary, model=None):
   return model or models[0]
 
 
-def make(summary, options):
+def make(summary: record_summary.Summary,
+         options: Options) -> Tuple[str, List[str]]:
   """The configuration as text, and what there is to say about it.
 
   Args:
@@ -151,7 +154,8 @@ def _num_classes(summary, options):
       options.names) else 'the highest class id + 1'
 
 
-def image_size(summary, options, multiple):
+def image_size(summary: record_summary.Summary, options: Options,
+               multiple: int) -> Tuple[Tuple[int, ...], List[str]]:
   """Size of the network input.
 
   As large as small objects need to keep some pixels, as the budget allows, and
@@ -298,12 +302,12 @@ def _train_lines(summary, options):
       ('train.log_every_steps', log_every_steps(steps), '')]
 
 
-def warmup_steps(steps):
+def warmup_steps(steps: int) -> int:
   """Steps in which the rate rises."""
   return int(min(100, steps // 10))
 
 
-def log_every_steps(steps):
+def log_every_steps(steps: int) -> int:
   """Steps between lines of the log and points of the curves."""
   return int(max(1, min(50, steps // 20)))
 

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from typing import Any, Callable, Iterable, Optional, Sequence
 
 from utils import files
 from utils import version
@@ -18,12 +19,12 @@ STATE = 'train_on.json'
 class StageError(Exception):
   """A stage that failed; `code` is the exit code of its command."""
 
-  def __init__(self, message, code=1):
+  def __init__(self, message: str, code: int = 1) -> None:
     super().__init__(message)
     self.code = code
 
 
-def digest(paths):
+def digest(paths: Iterable[str]) -> str:
   """Of names, sizes and times of files, of folders those within.
 
   Args:
@@ -58,7 +59,7 @@ def _content(path):
 class State:
   """What has been done in a folder: a file of stages with their digests."""
 
-  def __init__(self, folder):
+  def __init__(self, folder: str) -> None:
     """Reads it, or begins in an empty folder.
 
     Raises:
@@ -75,7 +76,7 @@ class State:
           'as %s. Choose another --output, so that nothing is overwritten.' % (
               folder, sorted(os.listdir(folder))[0]))
 
-  def is_done(self, stage):
+  def is_done(self, stage: Any) -> bool:
     """Whether a stage has run on the same inputs, and its files are there."""
     entry = self._done.get(stage.name)
     return bool(entry and entry['inputs'] == self._inputs(stage)
@@ -85,7 +86,7 @@ class State:
     return '%s %s' % (hashlib.sha256(stage.key.encode()).hexdigest()[:16],
                       digest(stage.inputs)[:16])
 
-  def make_room(self, stage):
+  def make_room(self, stage: Any) -> None:
     """Removes files of a stage that its command would not replace.
 
     Raises:
@@ -104,7 +105,8 @@ class State:
             % path)
       os.remove(path)
 
-  def mark_done(self, stage, command, seconds, changed=()):
+  def mark_done(self, stage: Any, command: str, seconds: float,
+                changed: Sequence[str] = ()) -> None:
     """Notes that a stage has run.
 
     Args:
@@ -124,12 +126,12 @@ class State:
         {'version': version.VERSION, 'stages': self._done}, indent=1))
 
 
-def command_line(arguments):
+def command_line(arguments: Sequence[str]) -> str:
   """A command as a person would type it."""
   return 'python ' + ' '.join(shlex.quote(a) for a in arguments)
 
 
-def call(arguments):
+def call(arguments: Sequence[str]) -> int:
   """Runs a program; a signal to this one reaches it, and is waited for.
 
   Args:
@@ -140,7 +142,8 @@ def call(arguments):
   """
   environment = dict(os.environ, PYTHONUNBUFFERED='1')
   environment.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
-  process = subprocess.Popen([sys.executable] + arguments, env=environment)
+  process = subprocess.Popen([sys.executable] + list(arguments),
+                             env=environment)
   # Ctrl-C on a terminal reaches both; training then saves its state.
   previous = {
       signal.SIGINT: signal.signal(signal.SIGINT, signal.SIG_IGN),
@@ -154,7 +157,9 @@ def call(arguments):
   return code if code >= 0 else 128 - code
 
 
-def run(stage, state, number, total, arguments=None, changed=(), show=print):
+def run(stage: Any, state: State, number: int, total: int,
+        arguments: Optional[Sequence[str]] = None, changed: Any = (),
+        show: Callable[[str], Any] = print) -> bool:
   """Runs a stage unless it is done.
 
   Args:

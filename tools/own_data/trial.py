@@ -6,6 +6,7 @@ import sys
 import tempfile
 import time
 import typing
+from typing import Any, Callable, List, Sequence
 
 from modeling import storage
 
@@ -22,7 +23,7 @@ _TAIL = 3000  # characters of what a trial that failed has printed
 class TrialError(Exception):
   """A trial that failed, with what it printed; `code` is its exit code."""
 
-  def __init__(self, message, code):
+  def __init__(self, message: str, code: int) -> None:
     super().__init__(message)
     self.code = code
 
@@ -39,7 +40,7 @@ class Trial(typing.NamedTuple):
   step_seconds: float
   batch_size: int
 
-  def steps_in(self, seconds, num_eval_images, least):
+  def steps_in(self, seconds: float, num_eval_images: int, least: int) -> int:
     """Steps of a training run that fit, with an evaluation after it.
 
     Args:
@@ -53,7 +54,7 @@ class Trial(typing.NamedTuple):
     return max(least, int(left / self.step_seconds))
 
 
-def command(config_file, model_dir):
+def command(config_file: str, model_dir: str) -> List[str]:
   """Arguments of Python that train some steps in a folder."""
   return ['main.py', '--mode=train', '--config_file=' + config_file,
           '--model_dir=' + model_dir,
@@ -61,7 +62,8 @@ def command(config_file, model_dir):
           'train.learning_rate.warmup_steps=0' % _STEPS]
 
 
-def run(config_file, batch_size, show=print):
+def run(config_file: str, batch_size: int,
+        show: Callable[[str], Any] = print) -> Trial:
   """Trains some steps in a folder that is removed, and measures them.
 
   Args:
@@ -107,7 +109,7 @@ def _is_enough(times):
           and times[-1] - times[0] >= _LEAST_SECONDS)
 
 
-def of_times(times, start, batch_size):
+def of_times(times: Sequence[float], start: float, batch_size: int) -> Trial:
   """Trial of the times of its steps.
 
   Args:

@@ -1,6 +1,7 @@
 """A configuration file with comments, as text."""
 
 import collections
+from typing import Any, Dict, Mapping, Sequence, Tuple
 
 from configs import base
 from configs import yaml_format
@@ -8,7 +9,8 @@ from configs import yaml_format
 _COMMENT_COLUMN = 34
 
 
-def text(lines, head=()):
+def text(lines: Sequence[Tuple[str, Any, str]],
+         head: Sequence[str] = ()) -> str:
   """YAML text: sections in the order in which they come first.
 
   Args:
@@ -22,7 +24,7 @@ def text(lines, head=()):
       _block(_nested(lines), 0)) + '\n'
 
 
-def parsed(content):
+def parsed(content: str) -> Dict[str, Any]:
   """The dictionary of YAML text."""
   return yaml_format.parse(content, 'the new configuration')[0]
 
@@ -60,7 +62,7 @@ def _line(start, comment):
           if comment else start)
 
 
-def replace(content, changes):
+def replace(content: str, changes: Mapping[str, Any]) -> str:
   """YAML text with other values; comments and all else stay.
 
   Args:
