@@ -55,7 +55,7 @@ def build_estimator(config, model_fn, mode='train', devices=None,
 
   Args:
     config: experiment.
-    model_fn: from modeling.model_fn.make_model_fn.
+    model_fn: of modeling.factory.build_model_fn.
     mode: that of main.py; on a TPU, mode predict has another batch size than
       evaluation.
     devices: [device name] to replicate training on, instead of all GPUs.

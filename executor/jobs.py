@@ -24,7 +24,7 @@ from executor import model_dir as model_dir_lib
 from executor import precision
 from executor import prediction
 from executor import preflight
-from modeling import model_fn as model_fn_lib
+from modeling import factory as model_factory
 from modeling.training import learning_rates
 from modeling.training import warm_start
 from utils import modes
@@ -131,7 +131,7 @@ class _Parts:
         'predict' if self._mode == 'predict' else 'eval', devices=[])
 
   def _model_fn(self, config):
-    return preflight.as_setup_error(model_fn_lib.make_model_fn, config)
+    return preflight.as_setup_error(model_factory.build_model_fn, config)
 
   def _reader(self, config, mode):
     reader = preflight.as_setup_error(

@@ -185,7 +185,7 @@ def build_estimator(config, model_fn, mode, options, cluster):
 
   Args:
     config: experiment.
-    model_fn: from modeling.model_fn.make_model_fn.
+    model_fn: of modeling.factory.build_model_fn.
     mode: that of main.py.
     options: {argument of RunConfig: value}, those of every device.
     cluster: resolver of `find`.

@@ -14,6 +14,7 @@ from modeling import box_branch
 from modeling import classification
 from modeling import mask_branch
 from modeling import maskrcnn
+from modeling import model_fn
 from modeling import retinanet
 from modeling import rpn
 from modeling import segmentation
@@ -230,3 +231,24 @@ def build_model(config):
     raise ValueError('The model type %r is not built yet; built are: %s.'
                      % (config.type, ', '.join(sorted(MODELS))))
   return MODELS[config.type](config)
+
+
+def settings_of(config):
+  """The model_fn.Settings of an experiment."""
+  return model_fn.Settings(
+      use_tpu=config.use_tpu, model_dir=config.model_dir,
+      use_bfloat16=config.architecture.use_bfloat16,
+      space_to_depth_block_size=config.architecture.space_to_depth_block_size,
+      enable_summary=config.enable_summary,
+      use_moving_average=config.eval.use_moving_average,
+      with_losses=not config.eval.skip_eval_loss)
+
+
+def build_model_fn(config):
+  """The model_fn of an experiment; see model_fn.make_model_fn.
+
+  Raises:
+    ValueError: as `build_model`.
+  """
+  return model_fn.make_model_fn(build_model(config), config.train,
+                                settings_of(config))

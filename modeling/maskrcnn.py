@@ -55,10 +55,10 @@ class MaskRCNN:
       mode: of utils.modes.
 
     Returns:
-      {name: tensor or {level: tensor}}. In training, and in EVAL mode if the
-      labels have the ground truth: outputs and targets for `losses`. Otherwise
-      outputs and the detections, with masks if there is a mask branch; with
-      `postprocess.apply_nms` false the raw boxes and scores, without masks.
+      {name: tensor or {level: tensor}}. In training outputs and targets for
+      `losses`. Otherwise outputs and the detections, with masks if there is a
+      mask branch; with `postprocess.apply_nms` false the raw boxes and scores,
+      without masks.
     """
     is_training = mode == modes.TRAIN
     features = self._backbone(images, is_training)
@@ -68,7 +68,7 @@ class MaskRCNN:
     outputs = self._rpn.outputs(features, images.shape.as_list()[1:3],
                                 image_shape, is_training)
     rois = outputs[fields.RPN_ROIS]
-    if is_training or (mode == modes.EVAL and fields.GT_BOXES in labels):
+    if is_training:
       box_outputs, sampled = self._box_branch.training_outputs(
           features, rois, labels, image_shape, is_training)
       outputs.update(box_outputs)
@@ -99,7 +99,7 @@ class MaskRCNN:
       mask branch, their sum 'model_loss', and what the box branch reports.
 
     Raises:
-      ValueError: for labels without targets, such as those of mode EVAL.
+      ValueError: for labels without targets, as they are outside of training.
     """
     del is_training
     if fields.RPN_SCORE_TARGETS not in labels:

@@ -1,9 +1,14 @@
-"""The Estimator's model_fn: one training, evaluation or prediction step."""
+"""The Estimator's model_fn: one step of training or of prediction.
+
+An evaluation is a prediction that carries the ground truth along: detections
+are scored on the host, and the losses come with the predictions.
+"""
+
+import typing
 
 import tensorflow.compat.v1 as tf
 
 from modeling import checkpoint_files
-from modeling import factory
 from modeling.training import accumulation
 from modeling.training import initial_values
 from modeling.training import learning_rates
@@ -15,30 +20,50 @@ from modeling.training import warm_start
 from ops import random_numbers
 from utils import fields
 from utils import modes
+from utils import registry
 
 
-def make_model_fn(config):
-  """Makes the model_fn of an experiment.
+class Settings(typing.NamedTuple):
+  """What a step depends on beside its model and the section `train`.
+
+  The defaults are those of a training step on one device, in float32.
+  """
+  use_tpu: bool = False  # makes specs of TPUEstimator
+  model_dir: str = ''  # a checkpoint there is gone on from; events of a TPU
+  use_bfloat16: bool = False  # of the network; variables stay float32
+  space_to_depth_block_size: int = 1  # of images in the infeed's layout
+  enable_summary: bool = False  # a TPU sends all scalars of every step
+  use_moving_average: bool = True  # predictions of the averaged weights
+  with_losses: bool = True  # beside the predictions
+
+
+def make_model_fn(model, train, settings=Settings()):
+  """Makes the model_fn of a model.
+
+  `modeling.factory.build_model_fn` does so of a whole experiment.
 
   Args:
-    config: an experiment of configs.factory.
+    model: has outputs(images, labels, mode), losses(outputs, labels,
+      is_training) and predictions(outputs, labels, with_losses); see
+      modeling.factory.build_model.
+    train: section `train`.
+    settings: Settings.
 
   Returns:
     model_fn(features, labels, mode, params), for Estimator and TPUEstimator.
-    In TRAIN and EVAL mode `features` is the image batch; in PREDICT mode it is
-    {'images': ..., 'labels': ...}.
+    In TRAIN mode `features` is the image batch; in PREDICT mode it is
+    {'images': ..., 'labels': ...}. There is no other mode.
   """
-  model = factory.build_model(config)
   steps = {
       tf.estimator.ModeKeys.TRAIN: _train_spec,
-      tf.estimator.ModeKeys.EVAL: _eval_spec,
       tf.estimator.ModeKeys.PREDICT: _predict_spec,
   }
 
   def model_fn(features, labels, mode, params):
     del params  # The configuration is complete without them.
-    spec = steps[mode](config, model, features, labels)
-    return spec if config.use_tpu else spec.as_estimator_spec()
+    step = registry.pick(steps, mode, 'The mode of the model_fn')
+    spec = step(model, train, settings, features, labels)
+    return spec if settings.use_tpu else spec.as_estimator_spec()
 
   return model_fn
 
@@ -64,9 +89,9 @@ def restore_image_layout(images, transpose_input, space_to_depth_block_size):
   return tf.transpose(images, order)
 
 
-def model_outputs(config, model, images, labels, mode):
-  """`model.outputs`, in bfloat16 where configured; floats come back float32."""
-  if not config.architecture.use_bfloat16:
+def model_outputs(model, images, labels, mode, use_bfloat16):
+  """`model.outputs`, in bfloat16 if wanted; floats come back float32."""
+  if not use_bfloat16:
     return model.outputs(images, labels, mode)
   # Variables stay float32 and are read as bfloat16 inside the scope.
   with tf.tpu.bfloat16_scope():
@@ -76,17 +101,17 @@ def model_outputs(config, model, images, labels, mode):
       outputs)
 
 
-def _train_spec(config, model, images, labels):
+def _train_spec(model, train, settings, images, labels):
   """Forward, backward and update."""
-  train = config.train
   images = restore_image_layout(images, train.transpose_input,
-                                config.architecture.space_to_depth_block_size)
+                                settings.space_to_depth_block_size)
   global_step = tf.train.get_or_create_global_step()
   num_parts = train.accumulation_steps
   with random_numbers.source(train.seed, global_step,
                              accumulation.part_of(num_parts), num_parts
                              ), initial_values.seeded(train.seed):
-    outputs = model_outputs(config, model, images, labels, modes.TRAIN)
+    outputs = model_outputs(model, images, labels, modes.TRAIN,
+                            settings.use_bfloat16)
     losses = model.losses(outputs, labels, is_training=True)
 
   variables = optimizers.trained_variables(tf.trainable_variables(),
@@ -101,21 +126,23 @@ def _train_spec(config, model, images, labels):
 
   schedule = learning_rates.scaled(train.learning_rate, train.train_batch_size)
   rate = learning_rates.learning_rate(schedule, global_step, train.total_steps)
-  train_op = _train_op(config, total_loss, rate, variables, global_step)
+  train_op = _train_op(train, settings.use_tpu, total_loss, rate, variables,
+                       global_step)
 
   scalars = dict(losses, learning_rate=rate, l2_regularization_loss=l2_loss)
   host_call = None
-  if not config.use_tpu:
+  if not settings.use_tpu:
     summaries.add_scalars(scalars)
   else:
-    if config.enable_summary:
+    if settings.enable_summary:
       host_call = summaries.tpu_host_call(
           scalars, summaries.step_after(train_op, global_step),
-          config.model_dir, train.iterations_per_loop)
+          settings.model_dir, train.iterations_per_loop)
     train_op = summaries.keep_scalars(scalars, train_op)
   return tf.estimator.tpu.TPUEstimatorSpec(
       mode=tf.estimator.ModeKeys.TRAIN, loss=total_loss, train_op=train_op,
-      host_call=host_call, scaffold_fn=_scaffold_fn(config))
+      host_call=host_call,
+      scaffold_fn=_scaffold_fn(train, settings.model_dir))
 
 
 def _warn_unmatched(train, variables):
@@ -124,24 +151,24 @@ def _warn_unmatched(train, variables):
     tf.logging.warning('%s', sentence)
 
 
-def _train_op(config, total_loss, rate, variables, global_step):
+def _train_op(train, use_tpu, total_loss, rate, variables, global_step):
   """Applies the gradients after the batch statistics were updated."""
-  optimizer = optimizers.build_optimizer(config.train.optimizer, rate)
-  if config.train.gradient_clip_norm > 0:
+  optimizer = optimizers.build_optimizer(train.optimizer, rate)
+  if train.gradient_clip_norm > 0:
     optimizer = optimizers.GlobalNormClipping(
-        optimizer, config.train.gradient_clip_norm)
+        optimizer, train.gradient_clip_norm)
   optimizer = accumulation.accumulate(optimizer,
-                                      config.train.accumulation_steps)
-  if config.use_tpu:
+                                      train.accumulation_steps)
+  if use_tpu:
     optimizer = tf.tpu.CrossShardOptimizer(optimizer)
-  elif config.train.mixed_precision == 'float16':
+  elif train.mixed_precision == 'float16':
     optimizer = optimizers.LossScaling(optimizer)
   # Replicas add up their gradients; the mean over the global batch is meant.
   # Inside of Estimator the optimizer divides the loss by their number, unless
   # the last call of a tf.losses function was a sum: we call none of them.
   update_ops = tf.get_collection(tf.GraphKeys.UPDATE_OPS)
   gradients = optimizer.compute_gradients(total_loss, variables)
-  if not config.train.moving_average_decay:
+  if not train.moving_average_decay:
     with tf.control_dependencies(update_ops):
       return optimizer.apply_gradients(gradients, global_step=global_step)
   step_before = tf.identity(global_step)
@@ -149,22 +176,23 @@ def _train_op(config, total_loss, rate, variables, global_step):
     train_op = optimizer.apply_gradients(gradients, global_step=global_step)
   return moving_average.update_after(
       train_op, step_before, moving_average.averaged_variables(variables),
-      config.train.moving_average_decay, global_step)
+      train.moving_average_decay, global_step)
 
 
-def average_scaffold_fn(config):
+def average_scaffold_fn(train, use_moving_average):
   """Restores the averages of the weights instead of them, where configured.
 
   Args:
-    config: experiment.
+    train: section `train`.
+    use_moving_average: `eval.use_moving_average`.
 
   Returns:
     () -> Scaffold, to be called when the graph has its variables.
   """
-  train, unwanted = config.train, ''
+  unwanted = ''
   if not train.moving_average_decay:
     unwanted = 'train.moving_average_decay is 0'
-  elif not config.eval.use_moving_average:
+  elif not use_moving_average:
     unwanted = 'eval.use_moving_average is false'
 
   def scaffold_fn():
@@ -177,19 +205,19 @@ def average_scaffold_fn(config):
   return scaffold_fn
 
 
-def _scaffold_fn(config):
+def _scaffold_fn(train, model_dir):
   """Warm start, unless model_dir already has a checkpoint to go on from."""
-  section = config.train.checkpoint
+  section = train.checkpoint
   if not section.path:
     return None
 
   def start_warm():
-    if config.model_dir and checkpoint_files.latest(config.model_dir):
+    if model_dir and checkpoint_files.latest(model_dir):
       tf.logging.info('%s has a checkpoint: train.checkpoint.path is not read.',
-                      config.model_dir)
+                      model_dir)
     else:
       warm_start.warm_start(section, tf.global_variables(),
-                            config.train.total_steps)
+                            train.total_steps)
 
   def scaffold_fn():
     training_variables.once(start_warm)
@@ -198,44 +226,13 @@ def _scaffold_fn(config):
   return scaffold_fn
 
 
-def _eval_spec(config, model, images, labels):
-  """Losses only: detections are scored on the host, from predictions."""
-  with random_numbers.source(config.train.seed,
-                             tf.train.get_or_create_global_step()):
-    outputs = model_outputs(config, model, images, labels, modes.EVAL)
-    losses = model.losses(outputs, labels)
-  if hasattr(model, 'image_losses'):
-    values = model.image_losses(outputs, labels)
-    weights = _is_image(labels, values[fields.MODEL_LOSS])
-  else:
-    values = {name: tf.reshape(v, [1]) for name, v in losses.items()}
-    weights = tf.ones([1])
-
-  def metric_fn(weights, **values):
-    return {name: tf.metrics.mean(value, weights)
-            for name, value in values.items()}
-
-  return tf.estimator.tpu.TPUEstimatorSpec(
-      mode=tf.estimator.ModeKeys.EVAL, loss=losses[fields.MODEL_LOSS],
-      eval_metrics=(metric_fn, dict(values, weights=weights)),
-      scaffold_fn=average_scaffold_fn(config))
-
-
-def _is_image(labels, of_images):
-  """1 for images, 0 for what fills up a batch, as `of_images` float32 [B]."""
-  ids = labels.get(fields.GROUNDTRUTHS, labels).get(fields.SOURCE_ID)
-  if ids is None:
-    return tf.ones_like(of_images)
-  return tf.cast(tf.not_equal(ids, fields.PADDING_ID), tf.float32)
-
-
-def _predict_spec(config, model, features, labels):
+def _predict_spec(model, train, settings, features, labels):
   """Detections, with what the labels carry for evaluation."""
   del labels  # In PREDICT mode everything comes in the features.
   images, labels = features['images'], features['labels']
-  outputs = model_outputs(config, model, images, labels, modes.PREDICT)
-  predictions = model.predictions(
-      outputs, labels, with_losses=not config.eval.skip_eval_loss)
+  outputs = model_outputs(model, images, labels, modes.PREDICT,
+                          settings.use_bfloat16)
   return tf.estimator.tpu.TPUEstimatorSpec(
-      mode=tf.estimator.ModeKeys.PREDICT, predictions=predictions,
-      scaffold_fn=average_scaffold_fn(config))
+      mode=tf.estimator.ModeKeys.PREDICT,
+      predictions=model.predictions(outputs, labels, settings.with_losses),
+      scaffold_fn=average_scaffold_fn(train, settings.use_moving_average))

@@ -66,7 +66,7 @@ class ShapeMask:
       three of the masks, and their weighted sum 'model_loss'.
 
     Raises:
-      ValueError: for labels without masks, such as those of mode EVAL.
+      ValueError: for labels without masks, as they are outside of training.
     """
     del is_training
     if fields.MASK_TARGETS not in labels:

@@ -110,7 +110,8 @@ def _build(config):
   images = tf.placeholder(tf.float32, [1, height, width, 3])
   labels = {fields.IMAGE_INFO: tf.placeholder(tf.float32, [1, 4, 2])}
   model = factory.build_model(config)
-  model_fn.model_outputs(config, model, images, labels, modes.PREDICT)
+  model_fn.model_outputs(model, images, labels, modes.PREDICT,
+                          config.architecture.use_bfloat16)
 
 
 def _multiply_adds(graph):

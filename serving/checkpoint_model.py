@@ -101,7 +101,9 @@ def restore(config, checkpoint, session):
   """
   try:
     checkpoint_fit.check(checkpoint, tf.global_variables())
-    model_fn.average_scaffold_fn(config)().saver.restore(session, checkpoint)
+    scaffold = model_fn.average_scaffold_fn(
+        config.train, config.eval.use_moving_average)()
+    scaffold.saver.restore(session, checkpoint)
   except checkpoint_fit.MisfitError as e:
     raise sources.LoadError(str(e))
   except (tf.errors.OpError, ValueError, IndexError) as e:

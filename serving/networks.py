@@ -44,7 +44,8 @@ def outputs(config, images, image_info):
   """
   labels = {fields.IMAGE_INFO: image_info}
   model = factory.build_model(config)
-  found = model_fn.model_outputs(config, model, images, labels, modes.PREDICT)
+  found = model_fn.model_outputs(model, images, labels, modes.PREDICT,
+                                  config.architecture.use_bfloat16)
   task = task_of(config)
   if task == DETECTION:
     return {name: found[name] for name in _DETECTION_OUTPUTS if name in found}

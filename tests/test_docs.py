@@ -110,12 +110,12 @@ from absl import flags
 import main
 from executor import job_config
 from executor import estimator
-from modeling import model_fn
+from modeling import factory as model_factory
 flags.FLAGS(sys.argv[1:])
 config, _ = job_config.resolve(main._given_flags(), flags.FLAGS.mode)
 replicas = estimator.num_replicas(config)
 estimator.replica_batch_size(config, replicas)
-model_fn.make_model_fn(config)
+model_factory.build_model_fn(config)
 print('TPU job of', replicas, 'replicas' if config.use_tpu else 'OFF',
       config.train.train_file_pattern)
 '''

@@ -36,6 +36,12 @@ TELL_THE_VERSION = (
     # Which Python has the bridge, and how exact its XLA is.
     os.path.join('tools', 'tpu', 'check.py'))
 
+# Below the rooms that run an experiment, these read the whole configuration;
+# the rest takes arguments or a section.
+READ_THE_TREE = re.compile(
+    r'\w+/factory\.py$|architecture/(backbones|decoders)/\w+\.py$'
+    r'|dataloader/\w+_checks\.py$|modeling/statistics\.py$')
+
 # One import. module: dotted name. line: int. name: what is taken from it.
 Import = collections.namedtuple('Import', 'module name line')
 
@@ -73,6 +79,23 @@ def imports_of(tree):
 
 def _room(module):
   return re.split(r'[./]', module)[0]
+
+
+def _takes_a_configuration(tree):
+  """Whether a function has the argument `config`, an experiment."""
+  return any(
+      isinstance(node, ast.FunctionDef)
+      and 'config' in [argument.arg for argument in node.args.args]
+      for node in ast.walk(tree))
+
+
+def test_who_reads_the_whole_configuration():
+  """As docs/architecture.md promises."""
+  readers = [path.replace(os.sep, '/') for path in FILES
+             if LEVELS[_room(path)] in (1, 2, 3)
+             and _takes_a_configuration(_tree(path))]
+  assert 'modeling/factory.py' in readers
+  assert [path for path in readers if not READ_THE_TREE.match(path)] == []
 
 
 def dotted_names(tree):

@@ -139,13 +139,8 @@ def train(config, devices=(), max_steps=None, cluster=None, model=None,
     model: instead of the configured one.
     input_fn: instead of `batches`.
   """
-  built = factory.build_model
-  if model is not None:
-    factory.build_model = lambda unused: model
-  try:
-    made = model_fn.make_model_fn(config)
-  finally:
-    factory.build_model = built
+  made = model_fn.make_model_fn(model or factory.build_model(config),
+                                config.train, factory.settings_of(config))
   replicas = estimator_lib.num_replicas(config, list(devices), cluster)
   estimator = estimator_lib.build_estimator(
       config, made, devices=list(devices), cluster=cluster)

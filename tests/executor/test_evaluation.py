@@ -4,6 +4,7 @@ import io
 import json
 import os
 import pathlib
+import types
 
 import numpy as np
 from PIL import Image
@@ -17,6 +18,7 @@ from executor import best_checkpoint
 from executor import errors
 from executor import evaluation
 from executor import model_dir as model_dir_lib
+from tests import golden
 from tests import model_kinds
 from tests.dataloader import examples
 from tests.executor import toy
@@ -104,6 +106,22 @@ def test_results_are_printed_and_written(tmp_path):
           for event in tf.train.summary_iterator(os.path.join(folder, name))
           for value in event.summary.value if event.step == 7]
   assert {'AP', 'ARl', 'cls_loss', 'Precision mAP ByCategory/1'} <= set(tags)
+
+
+@pytest.mark.parametrize('case', golden.load_cases('segmentation_metrics'),
+                         ids=lambda c: c.name)
+def test_loss_of_an_evaluation_equals_the_reference(tmp_path, case):
+  """The mean over all images."""
+  names = sorted(k for k in case.inputs if k.endswith('.model_loss'))
+  batches = [{'pred_source_id': np.array([2 * i, 2 * i + 1]),
+              'loss_model_loss': case.inputs[name].ravel()}
+             for i, name in enumerate(names)]
+  assert len(batches) == 3
+  job = evaluation.Evaluation(toy.config(tmp_path), _Estimator(batches), None)
+  job._evaluator = types.SimpleNamespace(update=lambda *unused: None)
+  got = job._predict('model.ckpt-1')
+  assert got == {'model_loss': pytest.approx(case.outputs['model_loss'],
+                                             abs=1e-6)}
 
 
 def test_best_checkpoint_is_kept(tmp_path):

@@ -115,7 +115,7 @@ def _build_training_step(case):
     outputs.update(compute(*args))
     return outputs
   with mock.patch.object(model_fn, 'model_outputs', record):
-    spec = model_fn.make_model_fn(case.config)(
+    spec = factory.build_model_fn(case.config)(
         tf.constant(case.images()), case.labels(),
         tf.estimator.ModeKeys.TRAIN, {})
   return spec, outputs

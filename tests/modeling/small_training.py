@@ -6,7 +6,7 @@ import numpy as np
 import tensorflow.compat.v1 as tf
 
 from configs import factory
-from modeling import model_fn
+from modeling import factory as model_factory
 
 SIZE, CLASSES = 32, 3
 
@@ -60,7 +60,7 @@ class Training:
 
       def build():
         images, labels = next(parts)
-        spec = model_fn.make_model_fn(experiment)(
+        spec = model_factory.build_model_fn(experiment)(
             images, labels, tf.estimator.ModeKeys.TRAIN, {})
         return spec.loss, spec.train_op
 

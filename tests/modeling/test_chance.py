@@ -9,7 +9,6 @@ import tensorflow.compat.v1 as tf
 from configs import factory as config_factory
 from dataloader import factory as dataloader_factory
 from modeling import factory
-from modeling import model_fn
 from modeling.training import initial_values
 from tests.modeling import small_training
 from tests.modeling import test_labels_spec
@@ -52,7 +51,7 @@ def _train_spec(model, changes):
   parser = dataloader_factory.build_parser(config, modes.TRAIN)
   images, labels = tf.nest.map_structure(
       lambda t: tf.stack([t] * 2), parser.padding_example())
-  return model_fn.make_model_fn(config)(
+  return factory.build_model_fn(config)(
       images, labels, tf.estimator.ModeKeys.TRAIN, {})
 
 

@@ -12,7 +12,6 @@ from configs import backbones
 from configs import factory as config_factory
 from configs import parts
 from modeling import factory
-from modeling import model_fn
 from modeling.training import summaries
 from utils import fields
 from utils import modes
@@ -91,7 +90,7 @@ def _train(config, labels=None, steps=2):
   """(losses over steps, scalars of the first) on one batch."""
   tf.reset_default_graph()
   tf.set_random_seed(0)
-  spec = model_fn.make_model_fn(config)(
+  spec = factory.build_model_fn(config)(
       _images(), _labels() if labels is None else labels(),
       tf.estimator.ModeKeys.TRAIN, {})
   scalars = dict(tf.get_collection(summaries.TRAINING_SCALARS))
@@ -106,7 +105,7 @@ def _train(config, labels=None, steps=2):
 
 def _predict(config, **options):
   """Predictions on two images, as arrays."""
-  spec = model_fn.make_model_fn(config)(
+  spec = factory.build_model_fn(config)(
       {'images': _images(), 'labels': {
           fields.IMAGE_INFO: _labels()[fields.IMAGE_INFO]}}, None,
       tf.estimator.ModeKeys.PREDICT, options)
@@ -199,7 +198,7 @@ def test_gradients_without_any_sampled_anchor():
 @pytest.mark.parametrize('use_batch_norm', [False, True])
 def test_batch_statistics_of_masks_are_those_of_all_regions(use_batch_norm):
   """So background may be left out without them only."""
-  model_fn.make_model_fn(_config(
+  factory.build_model_fn(_config(
       mrcnn_head={'use_batch_norm': use_batch_norm},
       roi_sampling={'num_samples_per_image': 48},
       roi_proposal={'rpn_post_nms_top_k': 48},
@@ -238,15 +237,12 @@ def test_without_suppression_boxes_and_scores_come_raw():
       'pred_raw_scores': (BATCH, 8, NUM_CLASSES - 1)}
 
 
-def test_losses_in_eval_mode_need_targets():
-  step = model_fn.make_model_fn(_config())
-  spec = step(_images(), _labels(), tf.estimator.ModeKeys.EVAL, {})
-  assert set(spec.eval_metric_ops) == set(fields.TWO_STAGE_LOSSES) | {
-      'model_loss'}
-  tf.reset_default_graph()
+def test_losses_need_targets():
+  model = factory.build_model(_config())
   info = {fields.IMAGE_INFO: _labels()[fields.IMAGE_INFO]}
+  outputs = model.outputs(_images(), info, modes.PREDICT)
   with pytest.raises(ValueError, match='no .rpn_score_targets'):
-    step(_images(), info, tf.estimator.ModeKeys.EVAL, {})
+    model.losses(outputs, info)
 
 
 def test_head_of_a_cascade_of_one_stage_has_the_name_of_its_layer():

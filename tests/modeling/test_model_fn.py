@@ -4,12 +4,15 @@ import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
 
+from configs import base
+from configs import common
 from configs import factory as config_factory
 from modeling import factory
 from modeling import model_fn
 from modeling.training import summaries
 from ops import compat
 from utils import fields
+from utils import modes
 
 SMALL = {
     'architecture': {'num_classes': 4, 'min_level': 3, 'max_level': 5,
@@ -61,7 +64,7 @@ def _train(config, steps=3):
   """Losses over steps of training on one batch."""
   tf.reset_default_graph()
   tf.set_random_seed(0)
-  spec = model_fn.make_model_fn(config)(
+  spec = factory.build_model_fn(config)(
       _images(), _labels(), tf.estimator.ModeKeys.TRAIN, {})
   with tf.Session() as session:
     session.run(tf.global_variables_initializer())
@@ -101,7 +104,7 @@ def test_first_moving_normalizer_is_the_batch_itself():
 def test_frozen_variables_stay():
   config = _config(train={'frozen_variable_prefix': 'resnet10/',
                           'l2_weight_decay': 0.1})
-  spec = model_fn.make_model_fn(config)(
+  spec = factory.build_model_fn(config)(
       _images(), _labels(), tf.estimator.ModeKeys.TRAIN, {})
   by_name = {v.op.name: v for v in tf.trainable_variables()}
   frozen = by_name['resnet10/conv2d/kernel']
@@ -153,7 +156,7 @@ def _groundtruths():
 
 def test_predictions_have_the_public_keys():
   labels = dict(_labels(), groundtruths=_groundtruths())
-  spec = model_fn.make_model_fn(_config())(
+  spec = factory.build_model_fn(_config())(
       {'images': _images(), 'labels': labels}, None,
       tf.estimator.ModeKeys.PREDICT, {})
   assert set(spec.predictions) == {
@@ -170,7 +173,7 @@ def test_predictions_have_the_public_keys():
 
 
 def test_raw_predictions_without_nms():
-  spec = model_fn.make_model_fn(_config(postprocess={'apply_nms': False}))(
+  spec = factory.build_model_fn(_config(postprocess={'apply_nms': False}))(
       {'images': _images(), 'labels': {
           fields.IMAGE_INFO: _labels()[fields.IMAGE_INFO]}}, None,
       tf.estimator.ModeKeys.PREDICT, {})
@@ -181,10 +184,62 @@ def test_raw_predictions_without_nms():
       BATCH, cells, 3]
 
 
-def test_eval_reports_the_mean_losses():
-  spec = model_fn.make_model_fn(_config())(
-      _images(), _labels(), tf.estimator.ModeKeys.EVAL, {})
-  assert set(spec.eval_metric_ops) == {'cls_loss', 'box_loss', 'model_loss'}
+class _Line:
+  """A model of one variable, which all images are multiplied with."""
+
+  def outputs(self, images, labels, mode):
+    del labels
+    weight = tf.get_variable('weight', initializer=tf.constant(2.))
+    return {'mode': mode, 'means': weight * tf.reduce_mean(images, [1, 2, 3])}
+
+  def losses(self, outputs, labels, is_training):
+    assert is_training and outputs['mode'] == modes.TRAIN
+    return {fields.MODEL_LOSS: tf.reduce_mean(
+        tf.squared_difference(outputs['means'], labels))}
+
+  def predictions(self, outputs, labels, with_losses):
+    assert outputs['mode'] == modes.PREDICT
+    return {'pred_means': outputs['means'], 'gt_labels': labels,
+            'pred_with_losses': tf.constant(with_losses)}
+
+
+def _train_section():
+  return base.override(common.Train(), {
+      'transpose_input': False, 'l2_weight_decay': 0.,
+      'learning_rate': {'warmup_steps': 0, 'init_learning_rate': .5,
+                        'reference_batch_size': None}})
+
+
+def test_a_training_step_of_another_model():
+  """Squared error 9, its gradient -6, a step of 0.5."""
+  step = model_fn.make_model_fn(_Line(), _train_section())
+  spec = step(tf.ones([2, 4, 4, 3]), tf.constant([5., 5.]),
+              tf.estimator.ModeKeys.TRAIN, {})
+  with tf.Session() as session:
+    session.run(tf.global_variables_initializer())
+    loss, _ = session.run([spec.loss, spec.train_op])
+    weight = session.run(tf.trainable_variables()[0])
+  assert (loss, weight) == (pytest.approx(9.), pytest.approx(5.))
+
+
+@pytest.mark.parametrize('with_losses', [True, False])
+def test_predictions_of_another_model(with_losses):
+  step = model_fn.make_model_fn(
+      _Line(), _train_section(), model_fn.Settings(with_losses=with_losses))
+  spec = step({'images': tf.ones([2, 4, 4, 3]),
+               'labels': tf.constant([5., 5.])}, None,
+              tf.estimator.ModeKeys.PREDICT, {})
+  with tf.Session() as session:
+    session.run(tf.global_variables_initializer())
+    predictions = session.run(spec.predictions)
+  np.testing.assert_allclose(predictions['pred_means'], [2., 2.])
+  assert predictions['pred_with_losses'] == with_losses
+
+
+def test_there_is_no_mode_of_evaluation():
+  step = model_fn.make_model_fn(_Line(), _train_section())
+  with pytest.raises(ValueError, match="'eval'; it can be infer, train"):
+    step(tf.ones([2, 4, 4, 3]), None, tf.estimator.ModeKeys.EVAL, {})
 
 
 def test_unknown_type_lists_what_is_built():

@@ -6,11 +6,7 @@ import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
 
-from configs import factory
-from modeling import model_fn
 from modeling import segmentation
-from tests import golden
-from utils import fields
 from utils import modes
 
 _LOSS = types.SimpleNamespace(
@@ -92,39 +88,3 @@ def test_predictions():
                              [np.log(2.), 0.], rtol=1e-5)
   assert {'gt_masks', 'gt_valid_masks'} <= set(predictions)
   assert 'loss_model_loss' not in model.predictions(outputs, labels, False)
-
-
-class _OfLosses:
-  """Stands for a model whose losses of a batch are known."""
-
-  def __init__(self, losses):
-    self._losses = losses
-
-  def outputs(self, *unused):
-    return {}
-
-  def losses(self, *unused):
-    return {fields.MODEL_LOSS: tf.reduce_mean(self._losses)}
-
-  def image_losses(self, *unused):
-    return {fields.MODEL_LOSS: self._losses}
-
-
-@pytest.mark.parametrize('case', golden.load_cases('segmentation_metrics'),
-                         ids=lambda c: c.name)
-def test_loss_of_an_evaluation_equals_the_reference(case):
-  """The mean over all batches."""
-  config, _ = factory.load_config('segmentation')
-  losses = tf.placeholder(tf.float32, [None])
-  spec = model_fn._eval_spec(config, _OfLosses(losses), tf.zeros([2, 8, 8, 3]),
-                             {})
-  metric_fn, values = spec.eval_metrics
-  value, update = metric_fn(**values)[fields.MODEL_LOSS]
-  batches = sorted(k for k in case.inputs if k.endswith('.model_loss'))
-  with tf.Session() as session:
-    session.run(tf.local_variables_initializer())
-    for name in batches:
-      session.run(update, {losses: case.inputs[name].ravel()})
-    got = session.run(value)
-  assert len(batches) == 3
-  assert got == pytest.approx(case.outputs['model_loss'], abs=1e-6)

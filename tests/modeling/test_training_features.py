@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
 
-from modeling import model_fn
+from modeling import factory
 from modeling.training import training_variables
 from tests.modeling import small_training
 
@@ -53,7 +53,7 @@ def _restored(config, path, name):
   """A variable as prediction has it, and what is logged."""
   with tf.Graph().as_default(), tf.Session() as session:
     images, _ = small_training.batch(2)
-    spec = model_fn.make_model_fn(config)(
+    spec = factory.build_model_fn(config)(
         {'images': tf.constant(images), 'labels': {'source_id': tf.zeros(
             [2], tf.int64)}}, None, tf.estimator.ModeKeys.PREDICT, {})
     spec.scaffold.saver.restore(session, path)

@@ -9,7 +9,7 @@ import tensorflow.compat.v1 as tf
 
 from configs import base
 from dataloader import factory as data_factory
-from modeling import model_fn as model_fns
+from modeling import factory as model_factory
 from tools.benchmarks import timing
 from utils import modes
 
@@ -27,7 +27,7 @@ def build(config: base.Config, job: str, batch_size: int) -> Any:
   Returns:
     Nest of what to compute, for timing.Job.
   """
-  model_fn = model_fns.make_model_fn(config)
+  model_fn = model_factory.build_model_fn(config)
   params = {'batch_size': batch_size}
   if job == 'train':
     images, labels = tf.nest.map_structure(

@@ -13,7 +13,7 @@ from tensorflow.python.tpu import tpu_function
 from configs import base
 from dataloader import factory as data_factory
 from dataloader import input_reader
-from modeling import model_fn as model_fns
+from modeling import factory as model_factory
 from modeling.training import summaries
 from ops import compat
 from ops import tensor_types
@@ -98,7 +98,7 @@ def build(
 
 def _outputs(config, job, inputs):
   """({name: tensor}, [operations that count besides]) of a step."""
-  model_fn = model_fns.make_model_fn(config)
+  model_fn = model_factory.build_model_fn(config)
   if job == 'predict':
     spec = model_fn(inputs, None, tf.estimator.ModeKeys.PREDICT, {})
     return spec.predictions, []
