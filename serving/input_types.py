@@ -4,6 +4,7 @@ import tensorflow.compat.v1 as tf
 
 from ops import image_decoding
 from serving import inputs
+from utils import registry
 
 IMAGE_BYTES, IMAGE_TENSOR, TF_EXAMPLE, RAW_IMAGE_TENSOR = (
     'image_bytes', 'image_tensor', 'tf_example', 'raw_image_tensor')
@@ -33,9 +34,7 @@ def placeholder(input_type, batch_size, spec):
     InputTypeError: for another input type, or a size that the network cannot
       take without padding.
   """
-  if input_type not in INPUT_TYPES:
-    raise InputTypeError('There is no input type %r; there are: %s.' % (
-        input_type, ', '.join(INPUT_TYPES)))
+  registry.pick(INPUT_TYPES, input_type, 'The input type', InputTypeError)
   if input_type in (IMAGE_BYTES, TF_EXAMPLE):
     return tf.placeholder(tf.string, [batch_size], 'Placeholder')
   shape = [batch_size, spec.size[0], spec.size[1], 3]

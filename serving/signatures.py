@@ -10,6 +10,7 @@ import tensorflow.compat.v1 as tf
 
 from serving import networks
 from utils import fields
+from utils import registry
 
 SIGNATURE = 'serving_default'
 LABEL_MAPS = 'label_maps'  # signature of segmentation models, without PNGs
@@ -95,9 +96,7 @@ def converted_boxes(coordinates):
 
 def _converted(boxes, image_info, coordinates):
   """Boxes [B, ..., 4] of the network's input in other coordinates."""
-  if coordinates not in COORDINATES:
-    raise ValueError('There are no box coordinates %r; there are: %s.' % (
-        coordinates, ', '.join(COORDINATES)))
+  registry.pick(COORDINATES, coordinates, 'The kind of box coordinates')
   if coordinates == MODEL:
     return boxes
   divisor = image_info[:, 2]

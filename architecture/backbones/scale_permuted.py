@@ -10,6 +10,7 @@ from typing import Any, NamedTuple, Optional, Sequence, Set, Tuple
 import tensorflow.compat.v1 as tf
 
 from architecture import layers
+from configs import base
 from ops import tensor_types
 
 
@@ -84,6 +85,28 @@ class ScalePermutedNetwork:
     self._endpoint_filters = endpoint_filters
     self._norm_activation = norm_activation
     self._drop_connect_rate = init_drop_connect_rate or 0.
+
+  @classmethod
+  def of_configuration(cls, config: base.Config,
+                       norm_activation: tensor_types.Layer, **options: Any) -> Any:
+    """The network of its section, which has the name SCOPE.
+
+    Args:
+      config: experiment.
+      norm_activation: normalization.BatchNormActivation.
+      **options: further arguments, which other networks do not have.
+
+    Returns:
+      An object of this class, whose constructor takes the name of a model
+      first.
+    """
+    section = getattr(config, cls.SCOPE)
+    return cls(
+        section.model_id, config.architecture.min_level,
+        config.architecture.max_level, norm_activation,
+        init_drop_connect_rate=section.init_drop_connect_rate,
+        use_native_resize_op=section.use_native_resize_op,
+        recompute_blocks=config.train.recompute_activations, **options)
 
   def __call__(self, images: tf.Tensor,
                is_training: bool) -> tensor_types.Levels:

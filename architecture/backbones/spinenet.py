@@ -189,11 +189,6 @@ def enlarge(x: tf.Tensor, size: Tuple[int, int],
 
 def build(config: base.Config, norm_activation: tensor_types.Layer) -> SpineNet:
   """The SpineNet of sections `spinenet` and `architecture`."""
-  section = config.spinenet
-  return SpineNet(
-      section.model_id, config.architecture.min_level,
-      config.architecture.max_level, norm_activation,
-      endpoint_filters=section.endpoints_num_filters,
-      init_drop_connect_rate=section.init_drop_connect_rate,
-      use_native_resize_op=section.use_native_resize_op,
-      recompute_blocks=config.train.recompute_activations)
+  return SpineNet.of_configuration(
+      config, norm_activation,
+      endpoint_filters=config.spinenet.endpoints_num_filters)

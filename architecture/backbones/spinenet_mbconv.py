@@ -134,11 +134,5 @@ class SpineNetMBConv(scale_permuted.ScalePermutedNetwork):
 def build(config: base.Config,
           norm_activation: tensor_types.Layer) -> SpineNetMBConv:
   """The SpineNet of sections `spinenet_mbconv` and `architecture`."""
-  section = config.spinenet_mbconv
-  return SpineNetMBConv(
-      section.model_id, config.architecture.min_level,
-      config.architecture.max_level, norm_activation,
-      se_ratio=section.se_ratio,
-      init_drop_connect_rate=section.init_drop_connect_rate,
-      use_native_resize_op=section.use_native_resize_op,
-      recompute_blocks=config.train.recompute_activations)
+  return SpineNetMBConv.of_configuration(
+      config, norm_activation, se_ratio=config.spinenet_mbconv.se_ratio)

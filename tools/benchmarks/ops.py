@@ -14,6 +14,8 @@ from typing import Any, Dict, Iterable, Sequence, Tuple
 from absl import app
 from absl import flags
 
+from utils import registry
+
 FLAGS = flags.FLAGS
 flags.DEFINE_list('cases', None, 'Names of cases, separated by commas; all if '
                   'not given. --cases=list shows them.')
@@ -58,10 +60,11 @@ def main(argv: Sequence[str]) -> None:
   if names == ['list']:
     print('\n'.join(op_cases.CASES))
     return
-  unknown = [name for name in names if name not in op_cases.CASES]
-  if unknown:
-    raise SystemExit('Error: there is no case %s; there are: %s.' % (
-        ', '.join(unknown), ', '.join(op_cases.CASES)))
+  for name in names:
+    try:
+      registry.pick(op_cases.CASES, name, 'A name of --cases')
+    except ValueError as e:
+      raise SystemExit('Error: %s' % e)
   timings, references = run(names, FLAGS.repeats)
   print('\n'.join(timing.report(timings, 'ms', references)))
   if FLAGS.json:
