@@ -17,6 +17,7 @@ from executor import errors
 from executor import estimator as estimator_lib
 from executor import evaluation as evaluation_lib
 from executor import evaluation_loop
+from executor import extra_hooks
 from executor import failures
 from executor import followed
 from executor import loops
@@ -62,7 +63,7 @@ def wait_for_training(config, mode, eval_once=False, checkpoint_path=None):
 
 
 def run(config, mode, eval_once=False, eval_after_training=False,
-        checkpoint_path=None, read_again=None):
+        checkpoint_path=None, read_again=None, make_hooks=()):
   """Runs a job to its end.
 
   Args:
@@ -74,11 +75,14 @@ def run(config, mode, eval_once=False, eval_after_training=False,
       instead of those in model_dir.
     read_again: () -> experiment: in these modes, the configuration as the
       training run has it by now. None: it stays.
+    make_hooks: functions (experiment) -> tf.train.SessionRunHook, of hooks of
+      training beside those of extra_hooks.HOOKS; see loops.train.
 
   Raises:
     errors.JobError: what a person should read, with the exit code.
   """
-  parts = _Parts(config, mode, eval_after_training, checkpoint_path)
+  parts = _Parts(config, mode, eval_after_training, checkpoint_path,
+                 make_hooks)
   if read_again and mode in _FOLLOWING and not checkpoint_path:
     parts.follow = followed.FollowedConfig(config, read_again)
   _JOBS[mode](parts, eval_once)
@@ -87,7 +91,8 @@ def run(config, mode, eval_once=False, eval_after_training=False,
 class _Parts:
   """The Estimator and the input functions of a job."""
 
-  def __init__(self, config, mode, eval_after_training, checkpoint_path):
+  def __init__(self, config, mode, eval_after_training, checkpoint_path,
+               make_hooks=()):
     self.cluster = cluster_lib.read()
     cluster_lib.check_mode(self.cluster, mode, config.use_tpu)
     if mode == 'eval':
@@ -99,6 +104,7 @@ class _Parts:
     self.is_chief = self.cluster is None or self.cluster.is_chief
     self.eval_after_training = eval_after_training and self.is_chief
     self.replicas = estimator_lib.num_replicas(config, cluster=self.cluster)
+    self.make_hooks = tuple(make_hooks) + tuple(extra_hooks.HOOKS.values())
     self.follow = None
     self._files = []
     self._mode = mode
@@ -226,7 +232,8 @@ def _train(parts, eval_once):
   with parts.explained_errors():
     step = loops.train(parts.config, estimator, input_fn,
                        cluster=parts.cluster,
-                       then_evaluates=evaluation is not None)
+                       then_evaluates=evaluation is not None,
+                       make_hooks=parts.make_hooks)
     if parts.is_chief:
       _mark_finished(parts.config, step)
     if evaluation:
@@ -239,7 +246,8 @@ def _train_and_eval(parts, eval_once):
   evaluation = parts.evaluation()
   _say_training(parts)
   with parts.explained_errors():
-    step = loops.train_and_eval(parts.config, estimator, input_fn, evaluation)
+    step = loops.train_and_eval(parts.config, estimator, input_fn, evaluation,
+                                parts.make_hooks)
   _mark_finished(parts.config, step)
 
 

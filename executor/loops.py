@@ -1,6 +1,7 @@
 """The loops of the modes train and train_and_eval."""
 
 import time
+import typing
 
 import tensorflow.compat.v1 as tf
 
@@ -18,8 +19,15 @@ from modeling.training import warm_start
 _LINGER_SECONDS = 2
 
 
+class _OwnHooks(typing.NamedTuple):
+  """What every training run has, and `train` asks afterwards."""
+  progress: hooks.TrainingHook  # the step that was reached
+  stop: hooks.StopRequest  # whether a signal came; a context manager
+  early_end: early_stop.EarlyStopHook  # whether an evaluation asked to end
+
+
 def train(config, estimator, input_fn, max_steps=None, cluster=None,
-          then_evaluates=False):
+          then_evaluates=False, make_hooks=()):
   """Trains from the newest checkpoint in model_dir on.
 
   Args:
@@ -31,6 +39,9 @@ def train(config, estimator, input_fn, max_steps=None, cluster=None,
     then_evaluates: whether the job goes on after `train.total_steps`, so that
       a signal that came with the last step, or while its checkpoint was
       written, has something to end.
+    make_hooks: functions (experiment) -> tf.train.SessionRunHook. Each is
+      called once for every start of training, on every worker; its hook runs
+      after the own ones, and what it raises ends the run.
 
   Returns:
     The step that was reached: less than `max_steps` where an evaluation asked
@@ -44,54 +55,79 @@ def train(config, estimator, input_fn, max_steps=None, cluster=None,
   if max_steps is None:
     max_steps = config.train.total_steps
   start = checkpoints.latest(config.model_dir)
-  if start and checkpoints.step_of(start) >= max_steps:
-    tf.logging.info('%s is at step %d already: there is nothing to train.',
-                    start, max_steps)
-    for note in model_dir_lib.notes_of_nothing_to_do(config):
-      tf.logging.warning('%s', note)
+  if start and _is_over(config, start, max_steps):
     return checkpoints.step_of(start)
   workers = workers_lib.Workers() if cluster else None
   is_chief = cluster is None or cluster.is_chief
-  mark = start and early_stop.find_request(config, checkpoints.step_of(start))
-  if mark:
-    step = checkpoints.step_of(start)
-    tf.logging.info('%s', early_stop.describe(config, mark, step))
-    return step
-  early_end = early_stop.EarlyStopHook(config, workers=workers)
-  progress = hooks.TrainingHook(
-      config, config.train.log_every_steps,
-      model_dir_lib.train_log_path(config.model_dir) if is_chief else None,
-      workers=workers)
-  with hooks.StopRequest(workers=workers) as stop:
-    training_hooks = [progress, stop, early_end]
-    if config.train.profile_every_n_steps and is_chief:
-      folder = model_dir_lib.profile_dir(config.model_dir)
-      tf.gfile.MakeDirs(folder)
-      training_hooks.append(hooks.profile_hook(config, folder))
-    if start:
-      tf.logging.info('Training goes on from %s.', start)
-      if is_chief:
-        checkpoints.make_known(start)
-      training_hooks.append(checkpoints.FitHook(start))
+  own = _make_own_hooks(config, workers, is_chief)
+  with own.stop:
+    all_hooks = (list(own) + _hooks_of_start(config, start, is_chief)
+                 + [make(config) for make in make_hooks])
     try:
-      with failures.explained_divergence(progress):
+      with failures.explained_divergence(own.progress):
         if cluster:
-          _train_with_others(config, estimator, input_fn, training_hooks,
-                             max_steps, workers, is_chief)
+          _train_with_others(config, estimator, input_fn, all_hooks, max_steps,
+                             workers, is_chief)
         else:
-          estimator.train(input_fn, hooks=training_hooks, max_steps=max_steps,
+          estimator.train(input_fn, hooks=all_hooks, max_steps=max_steps,
                           saving_listeners=[hooks.FiniteWeights(),
                                             beginning.Beginning(config)])
     except errors.TrainingDiverged as e:
       _explain_divergence(config, e, is_chief)
+  return _step_at_the_end(config, own, max_steps, is_chief, then_evaluates)
+
+
+def _is_over(config, start, max_steps):
+  """Whether the checkpoint `start` is the last one; says so."""
+  step = checkpoints.step_of(start)
+  if step >= max_steps:
+    tf.logging.info('%s is at step %d already: there is nothing to train.',
+                    start, max_steps)
+    for note in model_dir_lib.notes_of_nothing_to_do(config):
+      tf.logging.warning('%s', note)
+    return True
+  mark = early_stop.find_request(config, step)
+  if mark:
+    tf.logging.info('%s', early_stop.describe(config, mark, step))
+  return bool(mark)
+
+
+def _make_own_hooks(config, workers, is_chief):
+  """_OwnHooks of one start."""
+  log_path = (model_dir_lib.train_log_path(config.model_dir) if is_chief
+              else None)
+  return _OwnHooks(
+      hooks.TrainingHook(config, config.train.log_every_steps, log_path,
+                         workers=workers),
+      hooks.StopRequest(workers=workers),
+      early_stop.EarlyStopHook(config, workers=workers))
+
+
+def _hooks_of_start(config, start, is_chief):
+  """Hooks of some starts: a profile is wanted; there is a checkpoint."""
+  found = []
+  if config.train.profile_every_n_steps and is_chief:
+    folder = model_dir_lib.profile_dir(config.model_dir)
+    tf.gfile.MakeDirs(folder)
+    found.append(hooks.profile_hook(config, folder))
+  if start:
+    tf.logging.info('Training goes on from %s.', start)
+    if is_chief:
+      checkpoints.make_known(start)
+    found.append(checkpoints.FitHook(start))
+  return found
+
+
+def _step_at_the_end(config, own, max_steps, is_chief, then_evaluates):
+  """The step that was reached; raises errors.Terminated after a signal."""
   # The chief may still be writing the checkpoint of this step.
   step = (checkpoints.latest_step(config.model_dir) if is_chief
-          else progress.step)
-  if stop.signal_number is not None and (
+          else own.progress.step)
+  if own.stop.signal_number is not None and (
       step < config.train.total_steps or then_evaluates):
-    _end_by_signal(config, step, stop.signal_number, is_chief)
-  if early_end.mark and step < max_steps:
-    tf.logging.info('%s', early_stop.describe(config, early_end.mark, step))
+    _end_by_signal(config, step, own.stop.signal_number, is_chief)
+  if own.early_end.mark and step < max_steps:
+    tf.logging.info('%s', early_stop.describe(config, own.early_end.mark, step))
   return step
 
 
@@ -147,7 +183,7 @@ def _explain_divergence(config, error, is_chief=True):
           config.train.gradient_clip_norm))
 
 
-def train_and_eval(config, estimator, input_fn, evaluation):
+def train_and_eval(config, estimator, input_fn, evaluation, make_hooks=()):
   """Trains, and evaluates every `eval.num_steps_per_eval` steps and last.
 
   With `eval.eval_every_checkpoint` then also those that were saved in between.
@@ -159,6 +195,7 @@ def train_and_eval(config, estimator, input_fn, evaluation):
     estimator: from executor.estimator.
     input_fn: with the batch size of training.
     evaluation: executor.evaluation.Evaluation, or a double of it.
+    make_hooks: see `train`.
 
   Returns:
     The step that was reached.
@@ -179,7 +216,8 @@ def train_and_eval(config, estimator, input_fn, evaluation):
       tf.logging.info('%s', early_stop.describe(config, mark, step))
       break
     goal = min((step // interval + 1) * interval, total)
-    reached = train(config, estimator, input_fn, goal, then_evaluates=True)
+    reached = train(config, estimator, input_fn, goal, then_evaluates=True,
+                    make_hooks=make_hooks)
     if reached <= step:
       raise errors.JobError('The training made no step beyond %d; do the '
                             'training files hold records?' % step)

@@ -28,6 +28,18 @@ def _example():
   return block.text
 
 
+# Of one who adds a hook of training, too.
+_HOOK = '''
+from executor import extra_hooks
+
+class _End(tf.train.SessionRunHook):
+  def end(self, session):
+    print('The hook of the plugin saw the end.')
+
+extra_hooks.HOOKS['end'] = lambda config: _End()
+'''
+
+
 def _override(pattern):
   return '{%s}' % (_SMALL % pattern)
 
@@ -90,11 +102,15 @@ def _train(pattern, model_dir, *flags, **options):
                    '--params_override=' + _override(pattern), *flags, **options)
   assert result.returncode == 0, result.stdout
   assert os.path.exists(os.path.join(str(model_dir), 'model.ckpt-2.index'))
+  return result.stdout
 
 
 def test_a_plugin_trains(plugin, tmp_path):
   pattern = _records(tmp_path / 'data')
-  _train(pattern, tmp_path / 'run', '--plugins=' + plugin)
+  with open(plugin, 'a') as f:
+    f.write(_HOOK)
+  output = _train(pattern, tmp_path / 'run', '--plugins=' + plugin)
+  assert 'The hook of the plugin saw the end.' in output
   params = (tmp_path / 'run' / 'params.yaml').read_text()
   assert '# With the plugin my_backbone.py, sha256 ' in params
   # Another value of a key of its identity is another model.

@@ -61,6 +61,30 @@ def test_train_and_eval_makes_up_for_a_missed_evaluation(tmp_path):
   assert evaluation.steps == [3, 4]
 
 
+class _CountingHook(tf.train.SessionRunHook):
+  """Counts the calls of the training step."""
+
+  def __init__(self):
+    self.calls = 0
+
+  def after_run(self, run_context, run_values):
+    self.calls += 1
+
+
+def test_hooks_from_outside_see_every_step(tmp_path):
+  """A new one for each start of training."""
+  config = toy.config(tmp_path, train__total_steps=7,
+                      eval__num_steps_per_eval=3)
+  made = []
+  def make(experiment):
+    assert experiment is config
+    made.append(_CountingHook())
+    return made[-1]
+  loops.train_and_eval(config, *_parts(config), doubles.Evaluation(),
+                       make_hooks=[make])
+  assert [hook.calls for hook in made] == [3, 3, 1]
+
+
 def _stop_request(config, step):
   early_stop.request(config, step, best_step=step, best_value=.5,
                      evaluations=2)
