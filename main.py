@@ -101,10 +101,11 @@ def run() -> int:
   values = _given_flags()
   compat.enable_graph_mode()
   try:
-    config, notes = job_config.resolve(values, values.mode)
+    # Contradictions of keys are told with all else that is wrong with the job.
+    config, notes = job_config.resolve(values, values.mode, checks=False)
     if jobs.wait_for_training(config, values.mode, values.eval_once,
                               values.checkpoint_path):
-      config, notes = job_config.resolve(values, values.mode)
+      config, notes = job_config.resolve(values, values.mode, checks=False)
     for note in notes:
       tf.logging.info('%s', note)
     jobs.run(config, values.mode, values.eval_once, values.eval_after_training,

@@ -46,7 +46,8 @@ def load_config(model: Optional[str] = None, config_file: Any = None,
                 params_override: Any = None,
                 extra: Optional[Mapping[str, Any]] = None,
                 params_file: Optional[str] = None,
-                trains: bool = True) -> Tuple[base.Config, List[str]]:
+                trains: bool = True,
+                checks: bool = True) -> Tuple[base.Config, List[str]]:
   """Resolves a configuration; of two values of a key the later level's holds.
 
   Args:
@@ -59,6 +60,8 @@ def load_config(model: Optional[str] = None, config_file: Any = None,
     params_file: under all of these, the params.yaml of a model_dir.
     trains: whether it is to train; if not, what only training needs is not
       checked.
+    checks: False: keys may contradict each other, and whoever asks looks at
+      `problems` of the experiment.
 
   Returns:
     The experiment, and a list of notes: sentences for the user about keys
@@ -80,7 +83,9 @@ def load_config(model: Optional[str] = None, config_file: Any = None,
   config = _with_levels(default_config(model), levels)
   problems = list(config.problems(trains))
   if problems:
-    raise base.ConfigError(*problems)
+    if checks:
+      raise base.ConfigError(*problems)
+    return config, notes + type_notes
   given = _given_keys(config, levels[1:])
   if not trains:
     given = {key for key in given if not key.startswith('train.')}

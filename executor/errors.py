@@ -10,6 +10,12 @@ class SetupError(JobError):
   """The job cannot start as it was asked for."""
   exit_code = 2
 
+  def __init__(self, *problems):
+    """Takes a sentence, or one for each of several mistakes."""
+    self.problems = problems
+    super().__init__(problems[0] if len(problems) == 1 else '\n  '.join(
+        ('%d things are wrong with this job:' % len(problems),) + problems))
+
 
 class EvalTimeout(JobError):
   """No new checkpoint came within `eval.eval_timeout`."""

@@ -43,7 +43,7 @@ _TRAINING_PRECISION = ('train.mixed_precision', 'architecture.use_bfloat16')
 _PARTITIONING = ('train.input_partition_dims', 'train.num_cores_per_replica')
 
 
-def resolve(flags, mode):
+def resolve(flags, mode, checks=True):
   """The configuration of a job.
 
   Later levels win: the defaults of the model; in the modes eval and predict
@@ -54,6 +54,8 @@ def resolve(flags, mode):
     flags: object with the flags of main.py as attributes, None for a flag that
       is not given.
     mode: 'train', 'eval', 'train_and_eval' or 'predict'.
+    checks: False: keys may contradict each other; executor.preflight tells,
+      together with all else that is wrong with the job.
 
   Returns:
     The experiment and [note for the user].
@@ -76,7 +78,8 @@ def resolve(flags, mode):
   in_file = model_dir_lib.flat_params(path) if path else {}
   if path:
     levels['params_file'] = path
-  config, _ = factory.load_config(**levels)
+  # Flags may mend what is contradictory without them.
+  config, _ = factory.load_config(checks=False, **levels)
   use_tpu = _use_tpu(flags, config, written, override)
   changes, flag_notes = _changes(flags, config, override, use_tpu, mode)
   if flags.data_dir:
@@ -93,7 +96,8 @@ def resolve(flags, mode):
     changes['train.num_shards'] = _num_cores(flags, config, written)
   flag_notes += _platform_notes(flags, config, use_tpu, written,
                                 mixed_precision, mode, off)
-  config, config_notes = factory.load_config(extra=changes, **levels)
+  config, config_notes = factory.load_config(
+      extra=changes, checks=checks, **levels)
   if mode == 'predict' and 'predict.output_file' in set(in_file) - set(written):
     _check_output(config.predict.output_file, model_dir, path)
   if mode in _USES_PARAMS_FILE:

@@ -58,6 +58,7 @@ def wait_for_training(config, mode, eval_once=False, checkpoint_path=None):
     return False
   if (eval_once or mode == 'predict') and config.eval.eval_timeout is None:
     return False  # Such a job does not wait for a checkpoint either.
+  preflight.refuse(list(config.problems(trains=False)))
   evaluation_loop.wait_for_training(config)
   return True
 
@@ -97,21 +98,50 @@ class _Parts:
     cluster_lib.check_mode(self.cluster, mode, config.use_tpu)
     if mode == 'eval':
       self.cluster = None  # The evaluator is none of the workers.
-    preflight.check(config, mode, eval_after_training, checkpoint_path,
-                    self.cluster)
     self.config = config
     self.checkpoint_path = checkpoint_path
     self.is_chief = self.cluster is None or self.cluster.is_chief
     self.eval_after_training = eval_after_training and self.is_chief
-    self.replicas = estimator_lib.num_replicas(config, cluster=self.cluster)
     self.make_hooks = tuple(make_hooks) + tuple(extra_hooks.HOOKS.values())
     self.follow = None
-    self._files = []
     self._mode = mode
+    self._model_fns, self._readers = {}, {}  # by mode of utils.modes
+    self._check(preflight.Job(config, mode, eval_after_training,
+                              checkpoint_path, self.cluster))
+    self.replicas = estimator_lib.num_replicas(config, cluster=self.cluster)
     self._say_devices()
     if mode in _FOLLOWING:
       for note in model_dir_lib.notes_of_meaning(config):
         tf.logging.warning('%s', note)
+
+  def _check(self, job):
+    """Builds the model and the readers, too, which look at their files."""
+    found = preflight.problems(job)
+    wanted = [mode for mode, is_wanted in (
+        (modes.TRAIN, job.trains),
+        (modes.PREDICT_WITH_GT, self._mode in ('eval', 'train_and_eval')
+         or self.eval_after_training),
+        (modes.PREDICT, self._mode == 'predict')) if is_wanted]
+    if list(job.config.problems(job.trains)):
+      # They would stumble over keys that contradict each other.
+      found += preflight.file_problems(job)
+    else:
+      for mode in wanted:
+        found += preflight.problems_of(self._build_model, mode)
+        found += preflight.problems_of(self._build_reader, mode)
+    preflight.refuse(found)
+
+  def _build_model(self, mode):
+    self._model_fns[mode] = model_factory.build_model_fn(self._config_of(mode))
+
+  def _build_reader(self, mode):
+    self._readers[mode] = dataloader_factory.build_input_fn(
+        self._config_of(mode), mode)
+
+  def _config_of(self, mode):
+    """The experiment in the numbers of a mode of utils.modes."""
+    return (self.config if mode == modes.TRAIN
+            else precision.for_evaluation(self.config))
 
   def _say_devices(self):
     tf.logging.info('%s', devices.describe(self.config, self.replicas,
@@ -122,33 +152,24 @@ class _Parts:
   def training_estimator(self):
     """The Estimator that trains, on all devices and workers."""
     return estimator_lib.build_estimator(
-        self.config, self._model_fn(self.config), self._mode,
+        self.config, self._model_fns[modes.TRAIN], self._mode,
         cluster=self.cluster)
 
-  def _evaluating_estimator(self, config):
+  def _evaluating_estimator(self, config, mode):
     """One that predicts, on one device, and waits for no other worker.
 
     Args:
       config: experiment, of precision.for_evaluation.
+      mode: of utils.modes.
     """
     tf.logging.info('%s', precision.describe_evaluation(config))
     return estimator_lib.build_estimator(
-        config, self._model_fn(config),
+        config, self._model_fns[mode],
         'predict' if self._mode == 'predict' else 'eval', devices=[])
-
-  def _model_fn(self, config):
-    return preflight.as_setup_error(model_factory.build_model_fn, config)
-
-  def _reader(self, config, mode):
-    reader = preflight.as_setup_error(
-        dataloader_factory.build_input_fn, config, mode)
-    self._files += [f for f in reader.files if f not in self._files]
-    return reader
 
   def train_input_fn(self):
     """The batches of training, from the step of the newest checkpoint on."""
-    config = self.config
-    reader = self._reader(config, modes.TRAIN)
+    config, reader = self.config, self._readers[modes.TRAIN]
 
     def input_fn(params, input_context=None):
       return reader(params, input_context,
@@ -160,7 +181,8 @@ class _Parts:
   def evaluation(self):
     """executor.evaluation.Evaluation of the configured set."""
     config = precision.for_evaluation(self.config)
-    reader = self._reader(config, modes.PREDICT_WITH_GT)
+    mode = modes.PREDICT_WITH_GT
+    reader = self._readers[mode]
     if evaluation_lib.needs_masks_of_records(config.eval):
       preflight.as_setup_error(
           record_checks.check_masks, reader.files, 'eval.eval_file_pattern',
@@ -169,17 +191,17 @@ class _Parts:
     preflight.as_setup_error(evaluation_checks.check, reader.files, config,
                              config.eval.eval_samples)
     evaluation = evaluation_lib.Evaluation(
-        config, self._evaluating_estimator(config),
-        estimator_lib.with_batch_size(reader, config, modes.PREDICT_WITH_GT))
+        config, self._evaluating_estimator(config, mode),
+        estimator_lib.with_batch_size(reader, config, mode))
     evaluation.prepare()
     return evaluation
 
   def prediction(self):
     """The Estimator and the batches of mode predict."""
     config = precision.for_evaluation(self.config)
-    reader = self._reader(config, modes.PREDICT)
-    return (self._evaluating_estimator(config),
-            estimator_lib.with_batch_size(reader, config, modes.PREDICT))
+    return (self._evaluating_estimator(config, modes.PREDICT),
+            estimator_lib.with_batch_size(self._readers[modes.PREDICT], config,
+                                          modes.PREDICT))
 
   def next_checkpoint(self):
     """The one to evaluate or predict with once, when there is one."""
@@ -190,12 +212,17 @@ class _Parts:
       self.config = self.follow()
     return path
 
+  def _files(self):
+    """[path] of all readers, each once."""
+    return list(dict.fromkeys(
+        f for reader in self._readers.values() for f in reader.files))
+
   @contextlib.contextmanager
   def explained_errors(self):
     """Names the record that stops the input; warm start speaks for itself."""
     try:
       with failures.explained_errors(self.config):
-        with diagnosis.explained_errors(self._files):
+        with diagnosis.explained_errors(self._files()):
           yield
     except diagnosis.InputError as e:
       raise errors.JobError('The input stopped. %s' % e)

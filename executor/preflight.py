@@ -1,8 +1,16 @@
-"""What can be known to fail is told before any graph is built."""
+"""What can be known to fail is told before any graph is built, all at once.
+
+`problems` walks through every check of a job: of the keys among themselves
+(`configs/`), of keys against the mode, the devices and the files of `model_dir`
+(`_CHECKS`). What a person has to change comes as one list.
+"""
+
+import typing
 
 import tensorflow.compat.v1 as tf
 
 from configs import base
+from dataloader import file_patterns
 from evaluation import factory as evaluation_factory
 from executor import checkpoints
 from executor import errors
@@ -14,6 +22,62 @@ from executor import prediction
 from executor import tpu
 from executor import tpu_setup
 from modeling.training import warm_start
+
+
+class Job(typing.NamedTuple):
+  """What a job was asked to do; checks read it."""
+  config: typing.Any  # experiment
+  mode: str  # that of main.py
+  with_eval: bool = False  # whether mode train ends with an evaluation
+  checkpoint_path: typing.Optional[str] = None  # of a single evaluation
+  cluster: typing.Any = None  # executor.cluster.Cluster, of several workers
+
+  @property
+  def trains(self):
+    return self.mode in tpu_setup.TRAINING_MODES
+
+  @property
+  def predicts(self):
+    """Whether images get predictions: in an evaluation or in mode predict."""
+    return self.mode != 'train' or self.with_eval
+
+  @property
+  def evaluates(self):
+    return self.predicts and self.mode != 'predict'
+
+
+def problems(job):
+  """Everything that is known to be wrong with a job.
+
+  Args:
+    job: Job.
+
+  Returns:
+    [sentence], each saying which key or flag is to change. The keys'
+    contradictions come first.
+  """
+  found = list(job.config.problems(job.trains))
+  for applies, check_job in _CHECKS:
+    if applies(job):
+      found += problems_of(check_job, job)
+  return found
+
+
+def file_problems(job):
+  """[sentence] about patterns of records that match no file.
+
+  Args:
+    job: Job.
+  """
+  patterns = []
+  if job.trains:
+    patterns.append((job.config.train.train_file_pattern,
+                     'train.train_file_pattern'))
+  if job.evaluates:
+    patterns.append((job.config.eval.eval_file_pattern,
+                     'eval.eval_file_pattern'))
+  return [sentence for pattern, key in patterns
+          for sentence in problems_of(file_patterns.expand, pattern, key)]
 
 
 def check(config, mode, with_eval=False, checkpoint_path=None, cluster=None):
@@ -29,50 +93,62 @@ def check(config, mode, with_eval=False, checkpoint_path=None, cluster=None):
     cluster: executor.cluster.Cluster, if this is one of several workers.
 
   Raises:
-    errors.SetupError: saying which key or flag is to change.
+    errors.SetupError: with all `problems`.
   """
-  _check_model_dir(config, mode, checkpoint_path)
-  tpu_setup.check_places(config, mode, with_eval)
-  if config.use_tpu and mode == 'train':
-    tpu_setup.check_partition(config)
-  if mode in ('train', 'train_and_eval'):
-    _check_training(config, cluster)
-  if mode != 'train' or with_eval:
-    precision.check_evaluation(config)
-    # The cores of another TPU are counted when it is found.
-    if config.use_tpu and not config.platform.eval_master:
-      _check_evaluation_on_tpu(config, mode)
-  if mode in ('eval', 'train_and_eval') or with_eval:
-    _check_evaluation(config)
-  if mode == 'predict' and not prediction.file_pattern(config):
-    raise errors.SetupError(
-        'Mode predict needs record files: set predict.predict_file_pattern or '
-        'eval.eval_file_pattern.')
-  if mode != 'train' or with_eval:
-    _check_detections(config)
+  refuse(problems(Job(config, mode, with_eval, checkpoint_path, cluster)))
 
 
-def _check_model_dir(config, mode, checkpoint_path):
-  if not config.model_dir:
+def refuse(found):
+  """Raises errors.SetupError if there is any problem, each of them once.
+
+  Args:
+    found: [sentence].
+  """
+  if found:
+    raise errors.SetupError(*dict.fromkeys(found))
+
+
+def problems_of(function, *args):
+  """[sentence] of what a function raises about the job; empty if nothing.
+
+  Args:
+    function: raises errors.SetupError, or ValueError about the configuration.
+    *args: its arguments.
+  """
+  try:
+    function(*args)
+  except (errors.SetupError, ValueError) as e:
+    return list(getattr(e, 'problems', [str(e)]))
+  return []
+
+
+def _check_model_dir(job):
+  if not job.config.model_dir:
     raise errors.SetupError('--model_dir is not given: the folder of '
                             'checkpoints and results.')
-  if mode in ('eval', 'predict') and checkpoint_path:
-    if not tf.train.checkpoint_exists(checkpoint_path):
+  path = job.checkpoint_path
+  if job.mode in ('eval', 'predict') and path:
+    if not tf.train.checkpoint_exists(path):
       raise errors.SetupError(
           '--checkpoint_path: there is no checkpoint %s (such as '
-          '.../model.ckpt-1000, without .index).' % checkpoint_path)
+          '.../model.ckpt-1000, without .index).' % path)
     return
-  model_dir_lib.check_same_model(
-      config, is_training=mode in ('train', 'train_and_eval'))
+  model_dir_lib.check_same_model(job.config, is_training=job.trains)
 
 
-def _check_training(config, cluster):
-  estimator_lib.replica_batch_size(
-      config, estimator_lib.num_replicas(config, cluster=cluster))
-  precision.check(config)
-  if not checkpoints.latest(config.model_dir):
-    as_setup_error(warm_start.first_step, config.train.checkpoint,
-                   config.train.total_steps)
+def _check_places(job):
+  tpu_setup.check_places(job.config, job.mode, job.with_eval)
+
+
+def _check_batch(job):
+  estimator_lib.replica_batch_size(job.config, estimator_lib.num_replicas(
+      job.config, cluster=job.cluster))
+
+
+def _check_warm_start(job):
+  train = job.config.train
+  if not checkpoints.latest(job.config.model_dir):
+    warm_start.first_step(train.checkpoint, train.total_steps)
 
 
 def _check_evaluation_on_tpu(config, mode):
@@ -92,18 +168,28 @@ def _check_evaluation_on_tpu(config, mode):
             (size // cores + 1) * cores))
 
 
-def _check_evaluation(config):
-  section = config.eval
+def _check_json_file(job):
+  section = job.config.eval
   if evaluation.uses_json_file(section):
     _check_file('eval.val_json_file', section.val_json_file)
-  if section.label_map:
-    _check_file('eval.label_map', section.label_map)
-  if section.type == 'customized':
-    as_setup_error(evaluation_factory.build_customized_evaluator, config)
+
+
+def _check_label_map(job):
+  if job.config.eval.label_map:
+    _check_file('eval.label_map', job.config.eval.label_map)
+
+
+def _check_evaluator(job):
+  if job.config.eval.type == 'customized':
+    evaluation_factory.build_customized_evaluator(job.config)
   else:
-    as_setup_error(evaluation_factory.build_evaluator, section)
+    evaluation_factory.build_evaluator(job.config.eval)
+
+
+def _check_masks(job):
+  section = job.config.eval
   if section.type in evaluation.MASK_TYPES and not getattr(
-      config.architecture, 'include_mask', True):
+      job.config.architecture, 'include_mask', True):
     raise errors.SetupError(
         'eval.type is %r, but architecture.include_mask is false: the model '
         'gives no masks to evaluate. Set eval.type to box.' % section.type)
@@ -114,8 +200,16 @@ def _check_file(key, path):
     raise errors.SetupError('%s: there is no file %s.' % (key, path))
 
 
-def _check_detections(config):
-  section = getattr(config, 'postprocess', None)  # only detectors have it
+def _check_pattern(job):
+  if not prediction.file_pattern(job.config):
+    raise errors.SetupError(
+        'Mode predict needs record files: set predict.predict_file_pattern or '
+        'eval.eval_file_pattern.')
+
+
+def _check_detections(job):
+  # Only detectors have it.
+  section = getattr(job.config, 'postprocess', None)
   if section and not section.apply_nms:
     raise errors.SetupError(
         'postprocess.apply_nms is false: the model gives raw boxes, and '
@@ -128,3 +222,29 @@ def as_setup_error(function, *args, **kwargs):
     return function(*args, **kwargs)
   except ValueError as e:
     raise errors.SetupError(str(e))
+
+
+# (whether the check applies, the check): both functions of a Job; a check
+# raises errors.SetupError, or ValueError about the configuration. To add a
+# check is to add a line.
+_CHECKS = (
+    (lambda job: True, _check_model_dir),
+    (lambda job: True, _check_places),
+    (lambda job: job.config.use_tpu and job.mode == 'train',
+     lambda job: tpu_setup.check_partition(job.config)),
+    (lambda job: job.trains, _check_batch),
+    (lambda job: job.trains, lambda job: precision.check(job.config)),
+    (lambda job: job.trains and job.config.model_dir, _check_warm_start),
+    (lambda job: job.predicts,
+     lambda job: precision.check_evaluation(job.config)),
+    # The cores of another TPU are counted when it is found.
+    (lambda job: (job.predicts and job.config.use_tpu
+                  and not job.config.platform.eval_master),
+     lambda job: _check_evaluation_on_tpu(job.config, job.mode)),
+    (lambda job: job.evaluates, _check_json_file),
+    (lambda job: job.evaluates, _check_label_map),
+    (lambda job: job.evaluates, _check_evaluator),
+    (lambda job: job.evaluates, _check_masks),
+    (lambda job: job.mode == 'predict', _check_pattern),
+    (lambda job: job.predicts, _check_detections),
+)

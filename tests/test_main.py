@@ -161,6 +161,24 @@ def test_program_speaks_to_people():
   assert len(lines) == 1 and 'train.total_steps' in lines[0]
 
 
+@pytest.mark.parametrize('override', [
+    'anchor.num_scales=1', 'train.learning_rate.init_learning_rate=0'])
+def test_all_mistakes_are_told_at_once(tmp_path, data, capsys, override):
+  """Files of both jobs, and keys that contradict each other."""
+  message = _fails(
+      capsys, '--mode=train_and_eval', '--model_dir=%s' % (tmp_path / 'run'),
+      '--config_file=%s' % (data / 'config.yaml'),
+      '--data_dir=%s' % (tmp_path / 'empty'), '--params_override=%s,'
+      'eval.label_map=%s' % (override, tmp_path / 'names.csv'))
+  for words in ('train.train_file_pattern', 'eval.eval_file_pattern',
+                'eval.label_map: there is no file'):
+    assert message.count(words) == 1
+  is_wrong = 'learning_rate' in override
+  assert ('init_learning_rate (0)' in message) == is_wrong
+  assert ('%d things are wrong with this job' % (3 + is_wrong)) in message
+  assert not (tmp_path / 'run').exists()
+
+
 def test_training_leaves_its_results(trained):
   assert _steps(trained) == [0, 3, 5]
   config, _ = factory.load_params_file(str(trained / 'params.yaml'))

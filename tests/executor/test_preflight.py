@@ -2,6 +2,7 @@
 
 import pytest
 
+from configs import base
 from executor import errors
 from executor import estimator as estimator_lib
 from executor import model_dir as model_dir_lib
@@ -133,3 +134,20 @@ def test_training_goes_on_with_the_same_meaning_only(tmp_path):
     _fails('anchor.anchor_size is 3.0 there', config, mode)
   for mode in ('eval', 'predict'):
     preflight.check(config, mode)
+
+
+def test_all_that_is_wrong_comes_as_one_list(tmp_path):
+  """What keys say against each other, the files, the model."""
+  config = base.override(
+      toy.config(tmp_path, eval__label_map=str(tmp_path / 'names.csv'),
+                 postprocess__apply_nms=False,
+                 train__checkpoint__path=str(tmp_path / 'x')),
+      {'train': {'total_steps': 0}})
+  with pytest.raises(errors.SetupError) as e:
+    preflight.check(config, 'train_and_eval')
+  assert len(e.value.problems) == 4
+  for words, problem in zip(
+      ('train.total_steps', 'there is no checkpoint', 'eval.label_map',
+       'postprocess.apply_nms'), e.value.problems):
+    assert words in problem and problem in str(e.value)
+  assert str(e.value).startswith('4 things are wrong with this job:\n  ')
