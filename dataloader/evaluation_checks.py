@@ -3,6 +3,8 @@
 An evaluation stops at such a record, which may be hours after the start.
 """
 
+import contextlib
+
 import tqdm
 
 from dataloader import data_checks
@@ -24,6 +26,60 @@ _TOO_MANY = (data_checks.TOO_MANY, data_checks.TOO_MANY_TO_LEARN)
 _TOO_LARGE = data_checks.TOO_LARGE
 
 
+class FindingError(ValueError):
+  """A record that an evaluation would stop at."""
+
+
+class Watch:
+  """Looks at the records of an evaluation while somebody else reads them."""
+
+  def __init__(self, config, num_records=None):
+    """Begins with the first record.
+
+    Args:
+      config: an experiment.
+      num_records: int, records that are evaluated; None: all.
+    """
+    self._config = config
+    self._checker = data_checks.for_config(config, decode=False)
+    limit = (_FEW_RECORDS if self._checker.UNIT == 'images' else _MAX_RECORDS)
+    self.num_records = min(num_records or limit, limit)
+    self._left = self.num_records
+
+  def __call__(self, path, number, serialized):
+    """Looks at a record, unless it has seen enough of them.
+
+    Args:
+      path: of its file.
+      number: int, from 0.
+      serialized: bytes.
+    """
+    if self._left:
+      self._left -= 1
+      self._checker.check(path, number, serialized)
+
+  @contextlib.contextmanager
+  def findings_first(self):
+    """Around the reading: a finding is told, not what it made the reader say.
+
+    Raises:
+      FindingError: naming the record, what is wrong with it, and what to do.
+    """
+    try:
+      yield
+    except ValueError:
+      self._raise_finding()
+      raise
+    self._raise_finding()
+
+  def _raise_finding(self):
+    for finding in self._checker.findings:
+      if finding.check in _FATAL + _TOO_MANY + (_TOO_LARGE,):
+        raise FindingError('%s: %s: %s %s' % (
+            KEY, finding.where, finding.detail,
+            _advice(finding, self._checker, self._config)))
+
+
 def check(files, config, num_records=None):
   """Stops a job whose evaluation cannot end well.
 
@@ -33,20 +89,15 @@ def check(files, config, num_records=None):
     num_records: int, records that are evaluated; None: all.
 
   Raises:
-    ValueError: naming the record, what is wrong with it, and what to do.
+    FindingError: naming the record, what is wrong with it, and what to do.
   """
-  checker = data_checks.for_config(config, decode=False)
-  limit = _FEW_RECORDS if checker.UNIT == 'images' else _MAX_RECORDS
-  for record in tqdm.tqdm(
-      record_files.iterate(files, min(num_records or limit, limit)),
-      'Checking the records of the evaluation', unit=' records',
-      delay=_PROGRESS_AFTER):
-    checker.check(*record)
-  for finding in checker.findings:
-    if finding.check in _FATAL + _TOO_MANY + (_TOO_LARGE,):
-      raise ValueError('%s: %s: %s %s' % (
-          KEY, finding.where, finding.detail, _advice(finding, checker, config)
-      ))
+  watch = Watch(config, num_records)
+  with watch.findings_first():
+    for record in tqdm.tqdm(
+        record_files.iterate(files, watch.num_records),
+        'Checking the records of the evaluation', unit=' records',
+        delay=_PROGRESS_AFTER):
+      watch(*record)
 
 
 def _advice(finding, checker, config):

@@ -22,7 +22,8 @@ _PROGRESS_AFTER = 5  # seconds; a scan that ends earlier shows nothing
 
 
 def read_groundtruth(file_pattern, include_mask=False, num_samples=None,
-                     key='eval.eval_file_pattern', regenerate_source_id=False):
+                     key='eval.eval_file_pattern', regenerate_source_id=False,
+                     watch=None):
   """COCO annotations of what the records hold, for evaluation without a file.
 
   Args:
@@ -32,6 +33,8 @@ def read_groundtruth(file_pattern, include_mask=False, num_samples=None,
     key: configuration key of the pattern, for the error.
     regenerate_source_id: whether the reader makes ids of the images' bytes,
       as the key of this name of a parser says.
+    watch: (path, number, serialized) -> None, called with every record before
+      it is read; None: nobody looks on.
 
   Returns:
     {'images': [{'id' int, 'source_id' as in the record, 'file_name', 'height',
@@ -52,6 +55,8 @@ def read_groundtruth(file_pattern, include_mask=False, num_samples=None,
   for path, number, serialized in tqdm.tqdm(
       record_files.iterate(files, num_samples), 'Reading the ground truth',
       num_samples, unit=' records', delay=_PROGRESS_AFTER):
+    if watch:
+      watch(path, number, serialized)
     try:
       image, objects, texts, id_text = reader.read(serialized)
     except ValueError as e:

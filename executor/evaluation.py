@@ -7,6 +7,7 @@ import time
 import numpy as np
 import tensorflow.compat.v1 as tf
 
+from dataloader import evaluation_checks
 from evaluation import factory as evaluation_factory
 from executor import best_checkpoint
 from executor import checkpoints
@@ -21,6 +22,7 @@ _REPORT_SECONDS = 30
 
 MASK_TYPES = groundtruth_lib.MASK_TYPES
 uses_json_file = groundtruth_lib.uses_json_file
+reads_records = groundtruth_lib.reads_records
 
 
 def needs_masks_of_records(section):
@@ -110,15 +112,18 @@ class Evaluation:
     # A later training may have come to the same step.
     return written is not None and written >= checkpoints.time_of(path)
 
-  def prepare(self):
+  def prepare(self, watch=None):
     """Reads the ground truth, so that a training run need not come first.
+
+    Args:
+      watch: evaluation_checks.Watch, which looks at records that are read.
 
     Raises:
       errors.SetupError: where it cannot be used.
     """
     if self._evaluator is not None:
       return
-    self._evaluator = self._build_evaluator()
+    self._evaluator = self._build_evaluator(watch)
     if self._config.eval.type == 'customized':
       return  # It comes with the batches.
     if not sum(self._evaluator.num_objects.values()):
@@ -160,12 +165,12 @@ class Evaluation:
       best_checkpoint.update(self._config, path, metrics)
     return metrics
 
-  def _build_evaluator(self):
+  def _build_evaluator(self, watch):
     section = self._config.eval
     try:
       if section.type == 'customized':
         return evaluation_factory.build_customized_evaluator(self._config)
-      groundtruth = groundtruth_lib.load(self._config)
+      groundtruth = groundtruth_lib.load(self._config, watch)
       num_images = len(groundtruth.annotations.get('images', ()))
       # An evaluation cut short on purpose scores what it saw. Otherwise an
       # image without predictions counts as one without detections.
@@ -176,6 +181,8 @@ class Evaluation:
           only_predicted_images=is_part,
           mask_grid=evaluation_factory.build_mask_grid(self._config),
           category_map=groundtruth.category_map, notes=groundtruth.messages)
+    except evaluation_checks.FindingError as e:
+      raise errors.SetupError(str(e))
     except ValueError as e:
       raise errors.SetupError('The ground truth of the evaluation cannot be '
                               'used. %s' % e)

@@ -1,6 +1,7 @@
 """What the detections of a job are compared with, and called after."""
 
 import collections
+import contextlib
 
 import tensorflow.compat.v1 as tf
 
@@ -39,7 +40,16 @@ def regenerates_ids(config):
   return getattr(parser, 'regenerate_source_id', False)
 
 
-def load(config):
+def reads_records(section):
+  """Whether the ground truth of detections comes from the records.
+
+  Args:
+    section: `eval`.
+  """
+  return section.type != 'customized' and not uses_json_file(section)
+
+
+def load(config, watch=None):
   """Reads what the detections are compared with.
 
   The annotation file is read where it lies. Without one the records themselves
@@ -47,6 +57,7 @@ def load(config):
 
   Args:
     config: experiment.
+    watch: evaluation_checks.Watch, which looks at the records that are read.
 
   Returns:
     GroundTruth.
@@ -57,9 +68,11 @@ def load(config):
   section = config.eval
   regenerate = regenerates_ids(config)
   if not uses_json_file(section):
-    return GroundTruth(records.read_groundtruth(
-        section.eval_file_pattern, section.type in MASK_TYPES,
-        section.eval_samples, regenerate_source_id=regenerate), {}, None, [])
+    with watch.findings_first() if watch else contextlib.nullcontext():
+      content = records.read_groundtruth(
+          section.eval_file_pattern, section.type in MASK_TYPES,
+          section.eval_samples, regenerate_source_id=regenerate, watch=watch)
+    return GroundTruth(content, {}, None, [])
   annotations = read_json_file(section)
   spelling = id_spelling(annotations)
   id_map = dict(zip(source_ids.to_ints([str(i) for i in spelling.values()]),

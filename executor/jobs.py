@@ -188,12 +188,16 @@ class _Parts:
           record_checks.check_masks, reader.files, 'eval.eval_file_pattern',
           'Evaluation of masks needs one each: convert again with '
           '--include_masks, or set eval.type to box.')
-    preflight.as_setup_error(evaluation_checks.check, reader.files, config,
-                             config.eval.eval_samples)
+    watch = None
+    if evaluation_lib.reads_records(config.eval):  # Once, for both.
+      watch = evaluation_checks.Watch(config, config.eval.eval_samples)
+    else:
+      preflight.as_setup_error(evaluation_checks.check, reader.files, config,
+                               config.eval.eval_samples)
     evaluation = evaluation_lib.Evaluation(
         config, self._evaluating_estimator(config, mode),
         estimator_lib.with_batch_size(reader, config, mode))
-    evaluation.prepare()
+    evaluation.prepare(watch)
     return evaluation
 
   def prediction(self):

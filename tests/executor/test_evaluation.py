@@ -11,12 +11,14 @@ from PIL import Image
 import pytest
 import tensorflow.compat.v1 as tf
 
+from dataloader import record_files
 from dataloader import records
 from dataloader import source_ids
 from evaluation import annotations as annotations_lib
 from executor import best_checkpoint
 from executor import errors
 from executor import evaluation
+from executor import jobs
 from executor import model_dir as model_dir_lib
 from tests import golden
 from tests import model_kinds
@@ -122,6 +124,39 @@ def test_loss_of_an_evaluation_equals_the_reference(tmp_path, case):
   got = job._predict('model.ckpt-1')
   assert got == {'model_loss': pytest.approx(case.outputs['model_loss'],
                                              abs=1e-6)}
+
+
+def _groundtruth_config(tmp_path, *records, **changes):
+  path = examples.write(tmp_path / 'val', records)
+  return toy.config(tmp_path / 'run', eval__eval_file_pattern=path, **changes)
+
+
+def _scene(source_id, number=1):
+  return examples.serialize(np.zeros([40, 40, 3], np.uint8),
+                            [[0., 0., .5, .5]] * number, [1] * number,
+                            source_id=source_id)
+
+
+def test_records_are_read_once(tmp_path, monkeypatch):
+  """By the ground truth, while the checks look on."""
+  config = _groundtruth_config(tmp_path, *[_scene(str(i)) for i in range(5)])
+  calls, iterate = [], record_files.iterate
+  monkeypatch.setattr(record_files, 'iterate', lambda *args: (
+      calls.append(args) or iterate(*args)))
+  jobs._Parts(config, 'eval', False, None).evaluation()
+  assert len(calls) == 1
+
+
+@pytest.mark.parametrize('record, words', [
+    (b'no Example', 'eval.eval_file_pattern: .*record 1.*check_data'),
+    (_scene('full', 7), 'val: record 1.*set retinanet_parser.max_num_instances '
+                        'to at least 7')], ids=['no example', 'full'])
+def test_a_record_that_would_stop_it_is_told_at_the_start(
+    tmp_path, record, words):
+  config = _groundtruth_config(tmp_path, _scene('first'), record,
+                               retinanet_parser__max_num_instances=5)
+  with pytest.raises(errors.SetupError, match=words):
+    jobs._Parts(config, 'eval', False, None).evaluation()
 
 
 def test_best_checkpoint_is_kept(tmp_path):
