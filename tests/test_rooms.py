@@ -98,6 +98,29 @@ def test_who_reads_the_whole_configuration():
   assert [path for path in readers if not READ_THE_TREE.match(path)] == []
 
 
+_AMBIENT = re.compile(
+    r'threading\.local|get_collection|add_to_collection|get_tpu_context'
+    r'|get_replica_context|control_flow_v2_enabled|custom_getter'
+    r'|bfloat16_scope')
+
+
+def test_what_is_around_the_building_of_a_graph_is_documented():
+  """In the table of docs/architecture.md, by the names of the modules."""
+  with open(os.path.join(ROOT, 'docs', 'architecture.md')) as f:
+    text = f.read()
+  text = text[text.index('## What a graph is built for'):]
+  table = text[:text.index('\n## ', 1)]
+  found = []
+  for path in FILES:
+    if LEVELS[_room(path)] in (1, 2, 3):
+      with open(os.path.join(ROOT, path), encoding='utf-8') as f:
+        if _AMBIENT.search(f.read()):
+          found.append(path[:-len('.py')].replace(os.sep, '.'))
+  assert 'ops.convolution' in found
+  assert [name for name in found if '`' + name not in table
+          and not name.startswith('modeling.training.')] == []
+
+
 def dotted_names(tree):
   """{'tf.contrib.layers', ...}: all attributes of plain names."""
   names = set()
