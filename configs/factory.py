@@ -119,26 +119,6 @@ def _given_keys(config, levels):
   return given
 
 
-def load_params_file(path: str) -> Tuple[base.Config, List[str]]:
-  """Loads a complete configuration such as model_dir/params.yaml.
-
-  Args:
-    path: the file; its key `type` says of which model.
-
-  Returns:
-    The experiment and a list of notes, as `load_config` does.
-
-  Raises:
-    ConfigError: as `load_config`, and if the file does not say its type.
-  """
-  changes, _ = io.read_yaml(path)
-  if 'type' not in changes:
-    raise base.ConfigError(
-        '%s: the key `type` is missing, which says what model the file is of '
-        '(one of: %s).' % (path, ', '.join(MODELS)))
-  return load_config(None, path)
-
-
 def _resolve_model(model, levels):
   """The model to build, from --model and the last `type`, and notes."""
   if model:

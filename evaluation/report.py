@@ -128,12 +128,6 @@ def figure(value):
   return '%6.4f' % value
 
 
-def write_metrics(path, metrics):
-  """Writes {name: number} as JSON; readers see the old or the new file."""
-  files.write_atomically(path, json.dumps(metrics, indent=1,
-                                          allow_nan=False) + '\n')
-
-
 def write_results(path, results):
   """Writes a COCO results list; one detection a line."""
   lines = [json.dumps(r, allow_nan=False) for r in results]

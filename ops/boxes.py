@@ -60,8 +60,18 @@ def decode_boxes(deltas: tf.Tensor, anchors: tf.Tensor,
   Source: R-CNN (arXiv:1311.2524), appendix C.
   """
   with tf.name_scope('decode_boxes'):
+    deltas = tf.convert_to_tensor(deltas)
+    deltas.shape[-1:].assert_is_compatible_with([4])
+    if weights is not None:
+      deltas /= tf.constant(weights, deltas.dtype)
+    dy, dx, dh, dw = tf.unstack(deltas, 4, axis=-1)
+    anchor_y, anchor_x, anchor_h, anchor_w = _centers_and_sizes(anchors, 1.)
     # Early in training dh, dw can be large, and exp() would reach inf.
-    return _decode(deltas, anchors, weights, 1., MAX_LOG_SCALE)
+    h = anchor_h * tf.exp(tf.minimum(dh, MAX_LOG_SCALE))
+    w = anchor_w * tf.exp(tf.minimum(dw, MAX_LOG_SCALE))
+    ymin = anchor_y + dy * anchor_h - 0.5 * h
+    xmin = anchor_x + dx * anchor_w - 0.5 * w
+    return tf.stack([ymin, xmin, ymin + h - 1., xmin + w - 1.], axis=-1)
 
 
 def encode_anchor_targets(
@@ -86,26 +96,6 @@ def encode_anchor_targets(
     return _encode(boxes, anchors, weights, 0.)
 
 
-def decode_anchor_targets(
-    deltas: tf.Tensor, anchors: tf.Tensor,
-    weights: Optional[Sequence[float]] = None) -> tf.Tensor:
-  """The inverse of `encode_anchor_targets`; sizes are not clamped.
-
-  Args:
-    deltas: float32 [..., 4].
-    anchors: float32 [..., 4], yxyx.
-    weights: four floats, or None for ones.
-
-  Returns:
-    float32 [..., 4], yxyx, pixels of `anchors`.
-
-  Raises:
-    ValueError: if the last dimension of either input is not 4.
-  """
-  with tf.name_scope('decode_anchor_targets'):
-    return _decode(deltas, anchors, weights, 0., float('inf'))
-
-
 def _encode(boxes, anchors, weights, extra):
   """(dy, dx, dh, dw) of boxes whose sizes are measured with `extra` pixels."""
   y, x, h, w = _centers_and_sizes(boxes, extra)
@@ -120,21 +110,6 @@ def _encode(boxes, anchors, weights, extra):
   if weights is None:
     return deltas
   return deltas * tf.constant(weights, deltas.dtype)
-
-
-def _decode(deltas, anchors, weights, extra, max_log_scale):
-  """The inverse of `_encode`, with a limit on dh and dw."""
-  deltas = tf.convert_to_tensor(deltas)
-  deltas.shape[-1:].assert_is_compatible_with([4])
-  if weights is not None:
-    deltas /= tf.constant(weights, deltas.dtype)
-  dy, dx, dh, dw = tf.unstack(deltas, 4, axis=-1)
-  anchor_y, anchor_x, anchor_h, anchor_w = _centers_and_sizes(anchors, extra)
-  h = anchor_h * tf.exp(tf.minimum(dh, max_log_scale))
-  w = anchor_w * tf.exp(tf.minimum(dw, max_log_scale))
-  ymin = anchor_y + dy * anchor_h - 0.5 * h
-  xmin = anchor_x + dx * anchor_w - 0.5 * w
-  return tf.stack([ymin, xmin, ymin + h - extra, xmin + w - extra], axis=-1)
 
 
 def _centers_and_sizes(boxes, extra):
@@ -182,13 +157,6 @@ def clip_limits(image_shape: tensor_types.ImageShape,
   if isinstance(image_shape, (list, tuple)):
     return tuple(size + 1 for size in image_shape)
   return image_shape + 1  # type: ignore[operator]  # a tensor
-
-
-def normalize_boxes(boxes: tf.Tensor,
-                    image_shape: tensor_types.ImageShape) -> tf.Tensor:
-  """Pixels to fractions of the image; see `clip_boxes` for the arguments."""
-  boxes = tf.convert_to_tensor(boxes)
-  return boxes / _corner_sizes(image_shape, boxes.dtype)
 
 
 def denormalize_boxes(normalized_boxes: tf.Tensor,
@@ -349,19 +317,6 @@ def outer_boxes(boxes: tf.Tensor, image_shape: tensor_types.ImageShape,
     half_h, half_w = h * scale / 2., w * scale / 2.
     grown = tf.stack([y - half_h, x - half_w, y + half_h, x + half_w], axis=-1)
     return clip_boxes(grown, image_shape)
-
-
-def yxyx_to_xywh(boxes: tf.Tensor) -> tf.Tensor:
-  """[ymin, xmin, ymax, xmax] to COCO's [xmin, ymin, width, height].
-
-  Args:
-    boxes: float32 [..., 4], yxyx.
-
-  Returns:
-    float32 [..., 4]; sizes without the extra pixel.
-  """
-  y0, x0, y1, x1 = tf.unstack(boxes, 4, axis=-1)
-  return tf.stack([x0, y0, x1 - x0, y1 - y0], axis=-1)
 
 
 def non_empty_indices(boxes: tf.Tensor, min_size: float = 0.) -> tf.Tensor:

@@ -55,33 +55,6 @@ def keep_freed_memory() -> None:
   mallopt(_M_TRIM_THRESHOLD, 2**31 - 1)
 
 
-def non_max_suppression_padded(
-    boxes: tf.Tensor, scores: tf.Tensor, max_output_size: int,
-    iou_threshold: float,
-    score_threshold: float) -> Tuple[tf.Tensor, tf.Tensor]:
-  """The compiled NMS kernel, on both runtimes.
-
-  `tf.image.non_max_suppression_padded` became a loop of small operations in
-  TF 2.x, 25 times slower on a CPU.
-
-  Args:
-    boxes: float32 [N, 4], yxyx.
-    scores: float32 [N].
-    max_output_size: int, the static length of the result.
-    iou_threshold: float; a box is dropped when it overlaps a better one by
-      more. At exactly the threshold TF 1.15 drops it, TF 2.15 keeps it.
-    score_threshold: float; boxes that do not score above it are dropped.
-
-  Returns:
-    indices int32 [max_output_size] and the number of valid ones, int32 [].
-  """
-  # raw_ops takes tensors or Python values alike on both runtimes.
-  return tf.raw_ops.NonMaxSuppressionV4(
-      boxes=boxes, scores=scores, max_output_size=max_output_size,
-      iou_threshold=iou_threshold, score_threshold=score_threshold,
-      pad_to_max_output_size=True)
-
-
 def v2_summary() -> Any:
   """The module tf.summary of TensorFlow 2, which the host call of a TPU needs.
 

@@ -17,42 +17,11 @@ _EPSILON = 1e-20  # added to normalisers
 _IGNORED = -2  # class target of an anchor that takes no part in the loss
 
 
-def focal_loss(logits: tf.Tensor, targets: tf.Tensor, alpha: float,
-               gamma: float, normalizer: float = 1.) -> tf.Tensor:
-  """Focal loss of each element.
-
-  Args:
-    logits: float32, any shape.
-    targets: float32, same shape, 0 or 1.
-    alpha: float, weight of targets of 1; those of 0 weigh 1 - alpha.
-    gamma: float, at least 0; how much less easy elements count.
-    normalizer: float or float32 [], divides the loss.
-
-  Returns:
-    float32 of the shape of `logits`.
-
-  Source: arXiv:1708.02002, equation 5.
-  """
-  with tf.name_scope('focal_loss'):
-    signs = 1. - 2. * targets
-    weights = 1. - alpha + (2. * alpha - 1.) * targets
-
-    @tf.custom_gradient
-    def loss(logits, signs, weights):
-      log1pexp, sigmoid, modulator = _focal_terms(logits * signs, gamma)
-
-      def grad(dy):
-        slope = _focal_slope(log1pexp, sigmoid, modulator, gamma, 1.)
-        return dy * weights * signs * slope, None, None
-      return weights * modulator * log1pexp, grad
-    return loss(logits, signs, weights) / (normalizer + _EPSILON)
-
-
 def _focal_terms(x, gamma):
   """Parts of the focal loss of logits whose target is 0.
 
   A target of 1 is the same with the opposite sign of x, because
-  1 - sigmoid(x) = sigmoid(-x).
+  1 - sigmoid(x) = sigmoid(-x). Source: arXiv:1708.02002, equation 5.
 
   Args:
     x: float32, any shape; any magnitude.

@@ -1,10 +1,14 @@
 """Assigns ground-truth boxes to anchors by overlap.
 
-Two forms of one rule. `match_anchors` works on a full similarity matrix, with
-static shapes. `match_grid_anchors` uses that anchors form a regular grid: a box
-overlaps only few of them enough to matter, and where they are follows from
-arithmetic, so the cost depends on the number of boxes and hardly on the number
-of anchors. It has data-dependent shapes and belongs in the input pipeline.
+An anchor takes its most similar box from `matched_threshold` on, is negative
+below `unmatched_threshold`, and ignored in between; every box gets its most
+similar anchor, however little they have in common. Among equals the first box,
+and the first anchor, wins.
+
+Anchors form a regular grid: a box overlaps only few of them enough to matter,
+and where they are follows from arithmetic, so the cost depends on the number of
+boxes and hardly on the number of anchors. The shapes depend on the data, so it
+belongs in the input pipeline.
 
 Source of the rule: Faster R-CNN (arXiv:1506.01497), section 3.1.2.
 """
@@ -40,57 +44,6 @@ class GridMatches(NamedTuple):
   is_positive: tf.Tensor
 
 
-def match_anchors(similarity: tf.Tensor, matched_threshold: float,
-                  unmatched_threshold: float,
-                  negatives_lower_than_unmatched: bool = True,
-                  force_match_for_each_row: bool = True) -> tf.Tensor:
-  """The box of every anchor, from all similarities.
-
-  Args:
-    similarity: float32 [K, N], one row per box. K may be 0.
-    matched_threshold: float; an anchor takes its most similar box from here on.
-    unmatched_threshold: float, at most `matched_threshold`; what is between the
-      two is ignored.
-    negatives_lower_than_unmatched: False swaps the two: below `unmatched` is
-      ignored, in between is negative.
-    force_match_for_each_row: whether every box gets its most similar anchor,
-      however little they have in common; of several boxes with the same best
-      anchor the first gets it.
-
-  Returns:
-    int32 [N], row of the matched box, NEGATIVE or IGNORED. Without boxes all
-    are NEGATIVE. Among equals the first box, and the first anchor, wins.
-
-  Raises:
-    ValueError: if `unmatched_threshold` exceeds `matched_threshold`.
-  """
-  check_thresholds(matched_threshold, unmatched_threshold)
-  with tf.name_scope('match_anchors'):
-    num_boxes = tf.shape(similarity)[0]
-    num_anchors = tf.shape(similarity)[1]
-    # argmax refuses an empty axis; this row never wins against a box.
-    padded = tf.concat(
-        [similarity, tf.fill([1, num_anchors], similarity.dtype.min)], axis=0)
-    best = tf.reduce_max(padded, axis=0)
-    match = tf.argmax(padded, axis=0, output_type=tf.int32)
-    below, between = NEGATIVE, IGNORED
-    if not negatives_lower_than_unmatched:
-      below, between = between, below
-    match = tf.where(best < matched_threshold, tf.fill([num_anchors], between),
-                     match)
-    match = tf.where(best < unmatched_threshold, tf.fill([num_anchors], below),
-                     match)
-    match = tf.cond(num_boxes > 0, lambda: match,
-                    lambda: tf.fill([num_anchors], NEGATIVE))
-    if force_match_for_each_row:
-      best_anchors = tf.argmax(similarity, axis=1, output_type=tf.int32)
-      forced = tf.unsorted_segment_min(tf.range(num_boxes), best_anchors,
-                                       num_anchors)
-      match = tf.where(forced < num_boxes, forced, match)
-    match.set_shape(similarity.shape[1:])
-    return match
-
-
 def check_thresholds(matched_threshold: float,
                      unmatched_threshold: float) -> None:
   """Raises ValueError when the thresholds are in the wrong order."""
@@ -102,13 +55,13 @@ def check_thresholds(matched_threshold: float,
 def match_grid_anchors(boxes: tf.Tensor, grid: anchor_ops.AnchorGrid,
                        matched_threshold: float,
                        unmatched_threshold: float) -> GridMatches:
-  """`match_anchors` by IoU for anchors on a grid, without the matrix.
+  """The box of every anchor by IoU, without the matrix of all overlaps.
 
   Args:
     boxes: float32 [K, 4], yxyx, pixels. Rows whose coordinates are all negative
       are padding and match nothing.
     grid: ops.anchors.AnchorGrid.
-    matched_threshold: float, as in `match_anchors`.
+    matched_threshold: float; an anchor takes its most similar box from here on.
     unmatched_threshold: float above 0.
 
   Returns:

@@ -130,36 +130,6 @@ def resize_and_crop_image(
     return image, image_info
 
 
-def resize_to_short_side(
-    image: tf.Tensor, short_side: int, long_side: int,
-    padded_size: Sequence[int],
-    normalize: bool = False) -> Tuple[tf.Tensor, tf.Tensor]:
-  """Resizes an image by its shorter side, unless the longer gets too long.
-
-  Args:
-    image: uint8 or float32 [H, W, 3].
-    short_side: int, wanted length of the shorter side.
-    long_side: int, limit of the longer side.
-    padded_size: (height, width), ints, of the result.
-    normalize: as in `resize_and_crop_image`.
-
-  Returns:
-    image: float32 [padded height, padded width, 3].
-    image_info: float32 [4, 2] as in `resize_and_crop_image`, except that row 1
-      is the size after the resize.
-  """
-  with tf.name_scope('resize_to_short_side'):
-    size = tf.cast(tf.shape(image)[:2], tf.float32)
-    scaled = _whole_sides(size * (short_side / tf.reduce_min(size)))
-    limited = _whole_sides(size * (long_side / tf.reduce_max(size)))
-    scaled = tf.cond(tf.reduce_max(scaled) > long_side, lambda: limited,
-                     lambda: scaled)
-    geometry = _Geometry(tf.cast(scaled, tf.int32), tf.zeros([2], tf.int32),
-                         scaled / size)
-    image = _place(image, geometry, padded_size, padded_size, False, normalize)
-    return image, tf.stack([size, scaled, geometry.scale, tf.zeros([2])])
-
-
 def _whole_sides(sides):
   """Rounds sides to pixels; of a very thin image one pixel stays."""
   return tf.maximum(tf.round(sides), 1.)
@@ -349,24 +319,8 @@ def resize_to_uint8(image: tf.Tensor,
     return image
 
 
-def center_crop(image: tf.Tensor, fraction: float = 0.875) -> tf.Tensor:
-  """The square in the middle, for images that a classifier sees.
-
-  Args:
-    image: [H, W, 3], any type.
-    fraction: float, side of the square relative to the shorter side.
-
-  Returns:
-    [side, side, 3]; of an image of one pixel a side, that pixel.
-  """
-  with tf.name_scope('center_crop'):
-    y, x, height, width = tf.unstack(
-        center_window(tf.shape(image)[:2], fraction))
-    return image[y:y + height, x:x + width]
-
-
 def center_window(size: tf.Tensor, fraction: float = 0.875) -> tf.Tensor:
-  """The window of `center_crop`.
+  """The square in the middle, for images that a classifier sees.
 
   Args:
     size: int32 [2], height and width of an image.

@@ -181,7 +181,7 @@ def test_all_mistakes_are_told_at_once(tmp_path, data, capsys, override):
 
 def test_training_leaves_its_results(trained):
   assert _steps(trained) == [0, 3, 5]
-  config, _ = factory.load_params_file(str(trained / 'params.yaml'))
+  config, _ = factory.load_config(None, str(trained / 'params.yaml'))
   assert config.architecture.num_classes == 3 and not config.use_tpu
   assert config.train.train_file_pattern.endswith('/train-*')
   assert json.loads((trained / 'training_finished.json').read_text())[
@@ -204,8 +204,8 @@ def test_resume_keeps_the_old_configuration(copy, data):
               '--config_file=%s' % (data / 'config.yaml'),
               '--train_steps=6') == 0
   assert _steps(copy)[-1] == 6
-  old, _ = factory.load_params_file(str(copy / 'params.5.yaml'))
-  new, _ = factory.load_params_file(str(copy / 'params.yaml'))
+  old, _ = factory.load_config(None, str(copy / 'params.5.yaml'))
+  new, _ = factory.load_config(None, str(copy / 'params.yaml'))
   assert (old.train.total_steps, new.train.total_steps) == (5, 6)
 
 

@@ -106,7 +106,7 @@ def test_our_copies_hold_the_published_values(name):
 @pytest.mark.parametrize('path', glob.glob(
     os.path.join(published.FOLDER, '**', '*.yaml'), recursive=True))
 def test_every_shipped_file_names_its_model_and_loads(path):
-  config, _ = factory.load_params_file(path)
+  config, _ = factory.load_config(None, path)
   assert config.type in factory.MODELS
 
 
@@ -114,7 +114,7 @@ def test_every_shipped_file_names_its_model_and_loads(path):
     path for root in golden.reference_dirs()
     for path in glob.glob(os.path.join(root, 'models/*/*/params.yaml'))])
 def test_complete_files_of_the_reference_load(path):
-  config, _ = factory.load_params_file(path)
+  config, _ = factory.load_config(None, path)
   with open(path) as f:
     expected = _leaves(yaml.safe_load(f))
   actual = _leaves(base.to_dict(config))
@@ -357,13 +357,6 @@ def test_duplicate_blocks_as_in_the_pascal_files(tmp_path):
   assert config.batch_norm_activation.activation == 'relu'
   assert config.batch_norm_activation.use_sync_bn
   assert 'pascal.yaml:2' in notes[0] and 'batch_norm_activation' in notes[0]
-
-
-def test_a_params_file_must_say_its_type(tmp_path):
-  path = tmp_path / 'params.yaml'
-  path.write_text('model_dir: x\n')
-  with pytest.raises(base.ConfigError, match='`type` is missing'):
-    factory.load_params_file(str(path))
 
 
 @pytest.mark.parametrize('changes, words', [

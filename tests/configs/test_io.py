@@ -100,8 +100,8 @@ def test_dumped_yaml_loads_to_an_equal_config(folder, model):
       'train': {'input_partition_dims': [None, [1, 4, 2, 1], 'None'],
                 'num_cores_per_replica': 8, 'l2_weight_decay': 1e-7,
                 'train_file_pattern': ['a*', 'b*']}})
-  loaded, _ = factory.load_params_file(
-      _write(folder, 'params.yaml', io.dump_yaml(config)))
+  loaded, _ = factory.load_config(
+      None, _write(folder, 'params.yaml', io.dump_yaml(config)))
   assert loaded == config
   assert type(loaded) is type(config)
   assert loaded.train.input_partition_dims == (None, (1, 4, 2, 1), 'None')

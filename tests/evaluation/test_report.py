@@ -63,19 +63,17 @@ def test_figures_of_another_limit_are_a_row_of_their_own():
 
 def test_files(tmp_path):
   evaluator = _evaluator(include_mask=True)
-  metrics = evaluator.evaluate()
-  report.write_metrics(str(tmp_path / 'm.json'), metrics)
+  evaluator.evaluate()
   report.write_results(str(tmp_path / 'r.json'), evaluator.results())
   report.write_results(str(tmp_path / 'none.json'), [])
-  assert json.loads((tmp_path / 'm.json').read_text()) == metrics
   assert json.loads((tmp_path / 'r.json').read_text()) == evaluator.results()
   assert json.loads((tmp_path / 'none.json').read_text()) == []
 
 
 def test_a_failed_write_leaves_the_old_file(tmp_path):
-  path = tmp_path / 'm.json'
-  report.write_metrics(str(path), {'AP': .5})
+  path = tmp_path / 'r.json'
+  report.write_results(str(path), [{'score': .5}])
   with pytest.raises(ValueError):
-    report.write_metrics(str(path), {'AP': float('nan')})
-  assert json.loads(path.read_text()) == {'AP': .5}
+    report.write_results(str(path), [{'score': float('nan')}])
+  assert json.loads(path.read_text()) == [{'score': .5}]
   assert len(list(tmp_path.iterdir())) == 1

@@ -71,7 +71,7 @@ def test_checkpoints_of_the_other_runtime(tmp_path):
   _run(other, run, '--mode=train', '--precision=bfloat16', '--train_steps=2',
        *training)
   # What a job on a TPU would have left.
-  config, _ = factory.load_params_file(str(run / 'params.yaml'))
+  config, _ = factory.load_config(None, str(run / 'params.yaml'))
   config = base.override(config, {
       'use_tpu': True, 'platform': {'tpu': 'my-tpu'},
       'train': {'num_shards': 8}})

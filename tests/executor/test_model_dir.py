@@ -15,7 +15,7 @@ def test_config_is_saved_and_loads_back(tmp_path):
   config = toy.config(tmp_path / 'new')
   assert model_dir_lib.save_config(config) == []
   path = model_dir_lib.params_path(config.model_dir)
-  assert factory.load_params_file(path)[0] == config
+  assert factory.load_config(None, path)[0] == config
   with open(path) as f:
     assert f.readline() == '# Written by version %s.\n' % version.VERSION
   # A restart without changes leaves no history.
@@ -45,11 +45,11 @@ def test_changed_values_are_told_and_the_old_file_is_kept(tmp_path):
   assert notes[1:] == ['  train.total_steps: 6 -> 9']
   kept = str(tmp_path / 'params.5.yaml')
   assert kept in notes[0]
-  assert factory.load_params_file(kept)[0] == old
-  assert factory.load_params_file(str(tmp_path / 'params.yaml'))[0] == new
+  assert factory.load_config(None, kept)[0] == old
+  assert factory.load_config(None, str(tmp_path / 'params.yaml'))[0] == new
   model_dir_lib.save_config(old)
-  assert factory.load_params_file(
-      str(tmp_path / 'params.5-2.yaml'))[0] == new
+  assert factory.load_config(
+      None, str(tmp_path / 'params.5-2.yaml'))[0] == new
 
 
 @pytest.mark.parametrize('key, values', [
@@ -106,7 +106,7 @@ def test_saved_paths_hold_in_other_folders(tmp_path, monkeypatch):
   monkeypatch.chdir(tmp_path)
   config = toy.config('run', eval__eval_file_pattern='data/val-*')
   assert model_dir_lib.save_config(config) == []
-  stored, _ = factory.load_params_file('run/params.yaml')
+  stored, _ = factory.load_config(None, 'run/params.yaml')
   assert stored.eval.eval_file_pattern == str(tmp_path / 'data' / 'val-*')
   assert stored.model_dir == str(tmp_path / 'run')
   # Starting the same again changes nothing.

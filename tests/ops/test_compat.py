@@ -1,6 +1,5 @@
 """What hides the differences between the two TensorFlows."""
 
-import pytest
 import tensorflow.compat.v1 as tf
 from tensorflow.python.tpu import tpu_function
 
@@ -17,37 +16,6 @@ def test_graph_mode_has_graphs_and_resource_variables():
   variable = tf.get_variable('x', [])
   assert variable.dtype == tf.float32  # not a reference: float32_ref
   assert variable.op.type == 'VarHandleOp'
-
-
-def _suppress(boxes, scores, size, iou_threshold, score_threshold):
-  indices, count = compat.non_max_suppression_padded(
-      tf.constant(boxes, tf.float32), tf.constant(scores, tf.float32), size,
-      iou_threshold, score_threshold)
-  with tf.Session() as session:
-    return session.run([indices, count])
-
-
-# The second box covers half of the first: IoU 1/2. The third is far away.
-BOXES = [[0, 0, 10, 10], [0, 0, 10, 5], [50, 50, 60, 60]]
-
-
-@pytest.mark.parametrize('iou_threshold,score_threshold,expected', [
-    (.49, 0., [2, 0]),       # 1 overlaps 0 by more
-    (.51, 0., [2, 0, 1]),    # by less
-    (.49, .6, [2]), (.49, .7, [2]), (.49, .95, [])])
-def test_suppression_by_hand(iou_threshold, score_threshold, expected):
-  indices, count = _suppress(BOXES, [.6, .5, .9], 5, iou_threshold,
-                             score_threshold)
-  assert count == len(expected)
-  assert indices.shape == (5,)
-  assert indices[:count].tolist() == expected
-
-
-def test_suppression_is_one_kernel():
-  """Not the loop of small operations that tf.image has on TF 2."""
-  _suppress(BOXES, [.6, .5, .9], 5, .5, 0.)
-  types = {op.type for op in tf.get_default_graph().get_operations()}
-  assert types == {'Const', 'NonMaxSuppressionV4'}
 
 
 def test_tpu_context():

@@ -8,6 +8,7 @@ from ops import anchors
 from ops import boxes as box_ops
 from ops import matching
 from tests import golden
+from tests.ops import full_matching
 
 
 @pytest.mark.parametrize('case', golden.load_cases('argmax_matcher'),
@@ -15,7 +16,7 @@ from tests import golden
 def test_equals_the_reference(case):
   params = case.params
   similarity = tf.placeholder(tf.float32, [None, None])
-  match = matching.match_anchors(
+  match = full_matching.match_anchors(
       similarity, params['match_threshold'], params['unmatched_threshold'],
       params['negatives_lower_than_unmatched'],
       params['force_match_for_each_row'])
@@ -27,7 +28,7 @@ def test_equals_the_reference(case):
 
 def _match(similarity, *args, **kwargs):
   with tf.Session() as session:
-    return session.run(matching.match_anchors(
+    return session.run(full_matching.match_anchors(
         tf.constant(similarity, tf.float32), *args, **kwargs)).tolist()
 
 
@@ -49,7 +50,7 @@ def test_no_boxes_of_static_shape():
 
 def test_thresholds_out_of_order():
   with pytest.raises(ValueError, match='0.6 must not exceed match_thr'):
-    matching.match_anchors(tf.zeros([1, 1]), .5, .6)
+    full_matching.match_anchors(tf.zeros([1, 1]), .5, .6)
 
 
 def _random_boxes(rng, kind, size, grid):
@@ -79,7 +80,7 @@ def test_grid_matches_equal_the_full_matrix(size, anchor_args, thresholds):
       anchors.AnchorGenerator(*anchor_args).boxes(size), size)
   boxes = tf.placeholder(tf.float32, [None, 4])
   sparse = matching.match_grid_anchors(boxes, grid, *thresholds)
-  full = matching.match_anchors(
+  full = full_matching.match_anchors(
       box_ops.paired_iou(boxes[:, tf.newaxis], grid.boxes[np.newaxis]),
       *thresholds)
   rng = np.random.RandomState(1)

@@ -2,7 +2,6 @@ import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
 
-from ops import compat
 from ops import nms
 from tests import golden
 from tests.ops import greedy_nms
@@ -58,9 +57,10 @@ def test_stock_kernel_and_select_equal_reference(case):
   boxes, scores = case.inputs['boxes'], case.inputs['scores']
   order = np.argsort(-scores, kind='stable')
   indices, num_valid, positions, num_kept = _run(
-      list(compat.non_max_suppression_padded(
-          boxes, scores, params['max_output_size'], params['iou_threshold'],
-          params['score_threshold'])) +
+      list(tf.raw_ops.NonMaxSuppressionV4(
+          boxes=boxes, scores=scores, pad_to_max_output_size=True,
+          **{name: params[name] for name in (
+              'max_output_size', 'iou_threshold', 'score_threshold')})) +
       list(nms.select(
           tf.constant(boxes[order][None]),
           tf.constant(scores[order][None] > params['score_threshold']),

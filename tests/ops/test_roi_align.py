@@ -10,9 +10,8 @@ from tests import golden
 from tests.ops import slow_align
 
 _MULTILEVEL = golden.load_cases('roi_align')
-_CROPS = golden.load_cases('crop_ops')
-_SELECTIVE = [c for c in _CROPS if c.name.startswith('selective')]
-_SINGLE = [c for c in _CROPS if c.name.startswith('single')]
+_SELECTIVE = [c for c in golden.load_cases('crop_ops')
+              if c.name.startswith('selective')]
 
 # Boxes that no detector should give, and some do.
 _DEGENERATE = np.float32([
@@ -63,23 +62,6 @@ def test_multilevel_crops_equal_the_reference(case):
     np.testing.assert_allclose(value, case.outputs[name], atol=1e-4)
 
 
-@pytest.mark.parametrize('case', _SELECTIVE, ids=lambda c: c.name)
-def test_selective_crops_equal_the_reference(case):
-  features, levels = case.inputs['features'], case.inputs['levels']
-  expected = case.outputs['gather']
-  if 'einsum' in case.outputs:
-    np.testing.assert_array_equal(
-        levels, [np.arange(features.shape[1])] * len(features))
-    # Its two forms agree.
-    np.testing.assert_allclose(case.outputs['einsum'], expected, rtol=0,
-                               atol=1e-4)
-  got = _run(roi_align.selective_crop_and_resize(
-      tf.constant(features), tf.constant(case.inputs['boxes_yxhw']),
-      tf.constant(levels), tf.constant(case.inputs['boundaries']),
-      case.params['output_size'], case.params['sample_offset']))
-  np.testing.assert_allclose(got, expected, rtol=0, atol=1e-4)
-
-
 @pytest.mark.parametrize(
     'case', [c for c in _SELECTIVE if 'kernel_y' in c.outputs],
     ids=lambda c: c.name)
@@ -102,16 +84,6 @@ def test_samples_equal_the_reference(case):
                                atol=1e-5)
     np.testing.assert_allclose(got[1].sum(axis=-1), want.sum(axis=-1), rtol=0,
                                atol=1e-5)
-
-
-@pytest.mark.parametrize('case', _SINGLE, ids=lambda c: c.name)
-def test_single_level_crops_equal_the_reference(case):
-  got = _run(roi_align.single_level_crop(
-      tf.constant(case.inputs['features']),
-      tf.constant(case.inputs['level_boxes']),
-      tf.constant(case.inputs['prior_levels']), case.params['min_mask_level'],
-      case.params['mask_crop_size']))
-  np.testing.assert_array_equal(got, case.outputs['crop'])
 
 
 def test_by_hand():
@@ -338,33 +310,6 @@ def test_two_towers_of_a_mirrored_strategy():
       _, gradient = slow_align.multilevel_align({2: value}, rois[image], size)
       expected += gradient(np.ones([1, 4, size, size, 3]))[2]
     np.testing.assert_allclose(got[image], expected, atol=1e-3, rtol=1e-3)
-
-
-@pytest.mark.parametrize('offset', [0., .25, .5])
-def test_selective_equals_the_slow_path(offset):
-  rng = np.random.RandomState(9)
-  features = rng.normal(size=[2, 3, 12, 16, 2]).astype(np.float32)
-  boxes = np.concatenate([rng.uniform(-4., 14., [2, 10, 2]),
-                          rng.uniform(0., 8., [2, 10, 2])], axis=2)
-  levels = rng.randint(0, 3, [2, 10]).astype(np.int32)
-  # Bounds before, on and beyond the last row and column.
-  bounds = rng.choice([5., 7.5, 11., 12.], [2, 10, 2])
-  got = _run(roi_align.selective_crop_and_resize(
-      tf.constant(features), tf.constant(boxes, tf.float32),
-      tf.constant(levels), tf.constant(bounds, tf.float32), 5, offset))
-  for image in range(2):
-    for index in range(10):
-      expected, _ = slow_align.align(
-          features[image, levels[image, index]], boxes[image, index],
-          bounds[image, index], 5, offset)
-      np.testing.assert_allclose(got[image, index], expected, atol=1e-4)
-
-
-def test_single_level_crop_repeats_the_border():
-  features = tf.reshape(tf.range(32.), [1, 2, 4, 4, 1])
-  got = _run(roi_align.single_level_crop(
-      features, tf.constant([[[2.9, -1., 0., 0.]]]), tf.constant([[4]]), 3, 3))
-  assert got[0, :, :, 0].tolist() == [[24, 24, 25], [28, 28, 29], [28, 28, 29]]
 
 
 def test_clear_errors():

@@ -10,6 +10,8 @@ from ops import matching
 from ops import sampling
 from ops import targets
 from tests import golden
+from tests.ops import full_matching
+from tools.datasets import training_images
 
 
 def _label(generator, size, boxes, classes, *thresholds):
@@ -126,8 +128,7 @@ def test_targets_decode_to_their_boxes():
   for level, anchor_boxes in GENERATOR.boxes(SIZE).items():
     labels = cls_targets[level].reshape([-1])
     deltas = box_targets[level].reshape([-1, 4])
-    with tf.Session() as session:
-      decoded = session.run(box_ops.decode_anchor_targets(deltas, anchor_boxes))
+    decoded = training_images.decode_targets(deltas, anchor_boxes)
     positive = labels > 0
     np.testing.assert_allclose(decoded[positive], boxes[labels[positive] - 1],
                                atol=1e-3)
@@ -229,7 +230,7 @@ def _slow_rpn(generator, size, boxes, match_threshold, unmatched_threshold,
   flat = generator.flat(size)
   overlaps = box_ops.paired_iou(
       tf.constant(boxes[:, np.newaxis]), tf.constant(flat[np.newaxis]))
-  match = matching.match_anchors(
+  match = full_matching.match_anchors(
       overlaps, match_threshold, unmatched_threshold)
   # Row 0 is for those without a match.
   encoded = box_ops.encode_anchor_targets(

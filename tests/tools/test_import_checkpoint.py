@@ -113,7 +113,7 @@ def test_what_is_written(arrays, tmp_path, capsys):
   assert written['global_step'] == 600
   for name, value in arrays.items():
     np.testing.assert_array_equal(written[name], value)
-  config, _ = factory.load_params_file(os.path.join(output, 'params.yaml'))
+  config, _ = factory.load_config(None, os.path.join(output, 'params.yaml'))
   assert config.model_dir == output
   assert config.spinenet_mbconv.model_id == '49'
   assert config.eval.label_map == os.path.join(output, 'label_map.txt')
@@ -181,7 +181,7 @@ def test_other_classes_and_overrides(arrays, tmp_path, capsys):
   import_checkpoint.main([folder, '--output=' + output, '--params_override='
                           'retinanet_parser.output_size=[128,128]'])
   assert 'with 3 classes' in capsys.readouterr().out
-  config, _ = factory.load_params_file(os.path.join(output, 'params.yaml'))
+  config, _ = factory.load_config(None, os.path.join(output, 'params.yaml'))
   assert config.architecture.num_classes == 3
   assert config.eval.label_map is None
   assert list(config.retinanet_parser.output_size) == [128, 128]
@@ -205,7 +205,7 @@ def test_a_configuration_instead_of_a_row(tmp_path, capsys):
   import_checkpoint.main([folder, '--config_file=%s' % path,
                           '--output=' + output])
   assert set(shapes) < set(_values(tf.train.latest_checkpoint(output)))
-  config, _ = factory.load_params_file(os.path.join(output, 'params.yaml'))
+  config, _ = factory.load_config(None, os.path.join(output, 'params.yaml'))
   assert config.fpn.fpn_feat_dims == 8
   # Inference and a warm start take it.
   detect = predictor.load(output)

@@ -117,16 +117,24 @@ def _matched(box_targets, anchors, is_matched):
     where = is_matched(level, targets)
     of_level = anchors[level][where]
     chosen.append(of_level)
-    boxes.append(_decode(targets[where], of_level))
+    boxes.append(decode_targets(targets[where], of_level))
   return np.concatenate(chosen), np.concatenate(boxes)
 
 
-def _decode(targets, anchors):
-  """Boxes of (dy, dx, log dh, log dw); see ops.boxes.decode_anchor_targets."""
-  sizes = anchors[:, 2:] - anchors[:, :2]
-  centers = anchors[:, :2] + sizes / 2. + targets[:, :2] * sizes
-  halves = sizes * np.exp(targets[:, 2:]) / 2.
-  return np.concatenate([centers - halves, centers + halves], axis=1)
+def decode_targets(targets, anchors):
+  """The inverse of ops.boxes.encode_anchor_targets without weights.
+
+  Args:
+    targets: float array [..., 4], (dy, dx, log dh, log dw).
+    anchors: float array [..., 4], yxyx, pixels.
+
+  Returns:
+    Array [..., 4], yxyx, pixels.
+  """
+  sizes = anchors[..., 2:] - anchors[..., :2]
+  centers = anchors[..., :2] + sizes / 2. + targets[..., :2] * sizes
+  halves = sizes * np.exp(targets[..., 2:]) / 2.
+  return np.concatenate([centers - halves, centers + halves], axis=-1)
 
 
 def _paste(masks, boxes, size, mask_grid):

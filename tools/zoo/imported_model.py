@@ -143,11 +143,6 @@ def _copy(contents, taken, step, prefix):
       session.run(save)
 
 
-def read_notes(folder: str) -> Optional[Dict[str, Any]]:
-  """The content of import.json, or None."""
-  return storage.read_json(os.path.join(folder, NOTES))
-
-
 def left_out(contents: checkpoint_checks.Contents,
              taken: Mapping[str, str]) -> List[str]:
   """Lines about what of a checkpoint is not written."""
