@@ -174,12 +174,9 @@ def _check_json_file(job):
     _check_file('eval.val_json_file', section.val_json_file)
 
 
-def _check_label_map(job):
-  if job.config.eval.label_map:
-    _check_file('eval.label_map', job.config.eval.label_map)
-
-
 def _check_evaluator(job):
+  if job.config.eval.label_map:  # which an evaluator reads
+    _check_file('eval.label_map', job.config.eval.label_map)
   if job.config.eval.type == 'customized':
     evaluation_factory.build_customized_evaluator(job.config)
   else:
@@ -242,7 +239,6 @@ _CHECKS = (
                   and not job.config.platform.eval_master),
      lambda job: _check_evaluation_on_tpu(job.config, job.mode)),
     (lambda job: job.evaluates, _check_json_file),
-    (lambda job: job.evaluates, _check_label_map),
     (lambda job: job.evaluates, _check_evaluator),
     (lambda job: job.evaluates, _check_masks),
     (lambda job: job.mode == 'predict', _check_pattern),

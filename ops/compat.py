@@ -7,7 +7,7 @@ Everything else in the repository is written once, against
 
 import contextlib
 import ctypes
-from typing import Any, Iterator, List, Optional, Tuple
+from typing import Any, Iterator, List, Optional
 
 import tensorflow.compat.v1 as tf
 import tensorflow.compat.v2 as compat_v2

@@ -87,8 +87,9 @@ class ScalePermutedNetwork:
     self._drop_connect_rate = init_drop_connect_rate or 0.
 
   @classmethod
-  def of_configuration(cls, config: base.Config,
-                       norm_activation: tensor_types.Layer, **options: Any) -> Any:
+  def of_configuration(
+      cls, config: base.Config, norm_activation: tensor_types.Layer,
+      **options: Any) -> Any:
     """The network of its section, which has the name SCOPE.
 
     Args:
@@ -101,7 +102,8 @@ class ScalePermutedNetwork:
       first.
     """
     section = getattr(config, cls.SCOPE)
-    return cls(
+    make: Any = cls  # Networks take more than what they share.
+    return make(
         section.model_id, config.architecture.min_level,
         config.architecture.max_level, norm_activation,
         init_drop_connect_rate=section.init_drop_connect_rate,
