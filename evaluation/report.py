@@ -1,10 +1,20 @@
 """Metrics for people (a table) and for programs (JSON)."""
 
 import json
+from typing import (
+  Any,
+  Collection,
+  Dict,
+  Mapping,
+  Optional,
+  Sequence,
+  Tuple,
+)
 
 from evaluation import coco_metrics
 from evaluation import lvis_metrics
 from utils import files
+from utils import types
 
 # Column of the class table -> key of the category's value.
 _COLUMNS = (('AP', 'Precision mAP ByCategory/%s'),
@@ -20,8 +30,11 @@ _HEADINGS = {'': 'Boxes', 'mask_': 'Masks',
              'seen_mask_': 'Masks of the other classes'}
 
 
-def format_table(metrics, category_names, num_objects=None, messages=(),
-                 extra_metrics=()):
+def format_table(metrics: Mapping[str, float],
+                 category_names: Mapping[types.Id, str],
+                 num_objects: Optional[Mapping[types.Id, int]] = None,
+                 messages: Sequence[str] = (),
+                 extra_metrics: Collection[str] = ()) -> str:
   """Lays out metrics as text.
 
   Args:
@@ -94,7 +107,9 @@ def _by_category(metrics, prefix, category_names, num_objects):
   return lines
 
 
-def format_class_table(lines, title, count_title, rows, limit=30):
+def format_class_table(lines: Sequence[str], title: str, count_title: str,
+                       rows: Sequence[Tuple[types.Id, str, int, float]],
+                       limit: Optional[int] = 30) -> str:
   """Lays out one figure for each class.
 
   Args:
@@ -108,7 +123,7 @@ def format_class_table(lines, title, count_title, rows, limit=30):
     str of several lines; a figure that is undefined (-1) is shown as '-'.
   """
   width = max([len('class')] + [len(name) for _, name, _, _ in rows])
-  lines = lines + ['', '%5s  %s  %10s  %8s' % (
+  lines = list(lines) + ['', '%5s  %s  %10s  %8s' % (
       'id', 'class'.ljust(width), count_title, title)]
   for class_id, name, number, value in rows[:limit]:
     lines.append('%5d  %s  %10d  %8s' % (class_id, name.ljust(width), number,
@@ -121,14 +136,14 @@ def format_class_table(lines, title, count_title, rows, limit=30):
   return '\n'.join(lines) + '\n'
 
 
-def figure(value):
+def figure(value: float) -> str:
   """A metric as text; '-' if it is undefined."""
   if value is None or value == coco_metrics.UNDEFINED:
     return '     -'
   return '%6.4f' % value
 
 
-def write_results(path, results):
+def write_results(path: str, results: Sequence[Dict[str, Any]]) -> None:
   """Writes a COCO results list; one detection a line."""
   lines = [json.dumps(r, allow_nan=False) for r in results]
   files.write_atomically(path, '[%s]\n' % ',\n'.join(lines))

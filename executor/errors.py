@@ -10,7 +10,7 @@ class SetupError(JobError):
   """The job cannot start as it was asked for."""
   exit_code = 2
 
-  def __init__(self, *problems):
+  def __init__(self, *problems: str) -> None:
     """Takes a sentence, or one for each of several mistakes."""
     self.problems = problems
     super().__init__(problems[0] if len(problems) == 1 else '\n  '.join(
@@ -30,6 +30,6 @@ class TrainingDiverged(JobError):
 class Terminated(JobError):
   """A signal asked the training to stop; its state is saved."""
 
-  def __init__(self, message, signal_number):
+  def __init__(self, message: str, signal_number: int) -> None:
     super().__init__(message)
     self.exit_code = 128 + signal_number  # The convention of shells.

@@ -1,7 +1,10 @@
 """Builds the Estimator of a job, and its batches."""
 
+from typing import Any, Callable, Dict, Optional, Sequence
+
 import tensorflow.compat.v1 as tf
 
+from configs import base
 from executor import cluster as cluster_lib
 from executor import devices as devices_lib
 from executor import errors
@@ -10,7 +13,8 @@ from executor import tpu as tpu_lib
 from utils import modes
 
 
-def num_replicas(config, devices=None, cluster=None):
+def num_replicas(config: base.Config, devices: Optional[Sequence[str]] = None,
+                 cluster: Optional[cluster_lib.Cluster] = None) -> int:
   """Copies of the model in training; each gets its part of the batch.
 
   Args:
@@ -30,7 +34,7 @@ def num_replicas(config, devices=None, cluster=None):
   return num_workers * max(1, len(devices))
 
 
-def replica_batch_size(config, replicas):
+def replica_batch_size(config: base.Config, replicas: int) -> int:
   """The part of `train.train_batch_size` that a replica gets at once.
 
   Raises:
@@ -49,8 +53,10 @@ def replica_batch_size(config, replicas):
   return size // divisor
 
 
-def build_estimator(config, model_fn, mode='train', devices=None,
-                    cluster=None):
+def build_estimator(
+    config: base.Config, model_fn: Callable[..., Any], mode: str = 'train',
+    devices: Optional[Sequence[str]] = None,
+    cluster: Optional[cluster_lib.Cluster] = None) -> tf.estimator.Estimator:
   """Builds the Estimator.
 
   Args:
@@ -124,7 +130,7 @@ def _common_options(train):
               keep_checkpoint_max=train.keep_checkpoint_max)
 
 
-def checkpoint_interval(train):
+def checkpoint_interval(train: base.Section) -> Dict[str, Any]:
   """How often training saves, as arguments of RunConfig.
 
   Args:
@@ -138,7 +144,8 @@ def checkpoint_interval(train):
   return {'save_checkpoints_secs': train.save_checkpoints_secs}
 
 
-def with_batch_size(input_fn, config, mode, replicas=1):
+def with_batch_size(input_fn: Callable[..., Any], config: base.Config,
+                    mode: str, replicas: int = 1) -> Callable[..., Any]:
   """Gives an input function the batch size of its purpose.
 
   Args:

@@ -3,10 +3,22 @@
 import collections
 import sys
 import time
+from typing import (
+  Any,
+  Callable,
+  Dict,
+  Iterable,
+  Iterator,
+  Mapping,
+  Optional,
+  TextIO,
+  Tuple,
+)
 
 import numpy as np
 import tensorflow.compat.v1 as tf
 
+from configs import base
 from dataloader import evaluation_checks
 from evaluation import factory as evaluation_factory
 from executor import best_checkpoint
@@ -25,7 +37,7 @@ uses_json_file = groundtruth_lib.uses_json_file
 reads_records = groundtruth_lib.reads_records
 
 
-def needs_masks_of_records(section):
+def needs_masks_of_records(section: base.Section) -> bool:
   """Whether the masks of the ground truth come from the records.
 
   Args:
@@ -34,7 +46,9 @@ def needs_masks_of_records(section):
   return section.type in MASK_TYPES and not uses_json_file(section)
 
 
-def split_by_prefix(batch):
+def split_by_prefix(
+    batch: Mapping[str, np.ndarray]
+) -> Tuple[Dict[str, np.ndarray], Dict[str, np.ndarray], Dict[str, np.ndarray]]:
   """Splits a prediction dictionary.
 
   Args:
@@ -49,7 +63,9 @@ def split_by_prefix(batch):
   return part(fields.PRED), part(fields.GT), part(fields.LOSS)
 
 
-def images_of(batches):
+def images_of(
+    batches: Iterable[Mapping[str, np.ndarray]]
+) -> Iterator[Dict[str, np.ndarray]]:
   """Yields the batches without the padding of the last one.
 
   Args:
@@ -76,7 +92,9 @@ def _for_people(function, *args):
 class Evaluation:
   """Evaluates checkpoints of one experiment on one set of images."""
 
-  def __init__(self, config, estimator, input_fn, stream=None):
+  def __init__(self, config: base.Config, estimator: tf.estimator.Estimator,
+               input_fn: Callable[..., Any],
+               stream: Optional[TextIO] = None) -> None:
     """Prepares; the ground truth is read by `prepare`, or with a checkpoint.
 
     Args:
@@ -90,10 +108,10 @@ class Evaluation:
     self._estimator = estimator
     self._input_fn = input_fn
     self._stream = stream
-    self._evaluator = None
+    self._evaluator: Any = None  # of evaluation.factory
     self._writer = evaluation_files.ResultWriter(model_dir_lib.eval_dir(config))
 
-  def take_over(self, config):
+  def take_over(self, config: base.Config) -> None:
     """Goes on with another configuration.
 
     Args:
@@ -102,7 +120,7 @@ class Evaluation:
     """
     self._config = config
 
-  def is_done(self, path):
+  def is_done(self, path: str) -> bool:
     """Whether there is a result of this checkpoint already.
 
     Args:
@@ -112,7 +130,7 @@ class Evaluation:
     # A later training may have come to the same step.
     return written is not None and written >= checkpoints.time_of(path)
 
-  def prepare(self, watch=None):
+  def prepare(self, watch: Any = None) -> None:
     """Reads the ground truth, so that a training run need not come first.
 
     Args:
@@ -140,7 +158,7 @@ class Evaluation:
       return 'eval.val_json_file: %s' % section.val_json_file
     return 'eval.eval_file_pattern: %s' % section.eval_file_pattern
 
-  def run(self, path):
+  def run(self, path: str) -> Dict[str, float]:
     """Evaluates a checkpoint; prints and writes the results.
 
     Args:

@@ -1,10 +1,20 @@
 """What the detections of a job are compared with, and called after."""
 
-import collections
 import contextlib
+from typing import (
+  Any,
+  Dict,
+  Iterable,
+  List,
+  Mapping,
+  NamedTuple,
+  Optional,
+  Tuple,
+)
 
 import tensorflow.compat.v1 as tf
 
+from configs import base
 from dataloader import records
 from dataloader import source_ids
 from evaluation import annotations as annotations_lib
@@ -12,19 +22,29 @@ from evaluation import class_ids
 from modeling import storage
 from utils import coco_annotations
 from utils import label_map as label_map_lib
+from utils import types
 from utils import values
 
 MASK_TYPES = ('box_and_mask', 'shapemask_box_and_mask', 'lvis_box_and_mask')
 _FEW_RECORDS = 200  # show whether class ids are the same
 
-# annotations: COCO dict. id_map: {source_id of the predictions: id in them}.
-# category_map: class_ids.CategoryMap, or None where class ids are theirs.
-# messages: [str] for people.
-GroundTruth = collections.namedtuple(
-    'GroundTruth', 'annotations id_map category_map messages')
+
+class GroundTruth(NamedTuple):
+  """What predictions are compared with.
+
+  Attributes:
+    annotations: COCO dict.
+    id_map: {source_id of the predictions: id in them}.
+    category_map: class_ids.CategoryMap, or None where class ids are theirs.
+    messages: for people.
+  """
+  annotations: Dict[str, Any]
+  id_map: Optional[Dict[Any, types.Id]]
+  category_map: Any
+  messages: List[str]
 
 
-def uses_json_file(section):
+def uses_json_file(section: base.Section) -> bool:
   """Whether the ground truth comes from `eval.val_json_file`.
 
   Args:
@@ -34,13 +54,13 @@ def uses_json_file(section):
       section.use_json_file or section.type == 'box_and_mask'))
 
 
-def regenerates_ids(config):
+def regenerates_ids(config: base.Config) -> bool:
   """Whether the ids of images are hashes of their bytes."""
   parser = getattr(config, getattr(config.architecture, 'parser', ''), None)
   return getattr(parser, 'regenerate_source_id', False)
 
 
-def reads_records(section):
+def reads_records(section: base.Section) -> bool:
   """Whether the ground truth of detections comes from the records.
 
   Args:
@@ -49,7 +69,7 @@ def reads_records(section):
   return section.type != 'customized' and not uses_json_file(section)
 
 
-def load(config, watch=None):
+def load(config: base.Config, watch: Any = None) -> GroundTruth:
   """Reads what the detections are compared with.
 
   The annotation file is read where it lies. Without one the records themselves
@@ -87,7 +107,8 @@ def load(config, watch=None):
   return GroundTruth(annotations, id_map, category_map, messages)
 
 
-def of_records(config, include_mask):
+def of_records(config: base.Config,
+               include_mask: bool) -> Tuple[Dict[str, Any], Dict[int, str]]:
   """What the records hold, with the category ids of the results.
 
   Args:
@@ -125,7 +146,7 @@ def _label_map(section):
   return label_map_lib.read_label_map(section.label_map)
 
 
-def read_json_file(section):
+def read_json_file(section: base.Section) -> Dict[str, Any]:
   """Content of `eval.val_json_file`, ids and sizes in one form.
 
   Raises:
@@ -138,13 +159,14 @@ def read_json_file(section):
   return dict(content, **lists)
 
 
-def id_spelling(annotations):
+def id_spelling(annotations: Dict[str, Any]) -> Dict[Any, Any]:
   """{canonical id: id as the annotations write it} of the images."""
   return {values.canonical_id(image['id']): image['id']
           for image in annotations['images']}
 
 
-def match_classes(annotations, section, patterns):
+def match_classes(annotations: Dict[str, Any], section: base.Section,
+                  patterns: Iterable[str]) -> Any:
   """Compares classes of records, label map and annotations.
 
   Args:
@@ -193,7 +215,8 @@ def _merged(label_map, found):
 class Names:
   """The ids of images as people know them: of annotations, else of records."""
 
-  def __init__(self, pattern, regenerate=False, spelling=None):
+  def __init__(self, pattern: str, regenerate: bool = False,
+               spelling: Optional[Mapping[Any, Any]] = None) -> None:
     """Keeps what is needed; the records are read with the first call.
 
     Args:
@@ -205,7 +228,7 @@ class Names:
     self._spelling = spelling or {}
     self._names = None
 
-  def __call__(self, number):
+  def __call__(self, number: int) -> Any:
     """int -> int or str."""
     if number in self._spelling:
       return self._spelling[number]
@@ -219,7 +242,7 @@ class Names:
     return int(name) if name == str(number) else name
 
 
-def for_predictions(config, pattern):
+def for_predictions(config: base.Config, pattern: str) -> Tuple[Any, Any]:
   """How mode predict calls images and classes.
 
   Args:

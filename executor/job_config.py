@@ -1,6 +1,7 @@
 """From the flags of a job to its configuration."""
 
 import os
+from typing import Any, List, Tuple
 
 import tensorflow.compat.v1 as tf
 
@@ -43,7 +44,8 @@ _TRAINING_PRECISION = ('train.mixed_precision', 'architecture.use_bfloat16')
 _PARTITIONING = ('train.input_partition_dims', 'train.num_cores_per_replica')
 
 
-def resolve(flags, mode, checks=True):
+def resolve(flags: Any, mode: str,
+            checks: bool = True) -> Tuple[base.Config, List[str]]:
   """The configuration of a job.
 
   Later levels win: the defaults of the model; in the modes eval and predict

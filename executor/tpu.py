@@ -1,6 +1,7 @@
 """TPUs: how one is found, what it is asked to do, and its Estimator."""
 
 import dataclasses
+from typing import Any, Callable, Dict, Optional
 
 import tensorflow.compat.v1 as tf
 
@@ -25,7 +26,8 @@ NO_EVALUATION_ON_A_POD = (
     'beside it on a TPU with one host, a GPU or a CPU (docs/pods.md).')
 
 
-def find(platform, make_resolver=None):
+def find(platform: base.Section,
+         make_resolver: Optional[Callable[..., Any]] = None) -> Any:
   """Finds the TPU that the flags name.
 
   Args:
@@ -47,7 +49,8 @@ def find(platform, make_resolver=None):
   return tpu_setup.resolve(platform, make_resolver)
 
 
-def check_cores(config, cluster, count_cores=None):
+def check_cores(config: base.Config, cluster: Any,
+                count_cores: Optional[Callable[[Any], int]] = None) -> None:
   """Compares --num_cores with the cores of the slice.
 
   Args:
@@ -68,7 +71,7 @@ def check_cores(config, cluster, count_cores=None):
             wanted, name, found, found))
 
 
-def check_one_host(config, cluster):
+def check_one_host(config: base.Config, cluster: Any) -> None:
   """Checks that a TPU can evaluate: its cores belong to one host.
 
   Args:
@@ -95,7 +98,9 @@ def _check_evaluating_cores(config, cluster, key, count_cores):
                                config.platform.tpu))
 
 
-def connect(config, mode, make_resolver=None, count_cores=None):
+def connect(config: base.Config, mode: str,
+            make_resolver: Optional[Callable[..., Any]] = None,
+            count_cores: Optional[Callable[[Any], int]] = None) -> Any:
   """Finds the TPU of a job, checks it, and says so while it waits.
 
   Args:
@@ -131,7 +136,7 @@ def connect(config, mode, make_resolver=None, count_cores=None):
   return cluster
 
 
-def partition_dims(config):
+def partition_dims(config: base.Config) -> Any:
   """How the inputs of the training step are cut for spatial partitioning.
 
   Args:
@@ -168,7 +173,7 @@ def _dims_of_labels(spec, dims, is_map=False):
   return list(dims) if fits else None
 
 
-def with_signals(model_fn):
+def with_signals(model_fn: Callable[..., Any]) -> Callable[..., Any]:
   """A model_fn whose training leaves Ctrl-C to whoever handles it."""
   def keeping_model_fn(features, labels, mode, params):
     spec = model_fn(features, labels, mode, params)
@@ -180,7 +185,9 @@ def with_signals(model_fn):
   return keeping_model_fn
 
 
-def build_estimator(config, model_fn, mode, options, cluster):
+def build_estimator(config: base.Config, model_fn: Callable[..., Any],
+                    mode: str, options: Dict[str, Any],
+                    cluster: Any) -> tf.estimator.Estimator:
   """Builds the Estimator; its batch sizes are those of all cores.
 
   Args:

@@ -5,9 +5,11 @@ are scored on the host, and the losses come with the predictions.
 """
 
 import typing
+from typing import Any, Callable, Optional
 
 import tensorflow.compat.v1 as tf
 
+from configs import base
 from modeling import checkpoint_files
 from modeling.training import accumulation
 from modeling.training import initial_values
@@ -18,6 +20,7 @@ from modeling.training import summaries
 from modeling.training import training_variables
 from modeling.training import warm_start
 from ops import random_numbers
+from ops import tensor_types
 from utils import fields
 from utils import modes
 from utils import registry
@@ -37,7 +40,8 @@ class Settings(typing.NamedTuple):
   with_losses: bool = True  # beside the predictions
 
 
-def make_model_fn(model, train, settings=Settings()):
+def make_model_fn(model: Any, train: base.Section,
+                  settings: Settings = Settings()) -> Callable[..., Any]:
   """Makes the model_fn of a model.
 
   `modeling.factory.build_model_fn` does so of a whole experiment.
@@ -68,7 +72,8 @@ def make_model_fn(model, train, settings=Settings()):
   return model_fn
 
 
-def restore_image_layout(images, transpose_input, space_to_depth_block_size):
+def restore_image_layout(images: tf.Tensor, transpose_input: bool,
+                         space_to_depth_block_size: int) -> tf.Tensor:
   """[B, H, W, C] images of a training batch in the infeed's layout.
 
   A TPU reads a batch fastest when the batch is a minor dimension, so the input
@@ -89,7 +94,9 @@ def restore_image_layout(images, transpose_input, space_to_depth_block_size):
   return tf.transpose(images, order)
 
 
-def model_outputs(model, images, labels, mode, use_bfloat16):
+def model_outputs(model: Any, images: tf.Tensor,
+                  labels: Optional[tensor_types.Nest], mode: str,
+                  use_bfloat16: bool) -> tensor_types.Nest:
   """`model.outputs`, in bfloat16 if wanted; floats come back float32."""
   if not use_bfloat16:
     return model.outputs(images, labels, mode)
@@ -179,7 +186,9 @@ def _train_op(train, use_tpu, total_loss, rate, variables, global_step):
       train.moving_average_decay, global_step)
 
 
-def average_scaffold_fn(train, use_moving_average):
+def average_scaffold_fn(
+    train: base.Section,
+    use_moving_average: bool) -> Callable[[], tf.train.Scaffold]:
   """Restores the averages of the weights instead of them, where configured.
 
   Args:

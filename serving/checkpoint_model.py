@@ -1,8 +1,11 @@
 """A checkpoint, ready to answer images in this process."""
 
+from typing import Any, Dict, Optional, Sequence, Tuple, Union
+
 import numpy as np
 import tensorflow.compat.v1 as tf
 
+from configs import base
 from evaluation import factory as evaluation_factory
 from modeling import checkpoint_fit
 from modeling import model_fn
@@ -13,6 +16,7 @@ from serving import networks
 from serving import sources
 from utils import fields
 from utils import mask_grids
+from utils import types
 
 
 class CheckpointModel:
@@ -26,7 +30,8 @@ class CheckpointModel:
     batch_size: None: any.
   """
 
-  def __init__(self, config, checkpoint, spec=None):
+  def __init__(self, config: base.Config, checkpoint: str,
+               spec: Optional[inputs.InputSpec] = None) -> None:
     """Builds the graph and restores the weights.
 
     Args:
@@ -60,11 +65,11 @@ class CheckpointModel:
       restore(config, checkpoint, self._session)
     graph.finalize()
 
-  def prepare(self, image):
+  def prepare(self, image: np.ndarray) -> Tuple[np.ndarray, np.ndarray]:
     """(float32 [h, w, 3], image_info float32 [4, 2]) of uint8 [H, W, 3]."""
     return self._session.run(self._prepared, {self._image: image})
 
-  def run(self, prepared):
+  def run(self, prepared: Sequence[Any]) -> Dict[str, np.ndarray]:
     """Runs the network on a batch.
 
     Args:
@@ -79,16 +84,18 @@ class CheckpointModel:
     answers[fields.IMAGE_INFO] = image_info
     return answers
 
-  def class_names(self, label_map=None):
+  def class_names(
+      self, label_map: Optional[Union[str, types.LabelMap]] = None
+  ) -> Tuple[types.LabelMap, Any]:
     """See class_names.of_config."""
     return class_names.of_config(self.config, label_map)
 
-  def close(self):
+  def close(self) -> None:
     """Frees what the session holds."""
     self._session.close()
 
 
-def restore(config, checkpoint, session):
+def restore(config: base.Config, checkpoint: str, session: tf.Session) -> None:
   """Gives the variables of the default graph the values of a checkpoint.
 
   Args:

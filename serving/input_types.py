@@ -1,5 +1,7 @@
 """What an exported graph is fed: bytes, records, pixels or prepared pixels."""
 
+from typing import Optional, Tuple
+
 import tensorflow.compat.v1 as tf
 
 from ops import image_decoding
@@ -18,7 +20,8 @@ class InputTypeError(ValueError):
   """An input type that does not exist or does not fit the network."""
 
 
-def placeholder(input_type, batch_size, spec):
+def placeholder(input_type: str, batch_size: Optional[int],
+                spec: inputs.InputSpec) -> tf.Tensor:
   """The tensor that is fed; its name is public.
 
   Args:
@@ -50,7 +53,8 @@ def placeholder(input_type, batch_size, spec):
   return tf.placeholder(tf.float32, shape, 'Placeholder')
 
 
-def network_inputs(input_type, fed, spec, follow_exif=True):
+def network_inputs(input_type: str, fed: tf.Tensor, spec: inputs.InputSpec,
+                   follow_exif: bool = True) -> Tuple[tf.Tensor, tf.Tensor]:
   """The input of the network, as `inputs.prepare` makes it in training.
 
   Args:

@@ -2,8 +2,10 @@
 
 import tensorflow.compat.v1 as tf
 
+from configs import base
 from modeling import factory
 from modeling import model_fn
+from ops import tensor_types
 from utils import fields
 from utils import modes
 
@@ -21,14 +23,15 @@ _DETECTION_OUTPUTS = (
     fields.RAW_SCORES)
 
 
-def task_of(config):
+def task_of(config: base.Config) -> str:
   """DETECTION, CLASSIFICATION or SEGMENTATION."""
   if config.type in (CLASSIFICATION, SEGMENTATION):
     return config.type
   return DETECTION
 
 
-def outputs(config, images, image_info):
+def outputs(config: base.Config, images: tf.Tensor,
+            image_info: tf.Tensor) -> tensor_types.Tensors:
   """Builds a model and runs it, without training.
 
   Args:

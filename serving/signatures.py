@@ -5,9 +5,11 @@ own names: both stay as they are.
 """
 
 import collections
+from typing import Any, Dict, Mapping, NamedTuple, Tuple
 
 import tensorflow.compat.v1 as tf
 
+from ops import tensor_types
 from serving import networks
 from utils import fields
 from utils import registry
@@ -42,13 +44,27 @@ MODEL, IMAGE, NORMALIZED = 'model', 'image', 'normalized'
 COORDINATES = (MODEL, IMAGE, NORMALIZED)
 _BOXES = (fields.DETECTION_BOXES, fields.RAW_BOXES)
 
-# What the signature has beside the outputs of the network.
-Options = collections.namedtuple(
-    'Options', 'coordinates image_info float_counts float_classes')
+
+class Options(NamedTuple):
+  """What the signature has beside the outputs of the network.
+
+  Attributes:
+    coordinates: of boxes, one of those below.
+    image_info: whether it gives the way back to the image.
+    float_counts: whether numbers of objects are floats.
+    float_classes: whether classes are floats.
+  """
+  coordinates: str
+  image_info: bool
+  float_counts: bool
+  float_classes: bool
+
+
 DEFAULT_OPTIONS = Options(MODEL, True, False, False)
 
 
-def outputs(found, image_info, options=DEFAULT_OPTIONS):
+def outputs(found: Mapping[str, tf.Tensor], image_info: tf.Tensor,
+            options: Options = DEFAULT_OPTIONS) -> tensor_types.Tensors:
   """The tensors of a signature, under their public names.
 
   Args:
@@ -84,7 +100,7 @@ def outputs(found, image_info, options=DEFAULT_OPTIONS):
   return named
 
 
-def converted_boxes(coordinates):
+def converted_boxes(coordinates: str) -> Tuple[str, ...]:
   """Keys of the boxes that are given in these coordinates.
 
   Others stay in pixels of the network's input, as published exports have them.
@@ -108,7 +124,8 @@ def _converted(boxes, image_info, coordinates):
   return boxes / divisor
 
 
-def signature(inputs, found):
+def signature(inputs: tensor_types.Tensors,
+              found: Mapping[str, tf.Tensor]) -> Any:
   """A signature of the method predict.
 
   Args:
@@ -121,7 +138,7 @@ def signature(inputs, found):
   return tf.saved_model.predict_signature_def(inputs, found)
 
 
-def describe(meta_graph):
+def describe(meta_graph: Any) -> Dict[str, Dict[str, Any]]:
   """What a meta graph takes and gives, as plain values.
 
   Args:
@@ -135,7 +152,7 @@ def describe(meta_graph):
           if not name.startswith('__')}
 
 
-def describe_signature(one):
+def describe_signature(one: Any) -> Dict[str, Any]:
   """A SignatureDef as plain values.
 
   Args:
