@@ -18,20 +18,22 @@ One row is one file below `configs/experiments/` and one command:
 *Parameters* (trainable, millions) and *multiply-adds* (billions, prediction
 graph of one image with all heads, 1,000 RoIs and 100 masks) are counted from
 the code of this repository by `python -m tools.model_zoo`, which fails if they
-differ from the *published* figures next to them. The published figures come from
-upstream's model zoo. *The accuracy is the published one; it was not measured
-here.* In an empty cell, nothing is published. Training settings of files below
-`zoo/` follow the published table where it states them (size, epochs, when the
-learning rate falls, activation) and the published files otherwise.
+differ from the *published* figures next to them. The published figures come
+from upstream's model zoo. *The accuracy is the published one; it was not
+measured here.* In an empty cell, nothing is published. Training settings of
+files below `zoo/` follow the published table where it states them (size,
+epochs, when the learning rate falls, activation) and the published files
+otherwise.
 """
 
 _READINGS = """\
 ## Three rows with two readings
 
-In three published rows, the published file does not give the published figures,
-but another setting does. There is a file for each of the two readings; a
-checkpoint fits only one of them. `python -m tools.inspect_checkpoint PATH` lists
-the names and shapes in a checkpoint, and at the end the reading that they match.
+In three published rows, the published file does not give the published
+figures, but another setting does. There is a file for each of the two readings;
+a checkpoint fits only one of them. `python -m tools.inspect_checkpoint PATH`
+lists the names and shapes in a checkpoint, and at the end the reading that they
+match.
 `python -m tools.import_checkpoint ARCHIVE` chooses automatically, see
 [published_checkpoints.md](published_checkpoints.md).
 """
