@@ -10,9 +10,11 @@ import tensorflow.compat.v1 as tf
 
 from configs import base
 from executor import errors
+from modeling import checkpoint_checks
 from modeling import checkpoint_files
 from modeling import checkpoint_fit
 from modeling import storage
+from modeling import whole_checkpoint
 from modeling.training import warm_start
 from ops import tensor_types
 from utils import training_names
@@ -33,10 +35,42 @@ def make_known(path: str) -> None:
   Args:
     path: checkpoint prefix, of `latest`.
   """
-  if tf.train.latest_checkpoint(os.path.dirname(path)) != path:
+  if _found_by_tensorflow(os.path.dirname(path)) != path:
     folder, name = os.path.split(path)
     write_state(folder, [other for other in checkpoint_files.named(folder)
                          if other != name] + [name])
+
+
+def _found_by_tensorflow(folder):
+  try:
+    return tf.train.latest_checkpoint(folder)
+  except ValueError:  # The file `checkpoint` is empty.
+    return None
+
+
+def to_go_on_from(folder):
+  """The newest checkpoint of a folder that is whole, or None without any.
+
+  Args:
+    folder: it need not exist.
+
+  Raises:
+    errors.SetupError: if there are some, and all of them are damaged.
+  """
+  try:
+    return whole_checkpoint.newest(folder)
+  except checkpoint_checks.BrokenCheckpointError as e:
+    raise errors.SetupError(
+        '%s Put a whole one there, or start anew in another --model_dir.' % e)
+
+
+def clear_state(folder):
+  """Removes a file `checkpoint` that is empty: TensorFlow would stop at it."""
+  path = os.path.join(folder, 'checkpoint')
+  if tf.gfile.Exists(path) and checkpoint_files.newest_name(folder) is None:
+    tf.logging.warning('%s is empty or damaged, and there is no checkpoint: it '
+                       'is removed.', path)
+    tf.gfile.Remove(path)
 
 
 def write_state(folder: str, names: Sequence[str]) -> None:

@@ -146,7 +146,7 @@ def evaluate_continuously(
       start = clock()
       if not _evaluate_patiently(evaluation, path, sleep):
         skipped.add(path)
-      if checkpoints.step_of(path) >= config.train.total_steps:
+      elif checkpoints.step_of(path) >= config.train.total_steps:
         break
       # Without a pause, evaluation would take all of a shared machine.
       if not finished:
@@ -175,8 +175,7 @@ def _next_checkpoint(config, evaluation, skipped):
   if config.eval.eval_every_checkpoint:
     paths = checkpoints.find_all(config.model_dir)
   else:
-    newest = checkpoints.latest(config.model_dir)
-    paths = [newest] if newest else []
+    paths = _newest_of(config.model_dir, skipped)
   for path in paths:
     try:
       if (checkpoints.step_of(path) and path not in skipped
@@ -185,6 +184,17 @@ def _next_checkpoint(config, evaluation, skipped):
     except tf.errors.NotFoundError:
       pass  # It was deleted meanwhile.
   return None
+
+
+def _newest_of(model_dir, skipped):
+  """[the newest checkpoint that could be read], or nothing."""
+  newest = checkpoints.latest(model_dir)
+  if newest in skipped:  # It is damaged: the one before it has to do.
+    step = checkpoints.step_of(newest)
+    readable = [path for path in checkpoints.find_all(model_dir)
+                if path not in skipped and checkpoints.step_of(path) < step]
+    newest = readable[-1] if readable else None
+  return [newest] if newest else []
 
 
 def _evaluate_patiently(evaluation, path, sleep):
@@ -233,12 +243,13 @@ def wait_for_checkpoint(config: base.Config,
     Checkpoint prefix.
 
   Raises:
-    errors.SetupError: when there is none and no time to wait is set.
+    errors.SetupError: when there is none and no time to wait is set, or when
+      all that are there are damaged.
     errors.EvalTimeout: when none came in that time.
   """
   patience = _Patience(config, sleep, clock)
   while True:
-    path = checkpoints.latest(config.model_dir)
+    path = checkpoints.to_go_on_from(config.model_dir)
     if path:
       return path
     if config.eval.eval_timeout is None:

@@ -54,7 +54,7 @@ def train(config, estimator, input_fn, max_steps=None, cluster=None,
   """
   if max_steps is None:
     max_steps = config.train.total_steps
-  start = checkpoints.latest(config.model_dir)
+  start = checkpoints.to_go_on_from(config.model_dir)
   if start and _is_over(config, start, max_steps):
     return checkpoints.step_of(start)
   workers = workers_lib.Workers() if cluster else None
@@ -115,6 +115,8 @@ def _hooks_of_start(config, start, is_chief):
     if is_chief:
       checkpoints.make_known(start)
     found.append(checkpoints.FitHook(start))
+  elif is_chief:
+    checkpoints.clear_state(config.model_dir)
   return found
 
 
@@ -204,10 +206,12 @@ def train_and_eval(config, estimator, input_fn, evaluation, make_hooks=()):
   every = config.eval.eval_every_checkpoint
   if every:
     _warn_of_deletion(config)
-  path = checkpoints.latest(config.model_dir)
+  path = checkpoints.to_go_on_from(config.model_dir)
   # A warm start may bring the step along.
   step = (checkpoints.step_of(path) if path
           else warm_start.first_step(config.train.checkpoint, total))
+  if path:
+    checkpoints.make_known(path)
   if path and step and (every or step % interval == 0 or step >= total):
     _evaluate_new(config, evaluation)
   while step < total:

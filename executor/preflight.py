@@ -21,6 +21,7 @@ from executor import precision
 from executor import prediction
 from executor import tpu
 from executor import tpu_setup
+from modeling import whole_checkpoint
 from modeling.training import warm_start
 
 
@@ -132,6 +133,7 @@ def _check_model_dir(job):
       raise errors.SetupError(
           '--checkpoint_path: there is no checkpoint %s (such as '
           '.../model.ckpt-1000, without .index).' % path)
+    whole_checkpoint.verify(path)
     return
   model_dir_lib.check_same_model(job.config, is_training=job.trains)
 

@@ -55,7 +55,7 @@ def named(folder: str) -> List[str]:
     [name of a checkpoint in the folder], the newest last; empty if that one is
     missing.
   """
-  state = tf.train.get_checkpoint_state(folder)
+  state = _state(folder)
   if state is None:
     return []
   newest = os.path.basename(state.model_checkpoint_path)
@@ -64,3 +64,24 @@ def named(folder: str) -> List[str]:
   names = [name for name in names if name and tf.train.checkpoint_exists(
       os.path.join(folder, name))]
   return names if newest in names else []
+
+
+def newest_name(folder):
+  """What the file `checkpoint` of a folder calls the newest, there or not.
+
+  Args:
+    folder: it need not exist.
+
+  Returns:
+    Name of a checkpoint; None where the file is missing, empty or damaged.
+  """
+  state = _state(folder)
+  return state and os.path.basename(state.model_checkpoint_path)
+
+
+def _state(folder):
+  """The content of the file `checkpoint`, or None if it cannot be used."""
+  try:
+    return tf.train.get_checkpoint_state(folder)
+  except (tf.errors.OpError, ValueError):  # A writer was killed: it is empty.
+    return None

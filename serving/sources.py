@@ -8,7 +8,8 @@ import tensorflow.compat.v1 as tf
 
 from configs import base
 from configs import factory
-from modeling import checkpoint_files
+from modeling import checkpoint_checks
+from modeling import whole_checkpoint
 
 _SAVED_MODEL = ('saved_model.pb', 'saved_model.pbtxt')
 _EXPECTED = ('a model_dir (with params.yaml and checkpoints), a checkpoint '
@@ -97,7 +98,10 @@ def _params_file(folder):
 def _prefix(path):
   """The checkpoint prefix of a folder, a prefix or one of its files."""
   if tf.gfile.IsDirectory(path):
-    newest = checkpoint_files.latest(path)
+    try:
+      newest = whole_checkpoint.newest(path)
+    except checkpoint_checks.BrokenCheckpointError as e:
+      raise LoadError(str(e))
     if newest:
       return newest
     raise LoadError('%s holds no checkpoint and no exported model: %s is '

@@ -200,3 +200,20 @@ def test_training_that_never_begins(tmp_path):
   clock = doubles.Clock()
   with pytest.raises(errors.EvalTimeout, match='for 2 min'):
     evaluation_loop.wait_for_training(config, clock.sleep, clock)
+
+
+def test_the_checkpoint_before_a_damaged_one_is_evaluated(tmp_path):
+  """One evaluation, and one that follows a training run that has ended."""
+  config = toy.config(tmp_path)
+  old, new = [toy.save_checkpoint(tmp_path, step, w=[0.]) for step in (4, 6)]
+  os.truncate(new + '.data-00000-of-00001', 1)
+  assert evaluation_loop.wait_for_checkpoint(config) == old
+
+  def restore(path):
+    if not checkpoints.is_complete(path):
+      raise tf.errors.DataLossError(None, None, 'truncated')
+
+  clock, evaluation = doubles.Clock(), doubles.Evaluation(restore)
+  model_dir_lib.mark_finished(str(tmp_path), 6, 'finished')
+  evaluation_loop.evaluate_continuously(config, evaluation, clock.sleep, clock)
+  assert evaluation.steps == [4]

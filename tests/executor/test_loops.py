@@ -247,3 +247,54 @@ def test_new_training_in_the_folder_of_another(tmp_path):
   assert loops.train(config, *_parts(config)) == 6
   best_checkpoint.update(config, checkpoints.latest(str(tmp_path)), {'AP': .1})
   assert checkpoints.latest_step(best_checkpoint.folder(config)) == 6
+
+
+def _cut(path):
+  data = path + '.data-00000-of-00001'
+  os.truncate(data, os.path.getsize(data) // 2)
+
+
+def _trained_twice(tmp_path):
+  """A configuration, after two steps of which each was saved."""
+  config = toy.config(tmp_path, train__total_steps=4,
+                      train__save_checkpoints_steps=1)
+  loops.train(config, *_parts(config), max_steps=2)
+  paths = checkpoints.find_all(str(tmp_path))
+  assert [checkpoints.step_of(path) for path in paths] == [0, 1, 2]
+  return config, paths
+
+
+def test_training_goes_on_from_the_checkpoint_before_a_damaged_one(
+    tmp_path, monkeypatch):
+  config, paths = _trained_twice(tmp_path)
+  _cut(paths[-1])
+  messages = []
+  monkeypatch.setattr(tf.logging, 'warning', lambda text, *args: (
+      messages.append(text % args)))
+  assert loops.train(config, *_parts(config)) == 4
+  assert any('model.ckpt-2 is cut off' in text for text in messages)
+  assert any('is used: %s.' % paths[1] in text for text in messages)
+  # What was damaged has been written again.
+  assert all(checkpoints.is_complete(path)
+             for path in checkpoints.find_all(str(tmp_path)))
+
+
+def test_training_does_not_begin_anew_where_all_checkpoints_are_damaged(
+    tmp_path):
+  config, paths = _trained_twice(tmp_path)
+  for path in paths:
+    _cut(path)
+  with pytest.raises(errors.SetupError, match='No checkpoint in .* is whole'):
+    loops.train(config, *_parts(config))
+
+
+def test_an_empty_file_that_should_name_the_newest(tmp_path):
+  config, _ = _trained_twice(tmp_path)
+  (tmp_path / 'checkpoint').write_text('')
+  assert loops.train(config, *_parts(config)) == 4
+
+
+def test_an_empty_file_and_no_checkpoint(tmp_path):
+  (tmp_path / 'checkpoint').write_text('')
+  config = toy.config(tmp_path, train__total_steps=1)
+  assert loops.train(config, *_parts(config)) == 1
