@@ -1,12 +1,14 @@
 """TensorFlow's errors of a running job as sentences for people."""
 
 import contextlib
+import errno
 import re
 from typing import Any, Iterator, Optional
 
 import tensorflow.compat.v1 as tf
 
 from configs import base
+from executor import checkpoints
 from executor import errors
 
 # TPUEstimator checks the weights after each loop of steps, in these words.
@@ -19,6 +21,9 @@ _COMPILATION = re.compile(
     r'compilation (failure|failed|error)|failed to compile|'
     r'XLA compilation|unsupported on \S*(XLA|TPU)|'
     r'No registered .* OpKernel for XLA_\S+ devices', re.IGNORECASE)
+_NO_ROOM = re.compile(r'No space left on device|Disk quota exceeded')
+_READ_ONLY = re.compile(r'Read-only file system')
+_ERRORS_OF_DISKS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 _SHOWN = 400  # characters of TensorFlow's message
 
 
@@ -53,13 +58,17 @@ def explained_divergence(progress: Any) -> Iterator[None]:
 
 @contextlib.contextmanager
 def explained_errors(config: base.Config) -> Iterator[None]:
-  """Raises errors.JobError for errors of the device: memory, compilation.
+  """Raises errors.JobError for errors of the device: memory, compilation, disk.
 
   Args:
     config: experiment.
   """
   try:
     yield
+  except OSError as e:
+    if e.errno not in _ERRORS_OF_DISKS:
+      raise
+    raise errors.JobError(_explain_disk(str(e), config)) from e
   except tf.errors.OpError as e:
     explanation = explain(e, config)
     if explanation is None:
@@ -78,6 +87,8 @@ def explain(error: tf.errors.OpError, config: base.Config) -> Optional[str]:
     str, or None where TensorFlow's message is all that is known.
   """
   message = error.message or ''
+  if _NO_ROOM.search(message) or _READ_ONLY.search(message):
+    return _explain_disk(message, config)
   # TPUs report a program that is too large as an error of the compiler.
   if (_MEMORY.search(message)
       or isinstance(error, tf.errors.ResourceExhaustedError)):
@@ -90,6 +101,18 @@ def explain(error: tf.errors.OpError, config: base.Config) -> Optional[str]:
                 'docs/tpu_check.md describes it' if config.use_tpu
                 else 'train.use_xla=false trains without XLA'))
   return None
+
+
+def _explain_disk(message, config):
+  folder = config.model_dir
+  last = checkpoints.latest(folder)
+  return '%s, and the job writes to %s: %s\n%s %s' % (
+      'A disk can only be read' if _READ_ONLY.search(message)
+      else 'A disk is full', folder, _shortened(message),
+      'The last checkpoint, %s, is not touched.' % last if last
+      else 'There is no checkpoint yet.',
+      'Make room there (train.keep_checkpoint_max keeps fewer checkpoints), or '
+      'copy the folder; the same command then goes on.')
 
 
 def _explain_memory(message, config):

@@ -20,11 +20,13 @@ from executor import evaluation_loop
 from executor import extra_hooks
 from executor import failures
 from executor import followed
+from executor import leftovers
 from executor import loops
 from executor import model_dir as model_dir_lib
 from executor import precision
 from executor import prediction
 from executor import preflight
+from executor import run_lock
 from modeling import factory as model_factory
 from modeling.training import learning_rates
 from modeling.training import warm_start
@@ -235,6 +237,21 @@ class _Parts:
       raise errors.SetupError(str(e))
 
 
+@contextlib.contextmanager
+def _alone(parts):
+  """Nobody else trains in model_dir, and no unfinished file stays there."""
+  folder = parts.config.model_dir
+  if not parts.is_chief:
+    yield
+    return
+  with run_lock.held(folder):
+    leftovers.remove(folder)
+    try:
+      yield
+    finally:  # On a full disk, what could not be finished takes its room.
+      leftovers.remove(folder)
+
+
 def _say_training(parts):
   """Says what is to be trained; nothing is written before it begins."""
   config = parts.config
@@ -260,7 +277,7 @@ def _train(parts, eval_once):
   estimator, input_fn = parts.training_estimator(), parts.train_input_fn()
   evaluation = parts.evaluation() if parts.eval_after_training else None
   _say_training(parts)
-  with parts.explained_errors():
+  with _alone(parts), parts.explained_errors():
     step = loops.train(parts.config, estimator, input_fn,
                        cluster=parts.cluster,
                        then_evaluates=evaluation is not None,
@@ -276,7 +293,7 @@ def _train_and_eval(parts, eval_once):
   estimator, input_fn = parts.training_estimator(), parts.train_input_fn()
   evaluation = parts.evaluation()
   _say_training(parts)
-  with parts.explained_errors():
+  with _alone(parts), parts.explained_errors():
     step = loops.train_and_eval(parts.config, estimator, input_fn, evaluation,
                                 parts.make_hooks)
   _mark_finished(parts.config, step)

@@ -1,5 +1,6 @@
 """TensorFlow's errors of a device as sentences."""
 
+import errno
 import logging
 
 import pytest
@@ -74,3 +75,26 @@ def test_a_lost_session_is_a_warning_with_its_reason():
   assert 'Socket closed' in text and 'last checkpoint' in text
   assert len(text) < 600
   assert not log._is_for_people(_record('Graph was finalized.'))
+
+
+@pytest.mark.parametrize('error', [
+    # TensorFlow has one code for memory and disks.
+    tf.errors.ResourceExhaustedError(None, None, 'x/part-0; No space left on '
+                                     'device'),
+    OSError(errno.ENOSPC, 'No space left on device', 'x/params.yaml')])
+def test_a_full_disk(tmp_path, error):
+  path = toy.save_checkpoint(tmp_path, 3, w=[0.])
+  with pytest.raises(errors.JobError) as e:
+    with failures.explained_errors(toy.config(tmp_path)):
+      raise error
+  text = str(e.value)
+  assert text.startswith('A disk is full') and 'memory' not in text
+  assert path in text and 'train.keep_checkpoint_max' in text
+
+
+def test_a_disk_that_can_only_be_read(tmp_path):
+  error = tf.errors.PermissionDeniedError(None, None, 'x; Read-only file '
+                                          'system')
+  text = failures.explain(error, toy.config(tmp_path))
+  assert text.startswith('A disk can only be read')
+  assert 'There is no checkpoint yet.' in text

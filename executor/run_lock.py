@@ -1,0 +1,177 @@
+"""One training run at a time in a folder.
+
+Two of them would write checkpoints of the same names, and each would go on from
+whatever the other left. The file `training.lock` says who trains there; while a
+run lives it is written again every half minute, so that the lock of a process
+that was killed can be told from that of a slow one.
+"""
+
+import contextlib
+import errno
+import os
+import socket
+import threading
+import time
+
+import tensorflow.compat.v1 as tf
+
+from executor import errors
+from modeling import storage
+
+_NAME = 'training.lock'
+_REFRESH_SECONDS = 30
+_STALE_SECONDS = 300  # ten refreshes of a machine that answers slowly
+
+
+def path_in(model_dir):
+  """The lock file of a folder."""
+  return os.path.join(model_dir, _NAME)
+
+
+@contextlib.contextmanager
+def held(model_dir, clock=time.time):
+  """Holds the lock of a folder.
+
+  Args:
+    model_dir: it is made if it is not there, and taken away again if nothing
+      was written to it.
+    clock: () -> seconds since 1970.
+
+  Yields:
+    Nothing.
+
+  Raises:
+    errors.SetupError: if another run trains there, or nothing can be written.
+  """
+  is_new = not tf.gfile.IsDirectory(model_dir)
+  path, owner = path_in(model_dir), _this_process()
+  with _explained(model_dir):
+    tf.gfile.MakeDirs(model_dir)
+    _take(path, owner, clock)
+  stop = threading.Event()
+  heart = threading.Thread(target=_keep_fresh, args=(path, owner, clock, stop),
+                           daemon=True)
+  heart.start()
+  try:
+    yield
+  finally:
+    stop.set()
+    heart.join()
+    _release(path, owner, model_dir if is_new else None)
+
+
+def _this_process():
+  return {'host': socket.gethostname(), 'pid': os.getpid(),
+          'started': _start_of(os.getpid())}
+
+
+def _start_of(pid):
+  """What tells a process from a later one of its number; None if unknown."""
+  try:
+    with open('/proc/%d/stat' % pid, encoding='utf-8', errors='replace') as f:
+      return f.read().rpartition(')')[2].split()[19]
+  except (OSError, IndexError):
+    return None
+
+
+def _take(path, owner, clock):
+  """Writes the lock unless somebody alive holds it."""
+  if not _create(path, owner, clock):
+    other = _read(path)
+    if other is not None and _is_alive(other, owner, clock()):
+      raise errors.SetupError(
+          '%s: a training run on %s (process %s) writes to this folder since '
+          '%s, and two would mix their checkpoints. Use another --model_dir, '
+          'or end that run first.' % (
+              path, other['host'], other['pid'], _text(other['since'])))
+    if other is not None:
+      tf.logging.warning(
+          '%s is taken over: the training run on %s (process %s) that held it '
+          'has ended without a word, last seen at %s.', path, other['host'],
+          other['pid'], _text(other['time']))
+    _write(path, owner, clock(), clock())
+
+
+def _create(path, owner, clock):
+  """Writes the lock where there is none; False if there is one."""
+  if tf.gfile.Exists(path):
+    return False
+  if storage.is_remote(path):  # A bucket has no way to do both at once.
+    _write(path, owner, clock(), clock())
+    return True
+  mine = '%s.%d' % (path, owner['pid'])
+  _write(mine, owner, clock(), clock())
+  try:
+    os.link(mine, path)  # It appears whole, and for one process alone.
+  except FileExistsError:
+    return False
+  except OSError:  # Some mounted buckets have no links.
+    _write(path, owner, clock(), clock())
+  finally:
+    os.remove(mine)
+  return True
+
+
+def _write(path, owner, since, now):
+  storage.write_json(path, dict(owner, since=since, time=now))
+
+
+def _read(path):
+  """The content of a lock; None if a killed process left it half written."""
+  try:
+    content = storage.read_json(path)
+    return content if isinstance(content, dict) and {
+        'host', 'pid', 'since', 'time'} <= set(content) else None
+  except ValueError:
+    return None
+
+
+def _is_alive(other, owner, now):
+  """Whether the process that wrote a lock may still run."""
+  if other['host'] != owner['host']:
+    return now - other['time'] < _STALE_SECONDS
+  if other['pid'] == owner['pid']:
+    return False  # This process: an earlier job of it was cut short.
+  try:
+    os.kill(other['pid'], 0)
+  except OSError as e:
+    return e.errno == errno.EPERM
+  return other.get('started') == _start_of(other['pid'])
+
+
+def _keep_fresh(path, owner, clock, stop):
+  since = clock()
+  while not stop.wait(_REFRESH_SECONDS):
+    try:
+      _write(path, owner, since, clock())
+    except (OSError, tf.errors.OpError):
+      pass  # Training says so itself when it cannot save.
+
+
+def _release(path, owner, new_folder):
+  """Removes the lock if it is still ours, and a folder made for it alone."""
+  try:
+    content = _read(path)
+    if content is None or (content['host'], content['pid']) == (
+        owner['host'], owner['pid']):
+      tf.gfile.Remove(path)
+    if new_folder and not tf.gfile.ListDirectory(new_folder):
+      tf.gfile.DeleteRecursively(new_folder)
+  except (OSError, tf.errors.OpError) as e:
+    tf.logging.warning('%s could not be removed: %s', path, e)
+
+
+@contextlib.contextmanager
+def _explained(model_dir):
+  """Says of a folder that cannot be written what to do."""
+  try:
+    yield
+  except (OSError, tf.errors.OpError) as e:
+    raise errors.SetupError(
+        '--model_dir %s cannot be written to: %s. Training needs room and the '
+        'right to write there.' % (model_dir, getattr(e, 'strerror', None)
+                                   or str(e).split('\n')[0]))
+
+
+def _text(seconds):
+  return time.strftime('%Y-%m-%d %H:%M:%S', time.localtime(seconds))
