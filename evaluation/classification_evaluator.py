@@ -38,6 +38,11 @@ class ClassificationEvaluator:
     self.messages = []  # what a person should know of the last `evaluate`
 
   @property
+  def category_names(self) -> Dict[int, str]:
+    """{class id: name} of the label map."""
+    return dict(self._label_map)
+
+  @property
   def num_images(self) -> int:
     """Number of images that predictions were given for."""
     return len(self._labels)

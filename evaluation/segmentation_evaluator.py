@@ -46,6 +46,11 @@ class SegmentationEvaluator:
     self.messages = []  # what a person should know of the last `evaluate`
 
   @property
+  def category_names(self) -> Dict[int, str]:
+    """{class id: name} of the label map."""
+    return dict(self._label_map)
+
+  @property
   def num_images(self) -> int:
     """Number of images that predictions were given for."""
     return self._num_images

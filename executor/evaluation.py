@@ -178,7 +178,8 @@ class Evaluation:
     metrics = dict(_for_people(self._evaluator.evaluate), **losses)
     self._print(step, metrics, losses, time.time() - start)
     self._writer.write(step, metrics, self._evaluator.results(),
-                       self._evaluator.results_name)
+                       self._evaluator.results_name,
+                       self._evaluator.category_names)
     if self._config.eval.best_metric:
       best_checkpoint.update(self._config, path, metrics)
     return metrics

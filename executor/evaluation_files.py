@@ -2,6 +2,7 @@
 
 import math
 import os
+import re
 import time
 from typing import Any, Dict, Mapping, Optional, Sequence
 
@@ -11,11 +12,34 @@ from evaluation import report
 from executor import log_files
 from modeling import storage
 
+# A metric of one class: what it is, and the class id.
+_OF_CLASS = re.compile(r'(.*(?:ByCategory.*/|_class_))(\d+)$')
+
 
 def _number_or_none(value):
   """JSON has no NaN."""
   value = float(value)
   return value if math.isfinite(value) else None
+
+
+def named_tags(metrics: Mapping[str, float],
+               names: Mapping[Any, str]) -> Dict[str, float]:
+  """Metrics, and those of a class by its name, too.
+
+  Args:
+    metrics: {name: float}; those of a class end in its id, after a `/` or `_`.
+    names: {class id: name}.
+
+  Returns:
+    {tag: float}.
+  """
+  tags = dict(metrics)
+  for tag, value in metrics.items():
+    found = _OF_CLASS.match(tag)
+    name = names.get(int(found.group(2))) if found else None
+    if found and name:
+      tags[found.group(1) + name] = value
+  return tags
 
 
 class ResultWriter:
@@ -43,7 +67,8 @@ class ResultWriter:
 
   def write(self, step: int, metrics: Mapping[str, float],
             results: Optional[Sequence[Dict[str, Any]]] = None,
-            results_name: str = 'detections.json') -> None:
+            results_name: str = 'detections.json',
+            names: Optional[Mapping[Any, str]] = None) -> None:
     """Writes one evaluation.
 
     Args:
@@ -51,12 +76,15 @@ class ResultWriter:
       metrics: {name: float}; the names are the TensorBoard tags.
       results: COCO results list, or None to write none.
       results_name: name of its file.
+      names: {class id: name}, which metrics.json gains as `class_names`, and
+        TensorBoard as tags beside those that end in an id.
     """
+    names = {i: n for i, n in (names or {}).items() if n != str(i)}
     if self._events is None:
       self._events = log_files.tolerant(tf.summary.FileWriter(self._folder))
     self._events.add_summary(tf.Summary(value=[
         tf.Summary.Value(tag=name, simple_value=value)
-        for name, value in sorted(metrics.items())]), step)
+        for name, value in sorted(named_tags(metrics, names).items())]), step)
     self._events.flush()
     if results is not None:
       with storage.output_path(os.path.join(
@@ -64,6 +92,9 @@ class ResultWriter:
         report.write_results(path, results)
     record = {name: _number_or_none(value) for name, value in metrics.items()}
     record.update(step=step, time=time.time())
-    storage.write_json(os.path.join(self._folder, 'metrics.json'), record)
+    storage.write_json(
+        os.path.join(self._folder, 'metrics.json'),
+        dict(record, class_names={str(i): name for i, name in names.items()})
+        if names else record)
     # Last: a step counts as evaluated once everything is written.
     storage.append_json_line(self._log_path, record)

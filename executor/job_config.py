@@ -11,6 +11,7 @@ from configs import io
 from executor import data_paths
 from executor import model_dir as model_dir_lib
 from executor import precision
+from modeling import kept_names
 from ops import compat
 from utils import files
 from utils import tpu_names
@@ -104,6 +105,9 @@ def resolve(flags: Any, mode: str,
     _check_output(config.predict.output_file, model_dir, path)
   if mode in _USES_PARAMS_FILE:
     config = precision.for_evaluation(config)
+  config, name_notes = kept_names.applied(config, model_dir,
+                                          'eval.label_map' in written)
+  config_notes += name_notes
   return config, notes + config_notes + flag_notes
 
 

@@ -16,6 +16,7 @@ from configs import plugins
 from executor import checkpoints
 from executor import data_paths
 from executor import errors
+from modeling import kept_names
 from modeling import storage
 from utils import version
 
@@ -183,6 +184,7 @@ def save_config(config: base.Config) -> List[str]:
                  'as %s:' % (path, kept))
     notes += ['  %s: %r -> %r' % (k, old.get(k), new.get(k)) for k in changed]
   save_params(config, path)
+  kept_names.keep(config)
   return notes
 
 

@@ -9,6 +9,7 @@ import tensorflow.compat.v1 as tf
 from configs import base
 from configs import factory
 from modeling import checkpoint_checks
+from modeling import kept_names
 from modeling import whole_checkpoint
 
 _SAVED_MODEL = ('saved_model.pb', 'saved_model.pbtxt')
@@ -80,7 +81,9 @@ def find_checkpoint(path: Optional[str], checkpoint_path: Optional[str] = None,
   config, notes = factory.load_config(
       model, config_file, params_override, extra=_WITHOUT_TRAINING,
       params_file=params_file, trains=False)
-  return Checkpoint(config, checkpoint, notes)
+  config, name_notes = kept_names.applied(
+      config, os.path.dirname(params_file) if params_file else None)
+  return Checkpoint(config, checkpoint, notes + name_notes)
 
 
 def _params_file(folder):

@@ -18,7 +18,7 @@ errors, 2 when nothing could be checked, else 0.
 import collections
 import json
 import sys
-from typing import Any, Dict, List, Optional, Sequence
+from typing import Any, Dict, List, Mapping, Optional, Sequence
 
 from absl import app
 from absl import flags
@@ -108,30 +108,45 @@ def lines(checker: Any) -> List[str]:
   return result
 
 
-def page(checker: Any, title: str) -> str:
-  """The same as a page."""
+def _anchor_sentence(share: float) -> str:
+  """How many objects no anchor fits."""
+  if not share:
+    return 'An anchor fits every object.'
+  return 'No anchor fits %.1f %% of the objects.' % (100 * share)
+
+
+def page(checker: Any, title: str,
+         names: Optional[Mapping[int, str]] = None) -> str:
+  """The same as a page.
+
+  Args:
+    checker: record_checker.RecordChecker, finished.
+    title: str.
+    names: {class id: name}, or None.
+  """
   from tools.report import html_page
   from utils import object_sizes
-  figures = summary(checker)
+  figures, names = summary(checker), names or {}
   total = max(figures['num_objects'], 1)
   parts = [
       html_page.paragraph('\n'.join(lines(checker)[:1])),
       html_page.heading('Findings'),
       html_page.table(
           ['level', 'check', 'where', 'what'],
-          [list(f) for f in checker.findings[:_MAX_ROWS]]),
+          [list(f) for f in checker.findings[:_MAX_ROWS]])
+      if checker.findings else html_page.paragraph('Nothing was found.'),
       html_page.heading('%s of each class' % checker.UNIT.capitalize()),
       html_page.table(['class', checker.UNIT, 'share'], [
-          [int(k), v, v / total]
+          [names.get(int(k), int(k)), v, v / total]
           for k, v in figures['objects_by_class'].items()]),
       html_page.heading('Sizes'),
       html_page.paragraph(
           'By area as the evaluation takes it: of the mask where there is '
-          'one, else of the box; crowds are left out. %s. No anchor fits '
-          '%.1f %% of the objects.' % (
+          'one, else of the box; crowds are left out. %s.%s' % (
               '; '.join('%s: %s' % (size.name, size.text)
                         for size in object_sizes.SIZES),
-              100 * figures['share_without_anchor'])),
+              ' ' + _anchor_sentence(figures['share_without_anchor'])
+              if checker.UNIT == 'objects' else '')),
       html_page.table(['size', 'objects'], [
           [k, figures['objects_by_size'].get(k, 0)]
           for k in ('small', 'medium', 'large')])]
@@ -156,6 +171,9 @@ def _order(config):
 def main(argv: Sequence[str]) -> int:
   if len(argv) > 1:
     raise app.UsageError('Unexpected argument %r.' % argv[1])
+  from executor import log
+  log.set_up()
+  from utils import label_map as label_maps
   # A flag that was not given does not decide.
   model = FLAGS.model if FLAGS['model'].present else None
   try:
@@ -165,7 +183,9 @@ def main(argv: Sequence[str]) -> int:
     checker = check_records(
         config, FLAGS.records or config.train.train_file_pattern, key,
         FLAGS.max_records, FLAGS.decode)
-  except (base.ConfigError, ValueError) as error:
+    names = (label_maps.read_label_map(config.eval.label_map)
+             if config.eval.label_map else {})
+  except (base.ConfigError, ValueError, OSError) as error:
     print('Error: %s' % error, file=sys.stderr)
     return 2
   from dataloader import data_checks
@@ -180,7 +200,8 @@ def main(argv: Sequence[str]) -> int:
   if FLAGS.json:
     files.write_atomically(FLAGS.json, json.dumps(figures, indent=1))
   if FLAGS.html:
-    files.write_atomically(FLAGS.html, page(checker, 'Check of the data'))
+    files.write_atomically(FLAGS.html, page(checker, 'Check of the data',
+                                            names))
   return int(any(f.level == data_checks.ERROR for f in checker.findings))
 
 

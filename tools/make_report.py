@@ -17,6 +17,8 @@ import tensorflow.compat.v1 as tf
 from configs import factory
 from evaluation import coco_metrics
 from executor import groundtruth as groundtruth_lib
+from executor import log
+from modeling import kept_names
 from modeling import storage
 from tools.report import classification_page
 from tools.report import evaluated_records
@@ -57,6 +59,7 @@ def build_page(model_dir: str, suffix: str = '', num_images: int = 12,
   """
   config, _ = factory.load_config(
       params_file=_existing(os.path.join(model_dir, 'params.yaml'), 'train'))
+  config, _ = kept_names.applied(config, model_dir)
   eval_dir = os.path.join(model_dir, 'eval' + suffix)
   metrics = _load_json(os.path.join(eval_dir, 'metrics.json'))
   if config.type in _CONTENT:
@@ -224,6 +227,7 @@ def main() -> None:
   parser.add_argument('--min_score', type=float, default=0.3,
                       help='detections below it are not drawn')
   args = parser.parse_args()
+  log.set_up()
   output = args.output or os.path.join(args.model_dir, 'report.html')
   try:
     page = build_page(args.model_dir, args.suffix, args.num_images,

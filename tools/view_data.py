@@ -31,7 +31,8 @@ flags.DEFINE_integer('width', 320, 'Pixels of an image on the sheet.',
                      lower_bound=16)
 flags.DEFINE_integer('seed', 0, 'Of order and augmentation.')
 flags.DEFINE_bool('anchors', True, 'Whether to draw the matched anchors.')
-flags.DEFINE_string('label_map', None, 'File with the names of the classes.')
+flags.DEFINE_string('label_map', None, 'File with the names of the classes; by '
+                    'default eval.label_map of the configuration.')
 flags.DEFINE_string('output', None, 'PNG file of the contact sheet.')
 flags.DEFINE_string('html', None, 'File of the page.')
 
@@ -61,11 +62,11 @@ def main(argv: Sequence[str]) -> int:
   except (base.ConfigError, ValueError) as error:
     print('Error: %s' % error, file=sys.stderr)
     return 1
-  _write(shown)
+  _write(shown, FLAGS.label_map or config.eval.label_map)
   return 0
 
 
-def _write(shown):
+def _write(shown, label_map):
   """Writes sheet and page of [training_images.Shown]."""
   import cv2
 
@@ -73,8 +74,7 @@ def _write(shown):
   from tools.report import html_page
   from utils import files
   from utils import label_map as label_maps
-  names = (label_maps.read_label_map(FLAGS.label_map) if FLAGS.label_map
-           else None)
+  names = label_maps.read_label_map(label_map) if label_map else None
   if not FLAGS.anchors:
     shown = [s._replace(anchors=s.anchors[:0]) for s in shown]
   images = [training_images.draw(s, names) for s in shown]
@@ -82,8 +82,7 @@ def _write(shown):
     sheet = training_images.contact_sheet(images, FLAGS.columns, FLAGS.width)
     cv2.imwrite(FLAGS.output, sheet[:, :, ::-1])
   if FLAGS.html:
-    captions = ['%d: %d objects, %d matched anchors' % (
-        i, len(s.boxes), len(s.anchors)) for i, s in enumerate(shown)]
+    captions = ['%d: %s' % (i, _counts([s])) for i, s in enumerate(shown)]
     parts = [html_page.image_pair(a, b, c) for a, b, c in zip(
         images[::2], images[1::2], zip(captions[::2], captions[1::2]))]
     if len(images) % 2:
@@ -91,9 +90,15 @@ def _write(shown):
           images[-1], shown[-1].image, (captions[-1], 'without labels')))
     files.write_atomically(FLAGS.html, html_page.page(
         'What the parser gives to training', parts))
-  print('%d images, %d objects, %d matched anchors.' % (
-      len(shown), sum(len(s.boxes) for s in shown),
-      sum(len(s.anchors) for s in shown)))
+  print('%d images, %s.' % (len(shown), _counts(shown)))
+
+
+def _counts(shown):
+  """How many objects there are, and anchors if they are drawn."""
+  text = '%d objects' % sum(len(s.boxes) for s in shown)
+  if FLAGS.anchors:
+    text += ', %d matched anchors' % sum(len(s.anchors) for s in shown)
+  return text
 
 
 if __name__ == '__main__':

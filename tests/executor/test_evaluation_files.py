@@ -100,3 +100,18 @@ def test_a_step_counts_once_everything_is_written(folder, monkeypatch):
   with pytest.raises(OSError):
     writer.write(5, METRICS, RESULTS)
   assert writer.times() == {}
+
+
+def test_names_of_classes(folder):
+  """Public keys stay; a name that is only the id says nothing."""
+  metrics = {'AP': .5, 'Precision mAP ByCategory/1': .25, 'AP50': .75,
+             'mask_Precision mAP ByCategory@50IoU/2': .5,
+             'eval/iou_class_1': 0.}
+  evaluation_files.ResultWriter(str(folder)).write(
+      7, metrics, names={1: 'red cell', 2: '2', 50: 'x'})
+  written = _json(folder / 'metrics.json')
+  assert written['class_names'] == {'1': 'red cell', '50': 'x'}
+  assert {k: written[k] for k in metrics} == metrics
+  assert 'class_names' not in _lines(folder)[0]
+  assert set(_events(folder)) == set(metrics) | {
+      'Precision mAP ByCategory/red cell', 'eval/iou_class_red cell'}

@@ -280,3 +280,15 @@ def test_a_params_file_writes_into_its_own_folder_only(tmp_path, name,
     config, _ = _resolve('predict', model_dir=str(folder),
                          params_override={'predict': {'output_file': given}})
     assert config.predict.output_file == given
+
+
+@pytest.mark.parametrize('mode', ['train', 'eval'])
+def test_names_of_the_training_run(tmp_path, mode):
+  """A later start without the label map finds the copy of an earlier one."""
+  copy = tmp_path / 'label_map.csv'
+  copy.write_text('1:cat\n')
+  config, _ = _resolve(mode, model_dir=str(tmp_path))
+  assert config.eval.label_map == str(copy)
+  config, _ = _resolve(mode, model_dir=str(tmp_path),
+                       params_override='eval.label_map=/gone.csv')
+  assert config.eval.label_map == '/gone.csv'  # Preflight tells of it.

@@ -11,6 +11,7 @@ from evaluation import annotations as annotations_lib
 from evaluation import coco_results
 from evaluation import ids
 from executor import groundtruth as groundtruth_lib
+from modeling import kept_names
 from tools.report import evaluated_records
 from utils import label_map as label_maps
 
@@ -75,6 +76,7 @@ def _of_model_dir(arguments, include_mask, names):
   if not os.path.exists(params):
     raise ValueError('There is no %s; main.py --mode=train writes it.' % params)
   config, _ = config_factory.load_config(params_file=params)
+  config, _ = kept_names.applied(config, os.path.dirname(params))
   content, known = groundtruth_lib.of_records(config, include_mask)
   annotations = annotations_lib.load(content, include_mask, dict(
       known, **(names or {})), 'The records')
