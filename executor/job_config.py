@@ -105,8 +105,9 @@ def resolve(flags: Any, mode: str,
     _check_output(config.predict.output_file, model_dir, path)
   if mode in _USES_PARAMS_FILE:
     config = precision.for_evaluation(config)
-  config, name_notes = kept_names.applied(config, model_dir,
-                                          'eval.label_map' in written)
+  name_changes, name_notes = kept_names.changes(
+      config.eval.label_map, model_dir, 'eval.label_map' in written)
+  config = base.override(config, name_changes)
   config_notes += name_notes
   return config, notes + config_notes + flag_notes
 

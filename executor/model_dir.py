@@ -184,7 +184,7 @@ def save_config(config: base.Config) -> List[str]:
                  'as %s:' % (path, kept))
     notes += ['  %s: %r -> %r' % (k, old.get(k), new.get(k)) for k in changed]
   save_params(config, path)
-  kept_names.keep(config)
+  kept_names.keep(config.eval.label_map, config.model_dir)
   return notes
 
 

@@ -5,11 +5,10 @@ name it. A copy beside the checkpoints stays.
 """
 
 import os
-from typing import Any, List, Tuple
+from typing import Any, Dict, List, Optional, Tuple
 
 import tensorflow.compat.v1 as tf
 
-from configs import base
 from modeling import storage
 from utils import label_map as label_maps
 
@@ -21,44 +20,44 @@ def path(model_dir: str) -> str:
   return os.path.join(model_dir, _FILE)
 
 
-def keep(config: Any) -> None:
-  """Copies `eval.label_map` into model_dir; without one, nothing changes.
+def keep(label_map: Optional[str], model_dir: str) -> None:
+  """Copies a label map into model_dir; without one, nothing changes.
 
   Args:
-    config: experiment.
+    label_map: `eval.label_map`.
+    model_dir: folder.
 
   Raises:
     ValueError: if it is not a label map.
   """
-  source, copy = config.eval.label_map, path(config.model_dir)
-  if not source or not tf.gfile.Exists(source) or (
-      os.path.abspath(source) == os.path.abspath(copy)):
+  copy = path(model_dir)
+  if not label_map or not tf.gfile.Exists(label_map) or (
+      os.path.abspath(label_map) == os.path.abspath(copy)):
     return
-  text = label_maps.text(label_maps.read_label_map(source))
+  text = label_maps.text(label_maps.read_label_map(label_map))
   with storage.output_path(copy) as temporary:
     with open(temporary, 'w', encoding='utf-8') as f:
       f.write(text)
 
 
-def applied(config: Any, model_dir: Any,
-            is_given: bool = False) -> Tuple[Any, List[str]]:
-  """The configuration with the copy for a label map that it lacks.
+def changes(label_map: Optional[str], model_dir: Optional[str],
+            is_given: bool = False) -> Tuple[Dict[str, Any], List[str]]:
+  """What makes a configuration use the copy for a label map that it lacks.
 
   Args:
-    config: experiment.
+    label_map: `eval.label_map`.
     model_dir: folder, or None.
     is_given: whether a person names `eval.label_map` for this job: a file that
       is missing is an error then, which others raise.
 
   Returns:
-    The experiment; [note].
+    Changes for configs.base.override, empty where none is needed; [note].
   """
-  named = config.eval.label_map
-  if not model_dir or is_given or named and tf.gfile.Exists(named):
-    return config, []
+  if not model_dir or is_given or label_map and tf.gfile.Exists(label_map):
+    return {}, []
   copy = path(model_dir)
   if not tf.gfile.Exists(copy):
-    return config, []
+    return {}, []
   notes = ['eval.label_map: %s is not there; its copy %s is used.' % (
-      named, copy)] if named else []
-  return base.override(config, {'eval': {'label_map': copy}}), notes
+      label_map, copy)] if label_map else []
+  return {'eval': {'label_map': copy}}, notes

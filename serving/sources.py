@@ -81,8 +81,10 @@ def find_checkpoint(path: Optional[str], checkpoint_path: Optional[str] = None,
   config, notes = factory.load_config(
       model, config_file, params_override, extra=_WITHOUT_TRAINING,
       params_file=params_file, trains=False)
-  config, name_notes = kept_names.applied(
-      config, os.path.dirname(params_file) if params_file else None)
+  name_changes, name_notes = kept_names.changes(
+      config.eval.label_map,
+      os.path.dirname(params_file) if params_file else None)
+  config = base.override(config, name_changes)
   return Checkpoint(config, checkpoint, notes + name_notes)
 
 

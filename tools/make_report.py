@@ -14,6 +14,7 @@ import os
 import numpy as np
 import tensorflow.compat.v1 as tf
 
+from configs import base
 from configs import factory
 from evaluation import coco_metrics
 from executor import groundtruth as groundtruth_lib
@@ -59,7 +60,8 @@ def build_page(model_dir: str, suffix: str = '', num_images: int = 12,
   """
   config, _ = factory.load_config(
       params_file=_existing(os.path.join(model_dir, 'params.yaml'), 'train'))
-  config, _ = kept_names.applied(config, model_dir)
+  config = base.override(
+      config, kept_names.changes(config.eval.label_map, model_dir)[0])
   eval_dir = os.path.join(model_dir, 'eval' + suffix)
   metrics = _load_json(os.path.join(eval_dir, 'metrics.json'))
   if config.type in _CONTENT:

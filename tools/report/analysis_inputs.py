@@ -5,6 +5,7 @@ import os
 
 import numpy as np
 
+from configs import base
 from configs import factory as config_factory
 from dataloader import decoding
 from evaluation import annotations as annotations_lib
@@ -76,7 +77,8 @@ def _of_model_dir(arguments, include_mask, names):
   if not os.path.exists(params):
     raise ValueError('There is no %s; main.py --mode=train writes it.' % params)
   config, _ = config_factory.load_config(params_file=params)
-  config, _ = kept_names.applied(config, os.path.dirname(params))
+  config = base.override(config, kept_names.changes(
+      config.eval.label_map, arguments.model_dir)[0])
   content, known = groundtruth_lib.of_records(config, include_mask)
   annotations = annotations_lib.load(content, include_mask, dict(
       known, **(names or {})), 'The records')
