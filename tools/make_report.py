@@ -18,7 +18,8 @@ from configs import base
 from configs import factory
 from evaluation import coco_metrics
 from executor import groundtruth as groundtruth_lib
-from executor import log
+from executor import hooks
+from executor import log as log_lib
 from modeling import kept_names
 from modeling import storage
 from tools.report import classification_page
@@ -35,6 +36,7 @@ _METRICS = (('AP', 'AP'), ('AP50', 'AP50'), ('AP75', 'AP75'),
 _KINDS = (('', 'box'), ('mask_', 'mask'),
           ('novel_mask_', 'mask of novel classes'),
           ('seen_mask_', 'mask of the other classes'))
+_FEW = 5  # detections that are drawn where no score is high enough
 _CLASS_METRIC = 'Precision mAP ByCategory%s/%s'
 # type of the experiment, where it is not a detector: (config, metrics, results,
 # number of images) -> html_page.Content.
@@ -122,8 +124,8 @@ def _headline(config, content, step, log):
   text = '%s on %d images after %d steps of %d images' % (
       content.figures, content.num_images, step, config.train.train_batch_size)
   if len(log) > 1:
-    text += ', trained in %.0f minutes' % (
-        (log[-1]['time'] - log[0]['time']) / 60.)
+    text += ', trained in %s' % hooks.format_duration(
+        log[-1]['time'] - log[0]['time'])
   return html_page.paragraph(
       '%s with TensorFlow %s.' % (text, tf.VERSION), 'headline')
 
@@ -182,13 +184,29 @@ def _drawn_images(config, groundtruth, detections, names, num_images,
     image = images[row]
     # A detection has the text id of its record, or the number it stands for.
     own = found.get(image['source_id'], found.get(str(image['id']), []))
+    drawn, caption = _shown_detections(own, min_score)
     parts.append(html_page.image_pair(
         _draw(pixels, by_image.get(str(image['id']), []), names),
-        _draw(pixels, [d for d in own if d['score'] >= min_score], names),
+        _draw(pixels, drawn, names),
         ('%s: %d known objects' % (image['file_name'] or image['source_id'],
                                    len(by_image.get(str(image['id']), []))),
-         'detections with a score of at least %g' % min_score)))
+         caption)))
   return '\n'.join(parts)
+
+
+def _shown_detections(own, min_score):
+  """What of the detections of an image is drawn, and the caption.
+
+  A model that has learnt little would leave the image empty, which looks as if
+  nothing worked: its best detections are drawn then.
+  """
+  drawn = [d for d in own if d['score'] >= min_score]
+  if drawn or not own:
+    return drawn, ('detections with a score of at least %g' % min_score if own
+                   else 'no detection at all')
+  drawn = sorted(own, key=lambda d: -d['score'])[:_FEW]
+  return drawn, 'no score reaches %g; the best %d, of %.2g and less' % (
+      min_score, len(drawn), drawn[0]['score'])
 
 
 def _group(objects):
@@ -229,7 +247,7 @@ def main() -> None:
   parser.add_argument('--min_score', type=float, default=0.3,
                       help='detections below it are not drawn')
   args = parser.parse_args()
-  log.set_up()
+  log_lib.set_up()
   output = args.output or os.path.join(args.model_dir, 'report.html')
   try:
     page = build_page(args.model_dir, args.suffix, args.num_images,

@@ -43,7 +43,7 @@ def model_dir(tmp_path_factory):
 def test_page_shows_the_results(model_dir):
   page = make_report.build_page(str(model_dir), num_images=3)
   assert ('Box AP 0.625 on 4 images after 20 steps of 2 images, trained '
-          'in 10 minutes' in page)
+          'in 10 min' in page)
   assert page.count('data:image/jpeg;base64,') == 6
   assert '<td>disc</td>' in page and '0.312' in page
   assert 'cls_loss 0.05' in page
@@ -62,11 +62,13 @@ def test_undefined_metrics_are_no_numbers(model_dir):
 
 
 def test_detections_are_drawn(model_dir):
-  """More ink with the detection than with a threshold above its score."""
-  drawn, bare = [make_report.build_page(str(model_dir), num_images=1,
-                                        min_score=score)
-                 for score in (.5, .95)]
-  assert drawn != bare
+  """Of an image that has some, at least the best, whatever their scores."""
+  drawn, low = [make_report.build_page(str(model_dir), min_score=score)
+                for score in (.5, .95)]
+  assert 'detections with a score of at least 0.5' in drawn
+  assert 'no score reaches 0.95; the best 1' in low
+  # The same boxes: only what is said about them differs.
+  assert re.findall('base64,[^"]*', drawn) == re.findall('base64,[^"]*', low)
 
 
 @pytest.fixture(scope='module')
@@ -196,3 +198,14 @@ def test_page_of_a_segmentation_model(tmp_path):
   _, known, said = re.findall('base64,([^"]*)', page)
   assert known == said  # The model said what is known; ignored pixels stay.
   assert '<td>2</td><td class="number">-</td>' in page
+
+
+def test_images_are_never_empty():
+  """Of low scores the best five are drawn, and the caption says so."""
+  low = [{'score': .01 * i} for i in range(1, 9)]
+  drawn, caption = make_report._shown_detections(low, .3)
+  assert [d['score'] for d in drawn] == [.08, .07, .06, .05, .04]
+  assert caption == 'no score reaches 0.3; the best 5, of 0.08 and less'
+  drawn, caption = make_report._shown_detections(low + [{'score': .5}], .3)
+  assert [d['score'] for d in drawn] == [.5] and 'at least 0.3' in caption
+  assert make_report._shown_detections([], .3) == ([], 'no detection at all')
