@@ -186,7 +186,8 @@ def test_what_is_not_a_model_is_named(folder, tmp_path):
   data = alone / 'model.ckpt-7.data-00000-of-00001'
   data.write_bytes(data.read_bytes()[:1000])
   (alone / 'params.yaml').write_text((folder / 'params.yaml').read_text())
-  with pytest.raises(predictor.LoadError, match='cannot be read'):
+  with pytest.raises(predictor.LoadError,
+                     match='No checkpoint in .* is whole.*model.ckpt-7'):
     predictor.load(alone)
 
 
