@@ -20,7 +20,7 @@ def conv2d_of_class(inputs: tf.Tensor, num_masks: int, classes: tf.Tensor,
       all classes.
     classes: int32 [N], whose mask is meant, from 0.
     is_training: Python bool.
-    **settings: of `layers.conv2d`.
+    **settings: arguments of `layers.conv2d`.
 
   Returns:
     [N, H, W], logits, or a list of such.

@@ -87,8 +87,9 @@ class MobileBlockBuilder:
         part of a block's input; 0 or None: there is none.
       se_scope: variable scope of squeeze-and-excitation; by default that of the
         block, so that its layers are counted with the others.
-      padding: of the depthwise convolution, layers.FIXED or 'SAME'.
-      kernel_initializer: of all convolutions; by default each has its own.
+      padding: padding of the depthwise convolution, layers.FIXED or 'SAME'.
+      kernel_initializer: initializer of all convolutions; by default each has
+        its own.
       se_activation: within squeeze-and-excitation.
 
     Raises:

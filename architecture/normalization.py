@@ -51,7 +51,7 @@ class BatchNormActivation:
       use_sync_bn: bool, whether training statistics come from all replicas:
         TPU cores, GPUs and hosts, any number of them.
       activation: key of ACTIVATIONS.
-      layer_name: of layers that are not named when called.
+      layer_name: name of layers that are not named when called.
 
     Raises:
       ValueError: for an unknown activation.
@@ -76,8 +76,8 @@ class BatchNormActivation:
       inputs: [B, ..., C], C static, any floating type.
       is_training: Python bool, whether to use the statistics of the batch.
       relu: whether to apply the activation, whichever it is.
-      name: of the layer; by default `layer_name`, and with _1, _2 and so on,
-        counted within the enclosing variable scope.
+      name: name of the layer; by default `layer_name`, and with _1, _2 and so
+        on, counted within the enclosing variable scope.
 
     Returns:
       Same shape and type as `inputs`.

@@ -149,7 +149,7 @@ class BoxBranch:
     """Class and box loss, means over the stages.
 
     Args:
-      outputs: of `training_outputs`.
+      outputs: result of `training_outputs`.
 
     Returns:
       {'fast_rcnn_class_loss', 'fast_rcnn_box_loss': float32 []}. Numbered

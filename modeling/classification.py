@@ -37,7 +37,7 @@ class Classification:
     Args:
       images: [B, H, W, 3], normalised, H and W static.
       labels: not used.
-      mode: of utils.modes.
+      mode: one of utils.modes.
 
     Returns:
       {'logits': float32 [B, C]}.
@@ -53,7 +53,7 @@ class Classification:
     """Cross entropy.
 
     Args:
-      outputs: of `outputs`.
+      outputs: result of `outputs`.
       labels: int32 [B], classes.
       is_training: not used.
 
@@ -76,7 +76,7 @@ class Classification:
     """The dictionary for Estimator.predict; see modeling.predictions.
 
     Args:
-      outputs: of `outputs`.
+      outputs: result of `outputs`.
       labels: `source_id` [B]; with `label` [B] it and the loss of each image
         are passed on.
       with_losses: False leaves the losses out (`eval.skip_eval_loss`).

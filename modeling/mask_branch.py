@@ -123,7 +123,7 @@ class MaskBranch:
     """The loss over the pixels of the RoIs with an object.
 
     Args:
-      outputs: of `training_outputs`.
+      outputs: result of `training_outputs`.
 
     Returns:
       {'mask_loss': float32 []}.

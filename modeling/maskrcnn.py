@@ -52,7 +52,7 @@ class MaskRCNN:
       labels: `image_info` [B, 4, 2]. In training also `gt_boxes` [B, K, 4] in
         pixels of the network input, `gt_classes` [B, K] and, with a mask
         branch, `gt_masks` [B, K, h, w] within the boxes; padding is -1.
-      mode: of utils.modes.
+      mode: one of utils.modes.
 
     Returns:
       {name: tensor or {level: tensor}}. In training outputs and targets for
@@ -88,7 +88,7 @@ class MaskRCNN:
     """The losses of all stages.
 
     Args:
-      outputs: of `outputs`, with targets.
+      outputs: result of `outputs`, with targets.
       labels: `rpn_score_targets` {level: int32 [B, h, w, A]} and
         `rpn_box_targets` {level: [B, h, w, A*4]}.
       is_training: not used.
@@ -121,7 +121,7 @@ class MaskRCNN:
     """The dictionary for Estimator.predict; see modeling.predictions.
 
     Args:
-      outputs: of `outputs`.
+      outputs: result of `outputs`.
       labels: with `image_info`.
       with_losses: not used; there are no losses without sampled regions.
 

@@ -61,7 +61,7 @@ class RetinaNet:
       images: [B, H, W, 3], normalised, H and W static.
       labels: dict; outside of training `image_info` [B, 4, 2] is read.
         `anchor_boxes` are not: they follow from the size of the images.
-      mode: of utils.modes.
+      mode: one of utils.modes.
 
     Returns:
       {'cls_outputs': {level: [B, h, w, A*C]}, 'box_outputs': {level: [B, h, w,
@@ -103,7 +103,7 @@ class RetinaNet:
     """Focal and box losses.
 
     Args:
-      outputs: of `outputs`.
+      outputs: result of `outputs`.
       labels: `cls_targets` {level: int32 [B, h, w, A]}, `box_targets` {level:
         [B, h, w, 4A]}, `num_positives` [B].
       is_training: whether the moving normalizer is used and updated.
@@ -130,7 +130,7 @@ class RetinaNet:
     """`losses` of every image as if it were a batch of its own.
 
     Args:
-      outputs: of `outputs`.
+      outputs: result of `outputs`.
       labels: see `losses`.
 
     Returns:
@@ -154,7 +154,7 @@ class RetinaNet:
     """The dictionary for Estimator.predict; see modeling.predictions.
 
     Args:
-      outputs: of `outputs`.
+      outputs: result of `outputs`.
       labels: with `image_info`; losses are added when it has the targets.
       with_losses: False leaves them out (`eval.skip_eval_loss`).
 

@@ -66,7 +66,7 @@ class RegionProposalNetwork:
     """The losses of the sampled anchors.
 
     Args:
-      outputs: of `outputs`.
+      outputs: result of `outputs`.
       labels: `rpn_score_targets` {level: int32 [B, h, w, A]},
         `rpn_box_targets` {level: [B, h, w, A*4]}.
 

@@ -52,7 +52,7 @@ class Segmentation:
     Args:
       images: [B, H, W, 3], normalised, H and W static.
       labels: not used.
-      mode: of utils.modes.
+      mode: one of utils.modes.
 
     Returns:
       {'logits': float32 [B, h, w, C]}; outside of training also {'masks': int32
@@ -90,7 +90,7 @@ class Segmentation:
     """Cross entropy of the pixels that have a class.
 
     Args:
-      outputs: of `outputs`.
+      outputs: result of `outputs`.
       labels: {'masks': [B, H, W, 1]}, class of each pixel.
       is_training: not used.
 
@@ -106,7 +106,7 @@ class Segmentation:
     """`losses` of every image as if it were a batch of its own.
 
     Args:
-      outputs: of `outputs`.
+      outputs: result of `outputs`.
       labels: see `losses`.
 
     Returns:
@@ -124,7 +124,7 @@ class Segmentation:
     """The dictionary for Estimator.predict; see modeling.predictions.
 
     Args:
-      outputs: of `outputs`, not in training.
+      outputs: result of `outputs`, not in training.
       labels: `source_id` [B] and `image_info` [B, 4, 2]; `masks` and
         `valid_masks` [B, H, W, 1] are passed on, with the loss, if they are
         there.

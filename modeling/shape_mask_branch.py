@@ -100,7 +100,7 @@ class ShapeMaskBranch:
     """The losses of the three heads.
 
     Args:
-      outputs: of `training_outputs`.
+      outputs: result of `training_outputs`.
       labels: `mask_targets` float32 [B, N, S, S], `fine_mask_targets` float32
         [B, N, S * F, S * F], `mask_is_valid` [B, N].
 

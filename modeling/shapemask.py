@@ -33,7 +33,7 @@ class ShapeMask:
       images: [B, H, W, 3], normalised, H and W static.
       labels: in training `mask_boxes` and `mask_outer_boxes` [B, N, 4],
         `mask_classes` [B, N]; otherwise `image_info` [B, 4, 2].
-      mode: of utils.modes.
+      mode: one of utils.modes.
 
     Returns:
       {name: tensor or {level: tensor}}: those of RetinaNet, and of the mask
@@ -57,7 +57,7 @@ class ShapeMask:
     """The losses of boxes and masks.
 
     Args:
-      outputs: of `outputs` in training.
+      outputs: result of `outputs` in training.
       labels: what RetinaNet and the mask branch learn from.
       is_training: not used.
 
@@ -87,7 +87,7 @@ class ShapeMask:
     """The dictionary for Estimator.predict; see modeling.predictions.
 
     Args:
-      outputs: of `outputs`.
+      outputs: result of `outputs`.
       labels: with `image_info`; the losses of RetinaNet, not those of the
         masks, are added when it has the targets.
       with_losses: False leaves them out (`eval.skip_eval_loss`).

@@ -63,7 +63,7 @@ def generate_one_stage_detections(box_outputs: tensor_types.Levels,
     image_shape: float32 [B, 1, 2] or [B, 2], (height, width) to clip to.
     apply_nms: if False, return every box and every score instead.
     apply_sigmoid: whether `class_outputs` are logits.
-    **nms_options: of `detect`.
+    **nms_options: arguments of `detect`.
 
   Returns:
     The dict of `detect`; without `apply_nms` {'raw_boxes': float32
@@ -97,7 +97,7 @@ def generate_two_stage_detections(
     image_shape: float32 [B, 1, 2] or [B, 2], (height, width) to clip to.
     apply_nms: if False, return every box and every score instead.
     regression_weights: four floats the encoded boxes are scaled by.
-    **nms_options: of `detect`.
+    **nms_options: arguments of `detect`.
 
   Returns:
     The dict of `detect`; without `apply_nms` {'raw_boxes': float32

@@ -163,7 +163,7 @@ def _corners(y_samples, x_samples, start, width):
   """The four cells around every sample point, and their bilinear weights.
 
   Args:
-    y_samples: of `_axis_samples`.
+    y_samples: result of `_axis_samples`.
     x_samples: the same.
     start: int32 [B, N], first cell of the box's map in the table.
     width: int32 [B, N], row length of the box's map.

@@ -24,7 +24,7 @@ def of_detections(answers: Mapping[str, np.ndarray], row: int,
     answers: {name: array [B, ...]}; boxes in pixels of the network's input.
     row: int, of the batch.
     mask_grid: mask_grids.MaskGrid of the model.
-    **of_image: of a result.
+    **of_image: other fields of the result.
   """
   count = int(answers[fields.NUM_DETECTIONS][row])
   scale = np.tile(answers[fields.IMAGE_INFO][row, 2], 2)  # (y, x, y, x)

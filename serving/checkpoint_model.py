@@ -24,7 +24,7 @@ class CheckpointModel:
 
   Attributes:
     config: experiment.
-    task: of networks.
+    task: one of the tasks of serving.networks.
     spec: inputs.InputSpec.
     mask_grid: mask_grids.MaskGrid, how its masks are sampled.
     batch_size: None: any.
@@ -101,7 +101,7 @@ def restore(config: base.Config, checkpoint: str, session: tf.Session) -> None:
   Args:
     config: experiment; it says whether moving averages are wanted.
     checkpoint: prefix.
-    session: of the default graph.
+    session: session of the default graph.
 
   Raises:
     LoadError: if the checkpoint is damaged, or of another model.

@@ -76,7 +76,7 @@ def plan(config: base.Config, checkpoint_path: str,
   Args:
     config: experiment.
     checkpoint_path: prefix.
-    input_type: of input_types.INPUT_TYPES.
+    input_type: one of input_types.INPUT_TYPES.
     batch_size: int; None or -1: any.
     input_name: key of the input in the signature.
     image_size: (height, width) that images are brought to; None: that of the
@@ -174,15 +174,15 @@ def export(config: base.Config, checkpoint_path: str, folder: str,
   Args:
     config: experiment.
     checkpoint_path: prefix.
-    folder: of the export. It appears when it is complete.
-    input_type: of input_types.INPUT_TYPES.
+    folder: folder of the export. It appears when it is complete.
+    input_type: one of input_types.INPUT_TYPES.
     batch_size: int; None or -1: any.
     input_name: key of the input in the signature.
     override: bool, whether a folder that is there is replaced.
     check: path of a written export -> None; it raises what stops the export
       before `folder` is touched.
     label_map: path of a label map, or {class id: name}.
-    model_name: of the model in the warm-up requests; None: the folder's.
+    model_name: name of the model in the warm-up requests; None: the folder's.
     **options: image_size, options, paste_masks, follow_exif of `plan`.
 
   Returns:

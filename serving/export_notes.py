@@ -47,7 +47,7 @@ def write(the_plan: Any, folder: str,
 
   Args:
     the_plan: export.Plan.
-    folder: of the export.
+    folder: folder of the export.
     label_map: see class_names.of_config.
   """
   values, names = describe(the_plan, label_map)
@@ -119,7 +119,7 @@ def read(folder: str) -> Optional[Notes]:
   """What an export says about itself.
 
   Args:
-    folder: of the export.
+    folder: folder of the export.
 
   Returns:
     Notes; None for an export of another program.

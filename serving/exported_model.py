@@ -32,11 +32,11 @@ class ExportedModel:
   Attributes:
     config: experiment; None of an export of another program.
     mask_grid: mask_grids.MaskGrid.
-    task: of networks.
+    task: one of the tasks of serving.networks.
     batch_size: int, or None for any.
     signatures: {name: SignatureDef as plain values}.
     signature: the one in use.
-    input_type: of input_types.
+    input_type: one of input_types.INPUT_TYPES.
     folder: str.
   """
 
@@ -45,7 +45,7 @@ class ExportedModel:
     """Loads graph and variables.
 
     Args:
-      folder: of the export.
+      folder: folder of the export.
       loaded: (tf.Session, MetaGraphDef) of `load_graph`, if it is loaded.
 
     Raises:
@@ -195,8 +195,8 @@ def load_graph(folder: str, **session_options: Any) -> Tuple[tf.Session, Any]:
   """Loads a SavedModel into a session of its own.
 
   Args:
-    folder: of the export.
-    **session_options: of tf.ConfigProto.
+    folder: folder of the export.
+    **session_options: arguments of tf.ConfigProto.
 
   Returns:
     (tf.Session, MetaGraphDef).
@@ -248,7 +248,7 @@ def image_input(infos: Mapping[str, Dict[str, Any]],
 
   Args:
     infos: {key: {'dtype', 'shape', 'tensor'}}.
-    folder: of the export, for messages.
+    folder: folder of the export, for messages.
 
   Returns:
     One of the infos.

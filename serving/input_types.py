@@ -25,7 +25,7 @@ def placeholder(input_type: str, batch_size: Optional[int],
   """The tensor that is fed; its name is public.
 
   Args:
-    input_type: of INPUT_TYPES.
+    input_type: one of INPUT_TYPES.
     batch_size: int, or None for any.
     spec: inputs.InputSpec. Pixels come in its size, prepared ones have no
       padding to be added.
@@ -58,7 +58,7 @@ def network_inputs(input_type: str, fed: tf.Tensor, spec: inputs.InputSpec,
   """The input of the network, as `inputs.prepare` makes it in training.
 
   Args:
-    input_type: of INPUT_TYPES.
+    input_type: one of INPUT_TYPES.
     fed: the `placeholder`.
     spec: inputs.InputSpec.
     follow_exif: bool, whether IMAGE_BYTES are turned as they note. Records hold

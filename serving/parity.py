@@ -175,7 +175,7 @@ def answers_of_export(
   """What an export gives, in a process of its own.
 
   Args:
-    folder: of the export.
+    folder: folder of the export.
     images: [bytes], or what else the module takes.
     python: interpreter that has what the export needs.
     module: run as `python -m MODULE FOLDER IMAGES ANSWERS`; the files hold
@@ -211,9 +211,9 @@ def compare(
   """The differences of all outputs.
 
   Args:
-    wanted: of `expected`.
+    wanted: result of `expected`.
     found: [{key: array}].
-    coordinates: of signatures.COORDINATES.
+    coordinates: one of signatures.COORDINATES.
     tolerances: {key: float} instead of those of TOLERANCES.
 
   Returns:
@@ -298,8 +298,8 @@ def check(the_plan: Any, folder: str,
   """Compares an export with its checkpoint.
 
   Args:
-    the_plan: Any.
-    folder: of the export.
+    the_plan: export.Plan.
+    folder: folder of the export.
     images: [bytes]; None: `made_images`.
     tolerances: {key: float} instead of those of TOLERANCES.
     write: function of a line.

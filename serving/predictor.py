@@ -47,8 +47,8 @@ def load(path: str, checkpoint_path: Optional[str] = None,
       'postprocess.score_threshold=0.3'.
     batch_size: int, images that the network sees at once; None: 1 on a CPU,
       8 on a GPU, what it was exported with in an exported folder.
-    **options: of `Predictor`, and `image_size`, (height, width) that images
-      are resized to instead of that of the configuration.
+    **options: arguments of `Predictor`, and `image_size`, (height, width) that
+      images are resized to instead of that of the configuration.
 
   Returns:
     Predictor.

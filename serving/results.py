@@ -175,7 +175,7 @@ class DetectionResult(_Result):
     Args:
       image: uint8 [height, width, 3], upright; None: the one that was given to
         the model.
-      **options: of utils.drawing.draw_detections, such as min_score.
+      **options: arguments of utils.drawing.draw_detections, such as min_score.
 
     Returns:
       uint8 [H, W, 3].

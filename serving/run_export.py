@@ -24,7 +24,7 @@ def answers(folder: str,
   """Runs every signature of an export on every image.
 
   Args:
-    folder: of the export.
+    folder: folder of the export.
     images: [bytes].
 
   Returns:

@@ -20,7 +20,7 @@ def with_pngs(
   """The signature that segmentation models are published with.
 
   Args:
-    found: of networks.outputs.
+    found: result of networks.outputs.
     image_info: float32 [B, 4, 2].
 
   Returns:

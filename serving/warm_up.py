@@ -35,8 +35,8 @@ def write(the_plan: Any, folder: str, model_name: str) -> None:
   """Writes the requests of an export into its assets.extra.
 
   Args:
-    the_plan: Any.
-    folder: of the export.
+    the_plan: export.Plan.
+    folder: folder of the export.
     model_name: str, the name that the model will be served under.
   """
   path = os.path.join(folder, 'assets.extra', FILE)

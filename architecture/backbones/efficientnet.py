@@ -70,7 +70,7 @@ class EfficientNet:
     """Takes the settings.
 
     Args:
-      name: of NAMES.
+      name: one of NAMES.
       norm_activation: normalization.BatchNormActivation, its layers named
         NORMALIZATION_NAME.
       init_drop_connect_rate: float in [0, 1] or None, share of the samples for

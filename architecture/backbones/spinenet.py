@@ -78,7 +78,7 @@ class SpineNet(scale_permuted.ScalePermutedNetwork):
     """Takes the settings.
 
     Args:
-      model_id: of MODEL_IDS.
+      model_id: one of MODEL_IDS.
       min_level: int, finest level to return.
       max_level: int, coarsest level.
       norm_activation: normalization.BatchNormActivation.

@@ -64,8 +64,8 @@ class NASFPN:
       fpn_feat_dims: int, channels within the cells.
       num_repeats: int, how many cells.
       use_separable_conv: bool, for all convolutions but those of bottlenecks.
-      block_fn: of BLOCKS, what follows each combination. A bottleneck returns
-        four times the channels.
+      block_fn: one of BLOCKS, what follows each combination. A bottleneck
+        returns four times the channels.
       dropblock: layers.DropBlock, by default none.
       init_drop_connect_rate: float in [0, 1), rate of stochastic depth of all
         bottlenecks. None: off.

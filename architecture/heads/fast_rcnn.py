@@ -31,7 +31,8 @@ class FastRCNNHead:
       norm_activation: normalization.BatchNormActivation.
       use_batch_norm: bool; False leaves the activation only.
       class_agnostic_bbox_pred: bool, whether all classes share one box.
-      scope: of the variables. The heads of a cascade each have their own.
+      scope: variable scope. The heads of a cascade each have
+        their own.
     """
     self._num_classes = num_classes
     self._num_convs = num_convs

@@ -20,7 +20,7 @@ def of_result(result: Any, max_side: int = _MAX_SIDE) -> Dict[str, Any]:
   """What the page gets for an image.
 
   Args:
-    result: of serving.results, with its image.
+    result: a result of serving.results, with its image.
     max_side: int, of the image that is sent back; masks have its pixels.
 
   Returns:

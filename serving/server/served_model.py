@@ -119,7 +119,7 @@ class ServedModel:
     """Runs the graph as it is.
 
     Args:
-      signature_name: of `signatures`.
+      signature_name: key of `signatures`.
       feeds: {key of an input: array}.
 
     Returns:

@@ -18,7 +18,7 @@ def make(path: str, name: str, limits: Any = None,
   """Loads a model, puts a server around it and asks it once.
 
   Args:
-    path: of an export; see served_model.newest_version.
+    path: path of an export; see served_model.newest_version.
     name: str, of the model in addresses.
     limits: service.Limits.
     label_map: path of a label map, or {class id: name}; None: that of the

@@ -19,7 +19,7 @@ def write(folder: str, target: str, notes: Mapping[str, Any],
   """Writes it.
 
   Args:
-    folder: of the export.
+    folder: folder of the export.
     target: name of the target.
     notes: {name: value} of export_notes.describe.
     names: {class id: name}.
@@ -50,7 +50,7 @@ def read(folder: str) -> Dict[str, Any]:
   """Reads it.
 
   Args:
-    folder: of the export.
+    folder: folder of the export.
 
   Returns:
     {name: value}.

@@ -37,8 +37,8 @@ def write(target, the_plan, folder, override=False, label_map=None,
 
   Args:
     target: Target.
-    the_plan: of network_graph.plan.
-    folder: of the export. It appears when it is complete and checked.
+    the_plan: result of network_graph.plan.
+    folder: folder of the export. It appears when it is complete and checked.
     override: bool, whether a folder that is there is replaced.
     label_map: path of a label map, or {class id: name}.
     images: [bytes] for the check; None: made ones.
@@ -129,7 +129,7 @@ def converter_main(function, arguments):
   """The program around a converter.
 
   Args:
-    function: of (network_graph.Network, request, folder that is written to,
+    function: called with (network_graph.Network, request, folder that is written to,
       folder with the network), which returns {name: value}.
     arguments: [folder with the network, folder that is written to].
   """
@@ -147,8 +147,8 @@ def check(target, the_plan, folder, images=None, compare=parity.compare,
 
   Args:
     target: Target.
-    the_plan: of network_graph.plan.
-    folder: of the export.
+    the_plan: result of network_graph.plan.
+    folder: folder of the export.
     images: [bytes]; None: parity.made_images.
     compare: function of (wanted, found) like parity.compare.
     report: function of a line.
@@ -170,7 +170,7 @@ def expected(the_plan, images):
   """What the checkpoint gives for images that fill the network's input.
 
   Args:
-    the_plan: of network_graph.plan.
+    the_plan: result of network_graph.plan.
     images: [bytes] of image files.
 
   Returns:

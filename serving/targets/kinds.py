@@ -22,14 +22,14 @@ def write(name, config, checkpoint, folder, batch_size=None, image_size=None,
   """Writes a folder with the file of a target and model.json.
 
   Args:
-    name: of TARGETS.
+    name: one of TARGETS.
     config: experiment.
     checkpoint: prefix.
-    folder: of the export.
+    folder: folder of the export.
     batch_size: int; None: any.
     image_size: (height, width) that images are brought to; None: that of the
       configuration.
-    **options: of exporting.write.
+    **options: arguments of exporting.write.
 
   Returns:
     The description.

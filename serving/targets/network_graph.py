@@ -56,7 +56,7 @@ def build(the_plan):
   """Builds the network and makes constants of its variables.
 
   Args:
-    the_plan: of `plan`.
+    the_plan: result of `plan`.
 
   Returns:
     Network.

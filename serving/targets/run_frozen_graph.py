@@ -24,8 +24,8 @@ class Model:
     """Loads it.
 
     Args:
-      folder: of the export.
-      described: of description.read.
+      folder: folder of the export.
+      described: result of description.read.
     """
     graph_def = tf.GraphDef()
     with open(os.path.join(folder, FILE), 'rb') as f:

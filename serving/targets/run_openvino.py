@@ -27,8 +27,8 @@ class Model:
     """Loads it.
 
     Args:
-      folder: of the export.
-      described: of description.read.
+      folder: folder of the export.
+      described: result of description.read.
       threads: int; None: as OpenVINO likes.
     """
     # Some CPUs would compute in bfloat16.

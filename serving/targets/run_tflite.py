@@ -27,8 +27,8 @@ class Model:
     """Loads it.
 
     Args:
-      folder: of the export.
-      described: of description.read.
+      folder: folder of the export.
+      described: result of description.read.
       threads: int; None: as the interpreter likes. TF 1.15 has one.
     """
     options = {'num_threads': threads} if threads else {}

@@ -36,14 +36,14 @@ def write(config, checkpoint, folder, quantization=FLOAT32,
   Args:
     config: experiment.
     checkpoint: prefix.
-    folder: of the export.
-    quantization: of QUANTIZATIONS.
+    folder: folder of the export.
+    quantization: one of QUANTIZATIONS.
     representative: iterable of bytes of image files, from which INT8 learns
       the ranges of activations.
     batch_size: int, images of a batch; it is fixed.
     image_size: (height, width) that images are brought to; None: that of the
       configuration.
-    **options: of exporting.write.
+    **options: arguments of exporting.write.
 
   Returns:
     The description.
@@ -86,7 +86,7 @@ def images_of_records(pattern, count):
   """Bytes of the first images of TFRecords.
 
   Args:
-    pattern: of files.
+    pattern: pattern of files.
     count: int, at most so many.
 
   Returns:

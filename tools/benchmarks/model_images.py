@@ -16,7 +16,7 @@ def encoded_image(path: Optional[str], size: Tuple[int, int]) -> bytes:
   """A JPEG of the size of the input.
 
   Args:
-    path: of an image file; None: one is made.
+    path: path of an image file; None: one is made.
     size: (height, width).
 
   Returns:

@@ -146,7 +146,7 @@ def _with_held(path, held, values):
   """Loads a SavedModel again, with values in the place of tensors.
 
   Args:
-    path: of the SavedModel.
+    path: path of the SavedModel.
     held: [tensor] of another graph.
     values: [array].
 

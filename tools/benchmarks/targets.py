@@ -54,7 +54,7 @@ def load(name: str, path: str, options: argparse.Namespace) -> Any:
 
   Args:
     name: one of TARGETS.
-    path: of the exported model.
+    path: path of the exported model.
     options: namespace of tools.benchmark_saved_model.
 
   Returns:

@@ -13,7 +13,7 @@ def add(parser: argparse.ArgumentParser, name: str, default: Optional[bool],
 
   Args:
     parser: argparse.ArgumentParser.
-    name: of the flag.
+    name: name of the flag.
     default: bool or None.
     text: its help.
   """

@@ -37,7 +37,7 @@ def parser(name: str, description: str,
   """The flags of such a command.
 
   Args:
-    name: of the command.
+    name: name of the command.
     description: text of --help, to which what they share is added.
     batch_size: int, the default; -1: any.
 
@@ -72,7 +72,7 @@ def image_files(flag: str, pattern: Optional[str]) -> Optional[List[bytes]]:
 
   Args:
     flag: its name, for messages.
-    pattern: of files, or None.
+    pattern: pattern of files, or None.
 
   Raises:
     FlagError: if no file matches.
@@ -112,7 +112,7 @@ def write(values: argparse.Namespace, function: Callable[..., Dict[str, Any]],
   Args:
     values: namespace of `parser`.
     function: the `write` of a module of serving.targets.
-    **options: of that function.
+    **options: arguments of that function.
 
   Returns:
     The description, {name: value}.
@@ -165,7 +165,7 @@ def plain_command(name: str, description: str, argv: Optional[Sequence[str]],
   """A command whose target leaves no further choice.
 
   Args:
-    name: of serving.targets.kinds.TARGETS.
+    name: one of serving.targets.kinds.TARGETS.
     description: text of --help.
     argv: [str]; None: those of the command line.
     batch_size: int, the default; -1: any.

@@ -73,8 +73,8 @@ class SourceSet:
     """Adds an object.
 
     Args:
-      image_id: of an image that was added.
-      name: of its class.
+      image_id: id of an image that was added.
+      name: name of its class.
       box: [x, y, width, height], pixels; None: that around the polygons.
       segmentation: polygons [[x, y, ...]] or RLE, or None.
       is_crowd: whether it is a region of several.

@@ -53,7 +53,7 @@ def draw(result: Any, min_size: int = _MIN_SIZE,
   """The image of a result with what was found, uint8 RGB.
 
   Args:
-    result: of serving.results.
+    result: a result of serving.results.
     min_size: int, pixels; smaller images are enlarged.
     max_boxes: int, at most so many objects are drawn; None: those there are.
   """
@@ -93,9 +93,9 @@ class Outputs:
     """Takes where and how to write.
 
     Args:
-      folder: of all files; None: only the page is written.
-      page_path: of the page; None: `PAGE` in the folder.
-      task: of serving.networks.
+      folder: folder of all files; None: only the page is written.
+      page_path: path of the page; None: `PAGE` in the folder.
+      task: one of the tasks of serving.networks.
       options: with drawn and video (endings of drawn images, '' for none, and
         of videos), thumbnail_size and page_images.
     """
@@ -156,7 +156,7 @@ class Outputs:
 
     Args:
       image_id: int or str.
-      result: of serving.results, the part that was asked for.
+      result: a result of serving.results, the part that was asked for.
       entries: [dict] of it, see serving.results.
     """
     self.num_answered += 1

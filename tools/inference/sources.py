@@ -178,7 +178,7 @@ def with_ids(sources: Sequence[Source],
 
   Args:
     sources: [Source].
-    path: of a COCO annotation file.
+    path: path of a COCO annotation file.
 
   Returns:
     [Source], [note].

@@ -13,7 +13,7 @@ class VideoOutput:
 
   Attributes:
     source: sources.Source.
-    path: of the file; '': none is written.
+    path: path of the file; '': none is written.
     link: the same, relative to the page; None.
     num_frames: int, so far.
     fullest: the result with most objects, to be shown on the page.
@@ -35,7 +35,7 @@ class VideoOutput:
     """Appends a frame.
 
     Args:
-      result: of serving.results.
+      result: a result of serving.results.
       frame: uint8 [H, W, 3], drawn; None: nothing is written.
 
     Raises:

@@ -75,7 +75,7 @@ class Writer:
     """Opens a file.
 
     Args:
-      path: of the file.
+      path: path of the file.
       rate: float, frames a second.
       size: (height, width) of the frames.
 

@@ -44,7 +44,7 @@ class Check:
     """Takes what all parts need.
 
     Args:
-      config: of `for_tpu`.
+      config: result of `for_tpu`.
       folder: for files; subfolders are made.
       replicas: int, devices that share a training step.
     """
@@ -57,7 +57,7 @@ class Check:
     """Builds a step and lowers it.
 
     Args:
-      job: of steps.JOBS.
+      job: one of steps.JOBS.
       batch_size: int, of a replica.
       wants_module: whether `compile` is to follow.
 
@@ -82,7 +82,7 @@ class Check:
     """Compiles what `lower` found, for a TPU.
 
     Args:
-      found: of `lower`.
+      found: result of `lower`.
       topology: such as 'v3:2x2'.
       batch_size: int, for the result.
       text: whether to keep the text of the program.
@@ -106,7 +106,7 @@ class Check:
     one does not fit after all, smaller ones follow.
 
     Args:
-      first: of `compile`, a batch that fits.
+      first: result of `compile`, a batch that fits.
       show: function of a result of `compile`, called for every one.
 
     Returns:

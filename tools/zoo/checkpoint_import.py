@@ -43,7 +43,7 @@ def run(folder: str, name: str, wanted: Optional[str],
 
   Args:
     folder: that holds a checkpoint.
-    name: of the archive or folder.
+    name: name of the archive or folder.
     wanted: end of the checkpoint's prefix, or None.
     arguments: namespace of tools.import_checkpoint.
 

@@ -127,7 +127,7 @@ def activation_of(path: str, scope: str) -> Optional[str]:
   """The activation within a scope of a stored graph.
 
   Args:
-    path: of a .meta file; it need not exist.
+    path: path of a .meta file; it need not exist.
     scope: beginning of the names of operations; one without gates.
 
   Returns:

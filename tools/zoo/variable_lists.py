@@ -29,7 +29,7 @@ def read(
   """The lists of all rows.
 
   Args:
-    path: of the file.
+    path: path of the file.
 
   Returns:
     [({variable name: (dimension, ...)}, [zoo_rows.Row that have these])].
@@ -48,7 +48,7 @@ def write(lists: Mapping[str, Mapping[str, Sequence[int]]],
 
   Args:
     lists: {config_file: {variable name: shape}}.
-    path: of the file.
+    path: path of the file.
   """
   groups = {}
   for config_file, shapes in lists.items():
