@@ -56,21 +56,22 @@ flags.DEFINE_bool('use_tpu', None, 'whether to use a TPU; when not given: if '
 flags.DEFINE_string('tpu', None, 'name or grpc:// address of the TPU')
 flags.DEFINE_string('tpu_zone', None, 'Cloud zone of the TPU')
 flags.DEFINE_string('gcp_project', None, 'Cloud project of the TPU')
-flags.DEFINE_string('eval_master', None, 'address for evaluation, if another')
+flags.DEFINE_string('eval_master', None, 'address of the TPU for evaluation, '
+                                         'if it is another one')
 flags.DEFINE_string('tpu_job_name', None, 'name of the TPU worker job, if it '
-                    'is not the usual one')
+                                          'is not the default')
 flags.DEFINE_integer('num_cores', 8, 'number of TPU cores')
 
-flags.DEFINE_string('data_dir', None, 'folder of file patterns that are not '
-                    'absolute')
+flags.DEFINE_string('data_dir', None, 'folder that relative file patterns '
+                                      'refer to')
 flags.DEFINE_integer('train_batch_size', None, 'train.train_batch_size')
 flags.DEFINE_integer('train_steps', None, 'train.total_steps')
 flags.DEFINE_integer('eval_batch_size', None, 'eval.eval_batch_size')
 flags.DEFINE_integer('iterations_per_loop', None, 'train.iterations_per_loop')
 flags.DEFINE_bool('skip_host_call', None, 'the opposite of enable_summary')
-flags.DEFINE_string('precision', None, 'float32, bfloat16 or float16: of '
-                    'training, or of the evaluation in the modes eval and '
-                    'predict')
+flags.DEFINE_string('precision', None, 'float32, bfloat16 or float16, for '
+                                       'training, or for the evaluation in the '
+                                       'modes eval and predict')
 
 
 def _given_flags():

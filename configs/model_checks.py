@@ -126,8 +126,8 @@ def _partition_problems(train, architecture):
   if dims is None:
     if cores is not None and cores > 1:
       yield ('train.num_cores_per_replica (%d) needs '
-             'train.input_partition_dims, which is null: how so many cores '
-             'divide an image.' % cores)
+             'train.input_partition_dims, which is null: how the cores divide '
+             'an image.' % cores)
     return
   block_size = architecture.space_to_depth_block_size
   if block_size > 1:

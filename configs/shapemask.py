@@ -122,16 +122,16 @@ class ShapeMask(detection.DetectionExperiment):
       yield from _class_set_problems(key, value,
                                      self.architecture.num_classes)
     if not self.shapemask_parser.use_category and train_class != 'all':
-      yield ('shapemask_parser.use_category is false, so that all objects are '
-             'of class 1: shapemask_parser.mask_train_class (%s) cannot tell '
-             'them apart and must be all.' % _text(train_class))
+      yield ('shapemask_parser.use_category is false, so all objects have '
+             'class 1: shapemask_parser.mask_train_class (%s) cannot '
+             'distinguish them and must be all.' % _text(train_class))
 
   def notes(self, given: Set[str]) -> Iterator[str]:
     yield from super().notes(given)
     train_class = self.shapemask_parser.mask_train_class
     if train_class != 'all' and self.shapemask_head.use_category_for_mask:
-      yield ('shapemask_parser.mask_train_class (%s) leaves out classes: no '
-             'mask of theirs is trained. With '
+      yield ('shapemask_parser.mask_train_class (%s) leaves out classes: their '
+             'masks are not trained. With '
              'shapemask_head.use_category_for_mask: false they share the masks '
              'of the others.' % _text(train_class))
 

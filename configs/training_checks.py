@@ -27,7 +27,7 @@ def problems(config: base.Config, trains: bool = True) -> Iterator[str]:
 def _batch_problems(train):
   if train.train_batch_size % train.accumulation_steps:
     yield ('train.train_batch_size (%d) must be a multiple of '
-           'train.accumulation_steps (%d): a batch is computed in so many '
+           'train.accumulation_steps (%d): a batch is computed in that many '
            'parts.' % (train.train_batch_size, train.accumulation_steps))
   if train.accumulation_steps > 1 and train.host_call_every_n_steps > 1:
     yield ('train.host_call_every_n_steps (%d) must be 1 with '
@@ -115,7 +115,7 @@ def notes(config: base.Config, given: Set[str]) -> Iterator[str]:
   name = 'train.learning_rate.'
   steps = section.learning_rate_steps
   if section.type == 'step' and list(steps) != sorted(steps):
-    yield ('train.learning_rate.learning_rate_steps %s do not rise; the '
+    yield ('train.learning_rate.learning_rate_steps %s do not increase; the '
            'last one reached decides.' % list(steps))
   if section.type == 'step' and given & {name + 'learning_rate_steps',
                                          'train.total_steps'}:

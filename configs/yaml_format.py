@@ -98,7 +98,7 @@ class _Loader(yaml.SafeLoader):
 
 def _too_deep(event):
   return yaml.composer.ComposerError(
-      None, None, 'values lie more than %d levels deep' % MAX_DEPTH,
+      None, None, 'values are nested more than %d levels deep' % MAX_DEPTH,
       event.start_mark)
 
 

@@ -131,8 +131,8 @@ def _part_sizes(prefix):
         '%s.index is there, but %s.' % (prefix, (
             'there are data files of several checkpoints of this name: %s'
             % ', '.join(map(os.path.basename, sorted(paths)))) if totals else
-            'no file %s.data-00000-of-00001 or alike beside it: the values are '
-            'missing' % os.path.basename(prefix)))
+            'no file %s.data-00000-of-00001 or similar is next to it: the '
+            'values are missing' % os.path.basename(prefix)))
   total = totals.pop()
   missing = [i for i in range(total) if '%s.data-%05d-of-%05d' % (
       prefix, i, total) not in paths]

@@ -58,11 +58,11 @@ def _misfit_message(path, stored, missing, mis_shaped):
         'The checkpoint %s lacks variables that only training has, and that '
         'the configuration asks for: it was made with other values of %s.'
         % (path, ' and '.join(keys))] + _some('not in the checkpoint', missing)
-        + ['To go on from it, give these keys the values it was trained with '
+        + ['To resume from it, give these keys the values it was trained with '
            '(%s). To change them, start in another --model_dir from '
            'train.checkpoint.path=%s with '
            'train.checkpoint.restore_optimizer_state=true: there these '
-           'variables start anew.' % (_configurations(path), path)])
+           'variables start from scratch.' % (_configurations(path), path)])
   lines = ['The checkpoint %s was made by another model than the one that is '
            'configured.' % path]
   lines += _some('of another shape', mis_shaped)
@@ -89,7 +89,7 @@ def _configurations(path):
   """The params.yaml beside a checkpoint, and those kept of earlier starts."""
   kept = kept_configurations(os.path.dirname(path))
   return 'params.yaml beside it' + (
-      '; kept of earlier starts: %s' % ', '.join(kept) if kept else '')
+      '; kept from earlier starts: %s' % ', '.join(kept) if kept else '')
 
 
 def kept_configurations(model_dir: str) -> List[str]:

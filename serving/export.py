@@ -106,11 +106,12 @@ def _check_pastes(config):
   if not getattr(config.architecture, 'include_mask', True) or (
       networks.task_of(config) != networks.DETECTION
       or config.type == 'retinanet'):
-    raise ExportError('Masks are to be pasted, but the model (%s) has none.'
+    raise ExportError('Pasted masks were requested, but the model (%s) has '
+                      'none.'
                       % config.type)
   if not config.postprocess.apply_nms:
-    raise ExportError('Masks are to be pasted, but postprocess.apply_nms is '
-                      'false: there are no detections.')
+    raise ExportError('Pasted masks were requested, but postprocess.apply_nms '
+                      'is false: there are no detections.')
 
 
 def build(the_plan: Plan) -> Dict[str, Any]:
@@ -195,7 +196,7 @@ def export(config: base.Config, checkpoint_path: str, folder: str,
   folder = _normalized(folder)
   if tf.gfile.Exists(folder) and not override:
     raise ExportError(
-        '%s is there already. Give another folder, or replace it with '
+        '%s already exists. Give another folder, or replace it with '
         '--override_export_dir.' % folder)
   the_plan = plan(config, checkpoint_path, input_type, batch_size, input_name,
                   **options)

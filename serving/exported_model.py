@@ -92,8 +92,9 @@ class ExportedModel:
     if self.signature['outputs'].keys().isdisjoint(
         (fields.IMAGE_INFO,)) and self.spec is None:
       raise sources.LoadError(
-          '%s does not give image_info and has no export.json: nothing says '
-          'how its boxes lie in an image. Export it with output_image_info.'
+          '%s has neither an output image_info nor an export.json: it is not '
+          'known how its boxes are placed in an image. Export it with '
+          'output_image_info.'
           % self.folder)
 
   def class_names(
@@ -278,8 +279,8 @@ def _spec_of_shape(info):
   size = tuple(info['shape'][1:3])
   if min(size) < 1:
     raise sources.LoadError(
-        'The export takes pixels of images of any size (%s), which it cannot '
-        'be told how to batch: export it with a fixed size.' % info['shape'])
+        'The export takes pixels of images of any size (%s), which cannot be '
+        'put into one batch: export it with a fixed size.' % info['shape'])
   return inputs.InputSpec(inputs.FIT, size, size)
 
 

@@ -139,7 +139,7 @@ def _pixels(content, image, name):
     image.load()
   except Exception:  # pylint: disable=broad-except
     # Pillow raises many types for broken files.
-    raise InputError('%s cannot be decoded, perhaps it is cut off: %s'
+    raise InputError('%s cannot be decoded, perhaps it is truncated: %s'
                      % (name, reason))
   try:
     return pillow_pixels.rgb(image)

@@ -197,7 +197,7 @@ def answers_of_export(
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     if done.returncode:
       lines = done.stdout.decode('utf-8', 'replace').strip().splitlines()
-      raise ParityError('The export %s does not answer: %s' % (
+      raise ParityError('The export %s cannot be run: %s' % (
           folder, lines[-1] if lines else 'exit code %d' % done.returncode))
     with open(paths[1], 'rb') as f:
       return pickle.load(f)
@@ -338,6 +338,6 @@ def settle(differences: List[Difference], count: int,
   wrong = [d.name for d in differences if not d.greatest <= d.allowed]
   if wrong or not differences:
     raise ParityError(
-        'The export does not give what the checkpoint gives: %s.'
+        'The results of the export differ from those of the checkpoint: %s.'
         % (', '.join(wrong) or 'there is no output to compare'))
   return differences

@@ -63,7 +63,7 @@ def load(path: str, checkpoint_path: Optional[str] = None,
     if checkpoint_path or model or config_file or params_override or image_size:
       raise LoadError(
           '%s is an exported model, whose checkpoint and configuration are '
-          'settled: load its model_dir to change them.' % path)
+          'fixed: load its model_dir to change them.' % path)
     return Predictor(exported_model.ExportedModel(path), batch_size, **options)
   source = sources.find_checkpoint(path, checkpoint_path, model, config_file,
                                    params_override)

@@ -75,8 +75,9 @@ def find_checkpoint(path: Optional[str], checkpoint_path: Optional[str] = None,
   params_file = _params_file(folder)
   if not (params_file or model or config_file or params_override):
     raise LoadError(
-        'There is no params.yaml in %s, which says what model %s is of: give '
-        'the model and, if there is one, the config_file it was trained with.'
+        'There is no params.yaml in %s, which says what model %s belongs to: '
+        'give the model and, if there is one, the config_file it was trained '
+        'with.'
         % (folder or os.curdir, checkpoint))
   config, notes = factory.load_config(
       model, config_file, params_override, extra=_WITHOUT_TRAINING,

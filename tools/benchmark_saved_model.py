@@ -33,26 +33,29 @@ def parse_arguments(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
       prog='python -m tools.benchmark_saved_model', description=__doc__,
       formatter_class=argparse.RawDescriptionHelpFormatter)
   add = parser.add_argument
-  add('--saved_model_path', required=True, metavar='PATH', help='the exported '
-      'model: a folder with saved_model.pb, or a file of another target')
+  add('--saved_model_path', required=True, metavar='PATH',
+      help='the exported model: a folder with saved_model.pb, or a file of '
+           'another target')
   add('--target', choices=sorted(targets.TARGETS), default='saved_model',
       help='what kind of model it is (default: %(default)s)')
-  add('--image_file', default='', help='image that is resized to the size of '
-      'the input (default: one is made)')
-  add('--input_size', default='640,640', metavar='HEIGHT,WIDTH', help='of the '
-      'image, where the model takes any (default: %(default)s)')
-  add('--batch_sizes', metavar='N,...', help='where the model takes any '
-      '(default: 1)')
-  add('--num_runs', type=int, default=50, help='timed calls of each batch size '
-      '(default: %(default)s)')
-  add('--warm_up', type=int, default=10, help='calls before (default: '
-      '%(default)s)')
+  add('--image_file', default='',
+      help='image that is resized to the size of the input (default: a '
+           'synthetic one)')
+  add('--input_size', default='640,640', metavar='HEIGHT,WIDTH',
+      help='of the image, where the model takes any (default: %(default)s)')
+  add('--batch_sizes', metavar='N,...',
+      help='where the model takes any (default: 1)')
+  add('--num_runs', type=int, default=50,
+      help='timed calls of each batch size (default: %(default)s)')
+  add('--warm_up', type=int, default=10,
+      help='calls before the timed ones (default: %(default)s)')
   add('--signature', default='serving_default', help='(default: %(default)s)')
-  add('--feed_tensor', default='', help='tensor that takes the image, instead '
-      'of the one of the signature, such as Placeholder:0')
-  add('--fetch_tensors', default='', metavar='NAME,...', help='tensors that '
-      'are computed, instead of all of the signature, such as '
-      'RawBoxes:0,RawScores:0')
+  add('--feed_tensor', default='',
+      help='tensor that takes the image, instead of the one of the signature, '
+           'such as Placeholder:0')
+  add('--fetch_tensors', default='', metavar='NAME,...',
+      help='tensors that are computed, instead of all of the signature, such '
+           'as RawBoxes:0,RawScores:0')
   bool_flags.add(parser, 'use_image_bytes_as_input', None, 'upstream\'s flag: '
                  'the model itself says what it takes, and it is an error if '
                  'that is something else')

@@ -141,8 +141,8 @@ def page(checker: Any, title: str,
           for k, v in figures['objects_by_class'].items()]),
       html_page.heading('Sizes'),
       html_page.paragraph(
-          'By area as the evaluation takes it: of the mask where there is '
-          'one, else of the box; crowds are left out. %s.%s' % (
+          'By area as in the evaluation: the area of the mask if there is one, '
+          'or else of the box; crowds are left out. %s.%s' % (
               '; '.join('%s: %s' % (size.name, size.text)
                         for size in object_sizes.SIZES),
               ' ' + _anchor_sentence(figures['share_without_anchor'])

@@ -105,8 +105,8 @@ def convert(
   print('Set architecture.num_classes: %d (classes are 1 to %d; 0 is not used).'
         % (len(names) + 1, len(names)))
   if len(names) == 1:
-    print('There is one class only, %r: a classifier has nothing to tell '
-          'apart. Is %s the folder that has a folder for each class?' % (
+    print('There is only one class, %r: a classifier has nothing to '
+          'distinguish. Is %s the folder that has a folder for each class?' % (
               names[1], places['train'] if places else os.path.join(
                   raw_data_dir or '', 'train')))
   return counts
@@ -280,8 +280,9 @@ def main() -> None:
                       help='replace shards of another program')
   parser.add_argument(
       '--exif', choices=(orientations.UPRIGHT, orientations.IGNORE),
-      default=orientations.UPRIGHT, help='images are turned as the EXIF '
-      'orientation says (the default), or kept as they are stored')
+      default=orientations.UPRIGHT,
+      help='images are turned as the EXIF orientation says (the default), or '
+           'kept as they are stored')
   written_order.add_arguments(parser)
   for name, count in sorted(SHARDS.items()):
     parser.add_argument('--num_%s_shards' % name, type=int, default=count,

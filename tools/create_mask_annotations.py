@@ -229,9 +229,9 @@ def _notes(image_files, objects):
     lines.append('Not one mask has a pixel inside: there is no object.')
   elif all(isinstance(masks, str) and len(rles) == 1 for masks, rles in drawn):
     lines.append(
-        'Warning: every label image has one value besides the '
-        'background, so all objects of an image are one. If the files are '
-        'masks of all objects, use --separate.')
+        'Warning: every label image has one value apart from the background, '
+        'so all objects of an image are one. If the files are masks of all '
+        'objects, use --separate.')
   return lines
 
 
@@ -240,17 +240,18 @@ def main() -> None:
       prog='python -m tools.create_mask_annotations', description=__doc__,
       formatter_class=argparse.RawDescriptionHelpFormatter)
   parser.add_argument('--images', required=True, help='folder of the images')
-  parser.add_argument('--labels', help='folder of the label images; '
-                      'default: a folder `masks` beside each image')
+  parser.add_argument('--labels',
+                      help='folder of the label images; default: a folder '
+                           '`masks` next to each image')
   parser.add_argument('--class_name', required=True,
                       help='what the objects are')
   parser.add_argument('--output', required=True,
                       help='path prefix of the annotations')
-  parser.add_argument('--val_every', type=int, default=4, help='every so many '
-                      'images one is for validation (default: 4); 0: one '
-                      'file for all images')
-  parser.add_argument('--separate', action='store_true', help='every '
-                      'connected region is an object of its own')
+  parser.add_argument('--val_every', type=int, default=4,
+                      help='one of this many images is for validation '
+                           '(default: 4); 0: one file for all images')
+  parser.add_argument('--separate', action='store_true',
+                      help='every connected region is a separate object')
   args = parser.parse_args()
   try:
     datasets = write_annotations(args.images, args.output, args.class_name,

@@ -243,10 +243,12 @@ def main() -> None:
       description='Converts images and label maps, a file each.')
   parser.add_argument('--image_dir', required=True,
                       help='folder of the images')
-  parser.add_argument('--label_dir', required=True, help='folder of the label '
-                      'maps: PNG files whose values are the classes')
-  parser.add_argument('--output', required=True, help='what the paths of all '
-                      'written files begin with, such as records/train')
+  parser.add_argument('--label_dir', required=True,
+                      help='folder of the label maps: PNG files whose values '
+                           'are the classes')
+  parser.add_argument('--output', required=True,
+                      help='what the paths of all written files begin with, '
+                           'such as records/train')
   parser.add_argument('--list', help='file with the names of the images to '
                       'use, one a line; default: all with a label map')
   parser.add_argument('--label_map', help='file of rows `id:name`, from 0 on')
@@ -255,16 +257,16 @@ def main() -> None:
                       help='class of pixels that have none; default: '
                       '%(default)d')
   parser.add_argument('--values', default='',
-                      help='classes of values that are not their class, such '
-                      'as 255:1 for masks of 0 and 255')
+                      help='classes for values that are not class ids '
+                           'themselves, such as 255:1 for masks of 0 and 255')
   parser.add_argument(
       '--exif', choices=orientations.CHOICES, default=orientations.UPRIGHT,
-      help='what label maps of images mean that a camera turned, where their '
-      'size does not tell: the upright image (the default), the image as it '
-      'is stored, or nothing is turned (ignore)')
-  parser.add_argument('--num_shards', type=int, help='default: 32, or one for '
-                      'each image if there are fewer, or one for 1,000 images '
-                      'if there are more')
+      help='what label maps refer to where a camera turned the image and their '
+           'size does not decide: the upright image (the default), the image '
+           'as it is stored, or nothing is turned (ignore)')
+  parser.add_argument('--num_shards', type=int,
+                      help='default: 32, or one for each image if there are '
+                           'fewer, or one for 1,000 images if there are more')
   parser.add_argument('--num_processes', type=int, help='default: one per core')
   parser.add_argument('--overwrite', action='store_true',
                       help='replace shards of another program')

@@ -162,8 +162,9 @@ def parse_arguments(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
                       help='shapemask_head.mask_crop_size (default: 32)')
   parser.add_argument('--classes', type=int, nargs='+', metavar='ID',
                       help='classes whose masks are used (default: all)')
-  parser.add_argument('--max_masks', type=int, default=2000, help='most masks '
-                      'of a class; of more, some are drawn (default: 2000)')
+  parser.add_argument('--max_masks', type=int, default=2000,
+                      help='largest number of masks of a class; of more, some '
+                           'are drawn at random (default: 2000)')
   parser.add_argument('--seed', type=int, default=0,
                       help='of the masks drawn and of the clusters')
   return parser.parse_args(argv)

@@ -58,7 +58,7 @@ def convert(images: Sequence[Tuple[str, str]], names: Sequence[str],
   """
   repeated = sorted({n for n in names if names.count(n) > 1})
   if repeated:
-    raise ConversionError('The class name %r stands twice in the list of '
+    raise ConversionError('The class name %r occurs twice in the list of '
                           'classes.' % repeated[0])
   found = source_set.SourceSet()
   found.set_classes(names)
@@ -89,7 +89,8 @@ def convert(images: Sequence[Tuple[str, str]], names: Sequence[str],
         'another folder (--labels)?' % (
             without, label, path) if images else 'There is no image.')
   if without:
-    found.notes.append('%d images have no label file: they have no object.'
+    found.notes.append('%d images have no label file: they are taken as images '
+                       'without objects.'
                        % without)
   found.notes.extend(_unused(owners))
   return coco_record_writer.write_dataset(
@@ -110,7 +111,7 @@ def _unused(labels):
             and name not in _NO_LABELS]
   if not unused:
     return []
-  return ['%d label files are of no image that is converted, such as %s.' % (
+  return ['%d label files belong to no image that is converted, such as %s.' % (
       len(unused), unused[0])]
 
 
@@ -187,8 +188,8 @@ def _check_shares(shares, where):
             where, len(shares) + 1))
   if max(map(abs, shares)) > _LARGEST_SHARE:
     raise ConversionError(
-        '%s has the coordinate %g. Coordinates are shares of the image, 0 to '
-        '1, not pixels.' % (where, max(shares, key=abs)))
+        '%s has the coordinate %g. Coordinates are fractions of the image, 0 '
+        'to 1, not pixels.' % (where, max(shares, key=abs)))
 
 
 def read_data_file(

@@ -130,7 +130,7 @@ def run(name: str, folder: str, show: Callable[[str], Any] = print) -> None:
     show('\n$ python ' + ' '.join(shlex.quote(a) for a in arguments))
     code = subprocess.call([sys.executable] + arguments)
     if code:
-      show('This command failed; `make demo` goes on where it stopped.')
+      show('This command failed; `make demo` continues where it stopped.')
       raise SystemExit(code)
   show('The demo took %.1f minutes.' % ((time.time() - start) / 60.))
 

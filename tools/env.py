@@ -93,7 +93,7 @@ def gpu_problems(
   elif num_visible < len(gpus) and not problems:
     problems.append(
         'TensorFlow lists %d of %d GPUs. Usually a CUDA library is missing; '
-        'with TF_CPP_MIN_LOG_LEVEL=0 it says which.' % (num_visible,
+        'with TF_CPP_MIN_LOG_LEVEL=0 it shows which.' % (num_visible,
                                                         len(gpus)))
   return problems
 
@@ -128,9 +128,10 @@ def _tpu_problems(installed):
   if 'google-api-python-client' in installed or (
       'cloud-tpu-client' in installed):
     return []
-  return ['A Cloud TPU is reached by its address (--tpu=grpc://10.240.1.2:8470)'
-          '. By name (--tpu=my-tpu) it needs further packages: pip install '
-          '"google-api-python-client<2" oauth2client.']
+  return ['A Cloud TPU is reached by its address '
+          '(--tpu=grpc://10.240.1.2:8470). By name (--tpu=my-tpu) it needs '
+          'more packages: pip install "google-api-python-client<2" '
+          'oauth2client.']
 
 
 def report() -> List[str]:

@@ -139,8 +139,8 @@ def _coverage(annotations, detections):
   num_beyond = np.count_nonzero(_reach_beyond(annotations, detections))
   if num_beyond:
     messages.append(
-        '%d of %d detections reach far beyond their images. Are they of other '
-        'images, or are their boxes not [x, y, width, height]?' % (
+        '%d of %d detections reach far beyond their images. Do they belong to '
+        'other images, or are their boxes not [x, y, width, height]?' % (
             num_beyond, len(detections.images)))
   return messages
 

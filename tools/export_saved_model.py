@@ -33,23 +33,23 @@ def parser() -> argparse.ArgumentParser:
       description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
   config_arguments.add(result)
   add = result.add_argument
-  add('--model_dir', help='folder of the training run: params.yaml and the '
-      'newest checkpoint')
+  add('--model_dir', help='folder of the training run run: params.yaml and the '
+                          'newest checkpoint')
   add('--checkpoint_path', help='this checkpoint instead of the newest one')
-  add('--export_dir', required=True, help='folder to write; it appears when it '
-      'is complete')
-  add('--batch_size', type=int, default=1, help='images of a request; -1: any '
-      'number (default: 1)')
+  add('--export_dir', required=True,
+      help='folder to write; it appears when it is complete')
+  add('--batch_size', type=int, default=1,
+      help='images per request; -1: any number (default: 1)')
   add('--input_type', choices=_INPUT_TYPES, default='image_bytes',
-      help='what the model is given: bytes of image files, uint8 pixels, '
-      'records, or normalised pixels (default: image_bytes)')
-  add('--input_name', default='input', help='key of the input in the signature '
-      '(default: input)')
+      help='input of the model: bytes of image files, uint8 pixels, records, '
+           'or normalised pixels (default: image_bytes)')
+  add('--input_name', default='input',
+      help='key of the input in the signature (default: input)')
   add('--input_image_size', help='HEIGHT,WIDTH that images are resized to '
-      '(default: that of the configuration)')
-  add('--box_coordinates', choices=_COORDINATES, help='boxes in pixels of the '
-      'input of the network (the default), in pixels of the image, or in parts '
-      'of its sides')
+                                 '(default: the size in the configuration)')
+  add('--box_coordinates', choices=_COORDINATES,
+      help='boxes in pixels of the input of the network (the default), in '
+           'pixels of the image, or as fractions of its sides')
   add('--label_map', help='names of the classes, lines id:name (default: '
       'eval.label_map)')
   add('--serving_name', help='name that the model will be served under '
@@ -57,18 +57,18 @@ def parser() -> argparse.ArgumentParser:
   add('--check_images', help='pattern of image files for the check (default: '
       'drawn ones)')
   for name, default, text in (
-      ('override_export_dir', False, 'replace --export_dir if it is there'),
-      ('output_image_info', True, 'also give image_info: how the image lies in '
-       'the input of the network'),
+      ('override_export_dir', False, 'replace --export_dir if it exists'),
+      ('output_image_info', True, 'also output image_info: how the image is '
+                                  'placed in the input of the network'),
       ('output_normalized_coordinates', False, 'the same as '
        '--box_coordinates=normalized'),
-      ('paste_masks', False, 'give masks of the size of the image, pasted '
-       'inside of the graph'),
+      ('paste_masks', False, 'output masks of the size of the image, pasted '
+                             'inside the graph'),
       ('cast_num_detections_to_float', False, 'num_detections as float32'),
       ('cast_detection_classes_to_float', False, 'detection_classes as '
        'float32'),
-      ('follow_exif', True, 'turn image_bytes upright as their EXIF '
-       'orientation says'),
+      ('follow_exif', True, 'turn image_bytes upright by their EXIF '
+                            'orientation'),
       ('use_tpu', False, 'refused: an export runs on CPUs and GPUs')):
     bool_flags.add(result, name, default, text)
   return result

@@ -17,8 +17,8 @@ from serving.targets import network_graph
 from tools.common import config_arguments
 
 HEADER = (
-    '| model | target | NMS | result | operations beside the built-in ones | '
-    'greatest difference | size, MB |\n|---|---|---|---|---|---|---|')
+    '| model | target | NMS | result | operations apart from the built-in ones '
+    '| greatest difference | size, MB |\n|---|---|---|---|---|---|---|')
 _TARGETS = ('frozen_graph', 'tflite float32', 'tflite float16',
             'tflite dynamic_range', 'tflite int8', 'onnx', 'openvino')
 
@@ -32,8 +32,8 @@ def parse_arguments(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
   add('--model_dir', required=True, help='folder of a training run')
   add('--params_override', help='over its configuration')
   add('--targets', default=','.join(_TARGETS), help='(default: %(default)s)')
-  add('--header', action='store_true', help='prints the head of the table, and '
-      'the date, first')
+  add('--header', action='store_true',
+      help='prints the head of the table, and the date, first')
   return parser.parse_args(argv)
 
 

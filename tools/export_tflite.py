@@ -23,14 +23,14 @@ def parse_arguments(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
   parser = target_export.parser('export_tflite', __doc__)
   add = parser.add_argument
   add('--quantization', choices=_QUANTIZATIONS, default='float32',
-      help='of the weights; int8: of the activations too (default: '
-      '%(default)s)')
-  add('--representative_images', metavar='PATTERN', help='image files from '
-      'which int8 learns the ranges of activations')
-  add('--representative_records', metavar='PATTERN', help='TFRecords with '
-      'image/encoded, instead')
-  add('--num_representative', type=int, default=100, help='at most so many of '
-      'them (default: %(default)s)')
+      help='type of the weights; int8: of the activations, too (default: '
+           '%(default)s)')
+  add('--representative_images', metavar='PATTERN',
+      help='image files from which int8 learns the ranges of activations')
+  add('--representative_records', metavar='PATTERN',
+      help='TFRecords with image/encoded, instead')
+  add('--num_representative', type=int, default=100,
+      help='use at most this many of them (default: %(default)s)')
   return parser.parse_args(argv)
 
 

@@ -32,21 +32,25 @@ def parse_arguments(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
   parser = argparse.ArgumentParser(
       prog='python -m tools.import_checkpoint', description=__doc__,
       formatter_class=argparse.RawDescriptionHelpFormatter)
-  parser.add_argument('source', metavar='ARCHIVE_OR_FOLDER', help='archive, '
-                      'folder, or the prefix of a checkpoint')
+  parser.add_argument('source', metavar='ARCHIVE_OR_FOLDER',
+                      help='archive, folder, or the prefix of a checkpoint')
   parser.add_argument('--output', metavar='MODEL_DIR', help='new folder')
-  parser.add_argument('--checkpoint', metavar='PATH', help='which one, where '
-                      'there are several: the end of its prefix')
-  parser.add_argument('--row', metavar='FILE', help='file of the row of the '
-                      'model zoo, where names and shapes fit several')
+  parser.add_argument('--checkpoint', metavar='PATH',
+                      help='which one, where there are several: the end of its '
+                           'prefix')
+  parser.add_argument('--row', metavar='FILE',
+                      help='file of the row of the model zoo, where names and '
+                           'shapes fit several')
   parser.add_argument(
       '--config_file', help='YAML file of the model, instead of a row of the '
       'model zoo; its variables have to be those of the checkpoint')
-  parser.add_argument('--params_override', help='YAML text, a.b=c pairs, or a '
-                      'file, over the configuration')
+  parser.add_argument('--params_override',
+                      help='YAML text, a.b=c pairs, or a file, over the '
+                           'configuration')
   parser.add_argument(
-      '--use_moving_average', action='store_true', help='take the moving '
-      'averages of the weights as the weights, if the checkpoint has them')
+      '--use_moving_average', action='store_true',
+      help='use the moving averages of the weights as the weights, if the '
+           'checkpoint has them')
   parser.add_argument('--max_unpacked_gib', type=float, default=16.,
                       help='refuse archives that unpack to more GiB '
                       '(default: %(default)s)')

@@ -39,8 +39,8 @@ def parse_arguments(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
       prog='python -m tools.inspect_checkpoint', description=__doc__,
       formatter_class=argparse.RawDescriptionHelpFormatter)
   parser.add_argument('path', help='model_dir, whose newest checkpoint is '
-                      'taken, or a checkpoint: the part of its files\' names '
-                      'before .index')
+                                   'used, or a checkpoint: the part of its '
+                                   "files' names before .index")
   parser.add_argument('--match', metavar='REGEX', default='',
                       help='list only names that match somewhere')
   return parser.parse_args(argv)

@@ -140,10 +140,10 @@ def _metric_table(metrics):
       html_page.paragraph(
           'AP is the precision averaged over recall, classes and the overlaps '
           '0.50 to 0.95 that count as found; AP50 and AP75 take one overlap. '
-          'Small is below 32 x 32 pixels, large from 96 x 96 on; "-": there '
-          'is no such object. AR is the share of objects that 100 detections '
-          'per image find. All count the 100 best detections of an image '
-          'and class, those with max in their name as many as it says.'))
+          'Small is below 32 x 32 pixels, large from 96 x 96 on; "-": there is '
+          'no such object. AR is the share of objects that 100 detections per '
+          'image find. All count the 100 best detections per image and class; '
+          'those with max in their name count as many as the name says.'))
 
 
 def _class_table(metrics, names, annotations):
@@ -237,11 +237,11 @@ def main() -> None:
   parser = argparse.ArgumentParser(
       description='Writes a report of a trained and evaluated model.')
   parser.add_argument('--model_dir', required=True,
-                      help='folder of the training')
-  parser.add_argument('--output', help='the page; default: report.html in '
-                      'model_dir')
-  parser.add_argument('--suffix', default='', help='eval.suffix of the '
-                      'evaluation')
+                      help='folder of the training run')
+  parser.add_argument('--output',
+                      help='the page; default: report.html in model_dir')
+  parser.add_argument('--suffix', default='',
+                      help='eval.suffix of the evaluation')
   parser.add_argument('--num_images', '--num_pictures', type=int, default=12,
                       help='images shown')
   parser.add_argument('--min_score', type=float, default=0.3,

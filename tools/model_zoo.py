@@ -31,17 +31,19 @@ def parse_arguments(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
       prog='python -m tools.model_zoo', description=__doc__,
       formatter_class=argparse.RawDescriptionHelpFormatter)
   parser.add_argument(
-      '--rows', metavar='REGEX', help='count only the rows whose file matches '
-      'somewhere; prints, and leaves the page alone')
+      '--rows', metavar='REGEX', help='count only the rows whose file name '
+                                      'matches; print the result without '
+                                      'writing the page')
   parser.add_argument(
       '--output', metavar='FILE.md', default='docs/MODEL_ZOO.md',
       help='page to write (default: %(default)s)')
   parser.add_argument(
-      '--results', metavar='FILE.jsonl', help='file that gets a line for every '
-      'row as soon as it is counted')
+      '--results', metavar='FILE.jsonl',
+      help='file that gets a line for every row as soon as it is counted')
   parser.add_argument(
-      '--reuse', action='store_true', help='take the rows that --results has '
-      'from there: after an interruption, while the code is the same')
+      '--reuse', action='store_true',
+      help='reuse the rows in --results: after an interruption, if the code '
+           'has not changed')
   return parser.parse_args(argv)
 
 

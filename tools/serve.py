@@ -20,10 +20,10 @@ import sys
 from typing import Any, Optional, Sequence
 
 _DESCRIPTIONS = (
-    ('max_requests', int, 128, 'requests inside at once; more are answered 503 '
-     'with Retry-After'),
+    ('max_requests', int, 128, 'requests in progress at once; more are '
+                               'answered with 503 and Retry-After'),
     ('max_body_mb', float, 32., 'megabytes of one request'),
-    ('max_bodies_mb', float, 256., 'megabytes of all requests inside'),
+    ('max_bodies_mb', float, 256., 'megabytes of all requests in progress'),
     ('max_megapixels', float, 64., 'millions of pixels of the images of one '
      'request'),
     ('max_rows', int, 128, 'images of one request'),
@@ -33,9 +33,10 @@ _DESCRIPTIONS = (
      'run with'),
     ('request_timeout_s', float, 60., 'seconds until a request must be '
      'answered'),
-    ('body_timeout_s', float, 30., 'seconds in which a request must have come'),
-    ('grace_s', float, 30., 'seconds after a signal in which what was asked is '
-     'answered'))
+    ('body_timeout_s', float, 30., 'seconds in which a request must have '
+                                   'arrived'),
+    ('grace_s', float, 30., 'seconds after a signal for answering the requests '
+                            'in progress'))
 _LOCAL = ('127.0.0.1', '::1', 'localhost')
 
 
@@ -45,24 +46,29 @@ def parse_arguments(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
       prog='python -m tools.serve', description=__doc__,
       formatter_class=argparse.RawDescriptionHelpFormatter)
   parser.add_argument('--saved_model', required=True, metavar='FOLDER',
-                      help='of tools.export_saved_model; or a folder of such, '
-                      'named by version, of which the newest is served')
-  parser.add_argument('--name', default='default', help='of the model in '
-                      'addresses (default: default)')
-  parser.add_argument('--host', default='127.0.0.1', help='address to listen '
-                      'at; 0.0.0.0: all of this machine (default: 127.0.0.1)')
-  parser.add_argument('--port', type=int, default=8501, help='0: a free one '
-                      '(default: 8501, that of TensorFlow Serving)')
-  parser.add_argument('--threads', type=int, metavar='N', help='CPU threads of '
-                      'the network (default: as many as cores)')
-  parser.add_argument('--label_map', metavar='FILE', help='lines id:name '
-                      '(default: that of the export)')
+                      help='an export of tools.export_saved_model, or a folder '
+                           'of such exports, named by version, of which the '
+                           'newest is served')
+  parser.add_argument('--name', default='default',
+                      help='name of the model in addresses (default: default)')
+  parser.add_argument('--host', default='127.0.0.1',
+                      help='address to listen at; 0.0.0.0: all addresses of '
+                           'this machine (default: 127.0.0.1)')
+  parser.add_argument('--port', type=int, default=8501,
+                      help='0: any free port (default: 8501, as TensorFlow '
+                           'Serving)')
+  parser.add_argument('--threads', type=int, metavar='N',
+                      help='CPU threads of the network (default: as many as '
+                           'cores)')
+  parser.add_argument('--label_map', metavar='FILE',
+                      help='label map, lines id:name (default: from the '
+                           'export)')
   parser.add_argument('--min_score', type=float, default=.3, metavar='SCORE',
-                      help='where the slider of the page stands at first '
-                      '(default: 0.3)')
+                      help='initial value of the slider on the page (default: '
+                           '0.3)')
   parser.add_argument('--no_page', action='store_true', help='no page at /')
-  parser.add_argument('--log_requests', action='store_true', help='a line on '
-                      'stderr for every request')
+  parser.add_argument('--log_requests', action='store_true',
+                      help='a line on stderr for every request')
   for name, kind, default, text in _DESCRIPTIONS:
     parser.add_argument('--' + name, type=kind, default=default, metavar='N',
                         help='%s (default: %g)' % (text, default))
@@ -116,7 +122,7 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
     num_left = asyncio.run(server.run(
         lambda address: _announce(arguments, service, address)))
   except (OSError, OverflowError) as e:
-    print('Error: %s:%d cannot be listened at: %s. Another --port may be free.'
+    print('Error: cannot listen on %s:%d: %s. Another --port may be free.'
           % (arguments.host, arguments.port, getattr(e, 'strerror', None) or e),
           file=sys.stderr)
     return 1
@@ -137,7 +143,7 @@ def _announce(arguments, service, address):
   if not arguments.no_page:
     print('Page:           %s/' % url)
   if arguments.host not in _LOCAL:
-    print('Everybody who reaches %s can ask: there is no password and no '
+    print('Everybody who reaches %s can use it: there is no password and no '
           'encryption.' % host)
   sys.stdout.flush()
 

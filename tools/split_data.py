@@ -59,13 +59,14 @@ flags.DEFINE_string('output', None, 'What the names of the written files begin '
                     'with; not with --voc.')
 flags.DEFINE_string('shares', 'train:0.8,val:0.2', 'Name and share of each '
                     'split.')
-flags.DEFINE_string('group_pattern', None, 'Regular expression: images whose '
-                    'names it finds the same text in (the first bracket, if '
-                    'there is one) stay together.')
+flags.DEFINE_string('group_pattern', None, 'Regular expression: images in '
+                                           'whose names it matches the same '
+                                           'text (the first group, if there is '
+                                           'one) stay together.')
 flags.DEFINE_string('groups', None, 'CSV file of image name and group, instead '
                     'of --group_pattern.')
 flags.DEFINE_bool('stratify', True, 'Give each split its share of every class.')
-flags.DEFINE_integer('seed', 0, 'Number that gives the division.')
+flags.DEFINE_integer('seed', 0, 'Seed of the division.')
 
 
 class Item(NamedTuple):
@@ -212,7 +213,7 @@ def write_new(contents: Mapping[str, str]) -> None:
   """
   for path in contents:
     if tf.gfile.Exists(path):
-      raise ConversionError('%s is already there. Choose another --output, or '
+      raise ConversionError('%s already exists. Choose another --output, or '
                             'remove it.' % path)
   for path, text in contents.items():
     if os.path.dirname(path):
@@ -247,8 +248,8 @@ def split_coco(path: str, prefix: str, shares: Mapping[str, float],
   lost = [a['image_id'] for a in content['annotations']
           if a['image_id'] not in listed]
   if lost:
-    print('%d annotations are of images that are not listed (%s): no split has '
-          'them.' % (len(lost), ids.name_some(sorted(set(lost), key=str))))
+    print('%d annotations belong to images that are not listed (%s): no split '
+          'has them.' % (len(lost), ids.name_some(sorted(set(lost), key=str))))
   contents = {}
   for name, chosen in splits.items():
     places = [item.name for item in chosen]

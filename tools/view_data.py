@@ -89,7 +89,7 @@ def _write(shown, label_map):
       parts.append(html_page.image_pair(
           images[-1], shown[-1].image, (captions[-1], 'without labels')))
     files.write_atomically(FLAGS.html, html_page.page(
-        'What the parser gives to training', parts))
+        'What the parser passes to training', parts))
   print('%d images, %s.' % (len(shown), _counts(shown)))
 
 

@@ -227,9 +227,9 @@ def _ignored(annotations):
       marked += 1
   if not marked:
     return []
-  return ['%d of %d objects have the mark `ignore`, which COCO does not know: '
-          'they are trained on and scored like the others. Objects to leave '
-          'out have iscrowd 1.' % (marked, len(annotations))]
+  return ['%d of %d objects have the mark `ignore`, which is not part of the '
+          'COCO format: they are trained on and scored like the others. '
+          'Objects to leave out have iscrowd 1.' % (marked, len(annotations))]
 
 
 def _shared_names(categories):

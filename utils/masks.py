@@ -270,8 +270,8 @@ def _points(polygon, height, width):
     furthest = np.nan
   # Written so that NaN is refused too.
   if not furthest <= _FAR * max(height, width, 1):
-    raise ValueError('A polygon has points that are no numbers, or far away '
-                     'from its image.')
+    raise ValueError('A polygon has points that are not numbers, or are far '
+                     'away from its image.')
   return points.tolist()
 
 

@@ -20,7 +20,7 @@ def rgb(image: Image.Image) -> np.ndarray:
     # Pillow would clip 16 bit values at 255.
     pixels = np.asarray(image)
     if pixels.min() < 0 or pixels.max() >= 2**16:
-      raise ValueError('has 32 bits a channel; save it as PNG or JPEG')
+      raise ValueError('has 32 bits per channel; save it as PNG or JPEG')
     image = Image.fromarray((pixels >> 8).astype(np.uint8))
   elif image.mode == 'F':
     raise ValueError('has floating point pixels; save it as PNG or JPEG')

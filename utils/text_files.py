@@ -85,8 +85,8 @@ def read_json(path: str,
   except ValueError as e:
     raise ValueError('%s is not valid JSON: %s' % (path, e))
   except RecursionError:
-    raise ValueError('%s is not usable JSON: its lists or objects lie too deep '
-                     'inside of each other.' % path)
+    raise ValueError('%s is not usable JSON: its lists or objects are nested '
+                     'too deeply.' % path)
 
 
 def read_xml(path: str,

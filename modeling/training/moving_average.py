@@ -183,7 +183,7 @@ def has_averages(path: str, names: Collection[str]) -> bool:
   if missing and len(missing) < len(names):
     raise AverageError(
         '%s has moving averages, but lacks %d of them, such as %s. '
-        'train.frozen_variable_prefix must be the one of the training; with '
+        'train.frozen_variable_prefix must be the same as in training; with '
         'eval.use_moving_average: false the weights themselves are used.' % (
             path, len(missing), missing[0]))
   return not missing

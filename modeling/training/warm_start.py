@@ -109,7 +109,7 @@ def first_step(section: base.Section, total_steps: int) -> int:
   step = int(reader.get_tensor(stored))
   if step >= total_steps:
     raise WarmStartError(
-        'train.checkpoint.restore_optimizer_state: the checkpoint %s is of '
+        'train.checkpoint.restore_optimizer_state: the checkpoint %s is from '
         'step %d, and training ends at step %d (train.total_steps), so there '
         'is nothing to train. Raise train.total_steps, or set '
         'restore_optimizer_state to false to begin at step 0 with the weights.'
@@ -185,7 +185,7 @@ def _choose_weights(section, reader, shapes, plan):
   """Whether averages of weights are taken in their place; adds a note."""
   wanted = section.use_moving_average
   if not any(_is_kind(name, training_names.AVERAGE) for name in shapes):
-    plan.notes.append('The weights are taken: it has no moving averages%s.' % (
+    plan.notes.append('The weights are used: it has no moving averages%s.' % (
         ', although train.checkpoint.use_moving_average is true' if wanted
         else ''))
     return False
@@ -193,15 +193,15 @@ def _choose_weights(section, reader, shapes, plan):
     wanted = (training_names.NUM_AVERAGED in shapes
               and not section.restore_optimizer_state)
   if wanted and not averages_begun(reader):
-    plan.notes.append('The weights are taken: their moving averages have not '
+    plan.notes.append('The weights are used: their moving averages have not '
                       'begun.')
     return False
   plan.notes.append(
-      'The moving averages of the weights are taken as the weights '
-      '(train.checkpoint.use_moving_average: false takes the weights '
+      'The moving averages of the weights are used as the weights '
+      '(train.checkpoint.use_moving_average: false uses the weights '
       'themselves).' if wanted else
-      'The weights are taken, not their moving averages, which it has, too '
-      '(train.checkpoint.use_moving_average: true takes those).')
+      'The weights are used, not their moving averages, which it has, too '
+      '(train.checkpoint.use_moving_average: true uses those).')
   return wanted
 
 
@@ -246,7 +246,7 @@ def _drop_parts(plan, by_name):
       if lacking and name in taken:
         del plan.assignment[taken[name]]
     if lacking and len(lacking) < len(names):
-      plan.notes.append('%s begin anew: the checkpoint lacks %s.' % (
+      plan.notes.append('%s start over: the checkpoint lacks %s.' % (
           suffix, lacking[0]))
 
 
@@ -260,8 +260,7 @@ def _begin_averages(plan, by_name):
   if plan.begun:
     begun = set(map(training_variables.name_of, plan.begun.values()))
     plan.missing[:] = [n for n in plan.missing if n not in begun]
-    plan.notes.append('The moving averages begin as the weights that are '
-                      'taken.')
+    plan.notes.append('The moving averages begin as the loaded weights.')
 
 
 def _check_matches(section, plan, by_name):
@@ -290,7 +289,7 @@ def _no_match_message(section, plan, by_name):
       'train.checkpoint: no variable of the model is in the checkpoint %s with '
       'train.checkpoint.prefix %r.%s The model has names such as %s; the '
       'checkpoint has %s. The prefix is the part that only the model has. (Set '
-      'train.checkpoint.allow_no_match to train from scratch all the same.)'
+      'train.checkpoint.allow_no_match to train from scratch nevertheless.)'
       % (plan.path, section.prefix, reason, ', '.join(here[:3]),
          ', '.join(there[:3])))
 

@@ -50,8 +50,8 @@ class Admission:
       raise errors.overloaded('The server is stopping.', 'stopping')
     if self.num_requests >= self._max_requests:
       raise errors.overloaded(
-          'The server has %d requests to answer, no room for more: try again '
-          'later.' % self.num_requests, 'queue_full')
+          'The server has %d requests in progress and accepts no more: try '
+          'again later.' % self.num_requests, 'queue_full')
     place = _Place(self)
     self.num_requests += 1
     try:
@@ -79,8 +79,9 @@ class Admission:
   def hold(self, size: int) -> None:
     """Counts bytes; raises RequestError if there is no room for them."""
     if self.num_bytes + size > self._max_bytes:
-      raise errors.overloaded('The server holds as many bytes of requests as '
-                              'it may: try again later.', 'bytes')
+      raise errors.overloaded('The requests in progress have reached '
+                              'the allowed number of bytes: try '
+                              'again later.', 'bytes')
     self.num_bytes += size
 
 
@@ -104,8 +105,8 @@ class _Place:
     """
     encoding = request.headers.get('Content-Encoding', '').lower()
     if encoding not in _ENCODINGS:
-      raise errors.RequestError('Bodies come as they are, or as gzip or '
-                                'deflate.', 415, 'body')
+      raise errors.RequestError(
+          'Bodies must be uncompressed, gzip or deflate.', 415, 'body')
     self._admission.check_body(request.content_length or 0)
     parts, size = [], 0
     async for chunk in request.content.iter_any():
@@ -135,5 +136,5 @@ class _Place:
       parts.append(part)
       body = stream.unconsumed_tail
     if not stream.eof:
-      raise errors.RequestError('The compressed body is cut off.')
+      raise errors.RequestError('The compressed body is truncated.')
     return b''.join(parts)

@@ -36,8 +36,8 @@ def request(
   signature = rest_json.signature_of(values, signatures)
   if networks.PROBABILITIES not in signature.outputs:
     raise errors.RequestError(
-        'Expected a classifier, whose signature gives "%s"; "%s" gives %s: ask '
-        'with :predict.' % (networks.PROBABILITIES, signature.name,
+        'Expected a classifier, whose signature gives "%s"; "%s" gives %s: use '
+        ':predict.' % (networks.PROBABILITIES, signature.name,
                             ', '.join(sorted(signature.outputs))))
   examples, context = values.get('examples'), values.get('context', {})
   if not isinstance(examples, list) or not examples or not all(

@@ -88,7 +88,7 @@ class Rest:
   def _parse(self, verb, body):
     """(rest_json.Request, its cost)."""
     if verb == 'regress':
-      raise errors.RequestError('Models of images have no regression: ask with '
+      raise errors.RequestError('Models of images have no regression: use '
                                 ':predict.')
     values = rest_json.parse(body)
     asked = (classify.request if verb == 'classify' else

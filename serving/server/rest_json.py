@@ -255,8 +255,8 @@ def predict_response(answers: Mapping[str, np.ndarray], by_rows: bool) -> bytes:
             for key, value in plain.items()}
   if len(set(counts.values())) != 1 or None in counts.values():
     raise errors.RequestError(
-        'The outputs have different numbers of rows (%s): ask with "inputs" '
-        'instead of "instances".' % counts)
+        'The outputs have different numbers of rows (%s): use "inputs" instead '
+        'of "instances".' % counts)
   if len(plain) == 1:
     return _dumps({'predictions': list(plain.values())[0]})
   return _dumps({'predictions': [

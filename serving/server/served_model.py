@@ -111,8 +111,8 @@ class ServedModel:
         inter_op_parallelism_threads=threads)
     self.signatures = _signatures(self.meta_graph, self.session.graph)
     if not self.signatures:
-      raise sources.LoadError('%s has no signature: it cannot be asked '
-                              'anything.' % self.folder)
+      raise sources.LoadError(
+          '%s has no signature: it cannot be run.' % self.folder)
 
   def run(self, signature_name: str,
           feeds: Mapping[str, np.ndarray]) -> Dict[str, np.ndarray]:

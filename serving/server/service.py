@@ -90,7 +90,7 @@ class Service:
       return await asyncio.wait_for(place.read(request),
                                     self.limits.body_timeout_s)
     except asyncio.TimeoutError:
-      raise errors.RequestError('The body did not come within %g seconds.' % (
+      raise errors.RequestError('The body did not arrive within %g seconds.' % (
           self.limits.body_timeout_s), 408, 'body')
 
   async def in_thread(self, function: Callable[..., Any],

@@ -23,9 +23,10 @@ def convert(network, request, folder, work):
   del request, work
   if network.graph.library.function:
     raise exporting.ConversionError(
-        'onnxruntime does not take the loops of non-maximum suppression as '
-        'tf2onnx writes them: with --params_override=postprocess.apply_nms='
-        'false it is left out of a one-stage model.')
+        'onnxruntime does not accept the loops of non-maximum suppression as '
+        'tf2onnx writes them: with '
+        '--params_override=postprocess.apply_nms=false it is left out of a '
+        'one-stage model.')
   compat.enable_graph_mode()
   tensor, = network.inputs.values()
   name = tensor.split(':')[0]

@@ -46,11 +46,11 @@ def _check_loops(request):
              'non-maximum suppression of a one-stage model is left out.')
   if not compat.HAS_TFLITE_LOOPS:
     raise exporting.ConversionError(
-        'The converter of TensorFlow %s knows no loops: convert with that of '
+        'The converter of TensorFlow %s does not support loops: convert with '
         "2.15 ('make setup RUNTIME=tf2'), or %s" % (compat.VERSION, without))
   if request['quantization'] == 'int8':
     raise exporting.ConversionError(
-        'int8 cannot learn the ranges of activations inside of loops: take '
+        'int8 cannot learn the ranges of activations inside loops: use '
         'dynamic_range, or %s' % without)
 
 

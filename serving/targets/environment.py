@@ -31,5 +31,6 @@ def python(package: str) -> str:
   if not os.path.exists(path):
     raise MissingError(
         "%s is not installed here and there is no %s: 'make export-env' "
-        'installs the converters beside this environment.' % (package, FOLDER))
+        'installs the converters in an environment next to this one.' % (
+            package, FOLDER))
   return path

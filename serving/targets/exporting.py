@@ -58,7 +58,7 @@ def write(target, the_plan, folder, override=False, label_map=None,
   folder = os.path.abspath(str(folder))
   if os.path.exists(folder) and not override:
     raise export.ExportError(
-        '%s is there already. Give another folder, or replace it with '
+        '%s already exists. Give another folder, or replace it with '
         '--override_export_dir.' % folder)
   pythons = [environment.python(package) if package else sys.executable
              for package in target.packages]
@@ -99,7 +99,7 @@ def convert(target, network, folder, request, python):
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     result = os.path.join(work, 'result.json')
     if done.returncode or not os.path.exists(result):
-      raise ConversionError('The converter to %s (%s) fails: %s' % (
+      raise ConversionError('The converter to %s (%s) failed: %s' % (
           target.name, target.converter, _reason(done.stdout)))
     with open(result) as f:
       return json.load(f)
@@ -129,8 +129,8 @@ def converter_main(function, arguments):
   """The program around a converter.
 
   Args:
-    function: called with (network_graph.Network, request, folder that is written to,
-      folder with the network), which returns {name: value}.
+    function: called with (network_graph.Network, request, folder that is
+      written to, folder with the network), returns {name: value}.
     arguments: [folder with the network, folder that is written to].
   """
   work, folder = arguments

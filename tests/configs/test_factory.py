@@ -301,7 +301,7 @@ def test_choices(key, value):
     ('segmentation', 'segmentation_parser.aug_policy=v0', 'no policy'),
     ('retinanet', 'train.train_dataset_type=sstable', 'read as tfrecord'),
     ('retinanet', 'train.learning_rate.learning_rate_steps=[5,3]',
-     'do not rise'),
+     'do not increase'),
     ('mask_rcnn', 'architecture.include_mask=false', 'set eval.type: box'),
     ('mask_rcnn', 'roi_sampling.cascade_iou_thresholds=[0.6]',
      'not cascade_mask_rcnn'),

@@ -118,7 +118,7 @@ def test_a_perturbed_export_fails(written, tmp_path):
 
 
 def test_an_export_that_does_not_answer(written, tmp_path):
-  with pytest.raises(parity.ParityError, match='does not answer'):
+  with pytest.raises(parity.ParityError, match='cannot be run'):
     parity.check(written[0], str(tmp_path))
 
 

@@ -133,7 +133,7 @@ def test_what_else_needs_the_image_is_timed_too(tmp_path):
 def test_no_network_to_be_found(tmp_path, capsys):
   record = _run(_export(tmp_path, first=False))
   assert [r['what'] for r in record['results']] == ['end_to_end']
-  assert 'is not timed apart' in record['notes'][0]
+  assert 'is not timed separately' in record['notes'][0]
   assert 'Note: There is no convolution' in capsys.readouterr().out
 
 

@@ -286,7 +286,7 @@ def test_names_of_files_from_another_computer(paths, tmp_path):
                                        str(tmp_path / 'out'), _OPTIONS)
   assert index['num_records'] == 3
   assert [n.partition(' names')[2] for n in index['notes'][:3]] == [
-      ' of files do not exist as they stand; %s' % how for how in (
+      ' do not exist as they are written; %s' % how for how in (
           "backslashes are read as /: 'sub\\\\a 1.jpg' is 'sub/a 1.jpg'.",
           "percent escapes are decoded: 'b%2Epng' is 'b.png'.",
           'the folders in front of the name are left out: '

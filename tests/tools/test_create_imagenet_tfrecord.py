@@ -191,7 +191,7 @@ def test_turned_images_and_one_class(raw, tmp_path, capsys):
   features = _read(tmp_path, 'train')[b'n01_1.JPEG']
   assert features['image/height'].int64_list.value[0] == 32
   output = capsys.readouterr().out
-  assert 'turned upright' in output and 'There is one class only' in output
+  assert 'turned upright' in output and 'There is only one class' in output
 
 
 def test_other_places(raw, tmp_path):

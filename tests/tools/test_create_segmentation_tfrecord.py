@@ -178,7 +178,7 @@ def test_masks_of_0_and_255_are_doubted(raw, capsys):
   _convert(raw)
   output = capsys.readouterr().out
   # 17 and 12 of 35 pixels.
-  assert '41.4 % of the pixels are of no class (value 255' in output
+  assert '41.4 % of the pixels have no class (value 255' in output
   assert 'Warning: 2 of 2 label maps have the values 0 and 255 only' in output
   assert '--values=255:1' in output
 

@@ -172,7 +172,7 @@ def test_a_failing_command_ends_the_demo(codes):
     demo.run('retinanet', 'demo', printed.append)
   assert error.value.code == 4
   assert len(codes[1]) == 2
-  assert 'goes on where it stopped' in printed[-1]
+  assert 'continues where it stopped' in printed[-1]
 
 
 def test_folders_with_blanks_can_be_copied(codes, capsys):

@@ -170,7 +170,7 @@ def test_page_of_a_classifier(tmp_path):
   page = make_report.build_page(folder)
   assert 'Top-1 accuracy 0.000 on 1 images after 20 steps' in page
   assert 'disc, taken for square 0.75' in page
-  assert 'Images it got wrong' in page
+  assert 'Misclassified images' in page
   # Among all, and among the wrong ones.
   assert page.count('data:image/jpeg;base64,') == 2
   assert '<tr><td>disc</td><td class="number">1</td>' in page

@@ -90,5 +90,5 @@ def notes(parts: Parts) -> List[str]:
   """Sentences about what could not be found."""
   if parts.image is None:
     return ['There is no convolution of an image with 3 channels in the graph: '
-            'the network is not timed apart.']
+            'the network is not timed separately.']
   return []

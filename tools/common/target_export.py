@@ -49,21 +49,23 @@ def parser(name: str, description: str,
       formatter_class=argparse.RawDescriptionHelpFormatter)
   config_arguments.add(made)
   add = made.add_argument
-  add('--model_dir', help='folder of the training run: params.yaml and the '
-      'newest checkpoint')
+  add('--model_dir', help='folder of the training run run: params.yaml and the '
+                          'newest checkpoint')
   add('--checkpoint_path', help='this checkpoint instead of the newest one')
-  add('--export_dir', required=True, help='folder to write; it appears when it '
-      'is complete and checked')
-  add('--batch_size', type=int, default=batch_size, help='images of a call; '
-      '-1: any number, where that is possible (default: %(default)s)')
-  add('--input_image_size', metavar='HEIGHT,WIDTH', help='that images are '
-      'resized to (default: that of the configuration)')
+  add('--export_dir', required=True,
+      help='folder to write; it appears when it is complete and checked')
+  add('--batch_size', type=int, default=batch_size,
+      help='images per call; -1: any number, where that is possible (default: '
+           '%(default)s)')
+  add('--input_image_size', metavar='HEIGHT,WIDTH',
+      help='that images are resized to (default: the size in the '
+           'configuration)')
   add('--label_map', help='names of the classes, lines id:name (default: '
       'eval.label_map)')
-  add('--check_images', metavar='PATTERN', help='image files for the check '
-      '(default: drawn ones)')
+  add('--check_images', metavar='PATTERN',
+      help='image files for the check (default: drawn ones)')
   bool_flags.add(made, 'override_export_dir', False,
-                 'replace --export_dir if it is there')
+                 'replace --export_dir if it exists')
   return made
 
 

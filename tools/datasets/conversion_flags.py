@@ -44,16 +44,19 @@ def define(values: flags.FlagValues) -> None:
                     flag_values=values)
   flags.DEFINE_enum(
       'exif', orientations.UPRIGHT, list(orientations.CHOICES),
-      'What annotations mean of images that the EXIF note of a camera turns, '
-      'where their size does not tell: the upright image, the image as it is '
+      'What annotations refer to in images with an EXIF orientation, where '
+      'their size does not decide: the upright image, the image as it is '
       'stored, or "ignore": nothing is turned.', flag_values=values)
   flags.DEFINE_bool('overwrite', False, 'Replace shards of another program.',
                     flag_values=values)
   flags.DEFINE_integer('num_processes', None, 'Number of worker processes. '
                        'Default: one per core.', lower_bound=1,
                        flag_values=values)
-  flags.DEFINE_integer('shuffle_seed', written_order.DEFAULT_SEED, 'Number '
-                       'that gives the random order of the records.',
+  flags.DEFINE_integer('shuffle_seed', written_order.DEFAULT_SEED, 'Seed of '
+                                                                   'the random '
+                                                                   'order of '
+                                                                   'the '
+                                                                   'records.',
                        lower_bound=0, upper_bound=2**32 - 1, flag_values=values)
   flags.DEFINE_bool('keep_order', False, 'Write the records in the order of '
                     'the annotations.', flag_values=values)

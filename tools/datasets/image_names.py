@@ -108,7 +108,7 @@ def meant(folder: str,
       reasons.setdefault(how, []).append(name)
       break
   return found, [
-      '%d names of files do not exist as they stand; %s: %r is %r.' % (
+      '%d file names do not exist as they are written; %s: %r is %r.' % (
           len(given), how, given[0], found[given[0]])
       for how, given in reasons.items()]
 

@@ -42,7 +42,7 @@ def lines(index: Dict[str, Any], ids: Sequence[int], ignore_label: int,
   result = []
   share = float(sums[IGNORED]) / sums[PIXELS]
   if sums[IGNORED]:
-    result.append('%.1f %% of the pixels are of no class (value %d, '
+    result.append('%.1f %% of the pixels have no class (value %d, '
                   '--ignore_label): they are neither trained on nor scored.' % (
                       100 * share, ignore_label))
   if share > _ALL_IGNORED:
@@ -56,15 +56,15 @@ def lines(index: Dict[str, Any], ids: Sequence[int], ignore_label: int,
             ignore_label))
   elif len(ids) == 1:
     result.append(
-        'Warning: all pixels are of one class, %d. A model has nothing to tell '
-        'apart. Are these the right label maps?' % ids[0])
+        'Warning: all pixels have the same class, %d. A model has nothing to '
+        'distinguish. Are these the right label maps?' % ids[0])
   if not has_names and ids and ids[-1] >= _MANY_CLASSES and (
       2 * len(ids) <= ids[-1]):
     result.append(
         'Warning: values reach %d, but only %d of them occur. Classes are 0, '
         '1, 2 and so on. If these are masks, --values=%d:1 makes them class 1; '
-        'if they were saved as JPEG or resized with interpolation, make them '
-        'anew.'
+        'if they were saved as JPEG or resized with interpolation, create them '
+        'again.'
         % (ids[-1], len(ids), ids[-1]))
   if len(ids) > _MANY_CLASSES:
     result.append(

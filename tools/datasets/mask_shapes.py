@@ -47,7 +47,7 @@ def of_records(file_pattern: str,
       mask = cv2.imdecode(np.frombuffer(png, np.uint8), cv2.IMREAD_GRAYSCALE)
       if mask is None:
         raise ValueError('%s: record %d (counting from 0) has a mask that is '
-                         'no PNG.' % (path, number))
+                         'not a PNG.' % (path, number))
       yield int(class_id), normalize(mask, box, size)
 
 

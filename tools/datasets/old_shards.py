@@ -33,7 +33,7 @@ def find(prefix: str, extension: str = '.tfrecord',
   if strange and not overwrite:
     raise annotation_checks.ConversionError(
         '%s and %d more files are already there, and %s-index.json does not '
-        'list them. Remove them, choose another prefix, or say --overwrite.'
+        'list them. Remove them, choose another prefix, or use --overwrite.'
         % (strange[0], len(strange) - 1, prefix))
   return existing
 

@@ -33,8 +33,8 @@ def order(count: int, seed: Optional[int]) -> List[int]:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
   """Adds the options about the order to an argparse.ArgumentParser."""
   parser.add_argument('--shuffle_seed', type=int, default=DEFAULT_SEED,
-                      help='number that gives the random order of the records; '
-                      'default: %(default)d')
+                      help='seed of the random order of the records; default: '
+                           '%(default)d')
   parser.add_argument('--keep_order', action='store_true',
                       help='write the records in the order of the names')
 

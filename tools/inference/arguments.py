@@ -26,7 +26,7 @@ def parse(argv: Optional[Sequence[str]],
       formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False)
   _add_model(parser.add_argument_group('the model, one of'))
   _add_settings(parser.add_argument_group('more about the model'))
-  _add_files(parser.add_argument_group('what goes in and out'))
+  _add_files(parser.add_argument_group('input and output'))
   _add_choices(parser.add_argument_group('what is shown'))
   _add_upstream(parser.add_argument_group('only of upstream'))
   arguments = parser.parse_args(argv)
@@ -39,9 +39,10 @@ def _add_model(group):
   group.add_argument('--model_dir', metavar='FOLDER',
                      help='of a training run: its newest checkpoint')
   group.add_argument(
-      '--checkpoint_path', metavar='PREFIX', help='such as '
-      'runs/mine/model.ckpt-1000; params.yaml beside it, else that of '
-      '--model_dir, else --model and --config_file, say what model it is of')
+      '--checkpoint_path', metavar='PREFIX',
+      help='such as runs/mine/model.ckpt-1000; the model is described by '
+           'params.yaml next to it, or else in --model_dir, or else by --model '
+           'and --config_file')
   group.add_argument('--saved_model', '--saved_model_dir', metavar='FOLDER',
                      help='an exported model')
 
@@ -49,15 +50,17 @@ def _add_model(group):
 def _add_settings(group):
   group.add_argument('--model', metavar='NAME', help='such as retinanet')
   group.add_argument('--config_file', metavar='YAML',
-                     help='over params.yaml, or instead of it')
-  group.add_argument('--params_override', metavar='TEXT', help='over that, '
-                     'such as postprocess.nms_iou_threshold=0.4')
+                     help='changes to params.yaml, or a replacement for it')
+  group.add_argument('--params_override', metavar='TEXT',
+                     help='further changes, such as '
+                          'postprocess.nms_iou_threshold=0.4')
   group.add_argument(
-      '--image_size', metavar='PIXELS', type=_sizes, help='N or HEIGHT,WIDTH '
-      'that images are resized to, instead of that of the configuration')
+      '--image_size', metavar='PIXELS', type=_sizes,
+      help='N or HEIGHT,WIDTH that images are resized to, instead of the size '
+           'in the configuration')
   group.add_argument('--label_map', '--label_map_file', metavar='FILE',
-                     help='names of the classes, lines id:name; else those '
-                     'that the configuration or the export knows')
+                     help='names of the classes, lines id:name (default: the '
+                          'names in the configuration or the export)')
   group.add_argument('--batch_size', metavar='N', type=_positive,
                      help='images at once (default: 1 on a CPU, 8 on a GPU)')
 
@@ -65,24 +68,27 @@ def _add_settings(group):
 def _add_files(group):
   group.add_argument(
       '--input', '--image_file_pattern', metavar='PATH', nargs='+',
-      action='append', help='files, folders with all below them, patterns such '
-      'as "images/*.jpg", text files (.txt) that list these, videos')
+      action='append', help='files, folders with their subfolders, patterns '
+                            'such as "images/*.jpg", text files (.txt) that '
+                            'list these, videos')
   group.add_argument('--output', metavar='FOLDER', help='for all results')
-  group.add_argument('--output_html', metavar='FILE', help='the page; without '
-                     '--output, nothing else is written')
+  group.add_argument('--output_html', metavar='FILE',
+                     help='the page; without --output, nothing else is written')
   group.add_argument('--drawn', choices=('jpg', 'png', 'none'), default='jpg',
                      help='kind of the drawn images (default: jpg)')
   group.add_argument('--video', choices=('mp4', 'webm'), default='mp4',
                      help='kind of the drawn videos: mp4 (default), or webm, '
                      'which browsers show, too, and which takes longer')
-  group.add_argument('--image_ids', metavar='A.json', help='COCO annotations '
-                     'with the ids that the results have for the images')
+  group.add_argument('--image_ids', metavar='A.json',
+                     help='COCO annotations whose image ids are used in the '
+                          'results')
   group.add_argument('--frame_step', metavar='N', type=_positive, default=1,
-                     help='of videos, every Nth frame (default: 1)')
-  group.add_argument('--ignore_exif', action='store_true', help='images are '
-                     'not turned as their EXIF orientation says')
+                     help='use every Nth frame of videos (default: 1)')
+  group.add_argument('--ignore_exif', action='store_true',
+                     help='images are not turned by their EXIF orientation')
   group.add_argument('--page_images', metavar='N', type=_positive, default=1000,
-                     help='most images on the page (default: 1000)')
+                     help='largest number of images on the page (default: '
+                          '1000)')
   group.add_argument('--thumbnail_size', metavar='PIXELS', type=_positive,
                      help='of the page (default: 400; 800 without --output)')
   group.add_argument('--quiet', action='store_true',
@@ -92,11 +98,13 @@ def _add_files(group):
 def _add_choices(group):
   group.add_argument(
       '--min_score', '--min_score_threshold', metavar='S', type=_share,
-      help='what is below it is left out everywhere; of segmentation: such '
-      'pixels (default: 0.3; 0 of segmentation; 0.05 without --output)')
+      help='objects with a lower score are left out everywhere; in '
+           'segmentation: pixels (default: 0.3; 0 for segmentation; 0.05 '
+           'without --output)')
   group.add_argument(
       '--max_boxes', '--max_boxes_to_draw', metavar='N', type=_positive,
-      help='most objects of an image (default: 100; 10 without --output)')
+      help='largest number of objects per image (default: 100; 10 without '
+           '--output)')
   group.add_argument('--classes', metavar='NAME', nargs='+', action='append',
                      help='only these classes: names or ids, also a,b')
 
@@ -106,8 +114,8 @@ def _add_upstream(group):
                      help='only csv, the lines id:name')
   group.add_argument(
       '--use_normalized_coordinates', '--nouse_normalized_coordinates',
-      nargs='?', const='true', metavar='BOOL', help='not needed: an export '
-      'says itself whether its boxes are normalized')
+      nargs='?', const='true', metavar='BOOL',
+      help='not needed: an export says itself whether its boxes are normalized')
 
 
 def _sizes(text):
@@ -149,7 +157,7 @@ def _check(parser, arguments):
     parser.error('--saved_model excludes --model_dir and --checkpoint_path.')
   for name in ('model', 'config_file', 'params_override', 'image_size'):
     if arguments.saved_model and getattr(arguments, name):
-      parser.error('--saved_model excludes --%s: an export is settled. Take '
+      parser.error('--saved_model excludes --%s: an export is fixed. Use '
                    '--model_dir to change it.' % name)
   if not arguments.input:
     parser.error('Give --input: a file, folder, pattern, list or video.')

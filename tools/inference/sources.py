@@ -201,7 +201,7 @@ def with_ids(sources: Sequence[Source],
   ids = [by_name.get(s.image_id, by_base.get(os.path.basename(s.image_id)))
          for s in sources]
   num_missing = sum(i is None for i in ids)
-  notes = ['%d of %d images are not in %s: their names are their ids.' % (
+  notes = ['%d of %d images are not in %s: their names are used as ids.' % (
       num_missing, len(ids), shown(path))] if num_missing else []
   return [s if i is None else s._replace(image_id=i)
           for s, i in zip(sources, ids)], notes

@@ -36,8 +36,8 @@ class Reader:
     self._name, self._step = sources_lib.shown(path), step
     self._capture = cv2.VideoCapture(path)
     if not self._capture.isOpened():
-      raise VideoError('%s cannot be read as a video: it is damaged, or of a '
-                       'kind that OpenCV does not know.' % self._name)
+      raise VideoError('%s cannot be read as a video: it is damaged, or in a '
+                       'format that OpenCV does not support.' % self._name)
     rate = self._capture.get(cv2.CAP_PROP_FPS)
     self.rate = (rate if 0 < rate <= _HIGHEST_RATE else _USUAL_RATE) / step
     self._promised = max(0, int(self._capture.get(cv2.CAP_PROP_FRAME_COUNT)))
@@ -64,7 +64,7 @@ class Reader:
       raise VideoError('%s has no frame that can be read.' % self._name)
     # Some files promise a frame or two more than there are.
     if number < .95 * self._promised - 2:
-      raise VideoError('%s ends after %d of %d frames: it is cut off or '
+      raise VideoError('%s ends after %d of %d frames: it is truncated or '
                        'damaged there.' % (self._name, number, self._promised))
 
 

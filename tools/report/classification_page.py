@@ -45,7 +45,7 @@ def content(config: base.Config, metrics: Mapping[str, Any], results: Any,
       range(len(results)), num_images), name)]
   if wrong:
     images += [
-        html_page.heading('Images it got wrong'),
+        html_page.heading('Misclassified images'),
         html_page.paragraph('%d of %d images; some of them.' % (
             len(wrong), len(results))),
         _grid(config, results, evaluated_records.spread(wrong, num_images),
@@ -60,9 +60,9 @@ def _confusion(results, classes, name):
   pairs = collections.Counter((r['label'], r['category_id']) for r in results)
   columns = sorted(set(classes) | {r['category_id'] for r in results})
   return [
-      html_page.heading('What was taken for what'),
-      html_page.paragraph('A row for each true class, a column for what the '
-                          'model said; numbers of images.'),
+      html_page.heading('Confusions'),
+      html_page.paragraph('A row for each true class, a column for each '
+                          'predicted class; numbers of images.'),
       html_page.table([''] + [name(c) for c in columns], [
           [name(i)] + [pairs[i, c] for c in columns] for i in classes])]
 
@@ -74,6 +74,6 @@ def _grid(config, results, rows, name):
     result = results[row]
     said = '%s %.2f' % (name(result['category_id']), result['score'])
     caption = said if result['category_id'] == result['label'] else (
-        '%s, taken for %s' % (name(result['label']), said))
+        '%s, classified as %s' % (name(result['label']), said))
     figures.append((image, caption))
   return html_page.image_grid(figures)

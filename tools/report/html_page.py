@@ -181,7 +181,7 @@ def curve(series: Mapping[str, Sequence[Tuple[int, float]]]) -> str:
             for name, points in series.items()}
   series = {name: points for name, points in series.items() if points}
   if not series:
-    return paragraph('There is no record of the training here.')
+    return paragraph('There is no record of the training run here.')
   values = [v for points in series.values() for _, v in points]
   last_step = max(s for points in series.values() for s, _ in points)
   axes = _Axes(last_step, min(values), max(values))

@@ -38,8 +38,9 @@ def content(config: base.Config, metrics: Mapping[str, Any], results: Any,
   tables = [
       html_page.heading('Overlap by class'),
       html_page.paragraph(
-          'Intersection over union: of the pixels that are of a class or were '
-          'said to be, the share that is both. "-": the class does not occur.'),
+          'Intersection over union: among the pixels that have a class or were '
+          'predicted to have it, the share for which both is true. "-": the '
+          'class does not occur.'),
       html_page.table(['class', 'IoU'], [
           [name(i), metrics[_CLASS_METRIC % i]] for i in classes])]
   image_ids = list(regions)

@@ -32,7 +32,7 @@ def bridge_python(has_bridge: bool) -> str:
   if has_bridge:
     return sys.executable
   return _python('.venv-tf2', "Lowering needs TensorFlow 2.15; 'make setup "
-                 "RUNTIME=tf2' installs it beside this one.")
+                              "RUNTIME=tf2' installs it alongside this one.")
 
 
 def compiler_python() -> str:

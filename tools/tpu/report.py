@@ -22,8 +22,9 @@ def lowering_problems(found: Dict[str, Any]) -> List[str]:
   if 'error' in found:
     problems.append('the bridge refuses the graph: %s' % found['error'])
   if found.get('dynamic'):
-    problems.append('%d instructions have a size that only their run decides: '
-                    '%s' % (len(found['dynamic']), _some(found['dynamic'])))
+    problems.append('%d instructions have a size that is only known at run '
+                    'time: %s' % (
+                        len(found['dynamic']), _some(found['dynamic'])))
   return problems
 
 

@@ -32,16 +32,16 @@ def parse_arguments(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
   parser = argparse.ArgumentParser(
       prog='python -m tools.tpu.zoo', description=__doc__,
       formatter_class=argparse.RawDescriptionHelpFormatter)
-  parser.add_argument('--rows', metavar='REGEX', help='only the rows whose '
-                      'file matches somewhere; prints, and leaves the page '
-                      'alone')
+  parser.add_argument('--rows', metavar='REGEX',
+                      help='only the rows whose file name matches; print the '
+                           'result without writing the page')
   parser.add_argument('--output', metavar='FILE.md',
                       default='docs/tpu_check.md',
                       help='page with the markers (default: %(default)s)')
   parser.add_argument('--results', metavar='FILE.jsonl',
                       default='.setup/tpu_check_all.jsonl',
-                      help='a line for every row that is done, to go on from '
-                      'after an interruption (default: %(default)s)')
+                      help='a line for every row that is done, to resume from '
+                           'after an interruption (default: %(default)s)')
   parser.add_argument('--fresh', action='store_true',
                       help='do all rows again: the code has changed')
   return parser.parse_args(argv)

@@ -88,8 +88,8 @@ def unpack(path: str, folder: str, max_bytes: int) -> List[str]:
 def _damaged(path, names, error):
   """The sentence about an archive that ends early or has wrong bytes."""
   done = ('after %s' % names[-1]) if names else 'at its beginning'
-  return ('%s is cut off or damaged (%s: %s). It has %s bytes; compare that '
-          'with where it came from, and download it again.' % (
+  return ('%s is truncated or damaged (%s: %s). It has %s bytes; compare that '
+          'with its source, and download it again.' % (
               path, done, str(error) or type(error).__name__,
               format(os.path.getsize(path), ',')))
 

@@ -88,8 +88,8 @@ def _check_kind(contents):
   if any('.ATTRIBUTES/' in name for name in contents.shapes):
     raise ValueError(
         '%s is a checkpoint of TensorFlow 2 objects, such as those of the '
-        'Model Garden (tensorflow/models). Its models are others than those of '
-        'models/official/detection of tensorflow/tpu, which are here.'
+        'Model Garden (tensorflow/models). Its models differ from those of '
+        'models/official/detection of tensorflow/tpu, which are supported here.'
         % contents.prefix)
 
 
@@ -180,5 +180,5 @@ def _unrecognised(contents, found):
       'with, give it with --config_file%s.' % (
           contents.prefix, found.rows[0].name, found.rows[0].config_file,
           '\n  '.join(recognition.differences(found)),
-          '; %s is beside it' % ', '.join(map(os.path.basename, given))
+          '; %s is next to it' % ', '.join(map(os.path.basename, given))
           if given else ''))

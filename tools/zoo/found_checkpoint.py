@@ -73,9 +73,9 @@ def _nothing_found(folder):
   elif names:
     reason = 'it has %d files, such as %s' % (len(names), sorted(names)[0])
   else:
-    reason = 'it has no file of one'
+    reason = 'it contains no file of a checkpoint'
   return ('There is no checkpoint in %s: %s. A checkpoint is a file '
-          'model.ckpt-1000.index with files model.ckpt-1000.data-* beside it.'
+          'model.ckpt-1000.index with files model.ckpt-1000.data-* next to it.'
           % (folder, reason))
 
 

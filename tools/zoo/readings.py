@@ -152,7 +152,8 @@ def _by_step(rows, configs, evidence):
   """Rows that end at the step of the checkpoint."""
   kept = [row for row in rows
           if configs[row]['train.total_steps'] == evidence.step]
-  return kept, 'its step, %s, is the last one of that training' % evidence.step
+  return kept, ('its step, %s, is the last step of that training run'
+                % evidence.step)
 
 
 def _by_name(rows, configs, evidence):

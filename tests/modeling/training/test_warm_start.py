@@ -185,9 +185,9 @@ def test_averages_as_weights(tmp_path, wanted, count, expected):
   path = _save(tmp_path, **_AVERAGED, **own)
   values, text = _started(_section(path, use_moving_average=wanted), **_FRESH)
   assert values == {'w': expected, 'frozen': 3.}
-  assert ('moving averages of the weights are taken' in text) == (
+  assert ('moving averages of the weights are used' in text) == (
       expected == 2.)
-  assert ('The weights are taken' in text) == (expected == 1.)
+  assert ('The weights are used' in text) == (expected == 1.)
 
 
 def test_averages_go_on_with_the_optimizer_state(tmp_path):
@@ -215,7 +215,7 @@ def test_averages_that_are_not_found_begin_as_the_weights(tmp_path, stored):
   assert values == {'w': 1., 'head': 5., 'training__num_averaged': 0,
                     'w__ExponentialMovingAverage': 1.,
                     'head__ExponentialMovingAverage': 5.}
-  assert 'averages begin as the weights' in text
+  assert 'averages begin as the loaded weights' in text
 
 
 def test_step_of_the_checkpoint(tmp_path):

@@ -123,7 +123,7 @@ def test_classify_needs_a_classifier(folder):
   async def talk(client):
     return await client.post('/v1/models/m:classify', {'examples': [{}]})
   status, values, _ = servers.talk(folder / 'free', talk)
-  assert status == 400 and 'ask with :predict' in values['error']
+  assert status == 400 and 'use :predict' in values['error']
 
 
 def test_status_and_metadata(folder):
@@ -196,7 +196,7 @@ def test_a_broken_image_spoils_no_other(folder):
 
 @pytest.mark.parametrize('limits, contents, status, sentence', [
     (dict(max_body_bytes=50), [tiny_models.png()], 413, '50 bytes'),
-    (dict(max_bytes=50), [tiny_models.png()], 503, 'as many bytes'),
+    (dict(max_bytes=50), [tiny_models.png()], 503, 'allowed number of bytes'),
     (dict(max_pixels=599), [tiny_models.png(20, 30)], 413, '600 pixels'),
     (dict(max_pixels=1000), [tiny_models.png(20, 30)] * 2, 413, '1200 pixels'),
     (dict(max_rows=1), [tiny_models.png()] * 2, 413, '2 rows'),

@@ -149,5 +149,5 @@ def test_one_output_has_no_name():
 
 @pytest.mark.parametrize('value', [np.float32(1.), np.ones([3])])
 def test_rows_need_as_many_of_each_output(value):
-  with pytest.raises(errors.RequestError, match='ask with "inputs"'):
+  with pytest.raises(errors.RequestError, match='use "inputs"'):
     rest_json.predict_response(dict(ANSWERS, more=np.array(value)), True)

@@ -40,7 +40,7 @@ def test_only_what_the_outputs_need():
   _convolution(fed + 1.)
   parts = graph_parts.find(fed, [fed * 2.])
   assert parts == (None, None)
-  assert 'is not timed apart' in graph_parts.notes(parts)[0]
+  assert 'is not timed separately' in graph_parts.notes(parts)[0]
 
 
 def test_convolutions_of_features_do_not_count():

@@ -45,7 +45,7 @@ def test_the_home_folder(monkeypatch):
     (['--saved_model=s', '--model_dir=m', '--input=a', '--output=o'],
      'excludes'),
     (['--saved_model=s', '--image_size=64', '--input=a', '--output=o'],
-     'an export is settled'),
+     'an export is fixed'),
     (['--model_dir=m', '--output=o'], 'Give --input'),
     (['--model_dir=m', '--input=a'], 'Give --output'),
     (_LEAST + ['--label_map_format=json'], 'json is not known'),

@@ -151,7 +151,7 @@ def test_sizes_that_a_run_decides_are_reported(of_bad_steps):
   assert not found['missing'] and found['dynamic']
   assert any('boolean_mask' in line for line in found['dynamic'])
   problem, = report.lowering_problems(found)
-  assert 'only their run decides' in problem
+  assert 'only known at run time' in problem
 
 
 @needs_bridge

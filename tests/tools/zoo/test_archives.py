@@ -157,7 +157,7 @@ def test_header_of_gigabytes(tmp_path):
   path = str(tmp_path / 'a')
   with gzip.open(path, 'wb') as f:
     f.write(info.tobuf() + bytes(10240))
-  with pytest.raises(archives.ArchiveError, match='cut off or damaged'):
+  with pytest.raises(archives.ArchiveError, match='truncated or damaged'):
     _unpack(path, tmp_path)
 
 
@@ -185,7 +185,7 @@ def test_cut_off(tmp_path, mode, left):
     _tar(path, [_file(content=content)], mode)
   data = open(path, 'rb').read()
   open(path, 'wb').write(data[:int(left * len(content))])
-  with pytest.raises(archives.ArchiveError, match='cut off or damaged'):
+  with pytest.raises(archives.ArchiveError, match='truncated or damaged'):
     _unpack(path, tmp_path)
 
 
@@ -198,7 +198,7 @@ def test_wrong_byte(tmp_path):
     data[50000] ^= 255
     open(path, 'wb').write(data)
     (tmp_path / str(i)).mkdir()
-    with pytest.raises(archives.ArchiveError, match='cut off or damaged'):
+    with pytest.raises(archives.ArchiveError, match='truncated or damaged'):
       _unpack(path, tmp_path / str(i))
 
 

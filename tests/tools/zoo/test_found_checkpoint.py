@@ -41,7 +41,8 @@ def test_several_folders(tmp_path):
 @pytest.mark.parametrize('name,message', [
     ('a/m.data-00000-of-00001', 'but not the .index'),
     ('a/saved_model.pb', 'tools.infer --saved_model'),
-    ('a/weights.h5', '1 files, such as weights.h5'), (None, 'no file of one')])
+    ('a/weights.h5', '1 files, such as weights.h5'),
+    (None, 'no file of a checkpoint')])
 def test_no_checkpoint(tmp_path, name, message):
   if name:
     _make(tmp_path, name)
