@@ -93,7 +93,7 @@ def test_an_image_is_turned_as_it_notes(folder, detect):
 
 @pytest.mark.parametrize('wrong,words', [
     (b'', 'empty'), (b'not an image', 'not an image'), ('none.jpg', 'cannot'),
-    (_encoded(IMAGES[0], 'jpeg')[:900], 'cut off'), (None, 'NoneType'),
+    (_encoded(IMAGES[0], 'jpeg')[:900], 'truncated'), (None, 'NoneType'),
     (np.zeros([4, 4, 3]), '255'), (np.zeros([4, 4, 4], np.uint8), ':3'),
     (np.zeros([2, 4, 4, 3], np.uint8), 'list'),
     (np.zeros([3, 8, 8], np.uint8), 'transpose'),

@@ -151,7 +151,7 @@ def test_odd_images_are_answered(detect, name, content):
 
 @pytest.mark.parametrize('content, sentence', [
     (b'', 'is empty'), (b'<svg onload="alert(1)">', 'is not an image'),
-    (_png()[:-200], 'cut off'),
+    (_png()[:-200], 'truncated'),
     (test_image_limits._bomb(60000, 60000), 'pixels'),
     (test_image_limits._bomb(200, 200), '40000|200 x 200'),
     (test_image_limits._animation(201), '20100 pixels'),

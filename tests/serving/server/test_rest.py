@@ -200,7 +200,7 @@ def test_a_broken_image_spoils_no_other(folder):
     (dict(max_pixels=599), [tiny_models.png(20, 30)], 413, '600 pixels'),
     (dict(max_pixels=1000), [tiny_models.png(20, 30)] * 2, 413, '1200 pixels'),
     (dict(max_rows=1), [tiny_models.png()] * 2, 413, '2 rows'),
-    (dict(max_requests=0), [tiny_models.png()], 503, 'no room')])
+    (dict(max_requests=0), [tiny_models.png()], 503, 'accepts no more')])
 def test_limits(folder, limits, contents, status, sentence):
   async def talk(client):
     return await client.predict(*contents)
@@ -221,7 +221,7 @@ def test_compressed_bodies(folder):
   answers = servers.talk(folder / 'free', talk,
                          service_lib.Limits(max_body_bytes=10**6))
   assert [status for status, _, _ in answers] == [200, 413, 400, 400]
-  assert 'cut off' in answers[2][1]['error']
+  assert 'truncated' in answers[2][1]['error']
 
 
 def test_bodies_that_do_not_come(folder, caplog):

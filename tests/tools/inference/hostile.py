@@ -108,7 +108,7 @@ def bad():
   """{name: (bytes, words of the sentence about it)}."""
   return {
       'empty.jpg': (b'', 'empty'),
-      'cut.jpg': (encoded(scene())[:-200], 'cut off'),
+      'cut.jpg': (encoded(scene())[:-200], 'truncated'),
       'text.jpg': (b'<html>not found</html>', 'not an image'),
       'bomb.png': (png(8, 2, b'', (60000, 60000)), 'pixels'),
       '<script>alert(1)</script>.jpg'.replace('/', ' '): (b'', 'empty')}
