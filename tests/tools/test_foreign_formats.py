@@ -413,7 +413,7 @@ def test_yolo_files_from_windows(folder, capsys):
       str(folder / 'data.yaml'), 'train')
   create_yolo_tfrecord.convert(images, names, _prefix(folder), OPTIONS)
   assert _written(folder)[0]['a.jpg'] == BOXES
-  assert '1 label files are of no image' in capsys.readouterr().out
+  assert '1 label files belong to no image' in capsys.readouterr().out
   (folder / 'train.txt').write_text(
       'images\\a.jpg\n./images/a.jpg\nimages/sub%2Fc.jpg\n')
   (folder / 'data.yaml').write_text('train: train.txt\nnames: [dog, cat]\n')

@@ -165,7 +165,7 @@ def test_image_that_is_listed_twice_and_objects_without_one(tmp_path, capsys):
                                  SHARES, None)
   ids = [{item.name % 5 for item in splits[name]} for name in SHARES]
   assert not ids[0] & ids[1]
-  assert '1 annotations are of images that are not listed (77)' in (
+  assert '1 annotations belong to images that are not listed (77)' in (
       capsys.readouterr().out)
 
 

@@ -27,7 +27,7 @@ def test_the_step_tells_the_training(step, index):
   row, choice = _choose(SPINENET49, step=step)
   assert row == SPINENET49[index] and choice.others == []
   assert choice.reason == (
-      'its step, %d, is the last one of that training' % step)
+      'its step, %d, is the last step of that training run' % step)
 
 
 def test_nothing_tells():
