@@ -193,7 +193,8 @@ def test_values_become_classes(raw, capsys):
 
 
 @pytest.mark.parametrize('classes, words', [
-    ([1], 'all pixels have the same class, 1'), ([255], 'Nothing can be learnt')])
+    ([1], 'all pixels have the same class, 1'),
+    ([255], 'Nothing can be learnt')])
 def test_label_maps_that_teach_nothing(raw, capsys, classes, words):
   for name in ('a.png', 'b.png'):
     _save_label(raw / 'labels' / name, _classes(*classes))

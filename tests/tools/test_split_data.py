@@ -100,7 +100,7 @@ def test_coco_files(tmp_path):
     assert part['info'] == content['info']
   before = (tmp_path / 'out' / 'x-val.json').read_text()
   (tmp_path / 'out' / 'x-train.json').unlink()
-  with pytest.raises(ConversionError, match='x-val.json is already there'):
+  with pytest.raises(ConversionError, match='x-val.json already exists'):
     split_data.split_coco(*options, seed=5)
   assert (tmp_path / 'out' / 'x-val.json').read_text() == before
   assert not (tmp_path / 'out' / 'x-train.json').exists()
