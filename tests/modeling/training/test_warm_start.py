@@ -226,7 +226,7 @@ def test_step_of_the_checkpoint(tmp_path):
   assert warm_start.first_step(section, 41) == 40
   for total_steps in (40, 30):
     with pytest.raises(warm_start.WarmStartError,
-                       match='of step 40, .*nothing to train'):
+                       match='from step 40, .*nothing to train'):
       warm_start.first_step(section, total_steps)
   skipped = _section(path, restore_optimizer_state=True,
                      skip_variables_regex='global_step')
