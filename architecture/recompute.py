@@ -156,7 +156,7 @@ def _recording_getter(trace, outer):
 def _recording(trace):
   """Notes the variables that are made within the variable scope.
 
-  To enter the scope anew would set back the numbers of its layers.
+  Entering the scope again would reset the numbers of its layers.
   """
   scope = tf.get_variable_scope()
   outer = scope.custom_getter

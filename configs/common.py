@@ -199,7 +199,7 @@ class Eval:
   skip_eval_loss: bool = False
   num_steps_per_eval: int = base.option(1000, at_least=1)  # train_and_eval
   min_eval_interval: float = base.option(180., at_least=0)  # seconds
-  # Seconds to wait for a new checkpoint; null: for ever.
+  # Seconds to wait for a new checkpoint; null: forever.
   eval_timeout: Optional[float] = base.option(None, at_least=0)
   suffix: str = ''  # results go to model_dir/eval<suffix>
   # (+) Evaluate all checkpoints that are found, not only the newest.

@@ -37,7 +37,7 @@ class MaskRCNNParser(detection.Augmentation):
   aug_scale_max: float = base.option(1., above=0)
   copy_paste: bool = False  # arXiv:2012.07177; needs architecture.pre_parser
   # (+) Pixels of the image that a side must move by until a box is drawn
-  # anew around what pasted objects leave visible.
+  # again around what pasted objects leave visible.
   copy_paste_box_update_threshold: float = base.option(10., at_least=0)
   # (+) Pixels of the image: of such an object, so few must stay visible that
   # it is dropped.

@@ -50,7 +50,7 @@ class Watch:
     """Looks at a record, unless it has seen enough of them.
 
     Args:
-      path: of its file.
+      path: path of its file.
       number: int, from 0.
       serialized: bytes.
     """

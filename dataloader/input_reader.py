@@ -46,7 +46,7 @@ class InputReader:
       file_pattern: see file_patterns.expand.
       parser: (serialized, seed=int64 [2]) -> parsed example; with
         `padding_example()`.
-      mode: of utils.modes.
+      mode: one of utils.modes.
       key: configuration key of the pattern, for the errors.
       seed: int, for the same order and augmentation in every run; None differs.
       shuffle_buffer_bytes: int, bytes of encoded records among which training

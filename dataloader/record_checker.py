@@ -72,7 +72,7 @@ class RecordChecker:
     """Checks one record.
 
     Args:
-      path: of its file.
+      path: path of its file.
       number: int, in the file, from 0.
       serialized: bytes.
     """

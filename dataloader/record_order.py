@@ -177,7 +177,7 @@ def records(chosen: Plan, seed: int, start: int,
 
 def _from_files(chosen, seed, start_epoch, start_place, counts,
                 is_deterministic):
-  """Reads anew in every epoch."""
+  """Reads again in every epoch."""
   paths, firsts = chosen.share.files, chosen.share.firsts
   num_groups, group_size = chosen.num_groups, chosen.group_size
 

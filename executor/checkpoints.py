@@ -30,7 +30,7 @@ def make_known(path: str) -> None:
   """Makes the file `checkpoint` of a folder name a checkpoint in it.
 
   TensorFlow reads nothing else: where it is missing or leads to the place that
-  the folder was copied from, a training run would start anew, or elsewhere.
+  the folder was copied from, a training run would start over, or elsewhere.
 
   Args:
     path: checkpoint prefix, of `latest`.
@@ -61,7 +61,8 @@ def to_go_on_from(folder):
     return whole_checkpoint.newest(folder)
   except checkpoint_checks.BrokenCheckpointError as e:
     raise errors.SetupError(
-        '%s Put a whole one there, or start anew in another --model_dir.' % e)
+        '%s Put a complete one there, or start over in another --model_dir.'
+        % e)
 
 
 def clear_state(folder):

@@ -61,7 +61,7 @@ def build_estimator(
 
   Args:
     config: experiment.
-    model_fn: of modeling.factory.build_model_fn.
+    model_fn: result of modeling.factory.build_model_fn.
     mode: that of main.py; on a TPU, mode predict has another batch size than
       evaluation.
     devices: [device name] to replicate training on, instead of all GPUs.
@@ -107,7 +107,7 @@ def _cluster_run_config(config):
   """RunConfig of one of several hosts; TensorFlow reads TF_CONFIG."""
   strategy = tf.distribute.experimental.MultiWorkerMirroredStrategy()
   # Estimator would save at other steps on each worker, by its own clock, and
-  # wait for ever; workers.SharedSaver saves instead.
+  # wait forever; workers.SharedSaver saves instead.
   run_config = _run_config(
       config, precision.session_config(config), strategy,
       save_checkpoints_secs=None, save_checkpoints_steps=None)

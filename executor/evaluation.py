@@ -99,7 +99,7 @@ class Evaluation:
 
     Args:
       config: experiment.
-      estimator: of executor.estimator.
+      estimator: estimator of executor.estimator.
       input_fn: for estimator.predict; batches as modeling.predictions has
         them, with ground truth ids.
       stream: where the table is printed; None: stdout.

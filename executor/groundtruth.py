@@ -220,7 +220,7 @@ class Names:
     """Keeps what is needed; the records are read with the first call.
 
     Args:
-      pattern: of the records.
+      pattern: pattern of the records.
       regenerate: whether ids are hashes of the images' bytes.
       spelling: {canonical id: id as annotations write it}, or None.
     """

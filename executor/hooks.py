@@ -65,7 +65,7 @@ class TrainingHook(tf.train.SessionRunHook):
     Args:
       config: experiment.
       every_n_steps: int, `train.log_every_steps`.
-      log_path: of the JSON lines; None: nothing is written, another worker
+      log_path: path of the JSON lines; None: nothing is written, another worker
         does.
       clock: () -> seconds.
       workers: executor.workers.Workers, to average over; None: there is one.
@@ -105,7 +105,7 @@ class TrainingHook(tf.train.SessionRunHook):
     self._start = None  # Setting up is not a measure of speed.
     if before is not None:
       tf.logging.warning(
-          'The session was lost at step %d and made anew: training goes on '
+          'The session was lost at step %d and made again: training goes on '
           'from step %d, that of the last checkpoint.', before, self._step)
 
   def before_run(

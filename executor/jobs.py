@@ -162,7 +162,7 @@ class _Parts:
 
     Args:
       config: experiment, of precision.for_evaluation.
-      mode: of utils.modes.
+      mode: one of utils.modes.
     """
     tf.logging.info('%s', precision.describe_evaluation(config))
     return estimator_lib.build_estimator(

@@ -9,7 +9,7 @@ import sys
 import warnings
 
 _FRAMEWORK = (os.sep + 'tensorflow', os.sep + 'absl' + os.sep)
-# Where TensorFlow makes a session anew, and tries again for ever.
+# Where TensorFlow makes a session again, and tries forever.
 _LOST_SESSION = 'An error was raised'
 _REASON = 300  # characters of its message
 # Warnings without consequence. The second is about the losses that the model
@@ -33,7 +33,7 @@ def _tell_of_lost_session(record):
   reason = ' '.join(str(record.args[0] if record.args else '').split())
   record.levelno, record.levelname = logging.WARNING, 'WARNING'
   record.msg = ('The connection to a worker was lost, or a file could not be '
-                'reached; the session is made anew and goes on from the last '
+                'reached; the session is made again and resumes from the last '
                 'checkpoint. The reason: %s')
   record.args = (reason[:_REASON] + ' ...' * (len(reason) > _REASON),)
 

@@ -29,7 +29,7 @@ def tolerant(writer: tf.summary.FileWriter) -> tf.summary.FileWriter:
   if not isinstance(events._ev_writer, _Tolerant):  # pylint: disable=protected-access
     inner = _Tolerant(events._ev_writer, events.get_logdir())  # pylint: disable=protected-access
     # Its thread would end with an error. With TensorFlow 1.15 the training run
-    # then waits for ever, with 2.15 the next event raises the error.
+    # then waits forever, with 2.15 the next event raises the error.
     events._ev_writer = events._worker._ev_writer = inner  # pylint: disable=protected-access
   return writer
 

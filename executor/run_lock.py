@@ -33,7 +33,7 @@ def held(model_dir, clock=time.time):
   """Holds the lock of a folder.
 
   Args:
-    model_dir: it is made if it is not there, and taken away again if nothing
+    model_dir: it is made if it is not there, and removed again if nothing
       was written to it.
     clock: () -> seconds since 1970.
 

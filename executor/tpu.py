@@ -192,7 +192,7 @@ def build_estimator(config: base.Config, model_fn: Callable[..., Any],
 
   Args:
     config: experiment.
-    model_fn: of modeling.factory.build_model_fn.
+    model_fn: result of modeling.factory.build_model_fn.
     mode: that of main.py.
     options: {argument of RunConfig: value}, those of every device.
     cluster: resolver of `find`.

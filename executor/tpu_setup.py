@@ -193,7 +193,7 @@ def say_about_preemption(name: str) -> None:
   if name and tpu_names.is_node(name) and tpu_names.is_address(name):
     tf.logging.info(
         'By address, the end of a preempted TPU is not noticed: a job may then '
-        'wait for ever. By name (--tpu=NAME) it is (docs/tpu.md).')
+        'wait forever. By name (--tpu=NAME) it is (docs/tpu.md).')
 
 
 def check_partition(config: base.Config) -> None:

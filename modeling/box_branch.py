@@ -26,7 +26,7 @@ class Stage(NamedTuple):
       example fast_rcnn.FastRCNNHead.
     sample: (rois, gt_boxes, gt_classes) -> what it is trained with.
     box_weights: four, that its encoded boxes are scaled by.
-    suffix: of the names of its outputs and losses.
+    suffix: suffix of the names of its outputs and losses.
   """
   head: Callable[[tf.Tensor, bool], Tuple[tf.Tensor, tf.Tensor]]
   sample: Callable[[tf.Tensor, tf.Tensor, tf.Tensor], roi_targets.SampledRois]

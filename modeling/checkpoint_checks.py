@@ -15,7 +15,7 @@ class Contents(NamedTuple):
   """What a checkpoint holds.
 
   Attributes:
-    prefix: of the checkpoint.
+    prefix: prefix of the checkpoint.
     shapes: by name.
     dtypes: by name.
   """

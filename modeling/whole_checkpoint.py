@@ -17,7 +17,7 @@ def verify(prefix):
   """Reads all of a checkpoint.
 
   Args:
-    prefix: of the checkpoint.
+    prefix: prefix of the checkpoint.
 
   Raises:
     checkpoint_checks.BrokenCheckpointError: naming the file, or the values,

@@ -28,7 +28,7 @@ class _Rules(NamedTuple):
   Attributes:
     inclusive: an overlap of exactly the threshold suppresses.
     limited: only the best `pre_nms_num_boxes` of each class are looked at.
-    padding_score: of unused places, whose class is 1.
+    padding_score: score of unused places, whose class is 1.
     padding_box: unused places show the best box of class 1 rather than zeros.
     drop_zeros: a box of four zeros is not reported.
   """

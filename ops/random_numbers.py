@@ -25,9 +25,9 @@ class _Source(NamedTuple):
   """What random numbers are made of.
 
   Attributes:
-    seed: of the training run.
+    seed: seed of the training run.
     place: int32 [2], the step, and what is drawn for in it.
-    numbers: of the draws.
+    numbers: numbers of the draws.
   """
   seed: int
   place: tf.Tensor

@@ -43,7 +43,7 @@ class Plan(NamedTuple):
     config: experiment.
     checkpoint: prefix.
     spec: what the network takes.
-    input_type: of input_types.INPUT_TYPES.
+    input_type: one of input_types.INPUT_TYPES.
     input_name: key of the signature.
     batch_size: None: any.
     options: what the signature has beside the outputs.

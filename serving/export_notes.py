@@ -34,7 +34,7 @@ class Notes(NamedTuple):
   Attributes:
     config: experiment.
     names: {class id: name}.
-    values: of export.json.
+    values: values of export.json.
   """
   config: base.Config
   names: types.LabelMap

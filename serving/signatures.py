@@ -49,7 +49,7 @@ class Options(NamedTuple):
   """What the signature has beside the outputs of the network.
 
   Attributes:
-    coordinates: of boxes, one of those below.
+    coordinates: coordinates of the boxes, one of those below.
     image_info: whether it gives the way back to the image.
     float_counts: whether numbers of objects are floats.
     float_classes: whether classes are floats.

@@ -28,7 +28,7 @@ _BACKBONES = {
                          'max_level': 5, 'multilevel_features': 'identity'},
         'spinenet': {'model_id': '49S', 'endpoints_num_filters': 8}},
     'efficientnet': {'architecture': {'backbone': 'efficientnet-b0'}}}
-# Scopes of what the next one has, too; the rest is drawn anew.
+# Scopes of what the next one has, too; the rest is drawn again.
 _SHARED = {'retinanet': ('resnet10/', 'spinenet', 'efficientnet'),
            'mask_rcnn': ('resnet10/', 'fpn/', 'spinenet', 'efficientnet'),
            'cascade_mask_rcnn': ('resnet10/', 'fpn/', 'rpn_head/',

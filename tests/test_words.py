@@ -17,7 +17,14 @@ _WORDS = {
     'is not': r'(?<!here )\bis no (?!longer|more\b|less\b|other\b|such\b|need\b'
               r'|one\b)\w+',
     'not finite': r'\bno finite\b',
-    'no longer': r'\bany more\b'}
+    'no longer': r'\bany more\b',
+    'again, start over': r'\banew\b',
+    'forever': r'\bfor ever\b',
+    'silently': r'\bin silence\b',
+    'removes': r'\b(?:takes?|taken) away\b',
+    'its own': r'\ban own\b',
+    'the reverse': r'\bthe other way round\b',
+    '1.5 times as fast': r'\bhalf as fast again\b'}
 
 
 def _texts():
@@ -50,7 +57,11 @@ def test_word_list(word):
 @pytest.mark.parametrize('word, text', [
     ('image', 'a picture'), ('training run', 'after a training that failed'),
     ('is not', 'it is no number'), ('not finite', 'no finite weight'),
-    ('no longer', 'not any more')])
+    ('no longer', 'not any more'), ('again, start over', 'begins anew'),
+    ('forever', 'waits for ever'), ('silently', 'dropped in silence'),
+    ('removes', 'it is taken away'), ('its own', 'an own file'),
+    ('the reverse', 'and the other way round'),
+    ('1.5 times as fast', 'trains half as fast again')])
 def test_word_list_notices(word, text):
   assert found(_WORDS[word], [('page', text)])
 

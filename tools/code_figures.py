@@ -33,7 +33,7 @@ class Function(NamedTuple):
 
   Attributes:
     place: 'path:line name'.
-    lines: of code, with those of functions inside of it.
+    lines: lines of code, with those of functions inside of it.
     parameters: how many it has, without `self`.
     is_public: whether it has a name without an underscore (or is a
       constructor or a call), in a public class, and not inside of another
@@ -202,7 +202,7 @@ def read_revision(revision: str, root: str = ROOT) -> List[File]:
   """The modules of a revision without those of the tests.
 
   Args:
-    revision: of git; NOW for the files that are there, with new ones.
+    revision: revision of git; NOW for the files that are there, with new ones.
     root: folder of the clone.
 
   Raises:

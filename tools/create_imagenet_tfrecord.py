@@ -46,7 +46,7 @@ class SourceImage(NamedTuple):
   """An image of the set.
 
   Attributes:
-    path: of the image.
+    path: path of the image.
     name: its path within the set, which is its id.
     synset: name of its class.
     label: its number.

@@ -46,7 +46,7 @@ class Pair(NamedTuple):
   """An image and its label map.
 
   Attributes:
-    name: of the files, without extension.
+    name: name of the files, without extension.
     image: path.
     label: path, or None where there is none.
   """
@@ -59,9 +59,9 @@ class Reading(NamedTuple):
   """How label maps are read.
 
   Attributes:
-    ignore_label: of pixels that do not count.
+    ignore_label: class id of pixels that do not count.
     values: {value: class}, of values that are not their class.
-    exif: of orientation.CHOICES, what label maps of turned images mean.
+    exif: one of orientation.CHOICES, what label maps of turned images mean.
   """
   ignore_label: int = _DEFAULT_IGNORE_LABEL
   values: Mapping[int, int] = {}

@@ -156,7 +156,7 @@ def _listed(path, all_names, notes):
   """Image names of a list, each once.
 
   Args:
-    path: of the list.
+    path: path of the list.
     all_names: names of all annotations.
     notes: [str], extended.
 

@@ -25,7 +25,7 @@ class Variable(NamedTuple):
 
   Attributes:
     name: as the checkpoint has it.
-    shape: of it.
+    shape: its shape.
     dtype: tf.DType.
   """
   name: str

@@ -73,7 +73,7 @@ class Item(NamedTuple):
   """An image to be assigned.
 
   Attributes:
-    name: of the file; of a COCO file its place in the list.
+    name: name of the file; of a COCO file its place in the list.
     classes: those of its objects.
     group: images of the same one stay together.
   """

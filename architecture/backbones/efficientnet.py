@@ -34,8 +34,8 @@ class _Stage(NamedTuple):
 
   Attributes:
     repeats: how many blocks.
-    kernel_size: of the depthwise convolutions.
-    strides: of the first block.
+    kernel_size: kernel size of the depthwise convolutions.
+    strides: strides of the first block.
     expand_ratio: channels within a block, as a factor on those that come in.
     filters: channels of the result.
   """

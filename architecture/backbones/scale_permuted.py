@@ -18,8 +18,8 @@ class Block(NamedTuple):
   """A block of the table.
 
   Attributes:
-    level: of its result, stride 2**level.
-    kind: of the block, which a network interprets.
+    level: level of its result, stride 2**level.
+    kind: kind of the block, which a network interprets.
     parents: indices of two earlier features; 0 and 1 come from the stem, block
       i makes feature i + 2.
     is_output: whether it is the pyramid's level, and takes up what nothing else
@@ -36,8 +36,8 @@ class Feature(NamedTuple):
 
   Attributes:
     values: [B, h, w, C].
-    level: of the block that made it.
-    kind: of that block.
+    level: level of the block that made it.
+    kind: kind of that block.
   """
   values: tf.Tensor
   level: int

@@ -18,7 +18,7 @@ class _Node(NamedTuple):
   """A node of the cell.
 
   Attributes:
-    level: of the new feature.
+    level: level of the new feature.
     combine: key of _COMBINATIONS.
     parents: indices of two earlier features of the cell; 0 to 4 are its inputs,
       fine to coarse, and node i makes feature i + 5.

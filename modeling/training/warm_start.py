@@ -16,7 +16,7 @@ class WarmStart(NamedTuple):
   """What a training run begins with.
 
   Attributes:
-    path: of the checkpoint.
+    path: path of the checkpoint.
     assignment: by name in the checkpoint.
     begun: {checkpoint name: average}: averages of weights that begin as what
       their variables get.

@@ -18,10 +18,10 @@ class _Item(NamedTuple):
   Attributes:
     signature: that is asked.
     feeds: by key.
-    cost: of it.
+    cost: its cost.
     is_wanted: whether anybody still waits for the answer.
     since: seconds.
-    future: of {key: array}.
+    future: future with {key: array}.
   """
   signature: served_model.Signature
   feeds: Mapping[str, np.ndarray]

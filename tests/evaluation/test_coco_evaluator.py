@@ -152,7 +152,7 @@ def test_groundtruth_of_batches_equals_reference(reference):
   reference.check('box_nojson_percat', evaluator.evaluate())
   bare = {k: v for k, v in reference.groundtruths.items()
           if k not in ('areas', 'is_crowds')}
-  _feed(evaluator, reference.predictions, bare)  # begins anew
+  _feed(evaluator, reference.predictions, bare)  # starts over
   reference.check('box_nojson_no_area_no_crowd', evaluator.evaluate())
 
 

@@ -141,7 +141,7 @@ def test_waiting_for_one_checkpoint(tmp_path):
 
 
 def _follow(configs):
-  """() -> the next of these, the last one for ever."""
+  """() -> the next of these, the last one forever."""
   configs = list(configs)
   return lambda: configs.pop(0) if len(configs) > 1 else configs[0]
 

@@ -37,7 +37,7 @@ class ReferenceCase:
           extra={'shapemask_head.shape_prior_path': self._write_priors()})
 
   def _write_priors(self):
-    """Path of the shape priors of the case, written anew; '' for none."""
+    """Path of the shape priors of the case, written again; '' for none."""
     s = self.settings
     if not s.get('priors'):
       return ''

@@ -41,7 +41,7 @@ class Job(NamedTuple):
 
   Attributes:
     model: its name.
-    overrides: of its configuration.
+    overrides: overrides of its configuration.
     batch_size: images.
     reference: CPU ms per image of the reference on TF 1.15 and 2.15, None where
       it fails.

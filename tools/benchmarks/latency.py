@@ -24,8 +24,8 @@ class Latencies(NamedTuple):
   Attributes:
     first: the first call, which prepares what later ones use.
     warm_up: all calls before those that are timed.
-    walls: of each timed call.
-    cpus: of each timed call.
+    walls: wall time of each timed call.
+    cpus: CPU time of each timed call.
   """
   first: float
   warm_up: float

@@ -31,7 +31,7 @@ class Input(NamedTuple):
   """What a model takes.
 
   Attributes:
-    kind: of the above.
+    kind: one of the kinds above.
     size: (height, width) of PIXELS and NORMALIZED, or None where any will do.
   """
   kind: str

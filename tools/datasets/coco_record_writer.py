@@ -44,9 +44,9 @@ class Options(NamedTuple):
       not left out.
     overwrite: replaces shards that no index lists.
     num_processes: None: one per core.
-    exif: of orientation.CHOICES, what annotations of turned images mean.
-    shuffle_seed: of the random order in which records are written; None: in
-      that of the annotations.
+    exif: one of orientation.CHOICES, what annotations of turned images mean.
+    shuffle_seed: seed of the random order in which records are written;
+      None: in the order of the annotations.
   """
   num_shards: Optional[int] = None
   include_masks: Optional[bool] = None

@@ -26,7 +26,7 @@ class Outcome(NamedTuple):
 
   Attributes:
     serialized: None if it is left out.
-    name: of the image, for people.
+    name: name of the image, for people.
     reason: why it is left out, or None.
     counts: {class id: number, of what the converter counts}.
     notes: what the owner may want to know.

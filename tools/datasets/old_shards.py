@@ -39,7 +39,7 @@ def find(prefix: str, extension: str = '.tfrecord',
 
 
 def remove(old_shards: Sequence[str], shards: Sequence[str]) -> None:
-  """Removes those of the old shards that were not written anew."""
+  """Removes those of the old shards that were not written again."""
   for path in sorted(set(old_shards) - set(shards)):
     tf.gfile.Remove(path)
     print('Removed %s of an earlier conversion.' % path)

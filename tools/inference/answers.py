@@ -24,7 +24,7 @@ class Selection(NamedTuple):
 
   Attributes:
     min_score: those below are not.
-    max_boxes: of an image.
+    max_boxes: largest number of boxes of an image.
     classes: None: all.
   """
   min_score: float
@@ -36,9 +36,9 @@ class Item(NamedTuple):
   """One object, class or segment.
 
   Attributes:
-    class_id: of it.
-    name: of the class.
-    score: of a segment, its share of the image.
+    class_id: its class id.
+    name: name of the class.
+    score: score of a segment, its share of the image.
   """
   class_id: int
   name: str

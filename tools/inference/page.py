@@ -26,10 +26,10 @@ class Card(NamedTuple):
   """One image or video on the page.
 
   Attributes:
-    name: of the file.
+    name: name of the file.
     thumbnail: JPEG.
-    width: of the thumbnail.
-    height: of the thumbnail.
+    width: width of the thumbnail.
+    height: height of the thumbnail.
     size: (height, width) of the image.
     items: the best first.
     link: path of the drawn image, relative to the page, or None.

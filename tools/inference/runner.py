@@ -32,7 +32,7 @@ class _Image(NamedTuple):
 
   Attributes:
     source: where it comes from.
-    image_id: of the results.
+    image_id: image id used in the results.
     video: video_outputs.VideoOutput, or None.
   """
   source: sources_lib.Source
@@ -46,7 +46,7 @@ class _Work(NamedTuple):
   Attributes:
     image: that was asked about.
     result: the part of the answer that was asked for.
-    entries: of the file of results.
+    entries: entries of the file of results.
     frame: to be written, or None.
     card: page.Card, or None.
   """

@@ -31,8 +31,8 @@ class Source(NamedTuple):
   """A file that is answered.
 
   Attributes:
-    path: of the file.
-    image_id: of the results.
+    path: path of the file.
+    image_id: image id used in the results.
     kind: IMAGE or VIDEO.
   """
   path: str

@@ -27,8 +27,8 @@ class Choice(typing.NamedTuple):
     anchor: section `anchor`.
     min_level: int.
     max_level: int.
-    share_before: of the objects that an anchor of the defaults fits.
-    share: of the objects that one of these fits.
+    share_before: share of the objects that a default anchor fits.
+    share: share of the objects that one of these fits.
   """
   anchor: detection.Anchor
   min_level: int

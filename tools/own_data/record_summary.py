@@ -50,7 +50,7 @@ def read(pattern: str, key: str) -> Summary:
   """Reads all records of a set.
 
   Args:
-    pattern: of the files.
+    pattern: pattern of the files.
     key: the flag or key of the pattern, for the error.
 
   Returns:

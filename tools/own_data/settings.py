@@ -33,12 +33,12 @@ class Machine(typing.NamedTuple):
 
   Attributes:
     name: for the comment.
-    depth: of the ResNet.
-    filters: of pyramid and heads.
-    num_convs: of the heads.
-    pixels: of an image, in 15 minutes, by model.
+    depth: depth of the ResNet.
+    filters: number of filters of pyramid and heads.
+    num_convs: number of convolutions of the heads.
+    pixels: pixels per image for 15 minutes, by model.
     batch_sizes: by model.
-    eval_batch_size: of detectors.
+    eval_batch_size: evaluation batch size of detectors.
   """
   name: str
   depth: int
@@ -67,17 +67,18 @@ class Options(typing.NamedTuple):
   """What a person, or `train_on`, decides.
 
   Attributes:
-    model: of MODELS; None: by the data.
+    model: one of MODELS; None: by the data.
     machine: Machine.
-    minutes: of the training run, for the size of the images; None: 15.
+    minutes: length of the training run in minutes, for the size of the images;
+      None: 15.
     image_size: (height, width), or None.
     batch_size: int, or None.
     steps: int.
     num_classes: int; None: of the label map, else the highest id in the data.
     label_map: path, or None.
     names: {class id: name} of the label map; empty without one.
-    train_pattern: of the training records.
-    eval_pattern: of the others.
+    train_pattern: pattern of the training records.
+    eval_pattern: pattern of the other records.
   """
   model: typing.Any
   machine: Machine

@@ -33,7 +33,7 @@ class Trial(typing.NamedTuple):
 
   Attributes:
     start_seconds: until the first step is done.
-    step_seconds: of a step.
+    step_seconds: time of a step in seconds.
     batch_size: images of a step.
   """
   start_seconds: float

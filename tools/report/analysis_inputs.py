@@ -56,7 +56,7 @@ def read_detections(path, annotations, include_mask, suffix=''):
   """Reads a results list.
 
   Args:
-    path: of the list, or a model_dir.
+    path: path of the list, or a model_dir.
     annotations: `annotations.Annotations`.
     include_mask: whether masks are compared.
     suffix: `eval.suffix` of the evaluation in a model_dir.

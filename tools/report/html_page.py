@@ -51,7 +51,7 @@ class Content(NamedTuple):
   """What differs between kinds of models.
 
   Attributes:
-    figures: of the headline.
+    figures: figures of the headline.
     num_images: that were evaluated.
     tables: HTML.
     images: HTML.

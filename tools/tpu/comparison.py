@@ -27,7 +27,7 @@ class Line(NamedTuple):
   """A loss, computed twice.
 
   Attributes:
-    name: of the loss.
+    name: name of the loss.
     plain: its value on the CPU.
     compiled: its value as the compiler has it.
     difference: relative.

@@ -22,8 +22,8 @@ class Input(NamedTuple):
   """One value that goes into a step.
 
   Attributes:
-    name: of its placeholder.
-    shape: of it.
+    name: name of its placeholder.
+    shape: its shape.
     dtype: as text.
     is_read: whether the step depends on it.
   """
@@ -37,7 +37,7 @@ class Step(NamedTuple):
   """A step of training.
 
   Attributes:
-    graph: of the operations that it needs.
+    graph: graph of the operations that it needs.
     inputs: in the order of `tf.nest.flatten`.
     outputs: {name: tensor in the graph}.
     variables: {name: (shape, dtype)}.

@@ -13,8 +13,8 @@ class Rule(NamedTuple):
 
   Attributes:
     what: the rule, for people.
-    pattern: of names.
-    replacement: of what matches, as re.sub takes it.
+    pattern: pattern of names.
+    replacement: replacement for what matches, as re.sub takes it.
   """
   what: str
   pattern: str
@@ -88,7 +88,7 @@ def _unscoped_depth(names):
 
 
 def _other_box_head(renamed):
-  """Mask R-CNN as a cascade of one stage, and the other way round."""
+  """Mask R-CNN as a cascade of one stage, and the reverse."""
   values = list(renamed.values())
   if any(name.startswith(_BOX_HEAD) for name in values):
     old, new, what = _BOX_HEAD, _FIRST_STAGE + _BOX_HEAD, (

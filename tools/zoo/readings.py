@@ -26,9 +26,9 @@ class Evidence(NamedTuple):
   """What came with a checkpoint.
 
   Attributes:
-    prefix: of it.
+    prefix: its prefix.
     step: None if it is not known.
-    name: of the archive or folder.
+    name: name of the archive or folder.
     config_files: paths of YAML files.
   """
   prefix: str

@@ -33,7 +33,8 @@ class Recognition(NamedTuple):
     rows: whose variables are nearest.
     names: {name in the checkpoint: name today} of the model's variables.
     renamed: what was renamed.
-    num_classes: of the checkpoint where it is not that of the rows, else None.
+    num_classes: number of classes of the checkpoint where it is not that of the
+      rows, else None.
     missing: names today.
     unexpected: names today.
     mis_shaped: (name, shape of the row, shape of the checkpoint).

@@ -12,8 +12,8 @@ class Row(NamedTuple):
   """A row of the model zoo.
 
   Attributes:
-    section: of the page, where the row stands.
-    name: of the row.
+    section: section of the page, where the row stands.
+    name: name of the row.
     config_file: below configs/experiments.
     epochs: published length of training.
     params: published, in millions, as printed ('' where nothing is printed).

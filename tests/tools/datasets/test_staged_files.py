@@ -80,7 +80,7 @@ def no_session(monkeypatch):
 
 
 def test_work_after_a_session_is_not_forked(monkeypatch):
-  """A session in a forked process would wait for ever."""
+  """A session in a forked process would wait forever."""
   monkeypatch.undo()
   encoded = examples.encode(examples.image(8, 9))
   assert decoding.size(encoded) == (8, 9) and sessions.had_one()
@@ -122,7 +122,7 @@ def test_error_of_a_task_is_raised(num_processes):
 
 
 def test_dead_process_is_told():
-  """multiprocessing.Pool would wait for it for ever."""
+  """multiprocessing.Pool would wait for it forever."""
   def die(i):
     if i == 2:
       os._exit(1)
