@@ -1,4 +1,9 @@
-"""Small graphs beside an exported model: before it, and behind it."""
+"""Small graphs beside an exported model: before it, and behind it.
+
+Several threads may use them at once: predictor.Predictor does.
+"""
+
+import threading
 
 import tensorflow.compat.v1 as tf
 
@@ -13,15 +18,19 @@ class Preparation:
 
   def __init__(self):
     self._sessions = {}
+    self._lock = threading.Lock()  # whoever comes first builds
 
   def _run(self, image, key, function):
-    if key not in self._sessions:
-      with tf.Graph().as_default() as graph:
-        fed = tf.placeholder(tf.uint8, [None, None, 3])
-        results = function(fed)
-        self._sessions[key] = tf.Session(graph=graph), fed, results
-    session, fed, results = self._sessions[key]
+    with self._lock:
+      if key not in self._sessions:
+        self._sessions[key] = self._build(function)
+      session, fed, results = self._sessions[key]
     return session.run(results, {fed: image})
+
+  def _build(self, function):
+    with tf.Graph().as_default() as graph:
+      fed = tf.placeholder(tf.uint8, [None, None, 3])
+      return tf.Session(graph=graph), fed, function(fed)
 
   def prepared(self, image, spec):
     """(float32 [h, w, 3], image_info)."""
@@ -46,28 +55,30 @@ class Suppression:
 
   def __init__(self, config):
     """Takes an experiment; None: the rules of the defaults."""
-    self._config, self._session = config, None
+    self._config, self._built = config, None
+    self._lock = threading.Lock()
 
   def __call__(self, boxes, scores):
     """{name: array [B, ...]} of arrays [B, N, 1 or C, 4] and [B, N, C]."""
-    if self._session is None:
-      self._build(boxes.shape, scores.shape)
-    return self._session.run(
-        self._results, {self._boxes: boxes, self._scores: scores})
+    with self._lock:
+      if self._built is None:
+        self._built = self._build(boxes.shape, scores.shape)
+      session, fed, results = self._built
+    return session.run(results, dict(zip(fed, (boxes, scores))))
 
-  def _build(self, boxes_shape, scores_shape):
+  def _build(self, *shapes):
+    """(session, placeholders of boxes and scores, results)."""
     with tf.Graph().as_default() as graph:
-      self._boxes = tf.placeholder(tf.float32, (None,) + boxes_shape[1:])
-      self._scores = tf.placeholder(tf.float32, (None,) + scores_shape[1:])
+      fed = [tf.placeholder(tf.float32, (None,) + shape[1:])
+             for shape in shapes]
       options = {}
       if self._config:
         section = self._config.postprocess
         options = {name: getattr(section, name) for name in (
             'nms_version', 'use_batched_nms', 'max_total_size',
             'nms_iou_threshold', 'score_threshold', 'pre_nms_num_boxes')}
-      self._results = detections.detect(
-          _RawOutputs(self._boxes, self._scores), **options)
-      self._session = tf.Session(graph=graph)
+      results = detections.detect(_RawOutputs(*fed), **options)
+      return tf.Session(graph=graph), fed, results
 
 
 class _RawOutputs:
