@@ -42,7 +42,7 @@ help:
 	@echo 'make setup          only the environment'
 	@echo 'make tpu-check      whether a configuration fits a TPU, without one'
 	@echo 'make tpu-check-all  the same of every model of the zoo, an hour'
-	@echo 'make export-env     the converters to ONNX and OpenVINO (docs/export.md)'
+	@echo 'make export-env     the converters to ONNX and others (docs/export.md)'
 	@echo 'make docs           the documentation as a site, into site/'
 	@echo 'make clean          removes demo/ and caches, not the environments'
 	@echo

@@ -89,6 +89,41 @@ def _for_people(function, *args):
     raise errors.JobError('The evaluation stopped. %s' % e)
 
 
+def build_evaluator(config, watch=None):
+  """The evaluator of an experiment, with the ground truth it compares with.
+
+  Args:
+    config: experiment.
+    watch: of groundtruth.load.
+
+  Returns:
+    An evaluator of evaluation.factory.
+
+  Raises:
+    errors.SetupError: if the ground truth cannot be used.
+  """
+  section = config.eval
+  try:
+    if section.type == 'customized':
+      return evaluation_factory.build_customized_evaluator(config)
+    groundtruth = groundtruth_lib.load(config, watch)
+    num_images = len(groundtruth.annotations.get('images', ()))
+    # An evaluation cut short on purpose scores what it saw. Otherwise an
+    # image without predictions counts as one without detections.
+    is_part = bool(section.eval_samples
+                   and section.eval_samples < num_images)
+    return evaluation_factory.build_evaluator(
+        section, groundtruth.annotations, groundtruth.id_map,
+        only_predicted_images=is_part,
+        mask_grid=evaluation_factory.build_mask_grid(config),
+        category_map=groundtruth.category_map, notes=groundtruth.messages)
+  except evaluation_checks.FindingError as e:
+    raise errors.SetupError(str(e))
+  except ValueError as e:
+    raise errors.SetupError('The ground truth of the evaluation cannot be '
+                            'used. %s' % e)
+
+
 class Evaluation:
   """Evaluates checkpoints of one experiment on one set of images."""
 
@@ -141,7 +176,7 @@ class Evaluation:
     """
     if self._evaluator is not None:
       return
-    self._evaluator = self._build_evaluator(watch)
+    self._evaluator = build_evaluator(self._config, watch)
     if self._config.eval.type == 'customized':
       return  # It comes with the batches.
     if not sum(self._evaluator.num_objects.values()):
@@ -183,28 +218,6 @@ class Evaluation:
     if self._config.eval.best_metric:
       best_checkpoint.update(self._config, path, metrics)
     return metrics
-
-  def _build_evaluator(self, watch):
-    section = self._config.eval
-    try:
-      if section.type == 'customized':
-        return evaluation_factory.build_customized_evaluator(self._config)
-      groundtruth = groundtruth_lib.load(self._config, watch)
-      num_images = len(groundtruth.annotations.get('images', ()))
-      # An evaluation cut short on purpose scores what it saw. Otherwise an
-      # image without predictions counts as one without detections.
-      is_part = bool(section.eval_samples
-                     and section.eval_samples < num_images)
-      return evaluation_factory.build_evaluator(
-          section, groundtruth.annotations, groundtruth.id_map,
-          only_predicted_images=is_part,
-          mask_grid=evaluation_factory.build_mask_grid(self._config),
-          category_map=groundtruth.category_map, notes=groundtruth.messages)
-    except evaluation_checks.FindingError as e:
-      raise errors.SetupError(str(e))
-    except ValueError as e:
-      raise errors.SetupError('The ground truth of the evaluation cannot be '
-                              'used. %s' % e)
 
   def _predict(self, path):
     """Feeds the evaluator; returns the losses averaged over images."""

@@ -1,4 +1,4 @@
-"""Small files of a job, in a local folder or in a bucket."""
+"""Files and folders of a job, on this machine or in a bucket."""
 
 import contextlib
 import json
@@ -38,6 +38,39 @@ def input_path(path: str) -> Iterator[str]:
     local = os.path.join(folder, os.path.basename(path))
     tf.gfile.Copy(path, local)
     yield local
+
+
+@contextlib.contextmanager
+def replaced_folder(folder: str) -> Iterator[str]:
+  """Yields a sibling to write to, which then takes the place of the folder.
+
+  The old folder stays until the new one is complete, and a failure leaves
+  nothing behind.
+
+  Args:
+    folder: it may be there.
+  """
+  parent, name = os.path.split(folder)
+  temporary = os.path.join(parent, '.%s.%d.new' % (name, os.getpid()))
+  old = os.path.join(parent, '.%s.%d.old' % (name, os.getpid()))
+  if parent:
+    tf.gfile.MakeDirs(parent)
+  try:
+    yield temporary
+    if tf.gfile.Exists(folder):
+      tf.gfile.Rename(folder, old)
+    try:
+      tf.gfile.Rename(temporary, folder)
+    except tf.errors.OpError:
+      if tf.gfile.Exists(old):
+        tf.gfile.Rename(old, folder)
+      raise
+  finally:
+    for path in (temporary, old):
+      # Whatever happened, one complete folder stays.
+      if tf.gfile.Exists(path) and (
+          path == temporary or tf.gfile.Exists(folder)):
+        tf.gfile.DeleteRecursively(path)
 
 
 def write_json(path: str, value: Any) -> None:

@@ -152,10 +152,11 @@ def detect(
   def attempt(sizes):
     """Tries with sizes[0]; with everything when sizes is empty."""
     size = sizes[0] if sizes else None
-    ranking = nms_candidates.rank(
-        outputs.pool(size), size, limit, score_threshold)
+    pool = outputs.pool(size)
+    ranking = nms_candidates.rank(pool, size, limit, score_threshold)
     result = _suppress(
-        ranking, rules, max_total_size, nms_iou_threshold)
+        ranking, rules, max_total_size, nms_iou_threshold,
+        pool.scores.shape[2].value)
     if ranking.complete is None:
       return result
     done = tf.logical_or(ranking.complete, result[0] >= max_total_size)
@@ -165,7 +166,7 @@ def detect(
   return _pad(rules, outputs, *attempt(TRY_SIZES))
 
 
-def _suppress(ranking, rules, max_total_size, iou_threshold):
+def _suppress(ranking, rules, max_total_size, iou_threshold, num_classes):
   """What is kept of a ranking.
 
   Returns:
@@ -177,7 +178,7 @@ def _suppress(ranking, rules, max_total_size, iou_threshold):
         valid, tf.reduce_any(tf.not_equal(ranking.boxes, 0.), axis=2))
   positions, num_kept = nms.select(
       ranking.boxes, valid, max_total_size, iou_threshold, ranking.classes,
-      rules.inclusive)
+      rules.inclusive, num_classes)
   return [num_kept] + [
       tf.gather(values, positions, batch_dims=1)
       for values in (ranking.boxes, ranking.classes, ranking.scores)]

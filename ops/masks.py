@@ -4,7 +4,10 @@ import functools
 
 import tensorflow.compat.v1 as tf
 
-_MIN_SIZE = 1e-8  # pixels; a box without a side gives no division by zero
+# Pixels; a box without a side gives no division by zero. As a lower bound: the
+# optimizer of graphs moves what is added to a difference of large numbers into
+# it, where it is lost.
+_MIN_SIZE = 1e-8
 
 
 def crop_masks_in_boxes(masks: tf.Tensor, gt_boxes: tf.Tensor,
@@ -40,8 +43,8 @@ def crop_masks_in_boxes(masks: tf.Tensor, gt_boxes: tf.Tensor,
         tf.stop_gradient(tf.cast(gt_boxes, tf.float32)), axis=2)
     y0, x0, y1, x1 = tf.unstack(
         tf.stop_gradient(tf.cast(target_boxes, tf.float32)), axis=2)
-    row_scale = height / (gt_y1 - gt_y0 + _MIN_SIZE)
-    column_scale = width / (gt_x1 - gt_x0 + _MIN_SIZE)
+    row_scale = height / tf.maximum(gt_y1 - gt_y0, _MIN_SIZE)
+    column_scale = width / tf.maximum(gt_x1 - gt_x0, _MIN_SIZE)
     weights = functools.partial(
         _shares if means_of_cells else _weights, count=output_size,
         offset=sample_offset)
@@ -86,4 +89,4 @@ def _shares(start, size, num_cells, count, offset):
   low, bin_size = tf.expand_dims(low, 3), tf.expand_dims(bin_size, 3)
   cells = tf.range(num_cells, dtype=tf.float32)
   covered = (tf.minimum(low + bin_size, cells + 1.) - tf.maximum(low, cells))
-  return tf.nn.relu(covered) / (tf.nn.relu(bin_size) + _MIN_SIZE)
+  return tf.nn.relu(covered) / tf.maximum(bin_size, _MIN_SIZE)

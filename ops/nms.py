@@ -9,7 +9,10 @@ The result is that of the greedy rule, box for box.
 
 from typing import Optional, Tuple
 
+import numpy as np
 import tensorflow.compat.v1 as tf
+
+from ops import portability
 
 # Boxes settled per turn of the loop. Larger tiles mean fewer turns but
 # quadratic blocks; this is a TPU lane width, and the fastest tried on a CPU.
@@ -21,7 +24,8 @@ MIN_AREA = 1e-12
 
 def select(boxes: tf.Tensor, valid: tf.Tensor, max_output_size: int,
            iou_threshold: float, classes: Optional[tf.Tensor] = None,
-           inclusive: bool = False) -> Tuple[tf.Tensor, tf.Tensor]:
+           inclusive: bool = False,
+           num_classes: Optional[int] = None) -> Tuple[tf.Tensor, tf.Tensor]:
   """Greedy suppression among boxes that are sorted by score.
 
   Args:
@@ -33,12 +37,17 @@ def select(boxes: tf.Tensor, valid: tf.Tensor, max_output_size: int,
       each other.
     inclusive: whether an overlap of exactly the threshold suppresses, too. No
       overlap at all never does.
+    num_classes: int, above all of `classes`; needed where graphs have no
+      loops, see ops/portability.py.
 
   Returns:
     positions: int32 [B, K], rows of `boxes` in order; 0 where unused.
     num_kept: int32 [B].
   """
   with tf.name_scope('nms'):
+    if not portability.has_loops():
+      return _select_by_kernel(boxes, valid, max_output_size, iou_threshold,
+                               classes, num_classes, inclusive)
     batch_size = tf.shape(boxes)[0]
     boxes, valid, classes = _pad_to_tiles(boxes, valid, classes)
     if classes is not None:
@@ -81,10 +90,39 @@ def select(boxes: tf.Tensor, valid: tf.Tensor, max_output_size: int,
     return positions, num_kept
 
 
+def _select_by_kernel(boxes, valid, max_output_size, iou_threshold, classes,
+                      num_classes, inclusive):
+  """`select` as one operation that other formats have, too.
+
+  Its scores are the places of the boxes, counted from the end, so that those of
+  the kept ones say which they are.
+  """
+  num_boxes = boxes.shape[1].value
+  countdown = tf.range(num_boxes, 0, -1, dtype=tf.float32)
+  scores = tf.where(valid, tf.zeros_like(boxes[:, :, 0]) + countdown,
+                    -tf.ones_like(boxes[:, :, 0]))[:, :, tf.newaxis]
+  if classes is not None:
+    scores *= tf.one_hot(classes, num_classes)
+  threshold = np.float32(iou_threshold)
+  if inclusive and threshold > 0:
+    threshold = np.nextafter(threshold, np.float32(0))
+  kept = tf.raw_ops.CombinedNonMaxSuppression(
+      boxes=tf.expand_dims(boxes, 2), scores=scores,
+      max_output_size_per_class=max_output_size,
+      max_total_size=max_output_size,
+      # No overlap is more than 1, and the operation takes no larger numbers.
+      iou_threshold=float(min(threshold, 1.)), score_threshold=0.,
+      pad_per_class=False, clip_boxes=False)
+  in_use = tf.sequence_mask(kept.valid_detections, max_output_size,
+                            dtype=tf.int32)
+  positions = num_boxes - tf.cast(tf.round(kept.nmsed_scores), tf.int32)
+  return positions * in_use, kept.valid_detections
+
+
 def sorted_nms_padded(
     scores: tf.Tensor, boxes: tf.Tensor, max_output_size: int,
-    iou_threshold: float,
-    classes: Optional[tf.Tensor] = None) -> Tuple[tf.Tensor, tf.Tensor]:
+    iou_threshold: float, classes: Optional[tf.Tensor] = None,
+    num_classes: Optional[int] = None) -> Tuple[tf.Tensor, tf.Tensor]:
   """Boxes that overlap no better one by `iou_threshold` or more.
 
   Args:
@@ -95,6 +133,7 @@ def sorted_nms_padded(
     iou_threshold: float; an overlap of exactly this suppresses.
     classes: int32 [B, N], or None; boxes of different classes do not suppress
       each other.
+    num_classes: int; see `select`.
 
   Returns:
     scores: float32 [B, K], descending, padded with -1.
@@ -105,7 +144,8 @@ def sorted_nms_padded(
   with tf.name_scope('sorted_nms_padded'):
     valid = tf.reduce_any(tf.not_equal(boxes, 0.), axis=2)
     positions, num_kept = select(
-        boxes, valid, max_output_size, iou_threshold, classes, inclusive=True)
+        boxes, valid, max_output_size, iou_threshold, classes, inclusive=True,
+        num_classes=num_classes)
     in_use = tf.sequence_mask(num_kept, max_output_size)
     scores = tf.gather(scores, positions, batch_dims=1)
     boxes = tf.gather(boxes, positions, batch_dims=1)

@@ -6,14 +6,26 @@ them faster, such a graph has the form that converters know.
 
 import tensorflow.compat.v1 as tf
 
-_MARK = 'portable_operations'  # collection
+# Collections.
+_MARK, _NO_LOOPS = 'portable_operations', 'portable_without_loops'
 
 
-def require() -> None:
-  """From here on the default graph is made for converters."""
+def require(has_loops: bool = True) -> None:
+  """From here on the default graph is made for converters.
+
+  Args:
+    has_loops: whether these know loops.
+  """
   tf.add_to_collection(_MARK, True)
+  if not has_loops:
+    tf.add_to_collection(_NO_LOOPS, True)
 
 
 def is_required() -> bool:
   """Whether the default graph is made for converters."""
   return bool(tf.get_collection(_MARK))
+
+
+def has_loops() -> bool:
+  """Whether whatever the default graph is made for knows loops."""
+  return not tf.get_collection(_NO_LOOPS)

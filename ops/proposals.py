@@ -173,7 +173,8 @@ def _suppress_at_once(parts, max_output_size, threshold, score_threshold):
   classes = np.repeat(np.arange(len(sizes), dtype=np.int32), sizes)
   scores, boxes = nms.sorted_nms_padded(
       scores, tf.gather(boxes, rows, batch_dims=1),
-      min(max_output_size, sum(sizes)), threshold, tf.gather(classes, rows))
+      min(max_output_size, sum(sizes)), threshold, tf.gather(classes, rows),
+      len(sizes))
   return boxes, scores
 
 

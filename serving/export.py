@@ -1,12 +1,10 @@
 """A checkpoint as a SavedModel that TensorFlow Serving loads."""
 
-import contextlib
 import os
 from typing import (
   Any,
   Callable,
   Dict,
-  Iterator,
   NamedTuple,
   Optional,
   Tuple,
@@ -17,6 +15,7 @@ import tensorflow.compat.v1 as tf
 
 from configs import base
 from evaluation import factory as evaluation_factory
+from modeling import storage
 from ops import compat
 from serving import checkpoint_model
 from serving import export_notes
@@ -201,7 +200,7 @@ def export(config: base.Config, checkpoint_path: str, folder: str,
   the_plan = plan(config, checkpoint_path, input_type, batch_size, input_name,
                   **options)
   compat.enable_graph_mode()
-  with replacing(folder) as temporary:
+  with storage.replaced_folder(folder) as temporary:
     _write(the_plan, temporary)
     export_notes.write(the_plan, temporary, label_map)
     warm_up.write(the_plan, temporary, model_name or os.path.basename(folder))
@@ -231,36 +230,3 @@ def _write(the_plan, folder):
         session, [tf.saved_model.tag_constants.SERVING],
         signature_def_map=found, clear_devices=True, strip_default_attrs=True)
     builder.save()
-
-
-@contextlib.contextmanager
-def replacing(folder: str) -> Iterator[str]:
-  """Yields a sibling to write to, which then takes the place of the folder.
-
-  The old folder stays until the new one is complete, and a failure leaves
-  nothing behind.
-
-  Args:
-    folder: it may be there.
-  """
-  parent, name = os.path.split(folder)
-  temporary = os.path.join(parent, '.%s.%d.new' % (name, os.getpid()))
-  old = os.path.join(parent, '.%s.%d.old' % (name, os.getpid()))
-  if parent:
-    tf.gfile.MakeDirs(parent)
-  try:
-    yield temporary
-    if tf.gfile.Exists(folder):
-      tf.gfile.Rename(folder, old)
-    try:
-      tf.gfile.Rename(temporary, folder)
-    except tf.errors.OpError:
-      if tf.gfile.Exists(old):
-        tf.gfile.Rename(old, folder)
-      raise
-  finally:
-    for path in (temporary, old):
-      # Whatever happened, one complete folder stays.
-      if tf.gfile.Exists(path) and (
-          path == temporary or tf.gfile.Exists(folder)):
-        tf.gfile.DeleteRecursively(path)

@@ -277,7 +277,7 @@ def _difference(name, one, other):
     differs = (one != other).reshape([
         len(one) if name == signatures.PASTED_MASKS else 1, -1])
     return float(differs.mean(axis=1).max())
-  # A mask of a box without area is not a number, in both of them.
+  # What is not a number in both of them is the checkpoint's matter.
   difference = np.abs(one.astype(np.float64) - other.astype(np.float64))
   difference = np.where(np.isnan(one) & np.isnan(other), 0., difference)
   return float(np.where(np.isnan(difference), np.inf, difference).max())

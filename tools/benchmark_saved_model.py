@@ -1,12 +1,14 @@
 """Times an exported model: latencies, throughput, the network apart.
 
   python -m tools.benchmark_saved_model --saved_model_path=/tmp/exported
+  python -m tools.benchmark_saved_model --target=onnx --saved_model_path=/tmp/x
   python -m tools.benchmark_saved_model --saved_model_path=/tmp/exported \\
       --batch_sizes=1,8 --image_file=photo.jpg --json=latency.json
 
 The images go in as JPEG files of the size of the input and come out as arrays:
 that is `end_to_end`. `network` begins with the prepared image, which the device
-holds already, and leaves the outputs there. Both take turns. The first call and
+holds already, and leaves the outputs there; of --target=tflite and the like it
+begins and ends with arrays of this program. Both take turns. The first call and
 the warm-up are told apart from the --num_runs calls that the percentiles are
 of.
 """
@@ -15,6 +17,7 @@ import argparse
 import collections
 import json
 import platform
+import subprocess
 import sys
 import time
 from typing import Any, Dict, Optional, Sequence
@@ -34,7 +37,7 @@ def parse_arguments(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
       formatter_class=argparse.RawDescriptionHelpFormatter)
   add = parser.add_argument
   add('--saved_model_path', required=True, metavar='PATH',
-      help='the exported model: a folder with saved_model.pb, or a file of '
+      help='the exported model: a folder with saved_model.pb, or that of '
            'another target')
   add('--target', choices=sorted(targets.TARGETS), default='saved_model',
       help='what kind of model it is (default: %(default)s)')
@@ -163,8 +166,14 @@ def _report(arguments, target, given_size, loading, results):
 
 
 def main(argv: Optional[Sequence[str]] = None) -> None:
+  """Runs the program, in the environment that has what the target needs."""
   arguments = parse_arguments(argv)
   try:
+    python = targets.interpreter(arguments.target)
+    if python != sys.executable:
+      sys.exit(subprocess.call(
+          [python, '-m', 'tools.benchmark_saved_model']
+          + (sys.argv[1:] if argv is None else list(argv))))
     run(arguments)
   except (OSError, ValueError) as e:
     sys.exit('Error: %s' % e)

@@ -141,7 +141,7 @@ main() {
     docs) version=3.11 lock=requirements/py311-docs modules='mkdocs' ;;
     export)
       version=3.11 lock=requirements/py311-export
-      modules='onnxruntime, openvino, tf2onnx'
+      modules='jax, onnxruntime, openvino, tf2onnx'
       ;;
   esac
   venv=.venv-$runtime

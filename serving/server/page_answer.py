@@ -71,10 +71,13 @@ def _detection(result, size):
 
 def _mask(crop, y0, x0):
   """JSON of a mask; null if nothing of it is in the image."""
-  if not crop.any():
+  rows, columns = [np.flatnonzero(crop.any(axis=axis)) for axis in (1, 0)]
+  if not len(rows):
     return None
-  return {'y': int(y0), 'x': int(x0), 'height': crop.shape[0],
-          'width': crop.shape[1],
+  # Masks that an export has pasted are as large as the image.
+  crop = crop[rows[0]:rows[-1] + 1, columns[0]:columns[-1] + 1]
+  return {'y': int(y0 + rows[0]), 'x': int(x0 + columns[0]),
+          'height': crop.shape[0], 'width': crop.shape[1],
           'png': _data_uri(crop.astype(np.uint8) * 255, 'png')}
 
 

@@ -8,6 +8,7 @@ import sys
 
 from ops import compat
 from serving.targets import exporting
+from serving.targets import graph_files
 from serving.targets import run_frozen_graph
 
 
@@ -17,9 +18,7 @@ def convert(network, request, folder, work):
   path = os.path.join(folder, run_frozen_graph.FILE)
   with open(path, 'wb') as f:
     f.write(network.graph.SerializeToString())
-  kinds = {node.op for node in network.graph.node}
-  kinds.update(node.op for function in network.graph.library.function
-               for node in function.node_def)
+  kinds = {node.op for _, node in graph_files.operations(network.graph)}
   return {'operations': sorted(kinds), 'tensorflow': compat.VERSION,
           'bytes': os.path.getsize(path)}
 

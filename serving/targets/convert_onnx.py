@@ -21,12 +21,6 @@ OPSET = 17
 def convert(network, request, folder, work):
   """Writes model.onnx; see exporting.converter_main."""
   del request, work
-  if network.graph.library.function:
-    raise exporting.ConversionError(
-        'onnxruntime does not accept the loops of non-maximum suppression as '
-        'tf2onnx writes them: with '
-        '--params_override=postprocess.apply_nms=false it is left out of a '
-        'one-stage model.')
   compat.enable_graph_mode()
   tensor, = network.inputs.values()
   name = tensor.split(':')[0]

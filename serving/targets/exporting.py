@@ -10,6 +10,7 @@ import tempfile
 import numpy as np
 import tensorflow.compat.v1 as tf
 
+from modeling import storage
 from serving import checkpoint_model
 from serving import export
 from serving import export_notes
@@ -23,8 +24,10 @@ from utils import fields
 
 # A kind of file. name: of the target. converter, runner: modules, run as
 # programs. packages: of the converter and of the runner, which decide about
-# their environments; None: that of this process.
-Target = collections.namedtuple('Target', 'name converter runner packages')
+# their environments; None: that of this process. has_loops: whether it knows
+# loops; otherwise suppression is one operation.
+Target = collections.namedtuple(
+    'Target', 'name converter runner packages has_loops')
 
 
 class ConversionError(ValueError):
@@ -62,9 +65,9 @@ def write(target, the_plan, folder, override=False, label_map=None,
         '--override_export_dir.' % folder)
   pythons = [environment.python(package) if package else sys.executable
              for package in target.packages]
-  network = network_graph.build(the_plan)
+  network = network_graph.build(the_plan, target.has_loops)
   notes, names = export_notes.describe(the_plan, label_map)
-  with export.replacing(folder) as temporary:
+  with storage.replaced_folder(folder) as temporary:
     os.makedirs(temporary)
     details = convert(target, network, temporary, request or {}, pythons[0])
     described = description.write(

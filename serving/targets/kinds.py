@@ -8,13 +8,19 @@ from utils import registry
 TARGETS = {one.name: one for one in (
     exporting.Target(
         'onnx', 'serving.targets.convert_onnx', 'serving.targets.run_onnx',
-        ('tf2onnx', 'onnxruntime')),
+        ('tf2onnx', 'onnxruntime'), False),
     exporting.Target(
         'openvino', 'serving.targets.convert_openvino',
-        'serving.targets.run_openvino', ('openvino', 'openvino')),
+        'serving.targets.run_openvino', ('openvino', 'openvino'), False),
+    exporting.Target(
+        'stablehlo', 'serving.targets.convert_stablehlo',
+        'serving.targets.run_stablehlo', ('jax', 'jax'), True),
+    exporting.Target(
+        'tensorrt', 'serving.targets.convert_tensorrt',
+        'serving.targets.run_onnx', ('tf2onnx', 'onnxruntime'), False),
     exporting.Target(
         'frozen_graph', 'serving.targets.convert_frozen_graph',
-        'serving.targets.run_frozen_graph', (None, None)))}
+        'serving.targets.run_frozen_graph', (None, None), True))}
 
 
 def write(name, config, checkpoint, folder, batch_size=None, image_size=None,

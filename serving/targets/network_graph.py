@@ -6,8 +6,6 @@ that by the rule in the description beside it.
 """
 
 import collections
-import json
-import os
 
 import tensorflow.compat.v1 as tf
 from tensorflow.python.grappler import tf_optimizer
@@ -19,9 +17,10 @@ from serving import export
 from serving import input_types
 from serving import networks
 from serving import signatures
+from serving.targets import graph_files
 
 INPUT = 'Placeholder'  # operation that is fed, as in other exports
-_GRAPH, _ENDS = 'network.pb', 'network.json'
+_FILES = 'network'
 
 # graph: GraphDef without variables. inputs: {key: tensor name}, one. outputs:
 # {key: tensor name}, keys of signatures.TENSORS. shape: [int or None] of the
@@ -52,11 +51,12 @@ def plan(config, checkpoint, batch_size=1, image_size=None):
       options=signatures.Options(signatures.MODEL, False, False, False))
 
 
-def build(the_plan):
+def build(the_plan, has_loops=True):
   """Builds the network and makes constants of its variables.
 
   Args:
     the_plan: result of `plan`.
+    has_loops: whether the target supports loops.
 
   Returns:
     Network.
@@ -66,7 +66,7 @@ def build(the_plan):
   """
   shape = [the_plan.batch_size] + list(the_plan.spec.padded_size) + [3]
   with tf.Graph().as_default() as graph, compat.functional_control_flow():
-    portability.require()
+    portability.require(has_loops)
     fed = tf.placeholder(tf.float32, shape, INPUT)
     named = _outputs(the_plan, fed)
     with tf.Session(graph=graph, config=tf.ConfigProto(
@@ -114,12 +114,9 @@ def save(network, folder):
 
   Args:
     network: Network.
-    folder: it is there.
+    folder: its path.
   """
-  with open(os.path.join(folder, _GRAPH), 'wb') as f:
-    f.write(network.graph.SerializeToString())
-  with open(os.path.join(folder, _ENDS), 'w') as f:
-    json.dump(network._replace(graph=None)._asdict(), f)
+  graph_files.save(network, folder, _FILES)
 
 
 def load(folder):
@@ -131,8 +128,4 @@ def load(folder):
   Returns:
     Network.
   """
-  graph = tf.GraphDef()
-  with open(os.path.join(folder, _GRAPH), 'rb') as f:
-    graph.ParseFromString(f.read())
-  with open(os.path.join(folder, _ENDS)) as f:
-    return Network(**json.load(f))._replace(graph=graph)
+  return graph_files.load(Network, folder, _FILES)

@@ -37,10 +37,20 @@ class Model:
     self._outputs = {key: name + ':0'
                      for key, name in described['outputs'].items()}
     self.batch_size = answers.batch_size(described)
+    self._fed = None
+
+  def feed(self, images):
+    """Gives it float32 [B, H, W, 3]."""
+    self._fed = {self._input: images}
+
+  def invoke(self):
+    """Runs what was fed; returns {key: array [B, ...]}."""
+    return self._session.run(self._outputs, self._fed)
 
   def run(self, images):
     """{key: array [B, ...]} of float32 [B, H, W, 3]."""
-    return self._session.run(self._outputs, {self._input: images})
+    self.feed(images)
+    return self.invoke()
 
 
 if __name__ == '__main__':

@@ -18,7 +18,7 @@ from serving.targets import network_graph
 
 TARGET = exporting.Target(
     'tflite', 'serving.targets.convert_tflite', 'serving.targets.run_tflite',
-    (None, None))
+    (None, None), True)
 FLOAT32, FLOAT16, DYNAMIC_RANGE, INT8 = (
     'float32', 'float16', 'dynamic_range', 'int8')
 # {--quantization: what may differ}; None: what float32 arithmetic may change.

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
 
+from ops import boxes as box_ops
 from ops import masks as mask_ops
 from tests import golden
 from tests.ops import slow_align
@@ -153,3 +154,17 @@ def test_means_of_cells_of_boxes_without_area_and_outside(target):
       tf.ones([1, 1, 4, 4]), tf.constant([[[0., 0., 4., 4.]]]),
       tf.constant([[target]]), 3, means_of_cells=True))
   assert np.isfinite(got).all() and not got.any()
+
+
+@pytest.mark.parametrize('means_of_cells', [False, True])
+def test_a_box_without_a_side_stays_a_number_in_a_large_graph(means_of_cells):
+  """Whose optimizer moves small constants to where they are lost."""
+  fed = tf.placeholder(tf.float32, [1, 1, 4])
+  outer = box_ops.outer_boxes(fed, tf.constant([[63., 63.]]), 1.25)
+  masks = mask_ops.crop_masks_in_boxes(
+      tf.ones([1, 1, 16, 16]), fed, outer, 16, sample_offset=0.,
+      means_of_cells=means_of_cells)
+  with tf.Session() as session:
+    for box in ([0., 63., 53.846428, 63.], [63., 0., 63., 63.],
+                [63., 63., 63., 63.]):
+      assert np.isfinite(session.run(masks, {fed: [[box]]})).all()

@@ -3,6 +3,7 @@ import pytest
 import tensorflow.compat.v1 as tf
 
 from ops import nms
+from ops import portability
 from tests import golden
 from tests.ops import greedy_nms
 
@@ -10,6 +11,12 @@ _PADDED = [c for c in golden.load_cases('nms_padded')
            if not c.name.startswith('stock')]
 _STOCK = [c for c in golden.load_cases('nms_padded')
           if c.name.startswith('stock')]
+
+
+@pytest.fixture(params=['loop', 'operation'])
+def form(request):
+  """Each of the two forms of select, for graphs with loops and without."""
+  portability.require(has_loops=request.param == 'loop')
 
 
 def _run(tensors, feeds=None):
@@ -71,6 +78,7 @@ def test_stock_kernel_and_select_equal_reference(case):
   np.testing.assert_array_equal(order[positions[0]][:num_valid], expected)
 
 
+@pytest.mark.usefixtures('form')
 @pytest.mark.parametrize('inclusive', [False, True])
 @pytest.mark.parametrize('num_boxes,max_output_size,iou_threshold', [
     (1, 5, 0.5), (100, 100, 0.3), (128, 20, 0.5), (129, 128, 0.7),
@@ -90,13 +98,14 @@ def test_select_equals_greedy_suppression(num_boxes, max_output_size,
     assert not positions[image, len(expected):].any()
 
 
+@pytest.mark.usefixtures('form')
 def test_classes_do_not_suppress_each_other():
   rng = np.random.RandomState(1)
   boxes = _random_boxes(rng, (1, 300), 100.)
   classes = rng.randint(0, 3, (1, 300)).astype(np.int32)
   positions, num_kept = _run(nms.select(
       tf.constant(boxes), tf.fill([1, 300], True), 300, 0.3,
-      tf.constant(classes)))
+      tf.constant(classes), num_classes=3))
   expected = []
   for index in range(3):
     rows = np.flatnonzero(classes[0] == index)
@@ -104,15 +113,17 @@ def test_classes_do_not_suppress_each_other():
   np.testing.assert_array_equal(positions[0, :num_kept[0]], sorted(expected))
 
 
+@pytest.mark.usefixtures('form')
 def test_classes_in_the_padded_form():
   boxes = np.float32([[[0, 0, 10, 10], [0, 0, 10, 9], [0, 0, 10, 8]]])
   scores, kept = _run(nms.sorted_nms_padded(
       tf.constant([[.9, .8, .7]]), tf.constant(boxes), 3, .5,
-      tf.constant([[2, 0, 2]])))
+      tf.constant([[2, 0, 2]]), num_classes=3))
   np.testing.assert_allclose(scores, [[.9, .8, -1.]])
   np.testing.assert_allclose(kept[0], [boxes[0, 0], boxes[0, 1], [0.] * 4])
 
 
+@pytest.mark.usefixtures('form')
 @pytest.mark.parametrize('inclusive', [False, True])
 def test_at_threshold_zero_any_overlap_suppresses(inclusive):
   """But not none, as of boxes that only touch."""
@@ -123,6 +134,7 @@ def test_at_threshold_zero_any_overlap_suppresses(inclusive):
   np.testing.assert_array_equal(positions[0, :num_kept[0]], [0, 1, 3])
 
 
+@pytest.mark.usefixtures('form')
 def test_invalid_boxes_neither_stay_nor_suppress():
   boxes = np.float32([[[0, 0, 10, 10], [0, 0, 10, 9], [0, 0, 10, 10],
                        [50, 50, 60, 60]]])
@@ -133,6 +145,7 @@ def test_invalid_boxes_neither_stay_nor_suppress():
   np.testing.assert_array_equal(positions[0], [1, 0, 0, 0])
 
 
+@pytest.mark.usefixtures('form')
 def test_a_suppressed_box_suppresses_nothing():
   # Each box overlaps the next by two thirds (IoU 0.5) and no other by as much.
   starts = np.arange(0., 400., 4.)
@@ -143,6 +156,7 @@ def test_a_suppressed_box_suppresses_nothing():
   np.testing.assert_array_equal(positions[0, :50], np.arange(0, 100, 2))
 
 
+@pytest.mark.usefixtures('form')
 def test_boxes_without_area_stay_once_each():
   boxes = np.float32([[[5, 5, 5, 9], [5, 5, 5, 9], [0, 0, 0, 0],
                        [7, 7, 7, 7]]])
@@ -152,6 +166,7 @@ def test_boxes_without_area_stay_once_each():
   np.testing.assert_array_equal(positions[0, :4], [0, 1, 2, 3])
 
 
+@pytest.mark.usefixtures('form')
 def test_negative_coordinates_are_boxes_like_others():
   boxes = np.float32([[[-20, -30, -5, -6], [-20, -30, -5, -7], [0, 0, 0, 0],
                        [-5, -5, 3, 3]]])
@@ -163,6 +178,7 @@ def test_negative_coordinates_are_boxes_like_others():
       new_boxes[0], [boxes[0, 0], boxes[0, 3], [0, 0, 0, 0]])
 
 
+@pytest.mark.usefixtures('form')
 def test_more_places_than_boxes():
   boxes = _random_boxes(np.random.RandomState(2), (1, 512))
   scores = np.sort(np.random.RandomState(3).rand(1, 512))[:, ::-1]
@@ -176,6 +192,7 @@ def test_more_places_than_boxes():
   assert (new_scores[0, 512:] == -1.).all() and not new_boxes[0, 512:].any()
 
 
+@pytest.mark.usefixtures('form')
 def test_batch_may_be_unknown():
   boxes = tf.placeholder(tf.float32, [None, 200, 4])
   valid = tf.placeholder(tf.bool, [None, 200])

@@ -1,12 +1,18 @@
 """Tests of tools/benchmark_saved_model.py on exports made by hand."""
 
+import contextlib
+import functools
 import json
+import sys
 
 from PIL import Image
 import pytest
 import tensorflow.compat.v1 as tf
 
 from serving import export
+from serving.targets import environment
+from serving.targets import kinds
+from serving.targets import tflite
 from tests.serving import small_models
 from tools import benchmark_saved_model
 from tools.benchmarks import graph_parts
@@ -171,6 +177,54 @@ def test_wrong_flags(tmp_path, flags, message):
 
 def test_what_is_not_a_saved_model(tmp_path):
   assert 'It should be a folder with saved_model.pb' in _fails(str(tmp_path))
+
+
+def _converted(folder, name, **options):
+  """Path of a small classifier as another target."""
+  prefix = small_models.make(folder / 'run', 'classification')
+  write = tflite.write if name == 'tflite' else functools.partial(
+      kinds.write, name)
+  write(small_models.config('classification'), prefix, folder / name,
+        report=lambda line: None, **options)
+  return str(folder / name)
+
+
+def test_a_frozen_graph(tmp_path):
+  path = _converted(tmp_path, 'frozen_graph')
+  record = _run(path, '--target=frozen_graph', '--batch_sizes=1,2')
+  assert [(r['batch_size'], r['what']) for r in record['results']] == [
+      (1, 'end_to_end'), (1, 'network'), (2, 'end_to_end'), (2, 'network')]
+  assert record['input_size'] == [64, 64]
+  assert 'give --target=frozen_graph' in _fails(path, '--target=tflite')
+  assert '--signature is for --target=saved_model' in _fails(
+      path, '--target=frozen_graph', '--signature=x')
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('name', ['onnx', 'openvino', 'stablehlo', 'tflite'])
+def test_other_targets(tmp_path, name):
+  try:
+    targets.interpreter(name)
+  except ValueError as e:
+    pytest.skip(str(e))
+  output = tmp_path / 'figures.json'
+  with pytest.raises(SystemExit) if targets.interpreter(
+      name) != sys.executable else contextlib.nullcontext() as ended:
+    benchmark_saved_model.main([
+        '--saved_model_path=' + _converted(tmp_path, name), '--num_runs=2',
+        '--target=' + name, '--warm_up=1', '--json=%s' % output])
+  assert ended is None or ended.value.code == 0
+  with open(str(output)) as f:
+    record = json.load(f)
+  assert record['target'] == name
+  assert [r['what'] for r in record['results']] == ['end_to_end', 'network']
+
+
+def test_a_target_whose_program_is_not_there(tmp_path, monkeypatch):
+  monkeypatch.setattr(environment, 'ROOT', str(tmp_path))
+  monkeypatch.setattr(environment.importlib.util, 'find_spec',
+                      lambda package: None)
+  assert "'make export-env'" in _fails('x', '--target=onnx')
 
 
 def test_targets_are_classes_of_their_modules():

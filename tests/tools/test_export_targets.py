@@ -4,14 +4,18 @@ import os
 
 import pytest
 
+from serving.targets import environment
 from tests.serving import small_models
 from tools import export_frozen_graph
 from tools import export_onnx
 from tools import export_openvino
+from tools import export_stablehlo
 from tools import export_table
+from tools import export_tensorrt
 from tools import export_tflite
 
-_COMMANDS = (export_frozen_graph, export_onnx, export_openvino, export_tflite)
+_COMMANDS = (export_frozen_graph, export_onnx, export_openvino,
+             export_stablehlo, export_tensorrt, export_tflite)
 
 
 @pytest.mark.parametrize('command', _COMMANDS, ids=lambda c: c.__name__)
@@ -36,6 +40,33 @@ def test_wrong_flags(command, flags, code, message, tmp_path, capsys):
 def test_wrong_flags_of_quantization(flags, message, capsys):
   assert export_tflite.main(['--export_dir=/nowhere/e'] + flags) == 2
   assert message in capsys.readouterr().err
+
+
+def test_wrong_flags_of_tensorrt(capsys):
+  assert export_tensorrt.main(
+      ['--export_dir=/nowhere/e', '--max_batch_size=0']) == 2
+  assert '1 or more' in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_the_line_for_tensorrt(tmp_path, capsys):
+  try:
+    environment.python('tf2onnx')
+  except environment.MissingError as e:
+    pytest.skip(str(e))
+  small_models.make(tmp_path / 'm', 'classification')
+  assert export_tensorrt.main([
+      '--model_dir=%s' % (tmp_path / 'm'), '--export_dir=%s' % (tmp_path / 'e'),
+      '--max_batch_size=4']) == 0
+  line = capsys.readouterr().out.strip().split('\n')[-1]
+  assert line == (
+      'trtexec --onnx=model.onnx --saveEngine=model.plan '
+      '--minShapes=Placeholder:1x64x64x3 --optShapes=Placeholder:4x64x64x3 '
+      '--maxShapes=Placeholder:4x64x64x3 --fp16')
+  assert sorted(os.listdir(str(tmp_path / 'e'))) == [
+      'build_engine.sh', 'model.json', 'model.onnx']
+  script = (tmp_path / 'e' / 'build_engine.sh').read_text()
+  assert script.endswith(line + '\n')
 
 
 def test_a_frozen_graph_and_a_row_of_the_table(tmp_path, capsys):

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import os
+import shutil
 import tarfile
 
 import numpy as np
@@ -13,6 +14,7 @@ from configs import factory
 from modeling import statistics
 from modeling.training import warm_start
 from serving import predictor
+from serving import sources
 from tests.tools.zoo import checkpoint_makers
 from tools import import_checkpoint
 from tools import inspect_checkpoint
@@ -105,7 +107,7 @@ def test_what_is_written(arrays, tmp_path, capsys):
   assert ROW in printed and 'Every value is there' in printed
   assert 'not taken, 1: /ExponentialMovingAverage of variables' in printed
   assert sorted(os.listdir(output)) == [
-      'checkpoint', 'import.json', 'label_map.txt',
+      'checkpoint', 'import.json', 'label_map.csv',
       'model.ckpt-600.data-00000-of-00001',
       'model.ckpt-600.index', 'params.yaml']
   written = _values(tf.train.latest_checkpoint(output))
@@ -116,7 +118,12 @@ def test_what_is_written(arrays, tmp_path, capsys):
   config, _ = factory.load_config(None, os.path.join(output, 'params.yaml'))
   assert config.model_dir == output
   assert config.spinenet_mbconv.model_id == '49'
-  assert config.eval.label_map == os.path.join(output, 'label_map.txt')
+  # The names of the classes stay with the folder, wherever it is moved.
+  shutil.copytree(output, str(tmp_path / 'moved'))
+  found = sources.find_checkpoint(str(tmp_path / 'moved'))
+  assert found.config.eval.label_map == str(tmp_path / 'moved'
+                                            / 'label_map.csv')
+  assert label_map.read_label_map(found.config.eval.label_map)[1] == 'person'
   # What the model of that configuration restores.
   shapes = statistics.variable_shapes(config)
   assert {n: list(np.shape(v)) for n, v in written.items() if n in shapes} == (

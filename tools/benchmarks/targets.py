@@ -18,7 +18,10 @@ and it raises TargetError for what cannot be timed.
 
 import argparse
 import importlib
+import sys
 from typing import Any, NamedTuple, Optional, Tuple
+
+from serving.targets import environment
 
 NETWORK, END_TO_END = 'network', 'end_to_end'
 # Kinds of inputs: bytes of an image file; of a tf.train.Example with one;
@@ -38,15 +41,30 @@ class Input(NamedTuple):
   size: Optional[Tuple[int, int]]
 
 
+_CONVERTED = ('tools.benchmarks.converted_target', 'ConvertedTarget')
 # {--target: module and class}. Loaded when they are used: some need packages
 # that others do without.
 TARGETS = {
     'saved_model': ('tools.benchmarks.saved_model_target', 'SavedModelTarget'),
+    'frozen_graph': _CONVERTED, 'onnx': _CONVERTED, 'openvino': _CONVERTED,
+    'stablehlo': _CONVERTED, 'tflite': _CONVERTED,
 }
+# {--target: package that runs it}, of those that TensorFlow does not run.
+_PACKAGES = {'onnx': 'onnxruntime', 'openvino': 'openvino', 'stablehlo': 'jax'}
 
 
 class TargetError(ValueError):
   """A model that cannot be timed."""
+
+
+def interpreter(name: str) -> str:
+  """Path of the Python that can run a target: this one, where it can.
+
+  Raises:
+    ValueError: if none can, with the command that installs it.
+  """
+  return (environment.python(_PACKAGES[name]) if name in _PACKAGES
+          else sys.executable)
 
 
 def load(name: str, path: str, options: argparse.Namespace) -> Any:

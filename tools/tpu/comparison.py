@@ -12,6 +12,7 @@ import numpy as np
 import tensorflow.compat.v1 as tf
 
 from configs import base
+from serving.targets import graph_files
 from tools.benchmarks import model_step
 from tools.tpu import step_files
 from tools.tpu import steps
@@ -94,7 +95,7 @@ def without_chance(step: step_files.Step) -> step_files.Step:
   """
   with tf.Graph().as_default() as shapes:
     tf.import_graph_def(step.graph, name='')
-  drawing = [(name, node) for name, node in step_files.operations(step.graph)
+  drawing = [(name, node) for name, node in graph_files.operations(step.graph)
              if 'Random' in node.op and not node.op.startswith(_OF_SEEDS)]
   graph = tf.GraphDef()
   graph.CopyFrom(step.graph)
@@ -118,7 +119,7 @@ def _with_whole_loops(step):
   """
   graph = tf.GraphDef()
   graph.CopyFrom(step.graph)
-  for _, node in step_files.operations(graph):
+  for _, node in graph_files.operations(graph):
     node.attr.pop(_TAKE_APART, None)
   return step._replace(graph=graph)
 

@@ -9,15 +9,14 @@ passes has an XLA form of every operation.
 """
 
 import argparse
-import functools
 import json
 import os
-from typing import Any, Dict, List, Optional, Sequence, Tuple
+from typing import Any, Dict, Optional, Sequence, Tuple
 
 import tensorflow.compat.v1 as tf
 from tensorflow.python.eager import context
-from tensorflow.python.framework import kernels
 
+from serving.targets import xla_lowering
 from tools.tpu import hlo
 from tools.tpu import step_files
 
@@ -40,7 +39,7 @@ def lower(step: step_files.Step,
     lowering, `dynamic` and others of hlo.summarize, and `error`, the bridge's
     own words.
   """
-  missing = operations_without_lowering(step.graph)
+  missing = xla_lowering.without_lowering(step.graph, _REPLACED)
   if missing:
     return None, {'missing': missing}
   function, signature = _function(step)
@@ -51,37 +50,6 @@ def lower(step: step_files.Step,
   except (ValueError, tf.errors.OpError) as e:
     return None, {'missing': {}, 'error': str(e)[:_MAX_ERROR]}
   return module, dict(hlo.summarize(text), missing={})
-
-
-def operations_without_lowering(graph: tf.GraphDef) -> Dict[str, List[str]]:
-  """Which operations XLA cannot compile.
-
-  Args:
-    graph: GraphDef.
-
-  Returns:
-    {type: [names]}.
-  """
-  _register_kernels()
-  functions = {f.signature.name for f in graph.library.function}
-  missing = {}
-  for name, node in step_files.operations(graph):
-    if node.op not in _REPLACED and node.op not in functions and (
-        not _has_kernel(node.op)):
-      missing.setdefault(node.op, []).append(name)
-  return missing
-
-
-def _register_kernels():
-  """The bridge registers its kernels when it is first used."""
-  identity = tf.function(lambda x: x, jit_compile=True)
-  identity.experimental_get_compiler_ir(tf.constant(0.))(stage='hlo')
-
-
-@functools.lru_cache(maxsize=None)
-def _has_kernel(kind):
-  return any(kernel.device_type == 'XLA_CPU_JIT' for kernel in
-             kernels.get_registered_kernels_for_op(kind).kernel)
 
 
 def _function(step):

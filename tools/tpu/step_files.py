@@ -1,21 +1,12 @@
 """A step in two files, for programs of other environments to read."""
 
-import json
-import os
-from typing import (
-  Any,
-  Dict,
-  Iterable,
-  Iterator,
-  List,
-  Mapping,
-  NamedTuple,
-  Tuple,
-)
+from typing import Any, Dict, Iterable, List, Mapping, NamedTuple
 
 import tensorflow.compat.v1 as tf
 
-_GRAPH, _DESCRIPTION = 'step.pb', 'step.json'
+from serving.targets import graph_files
+
+_FILES = 'step'
 
 
 class Input(NamedTuple):
@@ -53,11 +44,7 @@ class Step(NamedTuple):
 
 def save(step: Step, folder: str) -> None:
   """Writes a Step into a folder, which is made."""
-  os.makedirs(folder, exist_ok=True)
-  with open(os.path.join(folder, _GRAPH), 'wb') as f:
-    f.write(step.graph.SerializeToString())
-  with open(os.path.join(folder, _DESCRIPTION), 'w') as f:
-    json.dump(step._replace(graph=None)._asdict(), f)
+  graph_files.save(step, folder, _FILES)
 
 
 def load(folder: str) -> Step:
@@ -69,13 +56,8 @@ def load(folder: str) -> Step:
   Returns:
     Step.
   """
-  graph = tf.GraphDef()
-  with open(os.path.join(folder, _GRAPH), 'rb') as f:
-    graph.ParseFromString(f.read())
-  with open(os.path.join(folder, _DESCRIPTION)) as f:
-    step = Step(**json.load(f))
-  return step._replace(graph=graph,
-                       inputs=[Input(*values) for values in step.inputs])
+  step = graph_files.load(Step, folder, _FILES)
+  return step._replace(inputs=[Input(*values) for values in step.inputs])
 
 
 def infeed_bytes(step: Step) -> int:
@@ -88,23 +70,6 @@ def infeed_bytes(step: Step) -> int:
         count *= size
       total += count * tf.as_dtype(value.dtype).size
   return total
-
-
-def operations(graph: tf.GraphDef) -> Iterator[Tuple[str, Any]]:
-  """All operations of a graph, those of its functions too.
-
-  Args:
-    graph: GraphDef.
-
-  Yields:
-    (name, NodeDef); the name of one in a function has the function's before
-    it.
-  """
-  for node in graph.node:
-    yield node.name, node
-  for function in graph.library.function:
-    for node in function.node_def:
-      yield '%s/%s' % (function.signature.name, node.name), node
 
 
 def without(step: Step, names: Iterable[str]) -> tf.GraphDef:

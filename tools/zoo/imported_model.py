@@ -4,8 +4,6 @@ import dataclasses
 import json
 import os
 import re
-import shutil
-import tempfile
 from typing import Any, Dict, List, Mapping, Optional
 
 import tensorflow.compat.v1 as tf
@@ -14,12 +12,12 @@ from configs import base
 from executor import checkpoints
 from executor import model_dir as model_dir_lib
 from modeling import checkpoint_checks
+from modeling import kept_names
 from modeling import storage
 from tools.zoo import recognition
 from utils import training_names
 
 NOTES = 'import.json'
-LABEL_MAP = 'label_map.txt'
 
 
 def stored_names(contents: checkpoint_checks.Contents,
@@ -95,31 +93,25 @@ def write(folder: str, config: base.Config,
     contents: modeling.checkpoint_checks.Contents.
     taken: {name in the checkpoint: name to write}.
     notes: what is to be known later, a mapping for import.json.
-    label_map: path of the names of its classes, or None. They are copied, and
-      used where the configuration has none.
+    label_map: path of the names of its classes, or None. They are kept in the
+      folder where the configuration has none.
 
   Returns:
     The prefix of the new checkpoint.
   """
   folder = os.path.abspath(folder)
-  parent = os.path.dirname(folder)
-  os.makedirs(parent, exist_ok=True)
   step = step_of(contents)
   name = 'model.ckpt-%d' % step
-  with tempfile.TemporaryDirectory(prefix='.import-', dir=parent) as temporary:
-    # In it: the folder itself has the usual permissions then.
-    made = os.path.join(temporary, 'made')
+  with storage.replaced_folder(folder) as made:
     os.mkdir(made)
     _copy(contents, taken, step, os.path.join(made, name))
     storage.write_json(os.path.join(made, NOTES), dict(notes, step=step))
     config = dataclasses.replace(config, model_dir=folder)
-    if label_map and not config.eval.label_map:
-      shutil.copyfile(label_map, os.path.join(made, LABEL_MAP))
-      config = dataclasses.replace(config, eval=dataclasses.replace(
-          config.eval, label_map=os.path.join(folder, LABEL_MAP)))
+    if not config.eval.label_map:
+      # Where every job looks for the names; the folder may be moved.
+      kept_names.keep(label_map, made)
     model_dir_lib.save_params(config, model_dir_lib.params_path(made))
     checkpoints.write_state(made, [name])
-    os.rename(made, folder)
   return os.path.join(folder, name)
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from PIL import Image
 import pytest
 
+from serving import answers
 from serving import images
 from serving import results
 from serving.server import app as app_lib
@@ -63,13 +64,32 @@ def test_objects():
   np.testing.assert_allclose(first['box'], [12, 20, 72, 100], rtol=1e-5)
   mask = first['mask']
   assert (mask['y'], mask['x'], mask['height'], mask['width']) == (
-      12, 20, 60, 80)
-  inside = _pixels(mask['png']) > 127
-  assert inside[:, :39].all() and not inside[:, 41:].any()
+      12, 20, 60, 40)  # the half of the box that is inside
+  assert (_pixels(mask['png']) > 127)[:, :39].all()
   # What is beyond the image is cut.
   assert values['objects'][2]['mask']['x'] == 0
   assert page_answer.of_result(_detection(_image(), masks=False))['objects'][
       0]['mask'] is None
+
+
+def test_masks_that_an_export_has_pasted():
+  """They are as large as the image; the page gets what is not empty."""
+  image = _image()
+  pasted = np.zeros([1, 3, 130, 250], np.uint8)  # of a batch with a larger one
+  pasted[0, 0, 12:72, 20:60] = pasted[0, 1, 119, 199] = 1
+  result = answers.of_detections({
+      'num_detections': [3], 'detection_scores': np.float32([[.9, .8, .7]]),
+      'detection_boxes': np.float32([[[12, 20, 72, 100]] * 3]),
+      'detection_classes': np.array([[1, 1, 1]]), 'pasted_masks': pasted,
+      'image_info': np.ones([1, 4, 2], np.float32)}, 0, None, image=image,
+      image_size=image.shape[:2], class_names=_NAMES)
+  masks = [one['mask'] for one in page_answer.of_result(result)['objects']]
+  assert [masks[0][key] for key in ('y', 'x', 'height', 'width')] == [
+      12, 20, 60, 40]
+  assert (_pixels(masks[0]['png']) == 255).all()
+  assert [masks[1][key] for key in ('y', 'x', 'height', 'width')] == [
+      119, 199, 1, 1]
+  assert masks[2] is None
 
 
 def test_large_images_are_shown_smaller():
@@ -79,7 +99,7 @@ def test_large_images_are_shown_smaller():
   assert _pixels(values['preview']).shape == (120, 200, 3)
   np.testing.assert_allclose(values['objects'][0]['box'],
                              [120, 200, 720, 1000], rtol=1e-5)
-  assert values['objects'][0]['mask']['width'] == 80
+  assert values['objects'][0]['mask']['width'] == 40
 
 
 def _segmentation(image, scores=None):

@@ -15,8 +15,8 @@ def instead(monkeypatch, factor):
   """
   build = network_graph.build
 
-  def perturbed(the_plan):
-    network = build(the_plan)
+  def perturbed(*arguments):
+    network = build(*arguments)
     weights = [node for node in network.graph.node if node.op == 'Const'
                and node.attr['dtype'].type == tf.float32.as_datatype_enum]
     largest = max(weights, key=lambda node: node.ByteSize())

@@ -15,8 +15,8 @@ from serving.targets import run_frozen_graph
 from tests.serving import small_models
 from tests.serving.targets import perturbed
 
-_WITHOUT_LOOPS = ('onnx', 'openvino')
-_WITHOUT_SUPPRESSION = ('classification', 'segmentation')
+_CONVERTED = ('onnx', 'openvino')
+_FIXED = ('stablehlo',)  # number of images
 
 
 def _skip_without_programs(name):
@@ -70,18 +70,14 @@ def test_a_perturbed_frozen_graph_fails(made, tmp_path, monkeypatch):
 @pytest.mark.parametrize('model', small_models.MODELS)
 def test_every_model(made, tmp_path, name, model):
   _skip_without_programs(name)
-  if name in _WITHOUT_LOOPS and model not in _WITHOUT_SUPPRESSION:
-    with pytest.raises(exporting.ConversionError, match='apply_nms=false'):
-      _write(name, made(model), tmp_path / 'e')
-    assert not os.listdir(str(tmp_path))
-    return
-  described = _write(name, made(model), tmp_path / 'e')
+  options = {'batch_size': 2} if name in _FIXED else {}
+  described = _write(name, made(model), tmp_path / 'e', **options)
   assert described['conversion']['operations']
   assert description.read(str(tmp_path / 'e'))['target'] == name
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize('name', _WITHOUT_LOOPS)
+@pytest.mark.parametrize('name', _CONVERTED)
 def test_a_detector_without_suppression(made, tmp_path, name):
   _skip_without_programs(name)
   source = made('retinanet')
@@ -98,9 +94,17 @@ def test_a_detector_without_suppression(made, tmp_path, name):
 def test_perturbed_exports_fail(made, tmp_path, monkeypatch, name):
   _skip_without_programs(name)
   perturbed.instead(monkeypatch, 1.02)
+  options = {'batch_size': 1} if name in _FIXED else {}
   with pytest.raises(parity.ParityError, match='logits'):
-    _write(name, made('classification'), tmp_path / 'e')
+    _write(name, made('classification'), tmp_path / 'e', **options)
   assert not os.listdir(str(tmp_path))
+
+
+@pytest.mark.slow
+def test_a_program_of_xla_has_a_fixed_batch(made, tmp_path):
+  _skip_without_programs('stablehlo')
+  with pytest.raises(exporting.ConversionError, match='give --batch_size'):
+    _write('stablehlo', made('classification'), tmp_path / 'e')
 
 
 def test_a_program_that_is_not_installed_is_one_sentence(
