@@ -7,6 +7,7 @@ import numpy as np
 from dataloader import image_checks
 from dataloader import label_checks
 from dataloader import record_checker
+from ops import anchors as anchor_ops
 from utils import object_sizes
 
 Finding = record_checker.Finding
@@ -265,13 +266,9 @@ def anchor_sizes(anchor, min_level, max_level):
   Returns:
     float64 [N, 2], pixels of the network input.
   """
-  sizes = []
-  for level in range(min_level, max_level + 1):
-    for scale in range(anchor.num_scales):
-      side = anchor.anchor_size * 2. ** (level + scale / anchor.num_scales)
-      for ratio in anchor.aspect_ratios:
-        sizes.append((side / ratio ** .5, side * ratio ** .5))
-  return np.array(sizes)
+  return anchor_ops.AnchorGenerator(
+      min_level, max_level, anchor.num_scales, anchor.aspect_ratios,
+      anchor.anchor_size).sizes()
 
 
 def best_ious(sides, anchors):

@@ -24,14 +24,14 @@ _POLICIES_OF_CLASSIFIERS = {'v0': 'imagenet',
 
 def _build_retinanet_parser(config, mode):
   return retinanet_parser.RetinanetParser(
-      config.retinanet_parser, build_anchors(config),
+      config.retinanet_parser, _anchors(config),
       config.architecture.num_classes, mode, _dtype(config),
       clip_to_border=config.architecture.clip_boxes_to_border)
 
 
 def _build_maskrcnn_parser(config, mode):
   return maskrcnn_parser.MaskrcnnParser(
-      config.maskrcnn_parser, build_anchors(config),
+      config.maskrcnn_parser, _anchors(config),
       config.architecture.num_classes, mode, _dtype(config),
       include_mask=config.architecture.include_mask,
       clip_to_border=config.architecture.clip_boxes_to_border)
@@ -62,13 +62,12 @@ def _build_augment(section, mode):
 
 def _build_shapemask_parser(config, mode):
   return shapemask_parser.ShapemaskParser(
-      config.shapemask_parser, build_anchors(config),
+      config.shapemask_parser, _anchors(config),
       config.architecture.num_classes, mode, _dtype(config),
       clip_to_border=config.architecture.clip_boxes_to_border)
 
 
-def build_anchors(config):
-  """ops.anchors.AnchorGenerator of an experiment with anchors."""
+def _anchors(config):
   return anchor_ops.AnchorGenerator.of_sections(config.anchor,
                                                 config.architecture)
 

@@ -30,12 +30,6 @@ from utils import mask_grids
 BOX_WEIGHTS = ((10., 10., 5., 5.), (20., 20., 10., 10.), (30., 30., 15., 15.))
 
 
-def build_anchors(config):
-  """The AnchorGenerator of sections `anchor` and `architecture`."""
-  return anchors.AnchorGenerator.of_sections(config.anchor,
-                                             config.architecture)
-
-
 def build_classification(config):
   """Image classifier of a `classification` configuration."""
   norm_activation = normalization.build(config.batch_norm_activation)
@@ -65,7 +59,8 @@ def _build_one_stage_model(config, norm_activation, **options):
       backbone=architecture_factory.build_backbone(config, norm_activation),
       decoder=architecture_factory.build_decoder(config, norm_activation),
       head=architecture_factory.build_retinanet_head(config, norm_activation),
-      anchors=build_anchors(config),
+      anchors=anchors.AnchorGenerator.of_sections(config.anchor,
+                                                  config.architecture),
       detect=detect,
       loss_section=config.retinanet_loss,
       num_classes=config.architecture.num_classes,
@@ -159,8 +154,8 @@ def _build_rpn(config, norm_activation):
                 use_batched_nms=section.use_batched_nms)
   return rpn.RegionProposalNetwork(
       architecture_factory.build_rpn_head(config, norm_activation),
-      build_anchors(config), train_options=options('rpn_'),
-      test_options=options('test_rpn_'),
+      anchors.AnchorGenerator.of_sections(config.anchor, config.architecture),
+      train_options=options('rpn_'), test_options=options('test_rpn_'),
       rpn_batch_size_per_im=config.rpn_score_loss.rpn_batch_size_per_im,
       huber_loss_delta=config.rpn_box_loss.huber_loss_delta)
 

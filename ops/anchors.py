@@ -132,10 +132,17 @@ class AnchorGenerator:
     by_level = self.boxes(image_size)
     return np.concatenate([by_level[level] for level in sorted(by_level)])
 
+  def sizes(self):
+    """float64 [L * A, 2]: height and width of the anchors of each of the L
+    levels, pixels, the finest level first."""
+    return np.concatenate([
+        2. * self._half_sizes(2 ** level)
+        for level in range(self.min_level, self.max_level + 1)])
+
   def _level_boxes(self, image_size, level):
     stride = 2 ** level
     rows, cols = cells(image_size, level)
-    half = self._half_sizes(stride)  # [A, 2]
+    half = self._half_sizes(stride).astype(np.float32)  # [A, 2]
     # Centre and half size are rounded to float32 before they are added, as
     # published labels were made: ties between anchors depend on the last bit.
     y = ((np.arange(rows) + 0.5) * stride).astype(np.float32)[:, None, None]
@@ -148,13 +155,13 @@ class AnchorGenerator:
     return boxes
 
   def _half_sizes(self, stride):
-    """float32 [A, 2]: half height and half width of each anchor of a cell."""
+    """float64 [A, 2]: half height and half width of each anchor of a cell."""
     half = []
     for scale in range(self.num_scales):
       base = self.anchor_size * stride * 2 ** (scale / float(self.num_scales))
       half.extend((base / np.sqrt(a) / 2., base * np.sqrt(a) / 2.)
                   for a in self.aspect_ratios)
-    return np.array(half, np.float32)
+    return np.array(half)
 
 
 def make_grid(anchors: tensor_types.LevelArrays,

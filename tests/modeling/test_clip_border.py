@@ -10,6 +10,7 @@ from dataloader import factory as dataloader_factory
 from modeling import maskrcnn
 from modeling import retinanet
 from modeling import shape_mask_branch
+from ops import anchors as anchor_ops
 from ops import boxes as box_ops
 from tests.dataloader import examples
 from tools.datasets import training_images
@@ -49,7 +50,8 @@ def test_targets(to_border):
   _, labels = _labels('shapemask', to_border)
   assert labels['mask_outer_boxes'][0, 2:].max() == side
   config, labels = _labels('retinanet', to_border)
-  anchors = dataloader_factory.build_anchors(config).boxes((_SIDE, _SIDE))
+  anchors = anchor_ops.AnchorGenerator.of_sections(
+      config.anchor, config.architecture).boxes((_SIDE, _SIDE))
   boxes = []
   for level, targets in labels['box_targets'].items():
     targets = targets.reshape([-1, 4])

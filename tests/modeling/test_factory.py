@@ -6,6 +6,7 @@ import tensorflow.compat.v1 as tf
 
 from configs import factory as config_factory
 from modeling import factory
+from ops import anchors as anchor_ops
 from ops import detections
 
 
@@ -31,10 +32,11 @@ def test_configurations_without_a_model_yet(name):
 
 
 def test_anchors_of_the_configuration():
-  anchors = factory.build_anchors(_config({
+  config = _config({
       'architecture': {'min_level': 4, 'max_level': 5},
-      'anchor': {'num_scales': 1, 'aspect_ratios': [4.], 'anchor_size': 2.}}))
-  boxes = anchors.boxes((32, 32))
+      'anchor': {'num_scales': 1, 'aspect_ratios': [4.], 'anchor_size': 2.}})
+  boxes = anchor_ops.AnchorGenerator.of_sections(
+      config.anchor, config.architecture).boxes((32, 32))
   assert sorted(boxes) == [4, 5]
   # Around (16, 16) 64 px in area: twice as wide, half as high.
   np.testing.assert_allclose(boxes[5], [[0., -48., 32., 80.]])

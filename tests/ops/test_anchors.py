@@ -42,6 +42,15 @@ def test_values_worked_out_by_hand():
   np.testing.assert_allclose(boxes[4][0], [-24., -24., 40., 40.])
 
 
+def test_sizes_are_those_of_the_boxes():
+  generator = anchors.AnchorGenerator(3, 4, 2, [1., 4.], 4.)
+  sizes = generator.sizes()
+  np.testing.assert_allclose(sizes[:2], [[32., 32.], [16., 64.]])
+  by_level = generator.boxes((16, 32))
+  first = np.concatenate([by_level[level][:4] for level in (3, 4)])
+  np.testing.assert_allclose(first[:, 2:] - first[:, :2], sizes, rtol=1e-6)
+
+
 def test_cells_of_sizes_between_strides():
   assert anchors.cells((640, 64), 5) == (20, 2)
   assert anchors.cells((60, 8), 4) == (4, 0)  # centres at 8, 24, 40, 56

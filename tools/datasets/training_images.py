@@ -9,6 +9,7 @@ import tensorflow.compat.v1 as tf
 from configs import base
 from dataloader import factory as dataloader_factory
 from dataloader import sessions
+from ops import anchors as anchor_ops
 from ops import preprocess
 from ops import tensor_types
 from utils import drawing
@@ -51,7 +52,8 @@ def parse(config: base.Config, num_examples: int) -> List[Any]:
   """
   input_fn = dataloader_factory.build_input_fn(config, modes.TRAIN)
   section = getattr(config, config.architecture.parser)
-  anchors = dataloader_factory.build_anchors(config)
+  anchors = anchor_ops.AnchorGenerator.of_sections(
+      config.anchor, config.architecture)
   boxes = anchors.boxes(preprocess.compute_padded_size(
       section.output_size, 2 ** anchors.max_level))
   with tf.Graph().as_default(), sessions.make() as session:
