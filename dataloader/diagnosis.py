@@ -14,7 +14,7 @@ import tqdm
 from dataloader import example_decoder
 from dataloader import examples
 from dataloader import record_files
-from dataloader import segmentation_parser
+from dataloader import segmentation
 from dataloader import sessions
 from ops import compat
 
@@ -99,7 +99,7 @@ def find_broken_record(files):
     parts = {
         'image/object/mask': tf.shape(example_decoder.ExampleDecoder(
             include_mask=True).decode(serialized)['groundtruth_instance_masks']),
-        segmentation_parser.CLASSES_KEY: segmentation_parser.classes_size(
+        segmentation.CLASSES_KEY: segmentation.classes_size(
             serialized)}
     of_masks = None
     for path, number, record in tqdm.tqdm(

@@ -1,70 +1,219 @@
-"""Parsers and input functions of an experiment."""
+"""The parsers of all models.
 
-import os
+A parser is what decodes a record, a list of steps and a labeller. Each list
+below has its conditions on the left: `_chosen` takes the parts that apply.
+"""
 
-import tensorflow.compat.v1 as tf
+import functools
 
-from dataloader import classification_parser
-from dataloader import input_reader
-from dataloader import maskrcnn_parser
-from dataloader import record_checks
-from dataloader import retinanet_parser
-from dataloader import segmentation_parser
-from dataloader import shapemask_parser
+from dataloader import classification
+from dataloader import detection
+from dataloader import labellers
+from dataloader import mask_crops
+from dataloader import maskrcnn_labels
+from dataloader import parser as parsing
+from dataloader import pasting
+from dataloader import retinanet_labels
+from dataloader import segmentation
+from dataloader import shapemask_labels
+from dataloader import steps
 from dataloader.augment import autoaugment
+from dataloader.augment import policies
 from ops import anchors as anchor_ops
+from ops import preprocess
+from utils import class_sets
+from utils import fields
 from utils import modes
 from utils import registry
-from utils import tpu_names
 
+_ALWAYS = True
+_WITH_GROUNDTRUTHS = (modes.EVAL, modes.PREDICT_WITH_GT)
+_ADVICE_OF_MASKRCNN = (
+    'architecture.include_mask is true, so every object needs one: convert '
+    'again with --include_masks, or use boxes only with '
+    'architecture.include_mask=false, eval.type=box.')
+_ADVICE_OF_SHAPEMASK = (
+    'Every object of the classes of shapemask_parser.mask_train_class needs '
+    'one: convert again with --include_masks, or list the classes that have '
+    'masks there.')
 # classification_parser.autoaugment_name: policy.
 _POLICIES_OF_CLASSIFIERS = {'v0': 'imagenet',
                             'randaug': autoaugment.RANDAUGMENT}
 
 
+def _chosen(*rows):
+  """[part] of the rows (condition, part) whose condition holds."""
+  return [part for condition, part in rows if condition]
+
+
+def _detection_steps(config, section, mode, size, has_targets):
+  """What every parser of objects does to a Sample before the labels."""
+  is_training = mode == modes.TRAIN
+  return _chosen(
+      # The targets of an evaluation are those of training: its loss is
+      # comparable. The ground truth of the metrics keeps crowds.
+      (has_targets and section.skip_crowd_during_training, steps.drop_crowds),
+      (is_training and section.aug_policy, functools.partial(
+          steps.augment, policy=section.aug_policy,
+          num_layers=section.randaugment_num_layers,
+          magnitude=section.randaugment_magnitude,
+          legacy=section.legacy_augmentation)),
+      (is_training and section.aug_rand_hflip, steps.flip),
+      (_ALWAYS, steps.to_pixels),
+      (_ALWAYS, functools.partial(
+          steps.resize_and_crop, output_size=section.output_size,
+          padded_size=size,
+          scale_range=policies.scale_range(section) if is_training else None,
+          to_border=config.architecture.clip_boxes_to_border)),
+      (_ALWAYS, steps.drop_empty))
+
+
 def _build_retinanet_parser(config, mode):
-  return retinanet_parser.RetinanetParser(
-      config.retinanet_parser, _anchors(config),
-      config.architecture.num_classes, mode, _dtype(config),
-      clip_to_border=config.architecture.clip_boxes_to_border)
-
-
-def _build_maskrcnn_parser(config, mode):
-  return maskrcnn_parser.MaskrcnnParser(
-      config.maskrcnn_parser, _anchors(config),
-      config.architecture.num_classes, mode, _dtype(config),
-      include_mask=config.architecture.include_mask,
-      clip_to_border=config.architecture.clip_boxes_to_border)
-
-
-def _build_classification_parser(config, mode):
-  return classification_parser.ClassificationParser(
-      config.classification_parser, config.architecture.num_classes, mode,
-      _dtype(config), _build_augment(config.classification_parser, mode))
-
-
-def _build_segmentation_parser(config, mode):
-  return segmentation_parser.SegmentationParser(
-      config.segmentation_parser, config.architecture.num_classes, mode,
-      _dtype(config))
-
-
-def _build_augment(section, mode):
-  """(image uint8, seed) -> image of `classification_parser`, or None."""
-  if mode != modes.TRAIN or not section.autoaugment_name:
-    return None
-  policy = _POLICIES_OF_CLASSIFIERS[section.autoaugment_name]
-  def augment(image, seed):
-    return autoaugment.distort(image, policy, seed, section.randaug_num_layers,
-                               section.randaug_magnitude)
-  return augment
+  section, anchors = config.retinanet_parser, _anchors(config)
+  size = _padded_size(section, anchors)
+  has_targets = mode != modes.PREDICT
+  return parsing.Parser(
+      mode,
+      decode=_objects_decoder(config, section, mode),
+      steps=_detection_steps(config, section, mode, size, has_targets),
+      labeller=labellers.Labels(*_chosen(
+          (_ALWAYS, labellers.ImageInfo(size)),
+          (has_targets, retinanet_labels.AnchorTargets(section, anchors, size)),
+          (mode in _WITH_GROUNDTRUTHS, _groundtruths(config, section, mode)),
+          (mode == modes.PREDICT, labellers.SourceId()))),
+      image_size=size, dtype=_dtype(config))
 
 
 def _build_shapemask_parser(config, mode):
-  return shapemask_parser.ShapemaskParser(
-      config.shapemask_parser, _anchors(config),
-      config.architecture.num_classes, mode, _dtype(config),
-      clip_to_border=config.architecture.clip_boxes_to_border)
+  section, anchors = config.shapemask_parser, _anchors(config)
+  size = section.output_size
+  has_targets = mode != modes.PREDICT
+  # Masks are expensive, and only training has a use for them.
+  has_masks = mode == modes.TRAIN
+  mask_classes = class_sets.ids(section.mask_train_class)
+  mask_rule = (mask_crops.MaskRule(_ADVICE_OF_SHAPEMASK, mask_classes)
+               if has_masks else None)
+  return parsing.Parser(
+      mode,
+      decode=_objects_decoder(config, section, mode, mask_rule,
+                              has_one_class=not section.use_category),
+      steps=_detection_steps(config, section, mode, size, has_targets),
+      labeller=labellers.Labels(*_chosen(
+          (_ALWAYS, labellers.ImageInfo(size)),
+          (has_targets, retinanet_labels.AnchorTargets(section, anchors, size)),
+          (has_masks, shapemask_labels.MaskTargets(
+              section, mask_classes,
+              config.architecture.clip_boxes_to_border)),
+          (mode in _WITH_GROUNDTRUTHS, _groundtruths(config, section, mode)),
+          (mode == modes.PREDICT, labellers.SourceId()))),
+      image_size=size, dtype=_dtype(config), mask_rule=mask_rule)
+
+
+def _build_maskrcnn_parser(config, mode):
+  section, anchors = config.maskrcnn_parser, _anchors(config)
+  size = _padded_size(section, anchors)
+  has_targets = mode == modes.TRAIN
+  # Masks are expensive, and only training has a use for them.
+  has_masks = has_targets and config.architecture.include_mask
+  mask_rule = mask_crops.MaskRule(_ADVICE_OF_MASKRCNN) if has_masks else None
+  pastes = has_targets and section.copy_paste
+  if pastes and not has_masks:
+    raise ValueError('maskrcnn_parser.copy_paste is true, which needs masks, '
+                     'but architecture.include_mask is false.')
+  decode = _objects_decoder(config, section, mode, mask_rule)
+  to_network = _detection_steps(config, section, mode, size, has_targets)
+  paste = functools.partial(
+      pasting.paste_objects, steps=to_network, section=section,
+      padded_size=size, key=_room_key(config),
+      to_border=config.architecture.clip_boxes_to_border)
+  return parsing.Parser(
+      mode,
+      decode=(functools.partial(pasting.decode_pair, decode=decode) if pastes
+              else decode),
+      steps=to_network + _chosen((pastes, paste)),
+      labeller=labellers.Labels(*_chosen(
+          (_ALWAYS, labellers.ImageInfo(size)),
+          (has_targets, maskrcnn_labels.RpnTargets(section, anchors, size)),
+          (has_targets, maskrcnn_labels.Objects(section, has_masks,
+                                                _room_key(config))),
+          (mode in _WITH_GROUNDTRUTHS, _groundtruths(config, section, mode)),
+          (mode in (modes.PREDICT, modes.PREDICT_WITH_GT),
+           labellers.SourceId()))),
+      image_size=size, dtype=_dtype(config), mask_rule=mask_rule,
+      needs_source=pastes)
+
+
+def _build_classification_parser(config, mode):
+  section, is_training = config.classification_parser, mode == modes.TRAIN
+  size, policy = section.output_size, None
+  if is_training and section.autoaugment_name:
+    policy = _POLICIES_OF_CLASSIFIERS[section.autoaugment_name]
+  label = classification.ClassLabel(config.architecture.num_classes)
+  if mode in (modes.PREDICT, modes.PREDICT_WITH_GT):
+    label = labellers.Labels(*_chosen(
+        (_ALWAYS, labellers.SourceId()),
+        (mode == modes.PREDICT_WITH_GT, labellers.Named(fields.LABEL, label))))
+  return parsing.Parser(
+      mode,
+      decode=classification.decode,
+      steps=_chosen(
+          (is_training, classification.cut_out_random_window),
+          (not is_training, classification.cut_out_middle),
+          (is_training and section.aug_rand_hflip, steps.flip),
+          (not policy, functools.partial(steps.resize_and_normalize,
+                                         size=size)),
+          # Policies work on whole colours of the size that the model sees.
+          (policy, functools.partial(steps.resize, size=size)),
+          (policy, functools.partial(
+              steps.augment, policy=policy,
+              num_layers=section.randaug_num_layers,
+              magnitude=section.randaug_magnitude)),
+          (policy, steps.normalize)),
+      labeller=label, image_size=size, dtype=_dtype(config))
+
+
+def _build_segmentation_parser(config, mode):
+  section, is_training = config.segmentation_parser, mode == modes.TRAIN
+  size, has_classes = section.output_size, mode != modes.PREDICT
+  resizes = is_training or section.resize_eval
+  predicts = mode in (modes.PREDICT, modes.PREDICT_WITH_GT)
+  return parsing.Parser(
+      mode,
+      decode=functools.partial(
+          segmentation.decode, num_classes=config.architecture.num_classes,
+          ignore_label=section.ignore_label, has_label_map=has_classes),
+      steps=_chosen(
+          (is_training and section.aug_rand_hflip, steps.flip),
+          (resizes, functools.partial(
+              steps.resize_and_crop, output_size=size, padded_size=size,
+              scale_range=(section.aug_scale_min, section.aug_scale_max)
+              if is_training else None)),
+          (not resizes, functools.partial(segmentation.pad, size=size))),
+      labeller=labellers.Labels(*_chosen(
+          (predicts, labellers.ImageInfo(size)),
+          (predicts, labellers.SourceId()),
+          (has_classes, segmentation.ClassMap(size, section.ignore_label)))),
+      image_size=size, dtype=_dtype(config))
+
+
+def _objects_decoder(config, section, mode, mask_rule=None,
+                     has_one_class=False):
+  """serialized -> Sample; see detection.decode."""
+  return functools.partial(
+      detection.decode, regenerate_source_id=section.regenerate_source_id,
+      num_classes=(config.architecture.num_classes if mode != modes.PREDICT
+                   else None),
+      mask_rule=mask_rule, has_one_class=has_one_class)
+
+
+def _groundtruths(config, section, mode):
+  return detection.Groundtruths(section.max_num_instances, _room_key(config),
+                                repeats_count=mode == modes.EVAL)
+
+
+def _room_key(config):
+  """Configuration key of the number of objects that labels hold."""
+  return config.architecture.parser + '.max_num_instances'
 
 
 def _anchors(config):
@@ -72,11 +221,17 @@ def _anchors(config):
                                                 config.architecture)
 
 
+def _padded_size(section, anchors):
+  """The network input is as large as the coarsest stride needs it."""
+  return tuple(preprocess.compute_padded_size(section.output_size,
+                                              2 ** anchors.max_level))
+
+
 def _dtype(config):
   return 'bfloat16' if config.architecture.use_bfloat16 else 'float32'
 
 
-# architecture.parser: build function (config, mode) -> parser.
+# architecture.parser: build function (config, mode) -> parser.Parser.
 PARSERS = {
     'classification_parser': _build_classification_parser,
     'maskrcnn_parser': _build_maskrcnn_parser,
@@ -84,12 +239,6 @@ PARSERS = {
     'segmentation_parser': _build_segmentation_parser,
     'shapemask_parser': _build_shapemask_parser,
 }
-
-
-# In model_dir; see record_counts.
-_COUNTS_FILE = 'record_counts.json'
-_BUFFER_KEY = 'train.shuffle_buffer_bytes'
-_SOURCE_KEY = 'train.pre_parser_dataset.file_pattern'
 
 
 def build_parser(config, mode):
@@ -100,82 +249,10 @@ def build_parser(config, mode):
     mode: one of utils.modes.
 
   Returns:
-    (serialized, seed=None) -> parsed example.
+    parser.Parser.
 
   Raises:
     ValueError: listing the parsers, for a name that is not one of them.
   """
   name = config.architecture.parser
   return registry.pick(PARSERS, name, 'architecture.parser')(config, mode)
-
-
-def build_input_fn(config, mode, file_pattern=None, num_examples=None):
-  """The input function of an experiment.
-
-  Args:
-    config: an experiment of configs.factory.
-    mode: one of utils.modes.
-    file_pattern: instead of the configured one (`train.train_file_pattern`;
-      `eval.eval_file_pattern`; `predict.predict_file_pattern` if it is set).
-    num_examples: int, records to read outside of training; None: all, or
-      `eval.eval_samples` in evaluation from the configured files.
-
-  Returns:
-    input_reader.InputReader: (params, input_context=None) -> Dataset, with the
-    attribute `files`. `params['batch_size']` is the size of its batches.
-
-  Raises:
-    ValueError: naming the key, when files are missing or cannot be read.
-  """
-  pattern, key = _source(config, mode)
-  if num_examples is None and mode != modes.PREDICT and not file_pattern:
-    num_examples = config.eval.eval_samples
-  train, parser = config.train, build_parser(config, mode)
-  # Parsers of other models than those of boxes never paste.
-  needs_source = getattr(parser, 'needs_source', False)
-  reader = input_reader.InputReader(
-      file_pattern or pattern, parser, mode, key,
-      seed=train.seed, shuffle_buffer_bytes=train.shuffle_buffer_bytes,
-      num_parallel_calls=_parallel_calls(config), num_examples=num_examples,
-      image_layout=input_reader.accelerator_layout(
-          train.transpose_input,
-          config.architecture.space_to_depth_block_size),
-      source=(train.pre_parser_dataset.file_pattern, _SOURCE_KEY)
-      if needs_source else None,
-      is_deterministic=train.deterministic_input,
-      cache_records=train.cache_records,
-      counts_path=(os.path.join(config.model_dir, _COUNTS_FILE)
-                   if config.model_dir else None))
-  if mode == modes.TRAIN:
-    for complaint in reader.complaints(_BUFFER_KEY):
-      tf.logging.warning('%s: %s', key, complaint)
-    record_checks.check_first(reader.files, key, config)
-  if parser.needs_masks:
-    record_checks.check_masks(reader.files, key, parser.MASK_ADVICE,
-                              parser.MASK_CLASSES)
-  if needs_source:
-    record_checks.check_masks(reader.source_files, _SOURCE_KEY,
-                              parser.MASK_ADVICE)
-  return reader
-
-
-def _parallel_calls(config):
-  """Records parsed at a time; the machine of a TPU node has its own cores."""
-  if (not config.train.num_parallel_calls and config.use_tpu
-      and tpu_names.is_node(config.platform.tpu)):
-    return input_reader.AUTOTUNE
-  return config.train.num_parallel_calls
-
-
-def _source(config, mode):
-  """(pattern, its key).
-
-  The dataset type makes no difference: 'sstable', a default of older files, is
-  read as TFRecord too.
-  """
-  if mode == modes.TRAIN:
-    return config.train.train_file_pattern, 'train.train_file_pattern'
-  if mode == modes.PREDICT and config.predict.predict_file_pattern:
-    return (config.predict.predict_file_pattern,
-            'predict.predict_file_pattern')
-  return config.eval.eval_file_pattern, 'eval.eval_file_pattern'

@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 
 from dataloader import record_checker
-from dataloader import segmentation_parser
+from dataloader import segmentation
 
 ERROR, WARNING, NOTE = (record_checker.ERROR, record_checker.WARNING,
                         record_checker.NOTE)
@@ -61,10 +61,10 @@ class SegmentationChecker(record_checker.RecordChecker):
 
   def _check_labels(self, features, size, where):
     encoded = record_checker.first_bytes(features,
-                                         segmentation_parser.CLASSES_KEY)
+                                         segmentation.CLASSES_KEY)
     if not encoded:
       self._add(ERROR, 'missing_label_map', where,
-                'It has no %s.' % segmentation_parser.CLASSES_KEY)
+                'It has no %s.' % segmentation.CLASSES_KEY)
     else:
       self._check_label_map(encoded, size, where)
     return encoded

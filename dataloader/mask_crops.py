@@ -5,12 +5,24 @@ They are decoded one after the other, and of each only the pixels that are
 sampled are kept, so that memory does not grow with the image.
 """
 
+from typing import NamedTuple, Optional, Tuple
+
 import tensorflow.compat.v1 as tf
 
 from dataloader import mask_cells
 from dataloader.augment import annotated_image
 from ops import image_decoding
 from utils import mask_grids
+
+
+class MaskRule(NamedTuple):
+  """Which objects need a mask.
+
+  advice: what to do about one without, for the error.
+  mask_classes: ids of their classes; None: all objects.
+  """
+  advice: str
+  mask_classes: Optional[Tuple[int, ...]] = None
 
 
 def check_masks(decoded, advice, mask_classes=None):
@@ -62,21 +74,55 @@ def missing_masks(source_id, num_objects, num_masks, advice, join=''.join):
                num_masks, ' masks (image/object/mask). ', advice])
 
 
-def crop_masks(pngs, normalized_boxes, crop_size, is_mirrored, image_size,
+def to_normalized(boxes, image_info):
+  """Boxes of the network input as fractions 0..1 of the (mirrored) image.
+
+  Args:
+    boxes: float32 [K, 4], yxyx, pixels of the network input.
+    image_info: float32 [4, 2] of a Sample.
+
+  Returns:
+    float32 [K, 4].
+  """
+  size, _, scale, offset = tf.unstack(tf.tile(image_info, [1, 2]))
+  return (boxes + offset) / scale / size
+
+
+def crop_sample(sample, boxes, crop_sizes, section):
+  """The masks of a Sample, each cut out of a box, at several sizes.
+
+  Args:
+    sample: sample.Sample after the resize; its K masks are cut.
+    boxes: float32 [K, 4], yxyx, pixels of the network input.
+    crop_sizes: [int], pixels of a side.
+    section: YAML section of the parser.
+
+  Returns:
+    [float32 [K, size, size]], one for each size; see `crop_masks`.
+  """
+  return crop_masks(
+      sample.masks, to_normalized(boxes, sample.image_info), crop_sizes,
+      sample.is_mirrored, tf.to_int32(sample.image_info[0]),
+      sample.record['source_id'], sample.origins, section.legacy_augmentation,
+      section.mask_crop_grid)
+
+
+def crop_masks(pngs, normalized_boxes, crop_sizes, is_mirrored, image_size,
                source_id, origins=None, keep_values=False,
                grid=mask_grids.CORNERS_NAME):
-  """Resizes what is inside of each box to a square.
+  """Resizes what is inside of each box to squares, decoding each file once.
 
   Args:
     pngs: string [K], PNG bytes of the masks; above 0 is inside. Empty bytes are
       a mask of nothing. K may be 0.
     normalized_boxes: float32 [K, 4], yxyx, 0..1 of the image.
-    crop_size: int, pixels of a side of the results.
-    is_mirrored: bool [], whether the boxes are of the mirrored annotated.
+    crop_sizes: [int], pixels of a side of the results.
+    is_mirrored: bool [], whether the boxes are of the mirrored image.
     image_size: int32 [2], height and width of the image.
     source_id: string [], of the record, for the error.
     origins: int32 [H, W], which pixel of the masks stands at each place of the
-      image (see augment.images), before it was mirrored; None: its own.
+      image (see augment.annotated_image), before it was mirrored; None: its
+      own.
     keep_values: whether the inside keeps the value that it has in the PNG, as
       upstream, instead of 1.
     grid: 'corners': bilinear samples, the first and the last row on the borders
@@ -84,36 +130,13 @@ def crop_masks(pngs, normalized_boxes, crop_size, is_mirrored, image_size,
       a grid that tiles the box. See utils/mask_grids.py.
 
   Returns:
-    float32 [K, crop_size, crop_size], 0..1. What is beyond the image is 0.
+    [float32 [K, size, size]], one for each size, 0..1. What is beyond the image
+    is 0.
 
   Raises:
     InvalidArgumentError: when run on a mask of another size than the image.
 
   Source: tf.image.crop_and_resize.
-  """
-  return crop_masks_at_sizes(pngs, normalized_boxes, [crop_size], is_mirrored,
-                             image_size, source_id, origins, keep_values,
-                             grid)[0]
-
-
-def crop_masks_at_sizes(pngs, normalized_boxes, crop_sizes, is_mirrored,
-                        image_size, source_id, origins=None, keep_values=False,
-                        grid=mask_grids.CORNERS_NAME):
-  """`crop_masks` at several sizes, with one decoding of each file.
-
-  Args:
-    pngs: see `crop_masks`, as the others.
-    normalized_boxes: float32 [K, 4].
-    crop_sizes: [int].
-    is_mirrored: bool [].
-    image_size: int32 [2].
-    source_id: string [].
-    origins: int32 [H, W] or None.
-    keep_values: bool.
-    grid: 'corners' or 'cells'.
-
-  Returns:
-    [float32 [K, size, size]], one for each size.
   """
   def crop(arguments):
     png, box = arguments
@@ -144,7 +167,7 @@ def crop_masks_at_sizes(pngs, normalized_boxes, crop_sizes, is_mirrored,
 
 
 def _check_size(mask, image_size, source_id):
-  """Assertion that a mask [H, W] has the size of its annotated."""
+  """Assertion that a mask [H, W] has the size of its image."""
   def text(size):
     return tf.strings.reduce_join(tf.as_string(size), separator=' x ')
   return tf.debugging.Assert(

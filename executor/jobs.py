@@ -6,7 +6,7 @@ import tensorflow.compat.v1 as tf
 
 from dataloader import diagnosis
 from dataloader import evaluation_checks
-from dataloader import factory as dataloader_factory
+from dataloader import inputs as dataloader_inputs
 from dataloader import record_checks
 from dataloader import record_files
 from dataloader import record_order
@@ -137,7 +137,7 @@ class _Parts:
     self._model_fns[mode] = model_factory.build_model_fn(self._config_of(mode))
 
   def _build_reader(self, mode):
-    self._readers[mode] = dataloader_factory.build_input_fn(
+    self._readers[mode] = dataloader_inputs.build_input_fn(
         self._config_of(mode), mode)
 
   def _config_of(self, mode):

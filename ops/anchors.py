@@ -132,9 +132,8 @@ class AnchorGenerator:
     by_level = self.boxes(image_size)
     return np.concatenate([by_level[level] for level in sorted(by_level)])
 
-  def sizes(self):
-    """float64 [L * A, 2]: height and width of the anchors of each of the L
-    levels, pixels, the finest level first."""
+  def sizes(self) -> np.ndarray:
+    """float64 [L * A, 2]: sides (height, width) of the anchors of L levels."""
     return np.concatenate([
         2. * self._half_sizes(2 ** level)
         for level in range(self.min_level, self.max_level + 1)])

@@ -335,7 +335,7 @@ def center_window(size: tf.Tensor, fraction: float = 0.875) -> tf.Tensor:
   return tf.concat([offset, tf.fill([2], tf.cast(side, tf.int32))], axis=0)
 
 
-def random_window(size: tf.Tensor, draws: tf.Tensor, min_area: float = 0.08,
+def random_window(size: tf.Tensor, numbers: tf.Tensor, min_area: float = 0.08,
                   max_area: float = 1., min_ratio: float = 3. / 4.,
                   max_ratio: float = 4. / 3.) -> tf.Tensor:
   """A window of random area, shape and place.
@@ -346,7 +346,7 @@ def random_window(size: tf.Tensor, draws: tf.Tensor, min_area: float = 0.08,
 
   Args:
     size: int32 [2], height and width of an image.
-    draws: float32 [N, 4] in [0, 1), random numbers of N attempts.
+    numbers: float32 [N, 4] in [0, 1), random ones of N attempts.
     min_area: float, smallest area, a share of the image.
     max_area: float, largest area.
     min_ratio: float, smallest width / height.
@@ -361,14 +361,14 @@ def random_window(size: tf.Tensor, draws: tf.Tensor, min_area: float = 0.08,
   with tf.name_scope('random_window'):
     sides = tf.cast(size, tf.float32)
     height, width = tf.unstack(sides)
-    ratio = min_ratio + draws[:, 0] * (max_ratio - min_ratio)
+    ratio = min_ratio + numbers[:, 0] * (max_ratio - min_ratio)
     smallest, largest = [tf.round(tf.sqrt(area * height * width / ratio))
                          for area in (min_area, max_area)]
     # What rounds to a wider window than the image would not fit.
     largest = tf.minimum(tf.minimum(largest, height),
                          tf.ceil((width + .5) / ratio) - 1.)
     smallest = tf.minimum(smallest, largest)
-    rows = smallest + tf.floor(draws[:, 1] * (largest - smallest + 1.))
+    rows = smallest + tf.floor(numbers[:, 1] * (largest - smallest + 1.))
     # Rounding may leave the limits by a row.
     limits = [area * height * width for area in (min_area, max_area)]
     area = rows * tf.round(rows * ratio)
@@ -380,8 +380,8 @@ def random_window(size: tf.Tensor, draws: tf.Tensor, min_area: float = 0.08,
         area >= limits[0], area <= limits[1], rows >= 1., rows <= height,
         columns >= 1., columns <= width], axis=0)
     # The last place is never drawn, unless it is the only one.
-    windows = tf.stack([tf.floor(draws[:, 2] * (height - rows)),
-                        tf.floor(draws[:, 3] * (width - columns)),
+    windows = tf.stack([tf.floor(numbers[:, 2] * (height - rows)),
+                        tf.floor(numbers[:, 3] * (width - columns)),
                         rows, columns], axis=1)
     # The whole image comes last, and always fits.
     windows = tf.concat([windows, [tf.concat([[0., 0.], sides], 0)]], axis=0)

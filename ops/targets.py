@@ -62,7 +62,7 @@ def label_rpn_anchors(
     anchors: tensor_types.LevelArrays, boxes: tf.Tensor,
     image_size: Tuple[int, int], match_threshold: float,
     unmatched_threshold: float, batch_size_per_im: int, fg_fraction: float,
-    draw: Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
+    choose: Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
 ) -> Tuple[tensor_types.Levels, tensor_types.Levels]:
   """Training targets of a region proposal network, for one image.
 
@@ -79,9 +79,9 @@ def label_rpn_anchors(
       below it are negative. Every box has a positive anchor nevertheless.
     batch_size_per_im: int, anchors that are sampled for the score loss.
     fg_fraction: float, at most this share of them is positive.
-    draw: function of int32 scalars (size, count) to int32 [min(size, count)],
-      different numbers below size: `sampling.draw_distinct` with a seed of its
-      own in every call.
+    choose: function of int32 scalars (size, count) to int32 [min(size,
+      count)], different numbers below size: `sampling.draw_distinct` with a
+      seed of its own in every call.
 
   Returns:
     score_targets: {level: int32 [h, w, A]}, 1 object, 0 background, -1 not
@@ -100,10 +100,10 @@ def label_rpn_anchors(
     matches = _in_order(matching.match_grid_anchors(
         boxes, grid, match_threshold, unmatched_threshold))
     box_targets, anchor_ids = _anchor_box_targets(boxes, matches, grid)
-    positives = tf.gather(anchor_ids, draw(
+    positives = tf.gather(anchor_ids, choose(
         tf.size(anchor_ids), int(batch_size_per_im * fg_fraction)))
-    negatives = _draw_absent(matches.anchor_ids, len(grid.boxes),
-                             batch_size_per_im - tf.size(positives), draw)
+    negatives = _choose_absent(matches.anchor_ids, len(grid.boxes),
+                               batch_size_per_im - tf.size(positives), choose)
     # One more than the score, into zeros: an update of a whole tensor of -1
     # takes ten times as long.
     score_targets = tf.scatter_nd(
@@ -120,7 +120,7 @@ def _in_order(matches):
   return matching.GridMatches(*[tf.gather(values, order) for values in matches])
 
 
-def _draw_absent(present, size, count, draw):
+def _choose_absent(present, size, count, choose):
   """Different numbers below `size` that are not in a list.
 
   The number of rank r among the absent ones is r plus how many of the present
@@ -130,13 +130,13 @@ def _draw_absent(present, size, count, draw):
     present: int32 [M], different and ascending.
     size: int.
     count: int32 [], how many.
-    draw: function of `label_rpn_anchors`.
+    choose: function of `label_rpn_anchors`.
 
   Returns:
     int32 [min(size - M, count)].
   """
   num_present = tf.size(present)
-  ranks = draw(size - num_present, count)
+  ranks = choose(size - num_present, count)
   return ranks + tf.searchsorted(present - tf.range(num_present), ranks,
                                  side='right')
 

@@ -11,7 +11,7 @@ import pytest
 import tensorflow.compat.v1 as tf
 
 from configs import factory as config_factory
-from dataloader import factory as dataloader_factory
+from dataloader import inputs as dataloader_inputs
 from tests import model_kinds
 from tests import test_main
 from tests.dataloader import examples
@@ -47,7 +47,7 @@ def _batches(kind, mode, folder, records, batch_size):
       kind, None, model_kinds.content(kind), extra={
           'model_dir': str(folder), 'eval.eval_file_pattern': path,
           'train.train_file_pattern': path})
-  reader = dataloader_factory.build_input_fn(config, mode)
+  reader = dataloader_inputs.build_input_fn(config, mode)
   with tf.Graph().as_default(), tf.Session() as session:
     batch = tf.data.make_one_shot_iterator(
         reader({'batch_size': batch_size})).get_next()

@@ -11,7 +11,7 @@ import tensorflow.compat.v1 as tf
 
 from architecture import factory as architecture_factory
 from configs import factory as config_factory
-from dataloader import factory as dataloader_factory
+from dataloader import inputs as dataloader_inputs
 from executor import evaluation
 from modeling import factory
 from tests import model_kinds
@@ -104,7 +104,7 @@ def test_average_precision_is_one(tmp_path, monkeypatch, images,
         lambda *_, part=part: getattr(network, part.split('_')[-1]))
   job = evaluation.Evaluation(
       config, _Estimator(config, network),
-      dataloader_factory.build_input_fn(config, modes.PREDICT_WITH_GT),
+      dataloader_inputs.build_input_fn(config, modes.PREDICT_WITH_GT),
       io.StringIO())
   (tmp_path / 'run').mkdir()
   metrics = job.run(toy.save_checkpoint(tmp_path / 'run', 1, global_step=1))

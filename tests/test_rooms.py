@@ -40,7 +40,7 @@ TELL_THE_VERSION = (
 # the rest takes arguments or a section.
 READ_THE_TREE = re.compile(
     r'\w+/factory\.py$|architecture/(backbones|decoders)/\w+\.py$'
-    r'|dataloader/\w+_checks\.py$|modeling/statistics\.py$')
+    r'|dataloader/(\w+_checks|inputs)\.py$|modeling/statistics\.py$')
 
 # One import. module: dotted name. line: int. name: what is taken from it.
 Import = collections.namedtuple('Import', 'module name line')

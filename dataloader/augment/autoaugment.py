@@ -6,7 +6,6 @@ import numpy as np
 import tensorflow.compat.v1 as tf
 
 from dataloader.augment import annotated_image
-from dataloader.augment import draws
 from dataloader.augment import operations
 from dataloader.augment import policies
 from utils import registry
@@ -19,36 +18,16 @@ RANDAUGMENT = 'randaugment'
 NAMES = tuple(sorted(policies.POLICIES)) + (RANDAUGMENT,)
 
 
-def distort(image, policy, seed, num_layers=2, magnitude=10., legacy=False):
-  """Augments an image of a classifier.
-
-  Args:
-    image: uint8 [H, W, 3], RGB, before it is normalised.
-    policy: 'imagenet' for the published AutoAugment policy, 'randaugment', or
-      another one of NAMES without boxes.
-    seed: int [2] tensor, different for every image.
-    num_layers: int, operations of RandAugment one after the other.
-    magnitude: float, 0 to 10, how strong those of RandAugment are.
-    legacy: whether to do as upstream; see `augment`.
-
-  Returns:
-    uint8 [H, W, 3].
-
-  Raises:
-    ValueError: listing the policies, for one that does not exist.
-  """
-  annotated = annotated_image.AnnotatedImage(image, None, None)
-  return augment(annotated, policy, draws.SeededDraws(seed), num_layers,
-                 magnitude, legacy).image
-
-
-def augment(annotated, policy, draw, num_layers=2, magnitude=10., legacy=False):
+def augment(annotated, policy, draws, num_layers=2, magnitude=10.,
+            legacy=False):
   """Augments an image with its boxes, and masks by way of the origins.
 
   Args:
-    annotated: annotated_image.AnnotatedImage.
-    policy: one of NAMES.
-    draw: see draws.SeededDraws.
+    annotated: annotated_image.AnnotatedImage, uint8, RGB; that of a classifier
+      has no boxes.
+    policy: one of NAMES; for classifiers 'imagenet', the published one, or
+      'randaugment'.
+    draws: dataloader.draws.Draws of the image.
     num_layers: int, operations of RandAugment one after the other.
     magnitude: float, 0 to 10, how strong those of RandAugment are.
     legacy: whether contrast, solarisation and boxes are as upstream, defects
@@ -68,18 +47,18 @@ def augment(annotated, policy, draw, num_layers=2, magnitude=10., legacy=False):
           policies.RANDAUGMENT_WITH_BOXES if has_boxes else
           policies.RANDAUGMENT, num_layers, magnitude,
           operations.DETECTION_LIMITS if has_boxes else
-          operations.SMALL_LIMITS, draw)
+          operations.SMALL_LIMITS, draws)
     else:
       steps = _drawn_steps(policies.POLICIES[policy],
-                           operations.DETECTION_LIMITS, draw)
+                           operations.DETECTION_LIMITS, draws)
     for step in steps:
-      annotated = _apply(annotated, step, draw, legacy)
+      annotated = _apply(annotated, step, draws, legacy)
     return annotated
 
 
-def _drawn_steps(policy, limits, draw):
+def _drawn_steps(policy, limits, draws):
   """[_Step] of one sub-policy, which is drawn."""
-  chosen = _draw_index(draw('sub_policy', []), len(policy))
+  chosen = _draw_index(draws.uniform('sub_policy'), len(policy))
   steps = []
   for i in range(max(len(sub_policy) for sub_policy in policy)):
     rows = [sub_policy[i] if i < len(sub_policy) else None
@@ -98,12 +77,12 @@ def _drawn_steps(policy, limits, draw):
   return steps
 
 
-def _random_steps(names, num_layers, magnitude, limits, draw):
+def _random_steps(names, num_layers, magnitude, limits, draws):
   """[_Step] of operations that are drawn, all of the same magnitude."""
   arguments = [operations.argument(name, magnitude, limits) for name in names]
   steps = []
   for _ in range(num_layers):
-    index = _draw_index(draw('operation', []), len(names))
+    index = _draw_index(draws.uniform('operation'), len(names))
     steps.append(_Step(names, index, tf.gather(arguments, index),
                        tf.constant(1.)))
   return steps
@@ -114,7 +93,7 @@ def _draw_index(value, count):
   return tf.minimum(tf.cast(value * count, tf.int32), count - 1)
 
 
-def _apply(annotated, step, draw, legacy):
+def _apply(annotated, step, draws, legacy):
   """Applies one step, or not, as is drawn."""
   if not step.names:
     return annotated
@@ -122,15 +101,15 @@ def _apply(annotated, step, draw, legacy):
   # The last entry is for no operation.
   is_signed = tf.gather([o.is_signed for o in table] + [False], step.index)
   is_per_box = tf.gather([o.is_per_box for o in table] + [False], step.index)
-  argument = tf.where(tf.logical_and(is_signed, draw('sign', []) < .5),
+  argument = tf.where(tf.logical_and(is_signed, draws.uniform('sign') < .5),
                       -step.argument, step.argument)
   # Operations on boxes draw for every box.
   is_applied = tf.logical_or(
-      is_per_box, tf.floor(draw('apply', []) + step.probability) >= 1.)
+      is_per_box, tf.floor(draws.uniform('apply') + step.probability) >= 1.)
   def change(name):
     def branch():
       return _flat(operations.apply(name, annotated, argument, step.probability,
-                                    draw, legacy))
+                                    draws, legacy))
     return branch
   result = tf.switch_case(
       tf.where(is_applied, step.index, len(table)),

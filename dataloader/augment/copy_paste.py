@@ -21,18 +21,19 @@ Objects = collections.namedtuple(
     'Objects', 'image is_covered boxes classes masks')
 
 
-def choose(num_objects, draw):
+def choose(num_objects, draws):
   """Which objects of an image are pasted: one of them at least.
 
   Args:
     num_objects: int32 [], N.
-    draw: see draws.SeededDraws.
+    draws: dataloader.draws.Draws of the image.
 
   Returns:
     int32 [M], different numbers below N, with M evenly drawn from 1 to N.
   """
-  order = tf.argsort(draw('order', [num_objects]))
-  count = 1. + tf.floor(draw('count', []) * tf.cast(num_objects, tf.float32))
+  order = tf.argsort(draws.uniform('order', [num_objects]))
+  count = 1. + tf.floor(
+      draws.uniform('count') * tf.cast(num_objects, tf.float32))
   return order[:tf.cast(count, tf.int32)]
 
 
@@ -40,7 +41,8 @@ def covered_pixels(sample, output_size, padded_size, legacy):
   """Where the objects of an image are in the network input.
 
   Args:
-    sample: parser.Sample after all steps, with the chosen objects only.
+    sample: dataloader.sample.Sample after all steps, with the chosen objects
+      only.
     output_size: (height, width), ints, that the image was fitted into.
     padded_size: (height, width), ints, of the network input.
     legacy: whether the last row or column may be missing, as upstream.
@@ -80,7 +82,7 @@ def paste(sample, objects, output_size, box_update_threshold,
   """Pastes objects over an image, which hides parts of its own.
 
   Args:
-    sample: parser.Sample after all steps.
+    sample: dataloader.sample.Sample after all steps.
     objects: Objects.
     output_size: (height, width), ints, that the image was fitted into.
     box_update_threshold: float, pixels of the image of the record: a side of
@@ -147,7 +149,7 @@ def _visible_boxes(sample, hidden):
   """Boxes around what is visible of each object, in the image of the record.
 
   Args:
-    sample: parser.Sample of K objects.
+    sample: dataloader.sample.Sample of K objects.
     hidden: bool [H, W], of the image, mirrored as it is.
 
   Returns:

@@ -180,7 +180,7 @@ def argument(name, level, limits=DETECTION_LIMITS):
   return 0. if function is None else function(level, limits)
 
 
-def apply(name, annotated, value, probability, draw, legacy=False):
+def apply(name, annotated, value, probability, draws, legacy=False):
   """Applies an operation.
 
   Args:
@@ -189,7 +189,7 @@ def apply(name, annotated, value, probability, draw, legacy=False):
     value: float32 [], its argument with its sign.
     probability: float32 [], of changing a box; of no effect on an operation
       that is not per box.
-    draw: see draws.SeededDraws.
+    draws: dataloader.draws.Draws of the image.
     legacy: see the parsers.
 
   Returns:
@@ -197,21 +197,22 @@ def apply(name, annotated, value, probability, draw, legacy=False):
   """
   operation = OPERATIONS[name]
   if not operation.is_per_box:
-    return operation.apply(annotated, value, draw('position', [3]), legacy)
-  return _apply_per_box(operation, annotated, value, probability, draw, legacy)
+    return operation.apply(annotated, value,
+                           draws.uniform('position', [3]), legacy)
+  return _apply_per_box(operation, annotated, value, probability, draws, legacy)
 
 
 # Of an operation on boxes, each of them is changed so much less often.
 _RARER_IN_BOXES = 3.
 
 
-def _apply_per_box(operation, annotated, value, probability, draw, legacy):
+def _apply_per_box(operation, annotated, value, probability, draws, legacy):
   """Changes what some of the boxes contain, one after the other."""
   count = tf.shape(annotated.boxes)[0]
-  order = tf.argsort(draw('order', [count]))
+  order = tf.argsort(draws.uniform('order', [count]))
   is_changed = tf.floor(
-      draw('apply', [count]) + probability / _RARER_IN_BOXES) >= 1.
-  fractions = draw('position', [count, 3])
+      draws.uniform('apply', [count]) + probability / _RARER_IN_BOXES) >= 1.
+  fractions = draws.uniform('position', [count, 3])
   chosen = tf.boolean_mask(order, tf.gather(is_changed, order))
   size = tf.shape(annotated.image)[:2]
   windows = _windows(tf.gather(annotated.boxes, chosen), size)

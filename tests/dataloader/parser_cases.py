@@ -1,12 +1,16 @@
 """What the tests of the parsers of detectors share."""
 
+import collections
+import types
+
 import numpy as np
 import tensorflow.compat.v1 as tf
 
-from dataloader import parser as parsing
+from dataloader import draws as draws_lib
+from dataloader import labellers
 from ops import anchors as anchor_ops
 from tests import golden
-from tests.dataloader.augment import cases as augment_cases
+from tests.dataloader import fixed_draws
 from utils import modes
 
 # Records of the reference; the cases of parsers are named after them.
@@ -26,6 +30,44 @@ def run(parser, serialized, **arguments):
   config.graph_options.rewrite_options.disable_meta_optimizer = True
   with tf.Session(config=config) as session:
     return session.run(parsed, {placeholder: serialized})
+
+
+def config(name, section, anchors=None, num_classes=91, dtype='float32',
+           **architecture):
+  """What dataloader.factory reads of an experiment.
+
+  Args:
+    name: of the parser and its section.
+    section: {key: value}.
+    anchors: AnchorGenerator, of a parser of objects.
+    num_classes: int.
+    dtype: of the image.
+    **architecture: more keys of that section.
+  """
+  result = types.SimpleNamespace(
+      architecture=types.SimpleNamespace(
+          parser=name, num_classes=num_classes,
+          use_bfloat16=dtype == 'bfloat16', clip_boxes_to_border=False,
+          **architecture))
+  setattr(result, name, types.SimpleNamespace(**section))
+  if anchors is not None:
+    result.anchor = anchors
+    result.architecture.min_level = anchors.min_level
+    result.architecture.max_level = anchors.max_level
+  return result
+
+
+def with_anchor_boxes(parser, anchors):
+  """The parser, whose labels now hold the anchors as well."""
+  size = parser.padding_example()
+  size = (size['images'] if isinstance(size, dict) else size[0]).shape[:2]
+  parser.labeller = labellers.Labels(
+      parser.labeller, labellers.AnchorBoxes(anchors.boxes(size.as_list())))
+  return parser
+
+
+def names_of_steps(parser):
+  return [getattr(step, 'func', step).__name__ for step in parser.steps]
 
 
 def record(case):
@@ -63,8 +105,16 @@ def of_section(case, section):
   """The parameters of a case that are keys of the parser's section."""
   unknown = set(case.params) - set(section) - _OTHER_PARAMETERS
   assert not unknown, unknown
-  return {k: tuple(v) if isinstance(v, list) else v
-          for k, v in case.params.items() if k in section}
+  values = {k: tuple(v) if isinstance(v, list) else v
+            for k, v in case.params.items() if k in section}
+  return dict(values, **jitter(case.params))
+
+
+def jitter(params):
+  """The keys with which a scale is drawn, if the reference drew one."""
+  if params.get('random_scale') is None:
+    return {}
+  return {'aug_scale_min': .5, 'aug_scale_max': 2.}
 
 
 def changes(case, section, case_mode=None):
@@ -79,22 +129,27 @@ def changes(case, section, case_mode=None):
 
 
 def draws(case):
-  """The parser.Draws that the reference was given; None outside of training."""
-  if mode(case) != modes.TRAIN:
-    return None
+  """FixedDraws of what the reference was given."""
   params = case.params
-  if 'random_scale' not in params:
-    return parsing.Draws(params.get('flip_u', 0.), None, None)
-  return parsing.Draws(params['flip_u'], params['random_scale'],
-                       params['offset_fraction'])
+  values = {'flip': params.get('flip_u', 0.)}
+  if 'random_scale' in params:
+    values.update(scale=params['random_scale'],
+                  offset=params['offset_fraction'])
+  if params.get('aug_policy'):
+    values.update(sub_policy=0., sign=.9, apply=.9999, position=.4)
+  return fixed_draws.FixedDraws(**values)
 
 
-def augment_draw(case):
-  """The draws of the augmentation policy of a case; None without one."""
-  if not case.params.get('aug_policy'):
-    return None
-  return augment_cases.fixed_draws(
-      sub_policy=0., sign=.9, apply=.9999, position=.4)
+# The random numbers of the geometry of an image.
+Geometry = collections.namedtuple('Geometry', 'flip scale offset')
+
+
+def geometry(seed, scale_min, scale_max):
+  """Geometry that is drawn from a seed."""
+  of_image = draws_lib.Draws(seed)
+  return Geometry(of_image.uniform('flip'),
+                  of_image.uniform('scale', low=scale_min, high=scale_max),
+                  of_image.uniform('offset', [2]))
 
 
 def check(case, image, labels, expected=None):

@@ -1,16 +1,17 @@
 """The parser of classification, against the reference and by hand."""
 
 import io
-import types
 
 import numpy as np
 from PIL import Image
 import pytest
 import tensorflow.compat.v1 as tf
 
-from dataloader import classification_parser
+from dataloader import factory
 from dataloader import source_ids
+from dataloader.augment import autoaugment
 from tests import golden
+from tests.dataloader import fixed_draws
 from tests.dataloader import parser_cases
 from utils import modes
 
@@ -19,11 +20,12 @@ SIZE = (6, 8)
 
 
 def _parser(mode, output_size=SIZE, num_classes=11, dtype='float32',
-            augment=None, aug_rand_hflip=True):
-  section = types.SimpleNamespace(output_size=tuple(output_size),
-                                  aug_rand_hflip=aug_rand_hflip)
-  return classification_parser.ClassificationParser(section, num_classes, mode,
-                                                    dtype, augment)
+            autoaugment_name='', aug_rand_hflip=True):
+  section = dict(output_size=tuple(output_size), aug_rand_hflip=aug_rand_hflip,
+                 autoaugment_name=autoaugment_name, randaug_num_layers=2,
+                 randaug_magnitude=10.)
+  return factory.build_parser(parser_cases.config(
+      'classification_parser', section, None, num_classes, dtype), mode)
 
 
 def _record(image, label=3, image_format='PNG', **texts):
@@ -57,8 +59,7 @@ def _serialized(case):
 def test_reference(case):
   draws = None
   if 'crop' in case.inputs:
-    draws = classification_parser.Draws(
-        tf.constant(0.), tf.constant(case.inputs['crop'], tf.int32))
+    draws = fixed_draws.FixedDraws(flip=0., window=case.inputs['crop'])
   parser = _parser(case.params['mode'], case.params['output_size'],
                    dtype=parser_cases.dtype(case))
   image, label = parser_cases.run(parser, _serialized(case), draws=draws)
@@ -88,7 +89,7 @@ def test_window_and_flip_of_training():
   window = tf.constant([5, 7, 6, 8])
   images = [parser_cases.run(
       _parser(modes.TRAIN, aug_rand_hflip=is_on), record,
-      draws=classification_parser.Draws(tf.constant(u), window))[0]
+      draws=fixed_draws.FixedDraws(flip=u, window=window))[0]
             for u, is_on in ((.4, True), (.6, True), (.6, False))]
   want = (whole[5:11, 7:15] / 255. - [.485, .456, .406]) / [
       .229, .224, .225]
@@ -104,19 +105,20 @@ def test_the_seed_decides_about_the_image():
   assert (images[0] != images[2]).any()
 
 
-def test_augmentation_sees_whole_colours_of_the_output_size():
+def test_augmentation_sees_whole_colours_of_the_output_size(monkeypatch):
   seen = []
-  def augment(image, seed):
+  def augment(annotated, *_):
+    image = annotated.image
     seen.append((image.dtype, image.shape.as_list()))
-    del seed
-    return tf.zeros_like(image)
-  image, _ = parser_cases.run(_parser(modes.TRAIN, augment=augment),
+    return annotated._replace(image=tf.zeros_like(image))
+  monkeypatch.setattr(autoaugment, 'augment', augment)
+  image, _ = parser_cases.run(_parser(modes.TRAIN, autoaugment_name='v0'),
                               _record(_noise(20, 30)), seed=[1, 2])
   assert seen == [(tf.uint8, [6, 8, 3])]
   np.testing.assert_allclose(image[0, 0], [-.485 / .229, -.456 / .224,
                                            -.406 / .225], rtol=1e-5)
   # Outside of training nothing is augmented.
-  parser_cases.run(_parser(modes.EVAL, augment=augment),
+  parser_cases.run(_parser(modes.EVAL, autoaugment_name='v0'),
                    _record(_noise(20, 30)))
   assert len(seen) == 1
 

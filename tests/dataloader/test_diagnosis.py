@@ -1,29 +1,32 @@
 """Errors of a running pipeline name the file, the record and the image."""
 
-import types
-
 import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
 
-from configs import maskrcnn
-from configs import retinanet
+from configs import factory as config_factory
 from dataloader import diagnosis
+from dataloader import factory
 from dataloader import input_reader
-from dataloader import maskrcnn_parser
-from dataloader import retinanet_parser
-from dataloader import segmentation_parser
-from ops import anchors as anchor_ops
+from dataloader import segmentation
 from tests.dataloader import examples
 from utils import modes
 
 
-def _reader(path, mode=modes.TRAIN):
-  section = retinanet.RetinaNetParser(output_size=(32, 32),
-                                      max_num_instances=8)
-  parser = retinanet_parser.RetinanetParser(
-      section, anchor_ops.AnchorGenerator(3, 4, 1, (1.,), 4.), 3, mode)
-  return input_reader.InputReader(path, parser, mode, 'some.key')
+def _reader(path, mode=modes.TRAIN, model='retinanet', **keys):
+  parser = {'retinanet': 'retinanet_parser', 'mask_rcnn': 'maskrcnn_parser',
+            'segmentation': 'segmentation_parser'}[model]
+  changes = {'architecture.num_classes': 3, 'architecture.use_bfloat16': False,
+             parser + '.output_size': [32, 32]}
+  if model != 'segmentation':
+    changes.update({
+        'architecture.min_level': 3, 'architecture.max_level': 4,
+        'anchor.num_scales': 1, 'anchor.aspect_ratios': [1.],
+        'anchor.anchor_size': 4., parser + '.max_num_instances': 8})
+  changes.update({'%s.%s' % (parser, key): v for key, v in keys.items()})
+  config, _ = config_factory.load_config(model, extra=changes)
+  return input_reader.InputReader(
+      path, factory.build_parser(config, mode), mode, 'some.key')
 
 
 def _run(reader):
@@ -124,15 +127,6 @@ def test_more_objects_than_max_num_instances(tmp_path):
       'Image cat_4 has 9 objects; retinanet_parser.max_num_instances is 8')
 
 
-def _mask_reader(path):
-  section = maskrcnn.MaskRCNNParser(
-      output_size=(32, 32), rpn_batch_size_per_im=8, max_num_instances=8,
-      mask_crop_size=8)
-  parser = maskrcnn_parser.MaskrcnnParser(
-      section, anchor_ops.AnchorGenerator(3, 4, 1, (1.,), 4.), 3, modes.TRAIN)
-  return input_reader.InputReader(path, parser, modes.TRAIN, 'some.key')
-
-
 @pytest.mark.parametrize('pngs, words', [
     ([], ['Image cat_4 has 1 objects and 0 masks (image/object/mask)']),
     ([b'no PNG'], ['b.tfrecord: record 1', 'image/source_id cat_4',
@@ -141,7 +135,7 @@ def test_bad_masks(tmp_path, pngs, words):
   pattern, _ = _files(tmp_path, _record(
       'cat_4', boxes=[[0., 0., 1., 1.]], classes=[1], mask_pngs=pngs))
   with pytest.raises(diagnosis.InputError) as e:
-    _run(_mask_reader(pattern))
+    _run(_reader(pattern, model='mask_rcnn', mask_crop_size=8))
   assert all(word in str(e.value) for word in words), str(e.value)
   # A model without masks reads the record.
   _run(_reader(pattern))
@@ -164,15 +158,11 @@ def test_label_map_that_is_cut_off(tmp_path):
         key: tf.train.Feature(bytes_list=tf.train.BytesList(value=[value]))
         for key, value in (
             ('image/encoded', image), ('image/source_id', name),
-            (segmentation_parser.CLASSES_KEY, encoded))})).SerializeToString()
+            (segmentation.CLASSES_KEY, encoded))})).SerializeToString()
   path = examples.write(tmp_path / 'a.tfrecord', [
       serialize(b'a', classes), serialize(b'b', classes[:len(classes) // 2])])
-  section = types.SimpleNamespace(
-      output_size=(16, 16), resize_eval=False, ignore_label=255,
-      aug_rand_hflip=False, aug_scale_min=1., aug_scale_max=1.)
-  parser = segmentation_parser.SegmentationParser(section, 3, modes.EVAL)
   with pytest.raises(diagnosis.InputError) as e:
-    _run(input_reader.InputReader(path, parser, modes.EVAL, 'some.key'))
+    _run(_reader(path, modes.EVAL, 'segmentation'))
   assert 'record 1 (counting from 0), image/source_id b, cannot be' in (
       str(e.value))
-  assert segmentation_parser.CLASSES_KEY in str(e.value)
+  assert segmentation.CLASSES_KEY in str(e.value)

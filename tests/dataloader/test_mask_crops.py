@@ -19,11 +19,11 @@ def _crop(masks, boxes, size=5, is_mirrored=False, grid='corners',
   crops = mask_crops.crop_masks(
       tf.constant([examples.encode(m) for m in masks], tf.string,
                   [len(masks)]),
-      tf.constant(boxes, tf.float32, [len(masks), 4]), size,
+      tf.constant(boxes, tf.float32, [len(masks), 4]), [size],
       tf.constant(is_mirrored), tf.constant(np.shape(masks)[1:3]),
       tf.constant('7'), grid=grid, keep_values=keep_values)
   with tf.Session() as session:
-    return session.run(crops)
+    return session.run(crops)[0]
 
 
 def _crop_whole_images(masks, boxes, size, is_mirrored):

@@ -1,18 +1,15 @@
 """Mask R-CNN's parser, against the reference and on records that go wrong."""
 
-import types
-
 import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
 
-from dataloader import maskrcnn_parser
-from dataloader import parser as parsing
+from dataloader import factory
 from ops import anchors as anchor_ops
 from tests import golden
 from tests.dataloader import examples
+from tests.dataloader import fixed_draws
 from tests.dataloader import parser_cases
-from tests.dataloader.augment import cases as augment_cases
 from utils import modes
 
 _run = parser_cases.run
@@ -31,17 +28,18 @@ SECTION = dict(
 
 def _parser(mode=modes.TRAIN, num_classes=91, emit_anchor_boxes=False,
             dtype='float32', include_mask=True, anchors=None, **changes):
-  return maskrcnn_parser.MaskrcnnParser(
-      types.SimpleNamespace(**dict(SECTION, **changes)),
-      anchors or anchor_ops.AnchorGenerator(3, 5, 1, (1., 2., .5), 4.),
-      num_classes, mode, dtype, emit_anchor_boxes, include_mask)
+  anchors = anchors or anchor_ops.AnchorGenerator(3, 5, 1, (1., 2., .5), 4.)
+  parser = factory.build_parser(parser_cases.config(
+      'maskrcnn_parser', dict(SECTION, **changes), anchors, num_classes, dtype,
+      include_mask=include_mask), mode)
+  if emit_anchor_boxes:
+    parser = parser_cases.with_anchor_boxes(parser, anchors)
+  return parser
 
 
-def _draws(flip=0., scale=None, offset=None):
+def _draws(flip=0., **values):
   """Draws that take the first anchors."""
-  def first(size, count):
-    return tf.range(tf.minimum(size, count))
-  return maskrcnn_parser.Draws(flip, scale, offset, first)
+  return fixed_draws.FixedDraws(flip=flip, **values)
 
 
 @pytest.mark.parametrize('case', CASES, ids=lambda c: c.name)
@@ -52,9 +50,8 @@ def test_reference(case):
       legacy_augmentation=True,
       include_mask=case.params['include_mask'],
       **parser_cases.of_section(case, SECTION))
-  draws = parser_cases.draws(case)
   image, labels = _run(parser, parser_cases.record(case),
-                       draws=draws and _draws(*draws))
+                       draws=parser_cases.draws(case))
   if case.name.endswith('_train256'):
     parser_cases.check(case, image, labels, case.outputs)
     return
@@ -73,8 +70,7 @@ def test_emits_its_spec(mode, emit_anchor_boxes, include_mask):
 
 
 def test_steps_of_training_are_in_order():
-  names = [getattr(step, 'func', step).__name__ for step in _parser(
-      aug_rand_hflip=True).steps(parsing.NO_DRAWS)]
+  names = parser_cases.names_of_steps(_parser(aug_rand_hflip=True))
   assert names == ['drop_crowds', 'flip', 'to_pixels', 'resize_and_crop',
                    'drop_empty']
 
@@ -184,11 +180,9 @@ def _pasting_parser(**changes):
 
 def _pasted(parser, target, source, flip=0., source_flip=0., count=.999):
   """(image, labels) of a record with the objects of another one."""
-  draws = _draws(flip)._replace(
-      source=parsing.Draws(source_flip, None, None))
+  draws = _draws(flip, count=count, source={'flip': source_flip})
   records = tf.placeholder(tf.string, [2])
-  parsed = parser((records[0], records[1]), draws=draws,
-                  draw=augment_cases.fixed_draws(count=count))
+  parsed = parser((records[0], records[1]), draws=draws)
   with tf.Session() as session:
     return session.run(parsed, {records: [target, source]})
 
@@ -279,10 +273,9 @@ def test_pasting_from_a_image_without_objects():
 def test_policies_move_masks_with_their_boxes():
   """What a mask of the size of its box shows is full before and after."""
   parser = _parser(output_size=(40, 40), aug_policy='test', mask_crop_size=9)
-  draw = augment_cases.fixed_draws(sub_policy=0., sign=.1, apply=.5,
-                                   position=.5)
+  draws = _draws(sub_policy=0., sign=.1, apply=.5, position=.5)
   # 100 pixels of an image of 200 to the right.
   _, labels = _run(parser, _square(20, 10, 60, 3, side=200),
-                   draws=_draws(), draw=draw)
+                   draws=draws)
   np.testing.assert_allclose(labels['gt_boxes'][0], [4, 22, 16, 34], atol=.01)
   assert np.all(labels['gt_masks'][0, 1:-1, 1:-1] == 1.)

@@ -1,198 +1,202 @@
-"""The steps that parsers share, each by hand."""
+"""The frame of parsers, with toy parts, and the recipes of docs/extending.md.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+import types
 
 import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
 
-from dataloader import parser
-from utils import fields
+from configs import factory as config_factory
+from dataloader import factory
+from dataloader import inputs
+from dataloader import parser as parsing
+from dataloader import sample as samples
+from tests import docs_blocks
+from tests.dataloader import examples
+from utils import modes
 
-HEIGHT, WIDTH = 4, 8
-
-
-def _sample(num_objects=3, with_masks=True, **changes):
-  """Objects of classes 1, 2, 3; masks go with objects as bytes of files."""
-  masks = np.array([b'mask 0', b'mask 1', b'mask 2'][:num_objects], object)
-  image = np.arange(HEIGHT * WIDTH * 3, dtype=np.uint8)
-  values = dict(
-      image=image.reshape([HEIGHT, WIDTH, 3]),
-      boxes=np.float32([[.25, .125 * k, .75, .5 + .125 * k]
-                        for k in range(num_objects)]).reshape([-1, 4]),
-      classes=np.arange(1, num_objects + 1),
-      masks=masks if with_masks else None, is_mirrored=False,
-      is_crowd=np.array([False, True, False][:num_objects], bool),
-      area=np.float32([10., 20., 30.][:num_objects]), image_info=None)
-  values.update(changes)
-  return parser.Sample(**{
-      name: None if value is None else tf.constant(
-          value, tf.string if name == 'masks' else None)
-      for name, value in values.items()})
+SIZE = (2, 3)
 
 
-def _run(sample):
-  """The Sample with arrays."""
-  present = {k: v for k, v in sample._asdict().items() if v is not None}
-  with tf.Session() as session:
-    return sample._replace(**session.run(present))
+def _decode(serialized):
+  """A sample of the number that a record is."""
+  number = tf.strings.to_number(serialized)
+  return samples.Sample(tf.fill(SIZE + (3,), number),
+                        record={'number': number})
 
 
-@pytest.mark.parametrize('with_masks', [True, False])
-def test_drop_crowds_keeps_what_belongs_together(with_masks):
-  sample = _run(parser.drop_crowds(_sample(with_masks=with_masks)))
-  assert sample.classes.tolist() == [1, 3]
-  assert sample.area.tolist() == [10., 30.]
-  assert sample.boxes[:, 1].tolist() == [0., .25]
-  assert not sample.is_crowd.any()
-  if with_masks:
-    assert sample.masks.tolist() == [b'mask 0', b'mask 2']
+def _double(sample):
+  return sample._replace(image=2. * sample.image)
+
+
+def _shift(sample):
+  """A step that draws, if it can."""
+  shift = 100.
+  if sample.draws is not None:
+    shift = sample.draws.uniform('shift', low=1., high=2.)
+  return sample._replace(image=sample.image + shift)
+
+
+class _Number:
+  """`number`: float32 [], what was decoded; -1 where nothing was."""
+
+  def __call__(self, sample):
+    return {'number': sample.record['number']}
+
+  def spec(self):
+    return {'number': tf.TensorSpec([], tf.float32)}
+
+  def padding(self):
+    return {'number': tf.constant(-1.)}
+
+
+def _parser(mode, steps=(_double, _shift), **options):
+  return parsing.Parser(mode, _decode, steps, _Number(), SIZE, **options)
+
+
+def _batch(parser, mode):
+  """A batch of two records, as the input pipeline makes it."""
+  dataset = tf.data.Dataset.from_tensor_slices(['3', '4'])
+  if mode == modes.TRAIN:
+    dataset = dataset.map(lambda record: parser(record, seed=[1, 2]))
   else:
-    assert sample.masks is None
-
-
-@pytest.mark.parametrize('step', [
-    parser.drop_crowds, parser.drop_empty, parser.to_pixels,
-    lambda sample: parser.flip(sample, .9)])
-def test_steps_without_objects(step):
-  sample = _run(step(_sample(0)))
-  assert sample.boxes.shape == (0, 4)
-  assert sample.classes.shape == sample.area.shape == (0,)
-  assert sample.masks.shape == (0,)
-
-
-def test_flip_mirrors_image_and_boxes_and_notes_it_for_the_masks():
-  before = _run(_sample())
-  after = _run(parser.flip(_sample(), .51))
-  np.testing.assert_array_equal(after.image, before.image[:, ::-1])
-  assert after.is_mirrored and not before.is_mirrored
-  assert after.masks.tolist() == before.masks.tolist()
-  np.testing.assert_allclose(after.boxes[1], [.25, .375, .75, .875])
-  assert after.classes.tolist() == [1, 2, 3]
-
-
-@pytest.mark.parametrize('value', [0., .5])
-def test_no_flip(value):
-  before, after = _run(_sample()), _run(parser.flip(_sample(), value))
-  for name in ('image', 'boxes', 'masks', 'is_mirrored'):
-    np.testing.assert_array_equal(getattr(after, name), getattr(before, name))
-
-
-def test_to_pixels_takes_the_size_of_the_image():
-  sample = _run(parser.to_pixels(_sample()))
-  np.testing.assert_allclose(sample.boxes[1], [1., 1., 3., 5.])
-
-
-def test_resize_and_crop_moves_boxes_with_the_image():
-  """4 x 8 fitted into 10 x 12: by 1.5 to 6 x 12, the rest is padding."""
-  sample = parser.to_pixels(_sample())
-  sample = _run(parser.resize_and_crop(sample, (10, 12), (16, 16)))
-  assert sample.image.shape == (16, 16, 3)
-  assert sample.image.dtype == np.float32
-  assert not sample.image[6:].any() and not sample.image[:, 12:].any()
-  assert sample.image[:6, :12].all()
-  np.testing.assert_allclose(sample.image_info, [[4, 8], [10, 12], [1.5, 1.5],
-                                                 [0, 0]])
-  np.testing.assert_allclose(sample.boxes[1], [1.5, 1.5, 4.5, 7.5])
-  # Masks stay those of the image.
-  assert sample.masks.tolist() == [b'mask 0', b'mask 1', b'mask 2']
-
-
-def test_resize_and_crop_with_draws():
-  """Twice as large, 8 x 16; the window lies half of the room down, right."""
-  sample = parser.to_pixels(_sample())
-  sample = _run(parser.resize_and_crop(
-      sample, (4, 8), (8, 8), tf.constant(2.), tf.constant([.5, .5])))
-  np.testing.assert_allclose(sample.image_info, [[4, 8], [4, 8], [2, 2],
-                                                 [2, 4]])
-  # (2, 2, 6, 10) less (2, 4), cut to the window of 4 x 8.
-  np.testing.assert_allclose(sample.boxes[1], [0., 0., 3., 6.])
-
-
-def test_drop_empty_leaves_out_what_has_no_height_or_width():
-  boxes = np.float32([[1, 1, 1, 5], [1, 1, 3, 5], [1, 5, 3, 5]])
-  sample = _run(parser.drop_empty(_sample(boxes=boxes)))
-  assert sample.classes.tolist() == [2]
-  assert sample.masks.tolist() == [b'mask 1']
-
-
-def test_draws_lie_in_their_ranges():
-  draws = [parser.draw(tf.constant([7, i]), .5, 2.) for i in range(60)]
+    dataset = dataset.map(parser)
+  batch = tf.data.make_one_shot_iterator(dataset.batch(2)).get_next()
   with tf.Session() as session:
-    flips, scales, offsets = map(np.array, zip(*session.run(draws)))
-  assert 0. <= flips.min() < .2 and .8 < flips.max() < 1.
-  assert .5 <= scales.min() < .8 and 1.7 < scales.max() < 2.
-  assert offsets.shape == (60, 2)
-  assert 0. <= offsets.min() and offsets.max() < 1.
-  # Every number is a draw of its own.
-  columns = np.stack([flips, scales, offsets[:, 0], offsets[:, 1]])
-  assert np.abs(np.corrcoef(columns) - np.eye(4)).max() < .5
+    return session.run(batch)
 
 
-def _decoded(num_objects=2):
-  sample = _sample(num_objects)
-  return {'image': sample.image, 'source_id': tf.constant('12'),
-          'height': tf.constant(HEIGHT, tf.int64),
-          'width': tf.constant(WIDTH, tf.int64),
-          'groundtruth_boxes': sample.boxes,
-          'groundtruth_classes': sample.classes,
-          'groundtruth_is_crowd': sample.is_crowd,
-          'groundtruth_area': sample.area}
+@pytest.mark.parametrize('mode', modes.ALL)
+def test_steps_in_their_order_then_labels(mode):
+  batch = _batch(_parser(mode), mode)
+  images, labels = (batch['images'], batch['labels']) if isinstance(
+      batch, dict) else batch
+  assert isinstance(batch, dict) == mode.startswith('predict')
+  np.testing.assert_array_equal(labels['number'], [3., 4.])
+  assert images.shape == (2,) + SIZE + (3,)
+  shifts = images - np.reshape([6., 8.], [2, 1, 1, 1])
+  if mode == modes.TRAIN:
+    assert shifts.min() == pytest.approx(shifts.max()) and 1. <= shifts[
+        0, 0, 0, 0] < 2.
+  else:
+    assert np.all(shifts == 100.)
 
 
-def test_make_sample_of_a_record_without_masks():
-  sample = parser.make_sample(_decoded())
-  assert sample.masks is None and sample.image_info is None
-  assert _run(sample).area.tolist() == [10., 20.]
+def test_no_random_numbers_outside_of_training():
+  sample = _parser(modes.EVAL).prepare(tf.constant('3'), seed=[1, 2])
+  assert sample.draws is None
+  sample = _parser(modes.EVAL).prepare(tf.constant('3'), draws=object())
+  assert sample.draws is None
+  assert _parser(modes.TRAIN).prepare(tf.constant('3'), [1, 2]).draws
 
 
-def test_groundtruths_by_hand():
+@pytest.mark.parametrize('dtype', ['float32', 'bfloat16'])
+def test_padding_is_like_an_example(dtype):
+  parser = _parser(modes.PREDICT_WITH_GT, dtype=dtype)
+  parsed, padding = parser(tf.constant('3')), parser.padding_example()
+  tf.nest.assert_same_structure(parsed, padding)
+  assert parsed['images'].dtype == padding['images'].dtype == dtype
+  assert parsed['images'].shape == padding['images'].shape
   with tf.Session() as session:
-    result = session.run(parser.groundtruths(_decoded(), 3, 'some.key'))
-  assert (result['source_id'], result['height'], result['width']) == (
-      12, HEIGHT, WIDTH)
-  assert result['num_detections'].tolist() == [2]
-  # Pixels of the image; crowds are kept.
-  np.testing.assert_allclose(
-      result['boxes'], [[1, 0, 3, 4], [1, 1, 3, 5], [-1, -1, -1, -1]])
-  assert result['classes'].tolist() == [1, 2, -1]
-  assert result['areas'].tolist() == [10., 20., -1.]
-  assert result['is_crowds'].tolist() == [0, 1, 0]
+    assert session.run(padding['labels']) == {'number': -1.}
 
 
-@pytest.mark.parametrize('num_objects', [0, 2, 3])
-def test_groundtruths_emit_their_spec(num_objects):
-  result = parser.groundtruths(_decoded(num_objects), 3, 'some.key')
-  spec = parser.groundtruths_spec(3)
-  tf.nest.assert_same_structure(spec, result)
-  for name, expected in spec.items():
-    assert expected.shape == result[name].shape, name
-    assert expected.dtype == result[name].dtype, name
+def test_unknown_mode():
+  with pytest.raises(ValueError, match="'training'; it can be train, eval"):
+    _parser('training')
 
 
-def test_padding_is_no_image_and_no_object():
-  zeros = {name: tf.zeros(spec.shape, spec.dtype)
-           for name, spec in parser.groundtruths_spec(2).items()}
+def _block(argument):
+  """A block of the document of this name."""
+  block, = [b for b in docs_blocks.read('docs/extending.md')
+            if b.argument == argument]
+  return block.text
+
+
+def _overrides(path):
+  return ['retinanet_parser.output_size=[32,32]', 'architecture.num_classes=4',
+          'architecture.use_bfloat16=false', 'train.transpose_input=false',
+          'train.train_file_pattern=%s' % path,
+          'eval.eval_file_pattern=%s' % path, 'train.seed=3']
+
+
+def _records(path):
+  """Images of one colour; the first has two objects and a crowd, the next one.
+  """
+  boxes = [[.1, .1, .9, .9], [.2, .2, .8, .8], [0., 0., .5, .5]]
+  return examples.write(path, [
+      examples.serialize(np.full([20, 30, 3], 200, np.uint8), boxes[:count],
+                         [1] * count, is_crowd=[0, 0, 1][:count],
+                         source_id=str(count)) for count in (3, 1)])
+
+
+def test_the_recipe_of_a_labelling_step(tmp_path, monkeypatch):
+  """Performed as a plugin, from files to batches."""
+  monkeypatch.setattr(factory, 'PARSERS', dict(factory.PARSERS))
+  plugin = types.ModuleType('my_labels')
+  exec(compile(_block('my_labels.py'), 'my_labels.py', 'exec'),
+       plugin.__dict__)
+  overrides = _overrides(_records(tmp_path / 'a.tfrecord'))
+  config, _ = config_factory.load_config('retinanet', None, ','.join(overrides))
+
+  def batch(mode, batch_size):
+    data = inputs.build_input_fn(config, mode)({'batch_size': batch_size})
+    following = tf.data.make_one_shot_iterator(data).get_next()
+    with tf.Session() as session:
+      return session.run(following)
+
+  images, labels = batch(modes.TRAIN, 2)
+  assert images.shape == (2, 32, 32, 3)
+  # Without the crowd.
+  assert sorted(zip(labels['source_id'], labels['count'])) == [(1, 1), (3, 2)]
+  labels = batch(modes.PREDICT_WITH_GT, 3)['labels']
+  assert labels['source_id'].tolist() == [3, 1, -1]
+  assert labels['count'].tolist() == [2, 1, -1]
+
+
+_PRINT_IMAGES = '''
+import sys
+from ops import compat
+compat.enable_graph_mode()
+import tensorflow.compat.v1 as tf
+from configs import factory
+from dataloader import inputs
+config = factory.load_config('retinanet', None, sys.argv[1])[0]
+for mode in ('train', 'eval'):
+  data = inputs.build_input_fn(config, mode)({'batch_size': 2})
+  images, _ = tf.data.make_one_shot_iterator(data).get_next()
   with tf.Session() as session:
-    result = session.run(parser.padding_groundtruths(zeros))
-  assert result['source_id'] == fields.PADDING_ID
-  assert result['num_detections'].tolist() == [0]
-  assert (result['boxes'] == -1.).all() and (result['classes'] == -1).all()
-  assert (result['areas'] == -1.).all() and (result['is_crowds'] == 0).all()
+    print(*session.run(images)[:, 0, 0, 0])
+'''
 
 
-def test_check_classes_names_the_first_wrong_one():
-  decoded = dict(_decoded(), groundtruth_classes=tf.constant([3, 0, 9]))
-  checked = parser.check_classes(decoded, 4)['groundtruth_classes']
-  with tf.Session() as session:
-    with pytest.raises(tf.errors.InvalidArgumentError,
-                       match='Image 12 has an object of class 0.'):
-      session.run(checked)
-
-
-@pytest.mark.parametrize('classes', [[], [1], [1, 3, 2]])
-def test_check_classes_passes_right_ones(classes):
-  decoded = dict(_decoded(), groundtruth_classes=tf.constant(
-      classes, tf.int64, [len(classes)]))
-  with tf.Session() as session:
-    checked = session.run(parser.check_classes(decoded, 4)[
-        'groundtruth_classes'])
-  assert checked.tolist() == classes
+def test_the_recipe_of_an_augmentation_step(tmp_path):
+  """Two files are edited in a copy; nothing else."""
+  copy = tmp_path / 'copy'
+  for room in ('configs', 'utils', 'ops', 'dataloader'):
+    shutil.copytree(os.path.join(docs_blocks.ROOT, room), str(copy / room),
+                    ignore=shutil.ignore_patterns('__pycache__'))
+  path = copy / 'dataloader' / 'steps.py'
+  path.write_text(path.read_text() + '\n\n' + _block('step'))
+  path = copy / 'dataloader' / 'factory.py'
+  text, place = path.read_text(), '      (_ALWAYS, steps.to_pixels),\n'
+  assert text.count(place) == 1
+  path.write_text(text.replace(place, _block('row') + place))
+  result = subprocess.run(
+      [sys.executable, '-c', _PRINT_IMAGES,
+       ','.join(_overrides(_records(tmp_path / 'a.tfrecord')))],
+      cwd=str(copy), env=dict(os.environ, TF_CPP_MIN_LOG_LEVEL='2'),
+      capture_output=True, text=True)
+  assert result.returncode == 0, result.stderr
+  training, evaluation = [[float(value) for value in line.split()]
+                          for line in result.stdout.splitlines()]
+  def red(color):
+    return (color / 255. - .485) / .229
+  np.testing.assert_allclose(evaluation, red(200.), rtol=1e-5)
+  assert all(red(49.) <= value <= red(200.) for value in training)
+  assert training[0] != training[1]

@@ -1,16 +1,16 @@
 """RetinaNet's parser, against the reference and on records that go wrong."""
 
-import types
-
 import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
 
-from dataloader import parser as parsing
-from dataloader import retinanet_parser
+from dataloader import factory
+from dataloader import sample as samples
+from dataloader import steps
 from ops import anchors as anchor_ops
 from tests import golden
 from tests.dataloader import examples
+from tests.dataloader import fixed_draws
 from tests.dataloader import parser_cases
 from utils import modes
 
@@ -27,10 +27,13 @@ SECTION = dict(
 
 def _parser(mode, num_classes=91, emit_anchor_boxes=False, dtype='float32',
             anchors=None, **changes):
-  return retinanet_parser.RetinanetParser(
-      types.SimpleNamespace(**dict(SECTION, **changes)),
-      anchors or anchor_ops.AnchorGenerator(3, 5, 2, (1., 2., .5), 4.),
-      num_classes, mode, dtype, emit_anchor_boxes)
+  anchors = anchors or anchor_ops.AnchorGenerator(3, 5, 2, (1., 2., .5), 4.)
+  parser = factory.build_parser(parser_cases.config(
+      'retinanet_parser', dict(SECTION, **changes), anchors, num_classes,
+      dtype), mode)
+  if emit_anchor_boxes:
+    parser = parser_cases.with_anchor_boxes(parser, anchors)
+  return parser
 
 
 def _case_parser(case):
@@ -45,7 +48,7 @@ def _case_parser(case):
 def test_reference(case):
   image, labels = _run(
       _case_parser(case), parser_cases.record(case),
-      draws=parser_cases.draws(case), draw=parser_cases.augment_draw(case))
+      draws=parser_cases.draws(case))
   parser_cases.check(case, image, labels)
 
 
@@ -65,13 +68,11 @@ def test_emits_its_spec(mode, emit_anchor_boxes):
 
 
 def test_steps_of_training_are_in_order():
-  parser = _parser(modes.TRAIN, aug_rand_hflip=True)
-  names = [getattr(step, 'func', step).__name__
-           for step in parser.steps(parsing.NO_DRAWS)]
+  names = parser_cases.names_of_steps(
+      _parser(modes.TRAIN, aug_rand_hflip=True))
   assert names == ['drop_crowds', 'flip', 'to_pixels', 'resize_and_crop',
                    'drop_empty']
-  names = [getattr(step, 'func', step).__name__
-           for step in _parser(modes.PREDICT).steps(parsing.NO_DRAWS)]
+  names = parser_cases.names_of_steps(_parser(modes.PREDICT))
   assert names == ['to_pixels', 'resize_and_crop', 'drop_empty']
 
 
@@ -88,7 +89,7 @@ def test_padding_counts_nowhere():
 
 def test_draws_depend_on_the_seed_only():
   def draw(seed):
-    return parsing.draw(tf.constant(seed), .5, 2.)
+    return parser_cases.geometry(tf.constant(seed), .5, 2.)
   with tf.Session() as session:
     first, again, other = session.run([draw([3, 1]), draw([3, 1]),
                                        draw([3, 2])])
@@ -98,8 +99,12 @@ def test_draws_depend_on_the_seed_only():
 
 
 def test_without_jitter_nothing_is_drawn_for_it():
-  draws = parsing.draw(tf.constant([3, 1]), 1., 1.)
-  assert draws.scale is None and draws.offset is None
+  for scale_range in (None, (1., 1.)):
+    draws = fixed_draws.FixedDraws()
+    steps.resize_and_crop(
+        samples.Sample(tf.zeros([8, 6, 3], tf.uint8), draws=draws), (8, 8),
+        (8, 8), scale_range)
+    assert not draws.asked
 
 
 def test_source_id_that_is_no_number():
@@ -159,8 +164,7 @@ def test_crowds_are_no_targets_of_any_mode(mode):
       is_crowd=[0, 1])
   def targets(skip):
     _, labels = _run(_parser(mode, skip_crowd_during_training=skip), record,
-                     draws=parsing.Draws(0., None, None)
-                     if mode == modes.TRAIN else None)
+                     draws=fixed_draws.FixedDraws(flip=0.))
     classes = np.concatenate(
         [t.ravel() for t in labels['cls_targets'].values()])
     return set(classes[classes > 0]), labels

@@ -1,16 +1,15 @@
 """The parser of segmentation, against the reference and by hand."""
 
 import io
-import types
 
 import numpy as np
 from PIL import Image
 import pytest
 import tensorflow.compat.v1 as tf
 
-from dataloader import parser as parsing
-from dataloader import segmentation_parser
+from dataloader import factory
 from tests import golden
+from tests.dataloader import fixed_draws
 from tests.dataloader import parser_cases
 from utils import modes
 
@@ -20,9 +19,9 @@ SECTION = dict(output_size=(8, 10), resize_eval=False, ignore_label=255,
 
 
 def _parser(mode, num_classes=256, dtype='float32', **changes):
-  return segmentation_parser.SegmentationParser(
-      types.SimpleNamespace(**dict(SECTION, **changes)), num_classes, mode,
-      dtype)
+  return factory.build_parser(parser_cases.config(
+      'segmentation_parser', dict(SECTION, **changes), None, num_classes,
+      dtype), mode)
 
 
 def _png(array):
@@ -63,14 +62,16 @@ def _of_first_case(case, key):
 def test_reference(case):
   params = dict(case.params)
   mode = params.pop('mode', modes.TRAIN)
-  draws = None
+  draws, scales = None, parser_cases.jitter(params)
   if mode == modes.TRAIN:
     offset = params.pop('offset_fraction', None)
-    draws = parsing.Draws(params.pop('flip_u', 0.),
-                          params.pop('random_scale', None), offset)
+    draws = fixed_draws.FixedDraws(
+        flip=params.pop('flip_u', 0.), offset=offset,
+        scale=params.pop('random_scale', None))
   assert not set(params) - set(SECTION) - {'use_bfloat16'}
   changes = {k: tuple(v) if isinstance(v, list) else v
              for k, v in params.items() if k in SECTION}
+  changes.update(scales)
   source, name = _of_first_case(case, 'inputs.serialized')
   image, labels = parser_cases.run(
       _parser(mode, **changes), source.inputs[name].tobytes(), draws=draws)
@@ -109,7 +110,7 @@ def test_padding_of_an_evaluation():
 def test_image_and_classes_are_mirrored_together():
   record = _record(_image(8, 10), _classes(8, 10))
   results = [parser_cases.run(_parser(modes.TRAIN), record,
-                              draws=parsing.Draws(u, None, None))
+                              draws=fixed_draws.FixedDraws(flip=u))
              for u in (.4, .6)]
   (image, labels), (mirrored_image, mirrored) = results
   np.testing.assert_array_equal(image[:, ::-1], mirrored_image)

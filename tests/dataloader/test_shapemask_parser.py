@@ -1,18 +1,15 @@
 """ShapeMask's parser, against the reference and with masks that are missing."""
 
-import types
-
 import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
 
-from dataloader import parser as parsing
-from dataloader import shapemask_parser
+from dataloader import factory
 from ops import anchors as anchor_ops
 from tests import golden
 from tests.dataloader import examples
+from tests.dataloader import fixed_draws
 from tests.dataloader import parser_cases
-from tests.dataloader.augment import cases as augment_cases
 from utils import modes
 
 _run = parser_cases.run
@@ -32,20 +29,18 @@ SECTION = dict(
 
 def _parser(mode=modes.TRAIN, num_classes=91, emit_anchor_boxes=False,
             dtype='float32', anchors=None, **changes):
-  return shapemask_parser.ShapemaskParser(
-      types.SimpleNamespace(**dict(SECTION, **changes)),
-      anchors or anchor_ops.AnchorGenerator(3, 5, 1, (1., 2., .5), 4.),
-      num_classes, mode, dtype, emit_anchor_boxes)
+  anchors = anchors or anchor_ops.AnchorGenerator(3, 5, 1, (1., 2., .5), 4.)
+  parser = factory.build_parser(parser_cases.config(
+      'shapemask_parser', dict(SECTION, **changes), anchors, num_classes,
+      dtype), mode)
+  if emit_anchor_boxes:
+    parser = parser_cases.with_anchor_boxes(parser, anchors)
+  return parser
 
 
-def _draws(flip=0., scale=None, offset=None, noise=None, count=4):
+def _draws(flip=0., jitter=0., **values):
   """Draws that take the first objects."""
-  if noise is None:
-    noise = np.zeros([count, 4], np.float32)
-  return shapemask_parser.Draws(
-      flip, scale, offset,
-      lambda size, count: tf.range(tf.minimum(size, count)),
-      tf.constant(noise))
+  return fixed_draws.FixedDraws(flip=flip, jitter=jitter, **values)
 
 
 def _mode(case):
@@ -59,10 +54,7 @@ def test_reference(case):
       _mode(case), anchors=parser_cases.anchors(case), emit_anchor_boxes=True,
       dtype=parser_cases.dtype(case), legacy_augmentation=True,
       **parser_cases.changes(case, SECTION, _mode(case)))
-  draws = None
-  if _mode(case) == modes.TRAIN:
-    draws = _draws(noise=case.inputs.get('unit_normal'),
-                   count=case.params['num_sampled_masks'])
+  draws = _draws(jitter=case.inputs.get('unit_normal', 0.))
   image, labels = _run(parser, parser_cases.record(case), draws=draws)
   for name in ('mask_is_valid', 'mask_classes'):
     if name in case.outputs:
@@ -111,8 +103,7 @@ def test_network_input_is_of_the_configured_size():
 
 
 def test_steps_of_training_are_in_order():
-  names = [getattr(step, 'func', step).__name__ for step in _parser(
-      aug_rand_hflip=True).steps(parsing.NO_DRAWS)]
+  names = parser_cases.names_of_steps(_parser(aug_rand_hflip=True))
   assert names == ['drop_crowds', 'flip', 'to_pixels', 'resize_and_crop',
                    'drop_empty']
 
@@ -159,11 +150,10 @@ def _square(left):
 @pytest.mark.parametrize('flip', [0., 1.])
 def test_policies_move_masks_with_their_boxes(flip):
   """As if the object had been there from the start."""
-  draw = augment_cases.fixed_draws(sub_policy=0., sign=.1, apply=.5,
-                                   position=.5)
+  draws = _draws(flip, sub_policy=0., sign=.1, apply=.5, position=.5)
   # 100 pixels to the right.
   _, moved = _run(_parser(aug_policy='test', aug_rand_hflip=True), _square(10),
-                  draws=_draws(flip), draw=draw)
+                  draws=draws)
   _, expected = _run(_parser(aug_rand_hflip=True), _square(110),
                      draws=_draws(flip))
   assert expected['mask_targets'][0].mean() > .4

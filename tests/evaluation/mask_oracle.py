@@ -39,8 +39,8 @@ class Cropper:
       self._pngs = tf.placeholder(tf.string, [None])
       self._boxes = tf.placeholder(tf.float32, [None, 4])
       self._size = tf.placeholder(tf.int32, [2])
-      crops = mask_crops.crop_masks(
-          self._pngs, self._boxes, crop_size, tf.constant(False), self._size,
+      crops, = mask_crops.crop_masks(
+          self._pngs, self._boxes, [crop_size], tf.constant(False), self._size,
           tf.constant('7'), grid=grid)
       if target_size:
         boxes = self._boxes * tf.cast(tf.tile(self._size, [2]), tf.float32)

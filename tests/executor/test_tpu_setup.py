@@ -8,8 +8,8 @@ import pytest
 import tensorflow.compat.v1 as tf
 
 from configs import base
-from dataloader import factory as dataloader_factory
 from dataloader import input_reader
+from dataloader import inputs as dataloader_inputs
 from executor import errors
 from executor import job_config
 from executor import preflight
@@ -229,7 +229,7 @@ def test_batches_of_a_step_on_a_tpu():
 
 
 def test_a_node_parses_with_its_own_cores(tmp_path):
-  calls = dataloader_factory._parallel_calls
+  calls = dataloader_inputs._parallel_calls
   assert calls(_config(tmp_path)) == input_reader.AUTOTUNE
   assert calls(_config(tmp_path, **{'train.num_parallel_calls': 7})) == 7
   # None: as many as this machine has.

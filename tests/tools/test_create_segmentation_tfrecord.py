@@ -10,8 +10,8 @@ from PIL import Image
 import pytest
 import tensorflow.compat.v1 as tf
 
-from configs import segmentation as segmentation_config
-from dataloader import segmentation_parser
+from configs import factory as config_factory
+from dataloader import factory
 from tests import docs_blocks
 from tests.dataloader import parser_cases
 from tools import create_segmentation_tfrecord
@@ -97,8 +97,10 @@ def test_a_palette_is_not_taken_for_colours(raw):
 
 def test_the_parser_reads_them(raw):
   _convert(raw)
-  section = segmentation_config.SegmentationParser(output_size=(8, 8))
-  parser = segmentation_parser.SegmentationParser(section, 3, modes.EVAL)
+  config, _ = config_factory.load_config('segmentation', extra={
+      'segmentation_parser.output_size': [8, 8],
+      'architecture.num_classes': 3})
+  parser = factory.build_parser(config, modes.EVAL)
   record, = [r for r in _records(raw) if b'a.jpg' in r]
   _, labels = parser_cases.run(parser, record)
   np.testing.assert_array_equal(labels['masks'][:5, :7, 0],

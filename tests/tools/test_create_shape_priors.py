@@ -97,8 +97,8 @@ def test_masks_are_normalized_as_by_the_parser():
   rng = np.random.RandomState(0)
   mask = (rng.uniform(size=[20, 30]) < .5).astype(np.uint8)
   boxes = np.float32([[.1, .2, .55, .9], [0., 0., 1., 1.], [.4, .5, .4, .5]])
-  crops = mask_crops.crop_masks(
-      tf.constant([examples.encode(mask)] * 3), tf.constant(boxes), 7,
+  crops, = mask_crops.crop_masks(
+      tf.constant([examples.encode(mask)] * 3), tf.constant(boxes), [7],
       tf.constant(False), tf.constant([20, 30]), tf.constant('7'))
   with tf.Session() as session:
     crops = session.run(crops)

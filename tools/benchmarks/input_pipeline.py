@@ -80,10 +80,11 @@ def dataset(stage: str, config: base.Config,
 
   from dataloader import example_decoder
   from dataloader import factory as dataloader_factory
+  from dataloader import inputs as dataloader_inputs
   from ops import image_decoding
   from utils import modes
   if stage == 'pipeline':
-    input_fn = dataloader_factory.build_input_fn(config, modes.TRAIN)
+    input_fn = dataloader_inputs.build_input_fn(config, modes.TRAIN)
     return input_fn({'batch_size': batch_size}), batch_size
   records = tf.data.TFRecordDataset(config.train.train_file_pattern).repeat()
   if stage == 'read':
@@ -102,7 +103,7 @@ def dataset(stage: str, config: base.Config,
             record)
         return tf.shape(decoded['image']), decoded['groundtruth_boxes']
       seed = tf.stack([tf.constant(0, tf.int64), number])
-      sample = parser.prepare(record, seed)[1]
+      sample = parser.prepare(record, seed)
       return sample.image, sample.boxes
   numbered = tf.data.Dataset.zip((records, tf.data.Dataset.range(2**62)))
   return numbered.map(parse, num_parallel_calls=os.cpu_count()).prefetch(2), 1

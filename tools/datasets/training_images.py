@@ -7,7 +7,7 @@ import numpy as np
 import tensorflow.compat.v1 as tf
 
 from configs import base
-from dataloader import factory as dataloader_factory
+from dataloader import inputs as dataloader_inputs
 from dataloader import sessions
 from ops import anchors as anchor_ops
 from ops import preprocess
@@ -50,12 +50,13 @@ def parse(config: base.Config, num_examples: int) -> List[Any]:
   Returns:
     [Shown].
   """
-  input_fn = dataloader_factory.build_input_fn(config, modes.TRAIN)
+  input_fn = dataloader_inputs.build_input_fn(config, modes.TRAIN)
   section = getattr(config, config.architecture.parser)
   anchors = anchor_ops.AnchorGenerator.of_sections(
       config.anchor, config.architecture)
-  boxes = anchors.boxes(preprocess.compute_padded_size(
-      section.output_size, 2 ** anchors.max_level))
+  height, width = preprocess.compute_padded_size(
+      section.output_size, 2 ** anchors.max_level)
+  boxes = anchors.boxes((height, width))
   with tf.Graph().as_default(), sessions.make() as session:
     following = tf.data.make_one_shot_iterator(
         input_fn({'batch_size': 1})).get_next()

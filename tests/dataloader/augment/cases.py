@@ -1,4 +1,4 @@
-"""Draws that are fixed, and graphs that run many cases of one kind."""
+"""Graphs that run many cases of one kind."""
 
 import functools
 
@@ -8,20 +8,12 @@ import tensorflow.compat.v1 as tf
 from dataloader.augment import annotated_image
 from dataloader.augment import autoaugment
 from dataloader.augment import operations
+from tests.dataloader import fixed_draws
 
 # Rotations and shears take the nearest pixel, and for some two are equally
 # near: 5 of 3072 at most in the reference's cases, on both runtimes.
 _TIES = 0.003
 _WITH_TIES = ('Rotate', 'Shear')
-
-
-def fixed_draws(**values):
-  """Draws of these values, by purpose; 'order' keeps the order."""
-  def draw(purpose, shape):
-    if purpose == 'order':
-      return tf.cast(tf.range(shape[0]), tf.float32)
-    return tf.fill(shape, tf.cast(values[purpose], tf.float32))
-  return draw
 
 
 class _Graph:
@@ -60,7 +52,7 @@ def operation(name, legacy):
   def build(annotated, numbers):
     return operations.apply(
         name, annotated, numbers['value'], tf.constant(3.),
-        fixed_draws(apply=0., position=numbers['position']), legacy)
+        fixed_draws.FixedDraws(apply=0., position=numbers['position']), legacy)
   return _Graph(build, ['value', 'position'])
 
 
@@ -69,7 +61,7 @@ def policy(name, legacy):
   """Runs a policy: (image, boxes, sub_policy, sign, apply, position)."""
   names = ['sub_policy', 'sign', 'apply', 'position']
   return _Graph(lambda annotated, numbers: autoaugment.augment(
-      annotated, name, fixed_draws(**numbers), legacy=legacy), names)
+      annotated, name, fixed_draws.FixedDraws(**numbers), legacy=legacy), names)
 
 
 def limits(params):

@@ -5,9 +5,9 @@ import pytest
 import tensorflow.compat.v1 as tf
 
 from configs import detection
+from dataloader import draws as draws_lib
 from dataloader.augment import annotated_image
 from dataloader.augment import autoaugment
-from dataloader.augment import draws
 from dataloader.augment import operations
 from dataloader.augment import policies
 from tests import golden
@@ -83,11 +83,12 @@ def _image(seed=0, height=24, width=32):
 
 
 def _distorted(policy, seeds, **options):
-  """Images of `distort` for each of the seeds."""
+  """Images of a classifier for each of the seeds."""
   with tf.Graph().as_default(), tf.Session() as session:
     seed = tf.placeholder(tf.int64, [2])
-    result = autoaugment.distort(tf.constant(_image()), policy, seed,
-                                 **options)
+    result = autoaugment.augment(
+        annotated_image.AnnotatedImage(tf.constant(_image()), None, None),
+        policy, draws_lib.Draws(seed), **options).image
     return [session.run(result, {seed: s}) for s in seeds]
 
 
@@ -103,7 +104,10 @@ def test_images_of_classifiers_depend_on_the_seed_only(policy):
 
 def test_unknown_policy():
   with pytest.raises(ValueError, match=r"policy is 'v9'; it can be .*v0"):
-    autoaugment.distort(tf.zeros([4, 4, 3], tf.uint8), 'v9', [0, 0])
+    autoaugment.augment(
+        annotated_image.AnnotatedImage(
+            tf.zeros([4, 4, 3], tf.uint8), None, None), 'v9',
+        draws_lib.Draws([0, 0]))
 
 
 def test_randaugment_with_boxes_and_more_layers():
@@ -113,7 +117,7 @@ def test_randaugment_with_boxes_and_more_layers():
     result = autoaugment.augment(
         annotated_image.AnnotatedImage(image, tf.constant([[.2, .2, .6, .8]]),
                                        annotated_image.make_origins(image)),
-        'randaugment', draws.SeededDraws(seed), num_layers=3)
+        'randaugment', draws_lib.Draws(seed), num_layers=3)
     results = [session.run(result, {seed: [1, i]}) for i in range(10)]
   boxes = np.array([r.boxes for r in results])
   assert np.any(boxes != boxes[:1]) and np.all((boxes >= 0) & (boxes <= 1))
@@ -123,8 +127,8 @@ def test_sub_policies_are_drawn_evenly_and_independently_of_signs():
   """Draws of two purposes tell nothing about each other."""
   with tf.Graph().as_default(), tf.Session() as session:
     seed = tf.placeholder(tf.int64, [2])
-    draw = draws.SeededDraws(seed)
-    pair = tf.stack([draw('sub_policy', []), draw('sign', [])])
+    of_image = draws_lib.Draws(seed)
+    pair = tf.stack([of_image.uniform('sub_policy'), of_image.uniform('sign')])
     values = np.array([session.run(pair, {seed: [9, i]}) for i in range(400)])
   assert np.all((values >= 0) & (values < 1))
   assert np.all(np.abs(values.mean(axis=0) - .5) < .06)
@@ -140,7 +144,7 @@ def test_inside_a_data_set():
       return tuple(autoaugment.augment(
           annotated_image.AnnotatedImage(
               tf.constant(image), tf.constant(boxes), None),
-          'v1', draws.SeededDraws(seed))[:2])
+          'v1', draws_lib.Draws(seed))[:2])
     dataset = tf.data.Dataset.range(30).map(parse, num_parallel_calls=2)
     following = tf.data.make_one_shot_iterator(dataset).get_next()
     results = [session.run(following) for _ in range(30)]

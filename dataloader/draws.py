@@ -1,0 +1,109 @@
+"""The random numbers of the input pipeline: those of an image, by purpose.
+
+They depend on the seed of the image and on nothing else, so that a run can be
+repeated however many threads parse its images.
+"""
+
+import copy
+import itertools
+from typing import Any, Iterator, Sequence, Union
+
+import tensorflow.compat.v1 as tf
+
+from ops import preprocess
+from ops import sampling
+
+# Where the numbers of the geometry stand among those that the seed itself
+# gives: [first, end). They are the same wherever in the order of steps they are
+# asked for.
+_GEOMETRY = {'flip': (0, 1), 'scale': (1, 2), 'offset': (2, 4)}
+_WINDOW = 1  # first of the numbers of `window`, which takes their place
+# Everything else is drawn from seeds beside that of the image, another one for
+# each call: seed + 1, seed + 2 ... for labels, seed + 1001 ... for steps.
+_FIRST_OF_LABELS, _FIRST_OF_STEPS = 1, 1001
+_OF_SOURCE = 2**20  # keeps the geometry of two images apart
+_ATTEMPTS = 10  # at a window before the whole image is taken
+
+
+class Draws:
+  """What is drawn for one image.
+
+  `purpose` is a word for what the numbers are for. 'flip', 'scale' and 'offset'
+  have numbers of their own; for anything else any word will do, every call
+  gives other numbers, and which depends on how many calls came before. Tests
+  replace what is drawn for a purpose.
+  """
+
+  def __init__(self, seed: Any):
+    """Takes int [2], different for every image."""
+    self._seed = self._seed_of_geometry = tf.cast(seed, tf.int64)
+    self._labels = itertools.count(_FIRST_OF_LABELS)
+    self._steps = itertools.count(_FIRST_OF_STEPS)
+
+  def uniform(self, purpose: str, shape: Sequence[Any] = (), low: float = 0.,
+              high: float = 1.) -> tf.Tensor:
+    """Draws numbers, all equally likely.
+
+    Args:
+      purpose: str.
+      shape: of ints or int32 scalars.
+      low: float.
+      high: float.
+
+    Returns:
+      float32 of this shape, in [low, high).
+    """
+    if purpose in _GEOMETRY:
+      numbers = tf.reshape(self._of_geometry(*_GEOMETRY[purpose]), shape)
+    else:
+      numbers = tf.random.stateless_uniform(shape, self._beside(self._steps))
+    return numbers if (low, high) == (0., 1.) else low + numbers * (high - low)
+
+  def normal(self, purpose: str, shape: Sequence[Any]) -> tf.Tensor:
+    """float32 of a shape, of the standard normal distribution."""
+    del purpose
+    return tf.random.stateless_normal(shape, self._beside(self._labels))
+
+  def distinct(self, purpose: str, size: tf.Tensor,
+               count: Union[int, tf.Tensor]) -> tf.Tensor:
+    """Different numbers; see ops.sampling.draw_distinct.
+
+    Args:
+      purpose: str.
+      size: int32 []; numbers are below it.
+      count: int or int32 [], how many.
+
+    Returns:
+      int32 [min(size, count)].
+    """
+    del purpose
+    return sampling.draw_distinct(size, count, self._beside(self._labels))
+
+  def window(self, purpose: str, size: tf.Tensor) -> tf.Tensor:
+    """A part of an image; see ops.preprocess.random_window.
+
+    Args:
+      purpose: str.
+      size: int32 [2], height and width of the image.
+
+    Returns:
+      int32 [4]: first row and column, height, width.
+    """
+    del purpose
+    numbers = self._of_geometry(_WINDOW, _WINDOW + 4 * _ATTEMPTS)
+    return preprocess.random_window(size, tf.reshape(numbers, [_ATTEMPTS, 4]))
+
+  def of_source(self) -> 'Draws':
+    """Draws of the image that objects are pasted from.
+
+    It has a geometry of its own; calls of both are counted together.
+    """
+    other = copy.copy(self)
+    other._seed_of_geometry = self._seed_of_geometry + [_OF_SOURCE, 0]
+    return other
+
+  def _of_geometry(self, first: int, end: int) -> tf.Tensor:
+    return tf.random.stateless_uniform([end], self._seed_of_geometry)[first:end]
+
+  def _beside(self, calls: Iterator[int]) -> tf.Tensor:
+    return self._seed + [next(calls), 0]

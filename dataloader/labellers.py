@@ -1,0 +1,139 @@
+"""Labels that several parsers have, and how labels are put together.
+
+A labeller is an object with `__call__` (Sample -> labels), `spec()` (the nest
+of tf.TensorSpec of these labels) and `padding()` (labels of an example without
+content). Labels are a dict with the keys of utils/fields.py, so that labellers
+can be combined.
+"""
+
+import tensorflow.compat.v1 as tf
+
+from dataloader import source_ids
+from ops import anchors as anchor_ops
+from utils import fields
+
+
+class Labels:
+  """The labels of several labellers in one dict."""
+
+  def __init__(self, *labellers):
+    self._labellers = labellers
+
+  def __call__(self, sample):
+    return _merged(labeller(sample) for labeller in self._labellers)
+
+  def spec(self):
+    return _merged(labeller.spec() for labeller in self._labellers)
+
+  def padding(self):
+    return _merged(labeller.padding() for labeller in self._labellers)
+
+
+def _merged(parts):
+  result = {}
+  for part in parts:
+    result.update(part)
+  return result
+
+
+class Named:
+  """A labeller whose labels are one tensor, as a dict with one key."""
+
+  def __init__(self, key, labeller):
+    self._key, self._labeller = key, labeller
+
+  def __call__(self, sample):
+    return {self._key: self._labeller(sample)}
+
+  def spec(self):
+    return {self._key: self._labeller.spec()}
+
+  def padding(self):
+    return {self._key: self._labeller.padding()}
+
+
+class ImageInfo:
+  """`image_info`: what the way back from the network input needs."""
+
+  def __init__(self, image_size):
+    """Takes (height, width), ints, of the network input."""
+    self._size = [float(side) for side in image_size]
+
+  def __call__(self, sample):
+    return {fields.IMAGE_INFO: sample.image_info}
+
+  def spec(self):
+    return {fields.IMAGE_INFO: tf.TensorSpec([4, 2], tf.float32)}
+
+  def padding(self):
+    return {fields.IMAGE_INFO: tf.constant(
+        [self._size, self._size, [1., 1.], [0., 0.]])}
+
+
+class SourceId:
+  """`source_id`: int64 [], the number of the record."""
+
+  def __call__(self, sample):
+    return {fields.SOURCE_ID: source_ids.to_int64(sample.record['source_id'])}
+
+  def spec(self):
+    return {fields.SOURCE_ID: tf.TensorSpec([], tf.int64)}
+
+  def padding(self):
+    return {fields.SOURCE_ID: tf.constant(fields.PADDING_ID, tf.int64)}
+
+
+class AnchorBoxes:
+  """`anchor_boxes` of every level, for models that do not make them."""
+
+  def __init__(self, anchor_boxes):
+    """Takes {level: float32 NumPy array [h*w*A, 4]}."""
+    self._boxes = anchor_boxes
+
+  def __call__(self, sample):
+    del sample
+    return {fields.ANCHOR_BOXES: {
+        level: tf.constant(boxes) for level, boxes in self._boxes.items()}}
+
+  def spec(self):
+    return {fields.ANCHOR_BOXES: {
+        level: tf.TensorSpec(boxes.shape, tf.float32)
+        for level, boxes in self._boxes.items()}}
+
+  def padding(self):
+    return filled(self.spec())
+
+
+def filled(spec, values=None):
+  """Labels without content.
+
+  Args:
+    spec: {label: nest of tf.TensorSpec}.
+    values: {label: number that fills it}, where that is not 0.
+
+  Returns:
+    {label: nest of tensors}.
+  """
+  def fill(part, value):
+    return tf.nest.map_structure(
+        lambda s: tf.fill(s.shape, tf.cast(value, s.dtype)), part)
+  return {name: fill(part, (values or {}).get(name, 0))
+          for name, part in spec.items()}
+
+
+def anchor_spec(anchors, image_size, depth, dtype):
+  """tf.TensorSpec of a label with `depth` numbers for every anchor.
+
+  Args:
+    anchors: ops.anchors.AnchorGenerator; A anchors in a cell.
+    image_size: (height, width), ints, of the network input.
+    depth: int.
+    dtype: of the numbers.
+
+  Returns:
+    {level: TensorSpec [h, w, A * depth]}.
+  """
+  depth *= anchors.anchors_per_location
+  return {level: tf.TensorSpec(
+      anchor_ops.cells(image_size, level) + (depth,), dtype)
+          for level in range(anchors.min_level, anchors.max_level + 1)}
