@@ -135,7 +135,7 @@ def _reference_row(source, target):
         source, target_metrics.of_saved_model(folder)))
 
 
-def _measured(source, run_batch) -> List[str]:
+def _measured(source: Any, run_batch: Any) -> List[str]:
   """[cell] of _FIGURES."""
   import numpy as np
 
@@ -147,7 +147,7 @@ def _measured(source, run_batch) -> List[str]:
   value = target_metrics.metrics(source.config, run_batch)[name]
   size = inputs.input_spec(source.config).padded_size
   image = np.zeros((1,) + tuple(size) + (3,), np.float32)
-  info = np.float32([[size, size, (1, 1), (0, 0)]])
+  info = np.array([[size, size, (1, 1), (0, 0)]], np.float32)
   timed = latency.measure({'': lambda: run_batch(image, info)}, _NUM_RUNS,
                           _WARM_UP)['']
   return ['%s %.4f' % (name, value),

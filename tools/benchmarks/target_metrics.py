@@ -6,7 +6,7 @@ import numpy as np
 import tensorflow.compat.v1 as tf
 
 from configs import base
-from dataloader import factory as data_factory
+from dataloader import inputs
 from executor import evaluation
 from modeling import predictions as predictions_lib
 from serving import checkpoint_model
@@ -98,7 +98,7 @@ def metrics(config: base.Config, run: Run) -> Dict[str, float]:
 
 def _batches(config: base.Config) -> Iterator[Any]:
   """Yields (images, labels) of the validation set as nests of arrays."""
-  input_fn = data_factory.build_input_fn(config, modes.PREDICT_WITH_GT)
+  input_fn = inputs.build_input_fn(config, modes.PREDICT_WITH_GT)
   with tf.Graph().as_default(), tf.Session() as session:
     batch = tf.data.make_one_shot_iterator(
         input_fn({'batch_size': _BATCH_SIZE})).get_next()
