@@ -63,8 +63,8 @@ def test_the_converters_are_pinned_beside_tensorflow_2():
   assert len(converters) == len(_pins('export'))
   assert runtime.items() <= converters.items()
   assert set(converters) - set(runtime) == {
-      'jax', 'jaxlib', 'onnx', 'onnxruntime', 'openvino',
-      'openvino-telemetry', 'scipy', 'tf2onnx'}
+      'jax', 'jaxlib', 'onnx', 'onnxruntime', 'openvino', 'scipy',
+      'tf2onnx'}
 
 
 @pytest.fixture
