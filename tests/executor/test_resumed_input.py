@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
 
+from dataloader import inputs
 from dataloader import record_files
 from dataloader import record_order
 from executor import checkpoints
@@ -11,6 +12,7 @@ from executor import errors
 from executor import jobs
 from tests.dataloader import examples
 from tests.executor import toy
+from utils import modes
 from utils import training_names
 
 
@@ -30,11 +32,17 @@ def _config_of(tmp_path):
   return config_of
 
 
+def _parts(config, readers):
+  """The parts of a job without its model."""
+  parts = jobs._Parts.__new__(jobs._Parts)
+  parts.config, parts.replicas, parts._readers = config, 1, readers
+  return parts
+
+
 def _images(config, count):
   """The first images that a job would train on."""
-  # The parts of a job without its model.
-  parts = jobs._Parts.__new__(jobs._Parts)
-  parts.config, parts.replicas, parts._files = config, 1, []
+  parts = _parts(config, {modes.TRAIN: inputs.build_input_fn(config,
+                                                             modes.TRAIN)})
   with tf.Graph().as_default(), tf.Session() as session:
     batch = tf.data.make_one_shot_iterator(
         parts.train_input_fn()({})).get_next()[0]
@@ -70,8 +78,7 @@ def test_calls_of_a_training_that_takes_its_step_from_elsewhere(tmp_path):
     record_files.RecordError('a.tfrecord: record 3'),
     record_order.ShareError('3 records for 4 hosts')])
 def test_what_stops_the_input_at_its_start_is_a_sentence(config_of, error):
-  parts = jobs._Parts.__new__(jobs._Parts)
-  parts.config, parts._files = config_of(), []
+  parts = _parts(config_of(), {})
   with pytest.raises(errors.SetupError, match=str(error)):
     with parts.explained_errors():
       raise error

@@ -53,7 +53,8 @@ def test_train_and_eval_goes_on_from_the_step(tmp_path):
 @pytest.mark.parametrize('total_steps', [3, 4])
 def test_a_step_beyond_the_end_is_refused(tmp_path, total_steps):
   config = _config(tmp_path, train__total_steps=total_steps)
-  with pytest.raises(errors.SetupError, match='of step 4, .*nothing to train'):
+  with pytest.raises(errors.SetupError,
+                     match='from step 4, .*nothing to train'):
     preflight.check(config, 'train')
   # In a folder with a checkpoint it is not read.
   (tmp_path / 'run').mkdir()

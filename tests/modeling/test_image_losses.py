@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
 
-from modeling import model_fn
 from modeling import retinanet
 from modeling import segmentation
 
@@ -83,14 +82,3 @@ def test_do_not_depend_on_the_batch(make, sizes):
   for name, values in whole.items():
     np.testing.assert_allclose(
         np.concatenate([part[name] for part in parts]), values, rtol=1e-5)
-
-
-def test_what_fills_up_a_batch_does_not_count():
-  values = tf.ones([5])
-  def counted(labels):
-    with tf.Session() as session:
-      return session.run(model_fn._is_image(labels, values)).tolist()
-  ids = tf.constant([3, -1, 7, 0, -1], tf.int64)
-  assert counted({'groundtruths': {'source_id': ids}}) == [1, 0, 1, 1, 0]
-  assert counted({'source_id': ids}) == [1, 0, 1, 1, 0]
-  assert counted({}) == [1] * 5

@@ -137,7 +137,9 @@ def test_commands_of_the_document(tmp_path):
            'tools.benchmarks.step': ['--image_size=64', '--repeats=1',
                                      '--params_override=' + _SMALL],
            'tools.benchmarks.input_pipeline': [
-               '--images=4', '--records=2', '--objects=2', '--stages=jpeg']}
+               '--images=4', '--records=2', '--objects=2', '--stages=jpeg'],
+           'tools.benchmarks.evaluation': [
+               '--images=3', '--categories=2', '--detections=4']}
   for index, command in enumerate(commands):
     words = command.split()
     assert words[:2] == ['python', '-m'], command

@@ -169,7 +169,7 @@ def test_page_of_a_classifier(tmp_path):
       [{'image_id': 4, 'category_id': 2, 'score': .75, 'label': 1}])
   page = make_report.build_page(folder)
   assert 'Top-1 accuracy 0.000 on 1 images after 20 steps' in page
-  assert 'disc, taken for square 0.75' in page
+  assert 'disc, classified as square 0.75' in page
   assert 'Misclassified images' in page
   # Among all, and among the wrong ones.
   assert page.count('data:image/jpeg;base64,') == 2

@@ -2,8 +2,6 @@
 
 import argparse
 
-import tensorflow.compat.v1 as tf
-
 from configs import base
 from configs import factory
 
@@ -47,6 +45,8 @@ def start_tensorflow() -> None:
 
   It takes seconds: not before the arguments are right.
   """
+  import tensorflow.compat.v1 as tf
+
   from ops import compat
   tf.logging.set_verbosity(tf.logging.ERROR)
   compat.enable_graph_mode()

@@ -35,7 +35,7 @@ _NFD = unicodedata.normalize('NFD', 'Käfer.png')
 def test_other_spellings_of_a_file(tmp_path, name, file_name, how):
   names, (note,) = _find(tmp_path, [name], file_name)
   assert names == [file_name]
-  assert note.startswith('1 names of files') and how in note
+  assert note.startswith('1 file names') and how in note
   assert repr(name) in note and repr(file_name) in note
 
 
