@@ -132,7 +132,7 @@ def _reference_row(source, target):
         source.config, source.checkpoint, os.path.join(parent, 'e'),
         input_types.RAW_IMAGE_TENSOR, batch_size=-1)
     return _line(source, target, 'yes', None, _measured(
-        source, target_metrics.of_saved_model(folder)))
+        source, target_metrics.of_saved_model(folder, source.config)))
 
 
 def _measured(source: Any, run_batch: Any) -> List[str]:

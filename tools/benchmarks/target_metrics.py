@@ -27,18 +27,33 @@ _TOP = 5  # classes of a prediction, as evaluation has them
 Run = Callable[[np.ndarray, np.ndarray], Dict[str, np.ndarray]]
 
 
+def suppression(
+    config: base.Config
+) -> Callable[[Dict[str, np.ndarray]], Dict[str, np.ndarray]]:
+  """A function that makes detections of raw boxes, and leaves other answers."""
+  suppress = host_graphs.Suppression(config)
+
+  def suppressed(answers):
+    if fields.RAW_SCORES not in answers:
+      return answers
+    return suppress(answers[fields.RAW_BOXES], answers[fields.RAW_SCORES])
+  return suppressed
+
+
 def of_checkpoint(config: base.Config, checkpoint: str) -> Run:
   """The network of a checkpoint, in a session."""
   model = checkpoint_model.CheckpointModel(config, checkpoint)
-  return lambda images, info: model.run(list(zip(images, info)))
+  suppressed = suppression(config)
+  return lambda images, info: suppressed(model.run(list(zip(images, info))))
 
 
-def of_saved_model(folder: str) -> Run:
+def of_saved_model(folder: str, config: base.Config) -> Run:
   """An export of prepared images, of any number (`raw_image_tensor`)."""
   model = exported_model.ExportedModel(folder)
-  return lambda images, info: model.run_signature({
+  suppressed = suppression(config)
+  return lambda images, info: suppressed(model.run_signature({
       model.signature['inputs']['input']['tensor']: images,
-      export.NETWORK_IMAGE_INFO + ':0': info})
+      export.NETWORK_IMAGE_INFO + ':0': info}))
 
 
 def of_target(model: Any, config: base.Config) -> Run:
@@ -48,12 +63,10 @@ def of_target(model: Any, config: base.Config) -> Run:
     model: Model of serving.targets.run_onnx and the like.
     config: experiment.
   """
-  suppress = host_graphs.Suppression(config)
+  suppressed = suppression(config)
 
   def run(images, info):
-    answers = _in_batches(model, images)
-    if fields.RAW_SCORES in answers:
-      answers = suppress(answers[fields.RAW_BOXES], answers[fields.RAW_SCORES])
+    answers = suppressed(_in_batches(model, images))
     if fields.DETECTION_BOXES in answers:
       # In such a model the padding belongs to the image.
       limits = np.tile(info[:, 1], [1, 2])[:, np.newaxis]
