@@ -27,7 +27,7 @@ class _OwnHooks(typing.NamedTuple):
 
 
 def train(config, estimator, input_fn, max_steps=None, cluster=None,
-          then_evaluates=False, make_hooks=()):
+          then_evaluates=False, make_hooks=(), start=None):
   """Trains from the newest checkpoint in model_dir on.
 
   Args:
@@ -42,6 +42,8 @@ def train(config, estimator, input_fn, max_steps=None, cluster=None,
     make_hooks: functions (experiment) -> tf.train.SessionRunHook. Each is
       called once for every start of training, on every worker; its hook runs
       after the own ones, and what it raises ends the run.
+    start: the newest checkpoint, where the caller has read it already; None: it
+      is looked for, and read as a whole.
 
   Returns:
     The step that was reached: less than `max_steps` where an evaluation asked
@@ -54,7 +56,7 @@ def train(config, estimator, input_fn, max_steps=None, cluster=None,
   """
   if max_steps is None:
     max_steps = config.train.total_steps
-  start = checkpoints.to_go_on_from(config.model_dir)
+  start = start or checkpoints.to_go_on_from(config.model_dir)
   if start and _is_over(config, start, max_steps):
     return checkpoints.step_of(start)
   workers = workers_lib.Workers() if cluster else None
@@ -221,7 +223,8 @@ def train_and_eval(config, estimator, input_fn, evaluation, make_hooks=()):
       break
     goal = min((step // interval + 1) * interval, total)
     reached = train(config, estimator, input_fn, goal, then_evaluates=True,
-                    make_hooks=make_hooks)
+                    make_hooks=make_hooks, start=path)
+    path = None  # The next one is another.
     if reached <= step:
       raise errors.JobError('The training made no step beyond %d; do the '
                             'training files hold records?' % step)
