@@ -19,6 +19,7 @@ import time
 
 from evaluation import analysis as analysis_lib
 from evaluation import tide
+from tools.common import numbers
 from tools.report import analysis_drawings
 from tools.report import analysis_inputs
 from tools.report import analysis_page
@@ -50,7 +51,8 @@ def parse_arguments(argv=None):
                       help='what is compared (default: box)')
   parser.add_argument('--label_map', metavar='FILE',
                       help='lines id:name, the names of the classes')
-  parser.add_argument('--num_images', type=int, default=6, metavar='N',
+  parser.add_argument('--num_images', type=numbers.whole(0), default=6,
+                      metavar='N',
                       help='images of each kind of error (default: 6)')
   parser.add_argument('--output', metavar='PAGE.html',
                       help='default: analysis.html, in model_dir if given')

@@ -27,6 +27,7 @@ import tensorflow.compat.v1 as tf
 from tools.benchmarks import targets
 from tools.common import bool_flags
 from tools.common import config_arguments
+from tools.common import numbers
 from utils import files
 
 
@@ -48,9 +49,9 @@ def parse_arguments(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
       help='of the image, where the model takes any (default: %(default)s)')
   add('--batch_sizes', metavar='N,...',
       help='where the model takes any (default: 1)')
-  add('--num_runs', type=int, default=50,
+  add('--num_runs', type=numbers.whole(), default=50,
       help='timed calls of each batch size (default: %(default)s)')
-  add('--warm_up', type=int, default=10,
+  add('--warm_up', type=numbers.whole(0), default=10,
       help='calls before the timed ones (default: %(default)s)')
   add('--signature', default='serving_default', help='(default: %(default)s)')
   add('--feed_tensor', default='',

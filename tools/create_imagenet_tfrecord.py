@@ -29,6 +29,7 @@ from typing import Dict, Mapping, NamedTuple, Optional
 
 import tensorflow.compat.v1 as tf
 
+from tools.common import numbers
 from tools.datasets import annotation_checks
 from tools.datasets import image_files
 from tools.datasets import image_folders
@@ -275,7 +276,8 @@ def main() -> None:
                         '--raw_data_dir')
   parser.add_argument('--output', '--local_scratch_dir', required=True,
                       help='folder of the records')
-  parser.add_argument('--num_processes', type=int, help='default: one per core')
+  parser.add_argument('--num_processes', type=numbers.whole(),
+                      help='default: one per core')
   parser.add_argument('--overwrite', action='store_true',
                       help='replace shards of another program')
   parser.add_argument(
@@ -285,7 +287,8 @@ def main() -> None:
            'kept as they are stored')
   written_order.add_arguments(parser)
   for name, count in sorted(SHARDS.items()):
-    parser.add_argument('--num_%s_shards' % name, type=int, default=count,
+    parser.add_argument('--num_%s_shards' % name, type=numbers.whole(),
+                        default=count,
                         help='default: %(default)d')
   args = parser.parse_args()
   places = collections.OrderedDict(

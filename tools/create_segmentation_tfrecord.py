@@ -25,6 +25,7 @@ import numpy as np
 from PIL import Image
 import tensorflow.compat.v1 as tf
 
+from tools.common import numbers
 from tools.datasets import annotation_checks
 from tools.datasets import coco_record_writer
 from tools.datasets import image_files
@@ -264,10 +265,11 @@ def main() -> None:
       help='what label maps refer to where a camera turned the image and their '
            'size does not decide: the upright image (the default), the image '
            'as it is stored, or nothing is turned (ignore)')
-  parser.add_argument('--num_shards', type=int,
+  parser.add_argument('--num_shards', type=numbers.whole(),
                       help='default: 32, or one for each image if there are '
                            'fewer, or one for 1,000 images if there are more')
-  parser.add_argument('--num_processes', type=int, help='default: one per core')
+  parser.add_argument('--num_processes', type=numbers.whole(),
+                      help='default: one per core')
   parser.add_argument('--overwrite', action='store_true',
                       help='replace shards of another program')
   written_order.add_arguments(parser)

@@ -25,6 +25,7 @@ import cv2
 import numpy as np
 
 from ops import tensor_types
+from tools.common import numbers
 from tools.datasets import mask_clusters
 from tools.datasets import mask_shapes
 from utils import files
@@ -152,17 +153,17 @@ def parse_arguments(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
   parser.add_argument('--output', required=True, metavar='FILE.npy',
                       help='file of the priors')
   kind = parser.add_mutually_exclusive_group(required=True)
-  kind.add_argument('--num_classes', type=int,
+  kind.add_argument('--num_classes', type=numbers.whole(2),
                     help='architecture.num_classes: priors for each class')
   kind.add_argument('--class_agnostic', action='store_true',
                     help='priors that all classes share')
-  parser.add_argument('--num_priors', type=int, default=10,
+  parser.add_argument('--num_priors', type=numbers.whole(), default=10,
                       help='priors of a class (default: 10)')
-  parser.add_argument('--mask_crop_size', type=int, default=32,
+  parser.add_argument('--mask_crop_size', type=numbers.whole(), default=32,
                       help='shapemask_head.mask_crop_size (default: 32)')
   parser.add_argument('--classes', type=int, nargs='+', metavar='ID',
                       help='classes whose masks are used (default: all)')
-  parser.add_argument('--max_masks', type=int, default=2000,
+  parser.add_argument('--max_masks', type=numbers.whole(), default=2000,
                       help='largest number of masks of a class; of more, some '
                            'are drawn at random (default: 2000)')
   parser.add_argument('--seed', type=int, default=0,

@@ -31,6 +31,7 @@ from evaluation import factory as evaluation_factory
 from evaluation import ids
 from evaluation import lvis_metrics
 from evaluation import report
+from tools.common import numbers
 from utils import label_map as label_maps
 
 _LVIS = 'lvis_'
@@ -53,7 +54,7 @@ def parse_arguments(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
   parser.add_argument('--label_map', metavar='FILE', default=None,
                       help='lines id:name, names for the table (default: the '
                       'names in the annotations)')
-  parser.add_argument('--max_detections', type=int, metavar='N',
+  parser.add_argument('--max_detections', type=numbers.whole(), metavar='N',
                       help='above 100: adds APmaxN, AP50maxN, AP75maxN and '
                       'ARmaxN, which count N detections of an image and class '
                       '(the others count 100)')

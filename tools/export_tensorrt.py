@@ -14,6 +14,7 @@ import functools
 import sys
 from typing import Optional, Sequence
 
+from tools.common import numbers
 from tools.common import target_export
 
 _PRECISIONS = ('best', 'fp16', 'fp32', 'tf32')
@@ -26,7 +27,8 @@ def parse_arguments(
   add = parser.add_argument
   add('--precision', choices=_PRECISIONS, default='fp16', help='that the '
       'engine may compute in (default: %(default)s)')
-  add('--max_batch_size', type=int, default=8, help='images of a call of an '
+  add('--max_batch_size', type=numbers.whole(), default=8,
+      help='images of a call of an '
       'engine, with --batch_size=-1 (default: %(default)s)')
   return parser.parse_args(argv)
 

@@ -13,6 +13,7 @@ import argparse
 import sys
 from typing import Optional, Sequence
 
+from tools.common import numbers
 from tools.common import target_export
 
 _QUANTIZATIONS = ('float32', 'float16', 'dynamic_range', 'int8')
@@ -29,7 +30,7 @@ def parse_arguments(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
       help='image files from which int8 learns the ranges of activations')
   add('--representative_records', metavar='PATTERN',
       help='TFRecords with image/encoded, instead')
-  add('--num_representative', type=int, default=100,
+  add('--num_representative', type=numbers.whole(), default=100,
       help='use at most this many of them (default: %(default)s)')
   return parser.parse_args(argv)
 

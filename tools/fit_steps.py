@@ -15,6 +15,7 @@ from typing import Tuple
 
 from configs import base
 from configs import factory
+from tools.common import numbers
 from utils import files
 from utils import text_files
 
@@ -81,9 +82,11 @@ def main() -> None:
   parser.add_argument('--config_file', required=True,
                       help='YAML file, which is changed')
   group = parser.add_mutually_exclusive_group(required=True)
-  group.add_argument('--minutes', type=float, help='of the training run and an '
+  group.add_argument('--minutes', type=numbers.positive,
+                     help='of the training run and an '
                      'evaluation')
-  group.add_argument('--steps', type=int, help='these, without a trial')
+  group.add_argument('--steps', type=numbers.whole(),
+                     help='these, without a trial')
   args = parser.parse_args()
   try:
     if args.steps is not None:

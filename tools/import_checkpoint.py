@@ -24,6 +24,7 @@ from typing import Optional, Sequence
 
 from configs import base
 from tools.common import config_arguments
+from tools.common import numbers
 from utils import files
 
 
@@ -51,7 +52,7 @@ def parse_arguments(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
       '--use_moving_average', action='store_true',
       help='use the moving averages of the weights as the weights, if the '
            'checkpoint has them')
-  parser.add_argument('--max_unpacked_gib', type=float, default=16.,
+  parser.add_argument('--max_unpacked_gib', type=numbers.positive, default=16.,
                       help='refuse archives that unpack to more GiB '
                       '(default: %(default)s)')
   return parser.parse_args(argv)

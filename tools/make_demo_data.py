@@ -29,6 +29,7 @@ from typing import Any, Dict, Optional
 import cv2
 import numpy as np
 
+from tools.common import numbers
 from tools.datasets import coco_record_writer
 from tools.datasets import demo_scenes
 from tools.datasets import staged_files
@@ -187,31 +188,20 @@ def _draw_label_map(image_id, folder, split, seed, size):
               classes)
 
 
-def _at_least(smallest):
-  """An argparse type: an integer from `smallest` on."""
-  def number(text):
-    value = int(text)
-    if value < smallest:
-      raise argparse.ArgumentTypeError('%d is less than %d, the smallest that '
-                                       'can be made' % (value, smallest))
-    return value
-  return number
-
-
 def main() -> None:
   parser = argparse.ArgumentParser(
       description='Draws the scenes of the demo and makes records of them.')
   parser.add_argument('--kind', default='detection', help='what for',
                       choices=('detection', 'classification', 'segmentation'))
   parser.add_argument('--output', default='demo/data', help='folder')
-  parser.add_argument('--num_train', type=_at_least(1), default=4000,
+  parser.add_argument('--num_train', type=numbers.whole(), default=4000,
                       help='training scenes')
-  parser.add_argument('--num_val', type=_at_least(1), default=200,
+  parser.add_argument('--num_val', type=numbers.whole(), default=200,
                       help='validation scenes')
   parser.add_argument('--image_size', default=192,
-                      type=_at_least(demo_scenes.MIN_SCENE),
+                      type=numbers.whole(demo_scenes.MIN_SCENE),
                       help='height and width of a scene, pixels')
-  parser.add_argument('--num_shards', type=_at_least(1), default=8,
+  parser.add_argument('--num_shards', type=numbers.whole(), default=8,
                       help='files of records of each set')
   parser.add_argument('--seed', type=int, default=1,
                       help='other seeds give other scenes')

@@ -22,6 +22,7 @@ from executor import hooks
 from executor import log as log_lib
 from modeling import kept_names
 from modeling import storage
+from tools.common import numbers
 from tools.report import classification_page
 from tools.report import evaluated_records
 from tools.report import html_page
@@ -242,9 +243,10 @@ def main() -> None:
                       help='the page; default: report.html in model_dir')
   parser.add_argument('--suffix', default='',
                       help='eval.suffix of the evaluation')
-  parser.add_argument('--num_images', '--num_pictures', type=int, default=12,
+  parser.add_argument('--num_images', '--num_pictures', type=numbers.whole(0),
+                      default=12,
                       help='images shown')
-  parser.add_argument('--min_score', type=float, default=0.3,
+  parser.add_argument('--min_score', type=numbers.share, default=0.3,
                       help='detections below it are not drawn')
   args = parser.parse_args()
   log_lib.set_up()

@@ -17,6 +17,7 @@ import sys
 from typing import List, Tuple
 
 from configs import base
+from tools.common import numbers
 from utils import files
 from utils import label_map as label_maps
 
@@ -33,16 +34,6 @@ def _size(text):
     raise argparse.ArgumentTypeError(
         '%r is not N or HEIGHT,WIDTH, in pixels.' % text)
   return tuple(sides * 2)[:2]
-
-
-def _positive(text):
-  try:
-    number = float(text)
-  except ValueError:
-    number = 0
-  if not 0 < number < float('inf'):
-    raise argparse.ArgumentTypeError('%r is not a number above 0.' % text)
-  return number
 
 
 def parser() -> argparse.ArgumentParser:
@@ -63,13 +54,16 @@ def parser() -> argparse.ArgumentParser:
                       help='replace an existing file')
   result.add_argument('--device', choices=('cpu', 'gpu'),
                       help='default: gpu where TensorFlow can use one')
-  result.add_argument('--minutes', type=_positive, help='of the training run: '
+  result.add_argument('--minutes', type=numbers.positive,
+                      help='of the training run: '
                       'more of them allow larger images (default: 15)')
   result.add_argument('--image_size', type=_size, metavar='N or H,W')
-  result.add_argument('--batch_size', type=int)
-  result.add_argument('--num_classes', type=int, help='the highest class id + '
+  result.add_argument('--batch_size', type=numbers.whole())
+  result.add_argument('--num_classes', type=numbers.whole(2),
+                      help='the highest class id + '
                       '1; default: of the label map, else of the records')
-  result.add_argument('--steps', type=int, default=_DEFAULT_STEPS,
+  result.add_argument('--steps', type=numbers.whole(),
+                      default=_DEFAULT_STEPS,
                       help='train.total_steps (default: %(default)d)')
   return result
 

@@ -19,6 +19,8 @@ import re
 import sys
 from typing import Any, Optional, Sequence
 
+from tools.common import numbers
+
 _DESCRIPTIONS = (
     ('max_requests', int, 128, 'requests in progress at once; more are '
                                'answered with 503 and Retry-After'),
@@ -57,13 +59,14 @@ def parse_arguments(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
   parser.add_argument('--port', type=int, default=8501,
                       help='0: any free port (default: 8501, as TensorFlow '
                            'Serving)')
-  parser.add_argument('--threads', type=int, metavar='N',
+  parser.add_argument('--threads', type=numbers.whole(), metavar='N',
                       help='CPU threads of the network (default: as many as '
                            'cores)')
   parser.add_argument('--label_map', metavar='FILE',
                       help='label map, lines id:name (default: from the '
                            'export)')
-  parser.add_argument('--min_score', type=float, default=.3, metavar='SCORE',
+  parser.add_argument('--min_score', type=numbers.share, default=.3,
+                      metavar='SCORE',
                       help='initial value of the slider on the page (default: '
                            '0.3)')
   parser.add_argument('--no_page', action='store_true', help='no page at /')
@@ -75,8 +78,6 @@ def parse_arguments(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
   arguments = parser.parse_args(argv)
   if not re.match(r'[^/:\s]+$', arguments.name):
     parser.error('--name is a part of addresses, without / : and blanks.')
-  if not 0 <= arguments.min_score <= 1:
-    parser.error('--min_score should be from 0 to 1.')
   for name, _, _, _ in _DESCRIPTIONS:
     if getattr(arguments, name) < 0 or (
         name.startswith('max_') and getattr(arguments, name) <= 0):

@@ -22,6 +22,7 @@ from typing import Any, Dict, Optional, Sequence
 import tensorflow.compat.v1 as tf
 
 from tools.common import config_arguments
+from tools.common import numbers
 from tools.tpu import chips
 from utils import files
 
@@ -35,10 +36,11 @@ def parse_arguments(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
       formatter_class=argparse.RawDescriptionHelpFormatter)
   config_arguments.add(parser)
   parser.add_argument(
-      '--batch', type=_positive, help='images of one core (default: '
+      '--batch', type=numbers.whole(), help='images of one core (default: '
       'train.train_batch_size divided by train.num_shards, or by %d)'
       % _NUM_CORES)
-  parser.add_argument('--image_size', type=_positive, help='height and width '
+  parser.add_argument('--image_size', type=numbers.whole(),
+                      help='height and width '
                       'instead of the configured ones')
   parser.add_argument('--job', choices=('train', 'predict'), help='lower only '
                       'this step')
@@ -48,7 +50,8 @@ def parse_arguments(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
       '--topology', action='append', default=[], help='compile the training '
       'step for it; may be repeated. Some are: %s' % ', '.join(
           chips.TOPOLOGIES))
-  parser.add_argument('--replicas', type=_positive, default=1, help='devices '
+  parser.add_argument('--replicas', type=numbers.whole(), default=1,
+                      help='devices '
                       'that train together (default: %(default)s)')
   parser.add_argument('--largest_batch', action='store_true', help='with '
                       '--topology: find the largest batch that fits')
@@ -58,13 +61,6 @@ def parse_arguments(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
                       'check there')
   parser.add_argument('--json', metavar='FILE', help='file for the results')
   return parser.parse_args(argv)
-
-
-def _positive(text):
-  value = int(text)
-  if value < 1:
-    raise argparse.ArgumentTypeError('%s is not above 0' % text)
-  return value
 
 
 def run(arguments: argparse.Namespace, folder: str) -> Dict[str, Any]:

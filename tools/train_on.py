@@ -20,6 +20,8 @@ import sys
 import time
 from typing import Any, Callable
 
+from tools.common import numbers
+
 _REPORT_SECONDS = 20.  # that the report takes, about
 _LEAST_SHARE = .3  # of the minutes that training has in any case
 _MODELS = ('retinanet', 'mask_rcnn', 'classification', 'segmentation')
@@ -36,7 +38,7 @@ def parser() -> argparse.ArgumentParser:
   result.add_argument('--model', choices=_MODELS, help='default: retinanet '
                       '(boxes) for objects, else by the data; mask_rcnn learns '
                       'outlines')
-  result.add_argument('--minutes', type=float, default=10.,
+  result.add_argument('--minutes', type=numbers.positive, default=10.,
                       help='for everything, about (default: %(default)g)')
   result.add_argument('--output', required=True, help='folder, new or of an '
                       'earlier start of the same command')
@@ -47,7 +49,7 @@ def parser() -> argparse.ArgumentParser:
                       '(default: %(default)d)')
   result.add_argument('--image_size', metavar='N or H,W', help='default: as '
                       'the objects need and the minutes allow')
-  result.add_argument('--batch_size', type=int)
+  result.add_argument('--batch_size', type=numbers.whole())
   result.add_argument('--device', choices=('cpu', 'gpu'))
   return result
 
@@ -107,8 +109,6 @@ def train_on(options: Any, show: Callable[[str], Any] = print,
 
 def main() -> None:
   args = parser().parse_args()
-  if args.minutes <= 0:
-    sys.exit('Error: --minutes is above 0.')
   from executor import log
   log.set_up()
   from tools.own_data import stages

@@ -25,6 +25,7 @@ from evaluation import coco_results
 from evaluation import factory
 from evaluation import lvis_metrics
 from tools.benchmarks import evaluation_sets
+from tools.common import numbers
 from utils import files
 
 
@@ -120,11 +121,11 @@ def parse_arguments(argv=None):
   parser = argparse.ArgumentParser(
       prog='python -m tools.benchmarks.evaluation', description=__doc__,
       formatter_class=argparse.RawDescriptionHelpFormatter)
-  parser.add_argument('--images', type=int, default=1000)
-  parser.add_argument('--categories', type=int, default=80)
-  parser.add_argument('--detections', type=int, default=100,
+  parser.add_argument('--images', type=numbers.whole(), default=1000)
+  parser.add_argument('--categories', type=numbers.whole(), default=80)
+  parser.add_argument('--detections', type=numbers.whole(), default=100,
                       help='of each image')
-  parser.add_argument('--plain_limit', type=int, default=200000,
+  parser.add_argument('--plain_limit', type=numbers.whole(0), default=200000,
                       help='images times categories up to which other programs '
                       'run')
   parser.add_argument('--json', metavar='FILE', help='writes the figures')

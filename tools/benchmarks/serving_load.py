@@ -26,6 +26,8 @@ import aiohttp
 import numpy as np
 from PIL import Image
 
+from tools.common import numbers
+
 # Of a hundred requests.
 _SHARES = (('good', 80), ('broken', 8), ('truncated', 4), ('oversized', 3),
            ('cut off', 5))
@@ -41,11 +43,15 @@ def parse_arguments(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
       formatter_class=argparse.RawDescriptionHelpFormatter)
   parser.add_argument('--url', required=True, help='of the server')
   parser.add_argument('--name', default='default', help='of the model')
-  parser.add_argument('--clients', type=int, default=200, metavar='N')
-  parser.add_argument('--requests', type=int, default=5000, metavar='N')
-  parser.add_argument('--image_size', type=int, default=96, metavar='PIXELS',
+  parser.add_argument('--clients', type=numbers.whole(), default=200,
+                      metavar='N')
+  parser.add_argument('--requests', type=numbers.whole(), default=5000,
+                      metavar='N')
+  parser.add_argument('--image_size', type=numbers.whole(), default=96,
+                      metavar='PIXELS',
                       help='of the longer side')
-  parser.add_argument('--oversized_mb', type=float, default=40., metavar='N',
+  parser.add_argument('--oversized_mb', type=numbers.positive, default=40.,
+                      metavar='N',
                       help='of the bodies that are too large')
   return parser.parse_args(argv)
 

@@ -8,6 +8,8 @@ import argparse
 import os
 from typing import Optional, Sequence
 
+from tools.common import numbers
+
 # What upstream shows where nothing else is said, and what we do.
 _UPSTREAM_DEFAULTS = {'min_score': .05, 'max_boxes': 10, 'thumbnail_size': 800}
 _DEFAULTS = {'min_score': .3, 'max_boxes': 100, 'thumbnail_size': 400}
@@ -61,7 +63,7 @@ def _add_settings(group):
   group.add_argument('--label_map', '--label_map_file', metavar='FILE',
                      help='names of the classes, lines id:name (default: the '
                           'names in the configuration or the export)')
-  group.add_argument('--batch_size', metavar='N', type=_positive,
+  group.add_argument('--batch_size', metavar='N', type=numbers.whole(),
                      help='images at once (default: 1 on a CPU, 8 on a GPU)')
 
 
@@ -82,14 +84,16 @@ def _add_files(group):
   group.add_argument('--image_ids', metavar='A.json',
                      help='COCO annotations whose image ids are used in the '
                           'results')
-  group.add_argument('--frame_step', metavar='N', type=_positive, default=1,
+  group.add_argument('--frame_step', metavar='N', type=numbers.whole(),
+                     default=1,
                      help='use every Nth frame of videos (default: 1)')
   group.add_argument('--ignore_exif', action='store_true',
                      help='images are not turned by their EXIF orientation')
-  group.add_argument('--page_images', metavar='N', type=_positive, default=1000,
+  group.add_argument('--page_images', metavar='N', type=numbers.whole(),
+                     default=1000,
                      help='largest number of images on the page (default: '
                           '1000)')
-  group.add_argument('--thumbnail_size', metavar='PIXELS', type=_positive,
+  group.add_argument('--thumbnail_size', metavar='PIXELS', type=numbers.whole(),
                      help='of the page (default: 400; 800 without --output)')
   group.add_argument('--quiet', action='store_true',
                      help='no progress is shown')
@@ -97,12 +101,12 @@ def _add_files(group):
 
 def _add_choices(group):
   group.add_argument(
-      '--min_score', '--min_score_threshold', metavar='S', type=_share,
+      '--min_score', '--min_score_threshold', metavar='S', type=numbers.share,
       help='objects with a lower score are left out everywhere; in '
            'segmentation: pixels (default: 0.3; 0 for segmentation; 0.05 '
            'without --output)')
   group.add_argument(
-      '--max_boxes', '--max_boxes_to_draw', metavar='N', type=_positive,
+      '--max_boxes', '--max_boxes_to_draw', metavar='N', type=numbers.whole(),
       help='largest number of objects per image (default: 100; 10 without '
            '--output)')
   group.add_argument('--classes', metavar='NAME', nargs='+', action='append',
@@ -120,31 +124,10 @@ def _add_upstream(group):
 
 def _sizes(text):
   """(height, width) of 'N' or 'H,W'."""
-  sizes = [_positive(part) for part in text.split(',')]
+  sizes = [numbers.whole()(part) for part in text.split(',')]
   if len(sizes) > 2:
     raise argparse.ArgumentTypeError('N or HEIGHT,WIDTH is expected.')
   return tuple(sizes * 2)[:2]
-
-
-def _positive(text):
-  try:
-    value = int(text)
-  except ValueError:
-    value = 0
-  if value < 1:
-    raise argparse.ArgumentTypeError(
-        '%r is not a positive whole number.' % text)
-  return value
-
-
-def _share(text):
-  try:
-    value = float(text)
-  except ValueError:
-    value = -1.
-  if not 0 <= value <= 1:
-    raise argparse.ArgumentTypeError('%r is not a number from 0 to 1.' % text)
-  return value
 
 
 def _check(parser, arguments):

@@ -21,6 +21,7 @@ from typing import Any, Dict, Optional, Sequence, Tuple
 
 import numpy as np
 
+from tools.common import numbers
 from tools.tpu import hlo
 
 # Before libtpu loads: there is no TPU host to describe, no server to ask.
@@ -40,7 +41,7 @@ def parse_arguments(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
       formatter_class=argparse.RawDescriptionHelpFormatter)
   parser.add_argument('folder', help='with hlo.pb')
   parser.add_argument('--topology', required=True, help='such as v5e:2x2')
-  parser.add_argument('--replicas', type=int, default=1,
+  parser.add_argument('--replicas', type=numbers.whole(), default=1,
                       help='devices that run the program together')
   parser.add_argument('--text', action='store_true',
                       help='write the compiled program, too')

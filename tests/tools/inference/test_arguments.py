@@ -51,9 +51,9 @@ def test_the_home_folder(monkeypatch):
     (_LEAST + ['--label_map_format=json'], 'json is not known'),
     (_LEAST + ['--min_score=2'], 'from 0 to 1'),
     (_LEAST + ['--min_score=nan'], 'from 0 to 1'),
-    (_LEAST + ['--max_boxes=0'], 'positive whole number'),
+    (_LEAST + ['--max_boxes=0'], 'whole number of at least 1'),
     (_LEAST + ['--image_size=1,2,3'], 'HEIGHT,WIDTH'),
-    (_LEAST + ['--image_size=x'], 'positive whole number'),
+    (_LEAST + ['--image_size=x'], 'whole number of at least 1'),
     (_LEAST + ['--min_scor=.5'], 'unrecognized')])
 def test_wrong_flags_are_told(argv, words, capsys):
   with pytest.raises(SystemExit) as error:
