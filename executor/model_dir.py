@@ -10,6 +10,7 @@ import tensorflow.compat.v1 as tf
 from configs import backbones
 from configs import base
 from configs import decoders
+from configs import factory
 from configs import io
 from configs import parts
 from configs import plugins
@@ -174,18 +175,26 @@ def save_config(config: base.Config) -> List[str]:
   tf.gfile.MakeDirs(config.model_dir)
   config = data_paths.with_absolute_paths(config)
   old, new = flat_params(path), base.flatten_mapping(base.to_dict(config))
-  changed = sorted(k for k in set(old) | set(new)
-                   if old and old.get(k) != new.get(k))
+  # A version that did not know a key worked as its default does.
+  defaults = base.flatten_mapping(base.to_dict(
+      factory.default_config(config.type)))
+  changed = [k for k in sorted(set(old) | set(new)) if old and (
+      old.get(k, defaults.get(k)) != new.get(k))]
   notes = []
   if changed:
     kept = _history_path(config.model_dir)
     tf.gfile.Copy(path, kept)
     notes.append('The configuration differs from the one in %s, which is kept '
                  'as %s:' % (path, kept))
-    notes += ['  %s: %r -> %r' % (k, old.get(k), new.get(k)) for k in changed]
+    notes += ['  %s: %s -> %s' % (k, _shown(old, k), _shown(new, k))
+              for k in changed]
   save_params(config, path)
   kept_names.keep(config.eval.label_map, config.model_dir)
   return notes
+
+
+def _shown(values, key):
+  return repr(values[key]) if key in values else '(not there)'
 
 
 def save_params(config: base.Config, path: str) -> None:

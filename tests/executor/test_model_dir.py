@@ -52,6 +52,23 @@ def test_changed_values_are_told_and_the_old_file_is_kept(tmp_path):
       None, str(tmp_path / 'params.5-2.yaml'))[0] == new
 
 
+def test_a_key_of_a_newer_version_is_no_change(tmp_path):
+  config = toy.config(tmp_path)
+  model_dir_lib.save_config(config)
+  path = tmp_path / 'params.yaml'
+  lines = path.read_text().splitlines(True)
+  assert any('keep_checkpoint_max' in line for line in lines)
+  path.write_text(''.join(
+      line for line in lines if 'keep_checkpoint_max' not in line))
+  assert model_dir_lib.save_config(config) == []
+  assert 'keep_checkpoint_max' in path.read_text()
+  # With another value than the default it is one.
+  path.write_text(''.join(
+      line for line in lines if 'total_steps' not in line))
+  assert model_dir_lib.save_config(config)[1:] == [
+      '  train.total_steps: (not there) -> 6']
+
+
 @pytest.mark.parametrize('key, values', [
     ('architecture.num_classes', (91, 7)),
     ('architecture.backbone', ('resnet', 'spinenet')),
