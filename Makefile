@@ -22,7 +22,8 @@ SCRIPTS = tools/setup_env.sh .ci/run
 
 # Expands to the Python of the environment, which exists from then on.
 IN_ENV = venv=$$(bash tools/setup_env.sh $(RUNTIME)) && "$$venv/bin/python"
-PYTEST = -m pytest -n $(JOBS) -p no:cacheprovider
+# Neighbouring tests stay in one process, which makes what they share once.
+PYTEST = -m pytest -n $(JOBS) --dist worksteal -p no:cacheprovider
 
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 export PYTHONUNBUFFERED = 1

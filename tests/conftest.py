@@ -1,11 +1,33 @@
-"""Test set-up: graph mode, quiet TensorFlow, a fresh graph for every test."""
+"""Test set-up: graph mode, quiet TensorFlow, a fresh graph for every test.
 
+Also which tests one runtime runs for both, see the marker `one_runtime`.
+"""
+
+import gc
 import os
+import sys
 
 os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')
 os.environ.setdefault('CUDA_VISIBLE_DEVICES', '')
 
 import pytest  # noqa: E402
+
+# As the environments are called: Python 3.7 is that of TensorFlow 1.15.
+RUNTIME = 'tf2' if sys.version_info >= (3, 8) else 'tf1'
+# A graph is many thousands of small objects, all of them reachable until the
+# test ends: looking for garbage among them as often as Python does by itself
+# costs a tenth of the time of the tests.
+gc.set_threshold(100000, 20, 50)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config, items):
+  """What the other runtime runs is a slow test in this one."""
+  del config
+  for item in items:
+    marker = item.get_closest_marker('one_runtime')
+    if marker and marker.args != (RUNTIME,):
+      item.add_marker('slow')
 
 
 def pytest_make_parametrize_id(config, val, argname):

@@ -9,6 +9,9 @@ from configs import base
 from configs import factory
 from tests import docs_blocks
 
+# Of texts: no runtime has a part in it.
+pytestmark = pytest.mark.one_runtime('tf2')
+
 DOCUMENTS = ('README.md', 'docs/classification.md', 'docs/configuration.md',
              'docs/custom_data.md', 'docs/differences.md',
              'docs/getting_started.md', 'docs/gpu.md', 'docs/pods.md',

@@ -10,6 +10,9 @@ import re
 
 import pytest
 
+# Of texts: no runtime has a part in it.
+pytestmark = pytest.mark.one_runtime('tf2')
+
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
 # A room imports rooms of lower levels only; so rooms on one level do not import

@@ -7,6 +7,9 @@ import pytest
 
 from tests import type_check
 
+# Of texts: no runtime has a part in it.
+pytestmark = pytest.mark.one_runtime('tf2')
+
 _OUTPUT = '''ops/a.py:3: error: Incompatible return value  [return-value]
 ops/a.py:9: error: Incompatible return value  [return-value]
 ops/a.py:9: note: Superclass:

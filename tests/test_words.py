@@ -6,6 +6,9 @@ import subprocess
 
 import pytest
 
+# Of texts: no runtime has a part in it.
+pytestmark = pytest.mark.one_runtime('tf2')
+
 _ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 # Where the words themselves are listed, and an old name of a flag.
 _EXEMPT = {'CONTRIBUTING.md', 'CHANGELOG.md', 'tests/test_words.py'}

@@ -10,6 +10,9 @@ _MODULE = '''"""A module."""
 
 import os  # not a docstring
 
+# Of texts: no runtime has a part in it.
+pytestmark = pytest.mark.one_runtime('tf2')
+
 
 class Shape:
   """A class."""
