@@ -16,8 +16,9 @@ Modes:
   predict         writes the detections of all records as COCO results.
 
 Exit codes: 0 done; 2 wrong configuration or flags; 3 no checkpoint came within
-eval.eval_timeout; 4 training diverged; 128 + the signal after a signal (143
-SIGTERM; training has then saved its state); 1 anything else.
+eval.eval_timeout; 4 training diverged; 5 training ended, but its last
+checkpoint could not be evaluated; 128 + the signal after a signal (143 SIGTERM;
+training has then saved its state); 1 anything else.
 """
 
 import faulthandler

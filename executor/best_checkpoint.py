@@ -8,7 +8,7 @@ that the folder itself works as a checkpoint.
 import math
 import os
 import time
-from typing import Any, Dict, Mapping
+from typing import Any, Dict, Mapping, Optional
 
 import tensorflow.compat.v1 as tf
 
@@ -16,10 +16,14 @@ from configs import base
 from executor import checkpoints
 from executor import early_stop
 from executor import errors
+from executor import evaluation_files
+from executor import model_dir as model_dir_lib
 from modeling import storage
 
 _JSON = 'best.json'
 _ASIDE = 'earlier_run'  # folder, for the best of an earlier training run
+_TYPES = {'metric': str, 'mode': str, 'best': list, 'last_step': int,
+          'improved_step': int, 'evaluations_without_improvement': int}
 
 
 def folder(config: base.Config) -> str:
@@ -30,23 +34,25 @@ def folder(config: base.Config) -> str:
 def read(config: base.Config) -> Dict[str, Any]:
   """What best.json says; an empty record where there is none.
 
+  A record that is damaged is made again, of the lines of the evaluations.
+
   Args:
     config: experiment.
 
   Returns:
     {'metric', 'mode', 'best': [{'step', 'value', 'checkpoint', 'time'}], best
-    first, 'last_step', 'last_checkpoint_time', 'improved_step',
-    'improved_value', 'evaluations_without_improvement'}.
+    first, 'last_step', 'last_fingerprint', 'improved_step', 'improved_value',
+    'evaluations_without_improvement'}.
   """
   section = config.eval
   record = {'metric': section.best_metric, 'mode': section.best_metric_mode,
-            'best': [], 'last_step': 0, 'last_checkpoint_time': None,
+            'best': [], 'last_step': 0, 'last_fingerprint': None,
             'improved_step': 0, 'improved_value': None,
             'evaluations_without_improvement': 0}
   path = _json_path(config)
-  stored = storage.read_json(path)
+  stored = _read(path)
   if stored is None:
-    return record
+    return _made_again(config, record) if tf.gfile.Exists(path) else record
   if all(stored[key] == record[key] for key in ('metric', 'mode')):
     return stored
   tf.logging.warning(
@@ -56,14 +62,54 @@ def read(config: base.Config) -> Dict[str, Any]:
   return record
 
 
-def update(config: base.Config, path: str,
-           metrics: Mapping[str, float]) -> None:
+def _read(path):
+  """The content of a best.json; None where it is missing or damaged."""
+  record = storage.read_record(path, **_TYPES)
+  entries = record['best'] if record else []
+  is_whole = all(isinstance(entry, dict) and {
+      'step', 'value', 'checkpoint'} <= set(entry) for entry in entries)
+  return record if is_whole else None
+
+
+def _made_again(config, record):
+  """The record as the lines of the evaluations have it.
+
+  Copies that no line is about are set aside.
+  """
+  target = folder(config)
+  copies = {checkpoints.fingerprint(path): path
+            for path in checkpoints.find_all(target)}
+  for line in evaluation_files.read_evaluated(model_dir_lib.eval_dir(config)):
+    value = line.record.get(config.eval.best_metric)
+    value = float('nan') if value is None else value
+    if line.step > record['last_step']:
+      _count(config, record, line.step, value)
+    path = copies.pop(line.fingerprint, None)
+    if path and math.isfinite(value):
+      _insert(config, record, path, line.step, value)
+  tf.logging.warning(
+      '%s is made again: %d of the copies next to it are known from the '
+      'evaluations.', _json_path(config), len(record['best']))
+  if copies:
+    _set_aside(target, dict(record, best=[
+        {'step': checkpoints.step_of(path), 'value': None,
+         'checkpoint': os.path.basename(path)}
+        for path in copies.values()]))
+  return record
+
+
+def update(config: base.Config, path: str, metrics: Mapping[str, float],
+           held: Optional[str] = None) -> None:
   """Takes an evaluation into account.
+
+  The same one again, after a job was killed, changes nothing.
 
   Args:
     config: experiment, with `eval.best_metric`.
     path: prefix of the checkpoint that was evaluated.
     metrics: {name: float}, of all the results.
+    held: prefix of what was evaluated, where training cannot delete it; None:
+      `path`.
 
   Raises:
     errors.SetupError: if there is no such metric.
@@ -77,14 +123,14 @@ def update(config: base.Config, path: str,
         '%s.' % (name, ', '.join(sorted(metrics))))
   record = read(config)
   step, value = checkpoints.step_of(path), float(metrics[name])
-  written = _time_of(path)
-  if _is_of_later_training(record, step, written):
+  fingerprint = _fingerprint(held or path)
+  if _is_of_later_training(config, record, step, fingerprint):
     record = _without_later(folder(config), record, step - 1)
   if step > record['last_step']:  # The same one again does not count twice.
     _count(config, record, step, value)
-    record['last_checkpoint_time'] = written
+    record['last_fingerprint'] = fingerprint
   if math.isfinite(value):
-    _keep(config, record, path, value)
+    _keep(config, record, path, held or path, value)
   else:
     tf.logging.warning('%s is %s at step %d, which counts as no improvement.',
                        name, value, step)
@@ -108,25 +154,34 @@ def forget_after(model_dir: str, step: int) -> None:
   """
   for path in sorted(tf.gfile.Glob(os.path.join(model_dir, 'best*',
                                                 _JSON))):
-    record, target = storage.read_json(path), os.path.dirname(path)
+    record, target = _read(path), os.path.dirname(path)
+    if record is None:
+      continue  # It is made again with the next evaluation.
     steps = [entry['step'] for entry in record['best']]
     if max(steps + [record['last_step']]) > step:
       _write(target, _without_later(target, record, step))
 
 
-def _time_of(path):
-  """When a checkpoint was written; None where it is deleted already."""
+def _fingerprint(path):
+  """checkpoints.fingerprint; None where it is deleted already."""
   try:
-    return checkpoints.time_of(path)
+    return checkpoints.fingerprint(path)
   except tf.errors.NotFoundError:
     return None
 
 
-def _is_of_later_training(record, step, written):
-  """Whether a checkpoint is newer than one of a later step that counted."""
-  last = record.get('last_checkpoint_time')
-  return bool(step <= record['last_step'] and written and last
-              and written > last)
+def _is_of_later_training(config, record, step, fingerprint):
+  """Whether the later step that counted last belongs to another training run.
+
+  Its checkpoint is no longer there then, or another one of its name is. Times
+  of files would not tell: clocks disagree.
+  """
+  last = record.get('last_fingerprint')
+  return bool(step <= record['last_step'] and last and last != fingerprint
+              and not any(
+                  _fingerprint(path) == last
+                  for path in checkpoints.find_all(config.model_dir)
+                  if checkpoints.step_of(path) == record['last_step']))
 
 
 def _without_later(target, record, step):
@@ -136,7 +191,7 @@ def _without_later(target, record, step):
   if later:
     _set_aside(target, dict(record, best=later))
   record = dict(record, best=kept, last_step=min(record['last_step'], step),
-                last_checkpoint_time=None, evaluations_without_improvement=0)
+                last_fingerprint=None, evaluations_without_improvement=0)
   if record['improved_step'] > step:
     record.update(improved_step=kept[0]['step'] if kept else 0,
                   improved_value=kept[0]['value'] if kept else None)
@@ -184,27 +239,39 @@ def _count(config, record, step, value):
     record['evaluations_without_improvement'] += 1
 
 
-def _keep(config, record, path, value):
-  """Copies a checkpoint that is among the best, and adds it to the record."""
-  step, count = checkpoints.step_of(path), config.eval.keep_best_max
+def _insert(config, record, path, step, value):
+  """Adds a checkpoint to the best, if it is one of them.
+
+  Returns:
+    Its place, from 0; None if it is none.
+  """
+  count = config.eval.keep_best_max
   others = [entry for entry in record['best'] if entry['step'] != step]
   # Of equal values the earlier one stays.
   place = sum(not _is_better(config, value, entry['value'])
               for entry in others)
-  if place >= count:
-    record['best'] = others[:count]
+  if place < count:
+    others.insert(place, {'step': step, 'value': value, 'time': time.time(),
+                          'checkpoint': os.path.basename(path)})
+  record['best'] = others[:count]
+  return place if place < count else None
+
+
+def _keep(config, record, path, held, value):
+  """Copies a checkpoint that is among the best, and adds it to the record."""
+  before = record['best']
+  place = _insert(config, record, path, checkpoints.step_of(path), value)
+  if place is None:
     return
   try:
-    _copy(path, folder(config))
+    _copy(held, folder(config))
   except tf.errors.NotFoundError:
     tf.logging.warning(
         '%s is one of the best checkpoints (%s %.4g), but the training deleted '
         'it before the evaluation ended. A greater train.keep_checkpoint_max '
         'leaves more time.', path, config.eval.best_metric, value)
+    record['best'] = before
     return
-  others.insert(place, {'step': step, 'value': value, 'time': time.time(),
-                        'checkpoint': os.path.basename(path)})
-  record['best'] = others[:count]
   tf.logging.info('%s is number %d of the best checkpoints: %s %.4g.', path,
                   place + 1, config.eval.best_metric, value)
 

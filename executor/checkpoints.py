@@ -1,6 +1,7 @@
 """The checkpoints of a model_dir: which there are, and whether they fit."""
 
 import contextlib
+import hashlib
 import json
 import os
 import tempfile
@@ -137,6 +138,24 @@ def num_calls(config: base.Config) -> int:
 def time_of(path: str) -> float:
   """When a checkpoint was completed, seconds since 1970."""
   return tf.gfile.Stat(path + '.index').mtime_nsec / 1e9
+
+
+def fingerprint(path: str) -> str:
+  """Tells a checkpoint from another one of its name, whatever clocks say.
+
+  Its index holds the name, shape and checksum of every value.
+
+  Args:
+    path: checkpoint prefix.
+
+  Returns:
+    16 hexadecimal digits.
+
+  Raises:
+    tf.errors.NotFoundError: if it is not there.
+  """
+  with tf.gfile.GFile(path + '.index', 'rb') as f:
+    return hashlib.sha256(f.read()).hexdigest()[:16]
 
 
 def is_complete(path: str) -> bool:

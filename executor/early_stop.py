@@ -16,6 +16,8 @@ from executor import workers as workers_lib
 from modeling import storage
 
 _POLL_SECONDS = 10  # between looks at the file, which may lie in a bucket
+_TYPES = {'metric': str, 'step': int, 'best_step': int,
+          'best_value': (int, float), 'evaluations': int}
 
 
 def mark_path(model_dir: str) -> str:
@@ -41,7 +43,12 @@ def request(config: base.Config, step: int, best_step: int, best_value: float,
   storage.write_json(mark_path(config.model_dir), {
       'metric': config.eval.best_metric, 'step': step, 'best_step': best_step,
       'best_value': best_value, 'evaluations': evaluations,
-      'time': time.time()})
+      'suffix': config.eval.suffix, 'time': time.time()})
+
+
+def read(model_dir: str) -> Optional[Dict[str, Any]]:
+  """The dictionary of `request`; None where there is none, or a damaged one."""
+  return storage.read_record(mark_path(model_dir), **_TYPES)
 
 
 def find_request(config: base.Config,
@@ -59,8 +66,7 @@ def find_request(config: base.Config,
     `eval.early_stop_patience`, or if that is greater than it was.
   """
   patience = config.eval.early_stop_patience
-  mark = (None if patience is None
-          else storage.read_json(mark_path(config.model_dir)))
+  mark = None if patience is None else read(config.model_dir)
   obeys = (mark and mark['metric'] == config.eval.best_metric
            and mark['evaluations'] >= patience
            and (step is None or mark['step'] <= step))
@@ -74,7 +80,7 @@ def forget_after(model_dir: str, step: int) -> None:
     model_dir: folder of the mark.
     step: int, from which training goes on; 0 for a new one.
   """
-  mark = storage.read_json(mark_path(model_dir))
+  mark = read(model_dir)
   if mark and mark['step'] > step:
     clear(model_dir)
 

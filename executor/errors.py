@@ -27,6 +27,11 @@ class TrainingDiverged(JobError):
   exit_code = 4
 
 
+class NotEvaluated(JobError):
+  """The training run ended, but its last checkpoint could not be read."""
+  exit_code = 5
+
+
 class Terminated(JobError):
   """A signal asked the training to stop; its state is saved."""
 

@@ -1,6 +1,7 @@
 """Evaluates a checkpoint: predictions of all images, then the metrics."""
 
 import collections
+import os
 import sys
 import time
 from typing import (
@@ -28,6 +29,10 @@ from executor import evaluation_files
 from executor import groundtruth as groundtruth_lib
 from executor import hooks
 from executor import model_dir as model_dir_lib
+from executor import pins
+from executor import status
+from modeling import checkpoint_checks
+from modeling import whole_checkpoint
 from utils import fields
 
 _REPORT_SECONDS = 30
@@ -145,6 +150,7 @@ class Evaluation:
     self._stream = stream
     self._evaluator: Any = None  # of evaluation.factory
     self._writer = evaluation_files.ResultWriter(model_dir_lib.eval_dir(config))
+    self.voice = status.Voice(config)
 
   def take_over(self, config: base.Config) -> None:
     """Goes on with another configuration.
@@ -158,12 +164,20 @@ class Evaluation:
   def is_done(self, path: str) -> bool:
     """Whether there is a result of this checkpoint already.
 
+    A later training run may have come to the same step: the fingerprint tells.
+
     Args:
       path: checkpoint prefix.
+
+    Raises:
+      tf.errors.NotFoundError: if it was deleted.
     """
-    written = self._writer.times().get(checkpoints.step_of(path))
-    # A later training may have come to the same step.
-    return written is not None and written >= checkpoints.time_of(path)
+    lines = self._writer.evaluated(checkpoints.step_of(path))
+    if not lines:
+      return False
+    fingerprint = checkpoints.fingerprint(path)
+    return any(line.fingerprint == fingerprint if line.fingerprint
+               else line.time >= checkpoints.time_of(path) for line in lines)
 
   def prepare(self, watch: Any = None) -> None:
     """Reads the ground truth, so that a training run need not come first.
@@ -201,28 +215,60 @@ class Evaluation:
 
     Returns:
       {metric: float}.
+
+    Raises:
+      pins.GoneError: if it is not there.
+      checkpoint_checks.BrokenCheckpointError: if it cannot be read as a whole.
     """
     self.prepare()
+    self._say_progress(path, 'reads the checkpoint')
+    if not checkpoints.is_in(path, self._config.model_dir):
+      return self._run(path, path)
+    with pins.pinned(path, model_dir_lib.eval_dir(self._config)) as held:
+      try:
+        whole_checkpoint.verify(held)
+        return self._run(path, held)
+      except checkpoint_checks.BrokenCheckpointError as e:
+        raise checkpoint_checks.BrokenCheckpointError(
+            str(e).replace(held, path)) from e
+
+  def _run(self, path, held):
+    """Evaluates the files of `held`, which is called `path`."""
     # Whatever a failed evaluation left must not count.
     self._evaluator.reset()
-    step = checkpoints.step_of(path)
+    step, fingerprint = checkpoints.step_of(path), checkpoints.fingerprint(held)
     tf.logging.info('Evaluating %s.', path)
-    start = time.time()
-    with checkpoints.restorable(path) as restorable:
-      losses = self._predict(restorable)
+    start = time.monotonic()
+    with checkpoints.restorable(held) as restorable:
+      losses = self._predict(restorable, path)
+    self._say_progress(path, 'computes the metrics')
     metrics = dict(_for_people(self._evaluator.evaluate), **losses)
-    self._print(step, metrics, losses, time.time() - start)
+    if checkpoints.fingerprint(held) != fingerprint:
+      raise checkpoint_checks.BrokenCheckpointError(
+          '%s was written over, in place, while it was evaluated.' % path)
+    self._print(step, metrics, losses, time.monotonic() - start)
     self._writer.write(step, metrics, self._evaluator.results(),
                        self._evaluator.results_name,
                        self._evaluator.category_names)
     if self._config.eval.best_metric:
-      best_checkpoint.update(self._config, path, metrics)
+      best_checkpoint.update(self._config, path, metrics, held)
+    # Last: a job that is killed before this line evaluates once more.
+    self._writer.mark_done(step, metrics, fingerprint)
+    self.voice.say('idle', '%s is evaluated' % os.path.basename(path))
     return metrics
 
-  def _predict(self, path):
-    """Feeds the evaluator; returns the losses averaged over images."""
+  def _say_progress(self, path, progress):
+    self.voice.say('evaluating', path, progress=progress)
+
+  def _predict(self, path, name):
+    """Feeds the evaluator; returns the losses averaged over images.
+
+    Args:
+      path: prefix that is restored.
+      name: prefix that people know it by.
+    """
     sums, count = collections.Counter(), 0
-    last = time.time()
+    last = time.monotonic()
     batches = self._estimator.predict(
         self._input_fn, checkpoint_path=path, yield_single_examples=False,
         hooks=[checkpoints.FitHook(path)])
@@ -232,8 +278,9 @@ class Evaluation:
       for name, values in losses.items():
         sums[name] += float(np.sum(values))
       count += len(predictions[fields.SOURCE_ID])
-      if time.time() - last > _REPORT_SECONDS:
-        last = time.time()
+      if time.monotonic() - last > _REPORT_SECONDS:
+        last = time.monotonic()
+        self._say_progress(name, '%d images' % count)
         tf.logging.info('%d images evaluated.', count)
     return {name: total / count for name, total in sums.items()}
 

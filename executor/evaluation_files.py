@@ -4,7 +4,7 @@ import math
 import os
 import re
 import time
-from typing import Any, Dict, Mapping, Optional, Sequence
+from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Sequence
 
 import tensorflow.compat.v1 as tf
 
@@ -14,12 +14,20 @@ from modeling import storage
 
 # A metric of one class: what it is, and the class id.
 _OF_CLASS = re.compile(r'(.*(?:ByCategory.*/|_class_))(\d+)$')
+_LOG = 'metrics.jsonl'
+_FINGERPRINT = 'checkpoint_fingerprint'
 
 
 def _number_or_none(value):
   """JSON has no NaN."""
   value = float(value)
   return value if math.isfinite(value) else None
+
+
+def _record(step, metrics):
+  """The content of metrics.json."""
+  return dict({name: _number_or_none(value) for name, value in metrics.items()},
+              step=step, time=time.time())
 
 
 def named_tags(metrics: Mapping[str, float],
@@ -42,6 +50,32 @@ def named_tags(metrics: Mapping[str, float],
   return tags
 
 
+class Evaluated(NamedTuple):
+  """A line of metrics.jsonl.
+
+  Attributes:
+    step: of the checkpoint.
+    time: when it was written, seconds since 1970.
+    fingerprint: of the checkpoint; None in lines of earlier versions.
+    record: the line, with the metrics by name.
+  """
+  step: int
+  time: float
+  fingerprint: Optional[str]
+  record: Dict[str, Any]
+
+
+def read_evaluated(folder: str) -> List[Evaluated]:
+  """What metrics.jsonl of a folder of results lists, without damaged lines."""
+  lines = storage.read_json_lines(os.path.join(folder, _LOG))
+  return [Evaluated(int(line['step']), float(line['time']),
+                    line.get(_FINGERPRINT), line)
+          for line in lines
+          if isinstance(line, dict)
+          and all(isinstance(line.get(key), (int, float))
+                  for key in ('step', 'time'))]
+
+
 class ResultWriter:
   """Writes the results of evaluations into one folder.
 
@@ -55,21 +89,34 @@ class ResultWriter:
     """Keeps the folder; it is made with the first result."""
     self._folder = folder
     self._events: Optional[tf.summary.FileWriter] = None
+    self._length: Optional[int] = None  # of the log when it was read
+    self._evaluated: Dict[int, List[Evaluated]] = {}
 
   @property
   def _log_path(self):
-    return os.path.join(self._folder, 'metrics.jsonl')
+    return os.path.join(self._folder, _LOG)
 
-  def times(self) -> Dict[int, float]:
-    """{step: when it was written}, of earlier programs too."""
-    return {int(entry['step']): entry['time']
-            for entry in storage.read_json_lines(self._log_path)}
+  def evaluated(self, step: int) -> List[Evaluated]:
+    """The lines of a step, of earlier programs too.
+
+    Args:
+      step: int, of a checkpoint.
+    """
+    length = (tf.gfile.Stat(self._log_path).length
+              if tf.gfile.Exists(self._log_path) else None)
+    if length != self._length:  # It may be long, and is asked for often.
+      self._length, self._evaluated = length, {}
+      for entry in read_evaluated(self._folder):
+        # Without the metrics, of which there may be thousands.
+        self._evaluated.setdefault(entry.step, []).append(
+            entry._replace(record={}))
+    return self._evaluated.get(step, [])
 
   def write(self, step: int, metrics: Mapping[str, float],
             results: Optional[Sequence[Dict[str, Any]]] = None,
             results_name: str = 'detections.json',
             names: Optional[Mapping[Any, str]] = None) -> None:
-    """Writes one evaluation.
+    """Writes one evaluation, which counts once `mark_done` was called.
 
     Args:
       step: int, of the checkpoint.
@@ -90,11 +137,20 @@ class ResultWriter:
       with storage.output_path(os.path.join(
           self._folder, results_name)) as path:
         report.write_results(path, results)
-    record = {name: _number_or_none(value) for name, value in metrics.items()}
-    record.update(step=step, time=time.time())
+    record = _record(step, metrics)
     storage.write_json(
         os.path.join(self._folder, 'metrics.json'),
         dict(record, class_names={str(i): name for i, name in names.items()})
         if names else record)
-    # Last: a step counts as evaluated once everything is written.
-    storage.append_json_line(self._log_path, record)
+
+  def mark_done(self, step: int, metrics: Mapping[str, float],
+                fingerprint: Optional[str] = None) -> None:
+    """Adds the line by which a checkpoint counts as evaluated.
+
+    Args:
+      step: int, of the checkpoint.
+      metrics: {name: float}.
+      fingerprint: of the checkpoint.
+    """
+    storage.append_json_line(self._log_path, dict(
+        _record(step, metrics), **{_FINGERPRINT: fingerprint}))

@@ -23,10 +23,12 @@ from executor import followed
 from executor import leftovers
 from executor import loops
 from executor import model_dir as model_dir_lib
+from executor import pins
 from executor import precision
 from executor import prediction
 from executor import preflight
 from executor import run_lock
+from modeling import checkpoint_checks
 from modeling import factory as model_factory
 from modeling.training import learning_rates
 from modeling.training import warm_start
@@ -232,6 +234,8 @@ class _Parts:
           yield
     except diagnosis.InputError as e:
       raise errors.JobError('The input stopped. %s' % e)
+    except (checkpoint_checks.BrokenCheckpointError, pins.GoneError) as e:
+      raise errors.JobError('The checkpoint cannot be evaluated. %s' % e)
     except (warm_start.WarmStartError, record_files.RecordError,
             record_order.ShareError) as e:
       raise errors.SetupError(str(e))
@@ -307,8 +311,9 @@ def _eval(parts, eval_once):
       evaluation.take_over(parts.config)
       evaluation.run(path)
     else:
-      evaluation_loop.evaluate_continuously(parts.config, evaluation,
-                                            follow=parts.follow)
+      with evaluation_loop.alone(parts.config):
+        evaluation_loop.evaluate_continuously(parts.config, evaluation,
+                                              follow=parts.follow)
 
 
 def _predict(parts, eval_once):

@@ -77,8 +77,12 @@ def clear_finished(model_dir: str) -> None:
 
 
 def read_finished(model_dir: str) -> Optional[Dict[str, Any]]:
-  """{'step', 'state', 'time'} of `mark_finished`, or None."""
-  return storage.read_json(_finished_path(model_dir))
+  """{'step', 'state', 'time'} of `mark_finished`, or None.
+
+  A mark that is damaged is none: a warning says so once.
+  """
+  return storage.read_record(_finished_path(model_dir), step=int, state=str,
+                             time=(int, float))
 
 
 def flat_params(path: str) -> Dict[str, Any]:

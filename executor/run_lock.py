@@ -12,30 +12,51 @@ import os
 import socket
 import threading
 import time
+from typing import NamedTuple
 
 import tensorflow.compat.v1 as tf
 
 from executor import errors
 from modeling import storage
 
-_NAME = 'training.lock'
+
+class Kind(NamedTuple):
+  """What a process does alone.
+
+  Attributes:
+    name: of the lock file.
+    what: who holds it, for messages.
+    why: what would happen otherwise, and what to do.
+  """
+  name: str
+  what: str
+  why: str
+
+
+TRAINING = Kind('training.lock', 'a training run',
+                'two would mix their checkpoints. Use another --model_dir, or '
+                'end that run first.')
+EVALUATION = Kind('evaluation.lock', 'an evaluation',
+                  'two would evaluate every checkpoint twice. Use another '
+                  'eval.suffix, or end that job first.')
 _REFRESH_SECONDS = 30
 _STALE_SECONDS = 300  # ten refreshes of a machine that answers slowly
 
 
-def path_in(model_dir):
+def path_in(model_dir, kind=TRAINING):
   """The lock file of a folder."""
-  return os.path.join(model_dir, _NAME)
+  return os.path.join(model_dir, kind.name)
 
 
 @contextlib.contextmanager
-def held(model_dir, clock=time.time):
+def held(model_dir, clock=time.time, kind=TRAINING):
   """Holds the lock of a folder.
 
   Args:
     model_dir: it is made if it is not there, and removed again if nothing
       was written to it.
     clock: () -> seconds since 1970.
+    kind: Kind.
 
   Yields:
     Nothing.
@@ -44,10 +65,10 @@ def held(model_dir, clock=time.time):
     errors.SetupError: if another run trains there, or nothing can be written.
   """
   is_new = not tf.gfile.IsDirectory(model_dir)
-  path, owner = path_in(model_dir), _this_process()
+  path, owner = path_in(model_dir, kind), _this_process()
   with _explained(model_dir):
     tf.gfile.MakeDirs(model_dir)
-    _take(path, owner, clock)
+    _take(path, owner, clock, kind)
   stop = threading.Event()
   heart = threading.Thread(target=_keep_fresh, args=(path, owner, clock, stop),
                            daemon=True)
@@ -58,6 +79,24 @@ def held(model_dir, clock=time.time):
     stop.set()
     heart.join()
     _release(path, owner, model_dir if is_new else None)
+
+
+def read(model_dir, kind=TRAINING):
+  """{'host', 'pid', 'since', 'time'} of who holds a lock, or None."""
+  return _read(path_in(model_dir, kind))
+
+
+def is_alive(model_dir, now):
+  """Whether the process that holds the lock of a folder may still run.
+
+  Args:
+    model_dir: folder of a lock.
+    now: seconds since 1970.
+  """
+  other = read(model_dir)
+  return other is not None and (
+      other['pid'] == os.getpid() and other['host'] == socket.gethostname()
+      or _is_alive(other, _this_process(), now))
 
 
 def _this_process():
@@ -74,20 +113,19 @@ def _start_of(pid):
     return None
 
 
-def _take(path, owner, clock):
+def _take(path, owner, clock, kind):
   """Writes the lock unless somebody alive holds it."""
   if not _create(path, owner, clock):
     other = _read(path)
     if other is not None and _is_alive(other, owner, clock()):
       raise errors.SetupError(
-          '%s: a training run on %s (process %s) writes to this folder since '
-          '%s, and two would mix their checkpoints. Use another --model_dir, '
-          'or end that run first.' % (
-              path, other['host'], other['pid'], _text(other['since'])))
+          '%s: %s on %s (process %s) writes to this folder since %s, and %s'
+          % (path, kind.what, other['host'], other['pid'],
+             _text(other['since']), kind.why))
     if other is not None:
       tf.logging.warning(
-          '%s is taken over: the training run on %s (process %s) that held it '
-          'has ended without a word, last seen at %s.', path, other['host'],
+          '%s is taken over: %s on %s (process %s) that held it has ended '
+          'without a word, last seen at %s.', path, kind.what, other['host'],
           other['pid'], _text(other['time']))
     _write(path, owner, clock(), clock())
 
@@ -122,7 +160,7 @@ def _read(path):
     content = storage.read_json(path)
     return content if isinstance(content, dict) and {
         'host', 'pid', 'since', 'time'} <= set(content) else None
-  except ValueError:
+  except (ValueError, tf.errors.NotFoundError):
     return None
 
 

@@ -1,16 +1,18 @@
 """Files and folders of a job, on this machine or in a bucket."""
 
 import contextlib
+import functools
 import json
 import os
 import tempfile
-from typing import Any, Iterator, List
+from typing import Any, Dict, Iterator, List, Optional
 
 import tensorflow.compat.v1 as tf
 
 from utils import files
 
 is_remote = files.is_remote
+_TAIL = 2**16  # bytes: more than most lines of a log
 
 
 @contextlib.contextmanager
@@ -88,6 +90,41 @@ def read_json(path: str) -> Any:
     return json.loads(f.read())
 
 
+def read_record(path: str, **types: Any) -> Optional[Dict[str, Any]]:
+  """The dictionary of a file of `write_json`, for jobs that outlive its damage.
+
+  Args:
+    path: the path of the file.
+    **types: by key what its value has to be, for isinstance.
+
+  Returns:
+    The dictionary; None where there is no file, or where it is damaged, which a
+    warning tells once.
+  """
+  try:
+    value = read_json(path)
+  except ValueError as e:
+    _tell_of_damage(path, str(e))
+    return None
+  except tf.errors.NotFoundError:  # It was removed between two looks.
+    return None
+  if value is None and not tf.gfile.Exists(path):
+    return None
+  bad = ['no record'] if not isinstance(value, dict) else [
+      'its %s is %r' % (key, value.get(key))
+      for key, kind in types.items() if not isinstance(value.get(key), kind)]
+  if bad:
+    _tell_of_damage(path, ', '.join(bad))
+    return None
+  return value
+
+
+@functools.lru_cache(maxsize=None)
+def _tell_of_damage(path, reason):
+  """Warns once for each damage."""
+  tf.logging.warning('%s is damaged and not used: %s.', path, reason)
+
+
 def append_json_line(path: str, value: Any) -> None:
   """Adds a line to a log of JSON lines, making the folder if need be."""
   tf.gfile.MakeDirs(os.path.dirname(path))
@@ -117,15 +154,38 @@ def read_json_lines(path: str) -> List[Any]:
     path: the path of the log; it need not exist.
 
   Returns:
-    [value]; a line that is cut off (the writer was killed) is left out.
+    [value]; a line that is cut off (the writer was killed), or damaged, is left
+    out.
   """
   if not tf.gfile.Exists(path):
     return []
+  with tf.gfile.GFile(path, 'rb') as f:
+    return _values_of(f)
+
+
+def last_json_line(path: str) -> Any:
+  """The last value of a log of JSON lines, which is not read as a whole.
+
+  Args:
+    path: the path of the log; it need not exist.
+
+  Returns:
+    The value; None where there is none near the end.
+  """
+  if not tf.gfile.Exists(path):
+    return None
+  with tf.gfile.GFile(path, 'rb') as f:
+    f.seek(max(0, f.size() - _TAIL))
+    values = _values_of(f.read().split(b'\n'))
+  return values[-1] if values else None
+
+
+def _values_of(lines):
+  """The values of the bytes of lines, as far as they can be read."""
   values = []
-  with tf.gfile.GFile(path) as f:
-    for line in f:
-      try:
-        values.append(json.loads(line))
-      except ValueError:
-        pass
+  for line in lines:
+    try:
+      values.append(json.loads(line.decode('utf-8')))
+    except ValueError:
+      pass
   return values

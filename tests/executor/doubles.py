@@ -1,6 +1,18 @@
-"""Doubles for tests of the loops: an evaluation, and time."""
+"""Doubles for tests of the loops: an evaluation, its voice, and time."""
 
 from executor import checkpoints
+
+
+class Voice:
+  """Notes what is said."""
+
+  def __init__(self):
+    self.said = []
+
+  def say(self, state, doing, problems=(), progress=''):
+    del progress
+    if (state, doing, problems) not in self.said:
+      self.said.append((state, doing, problems))
 
 
 class Evaluation:
@@ -9,6 +21,7 @@ class Evaluation:
   def __init__(self, during=None):
     self.paths = []
     self.config = None
+    self.voice = Voice()
     self._during = during or (lambda path: None)
 
   @property

@@ -10,6 +10,8 @@ from executor import best_checkpoint
 from executor import checkpoints
 from executor import early_stop
 from executor import errors
+from executor import evaluation_files
+from executor import model_dir as model_dir_lib
 from modeling.training import warm_start
 from tests.executor import toy
 
@@ -83,6 +85,26 @@ def test_repeated_evaluation_counts_once(tmp_path):
   assert _record(config)['evaluations_without_improvement'] == 1
   assert early_stop.find_request(config) is None
   assert _kept(config) == [10]
+
+
+def test_damaged_record_is_made_again(tmp_path):
+  """From the lines of the evaluations; what they do not know is kept aside."""
+  config = toy.config(tmp_path, eval__best_metric='AP', eval__keep_best_max=2)
+  writer = evaluation_files.ResultWriter(model_dir_lib.eval_dir(config))
+  for step, value in ((10, .5), (20, .9), (30, .8)):
+    _evaluate(config, tmp_path, {step: value})
+    if step != 20:
+      writer.mark_done(step, {'AP': value}, checkpoints.fingerprint(
+          str(tmp_path / ('model.ckpt-%d' % step))))
+  folder = best_checkpoint.folder(config)
+  with open(os.path.join(folder, 'best.json'), 'w') as f:
+    f.write('{"metric": "AP", "best": [{')
+  best_checkpoint.forget_after(config.model_dir, 30)
+  _evaluate(config, tmp_path, {40: .7})
+  assert [e['step'] for e in _record(config)['best']] == [30, 40]
+  assert _record(config)['evaluations_without_improvement'] == 1
+  aside = checkpoints.find_all(os.path.join(folder, 'earlier_run'))
+  assert [checkpoints.step_of(path) for path in aside] == [20]
 
 
 def test_patience(tmp_path):
@@ -204,12 +226,12 @@ def test_going_back_to_an_earlier_checkpoint(tmp_path):
 
 
 def test_earlier_run_that_nobody_took_away(tmp_path):
-  """A checkpoint that is newer than one of a later step tells it."""
+  """The checkpoint of the later step is gone; clocks tell nothing."""
   config = toy.config(tmp_path, eval__best_metric='AP')
   _evaluate(config, tmp_path, {10: .5, 20: .9})
   _delete_checkpoints(tmp_path)
   path = toy.save_checkpoint(tmp_path, 15, weight=[0.])
-  os.utime(path + '.index', (2e9, 2e9))
+  os.utime(path + '.index', (1e9, 1e9))
   best_checkpoint.update(config, path, {'AP': .1})
   assert _record(config)['last_step'] == 15
   # Of the earlier run, nobody knows whether step 10 was the same.

@@ -4,6 +4,7 @@ import io
 import json
 import os
 import pathlib
+import time
 import types
 
 import numpy as np
@@ -20,6 +21,7 @@ from executor import errors
 from executor import evaluation
 from executor import jobs
 from executor import model_dir as model_dir_lib
+from executor import pins
 from tests import golden
 from tests import model_kinds
 from tests.dataloader import examples
@@ -121,7 +123,7 @@ def test_loss_of_an_evaluation_equals_the_reference(tmp_path, case):
   assert len(batches) == 3
   job = evaluation.Evaluation(toy.config(tmp_path), _Estimator(batches), None)
   job._evaluator = types.SimpleNamespace(update=lambda *unused: None)
-  got = job._predict('model.ckpt-1')
+  got = job._predict('model.ckpt-1', 'model.ckpt-1')
   assert got == {'model_loss': pytest.approx(case.outputs['model_loss'],
                                              abs=1e-6)}
 
@@ -316,10 +318,68 @@ def test_annotation_file_that_is_broken(tmp_path):
 def test_result_is_of_this_checkpoint_not_of_an_older_training(tmp_path):
   config = _json_config(tmp_path, [1])
   job, _, _, checkpoint = _evaluate(config, [_batch([1])])
-  assert job.is_done(checkpoint)
-  later = os.path.getmtime(checkpoint + '.index') + 1000
-  os.utime(checkpoint + '.index', (later, later))
+  for hours in (-1, 1):  # Clocks disagree.
+    when = time.time() + 3600 * hours
+    os.utime(checkpoint + '.index', (when, when))
+    assert job.is_done(checkpoint)
+  toy.save_checkpoint(pathlib.Path(config.model_dir), 7, global_step=8)
+  os.utime(checkpoint + '.index', (1e9, 1e9))
   assert not job.is_done(checkpoint)
+
+
+def test_rotation_takes_nothing_that_is_evaluated(tmp_path):
+  """Neither from the evaluation nor from the best ones."""
+  config = _json_config(tmp_path, [1], eval__best_metric='AP')
+  folder = pathlib.Path(config.model_dir)
+
+  class Rotating(_Estimator):
+    def predict(self, input_fn, checkpoint_path, **more):
+      for path in folder.glob('model.ckpt-7.*'):
+        path.unlink()
+      assert tf.train.load_checkpoint(checkpoint_path).get_tensor(
+          'global_step') == 7
+      return super().predict(input_fn, checkpoint_path, **more)
+
+  folder.mkdir()
+  path = toy.save_checkpoint(folder, 7, global_step=7)
+  evaluation.Evaluation(config, Rotating([_batch([1])]), None,
+                        io.StringIO()).run(path)
+  best = best_checkpoint.folder(config)
+  assert tf.train.load_checkpoint(os.path.join(best, 'model.ckpt-7'))
+  assert not list(folder.glob('eval/pinned*'))
+  with pytest.raises(pins.GoneError, match='ckpt-7 was deleted'):
+    evaluation.Evaluation(config, _Estimator([]), None, io.StringIO()).run(path)
+
+
+@pytest.mark.parametrize('where', [
+    'print', 'write', 'write_results', 'best', 'mark_done'])
+def test_a_job_that_was_killed_evaluates_once_more_and_counts_once(
+    tmp_path, monkeypatch, where):
+  """At any moment before the line that ends the evaluation."""
+  config = _json_config(tmp_path, [1], eval__best_metric='AP',
+                        eval__early_stop_patience=3)
+  _evaluate(config, [_batch([1])], step=5)
+
+  def killed(*_, **unused):
+    raise KeyboardInterrupt
+
+  files = evaluation.evaluation_files
+  with monkeypatch.context() as patch:
+    patch.setattr(*{'print': (evaluation.Evaluation, '_print'),
+                    'write': (files.ResultWriter, 'write'),
+                    'write_results': (files.report, 'write_results'),
+                    'best': (best_checkpoint, '_write'),
+                    'mark_done': (files.ResultWriter, 'mark_done')}[where],
+                  killed)
+    with pytest.raises(KeyboardInterrupt):
+      _evaluate(config, [_batch([1])])
+  job, _, _, checkpoint = _evaluate(config, [_batch([1])])
+  assert job.is_done(checkpoint)
+  lines = files.read_evaluated(model_dir_lib.eval_dir(config))
+  assert [line.step for line in lines] == [5, 7]
+  record = best_checkpoint.read(config)
+  assert record['evaluations_without_improvement'] == 1
+  assert [entry['step'] for entry in record['best']] == [5]
 
 
 @pytest.mark.parametrize('include_mask', [False, True])

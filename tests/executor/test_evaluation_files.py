@@ -42,15 +42,18 @@ def _events(folder):
 
 def test_a_writer_alone_makes_no_folder(folder):
   writer = evaluation_files.ResultWriter(str(folder))
-  assert writer.times() == {}
+  assert writer.evaluated(5) == []
   assert not folder.exists()
 
 
 def test_files_of_one_evaluation(folder):
-  evaluation_files.ResultWriter(str(folder)).write(7, METRICS, RESULTS)
+  writer = evaluation_files.ResultWriter(str(folder))
+  writer.write(7, METRICS, RESULTS)
   written = _json(folder / 'metrics.json')
   assert dict(written, time=0) == dict(METRICS, step=7, time=0)
-  assert _lines(folder) == [written]
+  writer.mark_done(7, METRICS, 'abc')
+  assert dict(_lines(folder)[0], time=0) == dict(
+      written, time=0, checkpoint_fingerprint='abc')
   assert _json(folder / 'detections.json') == RESULTS
   assert _events(folder) == {name: [(7, value)]
                              for name, value in METRICS.items()}
@@ -60,6 +63,7 @@ def test_every_evaluation_is_a_line_and_the_latest_is_a_file(folder):
   writer = evaluation_files.ResultWriter(str(folder))
   for step in (5, 10):
     writer.write(step, {'AP': step / 100.}, [])
+    writer.mark_done(step, {'AP': step / 100.})
   assert [(line['step'], line['AP']) for line in _lines(folder)] == [
       (5, .05), (10, .1)]
   assert _json(folder / 'metrics.json')['step'] == 10
@@ -79,17 +83,22 @@ def test_without_results_older_ones_stay(folder):
 def test_metrics_that_are_no_numbers_are_null_in_json(folder):
   evaluation_files.ResultWriter(str(folder)).write(
       1, {'cls_loss': float('nan'), 'box_loss': float('inf'), 'AP': -1.})
-  for written in (_json(folder / 'metrics.json'), _lines(folder)[0]):
+  for written in [_json(folder / 'metrics.json')]:
     assert written['cls_loss'] is None and written['box_loss'] is None
     assert written['AP'] == -1.
 
 
-def test_times_are_those_of_earlier_programs_too(folder, monkeypatch):
-  for step, now in ((5, 100.), (6, 200.), (5, 300.)):
-    monkeypatch.setattr(evaluation_files.time, 'time', lambda now=now: now)
-    evaluation_files.ResultWriter(str(folder)).write(step, METRICS)
-  assert evaluation_files.ResultWriter(str(folder)).times() == {
-      5: 300., 6: 200.}
+def test_lines_of_earlier_programs_and_damaged_ones(folder):
+  reader = evaluation_files.ResultWriter(str(folder))
+  for step, name in ((5, 'a'), (6, 'b'), (5, 'c')):
+    evaluation_files.ResultWriter(str(folder)).mark_done(step, METRICS, name)
+    assert reader.evaluated(step)[-1].fingerprint == name
+  with open(str(folder / 'metrics.jsonl'), 'ab') as f:
+    f.write(b'\xff\x00\n[5]\n{"step": "x", "time": 1}\n{"step": 5, ')
+  writer = evaluation_files.ResultWriter(str(folder))
+  assert [line.fingerprint for line in writer.evaluated(5)] == ['a', 'c']
+  writer.mark_done(7, METRICS, 'd')  # Not behind the half line, but below it.
+  assert [line.fingerprint for line in writer.evaluated(7)] == ['d']
 
 
 def test_a_step_counts_once_everything_is_written(folder, monkeypatch):
@@ -99,7 +108,7 @@ def test_a_step_counts_once_everything_is_written(folder, monkeypatch):
   writer = evaluation_files.ResultWriter(str(folder))
   with pytest.raises(OSError):
     writer.write(5, METRICS, RESULTS)
-  assert writer.times() == {}
+  assert writer.evaluated(5) == []
 
 
 def test_names_of_classes(folder):
@@ -112,6 +121,5 @@ def test_names_of_classes(folder):
   written = _json(folder / 'metrics.json')
   assert written['class_names'] == {'1': 'red cell', '50': 'x'}
   assert {k: written[k] for k in metrics} == metrics
-  assert 'class_names' not in _lines(folder)[0]
   assert set(_events(folder)) == set(metrics) | {
       'Precision mAP ByCategory/red cell', 'eval/iou_class_red cell'}

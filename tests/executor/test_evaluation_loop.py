@@ -1,14 +1,20 @@
 """The loops of evaluation, with a double of the evaluation itself."""
 
+import json
 import os
+import shutil
 
 import pytest
 import tensorflow.compat.v1 as tf
 
 from executor import checkpoints
+from executor import early_stop
 from executor import errors
 from executor import evaluation_loop
 from executor import model_dir as model_dir_lib
+from executor import pins
+from modeling import checkpoint_checks
+from modeling import whole_checkpoint
 from tests.executor import doubles
 from tests.executor import toy
 
@@ -68,7 +74,7 @@ def test_continuous_evaluation_survives_deleted_checkpoints(tmp_path):
     if checkpoints.step_of(path) == 2:
       _delete(path)
       toy.save_checkpoint(tmp_path, 6, w=[0.])
-      raise ValueError('Could not find trained model')
+      raise pins.GoneError('deleted')
 
   evaluation = doubles.Evaluation(during)
   evaluation_loop.evaluate_continuously(config, evaluation,
@@ -88,7 +94,7 @@ def test_continuous_evaluation_skips_a_broken_checkpoint(tmp_path):
       attempts.append(path)
       if len(attempts) == 3:
         toy.save_checkpoint(tmp_path, 6, w=[0.])
-      raise ValueError('broken')
+    whole_checkpoint.verify(path)
 
   evaluation = doubles.Evaluation(during)
   evaluation_loop.evaluate_continuously(config, evaluation,
@@ -119,15 +125,14 @@ def test_continuous_evaluation_ends_with_a_training_that_ended(tmp_path):
 
 
 def test_finish_mark_of_an_earlier_training(tmp_path):
-  """It is believed only when no training takes it away."""
+  """It is believed only when no training takes it away, whatever its time."""
   config = toy.config(tmp_path)
   toy.save_checkpoint(tmp_path, 4, w=[0.])
-  model_dir_lib.mark_finished(str(tmp_path), 4, 'finished')
-  later = doubles.Clock()
-  later.now = 1e12
-  evaluation = doubles.Evaluation()
-  evaluation_loop.evaluate_continuously(config, evaluation, later.sleep, later)
-  assert evaluation.steps == [4] and 300 <= later.now - 1e12 < 400
+  mark = {'step': 4, 'state': 'finished', 'time': 1e12}
+  (tmp_path / 'training_finished.json').write_text(json.dumps(mark))
+  clock, evaluation = doubles.Clock(), doubles.Evaluation()
+  evaluation_loop.evaluate_continuously(config, evaluation, clock.sleep, clock)
+  assert evaluation.steps == [4] and 300 <= clock.now < 400
 
 
 def test_waiting_for_one_checkpoint(tmp_path):
@@ -209,11 +214,100 @@ def test_the_checkpoint_before_a_damaged_one_is_evaluated(tmp_path):
   os.truncate(new + '.data-00000-of-00001', 1)
   assert evaluation_loop.wait_for_checkpoint(config) == old
 
-  def restore(path):
-    if not checkpoints.is_complete(path):
-      raise tf.errors.DataLossError(None, None, 'truncated')
-
-  clock, evaluation = doubles.Clock(), doubles.Evaluation(restore)
+  evaluation = doubles.Evaluation(whole_checkpoint.verify)
   model_dir_lib.mark_finished(str(tmp_path), 6, 'finished')
-  evaluation_loop.evaluate_continuously(config, evaluation, clock.sleep, clock)
-  assert evaluation.steps == [4]
+  clock = doubles.Clock()
+  with pytest.raises(errors.NotEvaluated, match='ckpt-6.* could not be') as e:
+    evaluation_loop.evaluate_continuously(config, evaluation, clock.sleep,
+                                          clock)
+  assert evaluation.steps == [4] and e.value.exit_code == 5
+  state, _, problems = evaluation.voice.said[-1]
+  assert state == 'ended' and 'ckpt-6 cannot be read' in problems[0]
+
+
+def test_a_checkpoint_that_is_being_copied_is_waited_for(tmp_path):
+  """Longer than one that stays damaged, and again once it is whole."""
+  config = toy.config(tmp_path)
+  elsewhere = tmp_path / 'elsewhere'
+  elsewhere.mkdir()
+  toy.save_checkpoint(elsewhere, 6, w=[0.] * 10)
+  data = 'model.ckpt-6.data-00000-of-00001'
+  whole = (elsewhere / data).read_bytes()
+
+  def grow(size):
+    return lambda: (tmp_path / data).write_bytes(whole[:size])
+
+  grow(0)()
+  shutil.copy(str(elsewhere / 'model.ckpt-6.index'), str(tmp_path))
+  clock = doubles.Clock([(11, grow(4)), (21, grow(8)), (100, grow(None))])
+  tries = []
+
+  def during(path):
+    tries.append(path)
+    whole_checkpoint.verify(path)
+
+  evaluation = doubles.Evaluation(during)
+  # The run goes on, so that its end is not what is waited for.
+  evaluation_loop.evaluate_continuously(
+      toy.config(tmp_path, train__total_steps=7), evaluation, clock.sleep,
+      clock, follow=_follow([toy.config(tmp_path, train__total_steps=7)] * 30
+                            + [config]))
+  assert evaluation.steps == [6] and len(tries) == 3 + 2 + 3 + 1
+
+
+@pytest.mark.parametrize('content', [b'', b'{"step": ', b'[1, 2]', b'\xff\x00',
+                                     b'{"step": "x", "best": {}}'])
+def test_damaged_files_beside_the_checkpoints_stop_nothing(tmp_path, content):
+  config = toy.config(tmp_path, eval__best_metric='AP',
+                      eval__early_stop_patience=2)
+  (tmp_path / 'training_finished.json').write_bytes(content)
+  (tmp_path / 'early_stop.json').write_bytes(content)
+  toy.save_checkpoint(tmp_path, 6, w=[0.])
+  assert early_stop.find_request(config) is None
+  early_stop.forget_after(str(tmp_path), 0)
+  evaluation = doubles.Evaluation()
+  evaluation_loop.evaluate_continuously(config, evaluation,
+                                        doubles.Clock().sleep)
+  assert evaluation.steps == [6]
+
+
+def test_a_second_evaluation_into_the_folder_waits_and_gives_up(tmp_path):
+  config, slept = toy.config(tmp_path), []
+  with evaluation_loop.alone(config):
+    with evaluation_loop.alone(toy.config(tmp_path, eval__suffix='_other')):
+      pass  # Two data sets side by side.
+    path = tmp_path / 'eval' / 'evaluation.lock'
+    lock = json.loads(path.read_text())
+
+    def live(seconds):
+      slept.append(seconds)
+      path.write_text(json.dumps(dict(
+          lock, host='elsewhere', time=4e9 + len(slept))))
+
+    live(0)
+    with pytest.raises(errors.SetupError, match='elsewhere.*eval.suffix'):
+      with evaluation_loop.alone(config, live):
+        pass
+    assert sum(slept) == 600
+    with evaluation_loop.alone(config, lambda unused_seconds: path.unlink()):
+      pass
+    # One that was killed where the clock was ahead.
+    live(0)
+    with evaluation_loop.alone(config, lambda unused_seconds: None):
+      pass
+
+
+def test_passing_trouble_of_a_disk_is_survived(tmp_path):
+  toy.save_checkpoint(tmp_path, 6, w=[0.])
+  said = [tf.errors.UnavailableError(None, None, 'a bucket'),
+          checkpoint_checks.BrokenCheckpointError('half')]
+
+  def during(path):
+    del path
+    if said:
+      raise said.pop(0)
+
+  evaluation = doubles.Evaluation(during)
+  evaluation_loop.evaluate_continuously(toy.config(tmp_path), evaluation,
+                                        doubles.Clock().sleep)
+  assert evaluation.steps == [6]

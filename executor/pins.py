@@ -1,0 +1,101 @@
+"""A checkpoint held fast while it is evaluated, whatever training deletes.
+
+A folder next to the results holds links to its files, or copies where there are
+no links. Its name says which process holds it, so that what a killed one left
+can be told from what a living one needs.
+"""
+
+import contextlib
+import os
+import re
+import socket
+import time
+from typing import Iterator
+
+import tensorflow.compat.v1 as tf
+
+from modeling import storage
+
+_PREFIX = 'pinned.'
+_NAME = re.compile(r'pinned\.(.*)\.(\d+)/?$')
+_OWNER = 'owner'  # file that is as old as the pin
+_OLD_SECONDS = 24 * 3600  # longer than an evaluation
+
+
+class GoneError(Exception):
+  """A checkpoint that was deleted before it could be held."""
+
+
+@contextlib.contextmanager
+def pinned(path: str, folder: str) -> Iterator[str]:
+  """Holds a checkpoint.
+
+  Args:
+    path: checkpoint prefix.
+    folder: where to hold it, in the same file system; it need not exist.
+
+  Yields:
+    Prefix of what is held. It may be a mixture, or a part, if somebody was
+    writing the files at that moment.
+
+  Raises:
+    GoneError: if it was deleted.
+  """
+  target = os.path.join(folder, '%s%s.%d' % (_PREFIX, socket.gethostname(),
+                                             os.getpid()))
+  _remove(target)
+  tf.gfile.MakeDirs(target)
+  try:
+    with tf.gfile.GFile(os.path.join(target, _OWNER), 'w') as f:
+      f.write(path)
+    try:
+      for source in tf.gfile.Glob(path + '.data-*') + [path + '.index']:
+        _hold(source, os.path.join(target, os.path.basename(source)))
+    except (tf.errors.NotFoundError, FileNotFoundError):
+      raise GoneError('%s was deleted before its evaluation began.' % path)
+    yield os.path.join(target, os.path.basename(path))
+  finally:
+    _remove(target)
+
+
+def remove_left(folder: str) -> None:
+  """Removes what evaluations that were killed held.
+
+  Args:
+    folder: of `pinned`; it need not exist.
+  """
+  if not tf.gfile.IsDirectory(folder):
+    return
+  for name in tf.gfile.ListDirectory(folder):
+    found = _NAME.match(name)
+    path = os.path.join(folder, name.rstrip('/'))
+    if found and not _is_in_use(path, found.group(1), int(found.group(2))):
+      _remove(path)
+
+
+def _hold(source, target):
+  if not storage.is_remote(source):
+    try:
+      os.link(source, target)
+      return
+    except FileNotFoundError:
+      raise
+    except OSError:  # Some mounted buckets have no links.
+      pass
+  tf.gfile.Copy(source, target, overwrite=True)
+
+
+def _is_in_use(path, host, pid):
+  """Whether the process that holds something may still live."""
+  if host == socket.gethostname():
+    return pid != os.getpid() and os.path.exists('/proc/%d' % pid)
+  try:
+    written = tf.gfile.Stat(os.path.join(path, _OWNER)).mtime_nsec / 1e9
+  except tf.errors.NotFoundError:
+    return False
+  return abs(time.time() - written) < _OLD_SECONDS
+
+
+def _remove(path):
+  if tf.gfile.IsDirectory(path):
+    tf.gfile.DeleteRecursively(path)

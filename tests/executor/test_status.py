@@ -1,0 +1,123 @@
+"""What the status of a folder says, and that nothing in it stops that."""
+
+import json
+import os
+
+import pytest
+
+from executor import best_checkpoint
+from executor import evaluation_files
+from executor import model_dir as model_dir_lib
+from executor import run_lock
+from executor import status
+from modeling import storage
+from tests.executor import toy
+from tools import status as tool
+
+
+def _folder(tmp_path):
+  """A run at step 4 of 6, evaluated twice, and its configuration."""
+  config = toy.config(tmp_path, eval__best_metric='AP')
+  model_dir_lib.save_config(config)
+  log = model_dir_lib.train_log_path(str(tmp_path))
+  for step in (2, 4):
+    storage.append_json_line(log, {
+        'step': step, 'time': 1000. + step, 'steps_per_second': .5,
+        'images_per_second': 2., 'model_loss': 8. / step, 'one': 1.})
+    path = toy.save_checkpoint(tmp_path, step, w=[0.])
+    os.utime(path + '.index', (1000., 1000.))
+    best_checkpoint.update(config, path, {'AP': .1 * step})
+  evaluation_files.ResultWriter(str(tmp_path / 'eval')).write(
+      4, {'AP': .4, 'Precision mAP ByCategory/1': .4})
+  return config
+
+
+def test_status_of_a_run_that_is_evaluated(tmp_path):
+  config = _folder(tmp_path)
+  status.Voice(config, lambda: 1010.).say('waiting', 'a checkpoint')
+  with run_lock.held(str(tmp_path)):
+    content = status.collect(str(tmp_path), 1010.)
+  training = content['training']
+  assert (training['state'], training['step'], training['total_steps'],
+          training['seconds_left']) == ('running', 4, 6, 4.)
+  assert training['losses'] == {'model_loss': 2.}
+  assert content['checkpoint']['step'] == 4
+  [evaluation] = content['evaluations']
+  assert (evaluation['state'], evaluation['doing'], evaluation['step']) == (
+      'waiting', 'a checkpoint', 4)
+  assert evaluation['metrics'] == {'AP': .4}
+  assert (evaluation['best']['step'], evaluation['best']['metric']) == (4, 'AP')
+  assert content['problems'] == []
+  text = tool.format_text(content, 1010.)
+  for words in ('Training: running, step 4 of 6 (6 s ago)', 'model_loss 2',
+                'Evaluation: waits for a checkpoint', 'last: step 4, AP 0.4',
+                'best: step 4, AP 0.4', 'Problems: none'):
+    assert words in text, text
+  written = json.loads((tmp_path / 'status.json').read_text())
+  assert written['evaluations'] == content['evaluations']
+
+
+def test_problems_are_told(tmp_path):
+  config = _folder(tmp_path)
+  lock = {'host': 'elsewhere', 'pid': 5, 'since': 900., 'time': 1000.}
+  (tmp_path / 'training.lock').write_text(json.dumps(lock))
+  status.Voice(config, lambda: 1010.).say(
+      'waiting', 'a checkpoint', ('model.ckpt-5 cannot be read',))
+  status.Voice(toy.config(tmp_path, eval__suffix='_b'), lambda: 6000.).say(
+      'ended', 'time-out')
+  path = toy.save_checkpoint(tmp_path, 5, w=[0.])
+  os.utime(path + '.index', (9000., 9000.))
+  content = status.collect(str(tmp_path), 6000.)
+  assert content['training']['state'] == 'ended without a word'
+  assert [e['suffix'] for e in content['evaluations']] == ['', '_b']
+  text = '\n'.join(content['problems'])
+  for words in ('on elsewhere (process 5) has ended without a word',
+                'ckpt-5 cannot be read', 'has said nothing for 4990 s',
+                'Clocks disagree: the newest checkpoint is 3000 s younger'):
+    assert words in text, text
+  model_dir_lib.mark_finished(str(tmp_path), 4, 'diverged')
+  content = status.collect(str(tmp_path), 6000.)
+  assert content['training']['state'] == 'diverged'
+
+
+@pytest.mark.parametrize('content', [b'', b'\xff\x00', b'[]', b'{"best": [{'])
+def test_status_of_a_folder_full_of_damage(tmp_path, content):
+  _folder(tmp_path)
+  for name in ('params.yaml', 'train_metrics.jsonl', 'training_finished.json',
+               'early_stop.json', 'training.lock', 'best/best.json',
+               'eval/metrics.json', 'eval/status.json', 'checkpoint'):
+    (tmp_path / name).write_bytes(content)
+  told = status.collect(str(tmp_path), 1010.)
+  assert told['checkpoint']['step'] == 4
+  json.dumps(told, allow_nan=False)
+  tool.format_text(told, 1010.)
+
+
+def test_a_voice_writes_changes_and_beats(tmp_path):
+  now = [0.]
+  voice = status.Voice(toy.config(tmp_path), lambda: now[0])
+  written = []
+  for when, state in ((0, 'waiting'), (10, 'waiting'), (29, 'waiting'),
+                      (31, 'waiting'), (32, 'evaluating'), (20, 'evaluating'),
+                      (-100, 'evaluating')):  # The clock was set back.
+    now[0] = when
+    voice.say(state, 'x')
+    content = json.loads((tmp_path / 'eval' / 'status.json').read_text())
+    written.append((content['time'], content['since']))
+  assert written == [(0, 0), (0, 0), (0, 0), (31, 0), (32, 32), (32, 32),
+                     (-100, 32)]
+
+
+def test_a_status_that_cannot_be_written_stops_nothing(tmp_path):
+  (tmp_path / 'eval').write_text('a file in the place of the folder')
+  status.Voice(toy.config(tmp_path)).say('waiting', 'x')
+
+
+def test_command(tmp_path, capsys):
+  _folder(tmp_path)
+  assert tool.main([str(tmp_path), '--json']) == 0
+  assert json.loads(capsys.readouterr().out)['checkpoint']['step'] == 4
+  model_dir_lib.mark_finished(str(tmp_path), 4, 'diverged')
+  assert tool.main([str(tmp_path)]) == 1
+  assert 'diverged after step 4' in capsys.readouterr().out
+  assert tool.main([str(tmp_path / 'nowhere')]) == 2

@@ -1,0 +1,145 @@
+"""A training run and its evaluation, each killed at any moment.
+
+As two real processes of main.py. At the end every checkpoint is evaluated
+exactly once, and a fresh evaluation of it says the same. SIDECAR_KILLS=20 in the
+environment kills each twenty times; SIDECAR_SEED=N at other moments.
+"""
+
+import collections
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+from executor import checkpoints
+from executor import evaluation_files
+from tests import model_kinds
+from tests.dataloader import examples
+
+_ROOT = os.path.dirname(os.path.dirname(os.path.dirname(
+    os.path.abspath(__file__))))
+_WAIT = 300  # seconds for a process to do what it is killed at
+_STEPS = 12
+
+
+class _Job:
+  """A process that is started again after it was killed."""
+
+  def __init__(self, arguments, log):
+    self._arguments, self._log = arguments, log
+    self._process = None
+    self.start()
+
+  def start(self):
+    with open(self._log, 'a') as output:
+      self._process = subprocess.Popen(
+          [sys.executable, 'main.py'] + self._arguments, cwd=_ROOT,
+          stdout=output, stderr=output)
+
+  def kill_when(self, is_time, seconds):
+    """Kills it some seconds after `is_time`; False if it had ended."""
+    end = time.monotonic() + _WAIT
+    while not is_time() and time.monotonic() < end:
+      if self._process.poll() is not None:
+        return False
+      time.sleep(.01)
+    time.sleep(seconds)
+    self._process.send_signal(signal.SIGKILL)
+    return self._process.wait() == -signal.SIGKILL
+
+  def end(self):
+    """Waits for the end; returns the exit code, and what it printed."""
+    code = self._process.wait()
+    with open(self._log) as f:
+      return code, f.read()
+
+
+def _configuration(folder):
+  for name, first in (('train', 0), ('val', 100)):
+    examples.write(folder / name, [
+        model_kinds.record(str(i), model_kinds.image(60, 70, seed=i),
+                           model_kinds.objects(60, 70, i % 3 + 1, seed=i))
+        for i in range(first, first + 6)])
+  return model_kinds.write_config(
+      folder / 'config.json', 'retinanet',
+      train={'total_steps': _STEPS, 'save_checkpoints_steps': 2,
+             'log_every_steps': 1, 'keep_checkpoint_max': 0,
+             'train_file_pattern': 'train', 'seed': 1},
+      eval={'eval_file_pattern': 'val', 'eval_every_checkpoint': True,
+            'min_eval_interval': 0, 'eval_timeout': 600,
+            'best_metric': 'model_loss', 'best_metric_mode': 'min'})
+
+
+def _moments(run, draw):
+  """For both jobs a condition and seconds after which the kill comes."""
+  def step_is(number):
+    return lambda: checkpoints.latest_step(str(run)) >= number
+
+  def is_pinned():
+    return list(run.glob('eval/pinned.*'))
+
+  return {'training': [(step_is(draw.randrange(_STEPS)), draw.random()),
+                       (step_is(0), draw.uniform(0, 20))],
+          'evaluation': [(is_pinned, draw.random()), (is_pinned, 0),
+                         (step_is(2), draw.uniform(0, 20))]}
+
+
+@pytest.mark.slow
+def test_training_and_evaluation_that_are_killed(tmp_path):
+  num_kills = int(os.environ.get('SIDECAR_KILLS') or 2)
+  seed = int(os.environ.get('SIDECAR_SEED') or 1)
+  draw = random.Random(seed)
+  run, config = tmp_path / 'run', _configuration(tmp_path)
+  common = ['--model_dir=%s' % run, '--data_dir=%s' % tmp_path]
+  jobs = {'training': _Job(common + ['--mode=train',
+                                     '--config_file=%s' % config],
+                           str(tmp_path / 'training.log')),
+          'evaluation': _Job(common + ['--mode=eval'],
+                             str(tmp_path / 'evaluation.log'))}
+  killed = collections.Counter()
+  for _ in range(num_kills):
+    for name in ('evaluation', 'training'):
+      moment, seconds = draw.choice(_moments(run, draw)[name])
+      killed[name] += jobs[name].kill_when(moment, seconds)
+      jobs[name].start()
+  for name in ('training', 'evaluation'):
+    code, output = jobs[name].end()
+    assert code == 0, '%s, seed %d:\n%s' % (name, seed, output)
+  assert min(killed[name] for name in jobs) >= 1
+  _check(run, tmp_path, common)
+
+
+def _check(run, folder, common):
+  """Each one once, and as a fresh evaluation has it."""
+  there = {checkpoints.fingerprint(path): checkpoints.step_of(path)
+           for path in checkpoints.find_all(str(run))}
+  there = {name: step for name, step in there.items() if step}
+  assert max(there.values()) == _STEPS
+  lines = evaluation_files.read_evaluated(str(run / 'eval'))
+  counts = collections.Counter(line.fingerprint for line in lines)
+  assert {name: counts[name] for name in there} == dict.fromkeys(there, 1)
+  assert not list(run.glob('eval/pinned.*'))
+  fresh = _Job(common + ['--mode=eval', '--params_override=eval.suffix=_fresh'],
+               str(folder / 'fresh.log'))
+  code, output = fresh.end()
+  assert code == 0, output
+  again = {line.fingerprint: line.record for line in
+           evaluation_files.read_evaluated(str(run / 'eval_fresh'))}
+  assert set(again) == set(there)
+  for line in lines:
+    if line.fingerprint in again:
+      names = sorted(set(line.record) - {'time', 'checkpoint_fingerprint'})
+      np.testing.assert_allclose(*(
+          np.array([record[name] for name in names], np.float64)
+          for record in (line.record, again[line.fingerprint])),
+                                 rtol=1e-5, atol=1e-6)
+  best = json.loads((run / 'best' / 'best.json').read_text())
+  assert best['last_step'] == _STEPS
+  assert best['best'][0]['value'] == min(
+      line.record['model_loss'] for line in lines if line.fingerprint in there)
