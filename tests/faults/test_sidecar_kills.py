@@ -1,8 +1,8 @@
 """A training run and its evaluation, each killed at any moment.
 
 As two real processes of main.py. At the end every checkpoint is evaluated
-exactly once, and a fresh evaluation of it says the same. SIDECAR_KILLS=20 in the
-environment kills each twenty times; SIDECAR_SEED=N at other moments.
+exactly once, and a fresh evaluation of it says the same. SIDECAR_KILLS=20 in
+the environment kills each twenty times; SIDECAR_SEED=N at other moments.
 """
 
 import collections
