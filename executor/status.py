@@ -52,7 +52,7 @@ class Voice:
       state: 'waiting', 'evaluating', 'idle' or 'ended'.
       doing: what exactly, or for what it waits; a phrase.
       problems: sentences about what needs somebody's attention.
-      progress: how far that is; it alone is no reason to write.
+      progress: how far that is; a change of it alone is not written at once.
     """
     now = self._clock()
     if (state, doing, problems) != self._last:
