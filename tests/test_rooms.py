@@ -36,6 +36,7 @@ TELL_THE_VERSION = (
     os.path.join('tools', 'benchmarks', 'step.py'),
     os.path.join('tools', 'benchmarks', 'timing.py'),
     os.path.join('tools', 'make_report.py'),
+    os.path.join('tools', 'plan_pod.py'),
     # Which Python has the bridge, and how exact its XLA is.
     os.path.join('tools', 'tpu', 'check.py'))
 

@@ -65,6 +65,7 @@ def _example(random, jpeg, number, count):
       'image/encoded': texts([jpeg]),
       'image/source_id': texts([str(number).encode()]),
       'image/height': ints([_HEIGHT]), 'image/width': ints([_WIDTH]),
+      'image/class/label': ints([number % 1000]),  # of a classifier
       'image/object/class/label': ints(
           random.randint(1, _NUM_CLASSES + 1, count)),
       'image/object/is_crowd': ints([0] * count),
