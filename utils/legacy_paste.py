@@ -23,10 +23,12 @@ def crops(masks: np.ndarray, boxes_xywh: np.ndarray, height: int,
   Source: Detectron's pasting, which upstream follows (v1 of the golden file
   mask_paste).
   """
-  for mask, box in zip(masks, _grow_boxes(boxes_xywh, masks.shape[1:])):
-    x0, y0, x1, y1 = (int(v) for v in box)
-    padded = np.pad(mask, 1, mode='constant')
-    resized = cv2.resize(padded, (max(x1 - x0 + 1, 1), max(y1 - y0 + 1, 1)))
+  padded = np.zeros([len(masks), masks.shape[1] + 2, masks.shape[2] + 2],
+                    np.float32)
+  padded[:, 1:-1, 1:-1] = masks
+  boxes = _grow_boxes(boxes_xywh, masks.shape[1:]).tolist()
+  for mask, (x0, y0, x1, y1) in zip(padded, boxes):
+    resized = cv2.resize(mask, (max(x1 - x0 + 1, 1), max(y1 - y0 + 1, 1)))
     left, top = max(x0, 0), max(y0, 0)
     crop = resized[top - y0:max(height - y0, 0), left - x0:max(width - x0, 0)]
     yield crop.T > .5, top, left

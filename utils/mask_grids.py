@@ -18,7 +18,6 @@ Of a box from `start` to `stop`, the fraction u of a place is (place - start) /
 * `LEGACY`: upstream's paste, which is the inverse of neither.
 """
 
-import math
 from typing import NamedTuple
 
 import numpy as np
@@ -30,16 +29,31 @@ CELLS_NAME, CORNERS_NAME = 'cells', 'corners'
 _TOLERANCE = 1e-4
 
 
-class Axis(NamedTuple):
-  """The pixels of a box along one axis.
+class Axes(NamedTuple):
+  """The pixels of N boxes along one axis.
 
   Attributes:
-    first: the first pixel of the box that lies in the image.
-    positions: float64 [L], of this and the following pixels, in samples: 0 is
-      the first sample.
+    firsts: int64 [N], the first pixel of each box that lies in the image.
+    counts: int64 [N], how many there are, 0 or more.
+    steps: float64 [N], samples from one pixel to the next.
+    offsets: float64 [N], the sample of pixel 0 of the image.
   """
-  first: int
-  positions: np.ndarray
+  firsts: np.ndarray
+  counts: np.ndarray
+  steps: np.ndarray
+  offsets: np.ndarray
+
+  def part(self, boxes: slice) -> 'Axes':
+    """Those of some boxes."""
+    return Axes(*(values[boxes] for values in self))
+
+  def positions(self) -> np.ndarray:
+    """float64 [sum of counts]: all pixels in samples; 0 is the first sample."""
+    starts = np.cumsum(self.counts) - self.counts
+    pixels = np.arange(self.counts.sum()) + np.repeat(
+        self.firsts - starts, self.counts)
+    return (pixels * np.repeat(self.steps, self.counts)
+            + np.repeat(self.offsets, self.counts))
 
 
 class MaskGrid(NamedTuple):
@@ -53,32 +67,35 @@ class MaskGrid(NamedTuple):
   name: str
   crop_size: int
 
-  def axis(self, start: float, stop: float, num_pixels: int,
-           num_samples: int) -> Axis:
-    """The pixels of a box along one axis.
+  def axes(self, starts: np.ndarray, stops: np.ndarray, num_pixels: int,
+           num_samples: int) -> Axes:
+    """The pixels of boxes along one axis.
 
     Args:
-      start: float, where the box begins, pixels of the image.
-      stop: float, where it ends.
+      starts: float64 [N], where the boxes begin, pixels of the image.
+      stops: float64 [N], where they end.
       num_pixels: int, P, of the image.
-      num_samples: int, S, of the mask.
+      num_samples: int, S, of the masks.
 
     Returns:
-      Axis: all pixels whose place is within the box; of a box between two of
-      them the one that its middle lies in.
+      Axes: of each box all pixels whose place is within it; of a box between
+      two of them the one that its middle lies in.
     """
     stretch, shift = self._pixel_places(num_pixels)
     scale, offset = self._samples(num_samples)
-    first = math.ceil((start - shift - _TOLERANCE) / stretch)
-    last = math.floor((stop - shift + _TOLERANCE) / stretch)
-    if first > last:
-      first = last = math.floor((start + stop) / 2.)
-      stretch, shift, start, stop = 0., .5, 0., 1.
-    first, last = max(first, 0), min(last, num_pixels - 1)
-    scale /= max(stop - start, _TOLERANCE)
-    positions = np.arange(first, last + 1) * (stretch * scale)
-    positions += (shift - start) * scale + offset
-    return Axis(first, positions)
+    firsts = np.ceil((starts - shift - _TOLERANCE) / stretch)
+    lasts = np.floor((stops - shift + _TOLERANCE) / stretch)
+    between = firsts > lasts
+    middles = np.floor((starts + stops) / 2.)
+    firsts = np.where(between, middles, firsts).clip(0, num_pixels)
+    lasts = np.where(between, middles, lasts).clip(-1, num_pixels - 1)
+    scales = scale / np.where(
+        between, 1., np.maximum(stops - starts, _TOLERANCE))
+    return Axes(
+        firsts.astype(np.int64),
+        np.maximum(lasts - firsts + 1, 0).astype(np.int64),
+        np.where(between, 0., stretch) * scales,
+        np.where(between, .5, shift - starts) * scales + offset)
 
   def _pixel_places(self, num_pixels):
     """(stretch, shift): pixel p lies at p * stretch + shift."""

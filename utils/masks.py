@@ -12,11 +12,13 @@ from pycocotools import mask as coco_mask
 
 from utils import legacy_paste
 from utils import mask_grids
+from utils import run_lengths
 from utils import types
 from utils import values
 
 _INSIDE = .5 - 1e-6  # of 1; what was rounded must not fall out
 _MOST_PIXELS = 2**31  # of a mask; its runs are counted with 32 bits
+_PORTION = 2**20  # values of masks that are pasted together
 _FAR = 10  # image sizes; no annotator means points beyond
 
 
@@ -69,34 +71,66 @@ def _crops(masks, boxes_xywh, height, width, grid):
   if grid == mask_grids.LEGACY:
     yield from legacy_paste.crops(masks, boxes_xywh, height, width)
     return
-  num_rows, num_columns = masks.shape[1:]
-  boxes = np.asarray(boxes_xywh, np.float64).reshape([-1, 4]).tolist()
-  for mask, (x, y, box_width, box_height) in zip(masks, boxes):
-    rows = grid.axis(y, y + box_height, height, num_rows)
-    columns = grid.axis(x, x + box_width, width, num_columns)
-    # First the rows of the small mask, then its columns: every step copies
-    # whole lines.
-    lines = np.ascontiguousarray(_interpolate(mask, rows.positions).T)
-    crop = _interpolate(lines, columns.positions) >= _INSIDE
-    yield crop, rows.first, columns.first
+  boxes = np.asarray(boxes_xywh, np.float64).reshape([-1, 4])
+  stops = boxes[:, :2] + boxes[:, 2:]
+  rows = grid.axes(boxes[:, 1], stops[:, 1], height, masks.shape[1])
+  columns = grid.axes(boxes[:, 0], stops[:, 0], width, masks.shape[2])
+  for some in _portions(rows.counts * masks.shape[2]):
+    yield from _some_crops(masks[some], rows.part(some), columns.part(some))
 
 
-def _interpolate(lines, positions):
-  """Linear between the lines, which go on alike beyond the first and the last.
+def _portions(sizes):
+  """Slices of so many masks that their sizes stay below a limit together."""
+  first = 0
+  while first < len(sizes):
+    number = max(1, int(np.searchsorted(np.cumsum(sizes[first:]), _PORTION)))
+    yield slice(first, first + number)
+    first += number
+
+
+def _some_crops(masks, rows, columns):
+  """`_crops` of so few masks that they are pasted together."""
+  # First the rows of all small masks at once, then the columns of each: every
+  # step copies whole lines.
+  number, num_lines, num_columns = masks.shape
+  before, after, shares = _neighbours(rows.positions(), num_lines)
+  mask = np.repeat(np.arange(number) * num_lines, rows.counts)
+  all_lines = masks.reshape([-1, num_columns])
+  lines = _between(all_lines, mask + before, mask + after, shares)
+  before, after, shares = _neighbours(columns.positions(), num_columns)
+  row = column = 0
+  for height, width, y0, x0 in zip(
+      rows.counts.tolist(), columns.counts.tolist(), rows.firsts.tolist(),
+      columns.firsts.tolist()):
+    own = slice(column, column + width)
+    values = _between(np.ascontiguousarray(lines[row:row + height].T),
+                      before[own], after[own], shares[own])
+    row, column = row + height, column + width
+    yield values >= _INSIDE, y0, x0
+
+
+def _neighbours(positions, num_lines):
+  """The lines before and after positions, and the share of the latter.
 
   Args:
-    lines: float32 [S, n].
-    positions: float64 [L], in lines.
+    positions: float64 [L], in lines; beyond the first and the last line is the
+      same as there.
+    num_lines: int.
 
   Returns:
-    float32 [L, n].
+    int [L], int [L], float32 [L, 1].
   """
-  last = len(lines) - 1
+  last = num_lines - 1
   positions = np.minimum(np.maximum(positions, 0.), last)
   before = positions.astype(np.intp)
   shares = (positions - before).astype(np.float32)[:, np.newaxis]
-  result = lines[np.minimum(before + 1, last)]
-  start = lines[before]
+  return before, np.minimum(before + 1, last), shares
+
+
+def _between(lines, before, after, shares):
+  """Linear between lines [S, n]: float32 [L, n], see `_neighbours`."""
+  result = lines.take(after, axis=0)
+  start = lines.take(before, axis=0)
   result -= start
   result *= shares
   result += start
@@ -158,28 +192,74 @@ def paste_and_encode(
   """
   if not len(masks):
     return []
-  return [_encode_crop(crop, y0, x0, height, width) for crop, y0, x0
-          in _crops(masks, boxes_xywh, height, width, grid)]
+  rles, some, size = [], [], 0
+  for crop in _crops(masks, boxes_xywh, height, width, grid):
+    some.append(crop)
+    size += crop[0].size
+    if size > _PORTION:
+      rles += _encode_crops(some, height, width)
+      some, size = [], 0
+  return rles + _encode_crops(some, height, width)
 
 
-def _encode_crop(crop, y0, x0, height, width):
-  """RLE of an image that is empty outside of `crop`, which is bool [w, h]."""
+def _encode_crops(crops, height, width):
+  """[RLE] of [(crop bool [w, h], y0, x0)]; images are empty elsewhere."""
+  if not crops:
+    return []
+  shapes = np.array([crop.shape for crop, _, _ in crops])
   # One row of zeros above and below ends every run within its column.
-  columns = np.zeros([crop.shape[0], crop.shape[1] + 2], bool)
-  columns[:, 1:-1] = crop
-  flat = columns.ravel()
+  lengths = shapes[:, 1] + 2
+  stops = np.cumsum(shapes[:, 0] * lengths)
+  flat = np.zeros(stops[-1], bool)
+  for (crop, _, _), length, stop in zip(
+      crops, lengths.tolist(), stops.tolist()):
+    columns = flat[stop - len(crop) * length:stop].reshape([-1, length])
+    columns[:, 1:-1] = crop
   edges = np.flatnonzero(flat[1:] != flat[:-1])  # start, end, start, end, ...
-  column, row = np.divmod(edges, crop.shape[1] + 2)
-  edges = (x0 + column) * height + y0 + row
+  numbers = np.diff(np.searchsorted(edges, stops), prepend=0)
+  # From places in the padded crops to places in the image.
+  edges -= np.repeat(stops - shapes[:, 0] * lengths, numbers)
+  origins = np.array([x0 * height + y0 for _, y0, x0 in crops], np.int64)
+  edges += (edges // np.repeat(lengths, numbers)
+            * np.repeat(height - lengths, numbers)
+            + np.repeat(origins, numbers))
+  runs, numbers = _runs(edges, numbers, height * width)
+  return [{'size': [height, width], 'counts': text}
+          for text in run_lengths.to_texts(runs, numbers)]
+
+
+def _runs(edges, numbers, num_pixels):
+  """Lengths of runs outside, inside, outside, ... of masks.
+
+  Args:
+    edges: int64 [E], places by columns where runs inside start and end, in
+      turns, of one mask after the other.
+    numbers: int64 [N], how many edges each mask has.
+    num_pixels: int, of every mask.
+
+  Returns:
+    int64 [R], runs of one mask after the other; int64 [N], how many.
+  """
+  firsts = np.cumsum(numbers + 2) - numbers - 2
+  lasts = firsts + numbers + 1
+  places = np.zeros(len(edges) + 2 * len(numbers), np.int64)
+  places[lasts] = num_pixels
+  is_edge = np.ones(len(places), bool)
+  is_edge[firsts] = is_edge[lasts] = False
+  places[is_edge] = edges
   # A run that reaches the image's lower end goes on in the next column.
-  ends = np.ones(len(edges), bool)
-  ends[1:-1:2] = ends[2::2] = edges[1:-1:2] != edges[2::2]
-  edges = np.concatenate([[0], edges[ends], [height * width]])
-  counts = edges[1:] - edges[:-1]
-  if len(counts) > 1 and not counts[-1]:
-    counts = counts[:-1]
-  return _as_text(coco_mask.frPyObjects(
-      {'size': [height, width], 'counts': counts.tolist()}, height, width))
+  equal = places[1:] == places[:-1]
+  is_end = np.zeros(len(equal), bool)
+  is_end[np.flatnonzero(is_edge)[1::2]] = True
+  touch = equal & is_end & is_edge[1:]
+  kept = np.ones(len(places), bool)
+  kept[:-1] &= ~touch
+  kept[1:] &= ~touch
+  # So does the last one, up to the end of the mask; but one run stays.
+  kept[lasts] = (places[lasts - 1] < num_pixels) | (numbers == 0)
+  mask = np.repeat(np.arange(len(numbers)), numbers + 2)[kept]
+  runs = np.diff(places[kept])[mask[1:] == mask[:-1]]
+  return runs, np.bincount(mask, minlength=len(numbers)) - 1
 
 
 def encode(mask: types.ArrayLike) -> types.Rle:
@@ -285,7 +365,7 @@ def _checked_rle(rle):
     raise ValueError('The size of a run-length code is [height, width], not '
                      '%s.' % values.shown(rle['size']))
   if isinstance(counts, (str, bytes)):
-    runs = _run_lengths(counts)
+    runs = run_lengths.from_text(counts)
   else:
     counts = _whole_numbers(counts)
     if counts is None:
@@ -312,27 +392,3 @@ def _whole_numbers(given):
     return [values.whole_number(v) for v in given]
   except ValueError:
     return None
-
-
-def _run_lengths(counts):
-  """int64 runs of compressed counts, str or bytes.
-
-  Each number is written in groups of 5 bits, the lowest first, 48 added; bit 5
-  says that another group follows, bit 4 of the last group is the sign. From
-  the fourth on it is the difference to the number two before.
-  """
-  if isinstance(counts, str):
-    counts = counts.encode('utf-8')
-  groups = np.frombuffer(counts, np.uint8).astype(np.int64) - 48
-  last = np.flatnonzero(groups & 0x20 == 0)
-  first = np.concatenate([[0], last + 1])[:-1]
-  if not len(last) or last[-1] != len(groups) - 1 or (
-      groups.min() < 0 or groups.max() > 63 or (last - first).max() > 10):
-    raise ValueError('The counts of a run-length code are damaged.')
-  place = np.arange(len(groups)) - np.repeat(first, last - first + 1)
-  differences = np.add.reduceat((groups & 0x1f) << 5 * place, first)
-  differences -= np.where(groups[last] & 0x10, 1 << 5 * (place[last] + 1), 0)
-  runs = differences.copy()
-  runs[1::2] = np.cumsum(differences[1::2])
-  runs[2::2] = np.cumsum(differences[2::2])
-  return runs

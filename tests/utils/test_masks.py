@@ -212,3 +212,15 @@ def test_crops_are_the_pasted_masks(grid):
     canvas[crop.y:crop.y + height, crop.x:crop.x + width] = crop.mask
     np.testing.assert_array_equal(canvas, mask)
     assert crop.size == (50, 60) and height * width <= 50 * 60
+
+
+@pytest.mark.parametrize('grid', _GRIDS, ids=str)
+def test_portions_of_masks_equal_all_at_once(grid, monkeypatch):
+  """Each portion ends at another mask: sizes differ."""
+  random = np.random.RandomState(3)
+  boxes = random.uniform(-4, 20, [12, 4])
+  arguments = random.uniform(size=[12, 5, 6]), boxes, 17, 23, grid
+  expected = masks.paste_and_encode(*arguments)
+  monkeypatch.setattr(masks, '_PORTION', 100)
+  assert masks.paste_and_encode(*arguments) == expected
+  assert len({rle['counts'] for rle in expected}) > 6
