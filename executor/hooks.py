@@ -38,13 +38,18 @@ def _collected_scalars():
           else tensors[0] for name, tensors in by_name.items()}
 
 
-def format_duration(seconds: float) -> str:
-  """'45 s', '12 min' or '3 h 20 min'."""
+def format_duration(seconds: float, words: bool = False) -> str:
+  """'45 s', '12 min' or '3 h 20 min'.
+
+  Args:
+    seconds: float.
+    words: whether units are words: '45 seconds', '12 minutes'.
+  """
   if seconds < 90:
-    return '%d s' % round(seconds)
+    return '%d %s' % (round(seconds), 'seconds' if words else 's')
   minutes = int(round(seconds / 60.))
   if minutes < 90:
-    return '%d min' % minutes
+    return '%d %s' % (minutes, 'minutes' if words else 'min')
   return '%d h %02d min' % (minutes // 60, minutes % 60)
 
 

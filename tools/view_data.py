@@ -82,14 +82,11 @@ def _write(shown, label_map):
     sheet = training_images.contact_sheet(images, FLAGS.columns, FLAGS.width)
     cv2.imwrite(FLAGS.output, sheet[:, :, ::-1])
   if FLAGS.html:
-    captions = ['%d: %s' % (i, _counts([s])) for i, s in enumerate(shown)]
-    parts = [html_page.image_pair(a, b, c) for a, b, c in zip(
-        images[::2], images[1::2], zip(captions[::2], captions[1::2]))]
-    if len(images) % 2:
-      parts.append(html_page.image_pair(
-          images[-1], shown[-1].image, (captions[-1], 'without labels')))
+    figures = [html_page.figure('', [
+        (image, '%d: %s' % (i, _counts([s]))), (s.image, 'without labels')])
+               for i, (image, s) in enumerate(zip(images, shown))]
     files.write_atomically(FLAGS.html, html_page.page(
-        'What the parser passes to training', parts))
+        'What the parser passes to training', [html_page.images(figures)]))
   print('%d images, %s.' % (len(shown), _counts(shown)))
 
 

@@ -66,7 +66,7 @@ def test_page_needs_nothing_else_and_runs_nothing(tmp_path):
   page = _run(tmp_path, annotations, _squares(
       {'bbox': [10., 10., 20., 20.]},
       {'bbox': [50., 40., 20., 20.], 'category_id': 2}))
-  assert not re.findall(r'(?:src|href)="(?!data:)', page)
+  assert not re.findall(r'(?:src|href)="(?!data:|#)', page)
   assert '<img src=x' not in page and '&lt;img src=x' in page
   assert '<script' not in page and 'default-src &#39;none' in page
 

@@ -1,7 +1,8 @@
-"""Tests of tools/make_report.py and tools/report/html_page.py."""
+"""Tests of tools/make_report.py and the pages of tools/report."""
 
 import json
 import re
+import shutil
 
 import cv2
 import numpy as np
@@ -9,9 +10,13 @@ import pytest
 import tensorflow.compat.v1 as tf
 
 from configs import factory
+from evaluation import detections as detections_lib
 from executor import model_dir as model_dir_lib
+from tests import browser
 from tools import make_demo_data
 from tools import make_report
+from tools.report import charts
+from tools.report import detection_page
 from tools.report import html_page
 from utils import masks as mask_utils
 
@@ -41,32 +46,37 @@ def model_dir(tmp_path_factory):
 
 
 def test_page_shows_the_results(model_dir):
-  page = make_report.build_page(str(model_dir), num_images=3)
+  page = make_report.build_page(str(model_dir), num_images=3,
+                                command='a command')
   assert ('Box AP 0.625 on 4 images after 20 steps of 2 images, trained '
-          'in 10 min' in page)
-  assert page.count('data:image/jpeg;base64,') == 6
+          'in 10 minutes.' in page)
+  # Three worst ones and three others, each with what is known and was found.
+  assert page.count('data:image/jpeg;base64,') == 12
   assert '<td>disc</td>' in page and '0.312' in page
   assert 'cls_loss 0.05' in page
+  for text in ('best F1', 'disc: AP50', 'class="matrix"', 'val-*.tfrecord, 4',
+               'until 1970', 'a command'):
+    assert text in page
   assert 'train_batch_size: 2' in page
 
 
 def test_page_needs_nothing_else(model_dir):
   page = make_report.build_page(str(model_dir))
-  assert not re.findall(r'(?:src|href)="(?!data:)', page)
+  assert not re.findall(r'(?:src|href)="(?!data:|#)', page)
   assert 'http' not in page.replace('http-equiv', '')
 
 
 def test_undefined_metrics_are_no_numbers(model_dir):
   page = make_report.build_page(str(model_dir))
-  assert '-1' not in re.sub(r'(?s)<pre>.*</pre>|base64,[^"]*', '', page)
+  assert '>-1' not in re.sub(r'(?s)<pre>.*</pre>|<svg.*?</svg>', '', page)
 
 
 def test_detections_are_drawn(model_dir):
   """Of an image that has some, at least the best, whatever their scores."""
   drawn, low = [make_report.build_page(str(model_dir), min_score=score)
                 for score in (.5, .95)]
-  assert 'detections with a score of at least 0.5' in drawn
-  assert 'no score reaches 0.95; the best 1' in low
+  assert '1 detections with at least the score 0.5' in drawn
+  assert 'none reaches the score 0.95; the best 1' in low
   # The same boxes: only what is said about them differs.
   assert re.findall('base64,[^"]*', drawn) == re.findall('base64,[^"]*', low)
 
@@ -95,14 +105,14 @@ def mask_model_dir(model_dir, tmp_path_factory):
 def test_page_of_masks(model_dir, mask_model_dir):
   page = make_report.build_page(str(mask_model_dir), num_images=4)
   assert 'Box AP 0.625 and mask AP 0.312 on 4 images' in page
-  assert '<th>APmax300</th>' in page and '<th>mask AP</th>' in page
+  assert '>APmax300</th>' in page and '>mask AP</th>' in page
   assert re.search('<td>mask</td>.*0.325', page)
   # The images differ from those without masks, on both sides.
   boxes = make_report.build_page(str(model_dir), num_images=4)
   images = [re.findall('base64,([^"]*)', text) for text in (page, boxes)]
   differ = [one != other for one, other in zip(*images)]
   # Detections are of one image, at any place of the records.
-  assert len(differ) == 8 and any(differ[::2]) and any(differ[1::2])
+  assert len(differ) == 16 and any(differ[::2]) and any(differ[1::2])
 
 
 def test_missing_files_name_the_command(tmp_path):
@@ -112,27 +122,55 @@ def test_missing_files_name_the_command(tmp_path):
 
 def test_text_is_escaped():
   page = html_page.page('a<b', [
-      html_page.paragraph('<script>'),
-      html_page.table(['<i>'], [['x&y', 3, .5]])])
-  assert '<script>' not in page and '<i>' not in page and 'a<b' not in page
-  assert 'x&amp;y' in page and '0.500' in page
+      html_page.paragraph('<script>'), html_page.headline('<u>'),
+      html_page.colors([('<s>', (1, 2, 3))]), html_page.folded('<q>', '<p1>'),
+      html_page.curves({'<k>': [(1, 1.)]}),
+      html_page.images([html_page.Figure('<f>', [(b'', '<t>')])]),
+      html_page.table(['<i>'], [['x&y', 3, .5]])], [('<n>', '<v>')], ['<w>'])
+  for tag in ('script', 'u', 's', 'q', 'p1', 'k', 'f', 't', 'i', 'n', 'v', 'w'):
+    assert '<%s>' % tag not in page and '&lt;%s&gt;' % tag in page
+  assert 'a<b' not in page and 'x&amp;y' in page and '0.500' in page
 
 
-@pytest.mark.parametrize('series, expected', [
-    ({}, 'no record'),
-    ({'a': [(1, 0.), (2, -1.), (3, float('inf'))]}, 'no record'),
-    ({'a': [(1, 5.)]}, '<polyline'),
-    ({'a': [(10, 5.), (20, 5.)], 'b': [(10, 1e-6)]}, '>b 1e-06<'),
-])
-def test_curves_of_little_data(series, expected):
-  assert expected in html_page.curve(series)
+@pytest.mark.parametrize('series', [
+    {}, {'a': [(1, 0.), (2, -1.), (3, float('inf')), (4, None)]}])
+def test_no_curves(series):
+  assert charts.over_steps(series) is None
+  assert 'no record' in html_page.curves(series).content
+
+
+def _points(chart):
+  """[[(x, y)] of each curve], from the paths of the drawing."""
+  return [[tuple(map(float, point)) for point in
+           re.findall(r'[ML] ([-\d.]+) ([-\d.]+)', path)]
+          for path in re.findall(
+              r'<path d="([^"]*)"[^>]*style="fill: none; stroke: #(?!888|ddd)',
+              chart.svg)]
 
 
 def test_curve_goes_down_when_the_loss_does():
-  svg = html_page.curve({'loss': [(0, 10.), (100, .1)]})
-  first, last = re.search(r'points="([^"]*)"', svg).group(1).split()
-  assert float(first.split(',')[1]) < float(last.split(',')[1])
-  assert float(first.split(',')[0]) < float(last.split(',')[0])
+  (first, last), = _points(charts.over_steps(
+      {'loss': [(0, 10.), (100, .1)]}))
+  assert first[0] < last[0] and first[1] < last[1]
+
+
+def test_seven_losses_and_curves_of_one_point():
+  """As many colours as losses; a single point has a marker."""
+  chart = charts.over_steps({'loss_%d' % i: [(3, 10. ** -i)] for i in range(7)})
+  assert [line.text for line in chart.lines][:2] == ['loss_0 1', 'loss_1 0.1']
+  assert len({line.color for line in chart.lines}) == 7
+  for line in chart.lines:
+    assert re.search('<use [^>]*fill: %s' % line.color, chart.svg)
+  assert len({charts.line_style(i) for i in range(36)}) == 36
+  assert 'http' not in chart.svg
+
+
+def test_pauses_are_no_training_time():
+  log = [{'step': 10, 'time': 100., 'steps_per_second': .5},
+         {'step': 20, 'time': 9000.,  'steps_per_second': 1.},
+         {'step': 21, 'time': 9003.}]
+  assert make_report._seconds_trained(log) == 20. + 10. + 3.
+  assert make_report._seconds_trained([]) == 0.
 
 
 def _other_model_dir(folder, model, override, metrics, predictions):
@@ -173,7 +211,7 @@ def test_page_of_a_classifier(tmp_path):
   assert 'Misclassified images' in page
   # Among all, and among the wrong ones.
   assert page.count('data:image/jpeg;base64,') == 2
-  assert '<tr><td>disc</td><td class="number">1</td>' in page
+  assert '<tr><td>disc</td><td class="n">1</td>' in page
 
 
 def test_page_of_a_segmentation_model(tmp_path):
@@ -197,15 +235,109 @@ def test_page_of_a_segmentation_model(tmp_path):
   assert '<figcaption>a.png</figcaption>' in page
   _, known, said = re.findall('base64,([^"]*)', page)
   assert known == said  # The model said what is known; ignored pixels stay.
-  assert '<td>2</td><td class="number">-</td>' in page
+  assert '<td>2</td><td class="n">–</td>' in page
 
 
 def test_images_are_never_empty():
-  """Of low scores the best five are drawn, and the caption says so."""
-  low = [{'score': .01 * i} for i in range(1, 9)]
-  drawn, caption = make_report._shown_detections(low, .3)
-  assert [d['score'] for d in drawn] == [.08, .07, .06, .05, .04]
-  assert caption == 'no score reaches 0.3; the best 5, of 0.08 and less'
-  drawn, caption = make_report._shown_detections(low + [{'score': .5}], .3)
-  assert [d['score'] for d in drawn] == [.5] and 'at least 0.3' in caption
-  assert make_report._shown_detections([], .3) == ([], 'no detection at all')
+  """Of low scores the best five are drawn, and the text says so."""
+  def shown(scores, images):
+    number = len(scores)
+    rows, text = detection_page.shown_detections(
+        detections_lib.Detections(
+            np.array(images), np.zeros([number], int), np.zeros([number, 4]),
+            np.array(scores), None), 7, np.array([.3]), '0.3')
+    return [scores[i] for i in rows], text
+  low = [.01 * i for i in range(1, 9)]
+  assert shown(low, [7] * 8) == (
+      [.08, .07, .06, .05, .04],
+      'none reaches 0.3; the best 5, of 0.08 and less')
+  assert shown(low + [.5], [7] * 9) == ([.5], '1 detections with at least 0.3')
+  assert shown(low + [.5], [7] * 8 + [1])[0][0] == .08
+  assert shown([], []) == ([], 'no detection at all')
+
+
+# What is wider than the page or has nothing in it, as short texts.
+_LAYOUT = """(() => {
+  const wrong = [], width = document.documentElement.clientWidth;
+  if (document.documentElement.scrollWidth > width) wrong.push('page scrolls');
+  for (const e of document.querySelectorAll('body *')) {
+    const box = e.getBoundingClientRect(), name = e.tagName + ' ' + e.className;
+    if (e.closest('details, defs, svg')) continue;
+    if (!e.closest('.scroll') && box.right > width + 1)
+      wrong.push(name + ' is too wide');
+    if (!/^(TD|TH|BR|I)$/.test(e.tagName) && (!box.width || !box.height))
+      wrong.push(name + ' is empty');
+  }
+  for (const e of document.querySelectorAll('svg')) {
+    const box = e.getBoundingClientRect();
+    if (!box.width || !box.height) wrong.push('an empty drawing');
+    for (const t of e.querySelectorAll('text')) {
+      const inner = t.getBoundingClientRect();
+      if (inner.left < box.left - 1 || inner.right > box.right + 1 ||
+          inner.top < box.top - 1 || inner.bottom > box.bottom + 1)
+        wrong.push('cut: ' + t.textContent);
+      if (inner.height < 9) wrong.push('too small: ' + t.textContent);
+    }
+  }
+  for (const e of document.images)
+    if (!e.naturalWidth) wrong.push('an image is broken');
+  for (const e of document.querySelectorAll('.images')) {
+    const widths = new Set([...e.children].map(
+        c => Math.round(c.getBoundingClientRect().width)));
+    if (widths.size > 1) wrong.push('columns of several widths');
+  }
+  return wrong.join('; ');
+})()"""
+_LONG = 'a_very_long_name_without_a_single_space_' * 4
+
+
+def _long_page(model_dir):
+  """Long names, seven losses, many columns."""
+  del model_dir
+  grey = np.full([40, 300, 3], 90, np.uint8)
+  return html_page.page(_LONG, [
+      html_page.headline(_LONG), html_page.heading(_LONG),
+      html_page.table([_LONG] + ['column %d' % i for i in range(20)],
+                      [[_LONG] + [.5] * 20] * 3),
+      html_page.curves({'loss_%d_%s' % (i, _LONG): [(1, 2. ** i), (9, 1.)]
+                        for i in range(7)}),
+      html_page.images([
+          html_page.figure(name, [(grey, name), (grey[:, :30], 'short')])
+          for name in ('short', _LONG, 'short')]),
+      html_page.images([html_page.figure(name, [(grey[:, :30], '')])
+                        for name in ('short', _LONG, 'short') * 3], small=True),
+      html_page.colors([(_LONG, (1, 2, 3)), ('short', (4, 5, 6))]),
+      html_page.folded('params.yaml', _LONG)], [(_LONG, _LONG)], [_LONG])
+
+
+def _poor_page(model_dir):
+  """One point of each curve, and no detection."""
+  folder = model_dir.parent / (model_dir.name + '_poor')
+  shutil.copytree(str(model_dir), str(folder))
+  (folder / 'eval' / 'detections.json').write_text('[]')
+  (folder / 'train_metrics.jsonl').write_text(
+      '{"step": 7, "time": 1.0, "cls_loss": 0.5, "box_loss": 0.4}\n')
+  page = make_report.build_page(str(folder))
+  assert 'no detection at all' in page
+  return page
+
+
+def _whole_page(model_dir):
+  return make_report.build_page(str(model_dir), command='python ' + _LONG)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not browser.PROGRAM, reason=browser.MISSING)
+@pytest.mark.parametrize('make_page', [_long_page, _poor_page, _whole_page])
+def test_layout(model_dir, tmp_path, make_page):
+  """Nothing is cut, empty or wider than the page, at three widths."""
+  path = tmp_path / 'page.html'
+  path.write_text(make_page(model_dir), encoding='utf-8')
+  with browser.open_page('file://%s' % path) as page:
+    for width in (500, 1000, 1400):
+      page.call('Emulation.setDeviceMetricsOverride', width=width, height=900,
+                deviceScaleFactor=1, mobile=False)
+      assert (width, page.evaluate(_LAYOUT)) == (width, '')
+    assert page.messages == []
+    assert [url for url in page.requests if not url.startswith('data:')
+            ] == ['file://%s' % path]

@@ -66,4 +66,4 @@ def test_page_and_sheet_are_written(tmp_path):
   assert process.returncode == 0, process.stderr
   assert process.stdout.startswith('3 images, 3 objects, ')
   assert cv2.imread(str(tmp_path / 'a.png')).shape == (320, 1280, 3)
-  assert (tmp_path / 'a.html').read_text().count('<img') == 4
+  assert (tmp_path / 'a.html').read_text().count('<img') == 6

@@ -6,11 +6,11 @@ import numpy as np
 from evaluation import analysis as analysis_lib
 from evaluation import tide
 from tools.report import analysis_page
+from tools.report import html_page
 from utils import drawing
 from utils import masks as mask_utils
 
 _LONGEST = 480  # pixels of the longer side
-_JPEG_QUALITY = 80
 _GREY = 210  # of an image that is not there
 _UNKNOWN_SIZE = (400, 400)
 
@@ -43,21 +43,21 @@ class Drawings:
     return analysis_lib.worst_images(self._mistakes[kind], self._count)
 
   def worst(self, kind):
-    """[analysis_page.Figure] of the images with the most errors of a kind."""
-    return [analysis_page.Figure(
+    """[html_page.Figure] of the images with the most errors of a kind."""
+    return [html_page.Figure(
         'image %s: %d of this kind' % (self._annotations.image_ids[row],
                                        self._mistakes[kind][row]),
         [self._known(row), self._found(row, -1)])
             for row in self._worst_rows(kind)]
 
   def changed(self, rows, f1_change):
-    """[analysis_page.Figure] of images in two runs.
+    """[html_page.Figure] of images in two runs.
 
     Args:
       rows: int [n], those that changed most first.
       f1_change: float [I].
     """
-    return [analysis_page.Figure(
+    return [html_page.Figure(
         'image %s: F1 %+.2f' % (self._annotations.image_ids[row],
                                 f1_change[row]),
         [self._known(row), self._found(row, 0, 'before'),
@@ -99,5 +99,4 @@ class Drawings:
         columns.categories[rows], scores,
         dict(enumerate(self._annotations.category_names)), masks,
         min_size=_LONGEST)
-    return cv2.imencode('.jpg', np.ascontiguousarray(drawn[:, :, ::-1]), [
-        cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])[1].tobytes()
+    return html_page.jpeg(drawn)

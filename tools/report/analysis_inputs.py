@@ -79,11 +79,32 @@ def _of_model_dir(arguments, include_mask, names):
   config, _ = config_factory.load_config(params_file=params)
   config = base.override(config, kept_names.changes(
       config.eval.label_map, arguments.model_dir)[0])
+  path = os.path.join(arguments.model_dir, 'eval' + arguments.suffix,
+                      'detections.json')
+  return of_experiment(config, annotations_lib.read_json(path), include_mask,
+                       names, path)
+
+
+def of_experiment(config, results, include_mask, names=None,
+                  name='The detections'):
+  """Source of the evaluation of an experiment.
+
+  Args:
+    config: experiment.
+    results: the results list of its evaluation.
+    include_mask: whether masks are compared.
+    names: {class id: name} over those of the experiment, or None.
+    name: what messages call the results.
+
+  Raises:
+    OSError, ValueError: naming the file and what is wrong in it.
+  """
   content, known = groundtruth_lib.of_records(config, include_mask)
   annotations = annotations_lib.load(content, include_mask, dict(
       known, **(names or {})), 'The records')
-  detections, messages = read_detections(
-      arguments.model_dir, annotations, include_mask, arguments.suffix)
+  detections, messages = coco_results.from_results(
+      results, annotations, include_mask, ignore_unknown_categories=True,
+      name=name)
   records = {annotations.image_index[ids.canonical_id(image['id'])]: place
              for place, image in enumerate(content['images'])}
 
@@ -92,9 +113,8 @@ def _of_model_dir(arguments, include_mask, names):
     return {rows_of[place]: pixels for place, pixels, _ in
             evaluated_records.images(config, rows_of)}
 
-  return Source(arguments.model_dir, str(config.eval.eval_file_pattern),
-                annotations, detections, annotations.messages + messages,
-                load_images)
+  return Source(name, str(config.eval.eval_file_pattern), annotations,
+                detections, annotations.messages + messages, load_images)
 
 
 def _of_folder(folder, content, annotations):

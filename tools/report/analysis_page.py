@@ -1,30 +1,24 @@
 """The page of tools.analyze_detections: what explains the figures.
 
-Names of files and classes come from anywhere: Jinja2 escapes all of them, and a
-policy in the page keeps the browser from running or fetching anything.
+Parts of it are in the report of tools.make_report, too.
 """
 
-import base64
 import collections
-import os
 
-import jinja2
 import numpy as np
 
 from evaluation import analysis as analysis_lib
 from evaluation import calibration
 from evaluation import tide
+from tools.report import charts
+from tools.report import html_page
 
-_FOLDER = os.path.dirname(os.path.abspath(__file__))
-_POLICY = ("default-src 'none'; img-src data:; style-src 'unsafe-inline'; "
-           "base-uri 'none'; form-action 'none'")
 _SHOWN_OVERLAPS = (0, 5, 8)  # places in analysis.THRESHOLDS: .5, .75, .9
 _CURVE_COLORS = ('#1f4e8c', '#c2571a', '#6b6b6b')
-_MOST_CURVES = 100  # classes that have a drawing
+_MOST_CURVES = 48   # classes that have a drawing
 _MOST_MATRIX = 25   # classes of a confusion matrix that fits a page
 _MOST_PAIRS = 40    # confusions that are listed instead
 _MOST_ROWS = 400    # classes in a table, those with most objects
-_WIDTH, _HEIGHT = 200, 150  # of the drawing of a curve
 _ERROR_TEXTS = collections.OrderedDict((
     (tide.CLASS, 'found, but called something else'),
     (tide.LOCALISATION, 'the right class, but the overlap is 0.1 to 0.5'),
@@ -37,9 +31,13 @@ _ERROR_TEXTS = collections.OrderedDict((
 # tide.Costs. reliability: calibration.Reliability.
 Run = collections.namedtuple('Run', 'name analysis errors costs reliability')
 
-# An image several times, with what is known and what was found. caption: str.
-# parts: [(JPEG bytes, str)].
-Figure = collections.namedtuple('Figure', 'caption parts')
+# Precision and recall. lines: [charts.Line], the overlaps. drawings: [(name,
+# AP50, markup)]: all classes, then single ones. num_drawn: of these.
+Curves = collections.namedtuple('Curves', 'lines drawings num_drawn')
+
+# Which class is taken for which. matrix: (names, rows of (name, [(count, share
+# of the row, whether it is right)])) or None; pairs: what is listed instead.
+Confusions = collections.namedtuple('Confusions', 'matrix pairs')
 
 
 def make_run(name, annotations, detections, iou_type):
@@ -83,34 +81,24 @@ def render(title, facts, notes, runs, worst, changed):
     notes: [str], what a person should know about the data.
     runs: [Run], one or two; the last is explained, the first of two is what it
       is compared with.
-    worst: [(kind of tide.KINDS, [Figure])].
-    changed: [(str, [Figure])] of two runs.
+    worst: [(kind of tide.KINDS, [html_page.Figure])].
+    changed: [(str, [html_page.Figure])] of two runs.
 
   Returns:
     str, HTML.
   """
-  environment = jinja2.Environment(
-      loader=jinja2.FileSystemLoader(_FOLDER), autoescape=True,
-      undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-  environment.filters['figure'] = figure_text
-  environment.filters['base64'] = lambda data: base64.b64encode(data).decode()
   run = runs[-1]
-  names = run.analysis.annotations.category_names
-  return environment.get_template('analysis.html.j2').render(
-      policy=_POLICY, title=title, facts=facts, notes=notes,
-      summary=_summary(runs), costs=_costs(runs), curves=_curves(run),
-      overlaps=_legend(), num_classes=len(names), classes=_classes(run),
-      groups=_groups(runs), matrix=_matrix(run), pairs=_pairs(run),
-      histogram=_histogram(run), reliability=_reliability(run),
-      error=run.reliability.error,
+  confused = confusions(run)
+  return html_page.render(
+      'analysis.html.j2', title=title, facts=facts, notes=notes,
+      summary=_summary(runs), costs=_costs(runs), charts=curves(run),
+      num_classes=len(run.analysis.annotations.category_names),
+      classes=class_rows(run)[:_MOST_ROWS], groups=_groups(runs),
+      matrix=confused.matrix, pairs=confused.pairs, histogram=_histogram(run),
+      reliability=_reliability(run), error=run.reliability.error,
       last_edge='%.2f' % run.analysis.scores.edges[-1], worst=[
           (kind, _ERROR_TEXTS[kind], figures) for kind, figures in worst],
-      changed=changed, size=(_WIDTH, _HEIGHT))
-
-
-def figure_text(value):
-  """A metric as text; -1 stands for one that is undefined."""
-  return '–' if value is None or value < 0 else '%.3f' % value
+      changed=changed)
 
 
 def _mean(values):
@@ -143,30 +131,33 @@ def _costs(runs):
           for kind, text in _ERROR_TEXTS.items()]
 
 
-def _legend():
-  return [('%.2f' % analysis_lib.THRESHOLDS[i], color)
-          for i, color in zip(_SHOWN_OVERLAPS, _CURVE_COLORS)]
+def curves(run, limit=_MOST_CURVES):
+  """`Curves` of a run.
 
-
-def _curves(run):
-  """[(name, AP50, [(points, colour)])]: all classes, then single ones."""
+  Args:
+    run: Run.
+    limit: int, single classes that are drawn at most.
+  """
   by_overlap = list(run.analysis.curves.values())
+  lines = [charts.Line('%.2f' % analysis_lib.THRESHOLDS[i], color)
+           for i, color in zip(_SHOWN_OVERLAPS, _CURVE_COLORS)]
   names = run.analysis.annotations.category_names
   counted = [k for k, c in enumerate(by_overlap[0]) if c.num_objects]
-  if not counted:
-    return []
-  result = []
+  drawings = []
   if len(counted) > 1:
-    result.append(('all classes', _aps(run)[0], [
-        (_points(np.mean([by_overlap[i][k].interpolated for k in counted],
-                         axis=0)), color)
-        for i, color in zip(_SHOWN_OVERLAPS, _CURVE_COLORS)]))
-  shown = _most_objects(run, _MOST_CURVES)
-  for k in shown:
-    result.append((names[k], by_overlap[0][k].ap, [
-        (_points(by_overlap[i][k].interpolated), color)
-        for i, color in zip(_SHOWN_OVERLAPS, _CURVE_COLORS)]))
-  return result
+    drawings.append(('all classes', _aps(run)[0],
+                     _drawn_curves(by_overlap, counted)))
+  shown = _most_objects(run, limit)
+  drawings += [(names[k], by_overlap[0][k].ap, _drawn_curves(by_overlap, [k]))
+               for k in shown]
+  return Curves(lines, drawings, len(shown))
+
+
+def _drawn_curves(by_overlap, classes):
+  """Markup: mean precisions of classes, for each of the shown overlaps."""
+  return charts.precision_recall(analysis_lib.RECALLS, [
+      (np.mean([by_overlap[i][k].interpolated for k in classes], axis=0), color)
+      for i, color in zip(_SHOWN_OVERLAPS, _CURVE_COLORS)])
 
 
 def _most_objects(run, limit):
@@ -177,13 +168,7 @@ def _most_objects(run, limit):
   return sorted(int(k) for k in rows if counts[k])
 
 
-def _points(precisions):
-  """Points of a polyline within the drawing; recall to the right."""
-  return ' '.join('%.1f,%.1f' % (_WIDTH * r, _HEIGHT * (1 - p))
-                  for r, p in zip(analysis_lib.RECALLS[::2], precisions[::2]))
-
-
-def _classes(run):
+def class_rows(run):
   """[dict of figures] of classes with objects or detections, most first."""
   by_overlap = list(run.analysis.curves.values())
   names = run.analysis.annotations.category_names
@@ -196,8 +181,8 @@ def _classes(run):
     others = counts[k, :-1].copy()
     others[k] = 0
     rows.append({
-        'name': names[k], 'objects': curve.num_objects,
-        'detections': len(curve.scores),
+        'id': run.analysis.annotations.category_ids[k], 'name': names[k],
+        'objects': curve.num_objects, 'detections': len(curve.scores),
         'figures': [_mean([c[k].ap for c in by_overlap]), curve.ap,
                     by_overlap[5][k].ap],
         'f1': operating.f1, 'precision': operating.precision,
@@ -205,8 +190,7 @@ def _classes(run):
         'score': operating.score if operating.num_detections else None,
         'confused': '%s (%d)' % (names[others.argmax()], others.max())
                     if others.any() else ''})
-  rows.sort(key=lambda row: -row['objects'])
-  return rows[:_MOST_ROWS]
+  return sorted(rows, key=lambda row: -row['objects'])
 
 
 def _groups(runs):
@@ -217,6 +201,12 @@ def _groups(runs):
         groups[0].name, groups[0].num_objects,
         [(g.recall, g.recall_at_score, g.overlap) for g in groups]))
   return list(tables.items())
+
+
+def confusions(run):
+  """`Confusions` of a run: a matrix where it fits a page."""
+  matrix = _matrix(run)
+  return Confusions(matrix, [] if matrix else _pairs(run))
 
 
 def _matrix(run):
@@ -230,7 +220,8 @@ def _matrix(run):
   rows = []
   for place, name in zip(places, names + ['nothing']):
     row = counts[place, places]
-    rows.append((name, [(int(n), float(n) / max(row.sum(), 1), place == other)
+    rows.append((name, [(int(n), float(n) / max(row.sum(), 1),
+                         place == other and place != len(counts) - 1)
                         for n, other in zip(row, places)]))
   return names + ['missed'], rows
 

@@ -40,16 +40,21 @@ def content(config: base.Config, metrics: Mapping[str, Any], results: Any,
           for i in sorted(counts)])]
   if len(counts) <= _MAX_CONFUSION:
     tables += _confusion(results, sorted(counts), name)
-  wrong = [i for i, r in enumerate(results) if r['category_id'] != r['label']]
-  images = [_grid(config, results, evaluated_records.spread(
-      range(len(results)), num_images), name)]
+  # What it is surest of and wrong about comes first.
+  wrong = sorted((i for i, r in enumerate(results)
+                  if r['category_id'] != r['label']),
+                 key=lambda i: -results[i]['score'])
+  images = [html_page.heading('Images it was not trained on'), _grid(
+      config, results, evaluated_records.spread(range(len(results)),
+                                                num_images), name)]
   if wrong:
     images += [
         html_page.heading('Misclassified images'),
-        html_page.paragraph('%d of %d images; some of them.' % (
-            len(wrong), len(results))),
-        _grid(config, results, evaluated_records.spread(wrong, num_images),
-              name)]
+        html_page.paragraph(
+            '%d of %d images%s, those with the highest scores first.' % (
+                len(wrong), len(results), '; %d of them' % num_images
+                if len(wrong) > num_images else '')),
+        _grid(config, results, wrong[:num_images], name)]
   return html_page.Content(
       'Top-1 accuracy %s' % html_page.figure_text(metrics['top_1_accuracy']),
       len(results), tables, images)
@@ -70,10 +75,12 @@ def _confusion(results, classes, name):
 def _grid(config, results, rows, name):
   """Images with what they show and what the model said."""
   figures = []
-  for row, image, _ in evaluated_records.images(config, rows):
-    result = results[row]
+  pixels = {row: image for row, image, _ in evaluated_records.images(
+      config, rows)}
+  for row in rows:
+    image, result = pixels[row], results[row]
     said = '%s %.2f' % (name(result['category_id']), result['score'])
     caption = said if result['category_id'] == result['label'] else (
         '%s, classified as %s' % (name(result['label']), said))
-    figures.append((image, caption))
-  return html_page.image_grid(figures)
+    figures.append(html_page.figure(caption, [(image, '')]))
+  return html_page.images(figures, small=True)

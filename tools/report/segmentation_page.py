@@ -39,14 +39,13 @@ def content(config: base.Config, metrics: Mapping[str, Any], results: Any,
       html_page.heading('Overlap by class'),
       html_page.paragraph(
           'Intersection over union: among the pixels that have a class or were '
-          'predicted to have it, the share for which both is true. "-": the '
+          'predicted to have it, the share for which both is true. "–": the '
           'class does not occur.'),
       html_page.table(['class', 'IoU'], [
           [name(i), metrics[_CLASS_METRIC % i]] for i in classes])]
   image_ids = list(regions)
   rows = evaluated_records.spread(range(len(image_ids)), num_images)
-  images = [html_page.legend([
-      (name(i), drawing.class_color(i)) for i in classes if i])]
+  figures = []
   for row, image, features in evaluated_records.images(config, rows):
     predicted = segmentation_results.to_label_map(regions[image_ids[row]],
                                                   image.shape[:2])
@@ -54,11 +53,16 @@ def content(config: base.Config, metrics: Mapping[str, Any], results: Any,
         'image/segmentation/class/encoded'].bytes_list.value[0], np.uint8),
                         cv2.IMREAD_GRAYSCALE)
     ignored = true == config.segmentation_parser.ignore_label
-    images.append(html_page.image_triple([
-        (image, evaluated_records.file_name(features)),
+    figures.append(html_page.figure(evaluated_records.file_name(features), [
+        (image, 'the image'),
         (drawing.draw_label_map(image, np.where(ignored, 0, true)),
          'known classes'),
         (drawing.draw_label_map(image, predicted), 'what the model said')]))
+  images = [
+      html_page.heading('Images it was not trained on'),
+      html_page.colors([(name(i), drawing.class_color(i))
+                        for i in classes if i]),
+      html_page.images(figures)]
   return html_page.Content(
       'Mean IoU %s' % html_page.figure_text(metrics['miou']),
       len(image_ids), tables, images)
