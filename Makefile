@@ -25,7 +25,7 @@ IN_ENV = venv=$$(bash tools/setup_env.sh $(RUNTIME)) && "$$venv/bin/python"
 # Neighbouring tests stay in one process, which makes what they share once.
 PYTEST = -m pytest -n $(JOBS) --dist worksteal -p no:cacheprovider
 
-export TF_CPP_MIN_LOG_LEVEL ?= 2
+export TF_CPP_MIN_LOG_LEVEL ?= 3
 export PYTHONUNBUFFERED = 1
 
 .PHONY: help setup demo test quick test-all faults mutants lint env tpu-check \

@@ -30,7 +30,6 @@ from typing import Sequence
 
 from absl import app
 from absl import flags
-import tensorflow.compat.v1 as tf
 
 from configs import base
 from executor import log
@@ -94,7 +93,9 @@ def run() -> int:
     from configs import plugins
     os.environ[plugins.VARIABLE] = os.pathsep.join(
         flags.FLAGS.plugins.split(','))
-  # Slow to load, which --help should not wait for.
+  # Slow to load, which --help should not wait for; TensorFlow reads from the
+  # environment how much it may say, which `log.set_up` decides.
+  import tensorflow.compat.v1 as tf
 
   from executor import errors
   from executor import job_config
@@ -129,7 +130,8 @@ def main(argv: Sequence[str]) -> int:
   # Files that are being written are cleaned up on the way out.
   signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
   # `kill -USR1` shows where a job that seems stuck is.
-  faulthandler.register(signal.SIGUSR1)
+  if hasattr(signal, 'SIGUSR1'):  # Windows has none.
+    faulthandler.register(signal.SIGUSR1)
   return run()
 
 

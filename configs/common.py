@@ -163,6 +163,8 @@ class Train:
   save_checkpoints_steps: Optional[int] = base.option(None, at_least=1)
   keep_checkpoint_max: int = base.option(5, at_least=0)  # (+) 0: keep all
   log_every_steps: int = base.option(100, at_least=1)  # (+)
+  # (+) Seconds between lines of progress; 0: one every log_every_steps.
+  log_every_seconds: float = base.option(10., at_least=0)
   seed: Optional[int] = None  # (+) null: other numbers in every run
   # (+) Memory of each host for encoded records among which training draws.
   shuffle_buffer_bytes: int = base.option(2**29, at_least=1)

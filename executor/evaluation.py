@@ -30,12 +30,13 @@ from executor import groundtruth as groundtruth_lib
 from executor import hooks
 from executor import model_dir as model_dir_lib
 from executor import pins
+from executor import progress as progress_lib
 from executor import status
 from modeling import checkpoint_checks
 from modeling import whole_checkpoint
 from utils import fields
 
-_REPORT_SECONDS = 30
+_REPORT_SECONDS = 10
 
 MASK_TYPES = groundtruth_lib.MASK_TYPES
 uses_json_file = groundtruth_lib.uses_json_file
@@ -268,7 +269,8 @@ class Evaluation:
       name: prefix that people know it by.
     """
     sums, count = collections.Counter(), 0
-    last = time.monotonic()
+    rhythm, start = progress_lib.Rhythm(_REPORT_SECONDS), None
+    bar = progress_lib.Bar()
     batches = self._estimator.predict(
         self._input_fn, checkpoint_path=path, yield_single_examples=False,
         hooks=[checkpoints.FitHook(path)])
@@ -278,10 +280,16 @@ class Evaluation:
       for name, values in losses.items():
         sums[name] += float(np.sum(values))
       count += len(predictions[fields.SOURCE_ID])
-      if time.monotonic() - last > _REPORT_SECONDS:
-        last = time.monotonic()
+      now = time.monotonic()
+      if start is None:  # The first batch also sets up the graph.
+        start, first = now, count
+      text = '%d images evaluated, %.3g images/s' % (
+          count, (count - first) / max(now - start, 1e-3))
+      bar.show(text)
+      if rhythm.is_due(now) and count > first:
         self._say_progress(name, '%d images' % count)
-        tf.logging.info('%d images evaluated.', count)
+        tf.logging.info('%s', text)
+    bar.end()
     return {name: total / count for name, total in sums.items()}
 
   def _print(self, step, metrics, losses, seconds):

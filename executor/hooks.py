@@ -15,6 +15,7 @@ from configs import base
 from executor import errors
 from executor import failures
 from executor import log_files
+from executor import progress
 from executor import workers as workers_lib
 from modeling import storage
 from modeling.training import summaries
@@ -56,8 +57,10 @@ def format_duration(seconds: float, words: bool = False) -> str:
 class TrainingHook(tf.train.SessionRunHook):
   """Reports progress; stops at a loss that is not a finite number.
 
-  Every `every_n_steps` steps one line goes to the log, one to the file of JSON
-  lines and the values to TensorBoard (there every step with `enable_summary`).
+  Every `every_n_steps` steps one line goes to the file of JSON lines and the
+  values to TensorBoard (there every step with `enable_summary`). The log has a
+  line after the first call, then every `train.log_every_seconds`; a terminal
+  also has a bar.
   A step is what the global step counts: with loss scaling, accumulation or the
   loops of a TPU a call may make no step or many.
   """
@@ -84,9 +87,18 @@ class TrainingHook(tf.train.SessionRunHook):
     self._scaling = (SkippedSteps(config.train.accumulation_steps)
                      if config.train.mixed_precision == 'float16' else None)
     self._step: Optional[int] = None
+    self._bar = progress.Bar(clock=clock)
+    self._rhythm: Optional[progress.Rhythm] = None
+    if config.train.log_every_seconds:
+      self._rhythm = progress.Rhythm(config.train.log_every_seconds)
+    self._waited = 0.  # seconds for batches since the last line
 
   def begin(self) -> None:
     self._scalars = _collected_scalars()
+    self._fetches = {'scalars': self._scalars}
+    wait = None if self._config.use_tpu else progress.input_wait()
+    if wait is not None:
+      self._fetches['wait'] = wait
     self._kept = summaries.take_kept_scalars()
     self._read_step = tf.convert_to_tensor(tf.train.get_global_step())
     self._workers.prepare(len(self._scalars) + len(self._kept))
@@ -116,7 +128,7 @@ class TrainingHook(tf.train.SessionRunHook):
   def before_run(
       self, run_context: tf.train.SessionRunContext) -> tf.train.SessionRunArgs:
     del run_context
-    return tf.train.SessionRunArgs(self._scalars)
+    return tf.train.SessionRunArgs(self._fetches)
 
   def after_run(self, run_context: tf.train.SessionRunContext,
                 run_values: tf.train.SessionRunValues) -> None:
@@ -124,7 +136,8 @@ class TrainingHook(tf.train.SessionRunHook):
     # Not fetched with the call, which may read them before its update.
     self._step, kept = session.run((self._read_step, self._kept))
     self._step = int(self._step)
-    scalars = collections.OrderedDict(run_values.results, **kept)
+    self._waited += run_values.results.get('wait', 0.)
+    scalars = collections.OrderedDict(run_values.results['scalars'], **kept)
     # So that all workers meet the same NaN.
     scalars = dict(zip(scalars, map(float, self._workers.mean(
         session, list(scalars.values())))))
@@ -139,10 +152,11 @@ class TrainingHook(tf.train.SessionRunHook):
     now = self._clock()
     if self._start is None:
       # The first call also sets up the pipeline and is not a measure of speed.
-      self._start = self._last = (self._step, now)
-    is_due = (self._step // self._every_n_steps
-              > previous // self._every_n_steps)
-    is_due = is_due or previous < self._step >= self._total_steps
+      self._start = self._last = self._last_line = (self._step, now)
+      self._waited = 0.
+    is_last = previous < self._step >= self._total_steps
+    is_due = is_last or (self._step // self._every_n_steps
+                         > previous // self._every_n_steps)
     if self._config.enable_summary:
       # Every step; a TPU sends them by its host call.
       if self._step > previous and not self._config.use_tpu:
@@ -150,8 +164,9 @@ class TrainingHook(tf.train.SessionRunHook):
     elif is_due:
       self._write_events(scalars)
     if is_due:
-      self._report(scalars, now)
+      self._record(scalars, now)
       self._last = (self._step, now)
+    self._tell(scalars, now, is_due, is_last)
 
   def _write_events(self, values):
     """Writes {tag: value} to the event file of the training."""
@@ -163,30 +178,57 @@ class TrainingHook(tf.train.SessionRunHook):
                             for tag, value in sorted(values.items())]),
           self._step)
 
-  def _report(self, scalars, now):
-    """Writes the line of the log and of the file."""
+  def _record(self, scalars, now):
+    """Writes the line of the file."""
     step, batch_size = self._step, self._config.train.train_batch_size
     record = collections.OrderedDict(step=step, time=now)
     rate = _rate(self._last, (step, now))
-    line = 'Step %d of %d (%.1f %%)' % (
-        step, self._total_steps, 100. * step / max(1, self._total_steps))
     if rate:
       record.update(steps_per_second=rate, images_per_second=rate * batch_size)
-      line += ', %.3g steps/s, %.3g images/s' % (rate, rate * batch_size)
       self._write_events({'global_step/sec': rate})
-    for name in sorted(scalars):
-      line += ', %s %.4g' % (name, scalars[name])
-    overall = _rate(self._start, (step, now))
-    if overall and step < self._total_steps:
-      line += ', %s left' % format_duration(
-          (self._total_steps - step) / overall)
     if self._scaling and self._scaling.total:
-      line += ', %d tries left out by loss scaling' % self._scaling.total
       record.update(left_out_by_loss_scaling=self._scaling.total)
     record.update(sorted(scalars.items()))
-    tf.logging.info('%s', line)
     with failures.survived('No line was written to %s' % self._log_path):
       storage.append_json_line(self._log_path, record)
+
+  def _tell(self, scalars, now, is_due, is_last):
+    """Shows people how far it is."""
+    share = self._step / float(max(1, self._total_steps))
+    place = 'Step %d of %d (%.1f %%)' % (self._step, self._total_steps,
+                                         100. * share)
+    overall = _rate(self._start, (self._step, now))
+    left = ''
+    if overall and self._step < self._total_steps:
+      left = ', %s left' % format_duration(
+          (self._total_steps - self._step) / overall)
+    if self._rhythm:
+      is_due = self._rhythm.is_due(now) or is_last
+    if is_due:
+      self._bar.end()
+      tf.logging.info('%s%s%s', place, self._details(scalars, now), left)
+      self._last_line, self._waited = (self._step, now), 0.
+    self._bar.show(place + left, share)
+    if is_last:
+      self._bar.end()
+
+  def _details(self, scalars, now):
+    """What a line says between the step and the time that is left."""
+    line, batch_size = '', self._config.train.train_batch_size
+    rate = _rate(self._last_line, (self._step, now))
+    if rate:
+      line += ', %.3g steps/s, %.3g images/s' % (rate, rate * batch_size)
+    if rate and 'wait' in self._fetches:
+      line += ', %.0f %% of the time waiting for data' % min(
+          100., 100. * self._waited / (now - self._last_line[1]))
+    line += ''.join(', %s %.4g' % item for item in sorted(scalars.items()))
+    if self._scaling and self._scaling.total:
+      line += ', %d tries left out by loss scaling' % self._scaling.total
+    return line + progress.memory_text()
+
+  def end(self, session: tf.Session) -> None:
+    del session
+    self._bar.end()
 
 
 class SkippedSteps:

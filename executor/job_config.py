@@ -244,7 +244,8 @@ def _platform_notes(flags, config, use_tpu, written, mixed_precision, mode,
         for key in _TRAINING_PRECISION if written.get(key)]
   if use_tpu:
     notes += _tpu_notes(config, mode, not_on_tpu)
-  elif config.architecture.use_bfloat16 and mixed_precision != 'bfloat16':
+  elif (written.get('architecture.use_bfloat16')
+        and mixed_precision != 'bfloat16'):
     notes.append('Without a TPU this is switched off: architecture.'
                  'use_bfloat16; train.mixed_precision decides instead.')
   return notes

@@ -6,6 +6,7 @@ Without TensorFlow, so that it can be set up before that is loaded.
 import logging
 import os
 import sys
+from typing import Any
 import warnings
 
 _FRAMEWORK = (os.sep + 'tensorflow', os.sep + 'absl' + os.sep)
@@ -38,25 +39,70 @@ def _tell_of_lost_session(record):
   record.args = (reason[:_REASON] + ' ...' * (len(reason) > _REASON),)
 
 
+def quiet_tensorflow() -> None:
+  """Keeps TensorFlow's own lines from the console; call it before its import.
+
+  What matters comes as an exception too. The rest is about optimisations that
+  did not apply and libraries that are not there.
+  """
+  os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
+  # NumPy's, about the source of TF 1.15.
+  warnings.filterwarnings('ignore', category=FutureWarning,
+                          module='(tensorflow|tensorboard)')
+  warnings.filterwarnings('ignore', category=UserWarning,
+                          module='tensorflow')
+
+
+class _Handler(logging.StreamHandler):
+  """Takes away what a progress bar has drawn before it writes a line."""
+
+  def emit(self, record):
+    _clear(self.stream)
+    super().emit(record)
+
+
+_DRAWN: Any = {}  # {id of a stream: stream} with a line that is not ended
+
+
+def write_over(stream: Any, text: str) -> None:
+  """Writes text over what `write_over` wrote last; '' takes it away.
+
+  Args:
+    stream: a terminal.
+    text: str, one line.
+  """
+  _clear(stream)
+  if text:
+    stream.write(text[:_columns(stream)])
+    _DRAWN[id(stream)] = stream
+  stream.flush()
+
+
+def _clear(stream):
+  if _DRAWN.pop(id(stream), None) is not None:
+    stream.write('\r\x1b[K')
+
+
+def _columns(stream):
+  """How many characters fit on a line."""
+  try:
+    return max(20, os.get_terminal_size(stream.fileno()).columns - 1)
+  except (OSError, ValueError):
+    return 79
+
+
 def set_up(verbose: bool = False) -> None:
   """Sends the log to stderr, one line each, with the time.
 
   Args:
     verbose: whether everything that TensorFlow logs is shown too.
   """
-  handler = logging.StreamHandler(sys.stderr)
+  handler = _Handler(sys.stderr)
   handler.setFormatter(logging.Formatter(
       '%(asctime)s %(levelname).1s %(message)s', '%Y-%m-%d %H:%M:%S'))
   if not verbose:
     handler.addFilter(_is_for_people)
-    # What matters comes as an exception too. The rest is about optimisations
-    # that did not apply and libraries that are not there.
-    os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
-    # NumPy's, about the source of TF 1.15.
-    warnings.filterwarnings('ignore', category=FutureWarning,
-                            module='(tensorflow|tensorboard)')
-    warnings.filterwarnings('ignore', category=UserWarning,
-                            module='tensorflow')
+    quiet_tensorflow()
   root = logging.getLogger()
   root.handlers[:] = [handler]
   root.setLevel(logging.INFO)

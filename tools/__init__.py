@@ -1,0 +1,5 @@
+"""Commands; see README.md."""
+
+from executor import log
+
+log.quiet_tensorflow()

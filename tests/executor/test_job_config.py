@@ -74,6 +74,9 @@ def test_precision_without_a_tpu(wanted, mixed, use_bfloat16):
   config, notes = _resolve(precision=wanted)
   assert config.train.mixed_precision == mixed
   assert config.architecture.use_bfloat16 == use_bfloat16
+  assert not any('use_bfloat16' in note for note in notes)
+  _, notes = _resolve(precision=wanted,
+                      params_override='architecture.use_bfloat16=true')
   assert any('use_bfloat16' in note for note in notes) != use_bfloat16
   config, _ = _resolve(
       params_override='train.mixed_precision=%s' % (mixed or 'null'))
@@ -143,6 +146,9 @@ def test_data_dir():
 def test_tpu_only_when_asked_for():
   config, notes = _resolve()
   assert not config.use_tpu and config.train.num_shards is None
+  # A default does not cause a note.
+  assert not any('switched off' in n for n in notes)
+  _, notes = _resolve(params_override='architecture.use_bfloat16=true')
   assert any('switched off: architecture.use_bfloat16' in n for n in notes)
   config, notes = _resolve(params_override='{use_tpu: true, '
                            'batch_norm_activation: {use_sync_bn: true}}')

@@ -12,7 +12,8 @@ def config(model_dir, model='retinanet', **changes):
   """A configuration with these changes by dotted key ('__')."""
   values = {'model_dir': str(model_dir), 'use_tpu': False,
             'train.train_batch_size': 4, 'train.total_steps': 6,
-            'train.log_every_steps': 2, 'train.save_checkpoints_steps': 1000,
+            'train.log_every_steps': 2, 'train.log_every_seconds': 0,
+            'train.save_checkpoints_steps': 1000,
             'eval.min_eval_interval': 0, 'architecture.use_bfloat16': False}
   values.update({key.replace('__', '.'): value
                  for key, value in changes.items()})
