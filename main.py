@@ -49,7 +49,7 @@ flags.DEFINE_string('checkpoint_path', None, 'modes eval and predict: this '
                     'checkpoint instead of those in model_dir')
 
 flags.DEFINE_string('plugins', None, 'Python files, separated by commas, that '
-                    'add backbones and the like; see docs/architecture.md')
+                    'add backbones and the like; see docs/extending.md')
 
 flags.DEFINE_bool('use_tpu', None, 'whether to use a TPU; when not given: if '
                   '--tpu is')

@@ -2,7 +2,7 @@
 
 A plugin is a Python file that is run once, before configurations are read. It
 adds entries to tables, such as `configs.backbones.BACKBONES`; see
-docs/architecture.md. It is named by the flag --plugins of main.py or by the
+docs/extending.md. It is named by the flag --plugins of main.py or by the
 environment variable VISION_PLUGINS, and never by a configuration: a model_dir
 from elsewhere runs no code.
 """

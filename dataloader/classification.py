@@ -1,4 +1,4 @@
-"""What the parser of classifiers has of its own: decoding, windows, the class.
+"""The parts that only the parser of classifiers has: decoding, windows, class.
 
 Source of the augmentation: arXiv:1512.03385, section 3.4.
 """
@@ -50,10 +50,10 @@ def cut_out_middle(sample):
 
 
 class ClassLabel:
-  """The class of an image, int32 []; running it fails for what is none."""
+  """The class of an image, int32 []; running it fails for other numbers."""
 
   def __init__(self, num_classes):
-    """Takes int; labels are 0 to num_classes - 1."""
+    """Takes an int; labels are 0 to num_classes - 1."""
     self._num_classes = num_classes
 
   def __call__(self, sample):
@@ -73,7 +73,7 @@ class EncodedImage:
     """Takes JPEG, PNG, BMP or GIF bytes, a string []."""
     self._encoded = encoded
     self._is_jpeg = tf.image.is_jpeg(encoded)
-    # The header of a JPEG has its size; of the others all has to be decoded.
+    # The header of a JPEG has its size; the others have to be decoded.
     self._decoded = tf.cond(
         self._is_jpeg, lambda: tf.zeros([0, 0, 3], tf.uint8),
         lambda: image_decoding.decode_image(encoded))
@@ -84,7 +84,7 @@ class EncodedImage:
   def cut_out(self, window):
     """uint8 [height, width, 3] of a window (y, x, height, width), int32 [4]."""
     y, x, height, width = tf.unstack(window)
-    # Of a JPEG only the lines of the window are decoded, which takes a third
+    # In a JPEG only the lines of the window are decoded, which takes a third
     # of the time.
     image = tf.cond(
         self._is_jpeg,
@@ -96,7 +96,7 @@ class EncodedImage:
 
 
 def _middle_of_whole(window, size):
-  """The window, or the square in the middle instead of the whole image."""
+  """The window, or the square in the middle instead of the entire image."""
   is_whole = tf.reduce_all(tf.equal(window[2:], size))
   return tf.cond(is_whole, lambda: preprocess.center_window(size),
                  lambda: window)

@@ -1,4 +1,4 @@
-"""What is wrong with the records of a data set, for a configuration."""
+"""Finds what is wrong with the records of a data set for a configuration."""
 
 import collections
 
@@ -18,7 +18,7 @@ TOO_LARGE = label_checks.TOO_LARGE
 TOO_MANY, TOO_MANY_TO_LEARN = 'too_many_objects', 'too_many_to_learn'
 
 _OUTSIDE = 1e-3     # of the image; rounding of converters stays below
-_IN_PIXELS = 2.     # coordinates above it are no fractions of an image
+_IN_PIXELS = 2.     # coordinates above it are not fractions of an image
 _MANY_CROWDS = .5   # share of the objects; in COCO it is below 0.02
 _SIDES = ('ymin', 'xmin', 'ymax', 'xmax')
 
@@ -30,21 +30,21 @@ class DataChecker(record_checker.RecordChecker):
                anchor_sizes=None, output_size=None, match_threshold=0.5,
                decode=True, trains_on_crowds=False, learns_all=False,
                has_one_class=False):
-    """Takes what the configuration says.
+    """Takes the settings.
 
     Args:
       num_classes: int, background included.
-      max_num_instances: int, objects that labels hold; None: no limit.
+      max_num_instances: int, how many objects labels hold; None: no limit.
       needs_masks: whether the model learns from masks.
       anchor_sizes: float [N, 2], heights and widths of the anchors, pixels of
-        the network input; None leaves this out.
+        the network input; None: they are not checked.
       output_size: (height, width), ints, that images are fitted into.
       match_threshold: float, smallest IoU of an anchor that learns an object.
       decode: whether to decode images and masks, which takes most time.
       trains_on_crowds: whether crowds are objects like the others.
       learns_all: whether training stops at images of more than
         `max_num_instances` objects, as evaluation does.
-      has_one_class: whether all objects are taken for one class.
+      has_one_class: whether all objects count as one class.
     """
     super().__init__(num_classes, decode)
     self._trains_on_crowds = trains_on_crowds
@@ -55,7 +55,7 @@ class DataChecker(record_checker.RecordChecker):
     self._anchor_sizes = anchor_sizes
     self._output_size = output_size
     self._match_threshold = match_threshold
-    self._num_usable = 0  # objects that training learns
+    self._num_usable = 0  # objects that training learns from
     self.anchor_ious = []
 
   def _check_labels(self, features, size, where):
@@ -90,7 +90,7 @@ class DataChecker(record_checker.RecordChecker):
                     ', '.join(_SIDES), len(crowds)))
       return None
     if len(areas) not in (0, len(classes)):
-      # Training does without areas.
+      # Training does not use areas.
       self._add(ERROR, 'area_length', where, 'It has %d class ids and %d area: '
                 'an evaluation cannot tell which is whose.' % (
                     len(classes), len(areas)))
@@ -106,7 +106,7 @@ class DataChecker(record_checker.RecordChecker):
     self.num_crowds += int(crowds.sum())
     if not num_objects:
       self.num_without_objects += 1
-    with np.errstate(invalid='ignore'):  # NaN is found by others
+    with np.errstate(invalid='ignore'):  # NaN is found by other checks
       has_area = np.all(boxes[:, 2:] > boxes[:, :2], axis=1)
       is_inside = np.all((boxes[:, 2:] > 0.) & (boxes[:, :2] < 1.), axis=1)
     num_usable = int((has_area & is_inside & (
@@ -126,7 +126,7 @@ class DataChecker(record_checker.RecordChecker):
                     num_objects, limit))
 
   def _count_sizes(self, areas, boxes, crowds, size):
-    """By the areas that the evaluation takes: stored ones, else of boxes."""
+    """By the areas that the evaluation uses: stored ones, else of boxes."""
     if not len(areas):
       sides = (boxes[:, 2:] - boxes[:, :2]) * (size or (np.nan, np.nan))
       areas = np.prod(sides, axis=1)
@@ -165,7 +165,7 @@ class DataChecker(record_checker.RecordChecker):
       self._add(level, 'box_outside', where, text)
 
   def _match(self, boxes, size, where):
-    """Notes the IoU of each box with the best anchor, both at one place."""
+    """Notes the IoU of each box with the best anchor, centres aligned."""
     scale = min(out / float(side) for out, side in zip(self._output_size, size))
     if min(size) * scale < .5:
       self._add(WARNING, 'thin_image', where,
@@ -209,7 +209,7 @@ class DataChecker(record_checker.RecordChecker):
                     100 * share, self._match_threshold))
 
   def _check_crowds(self, num_objects):
-    """Adds whether objects are left that training learns."""
+    """Adds a finding if no object is left that training learns from."""
     all_are = self.num_crowds == num_objects
     if self.num_crowds > _MANY_CROWDS * num_objects:
       self._add(
@@ -248,7 +248,8 @@ def for_config(config, decode=True):
       getattr(architecture, 'include_mask', False),
       anchor_sizes(config.anchor, architecture.min_level,
                    architecture.max_level), section.output_size,
-      # Of the RPN, whose own threshold is met by moving anchors, not here.
+      # The RPN has no such key: anchors reach its own threshold at the right
+      # place, which is not looked at here.
       getattr(section, 'match_threshold', 0.5), decode,
       not section.skip_crowd_during_training,
       architecture.parser == 'maskrcnn_parser',
@@ -272,7 +273,7 @@ def anchor_sizes(anchor, min_level, max_level):
 
 
 def best_ious(sides, anchors):
-  """IoU of each object with the best anchor, both at one place.
+  """IoU of each object with the best anchor, their centres aligned.
 
   Args:
     sides: float [K, 2], heights and widths above 0.

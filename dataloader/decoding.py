@@ -1,7 +1,8 @@
 """Images decoded as training decodes them, outside of its graph.
 
-What Pillow or OpenCV read is not what TensorFlow reads: of what goes into
-records, and of what is in them, TensorFlow's decoder has to be the judge.
+Pillow and OpenCV do not read exactly the files, or the pixels, that TensorFlow
+reads, so TensorFlow's decoder checks what goes into records and what is in
+them.
 """
 
 import os
@@ -40,10 +41,10 @@ def pixels(encoded: bytes) -> np.ndarray:
 
 
 def jpeg_pixels(encoded: bytes) -> np.ndarray:
-  """uint8 [H, W, C] of a JPEG, as exactly as it can be encoded again.
+  """uint8 [H, W, C] of a JPEG, so that it can be encoded again without loss.
 
-  Its colours, stored for 2 x 2 pixels as a rule, are repeated, not
-  interpolated: averaging them gives what was stored.
+  Its colours, usually stored once for 2 x 2 pixels, are repeated, not
+  interpolated: averaging them gives the stored values.
 
   Args:
     encoded: bytes of a JPEG.

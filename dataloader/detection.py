@@ -18,18 +18,19 @@ def decode(serialized: tf.Tensor, regenerate_source_id: bool = False,
            num_classes: Optional[int] = None,
            mask_rule: Optional[mask_crops.MaskRule] = None,
            has_one_class: bool = False) -> samples.Sample:
-  """Decodes a record; running it fails for what the labels cannot hold.
+  """Decodes a record; running it fails for objects that labels cannot hold.
 
   Args:
     serialized: string [], a tf.train.Example.
     regenerate_source_id: see ExampleDecoder.
-    num_classes: int, background included; None: any class will do.
-    mask_rule: mask_crops.MaskRule, which objects need a mask; None: masks are
+    num_classes: int, background included; None: classes are not checked.
+    mask_rule: mask_crops.MaskRule: which objects need a mask; None: masks are
       not read.
-    has_one_class: whether all objects are taken for class 1.
+    has_one_class: whether all objects count as class 1.
 
   Returns:
-    Sample, as in the record.
+    Sample with the content of the record: an image uint8 [H, W, 3] and K
+    objects with normalized boxes.
   """
   decoded = example_decoder.ExampleDecoder(
       mask_rule is not None, regenerate_source_id,
@@ -55,18 +56,19 @@ def make_sample(decoded: dict) -> samples.Sample:
 
 
 class Groundtruths:
-  """`groundtruths`: the objects of a record for evaluation, M at most.
+  """`groundtruths`: the objects of a record for evaluation, K at most.
 
-  A dict: `source_id`, `height`, `width` int64 []; `num_detections` int32 [1];
-  `boxes` float32 [M, 4], yxyx, pixels of the original image; `classes` int64,
-  `areas` float32, both padded with -1, and `is_crowds` int32, all [M].
+  A dict: `source_id`, `height`, `width` int64 []; `num_detections` int32 [1],
+  the number of objects; `boxes` float32 [K, 4], yxyx, pixels of the original
+  image; `classes` int64, `areas` float32, all three padded with -1, and
+  `is_crowds` int32, padded with 0, all [K].
   """
 
   def __init__(self, max_num_instances, key, repeats_count=False):
-    """Takes its size; running it fails for a record of more objects.
+    """Takes its size; running it fails for a record with more objects.
 
     Args:
-      max_num_instances: int, M.
+      max_num_instances: int, K.
       key: configuration key of that number.
       repeats_count: whether the count has a second name, `num_groundtruths`.
     """
@@ -78,8 +80,8 @@ class Groundtruths:
     decoded, count = sample.record, self._max_num_instances
     boxes = box_ops.denormalize_boxes(decoded['groundtruth_boxes'],
                                       tf.shape(decoded['image'])[:2])
-    boxes = check_room(boxes, decoded['source_id'], count, self._key,
-                       'evaluation')
+    boxes = check_capacity(boxes, decoded['source_id'], count, self._key,
+                           'evaluation')
     num_objects = tf.shape(boxes)[0]
     def pad(values, value=-1):
       return preprocess.pad_or_clip(values, count, value)
@@ -118,8 +120,8 @@ class Groundtruths:
             'areas': -1})}
 
 
-def check_room(boxes, source_id, max_num_instances, key, purpose):
-  """Returns `boxes`; running it fails for more of them than there is room for.
+def check_capacity(boxes, source_id, max_num_instances, key, purpose):
+  """Returns `boxes`; running it fails if the labels cannot hold them all.
 
   Args:
     boxes: [K, 4].
@@ -140,7 +142,7 @@ def check_room(boxes, source_id, max_num_instances, key, purpose):
 
 
 def check_classes(decoded, num_classes):
-  """Returns `decoded`; running it fails for ids that no class has.
+  """Returns `decoded`; running it fails for class ids out of range.
 
   Args:
     decoded: from ExampleDecoder.
@@ -148,7 +150,7 @@ def check_classes(decoded, num_classes):
   """
   classes = decoded['groundtruth_classes']
   is_wrong = tf.logical_or(classes < 1, classes >= num_classes)
-  # The first wrong id. Of none, argmax would fail, hence the 1 in front.
+  # The first wrong id. Without objects argmax would fail, hence the 1 in front.
   padded = tf.concat([[1], classes], axis=0)
   wrong = padded[tf.argmax(tf.concat([[.5], tf.to_float(is_wrong)], axis=0))]
   check = tf.debugging.Assert(tf.logical_not(tf.reduce_any(is_wrong)), [

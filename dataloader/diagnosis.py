@@ -1,7 +1,7 @@
 """Turns an error of a running input pipeline into a sentence.
 
 A graph knows neither the file nor the record it was working on, so the record
-is looked for after the failure: nothing is paid while all goes well.
+is searched for after the failure; as long as all goes well, this costs nothing.
 """
 
 import contextlib
@@ -18,8 +18,8 @@ from dataloader import segmentation
 from dataloader import sessions
 from ops import compat
 
-# How an error of the pipeline is told from one of the model. A dataset passes
-# the errors of its functions on through this operation.
+# Distinguishes an error of the pipeline from one of the model: a dataset passes
+# on the errors of its functions through this operation.
 _PIPELINE_OP = 'IteratorGetNext'
 _PROGRESS_AFTER = 5  # seconds; a shorter search shows nothing
 _ASSERTION = re.compile(r'assertion failed: \[(Image .*?)\](?:\s|$)', re.DOTALL)
@@ -94,8 +94,7 @@ def find_broken_record(files):
     serialized = tf.placeholder(tf.string, [])
     image = tf.shape(example_decoder.ExampleDecoder().decode(
         serialized)['image'])
-    # What is broken here stops nothing but a model with masks, or one of
-    # segmentation.
+    # A fault here only stops a model with masks, or one of segmentation.
     parts = {
         'image/object/mask': tf.shape(example_decoder.ExampleDecoder(
             include_mask=True).decode(serialized)['groundtruth_instance_masks']),

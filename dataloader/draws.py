@@ -1,4 +1,4 @@
-"""The random numbers of the input pipeline: those of an image, by purpose.
+"""Random numbers of the input pipeline, for each image and purpose.
 
 They depend on the seed of the image and on nothing else, so that a run can be
 repeated however many threads parse its images.
@@ -13,25 +13,25 @@ import tensorflow.compat.v1 as tf
 from ops import preprocess
 from ops import sampling
 
-# Where the numbers of the geometry stand among those that the seed itself
-# gives: [first, end). They are the same wherever in the order of steps they are
-# asked for.
+# Where the numbers of the geometry are among those drawn from the seed itself:
+# [first, end). They are the same wherever in the order of steps they are
+# drawn.
 _GEOMETRY = {'flip': (0, 1), 'scale': (1, 2), 'offset': (2, 4)}
 _WINDOW = 1  # first of the numbers of `window`, which takes their place
-# Everything else is drawn from seeds beside that of the image, another one for
-# each call: seed + 1, seed + 2 ... for labels, seed + 1001 ... for steps.
+# Everything else is drawn from further seeds, a new one for each call: the seed
+# of the image + 1, + 2 ... for labels, + 1001 ... for steps.
 _FIRST_OF_LABELS, _FIRST_OF_STEPS = 1, 1001
 _OF_SOURCE = 2**20  # keeps the geometry of two images apart
 _ATTEMPTS = 10  # at a window before the whole image is taken
 
 
 class Draws:
-  """What is drawn for one image.
+  """The random numbers of one image.
 
-  `purpose` is a word for what the numbers are for. 'flip', 'scale' and 'offset'
-  have numbers of their own; for anything else any word will do, every call
-  gives other numbers, and which depends on how many calls came before. Tests
-  replace what is drawn for a purpose.
+  `purpose` names the use of the numbers; tests replace the numbers of a purpose
+  by it. 'flip', 'scale' and 'offset' have numbers of their own. Any other word
+  will do: every call gives new numbers, which depend on the number of calls
+  before it, not on the word.
   """
 
   def __init__(self, seed: Any):
@@ -46,7 +46,7 @@ class Draws:
 
     Args:
       purpose: str.
-      shape: of ints or int32 scalars.
+      shape: list of ints or int32 scalars.
       low: float.
       high: float.
 
@@ -96,7 +96,7 @@ class Draws:
   def of_source(self) -> 'Draws':
     """Draws of the image that objects are pasted from.
 
-    It has a geometry of its own; calls of both are counted together.
+    Its geometry has numbers of its own; calls of both are counted together.
     """
     other = copy.copy(self)
     other._seed_of_geometry = self._seed_of_geometry + [_OF_SOURCE, 0]

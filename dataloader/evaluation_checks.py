@@ -1,4 +1,4 @@
-"""Looks through the records of an evaluation, before a training run needs it.
+"""Checks the records of an evaluation before a training run reaches it.
 
 An evaluation stops at such a record, which may be hours after the start.
 """
@@ -14,11 +14,11 @@ KEY = 'eval.eval_file_pattern'
 
 # COCO's validation set has half as many. The rest is found when it is parsed.
 _MAX_RECORDS = 10000
-# Of sets without objects and label maps, which may be those of ImageNet.
+# For sets without objects and label maps, which may be as large as ImageNet.
 _FEW_RECORDS = 200
 _PROGRESS_AFTER = 5  # seconds
 
-# What parsers of an evaluation stop at.
+# Findings at which the parsers of an evaluation stop.
 _FATAL = ('no_example', 'wrong_kind', 'list_lengths', 'class_0', 'class_range',
           'missing_label_map', 'undecodable_label_map', 'label_map_size')
 # The same, and there is a key to set.
@@ -31,7 +31,7 @@ class FindingError(ValueError):
 
 
 class Watch:
-  """Looks at the records of an evaluation while somebody else reads them."""
+  """Checks the records of an evaluation while another function reads them."""
 
   def __init__(self, config, num_records=None):
     """Begins with the first record.
@@ -47,7 +47,7 @@ class Watch:
     self._left = self.num_records
 
   def __call__(self, path, number, serialized):
-    """Looks at a record, unless it has seen enough of them.
+    """Checks a record, unless it has checked enough of them.
 
     Args:
       path: path of its file.
@@ -60,7 +60,7 @@ class Watch:
 
   @contextlib.contextmanager
   def findings_first(self):
-    """Around the reading: a finding is told, not what it made the reader say.
+    """Around the reading: raises the finding, not the reader's error about it.
 
     Raises:
       FindingError: naming the record, what is wrong with it, and what to do.
@@ -81,7 +81,7 @@ class Watch:
 
 
 def check(files, config, num_records=None):
-  """Stops a job whose evaluation cannot end well.
+  """Stops a job whose evaluation cannot succeed.
 
   Args:
     files: [path].

@@ -35,14 +35,14 @@ class ExampleDecoder:
   def __init__(self, include_mask: bool = False,
                regenerate_source_id: bool = False,
                decode_masks: bool = True) -> None:
-    """Keeps the choices.
+    """Takes the settings.
 
     Args:
       include_mask: whether masks are read (False ignores them).
       regenerate_source_id: True takes the hash of the image as its id even
         where the record has an id.
-      decode_masks: False gives the PNG bytes of the masks only: pixels of all
-        objects take much memory.
+      decode_masks: False returns only the PNG bytes of the masks: the pixels of
+        all objects take much memory.
     """
     self._include_mask = include_mask
     self._decode_masks = decode_masks
@@ -132,7 +132,7 @@ def _area(parsed, boxes, height, width):
 
 
 def _decode_masks(pngs, height, width):
-  """Masks float32 [K, H, W] of PNG bytes, whatever value marks the inside."""
+  """Masks float32 [K, H, W] from PNG bytes, whatever value marks the inside."""
   def decode(png):
     # Some converters write 255 for the inside.
     return tf.cast(image_decoding.decode_mask(png) > 0, tf.float32)

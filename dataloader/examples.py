@@ -1,6 +1,6 @@
 """Serialized tf.train.Examples to their features, whatever a record holds.
 
-A record may hold anything behind a right checksum: half an Example, or the
+A record with a correct checksum may hold anything: half an Example, or the
 bytes of an image. TensorFlow's parser quotes such bytes in its error, and
 Python cannot read the quotation: TF 1.15 ends in a segmentation fault there.
 """
@@ -64,11 +64,11 @@ def _is_example(serialized):
   """bool []: whether TensorFlow's parser can be given the bytes.
 
   Takes the messages apart from the outside in, Example, Features, their
-  entries of key and value, and wants every byte to belong to one of them:
+  entries of key and value, and requires every byte to belong to one of them:
   other fields or another order are allowed by the format, but not by the
   parser. Lists of bytes are followed to the lengths of their values, where TF
-  2.15 reads beyond the record. Running it fails for bytes that are no message,
-  or an empty one.
+  2.15 reads beyond the record. Running it fails for bytes that are not a
+  message, or are an empty one.
   """
   _, features = _decode(serialized, 'Example', 'features')
   features = features[0]

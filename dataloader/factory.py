@@ -1,7 +1,8 @@
 """The parsers of all models.
 
-A parser is what decodes a record, a list of steps and a labeller. Each list
-below has its conditions on the left: `_chosen` takes the parts that apply.
+A parser consists of a function that decodes a record, a list of steps and a
+labeller. Each list below has its conditions on the left: `_chosen` keeps the
+parts that apply.
 """
 
 import functools
@@ -47,7 +48,18 @@ def _chosen(*rows):
 
 
 def _detection_steps(config, section, mode, size, has_targets):
-  """What every parser of objects does to a Sample before the labels."""
+  """The steps of every parser of objects, Sample -> Sample, before the labels.
+
+  Args:
+    config: an experiment.
+    section: its section of the parser.
+    mode: one of utils.modes.
+    size: (height, width), ints, of the network input.
+    has_targets: whether the labels hold targets of a loss.
+
+  Returns:
+    [Sample -> Sample], in their order.
+  """
   is_training = mode == modes.TRAIN
   return _chosen(
       # The targets of an evaluation are those of training: its loss is
@@ -124,7 +136,7 @@ def _build_maskrcnn_parser(config, mode):
   to_network = _detection_steps(config, section, mode, size, has_targets)
   paste = functools.partial(
       pasting.paste_objects, steps=to_network, section=section,
-      padded_size=size, key=_room_key(config),
+      padded_size=size, key=_capacity_key(config),
       to_border=config.architecture.clip_boxes_to_border)
   return parsing.Parser(
       mode,
@@ -135,7 +147,7 @@ def _build_maskrcnn_parser(config, mode):
           (_ALWAYS, labellers.ImageInfo(size)),
           (has_targets, maskrcnn_labels.RpnTargets(section, anchors, size)),
           (has_targets, maskrcnn_labels.Objects(section, has_masks,
-                                                _room_key(config))),
+                                                _capacity_key(config))),
           (mode in _WITH_GROUNDTRUTHS, _groundtruths(config, section, mode)),
           (mode in (modes.PREDICT, modes.PREDICT_WITH_GT),
            labellers.SourceId()))),
@@ -162,7 +174,7 @@ def _build_classification_parser(config, mode):
           (is_training and section.aug_rand_hflip, steps.flip),
           (not policy, functools.partial(steps.resize_and_normalize,
                                          size=size)),
-          # Policies work on whole colours of the size that the model sees.
+          # Policies work on uint8 images of the size that the model sees.
           (policy, functools.partial(steps.resize, size=size)),
           (policy, functools.partial(
               steps.augment, policy=policy,
@@ -207,12 +219,13 @@ def _objects_decoder(config, section, mode, mask_rule=None,
 
 
 def _groundtruths(config, section, mode):
-  return detection.Groundtruths(section.max_num_instances, _room_key(config),
-                                repeats_count=mode == modes.EVAL)
+  return detection.Groundtruths(
+      section.max_num_instances, _capacity_key(config),
+      repeats_count=mode == modes.EVAL)
 
 
-def _room_key(config):
-  """Configuration key of the number of objects that labels hold."""
+def _capacity_key(config):
+  """Configuration key of the number of objects that labels hold, for errors."""
   return config.architecture.parser + '.max_num_instances'
 
 

@@ -6,8 +6,8 @@ from typing import List, Sequence, Tuple, Union
 
 import tensorflow.compat.v1 as tf
 
-# What the converters leave beside the shards. A pattern such as `train-*` is
-# meant for the records.
+# Files that the converters write next to the shards. A pattern such as
+# `train-*` is meant for the records.
 _NOT_RECORDS = ('.json', '.csv', '.txt')
 
 
@@ -20,7 +20,7 @@ def glob(pattern: str) -> List[str]:
 
 
 def escape(path: str) -> str:
-  """A pattern that matches this path alone: a name given by a person is none.
+  """A pattern that matches this path alone, whatever signs its names have.
 
   To be followed by a pattern, as in escape('set [v2]/train') + '-*'.
   """
@@ -45,9 +45,9 @@ def _with_literal_names(pattern):
 
 
 def names_in(folder: str, ending: Union[str, Tuple[str, ...]]) -> List[str]:
-  """Names of the files in a folder that end so, in upper or lower case.
+  """Names of the files in a folder with an ending, in upper or lower case.
 
-  Hidden files are none of them: macOS leaves ._a.xml beside a.xml.
+  Hidden files are left out: macOS leaves ._a.xml next to a.xml.
 
   Args:
     folder: path; a name, not a pattern.

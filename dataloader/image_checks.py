@@ -1,4 +1,4 @@
-"""What is wrong with the encoded image and the masks of a record."""
+"""Finds what is wrong with the encoded image and the masks of a record."""
 
 from typing import Any, List, Mapping, Optional, Tuple
 

@@ -24,10 +24,10 @@ class InputReader:
   """Reads, parses and batches; call it with `params` to get the dataset.
 
   In training the records come shuffled and without end, in an order that
-  record_order describes. Otherwise each comes
-  once, in the order of the files, and the last batch is filled up with marked
-  examples (`parser.padding_example()`), so that every batch has the same shape
-  and no record is lost.
+  record_order describes. Otherwise each comes once, in the order of the files,
+  and the last batch is filled up with marked examples
+  (`parser.padding_example()`), so that every batch has the same shape and no
+  record is lost.
   """
 
   def __init__(self, file_pattern: str, parser: Callable[..., Any], mode: str,
@@ -52,18 +52,18 @@ class InputReader:
       shuffle_buffer_bytes: int, bytes of encoded records among which training
         draws.
       num_parallel_calls: int, records parsed at a time; None: number of cores;
-        AUTOTUNE: as many as the machine that parses them makes use of.
+        AUTOTUNE: as many as suit the machine that parses them.
       num_examples: int, records to read outside of training; None: all.
       image_layout: batch of images -> batch of images, applied in training;
         None leaves NHWC.
       source: (pattern, its key) of records to paste objects from: in training
-        the parser gets a pair of records then, one of each; None: there are
-        none.
+        the parser then gets a pair of records, one from each pattern; None: it
+        gets single records.
       is_deterministic: whether batches wait for slow records; None: if there
         is a seed.
       cache_records: whether to keep the records in memory.
       counts_path: file that keeps how many records files in a bucket have,
-        where they had to be read for it; None: no file does.
+        where they had to be read to count them; None: this is not kept.
 
     Raises:
       ValueError: naming the key, if a pattern is missing or matches nothing or
@@ -97,8 +97,8 @@ class InputReader:
         TPUEstimator also gives its `context`.
       input_context: tf.distribute.InputContext of a distribution strategy.
       num_calls: int, how often the training step was called before, in earlier
-        starts of this run: with a seed, reading goes on behind what those
-        calls consumed.
+        starts of this run: with a seed, reading resumes after the records that
+        those calls consumed.
 
     Returns:
       tf.data.Dataset of batches.
@@ -152,7 +152,7 @@ class InputReader:
     return dataset.with_options(options)
 
   def _records(self, files, key, seed, host, num_hosts, start):
-    """Endless shuffled records of a host, from a place on."""
+    """Endless shuffled records of a host, from a given place on."""
     return record_order.records(
         self._plan(files, key, host, num_hosts), seed, start, self._count_each,
         self._is_deterministic, self._cache_records)
@@ -186,7 +186,7 @@ class InputReader:
     return [self._counts[f] for f in files]
 
   def complaints(self, buffer_key: str, num_hosts: int = 1) -> List[str]:
-    """Sentences about an order that cannot be good; see record_order."""
+    """Sentences about an order that cannot be random; see record_order."""
     if self._cache_records:
       return []
     return record_order.complaints(
@@ -246,7 +246,7 @@ def _batches_of_a_call(params, input_context):
 def accelerator_layout(
     transpose_input: bool, space_to_depth_block_size: int
 ) -> Optional[Callable[[tf.Tensor], tf.Tensor]]:
-  """The `image_layout` of these keys, or None when nothing is to do."""
+  """The `image_layout` of these keys, or None when there is nothing to do."""
   if not transpose_input and space_to_depth_block_size == 1:
     return None
   return lambda images: preprocess.transpose_images(

@@ -1,4 +1,4 @@
-"""What is wrong with the labels of classifiers and of segmentation."""
+"""Finds what is wrong with the labels of classifiers and of segmentation."""
 
 import cv2
 import numpy as np
@@ -32,7 +32,7 @@ class ClassChecker(record_checker.RecordChecker):
 
   def _check_all_labels(self):
     _check_number_of_classes(self)
-    # Class 0 is not used by those who number classes from 1.
+    # People who number classes from 1 do not use class 0.
     self._missing_classes(first=1)
 
 
@@ -42,13 +42,13 @@ class SegmentationChecker(record_checker.RecordChecker):
   UNIT = 'pixels'
 
   def __init__(self, num_classes, ignore_label, decode=True, most_pixels=None):
-    """Takes what the configuration says.
+    """Takes the settings.
 
-    Label maps are decoded in any case: they say what is learnt.
+    Label maps are decoded in any case: they are what the model learns.
 
     Args:
       num_classes: see RecordChecker.
-      ignore_label: the class of pixels of none.
+      ignore_label: int, the id of pixels without a class.
       decode: see RecordChecker.
       most_pixels: (height, width) that images have to fit into, which an
         evaluation does not resize; None: they are resized.
@@ -119,7 +119,7 @@ class SegmentationChecker(record_checker.RecordChecker):
 
 
 def _check_number_of_classes(checker):
-  """Adds whether all labels are of one class."""
+  """Adds a finding if all labels are of one class."""
   if len(checker.class_counts) == 1 and checker.num_records > 1:
     checker.findings.append(record_checker.Finding(
         WARNING, 'one_class', record_checker.EVERYTHING,

@@ -1,9 +1,9 @@
-"""Labels that several parsers have, and how labels are put together.
+"""Labellers that several parsers share, and `Labels`, which combines them.
 
 A labeller is an object with `__call__` (Sample -> labels), `spec()` (the nest
 of tf.TensorSpec of these labels) and `padding()` (labels of an example without
-content). Labels are a dict with the keys of utils/fields.py, so that labellers
-can be combined.
+content, which fills up the last batch of an evaluation). Labels are a dict with
+the keys of utils/fields.py, so that labellers can be combined.
 """
 
 import tensorflow.compat.v1 as tf
@@ -53,7 +53,10 @@ class Named:
 
 
 class ImageInfo:
-  """`image_info`: what the way back from the network input needs."""
+  """`image_info` [4, 2]: leads from the network input back to the image.
+
+  Rows: original size, desired size, scale, offset, each (y, x).
+  """
 
   def __init__(self, image_size):
     """Takes (height, width), ints, of the network input."""
@@ -71,7 +74,7 @@ class ImageInfo:
 
 
 class SourceId:
-  """`source_id`: int64 [], the number of the record."""
+  """`source_id`: int64 [], the id of the image; see source_ids."""
 
   def __call__(self, sample):
     return {fields.SOURCE_ID: source_ids.to_int64(sample.record['source_id'])}
@@ -84,7 +87,7 @@ class SourceId:
 
 
 class AnchorBoxes:
-  """`anchor_boxes` of every level, for models that do not make them."""
+  """`anchor_boxes` of every level, for models that do not compute them."""
 
   def __init__(self, anchor_boxes):
     """Takes {level: float32 NumPy array [h*w*A, 4]}."""
@@ -128,7 +131,7 @@ def anchor_spec(anchors, image_size, depth, dtype):
     anchors: ops.anchors.AnchorGenerator; A anchors in a cell.
     image_size: (height, width), ints, of the network input.
     depth: int.
-    dtype: of the numbers.
+    dtype: type of the numbers.
 
   Returns:
     {level: TensorSpec [h, w, A * depth]}.

@@ -1,4 +1,4 @@
-"""Means of a mask over the cells of a box, exact however fine or coarse."""
+"""Means of a mask over the cells of a box, exact for cells of any size."""
 
 from typing import Callable
 
@@ -16,7 +16,7 @@ def means(
 
   Args:
     box: float32 [4], yxyx, 0..1 of the image. May reach beyond it.
-    num_cells: int, S, of a side.
+    num_cells: int, S, cells along a side.
     image_size: int32 [2], height and width of the image.
     is_mirrored: bool [], whether the box is of the mirrored image.
     read: (y0, x0, y1, x1), int32 [] each, within the image -> int32
@@ -55,7 +55,7 @@ def _edges(start, stop, num_cells, length):
 
 
 def _pixels(edges):
-  """The first pixel that edges touch, and the one behind the last."""
+  """The first pixel that edges touch, and one past the last."""
   return (tf.cast(tf.floor(edges[0]), tf.int32),
           tf.cast(tf.ceil(edges[-1]), tf.int32))
 

@@ -1,8 +1,8 @@
 """Instance masks cut out of the image, each at the box of its object.
 
 Masks are PNG files of the size of the image, and an image may have hundreds.
-They are decoded one after the other, and of each only the pixels that are
-sampled are kept, so that memory does not grow with the image.
+They are decoded one after the other, and only the sampled pixels of each are
+kept, so that memory does not grow with the image.
 """
 
 from typing import NamedTuple, Optional, Tuple
@@ -18,7 +18,7 @@ from utils import mask_grids
 class MaskRule(NamedTuple):
   """Which objects need a mask.
 
-  advice: what to do about one without, for the error.
+  advice: how to provide masks that are missing, for the error.
   mask_classes: ids of their classes; None: all objects.
   """
   advice: str
@@ -30,11 +30,11 @@ def check_masks(decoded, advice, mask_classes=None):
 
   Args:
     decoded: from ExampleDecoder, with `groundtruth_instance_masks_png`.
-    advice: str, what to do about it.
+    advice: str, how to provide masks that are missing, for the error.
     mask_classes: ids of the classes whose objects need a mask; None: all.
 
   Returns:
-    `decoded`, whose objects that need no mask and have none have empty bytes.
+    `decoded`; an object that needs no mask and has none has empty bytes.
   """
   pngs = decoded['groundtruth_instance_masks_png']
   classes = decoded['groundtruth_classes']
@@ -60,7 +60,7 @@ def check_masks(decoded, advice, mask_classes=None):
 
 
 def is_of_classes(classes, mask_classes):
-  """Whether classes int64 [K] are among ids: bool [K]; of None all are."""
+  """Whether classes int64 [K] are among the ids: bool [K]; None: all are."""
   if mask_classes is None:
     return tf.ones_like(classes, tf.bool)
   return tf.reduce_any(tf.equal(classes[:, tf.newaxis],
@@ -110,19 +110,19 @@ def crop_sample(sample, boxes, crop_sizes, section):
 def crop_masks(pngs, normalized_boxes, crop_sizes, is_mirrored, image_size,
                source_id, origins=None, keep_values=False,
                grid=mask_grids.CORNERS_NAME):
-  """Resizes what is inside of each box to squares, decoding each file once.
+  """Resizes the content of each box to squares, decoding each file once.
 
   Args:
     pngs: string [K], PNG bytes of the masks; above 0 is inside. Empty bytes are
-      a mask of nothing. K may be 0.
+      an empty mask. K may be 0.
     normalized_boxes: float32 [K, 4], yxyx, 0..1 of the image.
     crop_sizes: [int], pixels of a side of the results.
     is_mirrored: bool [], whether the boxes are of the mirrored image.
     image_size: int32 [2], height and width of the image.
     source_id: string [], of the record, for the error.
-    origins: int32 [H, W], which pixel of the masks stands at each place of the
-      image (see augment.annotated_image), before it was mirrored; None: its
-      own.
+    origins: int32 [H, W], the pixel of the masks for each place of the image
+      (see augment.annotated_image), before it was mirrored; None: the one at
+      the same place.
     keep_values: whether the inside keeps the value that it has in the PNG, as
       upstream, instead of 1.
     grid: 'corners': bilinear samples, the first and the last row on the borders
@@ -184,7 +184,7 @@ def _sample_corners(mask, box, crop_size, is_mirrored, origins, keep_values):
   rows, y_fraction, y_inside = _positions(y0, y1, height, crop_size)
   columns, x_fraction, x_inside = _positions(x0, x1, width, crop_size)
   columns = tf.where(is_mirrored, width - 1 - columns, columns)
-  # [2 * crop_size, 2 * crop_size], the neighbours before, then those behind.
+  # [2 * crop_size, 2 * crop_size], the neighbours before, then those after.
   def take(pixels):
     return tf.gather(tf.gather(pixels, rows), columns, axis=1)
   pixels = take(mask) if origins is None else look_up(mask, take(origins))
@@ -214,7 +214,7 @@ GRIDS = {mask_grids.CORNERS_NAME: _sample_corners,
 
 
 def look_up(mask, origins):
-  """Pixels of a mask uint8 [H, W] at places int32 [...]; of none, 0."""
+  """Pixels of a mask uint8 [H, W] at places int32 [...]; 0 for NOWHERE."""
   flat = tf.concat([[0], tf.reshape(mask, [-1])], axis=0)
   return tf.gather(flat, origins - annotated_image.NOWHERE)
 
@@ -229,7 +229,7 @@ def _positions(start, end, length, count):
     count: int, number of positions.
 
   Returns:
-    int32 [2 * count]: the pixels before all positions, then those behind.
+    int32 [2 * count]: the pixels before all positions, then those after.
     float32 [count]: distance from the pixel before, 0..1.
     float32 [count]: 1 where the position is inside of the image, 0 elsewhere.
   """

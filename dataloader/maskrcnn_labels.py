@@ -13,9 +13,10 @@ from utils import fields
 
 
 class RpnTargets:
-  """What every anchor of the region proposal network learns.
+  """The targets of every anchor of the region proposal network (RPN).
 
-  Per level `rpn_score_targets` int32 [h, w, A], `rpn_box_targets` [h, w, 4A].
+  Per level `rpn_score_targets` int32 [h, w, A], 1 object, 0 background, -1 not
+  sampled, and `rpn_box_targets` float32 [h, w, 4A].
   """
 
   def __init__(self, section, anchors, image_size):
@@ -53,12 +54,13 @@ class RpnTargets:
 
 
 class Objects:
-  """What RoIs are matched with: `max_num_instances` objects, padded with -1.
+  """The objects that RoIs are matched with: K = `max_num_instances` rows.
 
-  `gt_boxes` [K, 4], yxyx, pixels of the network input; `gt_classes` [K];
-  `gt_masks` [K, c, c], each inside of its box. Those that were pasted come
-  last, and the last of them are left out where there are too many. Running it
-  fails for an image with more objects of its own.
+  `gt_boxes` float32 [K, 4], yxyx, pixels of the network input; `gt_classes`
+  int64 [K]; `gt_masks` float32 [K, c, c], c = `mask_crop_size`, each cropped to
+  its box; all padded with -1. Pasted objects come last, and the last of them
+  are left out where there are too many. Running it fails for an image with more
+  objects of its own.
   """
 
   def __init__(self, section, has_masks, key):
@@ -75,7 +77,7 @@ class Objects:
 
   def __call__(self, sample):
     count = self._section.max_num_instances
-    sample = sample._replace(boxes=detection.check_room(
+    sample = sample._replace(boxes=detection.check_capacity(
         sample.boxes, sample.record['source_id'], count, self._key,
         'training'))
     labels = {fields.GT_BOXES: _with_pasted(sample, 'boxes'),
@@ -102,7 +104,7 @@ class Objects:
 
 
 def _with_pasted(sample, name):
-  """A field of the sample, and behind it that of the pasted objects."""
+  """A field of the sample, followed by that of the pasted objects."""
   values = getattr(sample, name)
   if sample.pasted is None:
     return values

@@ -22,9 +22,9 @@ class Order(typing.NamedTuple):
   """Rank correlations, -1 to 1; 0 is a random order.
 
   Attributes:
-    with_files: that of place in an epoch and place in the files, the largest.
-    between_epochs: that of places in two epochs.
-    num_records: int, of an epoch.
+    with_files: of place in an epoch with place in the files; the larger one.
+    between_epochs: of the places in two epochs.
+    num_records: int, records of an epoch.
   """
   with_files: float
   between_epochs: float
@@ -32,7 +32,7 @@ class Order(typing.NamedTuple):
 
 
 class _Identity:
-  """A parser that takes a number made of the bytes of a record."""
+  """A parser that returns a number made from the bytes of a record."""
 
   def __call__(self, serialized, seed=None):
     return tf.strings.to_hash_bucket_fast(serialized, 2**62)
@@ -79,7 +79,7 @@ def _read(pattern, train, mode, count=None):
 
 
 def _correlation(first, second):
-  """Of the places of the same numbers in two orders.
+  """Rank correlation of the places of the same numbers in two orders.
 
   Equal records are matched in the order in which they come.
   """

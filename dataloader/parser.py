@@ -18,7 +18,7 @@ from utils import registry
 
 
 class Parser:
-  """Decodes a record, takes it through the steps and labels it."""
+  """Decodes a record, applies the steps and makes the labels."""
 
   def __init__(self, mode: str, decode: Callable[[Any], samples.Sample],
                steps: Iterable[Callable[[samples.Sample], samples.Sample]],
@@ -29,7 +29,7 @@ class Parser:
     """Takes the parts.
 
     Args:
-      mode: of utils.modes.
+      mode: one of utils.modes.
       decode: function of a string [], a tf.train.Example, to a Sample.
       steps: [Sample -> Sample], in their order. The last one leaves an image
         that is normalized and of `image_size`.
@@ -69,7 +69,7 @@ class Parser:
       serialized: string [], a tf.train.Example; a pair of them where
         `needs_source`.
       seed: int [2] tensor, in training; different for every image.
-      draws: draws.Draws, or what stands in for it, instead of those of `seed`.
+      draws: draws.Draws, or a replacement, instead of those of `seed`.
 
     Returns:
       (image, labels) in the modes TRAIN and EVAL, {'images': image, 'labels':
@@ -81,7 +81,7 @@ class Parser:
 
   def prepare(self, serialized: Any, seed: Any = None,
               draws: Any = None) -> samples.Sample:
-    """The Sample of a record after all steps; arguments as of `__call__`."""
+    """The Sample of a record after all steps; arguments as in `__call__`."""
     if self._mode != modes.TRAIN:
       draws = None
     elif draws is None:
@@ -99,7 +99,7 @@ class Parser:
     """A parsed example without content, to fill up the last batch.
 
     Returns:
-      The structure of `__call__`: a gray image, and labels that say so.
+      The structure of `__call__`: a gray image, and labels that mark it.
     """
     return self._structure(tf.zeros(self._image_size + (3,), self._dtype),
                            self.labeller.padding())

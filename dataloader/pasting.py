@@ -27,7 +27,7 @@ def paste_objects(sample, steps, section, padded_size, key, to_border=False):
 
   Args:
     sample: sample.Sample of the network input, with masks and a source.
-    steps: [Sample -> Sample] that make the source one, too.
+    steps: [Sample -> Sample], which are applied to the source as well.
     section: YAML section `maskrcnn_parser`.
     padded_size: (height, width), ints, of the network input.
     key: configuration key of `max_num_instances`: running it fails for an
@@ -41,7 +41,7 @@ def paste_objects(sample, steps, section, padded_size, key, to_border=False):
   for step in steps:
     source = step(source)
   objects = _some_objects(source, section, padded_size)
-  sample = sample._replace(boxes=detection.check_room(
+  sample = sample._replace(boxes=detection.check_capacity(
       sample.boxes, sample.record['source_id'], section.max_num_instances, key,
       'training'))
   sample, remaining = copy_paste.paste(

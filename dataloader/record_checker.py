@@ -1,4 +1,4 @@
-"""What all records have, checked: an Example, an id, an image."""
+"""Checks the parts that all records have: an Example, an id, an image."""
 
 import collections
 import hashlib
@@ -9,7 +9,7 @@ from dataloader import image_checks
 
 
 class Finding(NamedTuple):
-  """What a check has found.
+  """The result of a check.
 
   Attributes:
     level: ERROR (training stops or learns something wrong), WARNING (probably a
@@ -43,13 +43,14 @@ _MANY_COPIES = .5  # share of the records
 class RecordChecker:
   """Takes one record after the other; keeps counts, not records.
 
-  Checkers of a kind of model say what is counted, and check the labels.
+  Subclasses for each kind of model define what is counted, and check the
+  labels.
   """
 
-  UNIT = 'objects'  # of which `class_counts` counts
+  UNIT = 'objects'  # what `class_counts` counts
 
   def __init__(self, num_classes: int, decode: bool = True) -> None:
-    """Takes what the configuration says.
+    """Takes the settings.
 
     Args:
       num_classes: int; classes are 0 to num_classes - 1.
@@ -118,7 +119,7 @@ class RecordChecker:
     return where
 
   def _check_labels(self, features, size, where):
-    """Checks and counts what is to be learnt.
+    """Checks and counts the labels.
 
     Args:
       features: {key: Feature}.
@@ -126,16 +127,16 @@ class RecordChecker:
       where: str.
 
     Returns:
-      Whatever is the same for the same labels.
+      A value that is equal for equal labels.
     """
     raise NotImplementedError
 
   def _check_all_labels(self):
-    """Adds what the labels of all records together show."""
+    """Adds the findings about the labels of all records together."""
     raise NotImplementedError
 
   def finish(self) -> List[Finding]:
-    """Adds what only all records together show.
+    """Adds the findings about all records together.
 
     Returns:
       [Finding], the worst first.

@@ -1,4 +1,4 @@
-"""Looks into the first records before a training run starts."""
+"""Checks the first records before a training run starts."""
 
 import logging
 from typing import Iterable, Optional, Sequence
@@ -11,8 +11,8 @@ from dataloader import examples
 from dataloader import mask_crops
 from dataloader import record_files
 
-# A set without masks shows in its first objects; looking through all of a large
-# set would take as long as training on it.
+# The first objects show whether a set has masks; reading all of a large set
+# would take as long as training on it.
 _MAX_FILES = 4
 _MAX_RECORDS = 50  # of a file, until one has an object
 
@@ -21,7 +21,7 @@ def check_masks(files: Sequence[str], key: str, advice: str,
                 mask_classes: Optional[Iterable[int]] = None) -> None:
   """Finds out whether the objects of records have masks.
 
-  A record behind those looked at is found when it is parsed.
+  A later record without masks is found when it is parsed.
 
   Args:
     files: [path].
@@ -60,20 +60,20 @@ def _lacks_masks(classes, masks, mask_classes):
       if class_id in mask_classes)
 
 
-# What no training survives, or what makes it learn nothing.
+# Findings that stop any training run, or make it learn nothing.
 _FATAL = ('no_example', 'wrong_kind', 'box_not_finite', 'class_0',
           'class_range', 'box_in_pixels', 'list_lengths',
           data_checks.TOO_MANY_TO_LEARN)
-# What training takes, but no evaluation of such a set.
+# Findings that training accepts, but an evaluation of such a set does not.
 _NOT_EVALUATED = {
     data_checks.TOO_MANY: 'Training learns all of them, an evaluation stops '
                           'at such an image: raise it to the largest number of '
                           'objects in an image.',
     data_checks.TOO_LARGE: ''}
-# What makes a set teach nothing, if it is true of all of its records.
+# Findings that leave nothing to learn if they hold for all records of a set.
 _USELESS = ('no_objects', 'all_crowds', 'nothing_to_learn', 'ignored_pixels',
             'duplicate_images', 'one_class')
-# Those of them that no one wants, not even to try a thing out.
+# Those of them that nobody wants, not even for a trial.
 _HOPELESS = ('all_crowds', 'ignored_pixels')
 
 
@@ -106,7 +106,7 @@ def check_first(files: Sequence[str], key: str, config: base.Config) -> None:
 
 
 def _note_not_evaluated(checker, key):
-  """Warns of the first record of each kind that evaluation would stop at."""
+  """Warns of the first record of each kind at which evaluation would stop."""
   for check, advice in sorted(_NOT_EVALUATED.items()):
     found = [f for f in checker.findings if f.check == check]
     if found:
@@ -126,7 +126,7 @@ def _check_inverted(checker, key):
 
 
 def _check_use(checker, key, is_all):
-  """Warns of records that teach nothing; ValueError if that is certain.
+  """Warns of records with nothing to learn; ValueError if that is certain.
 
   Args:
     checker: record_checker.RecordChecker, not finished.

@@ -1,10 +1,10 @@
 """How many records files hold, from the cheapest source that knows it.
 
-1. The index beside the shards, which the converters write (PREFIX-index.json).
+1. The index that the converters write next to the shards (PREFIX-index.json).
    It counts only if the file still has the number of bytes that it states.
 2. What was counted before, in a file of the caller.
-3. Local files: from the length of each record to the next one; of 100,000
-   records that takes about half a second once the files were read lately.
+3. Local files: from the length of each record to the next one; for 100,000
+   records this takes about half a second if the files were read recently.
 4. Files in a bucket: by reading them, several at a time.
 """
 
@@ -66,7 +66,7 @@ def count_each(files: Sequence[str],
 
 
 def _from_indexes(files):
-  """{path: (bytes, records)} of the indexes of converters beside files."""
+  """{path: (bytes, records)} of the indexes of converters next to files."""
   known = {}
   for folder in sorted({os.path.dirname(path) for path in files}):
     for index in file_patterns.glob(os.path.join(folder, '*' + _INDEX)):
@@ -84,12 +84,12 @@ def _read_json(path):
     with tf.gfile.Open(path) as f:
       content = json.load(f)
   except (ValueError, tf.errors.OpError):
-    return {}  # What it would have told is counted.
+    return {}  # The records are counted instead.
   return content if isinstance(content, dict) else {}
 
 
 def _write_json(path, content):
-  """Writes a file that appears whole; works in a bucket."""
+  """Writes a file that appears complete or not at all, also in a bucket."""
   folder = os.path.dirname(path)
   if folder:
     tf.gfile.MakeDirs(folder)

@@ -4,14 +4,14 @@ Training reads an endless sequence of epochs. In each epoch the files come in a
 new order, which a hash of (seed, epoch) gives; several are read at a time, and
 their records, still encoded, pass a shuffle buffer with a seed of its own. So
 the record at any place of the sequence follows from the seed, and a run can
-start at any place: whole epochs and whole groups of files before it are left
-out by arithmetic on the counts of records; what comes before the place within
-its group is read, but not parsed.
+start at any place: complete epochs and complete groups of files before it are
+left out by arithmetic on the counts of records; the records before the place
+within its group are read, but not parsed.
 
-A set that fits the buffer comes in a random order whatever its files hold. Of
-a larger one, an epoch is made of groups of files, each shuffled for itself. The
+A set that fits the buffer comes in a random order whatever its files hold. An
+epoch of a larger one is made of groups of files, each shuffled separately. The
 buffer of the next group or epoch fills while the present one is emptied, so
-that nobody waits for it; therefore either gets half of the bytes.
+that nothing waits for it; therefore each gets half of the bytes.
 
 Graph operations only: a TPU runs its input on its host, without this program.
 """
@@ -55,8 +55,8 @@ class Share(typing.NamedTuple):
     files: [path].
     sizes: [int], bytes of each.
     stride: int; 1 where hosts share files, else the number of hosts.
-    firsts: [int], the first record of each file that is of this host.
-    counts: [int] records of each that are of this host; None: not known.
+    firsts: [int], the first record of each file that this host reads.
+    counts: [int], records of each file that this host reads; None: not known.
   """
   files: list
   sizes: list
@@ -81,8 +81,8 @@ def share(sizes: Mapping[str, int], host: int, num_hosts: int,
     Share, with at least one record.
 
   Raises:
-    ShareError: on every host, if one of them would get no record: it would end
-      at once, and the others would wait for it.
+    ShareError: on every host, if one of them would get no record: that one
+      would end at once, and the others would wait for it.
   """
   files = [path for path in sorted(sizes) if sizes[path]]
   if len(files) >= num_hosts:
@@ -94,7 +94,7 @@ def share(sizes: Mapping[str, int], host: int, num_hosts: int,
         '%s: there are %d records in %d files for %d hosts, and each host '
         'needs one at least. Use fewer hosts or more records.' % (
             key, sum(totals), len(files), num_hosts))
-  # The records of all files are numbered through; each host gets every n-th.
+  # The records of all files are numbered; each host gets every n-th.
   befores = np.cumsum([0] + list(totals[:-1]))
   firsts = [int(f) for f in (host - befores) % num_hosts]
   counts = [max(0, -(-(t - f) // num_hosts)) for t, f in zip(totals, firsts)]
@@ -265,7 +265,7 @@ def _hash(seed, number):
 
 def complaints(chosen: Plan, sampled: Mapping[str, List[bytes]],
                buffer_key: str) -> List[str]:
-  """Why the order cannot be good.
+  """Reasons why the order cannot be random enough.
 
   Args:
     chosen: Plan.
@@ -281,11 +281,11 @@ def complaints(chosen: Plan, sampled: Mapping[str, List[bytes]],
   total = sum(chosen.share.sizes) / chosen.share.stride
   text = (
       'The records of a host are in %d files of %.3g GB together, and the '
-      'shuffle buffer is smaller (%s): in every epoch they come nearly as they '
-      'stand in the files. ' % (num_files, total / 1e9, buffer_key))
+      'shuffle buffer is smaller (%s): in every epoch they come nearly in the '
+      'order of the files. ' % (num_files, total / 1e9, buffer_key))
   if _one_class_each(sampled):
-    text += ('They stand there by class, so that batches will hold few of the '
-             'classes at a time, which training suffers from. ')
+    text += ('The records are sorted by class, so that each batch will hold only '
+             'few of the classes, from which training suffers. ')
   return [text + 'Convert with --num_shards=%d or more, or set the key to %d.'
           % (_OPEN_SHARE * _MIN_OPEN, 2 * total)]
 

@@ -1,4 +1,4 @@
-"""The ground truth as the records hold it, read without a graph."""
+"""Reads the ground truth from records, without a graph."""
 
 import io
 
@@ -34,7 +34,7 @@ def read_groundtruth(file_pattern, include_mask=False, num_samples=None,
     regenerate_source_id: whether the reader makes ids of the images' bytes,
       as the key of this name of a parser says.
     watch: (path, number, serialized) -> None, called with every record before
-      it is read; None: nobody looks on.
+      it is read; None: nothing is called.
 
   Returns:
     {'images': [{'id' int, 'source_id' as in the record, 'file_name', 'height',
@@ -78,7 +78,7 @@ def read_groundtruth(file_pattern, include_mask=False, num_samples=None,
 
 def read_names(file_pattern, regenerate_source_id=False,
                key='predict.predict_file_pattern'):
-  """What people call the images of records, whatever else they hold.
+  """The names of the images in records of any kind.
 
   Args:
     file_pattern: see file_patterns.expand.
@@ -181,7 +181,7 @@ class _ExampleReader:
 
     Returns:
       image entry without id, [annotation without ids], {class id: name}, the
-      text of which the reader makes the id.
+      text from which the reader makes the id.
 
     Raises:
       ValueError: saying what the record lacks.

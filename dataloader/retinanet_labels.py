@@ -1,4 +1,4 @@
-"""The labels of RetinaNet, which ShapeMask has, too."""
+"""The labels of RetinaNet, which ShapeMask also uses."""
 
 import tensorflow.compat.v1 as tf
 
@@ -9,14 +9,14 @@ from utils import fields
 
 
 class AnchorTargets:
-  """What every anchor of a dense head learns; arXiv:1708.02002, section 4.
+  """The targets of every anchor of a dense head; arXiv:1708.02002, section 4.
 
-  Per level `cls_targets` int32 [h, w, A], `box_targets` [h, w, 4A];
-  `num_positives` float32 [].
+  Per level `cls_targets` int32 [h, w, A], the class id, -1 background, -2
+  ignored, and `box_targets` float32 [h, w, 4A]; `num_positives` float32 [].
   """
 
   def __init__(self, section, anchors, image_size):
-    """Takes what the configuration says.
+    """Takes the settings.
 
     Args:
       section: YAML section of the parser.

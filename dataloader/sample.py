@@ -1,4 +1,4 @@
-"""What goes from step to step of a parser."""
+"""The Sample that the steps of a parser pass on."""
 
 from typing import Any, NamedTuple, Optional
 
@@ -6,12 +6,13 @@ import tensorflow.compat.v1 as tf
 
 
 class Sample(NamedTuple):
-  """An image and what belongs to it; K objects. A step keeps it together.
+  """An image and its K objects. Every step keeps the fields consistent.
 
-  image: [H, W, 3], uint8 until a step normalizes it; None until it is cut out.
+  image: [H, W, 3], uint8 until a step normalizes it (float32); None until a
+    step of classification cuts it out of the encoded image.
   boxes: float32 [K, 4], yxyx, 0..1 until `steps.to_pixels`. classes: int64 [K].
   masks: string [K], PNG bytes of the original image (see mask_crops), or None.
-  is_mirrored: bool [], whether the image is mirrored, which masks are not.
+  is_mirrored: bool [], whether the image was mirrored; `masks` never are.
   is_crowd: bool [K]. area: float32 [K], original pixels.
   image_info: float32 [4, 2], rows original size, desired size, scale, offset,
     each (y, x); None before the image has the size of the network input.
@@ -19,7 +20,8 @@ class Sample(NamedTuple):
     mirrored; None where no pixel has moved.
   pasted: augment.copy_paste.Objects on top of the image, or None.
   label_map: int32 [1, H, W], the class of each pixel (segmentation).
-  record: what was decoded, as it was: a dict with `source_id`, string [].
+  record: the decoded example, unchanged: a dict with `source_id`, string [],
+    and, for detectors, the other keys of example_decoder.
   draws: draws.Draws of the image; None outside of training.
   source: the Sample of the image that objects are pasted from, before any step.
   """
@@ -40,7 +42,7 @@ class Sample(NamedTuple):
 
 
 def select(sample: Sample, indices: tf.Tensor) -> Sample:
-  """The objects of these indices, int [L], of a Sample."""
+  """The Sample with the objects of these indices, int [L], alone."""
   def gather(values):
     return None if values is None else tf.gather(values, indices)
   return sample._replace(

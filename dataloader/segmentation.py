@@ -1,4 +1,4 @@
-"""What the parser of segmentation has of its own: the classes of the pixels.
+"""The parts that only the parser of segmentation has: the classes of pixels.
 
 Source of the augmentation: arXiv:1706.05587, section 4.1.
 """
@@ -24,10 +24,10 @@ def decode(serialized, num_classes, ignore_label, has_label_map=True):
   Args:
     serialized: string [], a tf.train.Example.
     num_classes: int; classes are 0 to num_classes - 1.
-    ignore_label: int, that of pixels without a class.
-    has_label_map: whether the label map is read. Running it fails, then, for
-      one that is missing, of another size than the image, or with numbers that
-      are not a class.
+    ignore_label: int, the id of pixels without a class.
+    has_label_map: whether the label map is read. Running it then fails for one
+      that is missing, of another size than the image, or with numbers that are
+      not a class.
 
   Returns:
     Sample with `label_map`, and `record`: `source_id` string [].
@@ -105,17 +105,17 @@ class ClassMap:
   """
 
   def __init__(self, size, ignore_label):
-    """Takes what the configuration says.
+    """Takes the settings.
 
     Args:
       size: (height, width), ints, of the network input.
-      ignore_label: int, what `masks` hold where there is no class.
+      ignore_label: int, the value of `masks` where there is no class.
     """
     self._size = tuple(size)
     self._ignore_label = ignore_label
 
   def __call__(self, sample):
-    # One higher, so that what is padded with 0 can be told from class 0.
+    # One higher, so that padding with 0 differs from class 0.
     masks = preprocess.resize_and_crop_masks(
         sample.label_map[..., tf.newaxis] + 1, sample.image_info[2], self._size,
         sample.image_info[3])[0] - 1

@@ -1,7 +1,7 @@
-"""Sessions beside that of a job: to decode, hash and check a few values.
+"""Sessions other than that of a job: to decode, hash and check a few values.
 
 The threads of a session do not survive a fork: in a process that is forked from
-one that had a session, another session waits forever.
+one that had a session, a new session waits forever.
 """
 
 import os

@@ -12,14 +12,14 @@ from utils import fields
 class MaskTargets:
   """Masks of some objects to learn from; arXiv:1904.03239, section 4.
 
-  Of N objects `mask_boxes`, `mask_outer_boxes` [N, 4], yxyx, pixels of the
+  For N objects `mask_boxes`, `mask_outer_boxes` [N, 4], yxyx, pixels of the
   network input; `mask_classes` int64, `mask_is_valid` int32 [N]; `mask_targets`
   [N, S, S] and `fine_mask_targets` [N, S*F, S*F], within the outer boxes.
   Padding is 0.
   """
 
   def __init__(self, section, mask_classes, clip_to_border=False):
-    """Takes what the configuration says.
+    """Takes the settings.
 
     Args:
       section: YAML section `shapemask_parser`.
@@ -54,8 +54,8 @@ class MaskTargets:
         outer_boxes[:tf.size(chosen)], sorted(set(self._sides)), section)
     targets = [preprocess.pad_or_clip(tf.cast(target >= .5, tf.float32), count,
                                       0.) for target in targets]
-    # What fills up counts as valid, with an empty mask, where any object does
-    # and classes do not decide; published models were trained so.
+    # In an image with objects, padding counts as valid, with an empty mask,
+    # unless classes decide; published models were trained this way.
     is_valid = tf.logical_and(
         num_objects > 0,
         mask_crops.is_of_classes(classes, self._mask_classes))

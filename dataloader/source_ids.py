@@ -37,7 +37,7 @@ _INT64_PATTERN = _int64_pattern()
 
 
 def of_record(parsed: tensor_types.Tensors) -> tf.Tensor:
-  """Id of a record: what it says, else its file name, else a hash of it.
+  """Id of a record: its own, else its file name, else a hash of its image.
 
   Args:
     parsed: {feature key: tensor} with those of FEATURES.

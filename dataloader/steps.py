@@ -1,7 +1,8 @@
-"""The steps of parsers: each takes a Sample and gives a Sample.
+"""The steps of parsers: each takes a Sample and returns a Sample.
 
-What else a step takes is bound by functools.partial in dataloader/factory.py,
-where their order stands; what it draws comes from `sample.draws`.
+Further arguments of a step are bound by functools.partial in
+dataloader/factory.py, which also puts the steps in order. Random numbers come
+from `sample.draws`.
 """
 
 from typing import Optional, Tuple
@@ -16,7 +17,7 @@ from ops import preprocess
 
 
 def drop_crowds(sample: samples.Sample) -> samples.Sample:
-  """Leaves out the groups that are annotated as one object."""
+  """Leaves out crowds: groups that are annotated as one object."""
   return samples.select(sample,
                         tf.where(tf.logical_not(sample.is_crowd))[:, 0])
 
@@ -35,7 +36,7 @@ def augment(sample: samples.Sample, policy: str, num_layers: int,
 
 
 def flip(sample: samples.Sample) -> samples.Sample:
-  """Mirrors what belongs together in one of two cases, and notes it."""
+  """Mirrors image, boxes and label map with probability 1/2, and notes it."""
   value = sample.draws.uniform('flip')
   image, boxes, label_map = preprocess.random_horizontal_flip(
       sample.image, sample.boxes, sample.label_map, random_value=value)
@@ -44,24 +45,24 @@ def flip(sample: samples.Sample) -> samples.Sample:
 
 
 def to_pixels(sample: samples.Sample) -> samples.Sample:
-  """Turns boxes of 0..1 into pixels of the image."""
+  """Converts boxes from normalized coordinates to pixels of the image."""
   return sample._replace(boxes=box_ops.denormalize_boxes(
       sample.boxes, tf.shape(sample.image)[:2]))
 
 
 def resize(sample: samples.Sample, size: Tuple[int, int]) -> samples.Sample:
-  """Resizes to (height, width) whatever the shape, in whole colours."""
+  """Resizes to (height, width), whatever the aspect ratio; stays uint8."""
   return sample._replace(image=preprocess.resize_to_uint8(sample.image, size))
 
 
 def normalize(sample: samples.Sample) -> samples.Sample:
-  """Normalizes colours; see preprocess.normalize_image."""
+  """Normalizes colours to float32; see preprocess.normalize_image."""
   return sample._replace(image=preprocess.normalize_image(sample.image))
 
 
 def resize_and_normalize(sample: samples.Sample,
                          size: Tuple[int, int]) -> samples.Sample:
-  """The two above at once, without rounding in between."""
+  """`resize` and `normalize` at once, without rounding in between."""
   return sample._replace(image=preprocess.resize_image(sample.image, size))
 
 
@@ -70,7 +71,7 @@ def resize_and_crop(
     padded_size: Tuple[int, int],
     scale_range: Optional[Tuple[float, float]] = None, to_border: bool = False
 ) -> samples.Sample:
-  """Brings image and boxes to the network input; normalizes colours.
+  """Fits image and boxes into the network input; normalizes colours.
 
   Args:
     sample: its boxes, if it has any, in pixels.
@@ -100,5 +101,5 @@ def resize_and_crop(
 
 
 def drop_empty(sample: samples.Sample) -> samples.Sample:
-  """Leaves out objects of which nothing remained in the image."""
+  """Leaves out objects of which nothing remains in the image."""
   return samples.select(sample, box_ops.non_empty_indices(sample.boxes))

@@ -32,8 +32,6 @@ class COCOEvaluator:
 
   results_name = 'detections.json'
 
-# XXX LONG
-# XXX LONG
   def __init__(
       self, annotations: Any = None, include_mask: bool = False,
       need_rescale_bboxes: bool = True, per_category: bool = True,

@@ -19,13 +19,15 @@ CROP_SIZE = 7  # features of a RoI, height and width; arXiv:1504.08083
 
 
 class Stage(NamedTuple):
-  """A box head, and what belongs to it.
+  """A box head, and the choice of its training data.
 
   Attributes:
-    head: (roi_features, is_training) -> (class_outputs, box_outputs), for
-      example fast_rcnn.FastRCNNHead.
-    sample: (rois, gt_boxes, gt_classes) -> what it is trained with.
-    box_weights: four, that its encoded boxes are scaled by.
+    head: (roi_features [B, R, 7, 7, c], is_training) -> (class_outputs
+      [B, R, C], box_outputs [B, R, C*4 or 4]), for example
+      fast_rcnn.FastRCNNHead.
+    sample: (rois, gt_boxes, gt_classes) -> SampledRois, the regions that it is
+      trained with; see roi_targets.sample_rois.
+    box_weights: four floats that its encoded boxes are scaled by.
     suffix: suffix of the names of its outputs and losses.
   """
   head: Callable[[tf.Tensor, bool], Tuple[tf.Tensor, tf.Tensor]]
@@ -46,8 +48,9 @@ class BoxBranch:
     Args:
       stages: [Stage].
       detect: (box_outputs, class_outputs, rois, image_shape,
-        regression_weights) -> {name: tensor}; see ops.detections.
-      huber_loss_delta: float, of the box loss.
+        regression_weights) -> {name: tensor}; see
+        ops.detections.generate_two_stage_detections.
+      huber_loss_delta: float, where the box loss turns from square to linear.
       class_agnostic: bool, whether the heads give one box for all classes.
       class_ensemble: bool, whether detections take the mean class logits of
         all stages, not those of the last.
@@ -68,7 +71,8 @@ class BoxBranch:
       features: {level: [B, h, w, c]}.
       rois: float32 [B, N, 4], yxyx, pixels of the network input.
       labels: `gt_boxes` [B, K, 4], `gt_classes` [B, K].
-      image_shape: float32 [B, 1, 2], where boxes end.
+      image_shape: float32 [B, 1, 2], (height, width) to clip boxes to; see
+        ops.boxes.clip_limits.
       is_training: Python bool.
 
     Returns:
@@ -100,12 +104,13 @@ class BoxBranch:
 
     Args:
       features: {level: [B, h, w, c]}.
-      rois: float32 [B, R, 4].
+      rois: float32 [B, R, 4], yxyx, pixels of the network input.
       image_shape: float32 [B, 1, 2].
 
     Returns:
       `class_outputs` and `box_outputs` as in training, and the detections or,
-      with `postprocess.apply_nms` false, the raw tensors.
+      with `postprocess.apply_nms` false, the raw tensors; see
+      ops.detections.generate_two_stage_detections.
     """
     outputs = {}
     previous = None
@@ -134,7 +139,8 @@ class BoxBranch:
       stage: Stage.
       rois: float32 [B, R, 4].
       box_outputs: float32 [B, R, C*4 or 4].
-      classes: int32 [B, R], whose boxes are meant, if they differ.
+      classes: int32 [B, R], the class whose box is taken, unless heads are
+        class-agnostic.
       image_shape: float32 [B, 1, 2].
 
     Returns:
@@ -152,9 +158,9 @@ class BoxBranch:
       outputs: result of `training_outputs`.
 
     Returns:
-      {'fast_rcnn_class_loss', 'fast_rcnn_box_loss': float32 []}. Numbered
-      stages also report theirs, and `fg_bg_ratio`, the share of objects among
-      their RoIs.
+      {'fast_rcnn_class_loss', 'fast_rcnn_box_loss': float32 []}. The stages of
+      a cascade add their own losses, and `fg_bg_ratio`, the share of objects
+      among their RoIs, with the suffix of the stage.
     """
     class_losses, box_losses, reports = [], [], {}
     for stage in self._stages:

@@ -1,4 +1,4 @@
-"""Whether a checkpoint is whole: all files there, every value readable."""
+"""Whether a checkpoint is complete: all files there, every value readable."""
 
 import os
 import re
@@ -12,12 +12,12 @@ _SHOWN = 3
 
 
 class Contents(NamedTuple):
-  """What a checkpoint holds.
+  """The variables in a checkpoint.
 
   Attributes:
     prefix: prefix of the checkpoint.
-    shapes: by name.
-    dtypes: by name.
+    shapes: {name: shape}.
+    dtypes: {name: type}.
   """
   prefix: str
   shapes: Dict[str, List[int]]
@@ -25,11 +25,11 @@ class Contents(NamedTuple):
 
 
 class BrokenCheckpointError(ValueError):
-  """A checkpoint that is not whole."""
+  """A checkpoint that is not complete."""
 
 
 def read_contents(prefix: str) -> Contents:
-  """What a checkpoint says that it holds; its values are not read.
+  """The variables that the index of a checkpoint lists; no value is read.
 
   Args:
     prefix: local path.
@@ -58,7 +58,7 @@ def check_files(contents: Contents) -> None:
   """Checks that all parts are there, and as long as the index says.
 
   TensorFlow itself notices a file that is cut off only when it restores a
-  variable behind the cut.
+  variable past the cut.
 
   Args:
     contents: Contents.
@@ -87,7 +87,7 @@ def check_values(contents: Contents,
 
   Args:
     contents: Contents.
-    report: function that is told (values read, values in all).
+    report: function that is called with (values read, number of all values).
 
   Raises:
     BrokenCheckpointError: naming variables that cannot be read, or that are not

@@ -1,4 +1,4 @@
-"""The checkpoints of a folder: which there are, and of which steps."""
+"""Finds the checkpoints of a folder, and their steps."""
 
 import os
 import re
@@ -15,7 +15,7 @@ def step_of(path: str) -> int:
 
 def find_all(folder: str) -> List[str]:
   """Checkpoint prefixes in a folder, by step."""
-  # macOS leaves ._model.ckpt.index beside what it copies.
+  # macOS leaves ._model.ckpt.index next to the files that it copies.
   paths = [p[:-len('.index')] for p in tf.gfile.Glob(
       os.path.join(folder, '*.index'))
            if not os.path.basename(p).startswith('._')]
@@ -23,7 +23,7 @@ def find_all(folder: str) -> List[str]:
 
 
 def latest(folder: str) -> Optional[str]:
-  """The checkpoint to go on from, or None.
+  """The checkpoint to resume from, or None.
 
   Args:
     folder: it need not exist.
@@ -43,9 +43,9 @@ def latest(folder: str) -> Optional[str]:
 
 
 def named(folder: str) -> List[str]:
-  """What the file `checkpoint` of a folder names, as far as it is there.
+  """The existing checkpoints that the file `checkpoint` of a folder names.
 
-  TensorFlow writes whole paths into it, which lead to another place once the
+  TensorFlow writes full paths into it, which lead to another place once the
   folder was moved or copied. Only the last part of them counts here.
 
   Args:
@@ -67,7 +67,7 @@ def named(folder: str) -> List[str]:
 
 
 def newest_name(folder):
-  """What the file `checkpoint` of a folder calls the newest, there or not.
+  """The newest checkpoint by the file `checkpoint`, even if it is missing.
 
   Args:
     folder: it need not exist.

@@ -1,4 +1,4 @@
-"""Whether a checkpoint is of the model that a graph has."""
+"""Whether a checkpoint belongs to the model of a graph."""
 
 import os
 import re
@@ -86,14 +86,14 @@ def _training_keys(names):
 
 
 def _configurations(path):
-  """The params.yaml beside a checkpoint, and those kept of earlier starts."""
+  """The params.yaml next to a checkpoint, and those of earlier starts."""
   kept = kept_configurations(os.path.dirname(path))
-  return 'params.yaml beside it' + (
+  return 'params.yaml next to it' + (
       '; kept from earlier starts: %s' % ', '.join(kept) if kept else '')
 
 
 def kept_configurations(model_dir: str) -> List[str]:
-  """Paths of params.STEP.yaml: what training was configured as before."""
+  """Paths of params.STEP.yaml: the configurations of earlier starts."""
   return sorted(tf.gfile.Glob(os.path.join(model_dir, 'params.*.yaml')))
 
 

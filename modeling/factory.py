@@ -1,8 +1,8 @@
-"""Builds a model of the whole configuration tree.
+"""Builds models from the complete configuration.
 
 The build functions are the only readers of the tree: parts take plain
-arguments or their own section, so a variant of a model is other parts handed to
-the same composition.
+arguments or their own section, so a variant of a model is the same composition
+with other parts.
 """
 
 import functools
@@ -25,8 +25,8 @@ from ops import detections
 from ops import roi_targets
 from utils import mask_grids
 
-# Of the encoded boxes of each stage; arXiv:1712.00726, section 4.1. A model of
-# one stage has the first.
+# Scale the encoded boxes (dy, dx, dh, dw) of each box head; arXiv:1712.00726,
+# section 4.1. A model with a single box head uses the first.
 BOX_WEIGHTS = ((10., 10., 5., 5.), (20., 20., 10., 10.), (30., 30., 15., 15.))
 
 
@@ -50,7 +50,7 @@ def build_retinanet(config):
 
 
 def _build_one_stage_model(config, norm_activation, **options):
-  """RetinaNet of all sections that ShapeMask has, too."""
+  """RetinaNet from the sections that ShapeMask also has."""
   detect = functools.partial(
       detections.generate_one_stage_detections,
       apply_sigmoid=config.postprocess.apply_sigmoid,
@@ -145,7 +145,7 @@ def _build_two_stage_model(config, norm_activation, stages):
 
 
 def _build_rpn(config, norm_activation):
-  """The region proposal network of its four sections."""
+  """The region proposal network, from its sections and `anchor`."""
   section = config.roi_proposal
   def options(prefix):
     names = ('pre_nms_top_k', 'post_nms_top_k', 'nms_threshold',
@@ -161,7 +161,7 @@ def _build_rpn(config, norm_activation):
 
 
 def _build_sampler(section):
-  """What samples RoIs as section `roi_sampling` says."""
+  """The function that samples RoIs, with the settings of `roi_sampling`."""
   return functools.partial(
       roi_targets.sample_rois,
       num_samples=section.num_samples_per_image,
@@ -216,8 +216,9 @@ def build_model(config):
     config: an experiment of configs.factory.
 
   Returns:
-    An object with outputs(images, labels, mode), losses(outputs, labels) and
-    predictions(outputs, labels).
+    An object with outputs(images, labels, mode), losses(outputs, labels,
+    is_training) and predictions(outputs, labels, with_losses); see
+    modeling.retinanet.RetinaNet.
 
   Raises:
     ValueError: for a type that is not in MODELS.

@@ -1,7 +1,7 @@
 """The names of the classes, kept in the folder of the training run.
 
 The label map that a run was started with may move, and a later start may not
-name it. A copy beside the checkpoints stays.
+name it. A copy next to the checkpoints is kept.
 """
 
 import os
@@ -42,13 +42,13 @@ def keep(label_map: Optional[str], model_dir: str) -> None:
 
 def changes(label_map: Optional[str], model_dir: Optional[str],
             is_given: bool = False) -> Tuple[Dict[str, Any], List[str]]:
-  """What makes a configuration use the copy for a label map that it lacks.
+  """Changes of a configuration that use the copy for a missing label map.
 
   Args:
     label_map: `eval.label_map`.
     model_dir: folder, or None.
-    is_given: whether a person names `eval.label_map` for this job: a file that
-      is missing is an error then, which others raise.
+    is_given: whether a person names `eval.label_map` for this job: a missing
+      file is then an error, which others raise.
 
   Returns:
     Changes for configs.base.override, empty where none is needed; [note].

@@ -25,16 +25,16 @@ class MaskBranch:
     """Takes the parts.
 
     Args:
-      head: (roi_features, classes, is_training) -> [B, R, S, S] mask logits,
-        for example mask.MaskHead.
-      crop_size: int, height and width of its input.
+      head: (roi_features [B, N, s, s, c], classes [B, N], is_training) ->
+        [B, N, S, S] mask logits, for example mask.MaskHead.
+      crop_size: int, s, height and width of its input.
       target_size: int, S, height and width of its output.
-      num_samples: int, RoIs of an image that it is trained with.
+      num_samples: int, N, RoIs of an image that it is trained with.
       skip_background: bool, whether training may leave out RoIs without an
-        object, which do not count in the loss. Not with batch statistics in
-        the head, to which they belong.
+        object, which do not count in the loss. Not allowed for a head with
+        batch norm, as they are part of its batch statistics.
       means_of_cells: bool, whether targets are means over the cells of a RoI;
-        see ops.masks. The masks of the labels must be, too.
+        see ops.masks. The masks of the labels must be such means, too.
     """
     self._head = head
     self._crop_size, self._target_size = crop_size, target_size
@@ -45,7 +45,7 @@ class MaskBranch:
   def training_outputs(self, features: tensor_types.Levels,
                        sampled: roi_targets.SampledRois, gt_masks: tf.Tensor,
                        is_training: bool) -> tensor_types.Tensors:
-    """Runs the head on the RoIs with an object, as many as may be.
+    """Runs the head on up to `num_samples` RoIs, those with an object first.
 
     Args:
       features: {level: [B, h, w, c]}.
@@ -54,15 +54,15 @@ class MaskBranch:
       is_training: Python bool.
 
     Returns:
-      {'mask_outputs': float32 [B, R, S, S], logits, or zeros for RoIs that are
-      left out, 'mask_targets': float32 [B, R, S, S], 'sampled_class_targets':
-      int32 [B, R]}.
+      {'mask_outputs': float32 [B, N, S, S], logits, or zeros for RoIs that are
+      left out, 'mask_targets': float32 [B, N, S, S], 'sampled_class_targets':
+      int32 [B, N]}.
     """
     rois, classes, targets = roi_targets.sample_mask_rois(
         sampled, gt_masks, self._num_samples, self._target_size,
         self._means_of_cells)
     crops = roi_align.multilevel_roi_align(features, rois, self._crop_size)
-    # A TPU is faster with all at once than with decisions.
+    # A TPU is faster with all of them at once than with conditions.
     if is_training and self._skip_background and not compat.in_xla_context():
       outputs = self._run_groups(crops, classes)
     else:
@@ -93,14 +93,14 @@ class MaskBranch:
     """Runs the head in training, except on groups of background.
 
     The head takes most of a training step, and small or early batches have few
-    objects. They come first, so all that fills up is in the last groups.
+    objects. RoIs with an object come first, so the last groups are background.
 
     Args:
-      crops: [B, R, s, s, c].
-      classes: int32 [B, R].
+      crops: [B, N, s, s, c].
+      classes: int32 [B, N].
 
     Returns:
-      float32 [B, R, S, S]; zeros for groups that were left out.
+      float32 [B, N, S, S]; zeros for groups that were left out.
     """
     with tf.variable_scope(tf.get_variable_scope(),
                            custom_getter=_read_once()):
@@ -137,7 +137,8 @@ def _read_once():
   """A variable getter that reads each variable once, at its first use.
 
   A variable that is read under a condition has no gradient, and no update, when
-  the condition does not hold. A value from outside has a gradient of zero.
+  the condition does not hold. A value that is read outside has a gradient of
+  zero.
   """
   values = {}
 

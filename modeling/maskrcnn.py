@@ -55,10 +55,11 @@ class MaskRCNN:
       mode: one of utils.modes.
 
     Returns:
-      {name: tensor or {level: tensor}}. In training outputs and targets for
-      `losses`. Otherwise outputs and the detections, with masks if there is a
-      mask branch; with `postprocess.apply_nms` false the raw boxes and scores,
-      without masks.
+      {name: tensor or {level: tensor}}, with the shapes of utils.fields. In
+      training, the outputs of all heads and the targets of the second stage,
+      which depend on the proposals. Otherwise, outputs and the detections, with
+      masks if there is a mask branch; with `postprocess.apply_nms` false the
+      raw boxes and scores, without masks.
     """
     is_training = mode == modes.TRAIN
     features = self._backbone(images, is_training)
@@ -88,15 +89,17 @@ class MaskRCNN:
     """The losses of all stages.
 
     Args:
-      outputs: result of `outputs`, with targets.
-      labels: `rpn_score_targets` {level: int32 [B, h, w, A]} and
-        `rpn_box_targets` {level: [B, h, w, A*4]}.
+      outputs: result of `outputs` in training, with the targets of the second
+        stage.
+      labels: the targets of the RPN: `rpn_score_targets` {level: int32
+        [B, h, w, A]} and `rpn_box_targets` {level: [B, h, w, A*4]}.
       is_training: not used.
 
     Returns:
       {name: float32 []}: 'rpn_score_loss', 'rpn_box_loss',
       'fast_rcnn_class_loss', 'fast_rcnn_box_loss', 'mask_loss' if there is a
-      mask branch, their sum 'model_loss', and what the box branch reports.
+      mask branch, their sum 'model_loss', and the reports of a cascade; see
+      BoxBranch.losses.
 
     Raises:
       ValueError: for labels without targets, as they are outside of training.

@@ -27,24 +27,24 @@ from utils import registry
 
 
 class Settings(typing.NamedTuple):
-  """What a step depends on beside its model and the section `train`.
+  """What a step depends on apart from its model and the section `train`.
 
   The defaults are those of a training step on one device, in float32.
   """
   use_tpu: bool = False  # makes specs of TPUEstimator
-  model_dir: str = ''  # a checkpoint there is gone on from; events of a TPU
+  model_dir: str = ''  # training resumes there; a TPU writes its events there
   use_bfloat16: bool = False  # of the network; variables stay float32
   space_to_depth_block_size: int = 1  # of images in the infeed's layout
   enable_summary: bool = False  # a TPU sends all scalars of every step
   use_moving_average: bool = True  # predictions of the averaged weights
-  with_losses: bool = True  # beside the predictions
+  with_losses: bool = True  # predictions come with losses
 
 
 def make_model_fn(model: Any, train: base.Section,
                   settings: Settings = Settings()) -> Callable[..., Any]:
   """Makes the model_fn of a model.
 
-  `modeling.factory.build_model_fn` does so of a whole experiment.
+  `modeling.factory.build_model_fn` does this for an experiment.
 
   Args:
     model: has outputs(images, labels, mode), losses(outputs, labels,
@@ -189,7 +189,7 @@ def _train_op(train, use_tpu, total_loss, rate, variables, global_step):
 def average_scaffold_fn(
     train: base.Section,
     use_moving_average: bool) -> Callable[[], tf.train.Scaffold]:
-  """Restores the averages of the weights instead of them, where configured.
+  """Restores the averages of the weights as the weights, where configured.
 
   Args:
     train: section `train`.
@@ -215,7 +215,7 @@ def average_scaffold_fn(
 
 
 def _scaffold_fn(train, model_dir):
-  """Warm start, unless model_dir already has a checkpoint to go on from."""
+  """Warm start, unless model_dir already has a checkpoint to resume from."""
   section = train.checkpoint
   if not section.path:
     return None

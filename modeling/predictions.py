@@ -1,8 +1,8 @@
 """The prediction dictionary that evaluation on the host reads.
 
-Estimator predictions are one flat dictionary of batch-first tensors, so the
-three kinds of content are told apart by prefix: `pred_`, `gt_` and `loss_`
-(utils/fields.py).
+Estimator predictions are one flat dictionary of batch-first tensors, so
+prefixes distinguish the three kinds of content: `pred_`, `gt_` and `loss_`
+(utils/fields.py). `executor/evaluation.py` splits them again on the host.
 """
 
 from typing import Optional

@@ -1,7 +1,7 @@
 """RetinaNet: backbone, feature pyramid and one dense head (arXiv:1708.02002).
 
 The parts come from outside: any backbone that returns {level: features}, any
-decoder that returns the levels of the anchors, any head of the same outputs.
+decoder that returns the levels of the anchors, any head with the same outputs.
 """
 
 from typing import Callable, Optional, Tuple
@@ -37,7 +37,7 @@ class RetinaNet:
         {level: [B, h, w, A*4]} box deltas).
       anchors: ops.anchors.AnchorGenerator.
       detect: (box_outputs, class_outputs, anchor_boxes, image_shape) ->
-        {name: tensor}; see ops.detections.
+        {name: tensor}; see ops.detections.generate_one_stage_detections.
       loss_section: YAML section `retinanet_loss`.
       num_classes: int, background included.
       output_flat_features: whether the graph gets a tensor `RawFpnFeatures`:
@@ -60,13 +60,14 @@ class RetinaNet:
     Args:
       images: [B, H, W, 3], normalised, H and W static.
       labels: dict; outside of training `image_info` [B, 4, 2] is read.
-        `anchor_boxes` are not: they follow from the size of the images.
+        `anchor_boxes` are never read: they follow from the size of the images.
       mode: one of utils.modes.
 
     Returns:
       {'cls_outputs': {level: [B, h, w, A*C]}, 'box_outputs': {level: [B, h, w,
-      A*4]}}; outside of training also the detections or, with
-      `postprocess.apply_nms` false, the raw tensors.
+      A*4]}}; outside of training also the detections, in pixels of the network
+      input, or, with `postprocess.apply_nms` false, the raw tensors: see
+      ops.detections.generate_one_stage_detections.
     """
     return self.outputs_and_features(images, labels, mode)[0]
 
@@ -192,7 +193,7 @@ def _moving_normalizer(num_positives, momentum):
     float32 [], the updated average.
   """
   def variable(name):
-    # Every replica of a distribution strategy counts for itself.
+    # Every replica of a distribution strategy counts its own.
     return tf.get_variable(
         name, [], initializer=tf.zeros_initializer(), trainable=False,
         synchronization=tf.VariableSynchronization.ON_READ,

@@ -28,7 +28,7 @@ class RegionProposalNetwork:
       test_options: likewise, outside of training.
       rpn_batch_size_per_im: int, anchors of an image that the score loss is
         divided by.
-      huber_loss_delta: float, of the box loss.
+      huber_loss_delta: float, where the box loss turns from square to linear.
     """
     self._head = head
     self._anchors = anchors
@@ -43,7 +43,8 @@ class RegionProposalNetwork:
     Args:
       features: {level: [B, h, w, c]}.
       image_size: (height, width), ints, of the network input.
-      image_shape: float32 [B, 1, 2], (height, width) of what is not padding.
+      image_shape: float32 [B, 1, 2], (height, width) to clip boxes to, without
+        padding; see ops.boxes.clip_limits.
       is_training: Python bool.
 
     Returns:

@@ -27,11 +27,11 @@ class Segmentation:
       backbone: (images, is_training) -> {level: [B, h, w, c]}.
       decoder: (features, is_training) -> {level: features}.
       head: (features [B, h, w, c], is_training) -> [B, h', w', C] logits.
-      level: int, of the features that the head gets.
+      level: int, level of the features that the head gets.
       loss_section: YAML section `segmentation_loss`.
       num_classes: int, C.
-      aspp: (features [B, h, w, c], is_training) -> features, of the coarsest
-        level of the backbone; None: none.
+      aspp: (features [B, h, w, c], is_training) -> features, applied to the
+        coarsest level of the backbone; None: not used.
       use_pyramid_fusion: whether the head gets the sum of all levels.
     """
     self._backbone, self._decoder, self._head = backbone, decoder, head

@@ -46,7 +46,7 @@ class ShapeMaskBranch:
     Args:
       features: {level: [B, h, w, c]}.
       labels: `mask_boxes` and `mask_outer_boxes` [B, N, 4], `mask_classes`
-        [B, N]. Their targets are of those outer boxes.
+        [B, N]. The masks of the targets cover those outer boxes.
       is_training: Python bool.
 
     Returns:
@@ -70,9 +70,9 @@ class ShapeMaskBranch:
         into its padding.
 
     Returns:
-      What training returns, and 'detection_outer_boxes' float32 [B, M, 4] with
-      'detection_masks' float32 [B, M, S * F, S * F], scores in 0..1 within
-      them.
+      The result of `training_outputs` for the detections,
+      'detection_outer_boxes' float32 [B, M, 4], and 'detection_masks' float32
+      [B, M, S * F, S * F], scores in 0..1 within the outer boxes.
     """
     outer_boxes = box_ops.outer_boxes(
         boxes, box_ops.clip_limits(input_size, self._clip_to_border),

@@ -58,7 +58,7 @@ class ShapeMask:
 
     Args:
       outputs: result of `outputs` in training.
-      labels: what RetinaNet and the mask branch learn from.
+      labels: those of RetinaNet and of the mask branch, see their `losses`.
       is_training: not used.
 
     Returns:

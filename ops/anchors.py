@@ -15,7 +15,7 @@ from ops import tensor_types
 class AnchorGrid(NamedTuple):
   """The anchors of one image size as a regular grid.
 
-  It serves matching without touching every anchor. A "type" is one anchor of a
+  With it, matching need not touch every anchor. A "type" is one anchor of a
   cell of one level; there are T of them.
 
   Attributes:
@@ -70,7 +70,7 @@ class AnchorGenerator:
 
   @classmethod
   def of_sections(cls, anchor: Any, architecture: Any) -> 'AnchorGenerator':
-    """Those of sections `anchor` and `architecture`, of labels and models."""
+    """From sections `anchor` and `architecture`, for labels and for models."""
     return cls(architecture.min_level, architecture.max_level,
                anchor.num_scales, anchor.aspect_ratios, anchor.anchor_size)
 
@@ -170,7 +170,7 @@ def make_grid(anchors: tensor_types.LevelArrays,
   Args:
     anchors: {level: float32 NumPy array [h*w*A, 4]} as AnchorGenerator.boxes
       gives them.
-    image_size: (height, width) in pixels, ints, of the same call.
+    image_size: (height, width) in pixels, ints, that they were made for.
 
   Returns:
     AnchorGrid.

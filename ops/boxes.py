@@ -143,7 +143,7 @@ def clip_boxes(boxes: tf.Tensor,
 
 def clip_limits(image_shape: tensor_types.ImageShape,
                 to_border: bool) -> tensor_types.ImageShape:
-  """What `clip_boxes` is to be given so that boxes may reach the border.
+  """The `image_shape` for `clip_boxes`, with which boxes may reach the border.
 
   Args:
     image_shape: (height, width), ints, or a tensor; see `clip_boxes`.
@@ -241,7 +241,7 @@ def top_k_boxes(boxes: tf.Tensor, scores: tf.Tensor,
 
 
 def paired_iou(boxes: tf.Tensor, other_boxes: tf.Tensor) -> tf.Tensor:
-  """IoU of boxes with boxes of the same place.
+  """IoU of boxes with the boxes in the same rows.
 
   The order of operations decides on the last bit, which decides ties in
   matching; it is the one published labels were made with.
@@ -341,7 +341,7 @@ def jitter_boxes(boxes: tf.Tensor, noise_scale: float = 0.025,
     boxes: float32 [K, 4], yxyx, pixels.
     noise_scale: float, standard deviation relative to the size of the box; of
       the logarithm for the size itself.
-    unit_normal: float32 [K, 4], the draws (x, y, width, height); None: of
+    unit_normal: float32 [K, 4], the draws (x, y, width, height); None: from
       `random_numbers`.
 
   Returns:

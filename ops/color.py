@@ -47,7 +47,7 @@ def _values():
 
 
 def color(image: tf.Tensor, factor: tf.Tensor) -> tf.Tensor:
-  """Takes colour away (0), leaves it (1) or adds to it (above 1)."""
+  """Removes colour (0), keeps it (1) or adds to it (above 1)."""
   with tf.name_scope('color'):
     pixels = tf.cast(image, tf.float32)
     # The grey of integers: a product with 255.5 / 255 and the fraction cut off.
@@ -59,13 +59,13 @@ def color(image: tf.Tensor, factor: tf.Tensor) -> tf.Tensor:
 
 def contrast(image: tf.Tensor, factor: tf.Tensor,
              legacy: bool = False) -> tf.Tensor:
-  """Takes contrast away (0: the mean grey), leaves it (1) or adds to it.
+  """Removes contrast (0: the mean grey), keeps it (1) or adds to it.
 
   Args:
     image: uint8 [H, W, 3].
     factor: float32 [].
-    legacy: whether to do as upstream, which takes a 256th of the number of
-      pixels for the mean, at most 255.
+    legacy: whether to follow upstream, which uses a 256th of the number of
+      pixels as the mean, at most 255.
 
   Returns:
     uint8 [H, W, 3].
@@ -95,8 +95,8 @@ def sharpness(image: tf.Tensor, factor: tf.Tensor,
   Args:
     image: uint8 [H, W, 3].
     factor: float32 [].
-    legacy: whether to smooth by a convolution as upstream: a mean that is a
-      whole number may come out just below it, and its fraction is cut off.
+    legacy: whether to smooth by a convolution, as upstream does: a mean that is
+      a whole number may come out just below it, and its fraction is cut off.
 
   Returns:
     uint8 [H, W, 3].
@@ -201,7 +201,7 @@ def _channel_indices(image):
 
 
 def posterize(image: tf.Tensor, bits: tf.Tensor) -> tf.Tensor:
-  """Keeps the `bits` highest bits of every value; of no bits, black.
+  """Keeps the `bits` highest bits of every value; 0 bits give black.
 
   Args:
     image: uint8 [H, W, 3].
@@ -225,7 +225,7 @@ def solarize(image: tf.Tensor, threshold: tf.Tensor,
   Args:
     image: uint8 [H, W, 3].
     threshold: float32 [], 0 to 256; 256 changes nothing.
-    legacy: whether to do as upstream, where 256 becomes 0 and inverts all.
+    legacy: whether to follow upstream, where 256 becomes 0 and inverts all.
 
   Returns:
     uint8 [H, W, 3].

@@ -1,4 +1,4 @@
-"""What differs between TensorFlow 1.15 and TensorFlow 2.15 (compat.v1).
+"""The differences between TensorFlow 1.15 and TensorFlow 2.15 (compat.v1).
 
 Everything else in the repository is written once, against
 `tensorflow.compat.v1`. Every program and `tests/conftest.py` call
@@ -16,12 +16,12 @@ from tensorflow.compiler.tf2xla.python import xla
 from tensorflow.python.ops import control_flow_util
 from tensorflow.python.tpu import tpu_function
 
-VERSION = tf.__version__  # to be recorded and told
+VERSION = tf.__version__  # for records and messages
 IS_TF2 = tf.__version__.startswith('2.')
 # On CPUs; see ops/convolution.py.
 HAS_SLOW_CONVOLUTION_GRADIENTS = not IS_TF2
 HAS_TFLITE_LOOPS = IS_TF2  # in its converter
-HAS_TPU_VMS = IS_TF2  # whose TPU is in the machine itself
+HAS_TPU_VMS = IS_TF2  # whose TPU is part of the machine itself
 HAS_BFLOAT16_ON_GPUS = IS_TF2
 HAS_BILINEAR_GRADIENT_IN_XLA = IS_TF2  # of tf.image.resize_bilinear
 _M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4  # of malloc.h
@@ -43,7 +43,7 @@ def keep_freed_memory() -> None:
 
   TensorFlow 1.15 gives the memory of every large tensor back to the system and
   takes new pages for the next one: a fifth of the time of an input pipeline.
-  Elsewhere than on Linux with glibc it changes nothing.
+  Except on Linux with glibc it changes nothing.
   """
   if IS_TF2:
     return
@@ -84,7 +84,7 @@ def has_gpu() -> bool:
 def gpu_capabilities() -> List[Optional[float]]:
   """[compute capability as a float, or None where TensorFlow cannot tell]."""
   gpus = tf.config.experimental.list_physical_devices('GPU')
-  if not IS_TF2:  # It drives no GPU that would need asking.
+  if not IS_TF2:  # It supports no GPU for which this matters.
     return [None for _ in gpus]
   details = [tf.config.experimental.get_device_details(gpu) for gpu in gpus]
   return [float('%d.%d' % d['compute_capability'])
@@ -92,10 +92,10 @@ def gpu_capabilities() -> List[Optional[float]]:
 
 
 def in_xla_context() -> bool:
-  """Whether XLA will compile the graph being built: as a whole, for a TPU too.
+  """Whether XLA will compile the complete graph being built, also for a TPU.
 
-  XLA knows no sparse operations, for instance. Clusters that XLA finds by
-  itself do not count; it leaves out what it does not know.
+  XLA has no sparse operations, for instance. Clusters that XLA finds by itself
+  do not count: they leave out operations that it does not have.
   """
   # A graph for the TPU compiler is built without being replicated.
   return in_tpu_context() or control_flow_util.GraphOrParentsInXlaContext(
@@ -108,7 +108,7 @@ def num_tpu_shards() -> int:
 
 
 def error_reason(message: str) -> str:
-  """What the error of a session says, without where its operation was made.
+  """The message of a session's error, without where its operation was made.
 
   Args:
     message: str, of a tf.errors.OpError. TF 2.15 begins it with a stack trace.
@@ -149,9 +149,9 @@ def index_in_strategy() -> tf.Tensor:
 
 @contextlib.contextmanager
 def functional_control_flow() -> Iterator[None]:
-  """Makes loops and branches functions.
+  """Makes functions of loops and branches.
 
-  Converters and the XLA bridge read no others well.
+  Converters and the XLA bridge do not read others well.
   """
   was_enabled = tf.control_flow_v2_enabled()
   tf.enable_control_flow_v2()

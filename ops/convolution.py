@@ -2,8 +2,8 @@
 
 TF 1.15 computes the two gradients of a convolution on a CPU at half the speed
 of the convolution. Both are convolutions again, and with a kernel of one pixel
-matrix products: written so, they are as fast as those. TF 2.15, GPUs and TPUs
-have kernels that are fast by themselves.
+matrix products: in these forms they are as fast as those. TF 2.15, GPUs and
+TPUs have kernels that are fast by themselves.
 
 On small maps a CPU spends more time on the kernel, which it reorders, than on
 the map: the small maps of a pyramid share one convolution.
@@ -20,18 +20,18 @@ _MIN_PIXELS = 256
 
 _GRADIENT = 'ConvolutionGradientForCpu'
 
-# Cells of the largest map that shares a convolution with smaller ones. What
-# lies between the maps costs more than it saves for large ones.
+# Cells of the largest map that shares a convolution with smaller ones. For
+# larger ones, the gaps between the maps cost more than sharing saves.
 _MAX_SHARED_CELLS = 576
 
 _KEEP_PLAIN = 'plain_layers'  # graph collection
 
 
 def keep_plain() -> None:
-  """Makes what is built into this graph from now on plain layer after layer.
+  """From now on, this graph is built plainly, layer after layer.
 
   For counting operations as papers do: a convolution of several maps also
-  computes what lies between them, and layers that are multiplied first compute
+  computes the gaps between them, and layers that are multiplied first compute
   less.
   """
   tf.add_to_collection(_KEEP_PLAIN, True)
@@ -95,15 +95,15 @@ def _is_small(x):
 
 
 def _pack(maps, gap):
-  """Puts maps side by side, with zeros between them as 'SAME' pads with.
+  """Puts maps side by side, separated by zeros as 'SAME' padding is.
 
   Args:
     maps: list of [B, h, w, C], h and w static, largest first.
     gap: int, cells between neighbours.
 
   Returns:
-    The canvas [B, H, W, C]: the first map at the left, the others below each
-    other at its right, as in a pyramid they are together about as high.
+    The canvas [B, H, W, C]: the first map on the left, the others below each
+    other on its right: those of a pyramid together are about as high.
     List of the (row, column) of each map's corner.
   """
   sizes = [x.shape.as_list()[1:3] for x in maps]
@@ -164,7 +164,7 @@ def _gradients(op, d_outputs):
 
 
 def _gradients_of_product(inputs, kernel, d_outputs):
-  """The gradients where every pixel is multiplied for itself."""
+  """The gradients where every pixel is multiplied separately."""
   matrix = tf.squeeze(kernel, [0, 1])
   channels, filters = matrix.shape.as_list()
   rows = tf.reshape(inputs, [-1, channels])

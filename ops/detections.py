@@ -1,10 +1,13 @@
 """Raw head outputs to final detections: decode, clip, suppress, best first.
 
 Suppression looks at pairs of box and class in order of score, so the pairs
-behind the one that fills the last place do not matter. The best two thousand
+after the one that fills the last place do not matter. The best two thousand
 are tried first, and more only where these neither fill all places nor reach
 down to the score threshold. Shapes are static in every try: the same graph
 serves CPU, GPU and TPU, and any batch size.
+
+Letters: B images, A anchors in a cell, C classes with background as 0, N boxes
+before suppression, M places for detections.
 """
 
 from typing import Any, NamedTuple, Sequence, Union
@@ -23,7 +26,7 @@ TRY_SIZES = (2048, 16384)
 
 
 class _Rules(NamedTuple):
-  """How suppression differs between its forms.
+  """How the versions of suppression differ.
 
   Attributes:
     inclusive: an overlap of exactly the threshold suppresses.
@@ -93,10 +96,10 @@ def generate_two_stage_detections(
   Args:
     box_outputs: float32 [B, R, C * 4], or [B, R, 4] for class-agnostic boxes.
     class_outputs: float32 [B, R, C], logits; class 0 is background.
-    rois: float32 [B, R, 4], what the boxes were encoded against.
+    rois: float32 [B, R, 4], the regions that the boxes are encoded against.
     image_shape: float32 [B, 1, 2] or [B, 2], (height, width) to clip to.
     apply_nms: if False, return every box and every score instead.
-    regression_weights: four floats the encoded boxes are scaled by.
+    regression_weights: four floats that the encoded boxes are scaled by.
     **nms_options: arguments of `detect`.
 
   Returns:
@@ -128,16 +131,16 @@ def detect(
     outputs: nms_candidates.DenseOutputs or RegionOutputs.
     nms_version: a key of `NMS_VERSIONS`; they differ in conventions.
     use_batched_nms: the same as nms_version 'batched'.
-    max_total_size: int, K, places for the detections of an image.
-    nms_iou_threshold: float; what overlaps a better box of its class by more
-      is dropped.
-    score_threshold: float; detections score more.
-    pre_nms_num_boxes: int; only so many boxes of a class are looked at.
+    max_total_size: int, M, places for the detections of an image.
+    nms_iou_threshold: float; a box that overlaps a better one of its class by
+      more is dropped.
+    score_threshold: float; only boxes that score more become detections.
+    pre_nms_num_boxes: int; at most this many boxes of a class are looked at.
 
   Returns:
-    {'num_detections': int32 [B], 'detection_boxes': float32 [B, K, 4] yxyx,
-    'detection_classes': int32 [B, K] from 1, 'detection_scores': float32
-    [B, K]}, best first, then padding.
+    {'num_detections': int32 [B], 'detection_boxes': float32 [B, M, 4], yxyx,
+    pixels of the network input, 'detection_classes': int32 [B, M] from 1,
+    'detection_scores': float32 [B, M]}, best first, then padding.
 
   Raises:
     ValueError: if `nms_version` is unknown.
@@ -167,10 +170,11 @@ def detect(
 
 
 def _suppress(ranking, rules, max_total_size, iou_threshold, num_classes):
-  """What is kept of a ranking.
+  """Suppresses among the pairs of a ranking.
 
   Returns:
-    [int32 [B] count, boxes [B, K, 4], classes [B, K], scores [B, K]].
+    [int32 [B] count, boxes [B, M, 4], classes [B, M], scores [B, M]] of the
+    pairs that are kept.
   """
   valid = ranking.valid
   if rules.drop_zeros:

@@ -1,4 +1,4 @@
-"""The one decoder of images: of training, of inference and of exports."""
+"""The image decoder that training, inference and exports share."""
 
 import os
 from typing import Callable
@@ -15,7 +15,7 @@ _EXIF_SHORT = 3  # the type of its value
 
 
 class DecodingError(ValueError):
-  """What TensorFlow says about bytes that it cannot decode."""
+  """Bytes that TensorFlow cannot decode, with its message."""
 
 
 def decode_image(encoded: tf.Tensor) -> tf.Tensor:
@@ -75,7 +75,7 @@ def _number(data, position, size, big_endian=True):
 
 
 def _begins_with(data, position, text):
-  """bool []: whether `text`, bytes, stands at a position."""
+  """bool []: whether `text`, bytes, is at a position."""
   part = data[position:position + len(text)]
   return tf.cond(
       tf.equal(tf.size(part), len(text)),
@@ -189,7 +189,7 @@ def turn(image: tf.Tensor, value: tf.Tensor) -> tf.Tensor:
 class Decoder:
   """Decodes in this process, in the calling thread.
 
-  A graph and a session that take and leave nothing around them.
+  Has a graph and a session of its own, independent of those around it.
   """
 
   def __init__(self,
@@ -199,8 +199,8 @@ class Decoder:
     Args:
       make_session: (graph, config) -> tf.Session.
     """
-    # What the first session of a process tells of devices is nobody's concern,
-    # and of broken images the caller tells. Read when TensorFlow first logs.
+    # Nobody needs what the first session of a process logs about devices, and
+    # broken images are reported by the caller. Read when TensorFlow first logs.
     os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
     self._options = tf.RunOptions(inter_op_thread_pool=-1)  # no other thread
     with tf.Graph().as_default() as graph:

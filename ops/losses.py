@@ -62,8 +62,7 @@ def retinanet_class_loss(cls_outputs: tensor_types.Levels,
     cls_outputs: {level: float32 [B, h, w, A*C]}, logits.
     cls_targets: {level: int32 [B, h, w, A]}, class id; -1 background, -2
       ignored.
-    num_positives: float32 [B] or [], matched anchors; the sum of all elements
-      counts.
+    num_positives: float32 [B] or [], matched anchors; all elements are summed.
     num_classes: int, C, background 0 included.
     alpha: float, weight of the positive class.
     gamma: float, focusing parameter.
@@ -85,8 +84,9 @@ def image_class_losses(cls_outputs: tensor_types.Levels,
                        gamma: float) -> tf.Tensor:
   """`retinanet_class_loss` of every image as if it were a batch of its own.
 
-  Args: as there; `num_positives` is [B]. Without a gradient of its own: of an
-    evaluation.
+  For evaluation: it has no gradient of its own.
+
+  Args: as there; `num_positives` is [B].
 
   Returns:
     float32 [B].
@@ -267,7 +267,7 @@ def retinanet_box_loss(box_outputs: tensor_types.Levels,
 
 
 def _box_losses(outputs, targets, delta):
-  """Huber loss of each coordinate, 0 where the target is; their shape."""
+  """Huber loss of each coordinate, 0 where the target is 0; their shape."""
   mask = tf.cast(tf.not_equal(targets, 0.), tf.float32)
   return huber(outputs, targets, delta) * mask
 
@@ -326,7 +326,7 @@ def pixel_losses(logits: tf.Tensor, labels: tf.Tensor, num_classes: int,
                  ignore_label: int, use_groundtruth_dimension: bool = True,
                  class_weights: Sequence[float] = (),
                  label_smoothing: float = 0.) -> Tuple[tf.Tensor, tf.Tensor]:
-  """Cross entropy of each pixel; Args as of `segmentation_loss`.
+  """Cross entropy of each pixel; arguments as in `segmentation_loss`.
 
   Returns:
     float32 [B, H, W], the losses, weighted; 0 for pixels without a class.

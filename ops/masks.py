@@ -16,18 +16,18 @@ def crop_masks_in_boxes(masks: tf.Tensor, gt_boxes: tf.Tensor,
                         means_of_cells: bool = False) -> tf.Tensor:
   """The part of every mask that lies in a target box, resampled.
 
-  Outside its own box a mask is zero. As a product of three small matrices,
-  which every device likes, with a gradient that is one, too.
+  Outside its own box a mask is zero. Computed as a product of three small
+  matrices, as its gradient is, which is fast on every device.
 
   Args:
-    masks: [B, N, H, W], float32 or bfloat16; each fills its box.
+    masks: [B, N, H, W], float32 or bfloat16; each covers exactly its box.
     gt_boxes: float32 [B, N, 4], yxyx, the boxes of the masks.
     target_boxes: float32 [B, N, 4], yxyx, same pixels. No gradient flows back
       to boxes.
     output_size: int, S.
     sample_offset: float, where in a pixel of the result its bilinear sample
-      lies, 0 to 1. Integers are the pixels of a mask, which lie at the upper
-      left of their cells then, as upstream.
+      lies, 0 to 1. The pixels of a mask are at integers, the upper left corners
+      of their cells, as in upstream.
     means_of_cells: whether a pixel of the result is the mean of the mask over
       its area instead; see mask_grids.CELLS. `sample_offset` is not used.
 
@@ -80,7 +80,7 @@ def _weights(start, size, num_cells, count, offset):
 def _shares(start, size, num_cells, count, offset):
   """`_weights` of means: the share of every bin that each cell covers.
 
-  Args: as of `_weights`; `offset` is not used.
+  Args: as in `_weights`; `offset` is not used.
   """
   del offset
   bin_size = tf.expand_dims(size, 2) / count

@@ -1,9 +1,9 @@
 """Assigns ground-truth boxes to anchors by overlap.
 
-An anchor takes its most similar box from `matched_threshold` on, is negative
-below `unmatched_threshold`, and ignored in between; every box gets its most
-similar anchor, however little they have in common. Among equals the first box,
-and the first anchor, wins.
+An anchor is matched to the box with the highest IoU if that reaches
+`matched_threshold`, is negative below `unmatched_threshold`, and ignored in
+between; every box also gets the anchor with the highest IoU, however low that
+is. Among equals the first box, and the first anchor, wins.
 
 Anchors form a regular grid: a box overlaps only few of them enough to matter,
 and where they are follows from arithmetic, so the cost depends on the number of
@@ -23,7 +23,7 @@ from ops import boxes as box_ops
 NEGATIVE = -1
 IGNORED = -2
 
-# Above any overlap, so that an anchor which a box insists on goes to that box.
+# Above any overlap, so that an anchor that a box claims goes to that box.
 _FORCED = 2.
 
 # float32 coordinates of some thousand pixels are good to this many pixels. Such
@@ -61,8 +61,8 @@ def match_grid_anchors(boxes: tf.Tensor, grid: anchor_ops.AnchorGrid,
     boxes: float32 [K, 4], yxyx, pixels. Rows whose coordinates are all negative
       are padding and match nothing.
     grid: ops.anchors.AnchorGrid.
-    matched_threshold: float; an anchor takes its most similar box from here on.
-    unmatched_threshold: float above 0.
+    matched_threshold: float, smallest IoU of a positive anchor.
+    unmatched_threshold: float above 0; below it an anchor is negative.
 
   Returns:
     GridMatches; anchors that it does not name are negative.
@@ -81,8 +81,8 @@ def match_grid_anchors(boxes: tf.Tensor, grid: anchor_ops.AnchorGrid,
     anchor_ids, box_ids = _enumerate_windows(windows, grid)
     overlaps = box_ops.paired_iou(tf.gather(boxes, box_ids),
                                   tf.gather(grid.boxes, anchor_ids))
-    # A box that touches no anchor insists on the first one, as an arg-max over
-    # a row of zeros would give.
+    # A box that touches no anchor claims the first one, as an arg-max over a
+    # row of zeros would give.
     _, forced_ids = _first_argmax(overlaps, box_ids, anchor_ids, num_boxes)
     forced_ids = tf.where(tf.equal(forced_ids, tf.int32.max),
                           tf.zeros_like(forced_ids), forced_ids)

@@ -2,7 +2,7 @@
 
 Greedy suppression visits the boxes in order of score and drops every box that
 overlaps a kept one too much. A kernel does this box by box; here it is done
-tile by tile with dense blocks of overlaps, which XLA compiles and a TPU likes:
+tile by tile with dense blocks of overlaps, which XLA compiles well for a TPU:
 no data dependent shapes, and a loop that ends as soon as enough boxes are kept.
 The result is that of the greedy rule, box for box.
 """
@@ -52,7 +52,7 @@ def select(boxes: tf.Tensor, valid: tf.Tensor, max_output_size: int,
     boxes, valid, classes = _pad_to_tiles(boxes, valid, classes)
     if classes is not None:
       classes = tf.cast(classes, tf.float32)
-    # The loop need not look behind the last valid box of the batch.
+    # The loop need not look past the last valid box of the batch.
     places = tf.range(1, tf.shape(valid)[1] + 1)
     num_candidates = tf.reduce_max(tf.cast(valid, tf.int32) * places)
 
@@ -92,10 +92,10 @@ def select(boxes: tf.Tensor, valid: tf.Tensor, max_output_size: int,
 
 def _select_by_kernel(boxes, valid, max_output_size, iou_threshold, classes,
                       num_classes, inclusive):
-  """`select` as one operation that other formats have, too.
+  """`select` as one operation that other formats also have.
 
-  Its scores are the places of the boxes, counted from the end, so that those of
-  the kept ones say which they are.
+  Its scores are the places of the boxes, counted from the end, so that the
+  scores of the kept boxes identify them.
   """
   num_boxes = boxes.shape[1].value
   countdown = tf.range(num_boxes, 0, -1, dtype=tf.float32)
@@ -191,7 +191,7 @@ def _kept(boxes, classes, positions, num_kept):
 
 
 def _overlaps(boxes, others):
-  """What suppression goes by.
+  """The overlaps that suppression compares with its threshold.
 
   Args:
     boxes: (float32 [B, N, 4], float32 classes [B, N] or None).
@@ -278,7 +278,7 @@ def _suppress_within(suppresses, alive):
 
 
 def _append(positions, num_kept, alive, start, max_output_size):
-  """Writes the places of the alive boxes of a tile behind the kept ones.
+  """Appends the places of the alive boxes of a tile to those of the kept ones.
 
   Args:
     positions: int32 [B, K], the first `num_kept` in use.
@@ -288,7 +288,7 @@ def _append(positions, num_kept, alive, start, max_output_size):
     max_output_size: int, K.
 
   Returns:
-    positions and num_kept, updated; what exceeds K is left out.
+    positions and num_kept, updated; places beyond K are left out.
   """
   # Top-k of descending numbers packs the alive places to the front, in order.
   countdown = tf.range(TILE, 0, -1)

@@ -1,4 +1,4 @@
-"""Which pairs of box and class suppression looks at, and in which order.
+"""Chooses the pairs of box and class that suppression looks at, in order.
 
 Sorting all pairs of a RetinaNet, seven million an image, would take longer than
 the rest of the prediction. A pool holds the boxes with the best scores, and a
@@ -39,8 +39,8 @@ class Ranking(NamedTuple):
     classes: int32 [B, L], from 0.
     valid: bool [B, L], scores above the threshold and above every pair that is
       missing here.
-    complete: bool [B], no pair above the threshold is missing; None if that is
-      so for any input.
+    complete: bool [B], no pair above the threshold is missing; None if none is
+      missing for any input.
   """
   boxes: tf.Tensor
   scores: tf.Tensor
@@ -68,7 +68,7 @@ class DenseOutputs:
     num_classes = (4 * int(class_outputs[levels[0]].shape[-1])
                    // int(box_outputs[levels[0]].shape[-1]))
     self.encoded_boxes = _flatten(box_outputs, levels, 4)
-    # Kept by level: a copy of all logits would take as long as all else here.
+    # Kept by level: a copy of all logits would take as long as all the rest.
     self._logits = [_flatten(class_outputs, [level], num_classes)
                     for level in levels]
     # The background takes part, as leaving it out would be such a copy. It can

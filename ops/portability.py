@@ -1,4 +1,4 @@
-"""Graphs that are made for other programs than TensorFlow.
+"""Graphs that are made for programs other than TensorFlow.
 
 Where two forms give the same numbers, and TensorFlow's own kernels make one of
 them faster, such a graph has the form that converters know.
@@ -14,7 +14,7 @@ def require(has_loops: bool = True) -> None:
   """From here on the default graph is made for converters.
 
   Args:
-    has_loops: whether these know loops.
+    has_loops: whether these support loops.
   """
   tf.add_to_collection(_MARK, True)
   if not has_loops:
@@ -27,5 +27,5 @@ def is_required() -> bool:
 
 
 def has_loops() -> bool:
-  """Whether whatever the default graph is made for knows loops."""
+  """Whether the program that the default graph is made for supports loops."""
   return not tf.get_collection(_NO_LOOPS)

@@ -18,11 +18,11 @@ STDDEV_RGB = (0.229, 0.224, 0.225)
 
 
 class _Geometry(NamedTuple):
-  """How an image goes to the network input.
+  """How an image is mapped to the network input.
 
   Attributes:
     scaled: int32 [2], size after the resize.
-    crop: int32 [2], first row and column that stay.
+    crop: int32 [2], first row and column that remain.
     scale: float32 [2], resized / original size of each axis, as rounded.
   """
   scaled: tf.Tensor
@@ -81,7 +81,7 @@ def resize_and_crop_image(
     offset_fraction: Optional[Union[Sequence[float], tf.Tensor]] = None,
     normalize: bool = False,
     enlarge: bool = True) -> Tuple[tf.Tensor, tf.Tensor]:
-  """Resizes an image to fit, keeping its shape, then pads it.
+  """Resizes an image to fit, keeping its aspect ratio, then pads it.
 
   With a range of scales other than 1, the image is resized to fit a random
   multiple of `desired_size` and, where it is larger than that, a random window
@@ -98,7 +98,7 @@ def resize_and_crop_image(
       the draw.
     normalize: whether to apply `normalize_image` after the resize, which gives
       the same values as before it and costs less for a uint8 image.
-    enlarge: False leaves an image as it is that fits already.
+    enlarge: False does not resize an image that fits already.
 
   Returns:
     image: float32 [padded height, padded width, 3]; zeros at the bottom and on
@@ -131,7 +131,7 @@ def resize_and_crop_image(
 
 
 def _whole_sides(sides):
-  """Rounds sides to pixels; of a very thin image one pixel stays."""
+  """Rounds sides to pixels; a very thin image keeps one pixel."""
   return tf.maximum(tf.round(sides), 1.)
 
 
@@ -206,8 +206,8 @@ def resize_and_crop_masks(masks: tf.Tensor, image_scale: tf.Tensor,
     image_scale: float32 [2], row 2 of image_info.
     output_size: (height, width), ints: the desired size, row 1.
     offset: float32 [2], row 3.
-    truncate: whether the resized size is truncated, as upstream, where that of
-      the image is rounded: now and then the mask is one pixel shorter.
+    truncate: whether the resized size is truncated, as in upstream, while that
+      of the image is rounded: now and then the mask is one pixel shorter.
 
   Returns:
     [K, height, width, 1], the type of `masks`; zeros at the bottom and on the
@@ -217,7 +217,7 @@ def resize_and_crop_masks(masks: tf.Tensor, image_scale: tf.Tensor,
     size = tf.cast(tf.shape(masks)[1:3], tf.float32)
     scaled = image_scale * size
     scaled = tf.cast(scaled if truncate else tf.round(scaled), tf.int32)
-    scaled = tf.maximum(scaled, 1)  # as of the image
+    scaled = tf.maximum(scaled, 1)  # as for the image
     masks = resample.resize_nearest(
         masks, tf.unstack(scaled), first=tf.unstack(tf.cast(offset, tf.int32)),
         window=output_size)
@@ -233,7 +233,7 @@ def random_horizontal_flip(
     masks: Optional[tf.Tensor] = None,
     random_value: Optional[tf.Tensor] = None
 ) -> Tuple[tf.Tensor, Optional[tf.Tensor], Optional[tf.Tensor]]:
-  """Mirrors an image and what belongs to it in one of two cases.
+  """Mirrors an image with its boxes and masks with probability 1/2.
 
   Args:
     image: [H, W, 3], any type.
@@ -285,14 +285,14 @@ def pad_or_clip(tensor: tf.Tensor, size: int,
 
 
 def resize_image(image: tf.Tensor, size: tensor_types.ImageShape) -> tf.Tensor:
-  """Resizes an image to a size, whatever its shape, and normalises it.
+  """Resizes an image to a size, whatever its aspect ratio, and normalizes it.
 
   Args:
     image: uint8 [H, W, 3].
     size: (height, width), ints.
 
   Returns:
-    float32 [height, width, 3], as of `normalize_image`.
+    float32 [height, width, 3], as from `normalize_image`.
   """
   with tf.name_scope('resize_image'):
     image = _normalize(resample.resize_bilinear(image[tf.newaxis], size)[0],
@@ -303,7 +303,7 @@ def resize_image(image: tf.Tensor, size: tensor_types.ImageShape) -> tf.Tensor:
 
 def resize_to_uint8(image: tf.Tensor,
                     size: tensor_types.ImageShape) -> tf.Tensor:
-  """Resizes an image to a size, rounding it to whole colours again.
+  """Resizes an image to a size and rounds its colours to uint8 again.
 
   Args:
     image: uint8 [H, W, 3].
@@ -320,7 +320,7 @@ def resize_to_uint8(image: tf.Tensor,
 
 
 def center_window(size: tf.Tensor, fraction: float = 0.875) -> tf.Tensor:
-  """The square in the middle, for images that a classifier sees.
+  """The square in the middle of an image, for classifiers.
 
   Args:
     size: int32 [2], height and width of an image.
@@ -340,20 +340,20 @@ def random_window(size: tf.Tensor, numbers: tf.Tensor, min_area: float = 0.08,
                   max_ratio: float = 4. / 3.) -> tf.Tensor:
   """A window of random area, shape and place.
 
-  Draws as tf.image.sample_distorted_bounding_box does, which takes no numbers
-  from outside: a ratio, then a height among those that give an area within the
+  Draws as tf.image.sample_distorted_bounding_box does (which cannot be given
+  the numbers): a ratio, then a height among those that give an area within the
   limits, then a place.
 
   Args:
     size: int32 [2], height and width of an image.
-    numbers: float32 [N, 4] in [0, 1), random ones of N attempts.
+    numbers: float32 [N, 4] in [0, 1), random numbers for N attempts.
     min_area: float, smallest area, a share of the image.
     max_area: float, largest area.
     min_ratio: float, smallest width / height.
     max_ratio: float, largest width / height.
 
   Returns:
-    int32 [4]: first row and column, height, width. The whole image if no
+    int32 [4]: first row and column, height, width. The entire image if no
     attempt fits into it.
 
   Source: arXiv:1409.4842, section 6.
@@ -364,7 +364,7 @@ def random_window(size: tf.Tensor, numbers: tf.Tensor, min_area: float = 0.08,
     ratio = min_ratio + numbers[:, 0] * (max_ratio - min_ratio)
     smallest, largest = [tf.round(tf.sqrt(area * height * width / ratio))
                          for area in (min_area, max_area)]
-    # What rounds to a wider window than the image would not fit.
+    # A window that is rounded up beyond the image would not fit.
     largest = tf.minimum(tf.minimum(largest, height),
                          tf.ceil((width + .5) / ratio) - 1.)
     smallest = tf.minimum(smallest, largest)
@@ -383,7 +383,7 @@ def random_window(size: tf.Tensor, numbers: tf.Tensor, min_area: float = 0.08,
     windows = tf.stack([tf.floor(numbers[:, 2] * (height - rows)),
                         tf.floor(numbers[:, 3] * (width - columns)),
                         rows, columns], axis=1)
-    # The whole image comes last, and always fits.
+    # The entire image comes last, and always fits.
     windows = tf.concat([windows, [tf.concat([[0., 0.], sides], 0)]], axis=0)
     first = tf.argmax(tf.cast(tf.concat([fits, [True]], 0), tf.int32))
     return tf.cast(windows[first], tf.int32)

@@ -27,7 +27,7 @@ def generate_proposals(box_outputs: tensor_types.Levels,
                        clip_boxes: bool = True) -> Tuple[tf.Tensor, tf.Tensor]:
   """The best boxes of all levels; boxes of one level do not overlap much.
 
-  They are constants to what follows: no gradient passes.
+  They are constants for the rest of the model: no gradient passes.
 
   Args:
     box_outputs: {level: float32 [B, h, w, A * 4]}, encoded boxes.
@@ -38,14 +38,14 @@ def generate_proposals(box_outputs: tensor_types.Levels,
     post_nms_top_k: int, how many proposals there are in the end, K.
     nms_threshold: float; a box that overlaps a better one of its level by this
       much is dropped. 0 drops none.
-    score_threshold: float; if above 0, proposals score more.
+    score_threshold: float; if above 0, only boxes that score more are proposed.
     min_size_threshold: float, pixels; if above 0, see box_ops.filter_by_size.
     use_batched_nms: follow the conventions of the kernel of that name. All
       boxes are looked at, of which `pre_nms_top_k` of a level may remain; they
       score more than `score_threshold` also if it is 0; an overlap of exactly
       the threshold is allowed; unused places score 0.
-    apply_sigmoid: whether `score_outputs` are logits; otherwise they are the
-      scores, not negative.
+    apply_sigmoid: whether `score_outputs` are logits; otherwise they are
+      scores, which are not negative.
     decode_boxes: whether `box_outputs` are encoded; otherwise they are boxes.
     clip_boxes: whether to clip to `image_shape`.
 

@@ -2,8 +2,8 @@
 
 What a training step draws depends on the seed, the step, the part of the step
 (`train.accumulation_steps`), the replica, and on which draw of the graph it is.
-Nothing is remembered from call to call, so a run that was stopped goes on as it
-would have gone on by itself, and no two steps draw the same.
+Nothing is remembered from call to call, so a run that was stopped and resumed
+draws the same numbers as an uninterrupted one, and no two steps draw the same.
 """
 
 import contextlib
@@ -22,12 +22,12 @@ from ops import tensor_types
 
 
 class _Source(NamedTuple):
-  """What random numbers are made of.
+  """The values that determine the next random numbers.
 
   Attributes:
-    seed: seed of the training run.
-    place: int32 [2], the step, and what is drawn for in it.
-    numbers: numbers of the draws.
+    seed: int, seed of the training run.
+    place: int32 [2]: the step; replica and part of the step as one number.
+    numbers: iterator of the numbers of the draws: 0, 1, 2 ...
   """
   seed: int
   place: tf.Tensor
@@ -51,7 +51,7 @@ def _seed_of_this_process():
 def source(seed: Optional[int], step: tensor_types.Number,
            part: tensor_types.Number = 0,
            num_parts: int = 1) -> Iterator[None]:
-  """Within it, draws are those of a step of training.
+  """A context in which draws are those of a training step.
 
   Args:
     seed: int, `train.seed`; None: another one in every process.
@@ -104,7 +104,7 @@ def _next_seed():
 
 
 def _hash(seed, number):
-  """int32 [2] of a draw; seeds and draws beside each other share no bits."""
+  """int32 [2] of a draw; neighbouring seeds and draws share no bits."""
   digest = hashlib.sha256(('%d %d' % (seed, number)).encode()).digest()
   return np.frombuffer(digest[:8], '<i4').astype(np.int32)
 

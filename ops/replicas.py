@@ -45,7 +45,7 @@ def sums(tensors: Sequence[tf.Tensor]) -> List[tf.Tensor]:
 
 
 def _full_name(operation):
-  """Its device with the type, which TF 1.15 leaves out of a host's CPU."""
+  """The device of an operation; TF 1.15 leaves the type of a host's CPU out."""
   if tf.DeviceSpec.from_string(operation.device).device_type is None:
     return '/device:CPU:0'
   return operation.device
@@ -80,7 +80,7 @@ def mean(x: tf.Tensor) -> tf.Tensor:
 
 @tf.RegisterGradient(_GRADIENT)
 def _mean_gradient(op, of_mean, of_x):
-  """Flows past the operations of the strategy, which have none."""
+  """Bypasses the operations of the strategy, which have no gradient."""
   del op, of_x
   total, = sums([of_mean])
   return None, total / count()

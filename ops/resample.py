@@ -146,7 +146,7 @@ def fuse_levels(features: tensor_types.Levels, level: int) -> tf.Tensor:
 
 def resize_nearest(x: tf.Tensor, size: tf.Tensor, first: tf.Tensor = (0, 0),
                    window: Optional[tf.Tensor] = None) -> tf.Tensor:
-  """Rows and columns of the nearest-neighbour resize; works for no images.
+  """A window of the nearest-neighbour resize; also works without images.
 
   Args:
     x: [N, H, W, ...], any type. N may be 0, which the kernel refuses.

@@ -32,8 +32,8 @@ def multilevel_roi_align(features: tensor_types.Levels, rois: tf.Tensor,
     rois: float32 [B, R, 4], yxyx, pixels of the network input. No gradient
       flows back to them.
     output_size: int, S.
-    border: what lies below and to the right of a map: 'clamp' repeats the last
-      row and column, 'fade' is zero there (the reference's einsum form).
+    border: values below and to the right of a map: 'clamp' repeats the last
+      row and column, 'fade' gives zero (the reference's einsum form).
     method: None, or one of METHODS.
 
   Returns:
@@ -148,8 +148,8 @@ def _axis_samples(start, size, bound, limit, count, offset):
   cells = tf.minimum(cells, _per_box(bound))
   limit = tf.cast(_per_box(limit), tf.float32)
   weights *= tf.cast(cells < limit, tf.float32)
-  # A NaN of a diverging training must not become an index that fails; it stays
-  # in the weights.
+  # A NaN of a diverging training run must not become an index that fails; it
+  # stays in the weights.
   cells = tf.maximum(tf.cast(tf.minimum(cells, limit - 1.), tf.int32), 0)
   return cells, weights
 
@@ -220,11 +220,11 @@ def _interpolate(tables, cells, weights, method):
 
 
 def _interpolate_by_gather(tables, cells, weights):
-  """For XLA, so for TPUs; for GPUs; and for other formats, which have no more.
+  """For XLA and thus TPUs, for GPUs, and for exports to other formats.
 
   Corners come first, as a TPU would pad an axis of four next to the channels.
-  The gradient is written out: what is gathered stays in the type of the table,
-  and the gradient of each part is cut out before it goes to memory in it.
+  The gradient is written out: gathered values keep the type of the table, and
+  the gradient of each part is cut out before it goes to memory in that type.
   """
   dtype = tables[0].dtype
 
@@ -269,8 +269,8 @@ def _interpolate_by_sparse_matmul(tables, cells, weights):
   return tf.cast(samples, table.dtype)
 
 
-# How samples are summed up; the results are the same. By default what is
-# quickest where the graph is to run. 'gather' can be exported everywhere.
+# How samples are summed up; the results are the same. The default is the
+# quickest for the device of the graph. 'gather' can be exported everywhere.
 METHODS = {
     'gather': _interpolate_by_gather,
     'sparse': _interpolate_by_sparse_matmul,

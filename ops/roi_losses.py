@@ -49,7 +49,7 @@ def rpn_box_loss(box_outputs: tensor_types.Levels,
                  huber_loss_delta: float) -> tf.Tensor:
   """Huber loss over the coordinates of matched anchors.
 
-  Each level is averaged for itself, then the levels are added: a level with few
+  Each level is averaged separately, then the levels are added: a level with few
   matches weighs as much as one with many. A coordinate whose target is exactly
   0 does not count, as in published training.
 
@@ -111,8 +111,7 @@ def fast_rcnn_box_loss(box_outputs: tf.Tensor, class_targets: tf.Tensor,
     float32 [].
 
   Raises:
-    ValueError: if `box_outputs` are not the boxes of one class although
-      `class_agnostic`, or are although not.
+    ValueError: if the depth of `box_outputs` does not fit `class_agnostic`.
 
   Source: Fast R-CNN (arXiv:1504.08083), section 2.3.
   """

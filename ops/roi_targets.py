@@ -1,4 +1,4 @@
-"""What the second stage is trained with: sampled regions and their targets.
+"""Training data of the second stage: sampled regions and their targets.
 
 Made in the training graph, as they depend on the proposals: static shapes, no
 gradient.
@@ -20,7 +20,7 @@ class SampledRois(NamedTuple):
     rois: float32 [B, R, 4], yxyx, pixels.
     matched_boxes: float32 [B, R, 4], yxyx, pixels.
     classes: int32 [B, R], 0 is background.
-    indices: int32 [B, R], rows of the ground truth; of background 0, or -1
+    indices: int32 [B, R], rows of the ground truth; for background 0, or -1
       where a region touches no object.
   """
   rois: tf.Tensor
@@ -35,9 +35,9 @@ def match_rois(rois: tf.Tensor, gt_boxes: tf.Tensor,
 
   Args:
     rois: float32 [B, R, 4], yxyx, pixels.
-    gt_boxes: float32 [B, M, 4], same space. Rows whose coordinates are all
+    gt_boxes: float32 [B, K, 4], same space. Rows whose coordinates are all
       negative are padding.
-    gt_classes: int [B, M].
+    gt_classes: int [B, K].
 
   Returns:
     SampledRois of all regions; zeros, class 0 and index -1 where a region
@@ -68,22 +68,22 @@ def sample_rois(rois: tf.Tensor, gt_boxes: tf.Tensor, gt_classes: tf.Tensor,
 
   Args:
     rois: float32 [B, N, 4], yxyx, pixels of the network input.
-    gt_boxes: float32 [B, M, 4], same space. Rows whose coordinates are all
+    gt_boxes: float32 [B, K, 4], same space. Rows whose coordinates are all
       negative are padding.
-    gt_classes: int [B, M], from 1.
-    num_samples: int.
+    gt_classes: int [B, K], from 1.
+    num_samples: int, R.
     fg_fraction: float, at most this share of the samples are objects, unless
-      background runs out.
+      there are not enough background regions.
     fg_iou_thresh: float; objects are regions with an IoU above it.
     bg_iou_thresh_hi: float; background are regions with an IoU below it ...
-    bg_iou_thresh_lo: float; ... and of at least this. What is neither is
-      sampled only if the rest does not suffice.
-    mix_gt_boxes: whether `gt_boxes` are regions, too, behind the others. Early
-      in training no proposal may come near an object.
+    bg_iou_thresh_lo: float; ... and of at least this. Regions that are neither
+      are sampled only if the others do not suffice.
+    mix_gt_boxes: whether `gt_boxes` are appended to the regions. Early in
+      training there may be no proposal near an object.
     skip_subsampling: return all regions, in order.
     sample_padding: whether padding in `gt_boxes` counts as background, as in
-      published training. It is nothing that a network could meet elsewhere.
-    permutation: int32 [B, N or N + M], instead of a draw; see
+      published training. Such a region never occurs in inference.
+    permutation: int32 [B, N or N + K], instead of a draw; see
       `sampling.balanced_sample`.
 
   Returns:
@@ -139,11 +139,11 @@ def _first(values, condition, count):
 def encode_box_targets(
     sampled: SampledRois,
     weights: Sequence[float] = (10., 10., 5., 5.)) -> tf.Tensor:
-  """What the box head should give for each region.
+  """The targets of the box head for each region.
 
   Args:
     sampled: SampledRois.
-    weights: four floats, of `boxes.encode_boxes`.
+    weights: four floats; see `boxes.encode_boxes`.
 
   Returns:
     float32 [B, R, 4], zeros for background.
@@ -159,13 +159,13 @@ def sample_mask_rois(
     sampled: SampledRois, gt_masks: tf.Tensor, num_samples: int,
     mask_target_size: int,
     means_of_cells: bool = False) -> Tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-  """The regions that the mask head is trained on, and what it should give.
+  """The regions that the mask head is trained on, and its targets.
 
   Args:
     sampled: SampledRois.
-    gt_masks: float32 [B, M, h, w], masks of the objects within their boxes.
-    num_samples: int, the first so many objects among the regions; background
-      fills up.
+    gt_masks: float32 [B, K, h, w], masks of the objects within their boxes.
+    num_samples: int, N; the regions with an object come first, in order, then
+      background fills up.
     mask_target_size: int, S.
     means_of_cells: see masks.crop_masks_in_boxes.
 

@@ -20,9 +20,9 @@ def balanced_sample(is_candidate: tf.Tensor, is_positive: tf.Tensor,
   """Marks `num_samples` examples, with a share of positives; static shapes.
 
   At most num_samples * positive_fraction positives are chosen, and negatives
-  for the rest. Where these run out, further positives are. Where there are
-  fewer candidates than samples, the first other examples are taken for
-  candidates.
+  for the rest. Where there are too few negatives, further positives are chosen.
+  Where there are fewer candidates than samples, the first other examples count
+  as candidates.
 
   Args:
     is_candidate: bool [B, N], examples to choose from.

@@ -2,18 +2,18 @@
 
 Every function returns a float32 scalar, 0 where there is nothing to learn from;
 targets carry no gradient. The sums over valid masks are divided by the pixels
-inside of all masks, valid or not, as in published training: an image of which
-few masks may be learnt from counts less.
+inside of all masks, valid or not, as in published training: an image with few
+valid masks counts less.
 """
 
 import tensorflow.compat.v1 as tf
 
-_EPSILON = 1e-20  # pixels; no mask at all gives no division by zero
+_EPSILON = 1e-20  # pixels; avoids a division by zero without any mask
 
 
 def prior_loss(prior_masks: tf.Tensor, targets: tf.Tensor,
                is_valid: tf.Tensor) -> tf.Tensor:
-  """Half the squared error of the masks that priors were combined to.
+  """Half the squared error of the masks that were combined from priors.
 
   Args:
     prior_masks: float32 [B, N, S, S], 0..1.

@@ -1,4 +1,4 @@
-"""What a loss compares the outputs of a head with."""
+"""The targets that a loss compares the outputs of a head with."""
 
 from typing import Callable, Mapping, Tuple
 
@@ -124,7 +124,7 @@ def _choose_absent(present, size, count, choose):
   """Different numbers below `size` that are not in a list.
 
   The number of rank r among the absent ones is r plus how many of the present
-  ones come before it, so that nobody has to list the absent ones.
+  ones come before it, so the absent ones need not be listed.
 
   Args:
     present: int32 [M], different and ascending.

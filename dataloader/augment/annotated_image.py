@@ -1,4 +1,4 @@
-"""An image with its boxes and masks, and changes of a part of it."""
+"""An image with its boxes and masks, and functions that change part of it."""
 
 from typing import Any, Callable, NamedTuple, Optional
 
@@ -6,15 +6,15 @@ import tensorflow.compat.v1 as tf
 
 
 class AnnotatedImage(NamedTuple):
-  """An image, and what changes places with it.
+  """An image, and what moves with its pixels.
 
   Attributes:
     image: uint8 [H, W, 3].
     boxes: float32 [K, 4], yxyx, 0..1, or None.
-    origins: int32 [H, W], which pixel (row * W + column) of the record's image
-      stands here, NOWHERE for filling, or None: whatever changes places in the
-      image changes them in the same way, and masks are looked up through it
-      later.
+    origins: int32 [H, W], the pixel (row * W + column) of the record's image
+      that is now at this place, NOWHERE for filling; or None. Whatever moves
+      pixels moves the origins in the same way, and masks are looked up through
+      them later.
   """
   image: tf.Tensor
   boxes: Optional[tf.Tensor]
@@ -46,7 +46,7 @@ def warp(annotated: AnnotatedImage,
     move: function of pixels and their filling to pixels, of ops.warps.
 
   Returns:
-    Image; its boxes have not moved.
+    AnnotatedImage; its boxes have not moved.
   """
   origins = annotated.origins
   return annotated._replace(
@@ -61,7 +61,7 @@ def change_window(
 
   Args:
     annotated: AnnotatedImage.
-    window: int32 [4], first row and column and those behind the last ones.
+    window: int32 [4], first row and column, and one past the last ones.
     change: function of the AnnotatedImage of the window, without boxes, to
       another one of the same size.
 

@@ -10,8 +10,8 @@ from dataloader.augment import operations
 from dataloader.augment import policies
 from utils import registry
 
-# One step of an image. names: operations that it may be. index: int32 [], the
-# one that it is; len(names): none. argument, probability: float32 [].
+# One operation on an image. names: those to choose from. index: int32 [], the
+# chosen one; len(names): none. argument, probability: float32 [].
 _Step = collections.namedtuple('_Step', 'names index argument probability')
 
 RANDAUGMENT = 'randaugment'
@@ -28,8 +28,8 @@ def augment(annotated, policy, draws, num_layers=2, magnitude=10.,
     policy: one of NAMES; for classifiers 'imagenet', the published one, or
       'randaugment'.
     draws: dataloader.draws.Draws of the image.
-    num_layers: int, operations of RandAugment one after the other.
-    magnitude: float, 0 to 10, how strong those of RandAugment are.
+    num_layers: int, how many operations RandAugment applies in sequence.
+    magnitude: float, 0 to 10, strength of the operations of RandAugment.
     legacy: whether contrast, solarisation and boxes are as upstream, defects
       included; see docs/augmentation.md.
 
@@ -57,13 +57,13 @@ def augment(annotated, policy, draws, num_layers=2, magnitude=10.,
 
 
 def _drawn_steps(policy, limits, draws):
-  """[_Step] of one sub-policy, which is drawn."""
+  """[_Step] of a sub-policy that is drawn."""
   chosen = _draw_index(draws.uniform('sub_policy'), len(policy))
   steps = []
   for i in range(max(len(sub_policy) for sub_policy in policy)):
     rows = [sub_policy[i] if i < len(sub_policy) else None
             for sub_policy in policy]
-    # What never happens needs no place in the graph.
+    # An operation of probability 0 need not be in the graph.
     rows = [row if row and row[1] > 0. else None for row in rows]
     names = sorted({row[0] for row in rows if row})
     of_row = [
@@ -78,7 +78,7 @@ def _drawn_steps(policy, limits, draws):
 
 
 def _random_steps(names, num_layers, magnitude, limits, draws):
-  """[_Step] of operations that are drawn, all of the same magnitude."""
+  """[_Step] of operations that are drawn, all with the same magnitude."""
   arguments = [operations.argument(name, magnitude, limits) for name in names]
   steps = []
   for _ in range(num_layers):
@@ -94,7 +94,7 @@ def _draw_index(value, count):
 
 
 def _apply(annotated, step, draws, legacy):
-  """Applies one step, or not, as is drawn."""
+  """Applies one step, or leaves it out, at random."""
   if not step.names:
     return annotated
   table = [operations.OPERATIONS[name] for name in step.names]
@@ -103,7 +103,7 @@ def _apply(annotated, step, draws, legacy):
   is_per_box = tf.gather([o.is_per_box for o in table] + [False], step.index)
   argument = tf.where(tf.logical_and(is_signed, draws.uniform('sign') < .5),
                       -step.argument, step.argument)
-  # Operations on boxes draw for every box.
+  # Operations on boxes draw for each box themselves.
   is_applied = tf.logical_or(
       is_per_box, tf.floor(draws.uniform('apply') + step.probability) >= 1.)
   def change(name):

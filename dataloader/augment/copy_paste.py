@@ -13,16 +13,16 @@ from dataloader.augment import annotated_image
 from ops import image_decoding
 from ops import preprocess
 
-# What is pasted, in pixels of the network input. image: float32 [h, w, 3], its
-# colours normalised. is_covered: bool [h, w], where it is pasted. boxes:
-# float32 [M, 4], yxyx. classes: int64 [M]. masks: float32 [M, c, c], each cut
-# out of its box.
+# The objects to paste, in pixels of the network input. image: float32
+# [h, w, 3], normalized. is_covered: bool [h, w], where it is pasted. boxes:
+# float32 [M, 4], yxyx. classes: int64 [M]. masks: float32 [M, c, c], each
+# cropped to its box.
 Objects = collections.namedtuple(
     'Objects', 'image is_covered boxes classes masks')
 
 
 def choose(num_objects, draws):
-  """Which objects of an image are pasted: one of them at least.
+  """Chooses the objects of an image that are pasted: at least one.
 
   Args:
     num_objects: int32 [], N.
@@ -45,7 +45,7 @@ def covered_pixels(sample, output_size, padded_size, legacy):
       only.
     output_size: (height, width), ints, that the image was fitted into.
     padded_size: (height, width), ints, of the network input.
-    legacy: whether the last row or column may be missing, as upstream.
+    legacy: whether the last row or column may be missing, as in upstream.
 
   Returns:
     bool [height, width].
@@ -86,17 +86,17 @@ def paste(sample, objects, output_size, box_update_threshold,
     objects: Objects.
     output_size: (height, width), ints, that the image was fitted into.
     box_update_threshold: float, pixels of the image of the record: a side of
-      a box moves to what is still visible when that is farther away.
-    occluded_obj_threshold: float, pixels of that image: an object whose box
-      changes so is dropped when no more of it is visible.
-    legacy: whether to do as upstream, where one box that changes makes all
+      a box moves to the visible part of its object if that is farther away.
+    occluded_obj_threshold: float, number of pixels of that image: an object
+      whose box moves is dropped if no more than this many remain visible.
+    legacy: whether to follow upstream, where one box that changes makes all
       objects count as changed, and pixels at the rim of the pasted ones stay
       visible in masks.
     to_border: see preprocess.resize_and_crop_boxes.
 
   Returns:
     Sample: its masks end where objects were pasted; `pasted` are the objects,
-    which the labels have behind its own.
+    which follow its own in the labels.
     int64 [L]: the objects that stay.
   """
   with tf.name_scope('paste_objects'):
@@ -104,7 +104,7 @@ def paste(sample, objects, output_size, box_update_threshold,
                      objects.image, sample.image)
     hidden = _hidden_pixels(sample, objects.is_covered, legacy)
     boxes, areas = _visible_boxes(sample, hidden)
-    # In the image of the record, which the thresholds are given for.
+    # In pixels of the image of the record, the unit of the thresholds.
     scale, offset = tf.unstack(tf.tile(sample.image_info[2:], [1, 2]))
     def to_network(values):
       return preprocess.resize_and_crop_boxes(
@@ -153,8 +153,8 @@ def _visible_boxes(sample, hidden):
     hidden: bool [H, W], of the image, mirrored as it is.
 
   Returns:
-    float32 [K, 4], yxyx, pixels; of nothing the whole image. float32 [K],
-    numbers of visible pixels.
+    float32 [K, 4], yxyx, pixels; the entire image where nothing is visible.
+    float32 [K], numbers of visible pixels.
   """
   visible = tf.cast(tf.logical_not(_mirrored(hidden, sample)), tf.uint8)
   width = tf.cast(tf.shape(visible)[1], tf.float32)
@@ -178,7 +178,7 @@ def _visible_boxes(sample, hidden):
 
 
 def _extent(line):
-  """First pixel above 0 of a line uint8 [L], and the one behind the last."""
+  """First pixel above 0 of a line uint8 [L], and one past the last."""
   last = tf.argmax(tf.reverse(line, [0]), output_type=tf.int32)
   return (tf.cast(tf.argmax(line, output_type=tf.int32), tf.float32),
           tf.cast(tf.size(line) - last, tf.float32))

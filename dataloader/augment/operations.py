@@ -16,8 +16,8 @@ from ops import warps
 
 MAX_LEVEL = 10.
 
-# What the highest level means, in pixels of the image or fractions of a side
-# of a box.
+# The values at the highest level, in pixels of the image or fractions of a
+# side of a box.
 Limits = collections.namedtuple(
     'Limits', 'translate translate_in_boxes cutout cutout_in_boxes '
     'box_fraction')
@@ -27,10 +27,11 @@ SMALL_LIMITS = DETECTION_LIMITS._replace(translate=100., cutout=40.)
 
 # argument: function of a level (0 to 10) and Limits to a number, or None where
 # there is nothing to choose. is_signed: whether the number gets a random sign.
-# is_per_box: whether each box is changed or not for itself. apply: function
-# (annotated, argument, fractions, legacy) -> AnnotatedImage; argument float32
-# []; fractions float32 [3] in [0, 1), which say where; legacy: see the parsers.
-# Of an operation per box, the image is what the box contains.
+# is_per_box: whether each box is changed, or not, independently. apply:
+# function (annotated, argument, fractions, legacy) -> AnnotatedImage; argument
+# float32 []; fractions float32 [3] in [0, 1), the place; legacy: see
+# autoaugment.augment. For an operation per box, the image is the content of
+# the box.
 Operation = collections.namedtuple(
     'Operation', 'argument is_signed is_per_box apply')
 
@@ -60,7 +61,7 @@ def _of_places(move, move_boxes, argument):
 
 
 def _in_boxes(operation, argument=None):
-  """The same operation, on what the boxes contain."""
+  """The same operation on the content of each box."""
   return operation._replace(argument=argument or operation.argument,
                             is_per_box=True)
 
@@ -187,10 +188,10 @@ def apply(name, annotated, value, probability, draws, legacy=False):
     name: one of OPERATIONS.
     annotated: AnnotatedImage.
     value: float32 [], its argument with its sign.
-    probability: float32 [], of changing a box; of no effect on an operation
-      that is not per box.
+    probability: float32 [], of changing a box; operations that are not per box
+      do not use it.
     draws: dataloader.draws.Draws of the image.
-    legacy: see the parsers.
+    legacy: see `autoaugment.augment`.
 
   Returns:
     AnnotatedImage.
@@ -202,12 +203,12 @@ def apply(name, annotated, value, probability, draws, legacy=False):
   return _apply_per_box(operation, annotated, value, probability, draws, legacy)
 
 
-# Of an operation on boxes, each of them is changed so much less often.
+# An operation on boxes changes each of them this many times less often.
 _RARER_IN_BOXES = 3.
 
 
 def _apply_per_box(operation, annotated, value, probability, draws, legacy):
-  """Changes what some of the boxes contain, one after the other."""
+  """Changes the content of some of the boxes, one after the other."""
   count = tf.shape(annotated.boxes)[0]
   order = tf.argsort(draws.uniform('order', [count]))
   is_changed = tf.floor(

@@ -17,8 +17,8 @@ def accumulate(optimizer: tf.train.Optimizer,
   """Makes an optimizer take one step from `num_parts` calls.
 
   Args:
-    optimizer: tf.train.Optimizer; clipping belongs into it, for it is the mean
-      gradient that is clipped.
+    optimizer: tf.train.Optimizer; clipping belongs inside it, because the mean
+      gradient is clipped.
     num_parts: int, `train.accumulation_steps`.
 
   Returns:
@@ -30,7 +30,7 @@ def accumulate(optimizer: tf.train.Optimizer,
 
 
 def part_of(num_parts: int) -> tf.Tensor:
-  """Which part of a batch the call computes.
+  """The part of a batch that the call computes.
 
   Args:
     num_parts: int, `train.accumulation_steps`.
@@ -50,8 +50,8 @@ class AccumulatingOptimizer(optimizers.OptimizerWrapper):
   accumulation. The sums `<variable>/AccumulatedGradient` and the count of the
   parts are variables: a checkpoint in the middle of an update is complete.
 
-  Replicas of a distribution strategy have sums of their own, and talk to each
-  other once an update. On a TPU this optimizer belongs inside of a
+  Replicas of a distribution strategy have sums of their own, and communicate
+  once per update. On a TPU this optimizer belongs inside a
   CrossShardOptimizer, where gradients come summed over the cores: variables of
   a TPU must be the same on every core.
   """

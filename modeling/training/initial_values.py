@@ -9,11 +9,11 @@ import tensorflow.compat.v1 as tf
 
 @contextlib.contextmanager
 def seeded(seed: Optional[int]) -> Iterator[None]:
-  """Variables made within it begin with values of their own.
+  """A context in which initial values depend on the seed and the name alone.
 
-  TensorFlow takes the seed of an operation from the number of those before it,
-  so that the same seed gives other weights with another number of replicas, or
-  once something that has no weights is switched on.
+  TensorFlow derives the seed of an operation from the number of operations
+  before it, so that the same seed gives other weights with another number of
+  replicas, or once a part without weights is switched on.
 
   Args:
     seed: int, `train.seed`; None: they differ in every run.

@@ -12,7 +12,7 @@ class LARSOptimizer(tf.train.Optimizer):
     w = w - velocity
     local = trust * |w| / (|gradient| + decay * |w| + epsilon)
 
-  A variable or gradient of norm zero has a local rate of 1, and so have the
+  A variable with a norm or gradient of zero has a local rate of 1. So do the
   excluded variables, which do not decay either. The slot of a variable is
   `<variable>/LARS`.
   Source: arXiv:1708.03888, algorithm 1.
@@ -55,8 +55,8 @@ class LARSOptimizer(tf.train.Optimizer):
       weights = tf.convert_to_tensor(var)
       scaled = self._rate_tensor * self._local_rate(weights, grad) * (
           grad + self._weight_decay * weights)
-    # The kernel multiplies the velocity by a rate; ours is in it already, so
-    # that a change of the rate does not change steps that were taken.
+    # The kernel multiplies the velocity by a rate; here the velocity contains
+    # the rate, so that a change of the rate does not change earlier steps.
     return tf.raw_ops.ResourceApplyMomentum(
         var=var.handle, accum=self.get_slot(var, 'velocity').handle,
         lr=tf.ones([]), grad=scaled, momentum=self._momentum)

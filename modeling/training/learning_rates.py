@@ -50,7 +50,7 @@ def _cosine_rate(section, step, total_steps):
 
 
 def scaled(section: base.Section, batch_size: int) -> base.Section:
-  """The schedule for another batch than the one it was made for.
+  """The schedule for a batch other than the one it was made for.
 
   Every rate of it is multiplied by the same factor, its steps stay: the linear
   scaling rule, arXiv:1706.02677, section 2.1.
@@ -114,7 +114,7 @@ def learning_rate(section: base.Section, global_step: tf.Tensor,
       warmup_learning_rate, warmup_steps, and for 'step' learning_rate_levels
       and learning_rate_steps.
     global_step: integer [].
-    total_steps: int, the length of the training.
+    total_steps: int, the length of the training run.
 
   Returns:
     float32 [].

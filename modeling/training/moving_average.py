@@ -19,7 +19,7 @@ class AverageError(warm_start.WarmStartError):
 
 
 def averaged_variables(trained: tensor_types.Variables) -> List[tf.Variable]:
-  """Those that have an average: what is trained, and batch statistics.
+  """The variables that have an average: trained ones, and batch statistics.
 
   Args:
     trained: [tf.Variable], of optimizers.trained_variables.
@@ -39,8 +39,8 @@ def update_after(train_op: tf.Operation, step_before: tf.Tensor,
     d = min(decay, n / (n + 9)) for the update n = 0, 1, ...
 
   So the first average is the variable itself, and early ones forget fast: the
-  warm-up of tf.train.ExponentialMovingAverage. What does not change the global
-  step (a part of an accumulation) leaves the averages alone.
+  warm-up of tf.train.ExponentialMovingAverage. A call that does not change the
+  global step (a part of an accumulation) leaves the averages alone.
 
   Args:
     train_op: Operation of the step.
@@ -80,7 +80,7 @@ def _move(average, variable, share):
 
 
 def _move_mirrored(strategy, averages, variables, share, count, next_count):
-  """Moves what is equal on all replicas, on each of them."""
+  """Moves averages that are equal on all replicas, on each of them."""
   extended = strategy.extended
   shares = strategy.experimental_local_results(share)
   # Equal on all replicas, which TF 1.15 wants to see.
@@ -111,7 +111,8 @@ def _average_variable(variable):
 class AverageSaver(tf.train.Saver):
   """Restores the averages into the variables, where a checkpoint has them.
 
-  Otherwise the variables come as they are. Which of the two it is, is logged.
+  Otherwise it restores the variables themselves. The log states which of the
+  two it restores.
   """
 
   def __init__(self, variables: tensor_types.Variables,
@@ -143,7 +144,7 @@ class AverageSaver(tf.train.Saver):
       super().restore(sess, save_path)
 
   def _use_averages(self, path):
-    """Whether to restore them; says so."""
+    """Whether to restore them; logs the choice."""
     if self._unwanted:
       stored = tf.train.load_checkpoint(path).get_variable_to_shape_map()
       has_some = any(name in stored for name in self._names)

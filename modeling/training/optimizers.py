@@ -50,8 +50,8 @@ def build_optimizer(section: base.Section,
 class OptimizerWrapper(tf.train.Optimizer):
   """An optimizer around another one.
 
-  The inner one computes the gradients, has the variables and in the end applies
-  what subclasses make of the gradients.
+  The inner one computes the gradients, owns the variables and finally applies
+  the gradients that subclasses have changed.
   """
 
   def __init__(self, optimizer: tf.train.Optimizer, name: str) -> None:
@@ -104,8 +104,8 @@ class GlobalNormClipping(OptimizerWrapper):
 class LossScaling(tf.train.experimental.MixedPrecisionLossScaleOptimizer):
   """Keeps small gradients of a loss in float16 from becoming zero.
 
-  The loss is multiplied by a number that halves, and the step is left out, when
-  a gradient is not finite, and doubles after 2000 steps that were.
+  The loss is multiplied by a number. When a gradient is not finite, the number
+  halves and the step is left out; after 2000 steps without that, it doubles.
   Source: Mixed precision training (arXiv:1710.03740), section 3.2.
   """
 
@@ -131,7 +131,7 @@ class LossScaling(tf.train.experimental.MixedPrecisionLossScaleOptimizer):
 def trained_variables(
     variables: tensor_types.Variables,
     frozen_variable_prefix: Optional[str]) -> List[tf.Variable]:
-  """Those whose name, ':0' included, does not start with the frozen pattern.
+  """The variables whose name, with ':0', does not match the frozen pattern.
 
   Args:
     variables: [tf.Variable].
@@ -171,7 +171,7 @@ def l2_regularization_loss(variables: tensor_types.Variables, weight: float,
 
 def unmatched_patterns(train: base.Section, trainable: tensor_types.Variables,
                        trained: tensor_types.Variables) -> Iterator[str]:
-  """Yields a sentence for every pattern that is about none of the variables.
+  """Yields a sentence for every pattern that matches none of the variables.
 
   Args:
     train: section `train`.

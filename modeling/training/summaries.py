@@ -29,8 +29,8 @@ def keep_scalars(scalars: tensor_types.Tensors,
   """Keeps the scalars of a TPU's training step where the host can read them.
 
   A TPU runs many steps in one call, in which no tensor of the step can be
-  fetched. So the step writes them to a variable (a local one: checkpoints lack
-  it), which `take_kept_scalars` finds.
+  fetched. So the step writes them to a variable (a local one, not in
+  checkpoints), which `take_kept_scalars` finds.
 
   Args:
     scalars: {name: float32 []}; means over the cores are kept.
@@ -52,8 +52,8 @@ def keep_scalars(scalars: tensor_types.Tensors,
 def take_kept_scalars() -> tensor_types.Tensors:
   """{name: float32 []} of `keep_scalars`, after the last step of a call.
 
-  Empty where there are none. They can be taken once, for a checkpoint's .meta
-  file cannot hold the collection.
+  Empty where there are none. They can be taken only once, because a
+  checkpoint's .meta file cannot hold the collection.
   """
   collection = tf.get_collection_ref(_KEPT_SCALARS)
   tensors = {}
@@ -98,14 +98,14 @@ def tpu_host_call(scalars: tensor_types.Tensors, step: tf.Tensor,
 
 
 def step_after(train_op: tf.Operation, global_step: tf.Variable) -> tf.Tensor:
-  """The step that a call led to, as the progress hook counts.
+  """The step that a call led to, as the progress hook counts steps.
 
   Args:
     train_op: the training operation of the call.
     global_step: the variable.
 
   Returns:
-    int64 []; -1 after a call that computed a part of a batch and made no step.
+    int64 []; -1 after a call that computed part of a batch and made no step.
   """
   last = tf.get_variable(
       'last_summary_step', [], tf.int64, tf.zeros_initializer(),

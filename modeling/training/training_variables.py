@@ -1,7 +1,7 @@
-"""Variables by name, and those that training keeps beside a model's.
+"""Variables by name, and the variables that training adds to a model's.
 
-Whatever looks at names of variables does it here: on several replicas a
-variable has copies with names of their own.
+All code that looks at names of variables uses these functions: on several
+replicas a variable has copies with names of their own.
 """
 
 import collections
@@ -29,7 +29,7 @@ def by_name(variables: tensor_types.Variables) -> Dict[str, tf.Variable]:
 
 
 def matches(pattern: str, variable: tf.Variable) -> bool:
-  """Whether a pattern of the configuration is about a variable.
+  """Whether a pattern of the configuration matches a variable.
 
   Args:
     pattern: regular expression, matched at the start of the name with ':0' at
@@ -45,7 +45,7 @@ def matches(pattern: str, variable: tf.Variable) -> bool:
 def once(function: Callable[[], Any]) -> None:
   """Calls a function without arguments once for all replicas.
 
-  To be called in each of them, in the same order; what the function returns is
+  To be called in each of them, in the same order; the function's result is
   dropped.
   """
   def merged(strategy):
@@ -61,13 +61,13 @@ def name_beside(variable: tf.Variable, suffix: str) -> str:
 
 
 def beside(variable: tf.Variable, suffix: str, **kind: Any) -> tf.Variable:
-  """A variable of the shape and type of another, of zeros.
+  """A variable of zeros with the shape and type of another.
 
   Args:
     variable: tf.Variable.
     suffix: from utils.training_names.
     **kind: how replicas of a distribution strategy keep it, arguments of
-      tf.get_variable; by default all have the same.
+      tf.get_variable; by default all have the same value.
 
   Returns:
     tf.Variable.

@@ -13,17 +13,17 @@ from utils import training_names
 
 
 class WarmStart(NamedTuple):
-  """What a training run begins with.
+  """The plan of a warm start: which variables get which stored values.
 
   Attributes:
     path: path of the checkpoint.
-    assignment: by name in the checkpoint.
-    begun: {checkpoint name: average}: averages of weights that begin as what
-      their variables get.
-    missing: variables that are not in the checkpoint.
+    assignment: {name in the checkpoint: variable}.
+    begun: {name in the checkpoint: average}: averages of weights that begin
+      with the values of their variables.
+    missing: names of variables that are not in the checkpoint.
     mis_shaped: (variable name, shape here, shape there).
-    skipped: variables, by skip_variables_regex.
-    unused: names in the checkpoint.
+    skipped: names of variables that skip_variables_regex matches.
+    unused: names in the checkpoint that no variable has.
     notes: sentences for people.
   """
   path: str
@@ -36,8 +36,8 @@ class WarmStart(NamedTuple):
   notes: List[str]
 
 
-# What is worth something only as a whole: the count says how far the sums or
-# averages are.
+# Sets of variables that are useful only if complete: {name of a count: suffix
+# of the sums or averages that it counts}.
 _COUNTED = {training_names.NUM_AVERAGED: training_names.AVERAGE,
             training_names.NUM_ACCUMULATED: training_names.ACCUMULATED_GRADIENT}
 
@@ -74,7 +74,7 @@ def resolve_path(path: str) -> str:
 
 
 def averages_begun(reader: Any) -> bool:
-  """Whether the averages in a checkpoint are any: they begin as zeros.
+  """Whether the averages in a checkpoint have begun; before, they are zeros.
 
   Args:
     reader: from tf.train.load_checkpoint.
@@ -182,7 +182,7 @@ def plan_warm_start(section: base.Section,
 
 
 def _choose_weights(section, reader, shapes, plan):
-  """Whether averages of weights are taken in their place; adds a note."""
+  """Whether averages replace the weights; adds a note."""
   wanted = section.use_moving_average
   if not any(_is_kind(name, training_names.AVERAGE) for name in shapes):
     plan.notes.append('The weights are used: it has no moving averages%s.' % (
@@ -237,7 +237,7 @@ def _drop_without_owner(plan, by_name):
 
 
 def _drop_parts(plan, by_name):
-  """Leaves out what is of use only as a whole, such as some of the averages."""
+  """Leaves out incomplete sets, such as some but not all of the averages."""
   taken = _taken(plan)
   for count, suffix in _COUNTED.items():
     names = [n for n in by_name if n == count or _is_kind(n, suffix)]
@@ -295,7 +295,7 @@ def _no_match_message(section, plan, by_name):
 
 
 def describe(plan: WarmStart) -> List[str]:
-  """Lines that say what is loaded, what is not and why."""
+  """Lines about the variables that are loaded, and why others are not."""
   lines = ['Warm start from %s: %d variables loaded, %d not in the checkpoint, '
            '%d of another shape, %d skipped by train.checkpoint.'
            'skip_variables_regex; %d variables of the checkpoint unused.' % (
