@@ -284,8 +284,8 @@ def complaints(chosen: Plan, sampled: Mapping[str, List[bytes]],
       'shuffle buffer is smaller (%s): in every epoch they come nearly in the '
       'order of the files. ' % (num_files, total / 1e9, buffer_key))
   if _one_class_each(sampled):
-    text += ('The records are sorted by class, so that each batch will hold only '
-             'few of the classes, from which training suffers. ')
+    text += ('The records are sorted by class, so that batches will hold few '
+             'of the classes at a time, from which training suffers. ')
   return [text + 'Convert with --num_shards=%d or more, or set the key to %d.'
           % (_OPEN_SHARE * _MIN_OPEN, 2 * total)]
 
