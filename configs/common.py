@@ -217,6 +217,8 @@ class Eval:
   # (+) Evaluations in a row without a better value that end the training.
   early_stop_patience: Optional[int] = base.option(None, at_least=1)
   early_stop_min_delta: float = base.option(0., at_least=0)  # (+) to be better
+  # (+) Images that TensorBoard shows with what is known and what was found.
+  num_summary_images: int = base.option(4, at_least=0)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """Batches of predictions to COCO metrics and a COCO results list."""
 
 import logging
-from typing import Any, Dict, List, Mapping, Optional, Sequence
+from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Sequence
 
 import numpy as np
 
@@ -19,6 +19,19 @@ from utils import types
 _REQUIRED = ('source_id', 'num_detections', 'detection_boxes',
              'detection_classes', 'detection_scores')
 _OPTIONAL = ('image_info', 'detection_masks', 'detection_outer_boxes')
+
+
+class Compared(NamedTuple):
+  """What figures were computed of.
+
+  Attributes:
+    annotations: of all images of the set.
+    detections: in rows of the annotations' lists.
+    rows: int [I], rows of the images, in the order of their predictions.
+  """
+  annotations: annotations_lib.Annotations
+  detections: detections_lib.Detections
+  rows: np.ndarray
 
 
 class COCOEvaluator:
@@ -108,6 +121,7 @@ class COCOEvaluator:
     self._num_not_finite = 0
     self._num_slots = 0   # detections that the model can give for an image
     self._is_finished = False
+    self._compared = None
     self._scored = self._given
     self._notes = list(self._given_notes)
     self.messages = []    # what a person should know of the last `evaluate`
@@ -270,7 +284,13 @@ class COCOEvaluator:
           iou_type))
       metrics.update(self._extra(scored, columns, rows, iou_type))
     self._is_finished = True
+    self._compared = Compared(scored, columns, rows)
     return metrics
+
+  @property
+  def compared(self) -> Optional[Compared]:
+    """What the last `evaluate` compared, while nothing was added to it."""
+    return self._compared
 
   def _metrics(self, scored, columns, image_rows, iou_type):
     """{metric: float} of `evaluate`.

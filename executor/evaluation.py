@@ -26,6 +26,7 @@ from executor import best_checkpoint
 from executor import checkpoints
 from executor import errors
 from executor import evaluation_files
+from executor import evaluation_summaries as summaries
 from executor import groundtruth as groundtruth_lib
 from executor import hooks
 from executor import model_dir as model_dir_lib
@@ -151,6 +152,7 @@ class Evaluation:
     self._stream = stream
     self._evaluator: Any = None  # of evaluation.factory
     self._writer = evaluation_files.ResultWriter(model_dir_lib.eval_dir(config))
+    self._sample = summaries.Sample(config)
     self.voice = status.Voice(config)
 
   def take_over(self, config: base.Config) -> None:
@@ -160,6 +162,9 @@ class Evaluation:
       config: experiment that differs in keys of `followed.changes` alone that
         change nothing of what is evaluated.
     """
+    if (config.eval.num_summary_images
+        != self._config.eval.num_summary_images):
+      self._sample = summaries.Sample(config)
     self._config = config
 
   def is_done(self, path: str) -> bool:
@@ -251,6 +256,7 @@ class Evaluation:
     self._writer.write(step, metrics, self._evaluator.results(),
                        self._evaluator.results_name,
                        self._evaluator.category_names)
+    self._write_summaries(step)
     if self._config.eval.best_metric:
       best_checkpoint.update(self._config, path, metrics, held)
     # Last: a job that is killed before this line evaluates once more.
@@ -291,6 +297,23 @@ class Evaluation:
         tf.logging.info('%s', text)
     bar.end()
     return {name: total / count for name, total in sums.items()}
+
+  def _write_summaries(self, step):
+    """Curves, matrix and images of a detector that is scored as COCO does."""
+    compared = getattr(self._evaluator, 'compared', None)
+    if compared is None or self._config.eval.type.startswith('lvis'):
+      return
+    has_masks = self._config.eval.type in MASK_TYPES
+    values = summaries.curve_values(compared.annotations, compared.detections,
+                                    'bbox')
+    if has_masks:
+      values += summaries.curve_values(
+          compared.annotations, compared.detections, 'segm', 'mask_')
+    if (self._config.eval.num_summary_images
+        and self._config.eval.eval_file_pattern):
+      values += self._sample.values(compared.annotations, compared.detections,
+                                    compared.rows, has_masks)
+    self._writer.write_summaries(step, values)
 
   def _print(self, step, metrics, losses, seconds):
     """The table for people."""

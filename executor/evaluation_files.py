@@ -127,12 +127,10 @@ class ResultWriter:
         TensorBoard as tags beside those that end in an id.
     """
     names = {i: n for i, n in (names or {}).items() if n != str(i)}
-    if self._events is None:
-      self._events = log_files.tolerant(tf.summary.FileWriter(self._folder))
-    self._events.add_summary(tf.Summary(value=[
+    self._writer().add_summary(tf.Summary(value=[
         tf.Summary.Value(tag=name, simple_value=value)
         for name, value in sorted(named_tags(metrics, names).items())]), step)
-    self._events.flush()
+    self._writer().flush()
     if results is not None:
       with storage.output_path(os.path.join(
           self._folder, results_name)) as path:
@@ -142,6 +140,22 @@ class ResultWriter:
         os.path.join(self._folder, 'metrics.json'),
         dict(record, class_names={str(i): name for i, name in names.items()})
         if names else record)
+
+  def write_summaries(self, step: int,
+                      values: Sequence[tf.Summary.Value]) -> None:
+    """Adds what TensorBoard shows beside the figures.
+
+    Args:
+      step: int, of the checkpoint.
+      values: tf.Summary.Value.
+    """
+    self._writer().add_summary(tf.Summary(value=values), step)
+    self._writer().flush()
+
+  def _writer(self):
+    if self._events is None:
+      self._events = log_files.tolerant(tf.summary.FileWriter(self._folder))
+    return self._events
 
   def mark_done(self, step: int, metrics: Mapping[str, float],
                 fingerprint: Optional[str] = None) -> None:

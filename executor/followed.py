@@ -18,7 +18,7 @@ _TAKEN_OVER = re.compile('|'.join((
     r'(model_dir|use_tpu|tpu_job_name|enable_summary|isolate_session_state)$',
     r'eval\.(num_steps_per_eval|min_eval_interval|eval_timeout'
     r'|eval_every_checkpoint|best_metric|best_metric_mode|keep_best_max'
-    r'|early_stop_patience|early_stop_min_delta)$',
+    r'|early_stop_patience|early_stop_min_delta|num_summary_images)$',
     # Augmentation and noise: evaluation has neither.
     r'\w+_parser\.(aug_|randaug|autoaugment|copy_paste|skip_crowd|box_jitter'
     r'|legacy_augmentation)',
