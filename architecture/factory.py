@@ -34,7 +34,7 @@ def build_backbone(
 
   Args:
     config: an experiment.
-    norm_activation: what `normalization.build` returns.
+    norm_activation: normalization.BatchNormActivation.
 
   Returns:
     (images [B, H, W, 3], is_training) -> {level: [B, h, w, c]}.
@@ -54,7 +54,7 @@ def build_decoder(
 
   Args:
     config: an experiment.
-    norm_activation: what `normalization.build` returns.
+    norm_activation: normalization.BatchNormActivation.
 
   Returns:
     ({level: [B, h, w, c]}, is_training) -> {min_level..max_level: features}.
@@ -74,7 +74,7 @@ def build_retinanet_head(
 
   Args:
     config: an experiment.
-    norm_activation: what `normalization.build` returns.
+    norm_activation: normalization.BatchNormActivation.
 
   Returns:
     retinanet.RetinaNetHead.
@@ -94,7 +94,7 @@ def build_rpn_head(config: base.Config,
 
   Args:
     config: an experiment.
-    norm_activation: what `normalization.build` returns.
+    norm_activation: normalization.BatchNormActivation.
 
   Returns:
     rpn.RPNHead.
@@ -116,7 +116,7 @@ def build_fast_rcnn_head(
 
   Args:
     config: an experiment.
-    norm_activation: what `normalization.build` returns.
+    norm_activation: normalization.BatchNormActivation.
     scope: the scope of its variables.
 
   Returns:
@@ -138,7 +138,7 @@ def build_mask_head(config: base.Config,
 
   Args:
     config: an experiment.
-    norm_activation: what `normalization.build` returns.
+    norm_activation: normalization.BatchNormActivation.
 
   Returns:
     mask.MaskHead.
@@ -159,7 +159,7 @@ def build_classification_head(
 
   Args:
     config: an experiment.
-    norm_activation: what `normalization.build` returns.
+    norm_activation: normalization.BatchNormActivation.
 
   Returns:
     classification.ClassificationHead.
@@ -179,7 +179,7 @@ def build_segmentation_head(
 
   Args:
     config: an experiment.
-    norm_activation: what `normalization.build` returns.
+    norm_activation: normalization.BatchNormActivation.
 
   Returns:
     segmentation.SegmentationHead.
@@ -205,7 +205,7 @@ def build_shapemask_heads(
 
   Args:
     config: an experiment.
-    norm_activation: what `normalization.build` returns.
+    norm_activation: normalization.BatchNormActivation.
 
   Returns:
     shapemask.ShapePriorHead, shapemask.CoarseMaskHead, shapemask.FineMaskHead.

@@ -205,7 +205,7 @@ def conv2d_of_chosen(
     inputs: [N, H, W, C], H and W static, or a list of such.
     filters: int, channels of the convolution.
     chosen: int32 [N], the channel that is computed, from 0.
-    use_separable_conv: that of `conv2d`, as the following.
+    use_separable_conv: as in `conv2d`, like the following.
     kernel_initializer: see there.
     pointwise_initializer: see there.
     bias_initializer: see there.

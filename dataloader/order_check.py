@@ -22,8 +22,9 @@ class Order(typing.NamedTuple):
   """Rank correlations, -1 to 1; 0 is a random order.
 
   Attributes:
-    with_files: of place in an epoch with place in the files; the larger one.
-    between_epochs: of the places in two epochs.
+    with_files: of places in an epoch and in the files; the stronger one of two
+      epochs.
+    between_epochs: of places in two epochs.
     num_records: int, records of an epoch.
   """
   with_files: float

@@ -39,7 +39,7 @@ class Parser:
         `padding()`: labels of an example without content, which fills up the
           last batch of an evaluation. See labellers.py.
       image_size: (height, width), ints, of the network input.
-      dtype: of the image, 'float32' or 'bfloat16'.
+      dtype: type of the image, 'float32' or 'bfloat16'.
       mask_rule: mask_crops.MaskRule: which objects need a mask; None: none.
       needs_source: whether `decode` takes a pair of records, the second one to
         paste objects from.

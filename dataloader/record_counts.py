@@ -99,7 +99,7 @@ def _write_json(path, content):
   tf.gfile.Rename(temporary, path, overwrite=True)
 
 
-# Of the first records of some files: path -> [bytes].
+# {path: [bytes]}: the first records of some files.
 Sample = collections.OrderedDict
 
 

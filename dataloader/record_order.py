@@ -49,7 +49,7 @@ class ShareError(ValueError):
 
 
 class Share(typing.NamedTuple):
-  """What one host reads: every `stride`-th record of files.
+  """The share of one host: every `stride`-th record of some files.
 
   Attributes:
     files: [path].

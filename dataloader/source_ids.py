@@ -12,7 +12,7 @@ import tensorflow.compat.v1 as tf
 from dataloader import sessions
 from ops import tensor_types
 
-# What `of_record` reads.
+# The features that `of_record` reads.
 FEATURES = {
     'image/encoded': tf.FixedLenFeature([], tf.string),
     'image/source_id': tf.FixedLenFeature([], tf.string, ''),

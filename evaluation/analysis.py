@@ -1,10 +1,10 @@
-"""What explains the figures of an evaluation, as arrays.
+"""Arrays that explain the figures of an evaluation.
 
 Everything begins with `analyze`, or with `pairs.find` and `pairs.match` and
 one of the functions here. Nothing is drawn or written.
 
 Categories are rows of the annotations' list of categories, images rows of
-their list of images; -1 stands for what is undefined.
+their list of images; -1 means undefined.
 """
 
 from typing import Dict, List, NamedTuple, Sequence
@@ -118,7 +118,7 @@ class Scores(NamedTuple):
 
 
 class ImageCounts(NamedTuple):
-  """What went well and wrong in each image, at the chosen scores.
+  """Found and missed objects of each image, at the chosen scores.
 
   Attributes:
     hits: int64 [I], objects that are found.

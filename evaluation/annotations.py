@@ -1,7 +1,7 @@
 """The ground truth of an evaluation, from COCO annotations.
 
-What is wrong in an annotation file is told in messages, once, where the
-evaluation can go on, and raised where it cannot.
+Faults of an annotation file become messages, each once, where the evaluation
+can continue, and errors where it cannot.
 """
 
 from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Tuple
@@ -36,7 +36,7 @@ class Annotations(NamedTuple):
     is_crowds: bool [N].
     is_difficult: bool [N], Pascal VOC's mark; its metrics alone look at it.
     rles: [N] RLE (None where the object has no mask), or None without masks.
-    messages: [str], what a person should know about the file.
+    messages: [str], for people, about the file.
   """
   image_ids: List[types.Id]
   image_index: Dict[types.Id, int]
@@ -79,8 +79,8 @@ def load(source: Any, include_mask: bool = False,
   Args:
     source: path of a JSON file, or its content as a dict.
     include_mask: whether the masks are needed too.
-    label_map: {category id: name}, goes before the names in `source`.
-    name: what messages call them where `source` is a dict.
+    label_map: {category id: name}, takes precedence over names in `source`.
+    name: their name in messages where `source` is a dict.
 
   Returns:
     `Annotations`.
@@ -140,7 +140,7 @@ def _use_source_ids(images, image_ids, image_index):
   """Puts text ids in the place of their hashes, in place.
 
   Ground truth read from records has the ids of the reader, which are numbers,
-  and beside them `source_id` as the record has it.
+  and next to them `source_id` as in the record.
   """
   texts = {ids.canonical_id(image['id']): image['source_id']
            for image in images if isinstance(image.get('source_id'), str)}
@@ -256,7 +256,7 @@ def _is_crowds(objects, name):
 
 
 def _crowd_messages(is_crowds, name):
-  """Says when most objects are crowds, for which nothing is scored."""
+  """A message if most objects are crowds, for which nothing is scored."""
   if not len(is_crowds) or np.mean(is_crowds) <= .5:
     return []
   return ['%s: %d of %d objects are marked as crowds (iscrowd 1), which are '
@@ -266,7 +266,7 @@ def _crowd_messages(is_crowds, name):
 
 
 def _repeated_messages(images, categories, boxes, name):
-  """Says when objects are listed twice: each is to be found once more."""
+  """A message if objects are listed twice: each has to be found once more."""
   repeated = detections_lib.num_repeated(images, categories, boxes)
   if not repeated:
     return []

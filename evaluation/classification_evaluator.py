@@ -114,7 +114,7 @@ class ClassificationEvaluator:
 
 def to_results(predictions: Mapping[str, np.ndarray],
                image_ids: Sequence[types.Id]) -> List[Dict[str, Any]]:
-  """What mode predict writes of a batch.
+  """The entries that mode predict writes for a batch.
 
   Args:
     predictions: {name: array} as of `ClassificationEvaluator.update`.

@@ -77,14 +77,14 @@ class COCOEvaluator:
         for, as the reference does; for an evaluation cut short on purpose.
       max_detections: int above 100, adds figures that count so many detections
         of an image; see coco_metrics.evaluate.
-      novel_categories: ids of categories whose masks are also scored apart
-        from the others: novel_mask_AP and so on, and seen_mask_AP of the
-        others. Needs `include_mask`.
+      novel_categories: ids of categories whose masks are also scored
+        separately: novel_mask_AP and so on, and seen_mask_AP of the others.
+        Needs `include_mask`.
       mask_grid: mask_grids.MaskGrid, how the model's masks are sampled.
       category_map: class_ids.CategoryMap where the classes of the model have
         other ids than the annotations; `label_map` and `novel_categories`
         have those of the model.
-      notes: [str], told with every evaluation.
+      notes: [str], reported with every evaluation.
       extra_metrics: {name: function}, see factory.EXTRA_METRICS.
     """
     self._include_mask = include_mask
@@ -124,7 +124,7 @@ class COCOEvaluator:
     self._compared = None
     self._scored = self._given
     self._notes = list(self._given_notes)
-    self.messages = []    # what a person should know of the last `evaluate`
+    self.messages = []    # for people, about the last `evaluate`
 
   @property
   def num_images(self) -> int:
@@ -231,9 +231,9 @@ class COCOEvaluator:
              ids.name_some(self._given.image_ids)))
 
   def merge(self, other: 'COCOEvaluator') -> None:
-    """Adds what another evaluator of the same set was given.
+    """Adds the predictions of another evaluator of the same set.
 
-    Images that both were given count once, as this one has them.
+    Images that both have count once, with the predictions of this one.
     """
     self._collector.merge(other._collector)
     columns = other._detections()
@@ -256,8 +256,8 @@ class COCOEvaluator:
 
     Returns:
       {metric: float}: AP, AP50, ..., ARl; with masks the same with the prefix
-      mask_, and of novel and other categories if they are told apart; figures
-      by category. -1 is undefined: nothing was there to find.
+      mask_, and separately for novel and other categories if `novel_categories`
+      is given; figures by category. -1 is undefined: nothing was there to find.
 
     Raises:
       ValueError: if there was no update, or an image has no ground truth.
@@ -387,7 +387,7 @@ class COCOEvaluator:
                                self.messages, self._extra_metrics)
 
   def _novel_messages(self, scored):
-    """Says when no object is of the categories that are scored apart."""
+    """A message if there is no object of `novel_categories`."""
     if self._novel_categories is None:
       return []
     counts = {ids.canonical_id(i): n for i, n in scored.num_objects().items()}

@@ -75,7 +75,7 @@ class ColumnCOCOeval(cocoeval.COCOeval):
     Args:
       annotations: `annotations.Annotations`, with masks for 'segm'.
       detections: `detections.Detections`.
-      iou_type: 'bbox' or 'segm', what overlaps are measured between.
+      iou_type: 'bbox' or 'segm': overlaps of boxes or of masks.
       image_rows: int [I], images to score; all if None.
       max_detections: int, a further limit of detections, above 100.
     """
@@ -199,13 +199,13 @@ class ColumnCOCOeval(cocoeval.COCOeval):
     return _mean_defined(values)
 
   def _values(self, is_precision, iou_threshold, area, max_detections):
-    """What a figure is the mean of: [..., C]."""
+    """The values that a figure is the mean of: [..., C]."""
     p = self.params
     a, m = p.areaRngLbl.index(area), p.maxDets.index(max_detections)
     values = self.eval['precision' if is_precision else 'recall'][..., a, m]
     if iou_threshold is not None:
       values = values[p.iouThrs == iou_threshold]
-    # Without categories NumPy could not tell what -1 is.
+    # Without categories NumPy could not infer the size for a -1.
     return values.reshape([int(np.prod(values.shape[:-1])), len(p.catIds)])
 
 

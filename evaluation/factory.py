@@ -46,7 +46,7 @@ def pick_extra_metrics(
 
   Args:
     names: [str].
-    what: who names them, for the error.
+    what: the key or flag that names them, for the error.
 
   Raises:
     ValueError: for a name that is not there.
@@ -152,9 +152,9 @@ def build_evaluator(section: base.Section, annotations: Any = None,
       ground truth comes with the batches.
     id_map: {source_id: id in the annotations}, see `COCOEvaluator`.
     only_predicted_images: scores only images with predictions.
-    mask_grid: what `build_mask_grid` returns.
+    mask_grid: mask_grids.MaskGrid, from `build_mask_grid`.
     category_map: class_ids.CategoryMap, see `COCOEvaluator`.
-    notes: [str], what a person should know with every evaluation.
+    notes: [str], messages for people, reported with every evaluation.
 
   Returns:
     An evaluator with reset, update, evaluate and results.

@@ -49,7 +49,7 @@ _CATEGORY_KEYS = (
 
 
 class Federation(NamedTuple):
-  """What is known of which image.
+  """The categories whose absence or presence is known, by image.
 
   Attributes:
     negatives: int64 [n], image row * C + category row of each category that is

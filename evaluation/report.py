@@ -113,9 +113,9 @@ def format_class_table(lines: Sequence[str], title: str, count_title: str,
   """Lays out one figure for each class.
 
   Args:
-    lines: [str], what stands above.
+    lines: [str], the lines above the table.
     title: the title of the figure.
-    count_title: the title of the number beside it.
+    count_title: the title of the number next to it.
     rows: [(class id, name, number, figure)].
     limit: int, rows that are shown; None: all.
 

@@ -32,7 +32,7 @@ _NONE = -1  # of the places in KINDS: no error
 
 
 class Errors(NamedTuple):
-  """What is wrong with which detection.
+  """The kind of error of each detection, and the objects that were missed.
 
   Attributes:
     kinds: int64 [D], place in KINDS; -1: right, or not counted.
@@ -236,7 +236,7 @@ def costs(annotations: annotations_lib.Annotations,
 
 
 class _Points(NamedTuple):
-  """What AP is made of.
+  """The detections that AP is computed from.
 
   Attributes:
     categories: int [D].

@@ -36,10 +36,10 @@ class ShapeMask:
       mode: one of utils.modes.
 
     Returns:
-      {name: tensor or {level: tensor}}: those of RetinaNet, and of the mask
-      branch: of the boxes of the labels in training, of the detections
-      otherwise. With `postprocess.apply_nms` false there are no detections,
-      and no masks.
+      {name: tensor or {level: tensor}}: the outputs of RetinaNet and of the
+      mask branch, which runs on the boxes of the labels in training, otherwise
+      on the detections. With `postprocess.apply_nms` false there are no
+      detections, and no masks.
     """
     is_training = mode == modes.TRAIN
     outputs, features = self._trunk.outputs_and_features(images, labels, mode)

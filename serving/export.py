@@ -45,7 +45,7 @@ class Plan(NamedTuple):
     input_type: one of input_types.INPUT_TYPES.
     input_name: key of the signature.
     batch_size: None: any.
-    options: what the signature has beside the outputs.
+    options: what the signature has in addition to the outputs.
     paste_masks: whether masks are pasted into the image.
     follow_exif: whether images are turned upright.
   """

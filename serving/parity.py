@@ -38,13 +38,13 @@ from utils import masks as mask_utils
 
 
 class Difference(NamedTuple):
-  """How far two answers are apart.
+  """How far apart two answers are.
 
   Attributes:
     name: key of the signature.
     greatest: the greatest difference; of masks and label maps the greatest
       share of pixels that differ, of an object or an image.
-    allowed: what it may be.
+    allowed: the largest difference that is allowed.
   """
   name: str
   greatest: float

@@ -79,8 +79,8 @@ class Predictor:
   Attributes:
     task: 'detection', 'classification' or 'segmentation'.
     class_names: {class id: name}; {} where nothing tells.
-    config: the resolved configuration; None of an export of another program.
-    model: what runs the network: `prepare` an image, `run` a batch.
+    config: the resolved configuration; None for an export of another program.
+    model: runs the network: has `prepare` for an image, `run` for a batch.
     batch_size: int.
   """
 

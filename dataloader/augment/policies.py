@@ -106,7 +106,7 @@ _IMAGENET = (
 POLICIES = {'v0': _V0, 'v1': _V1, 'v2': _V2, 'v3': _V3, 'test': _TEST,
             'imagenet': _IMAGENET}
 
-# What RandAugment (arXiv:1909.13719) draws from.
+# The operations that RandAugment (arXiv:1909.13719) draws from.
 _RANDAUGMENT_COLORS = (
     'AutoContrast', 'Equalize', 'Invert', 'Posterize', 'Solarize',
     'SolarizeAdd', 'Color', 'Contrast', 'Brightness', 'Sharpness', 'Cutout')

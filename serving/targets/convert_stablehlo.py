@@ -79,7 +79,7 @@ def _with_plain_results(text):
   """A module whose results are values, not a tuple of these.
 
   Args:
-    text: of the module that HLO gives.
+    text: text of the module that HLO gives.
 
   Returns:
     (text of the module, sorted names of its operations).

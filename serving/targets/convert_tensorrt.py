@@ -40,10 +40,10 @@ def trtexec(name: str, shape: Sequence[Optional[int]], precision: str,
   """The command that makes the engine.
 
   Args:
-    name: of the input.
-    shape: [int or None], of it.
-    precision: of PRECISIONS; TF32 has 10 bits of fraction.
-    max_batch_size: int, of an engine for any number of images.
+    name: name of the input.
+    shape: [int or None], shape of the input.
+    precision: one of PRECISIONS; TF32 has 10 bits of fraction.
+    max_batch_size: int, for an engine that takes any number of images.
 
   Returns:
     [str].

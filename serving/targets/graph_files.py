@@ -14,7 +14,7 @@ def save(value: Any, folder: str, name: str) -> None:
     value: named tuple whose field `graph` is a GraphDef, and whose others JSON
       has a form of.
     folder: it is made if it is not there.
-    name: of the files.
+    name: name of the files, without suffix.
   """
   os.makedirs(folder, exist_ok=True)
   with open(os.path.join(folder, name + '.pb'), 'wb') as f:
@@ -29,7 +29,7 @@ def load(kind: Any, folder: str, name: str) -> Any:
   Args:
     kind: class of the named tuple.
     folder: its path.
-    name: of the files.
+    name: name of the files, without suffix.
 
   Returns:
     The named tuple; tuples within it are lists now.

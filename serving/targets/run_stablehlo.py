@@ -28,8 +28,8 @@ class Model:
     """Compiles it.
 
     Args:
-      folder: of the export.
-      described: of description.read.
+      folder: folder of the export.
+      described: dict from description.read.
       threads: None; XLA takes all of them.
     """
     if threads:
