@@ -12,7 +12,7 @@ class ASPP:
   """Looks at features with windows of several sizes.
 
   Its batch norm has fixed settings, whatever those of the network are:
-  published weights were trained so.
+  published weights were trained this way.
   """
 
   def __init__(self, num_filters: int = 256) -> None:
@@ -43,7 +43,7 @@ class ASPP:
     return self._normalize(x, is_training)
 
   def _mean(self, inputs, is_training):
-    """The branch that sees the whole image, the same at every place."""
+    """The branch that sees the entire image, the same at every place."""
     x = tf.reduce_mean(inputs, axis=[1, 2], keepdims=True)
     _, height, width, _ = inputs.shape.as_list()
     x = tf.tile(x, [1, height, width, 1])

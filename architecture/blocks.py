@@ -13,7 +13,7 @@ from ops import tensor_types
 
 
 class BlockBuilder:
-  """What all blocks of a network have in common."""
+  """The settings that all blocks of a network share."""
 
   def __init__(self, norm_activation: tensor_types.Layer,
                dropblock: Optional[layers.DropBlock] = None) -> None:

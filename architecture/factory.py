@@ -30,7 +30,7 @@ from utils import shape_priors
 def build_backbone(
     config: base.Config,
     norm_activation: tensor_types.Layer) -> tensor_types.Backbone:
-  """Builds what `architecture.backbone` names.
+  """Builds the backbone that `architecture.backbone` names.
 
   Args:
     config: an experiment.
@@ -50,7 +50,7 @@ def build_backbone(
 def build_decoder(
     config: base.Config,
     norm_activation: tensor_types.Layer) -> tensor_types.Decoder:
-  """Builds what `architecture.multilevel_features` names.
+  """Builds the decoder that `architecture.multilevel_features` names.
 
   Args:
     config: an experiment.
@@ -253,7 +253,7 @@ def anchors_per_location(config: base.Config) -> int:
 
 
 def _builder(table, name, key):
-  """The function of a table {name: parts.Part} that builds what a key names."""
+  """The build function in a table {name: parts.Part} that a key names."""
   build = registry.pick(table, name, key).build
   if callable(build):
     return build

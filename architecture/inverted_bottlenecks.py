@@ -70,7 +70,7 @@ def squeeze_excite(
 
 
 class MobileBlockBuilder:
-  """What all blocks of a network have in common."""
+  """The settings that all blocks of a network share."""
 
   def __init__(
       self, norm_activation: tensor_types.Layer,

@@ -396,7 +396,7 @@ def _channels(inputs):
 
 def drop_connect(inputs: tf.Tensor, is_training: bool,
                  rate: Optional[float]) -> tf.Tensor:
-  """Drops the whole input of random samples of a batch (stochastic depth).
+  """Drops the entire input of random samples of a batch (stochastic depth).
 
   Args:
     inputs: [B, ...], floating type.

@@ -14,7 +14,7 @@ import tensorflow.compat.v1 as tf
 
 
 class _Trace:
-  """What the first run of a function used, for the second one."""
+  """The variables and draws of the first run of a function, for the second."""
 
   def __init__(self):
     self.variables = []  # what tf.get_variable returned, in order of the calls

@@ -75,7 +75,7 @@ class FPN:
       x = pyramid[level - 1]
       if level > top + 1:
         # Always relu, whatever the network's activation: published weights
-        # were trained so.
+        # were trained this way.
         x = tf.nn.relu(x)
       pyramid[level] = self._conv(x, 3, 'p%d' % level, strides=2)
 

@@ -137,7 +137,7 @@ def _mean_within(features, weights):
 
 
 class _RefiningHead:
-  """What the coarse and the fine head have in common."""
+  """The layers that the coarse and the fine head share."""
 
   def __init__(self, scope, num_masks, num_convs, norm_activation):
     self._scope = scope
