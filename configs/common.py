@@ -165,6 +165,11 @@ class Train:
   log_every_steps: int = base.option(100, at_least=1)  # (+)
   # (+) Seconds between lines of progress; 0: one every log_every_steps.
   log_every_seconds: float = base.option(10., at_least=0)
+  # (+) A service that gets the curves too; null: none.
+  tracking: Optional[str] = base.option(None, choices=('wandb', 'mlflow'))
+  tracking_project: str = 'detection'  # (+) its project or experiment
+  # (+) Steps between histograms of the weights in TensorBoard; null: none.
+  histograms_every_n_steps: Optional[int] = base.option(None, at_least=1)
   seed: Optional[int] = None  # (+) null: other numbers in every run
   # (+) Memory of each host for encoded records among which training draws.
   shuffle_buffer_bytes: int = base.option(2**29, at_least=1)

@@ -67,7 +67,9 @@ class TrainingHook(tf.train.SessionRunHook):
 
   def __init__(self, config: base.Config, every_n_steps: int,
                log_path: Optional[str], clock: Callable[[], float] = time.time,
-               workers: Optional[workers_lib.Workers] = None) -> None:
+               workers: Optional[workers_lib.Workers] = None,
+               on_record: Optional[Callable[[Mapping[str, float]], Any]] = None
+               ) -> None:
     """Keeps what the lines need.
 
     Args:
@@ -77,7 +79,9 @@ class TrainingHook(tf.train.SessionRunHook):
         does.
       clock: () -> seconds.
       workers: executor.workers.Workers, to average over; None: there is one.
+      on_record: gets {'step', name: value} of each JSON line, too.
     """
+    self._on_record = on_record
     self._workers = workers or workers_lib.Alone()
     self._config = config
     self._total_steps = config.train.total_steps
@@ -191,6 +195,8 @@ class TrainingHook(tf.train.SessionRunHook):
     record.update(sorted(scalars.items()))
     with failures.survived('No line was written to %s' % self._log_path):
       storage.append_json_line(self._log_path, record)
+    if self._on_record:
+      self._on_record(record)
 
   def _tell(self, scalars, now, is_due, is_last):
     """Shows people how far it is."""
@@ -219,8 +225,9 @@ class TrainingHook(tf.train.SessionRunHook):
     if rate:
       line += ', %.3g steps/s, %.3g images/s' % (rate, rate * batch_size)
     if rate and 'wait' in self._fetches:
-      line += ', %.0f %% of the time waiting for data' % min(
-          100., 100. * self._waited / (now - self._last_line[1]))
+      share = self._waited / (now - self._last_line[1])
+      line += ', %.0f %% of the time waiting for data' % (
+          100. * min(1., max(0., share)))
     line += ''.join(', %s %.4g' % item for item in sorted(scalars.items()))
     if self._scaling and self._scaling.total:
       line += ', %d tries left out by loss scaling' % self._scaling.total
@@ -383,6 +390,33 @@ class KeepSignalHandlers(tf.train.SessionRunHook):
     if (signal.getsignal(signal.SIGINT) == signal.SIG_DFL
         and self._handler is not None):
       signal.signal(signal.SIGINT, self._handler)
+
+
+class HistogramHook(tf.train.SessionRunHook):
+  """Writes histograms of the trained variables for TensorBoard."""
+
+  def __init__(self, every_n_steps: int, folder: str) -> None:
+    """Keeps `train.histograms_every_n_steps` and model_dir."""
+    self._every_n_steps = every_n_steps
+    self._folder = folder
+
+  def begin(self) -> None:
+    self._read_step = tf.convert_to_tensor(tf.train.get_global_step())
+    self._histograms = tf.summary.merge([
+        tf.summary.histogram('weights/' + training_variables.name_of(v), v,
+                             collections=[])
+        for v in tf.trainable_variables()])
+    self._last: Optional[int] = None
+
+  def after_run(self, run_context: tf.train.SessionRunContext,
+                run_values: tf.train.SessionRunValues) -> None:
+    step = int(run_context.session.run(self._read_step))
+    if self._last is None or (step // self._every_n_steps
+                              > self._last // self._every_n_steps):
+      histograms = run_context.session.run(self._histograms)
+      with failures.survived('No histogram was written'):
+        log_files.event_writer(self._folder).add_summary(histograms, step)
+    self._last = step
 
 
 class TimelineHook(tf.train.ProfilerHook):

@@ -1,6 +1,7 @@
 """Runs the job of main.py: builds its parts and starts the loop of its mode."""
 
 import contextlib
+import sys
 
 import tensorflow.compat.v1 as tf
 
@@ -28,6 +29,7 @@ from executor import precision
 from executor import prediction
 from executor import preflight
 from executor import run_lock
+from executor import run_record
 from modeling import checkpoint_checks
 from modeling import factory as model_factory
 from modeling.training import learning_rates
@@ -269,6 +271,14 @@ def _say_training(parts):
     tf.logging.info('%s', scaling)
 
 
+def _record_start(parts):
+  """Writes run.json: by what the run is made."""
+  if parts.is_chief:
+    with failures.survived('run.json was not written'):
+      run_record.write(parts.config, sys.argv, devices.describe(
+          parts.config, parts.replicas, parts.cluster))
+
+
 def _mark_finished(config, step):
   """Tells evaluation jobs that the training ended well."""
   model_dir_lib.mark_finished(
@@ -282,6 +292,7 @@ def _train(parts, eval_once):
   evaluation = parts.evaluation() if parts.eval_after_training else None
   _say_training(parts)
   with _alone(parts), parts.explained_errors():
+    _record_start(parts)
     step = loops.train(parts.config, estimator, input_fn,
                        cluster=parts.cluster,
                        then_evaluates=evaluation is not None,
@@ -298,6 +309,7 @@ def _train_and_eval(parts, eval_once):
   evaluation = parts.evaluation()
   _say_training(parts)
   with _alone(parts), parts.explained_errors():
+    _record_start(parts)
     step = loops.train_and_eval(parts.config, estimator, input_fn, evaluation,
                                 parts.make_hooks)
   _mark_finished(parts.config, step)

@@ -13,6 +13,7 @@ from executor import estimator as estimator_lib
 from executor import failures
 from executor import hooks
 from executor import model_dir as model_dir_lib
+from executor import tracking
 from executor import workers as workers_lib
 from modeling.training import warm_start
 
@@ -61,9 +62,12 @@ def train(config, estimator, input_fn, max_steps=None, cluster=None,
     return checkpoints.step_of(start)
   workers = workers_lib.Workers() if cluster else None
   is_chief = cluster is None or cluster.is_chief
-  own = _make_own_hooks(config, workers, is_chief)
+  tracker = (tracking.TrackingHook(config)
+             if config.train.tracking and is_chief else None)
+  own = _make_own_hooks(config, workers, is_chief, tracker)
   with own.stop:
-    all_hooks = (list(own) + _hooks_of_start(config, start, is_chief)
+    all_hooks = (list(own) + ([tracker] if tracker else [])
+                 + _hooks_of_start(config, start, is_chief)
                  + [make(config) for make in make_hooks])
     try:
       with failures.explained_divergence(own.progress):
@@ -94,13 +98,14 @@ def _is_over(config, start, max_steps):
   return bool(mark)
 
 
-def _make_own_hooks(config, workers, is_chief):
-  """_OwnHooks of one start."""
+def _make_own_hooks(config, workers, is_chief, tracker=None):
+  """_OwnHooks of one start; tracker: tracking.TrackingHook, or None."""
   log_path = (model_dir_lib.train_log_path(config.model_dir) if is_chief
               else None)
   return _OwnHooks(
       hooks.TrainingHook(config, config.train.log_every_steps, log_path,
-                         workers=workers),
+                         workers=workers,
+                         on_record=tracker.log if tracker else None),
       hooks.StopRequest(workers=workers),
       early_stop.EarlyStopHook(config, workers=workers))
 
@@ -112,6 +117,9 @@ def _hooks_of_start(config, start, is_chief):
     folder = model_dir_lib.profile_dir(config.model_dir)
     tf.gfile.MakeDirs(folder)
     found.append(hooks.profile_hook(config, folder))
+  if config.train.histograms_every_n_steps and is_chief:
+    found.append(hooks.HistogramHook(config.train.histograms_every_n_steps,
+                                     config.model_dir))
   if start:
     tf.logging.info('Training goes on from %s.', start)
     if is_chief:

@@ -21,6 +21,7 @@ from executor import precision
 from executor import prediction
 from executor import tpu
 from executor import tpu_setup
+from executor import tracking
 from modeling import whole_checkpoint
 from modeling.training import warm_start
 
@@ -233,6 +234,7 @@ _CHECKS = (
      lambda job: tpu_setup.check_partition(job.config)),
     (lambda job: job.trains, _check_batch),
     (lambda job: job.trains, lambda job: precision.check(job.config)),
+    (lambda job: job.trains, lambda job: tracking.check(job.config)),
     (lambda job: job.trains and job.config.model_dir, _check_warm_start),
     (lambda job: job.predicts,
      lambda job: precision.check_evaluation(job.config)),

@@ -133,10 +133,11 @@ def _train_spec(model, train, settings, images, labels):
 
   schedule = learning_rates.scaled(train.learning_rate, train.train_batch_size)
   rate = learning_rates.learning_rate(schedule, global_step, train.total_steps)
-  train_op = _train_op(train, settings.use_tpu, total_loss, rate, variables,
-                       global_step)
+  train_op, norm = _train_op(train, settings.use_tpu, total_loss, rate,
+                             variables, global_step)
 
-  scalars = dict(losses, learning_rate=rate, l2_regularization_loss=l2_loss)
+  scalars = dict(losses, learning_rate=rate, l2_regularization_loss=l2_loss,
+                 gradient_norm=norm)
   host_call = None
   if not settings.use_tpu:
     summaries.add_scalars(scalars)
@@ -159,7 +160,13 @@ def _warn_unmatched(train, variables):
 
 
 def _train_op(train, use_tpu, total_loss, rate, variables, global_step):
-  """Applies the gradients after the batch statistics were updated."""
+  """Applies the gradients after the batch statistics were updated.
+
+  Returns:
+    (tf.Operation; float32 [], norm of all gradients of this replica's part of
+    the batch, before they are clipped: 0 where loss scaling leaves the step
+    out).
+  """
   optimizer = optimizers.build_optimizer(train.optimizer, rate)
   if train.gradient_clip_norm > 0:
     optimizer = optimizers.GlobalNormClipping(
@@ -175,15 +182,27 @@ def _train_op(train, use_tpu, total_loss, rate, variables, global_step):
   # the last call of a tf.losses function was a sum: we call none of them.
   update_ops = tf.get_collection(tf.GraphKeys.UPDATE_OPS)
   gradients = optimizer.compute_gradients(total_loss, variables)
+  norm = _global_norm([g for g, _ in gradients if g is not None],
+                      train.mixed_precision == 'float16' and not use_tpu)
   if not train.moving_average_decay:
     with tf.control_dependencies(update_ops):
-      return optimizer.apply_gradients(gradients, global_step=global_step)
+      return optimizer.apply_gradients(gradients,
+                                       global_step=global_step), norm
   step_before = tf.identity(global_step)
   with tf.control_dependencies(update_ops + [step_before]):
     train_op = optimizer.apply_gradients(gradients, global_step=global_step)
   return moving_average.update_after(
       train_op, step_before, moving_average.averaged_variables(variables),
-      train.moving_average_decay, global_step)
+      train.moving_average_decay, global_step), norm
+
+
+def _global_norm(gradients, may_overflow):
+  """float32 [], norm of all gradients together."""
+  norm = tf.global_norm([tf.cast(g, tf.float32) for g in gradients])
+  if not may_overflow:
+    return norm
+  # The step is left out then, and the run goes on.
+  return tf.where(tf.is_finite(norm), norm, tf.zeros_like(norm))
 
 
 def average_scaffold_fn(

@@ -112,6 +112,8 @@ def _anchor_sentence(share: float) -> str:
   """How many objects no anchor fits."""
   if not share:
     return 'An anchor fits every object.'
+  if share < .001:
+    return 'Some anchor fits all but less than 0.1 % of the objects.'
   return 'No anchor fits %.1f %% of the objects.' % (100 * share)
 
 
@@ -137,8 +139,9 @@ def page(checker: Any, title: str,
       if checker.findings else html_page.paragraph('Nothing was found.'),
       html_page.heading('%s of each class' % checker.UNIT.capitalize()),
       html_page.table(['class', checker.UNIT, 'share'], [
-          [names.get(int(k), int(k)), v, v / total]
-          for k, v in figures['objects_by_class'].items()]),
+          [names.get(int(k), k), v, v / total]
+          for k, v in figures['objects_by_class'].items()])
+      if figures['objects_by_class'] else html_page.paragraph('None.'),
       html_page.heading('Sizes'),
       html_page.paragraph(
           'By area as in the evaluation: the area of the mask if there is one, '

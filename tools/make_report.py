@@ -23,6 +23,7 @@ from configs import base
 from configs import factory
 from executor import hooks
 from executor import log as log_lib
+from executor import run_record
 from modeling import kept_names
 from modeling import storage
 from tools.common import numbers
@@ -112,9 +113,12 @@ def _facts(config, model_dir, content, log, command):
       ('model', _model_text(config))]
   if log:
     facts.append(('trained', 'until ' + _date(log[-1]['time'])))
+  run = run_record.read(model_dir)
+  if run:
+    facts += [('by', _code_text(run)), ('trained by command', run['command'])]
   facts.append(('this page', '%s, version %s, TensorFlow %s' % (
       _date(time.time()), version.VERSION, tf.VERSION)))
-  return facts + ([('command', command)] if command else [])
+  return facts + ([('made by command', command)] if command else [])
 
 
 def _model_text(config):
@@ -124,6 +128,17 @@ def _model_text(config):
   size = getattr(parser, 'output_size', None)
   return ', '.join([config.type, architecture.backbone] + (
       ['images of %s pixels' % ' x '.join(map(str, size))] if size else []))
+
+
+def _code_text(run):
+  """Which code trained, of run.json."""
+  git = run['git']
+  commit = ', commit %s%s' % (
+      git['commit'][:10], ' with changes' if git['is_changed'] else ''
+  ) if git else ''
+  return 'version %s%s, seed %s, on %s' % (
+      run['version'], commit, 'none' if run['seed'] is None else run['seed'],
+      run['machine']['host'])
 
 
 def _date(seconds):

@@ -1,12 +1,21 @@
 """Label maps: names of the class ids, as text lines `id:name`."""
 
+import csv
+from typing import Tuple
+
 from utils import files
 from utils import text_files
 from utils import types
 
+# How the column of the ids is called in the first line of CSV files.
+_COLUMNS = ('id', 'class_id', 'category_id', 'label_id', 'index')
+
 
 def read_label_map(path: str) -> types.LabelMap:
   """Reads the lines `id:name`; empty lines do not count.
+
+  Lines of a CSV file, `id,name`, are read too, also below a line with the names
+  of the columns and with quoted names.
 
   Args:
     path: the path of the text file.
@@ -21,20 +30,32 @@ def read_label_map(path: str) -> types.LabelMap:
   for number, line in enumerate(text_files.read_lines(path), 1):
     if not line:
       continue
-    digits, colon, name = line.partition(':')
+    digits, name = _parts(line)
+    if number == 1 and digits.lower() in _COLUMNS:
+      continue
     try:
       class_id = int(digits)
     except ValueError:
-      colon = ''
-    if not colon or not name.strip():
+      name = ''
+    if not name:
       raise ValueError(
-          '%s, line %d: %r is not of the form `id:name`, such as `1:person`.'
-          % (path, number, line))
+          '%s, line %d: %r is not of the form `id:name`, such as `1:person`, '
+          'nor `id,name`.' % (path, number, line))
     if class_id in names:
       raise ValueError('%s, line %d: the id %d is given twice.'
                        % (path, number, class_id))
-    names[class_id] = name.strip()
+    names[class_id] = name
   return names
+
+
+def _parts(line: str) -> Tuple[str, str]:
+  """(text of the id, name) of a line; the name is '' if there is none."""
+  digits, colon, name = line.partition(':')
+  if not colon or not digits.strip().lstrip('-').isdigit():
+    row = next(csv.reader([line], skipinitialspace=True))
+    # Further columns say something else.
+    digits, name = (row + [''])[:2]
+  return digits.strip(), name.strip()
 
 
 def write_label_map(path: str, names: types.LabelMap) -> None:

@@ -281,9 +281,9 @@ def _no_match_message(section, plan, by_name):
   there = sorted(
       n for n in tf.train.load_checkpoint(plan.path)
       .get_variable_to_shape_map() if not training_names.is_bookkeeping(n))
-  reason = ''
+  reason = _other_depth(here, there)
   if plan.skipped:
-    reason = (' train.checkpoint.skip_variables_regex %r skips %d of them.' % (
+    reason += (' train.checkpoint.skip_variables_regex %r skips %d of them.' % (
         section.skip_variables_regex, len(plan.skipped)))
   return (
       'train.checkpoint: no variable of the model is in the checkpoint %s with '
@@ -294,6 +294,21 @@ def _no_match_message(section, plan, by_name):
          ', '.join(there[:3])))
 
 
+def _other_depth(here, there):
+  """A sentence where only a number in their first parts tells names apart."""
+  def first_parts(names):
+    return {re.sub(r'\d+', '', part): part
+            for part in sorted({n.split('/')[0] for n in names if '/' in n})}
+  ours, theirs = first_parts(here), first_parts(there)
+  for kind, part in ours.items():
+    other = theirs.get(kind, part)
+    if kind != part and other != part:
+      return (' The model has %s and the checkpoint %s: weights of another '
+              'depth do not fit, whatever the prefix; configure that depth.' % (
+                  part, other))
+  return ''
+
+
 def describe(plan: WarmStart) -> List[str]:
   """Lines about the variables that are loaded, and why others are not."""
   lines = ['Warm start from %s: %d variables loaded, %d not in the checkpoint, '
@@ -302,6 +317,9 @@ def describe(plan: WarmStart) -> List[str]:
                plan.path, len(plan.assignment), len(plan.missing),
                len(plan.mis_shaped), len(plan.skipped), len(plan.unused))]
   lines += ['  %s' % note for note in plan.notes]
+  other_depth = _other_depth(plan.missing, plan.unused)
+  if other_depth:
+    lines.append(' ' + other_depth)
   lines += ['  not in the checkpoint: %s' % n for n in plan.missing]
   lines += ['  of another shape: %s is %s here, %s in the checkpoint' % entry
             for entry in plan.mis_shaped]

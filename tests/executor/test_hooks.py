@@ -68,6 +68,13 @@ def test_enable_summary_writes_every_step(tmp_path):
   assert _event_steps(tmp_path)['model_loss'] == [1, 2, 3, 4, 5, 6]
 
 
+def test_histograms_on_request(tmp_path):
+  _train(toy.config(tmp_path, train__histograms_every_n_steps=2))
+  assert _event_steps(tmp_path)['weights/weight'] == [1, 2, 4, 6]
+  _train(toy.config(tmp_path / 'none'))
+  assert 'weights/weight' not in _event_steps(tmp_path / 'none')
+
+
 def test_tags_are_the_names_though_a_scope_has_them(tmp_path):
   def model_fn(features, labels, mode, params):
     with tf.name_scope('model_loss'):

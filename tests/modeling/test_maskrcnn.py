@@ -135,7 +135,7 @@ def test_training_scalars_have_the_public_tags():
   _, scalars = _train(_config(), steps=1)
   common = {'rpn_score_loss', 'rpn_box_loss', 'fast_rcnn_class_loss',
             'fast_rcnn_box_loss', 'model_loss', 'l2_regularization_loss',
-            'learning_rate'}
+            'learning_rate', 'gradient_norm'}
   assert set(scalars) == common | {'mask_loss'}
   _, scalars = _train(_config(architecture={'include_mask': False},
                               eval={'type': 'box'}, **CASCADE), steps=1)

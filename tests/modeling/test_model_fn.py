@@ -81,8 +81,8 @@ def test_training_lowers_the_loss():
 def test_training_scalars_have_the_public_tags():
   _train(_config(), steps=1)
   names = [name for name, _ in tf.get_collection(summaries.TRAINING_SCALARS)]
-  assert names == ['box_loss', 'cls_loss', 'l2_regularization_loss',
-                   'learning_rate', 'model_loss']
+  assert names == ['box_loss', 'cls_loss', 'gradient_norm',
+                   'l2_regularization_loss', 'learning_rate', 'model_loss']
 
 
 def test_clipping_and_moving_normalizer_train():

@@ -57,6 +57,18 @@ def _config(**changes):
   return small_training.config(**changes)
 
 
+def test_norm_of_the_gradients_is_that_before_clipping():
+  spec = _spec(_config(train__gradient_clip_norm=1e-3))
+  gradients = tf.gradients(spec.loss, tf.trainable_variables())
+  with tf.Session() as session:
+    session.run(tf.global_variables_initializer())
+    arrays, norm = session.run([[g for g in gradients if g is not None],
+                                _scalar('gradient_norm')])
+  assert norm == pytest.approx(np.sqrt(sum(np.sum(a ** 2.) for a in arrays)),
+                               rel=1e-4)
+  assert norm > 1e-3
+
+
 def test_a_step_is_the_rate_times_the_gradient():
   """The rate is that of the step before the update, not after."""
   values, _, gradients = _values(_config(

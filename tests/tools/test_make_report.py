@@ -39,6 +39,10 @@ def model_dir(tmp_path_factory):
   (folder / 'eval' / 'detections.json').write_text(json.dumps([
       {'image_id': 10001, 'category_id': 1, 'bbox': [5, 5, 40, 30],
        'score': .9}]))
+  (folder / 'run.json').write_text(json.dumps({
+      'command': 'python main.py --mode=train', 'version': '0.1', 'seed': 7,
+      'git': {'commit': 'abcdef' * 6, 'is_changed': True},
+      'machine': {'host': 'somewhere'}}))
   (folder / 'train_metrics.jsonl').write_text(''.join(
       json.dumps({'step': step, 'time': 60. * step, 'cls_loss': 1. / step})
       + '\n' for step in (10, 20)))
@@ -55,7 +59,8 @@ def test_page_shows_the_results(model_dir):
   assert '<td>disc</td>' in page and '0.312' in page
   assert 'cls_loss 0.05' in page
   for text in ('best F1', 'disc: AP50', 'class="matrix"', 'val-*.tfrecord, 4',
-               'until 1970', 'a command'):
+               'until 1970', 'a command', 'python main.py --mode=train',
+               'commit abcdefabcd with changes, seed 7, on somewhere'):
     assert text in page
   assert 'train_batch_size: 2' in page
 

@@ -13,6 +13,7 @@ import numpy as np
 DEFAULT_SEED = 0
 DEFAULT_NUM_SHARDS = 32  # upstream's
 _IMAGES_OF_A_SHARD = 1000  # of large sets
+_LEAST_OF_A_SHARD = 16  # a file for each record or two helps nobody
 
 
 def order(count: int, seed: Optional[int]) -> List[int]:
@@ -54,7 +55,8 @@ def seed_of(arguments: argparse.Namespace) -> Optional[int]:
 def num_shards(count: int) -> int:
   """Number of files for so many records, where nobody says it.
 
-  A reader mixes large sets file by file, so they get more files.
+  A reader mixes large sets file by file, so they get more files; small sets get
+  fewer.
   """
-  return max(1, min(count, max(DEFAULT_NUM_SHARDS,
-                               -(-count // _IMAGES_OF_A_SHARD))))
+  return max(1, min(count // _LEAST_OF_A_SHARD,
+                    max(DEFAULT_NUM_SHARDS, -(-count // _IMAGES_OF_A_SHARD))))

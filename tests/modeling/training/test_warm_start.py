@@ -96,6 +96,18 @@ def test_no_such_checkpoint(tmp_path):
     warm_start.resolve_path(str(tmp_path))
 
 
+def test_another_depth_is_named(tmp_path):
+  """No prefix helps then."""
+  path = _save(tmp_path, resnet101__kernel=[1.], head__bias=[2.])
+  variables = _make(resnet50__kernel=[3.])
+  with pytest.raises(ValueError, match='has resnet50 and the checkpoint '
+                     'resnet101: weights of another depth'):
+    warm_start.plan_warm_start(_section(path), variables)
+  plan = warm_start.plan_warm_start(_section(path),
+                                    variables + _make(head__bias=[3.]))
+  assert 'weights of another depth' in '\n'.join(warm_start.describe(plan))
+
+
 def _save(folder, step=None, **values):
   """A checkpoint of {name ('__' for '/'): value} and, if given, a step."""
   with tf.Graph().as_default(), tf.Session() as session:

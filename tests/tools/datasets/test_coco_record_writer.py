@@ -145,13 +145,13 @@ def test_annotations_keep_their_order(write, tmp_path):
 
 
 @pytest.mark.parametrize('count, expected', [
-    (1, 1), (20, 20), (32000, 32), (118287, 119)])
+    (1, 1), (20, 1), (320, 20), (32000, 32), (118287, 119)])
 def test_large_sets_get_more_shards(count, expected):
   assert written_order.num_shards(count) == expected
 
 
 @pytest.mark.parametrize('count, num_shards, expected', [
-    (2, None, 2), (40, None, 32), (2, 4, 4)])
+    (2, None, 1), (40, None, 2), (2, 4, 4)])
 def test_number_of_shards(write, tmp_path, count, num_shards, expected):
   index = write(_many(count), num_shards=num_shards)
   shards = list((tmp_path / 'out').glob('*-of-%05d.tfrecord' % expected))
