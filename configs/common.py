@@ -222,6 +222,10 @@ class Eval:
   # (+) Evaluations in a row without a better value that end the training.
   early_stop_patience: Optional[int] = base.option(None, at_least=1)
   early_stop_min_delta: float = base.option(0., at_least=0)  # (+) to be better
+  # (+) Processes that share an evaluation, and the number of this one. Number 0
+  # decides what is evaluated, and computes the figures.
+  num_parts: int = base.option(1, at_least=1)
+  part: int = base.option(0, at_least=0)
   # (+) Images that TensorBoard shows with what is known and what was found.
   num_summary_images: int = base.option(4, at_least=0)
 

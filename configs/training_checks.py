@@ -72,6 +72,12 @@ def _early_stop_problems(section):
     yield ('eval.early_stop_patience (%d) needs eval.best_metric, which is '
            'empty: the metric that no longer improves.'
            % section.early_stop_patience)
+  if section.part >= section.num_parts:
+    yield ('eval.part (%d) counts from 0 to eval.num_parts (%d) - 1.' % (
+        section.part, section.num_parts))
+  if section.num_parts > 1 and section.type == 'customized':
+    yield ('eval.num_parts (%d) is for detectors; eval.type is customized.'
+           % section.num_parts)
   if section.early_stop_min_delta and not section.early_stop_patience:
     yield ('eval.early_stop_min_delta (%g) needs eval.early_stop_patience, '
            'which is null.' % section.early_stop_min_delta)

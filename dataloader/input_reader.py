@@ -35,6 +35,7 @@ class InputReader:
                shuffle_buffer_bytes: int = DEFAULT_BUFFER_BYTES,
                num_parallel_calls: Optional[int] = None,
                num_examples: Optional[int] = None,
+               part: Tuple[int, int] = (1, 0),
                image_layout: Optional[Callable[[tf.Tensor], tf.Tensor]] = None,
                source: Optional[Tuple[str, str]] = None,
                is_deterministic: Optional[bool] = None,
@@ -54,6 +55,7 @@ class InputReader:
       num_parallel_calls: int, records parsed at a time; None: number of cores;
         AUTOTUNE: as many as suit the machine that parses them.
       num_examples: int, records to read outside of training; None: all.
+      part: (n, k): of these, every n-th one from number k on is read.
       image_layout: batch of images -> batch of images, applied in training;
         None leaves NHWC.
       source: (pattern, its key) of records to paste objects from: in training
@@ -82,6 +84,7 @@ class InputReader:
     self._buffer_bytes = shuffle_buffer_bytes
     self._num_parallel_calls = num_parallel_calls or os.cpu_count()
     self._num_examples = num_examples
+    self._part = part
     self._image_layout = image_layout
     self._counts_path = counts_path
     self._counts = {}   # path: number of records, as far as it was asked for
@@ -198,6 +201,8 @@ class InputReader:
     dataset = _read_file(self.files)
     if self._num_examples is not None:
       dataset = dataset.take(self._num_examples)
+    if self._part[0] > 1:
+      dataset = dataset.shard(*self._part)
     dataset = dataset.map(self._parser,
                           num_parallel_calls=self._num_parallel_calls)
     padding = tf.data.Dataset.from_tensors(0).map(

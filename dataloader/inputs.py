@@ -42,6 +42,8 @@ def build_input_fn(config, mode, file_pattern=None, num_examples=None):
       file_pattern or pattern, parser, mode, key,
       seed=train.seed, shuffle_buffer_bytes=train.shuffle_buffer_bytes,
       num_parallel_calls=_parallel_calls(config), num_examples=num_examples,
+      part=((config.eval.num_parts, config.eval.part)
+            if mode == modes.PREDICT_WITH_GT else (1, 0)),
       image_layout=input_reader.accelerator_layout(
           train.transpose_input,
           config.architecture.space_to_depth_block_size),

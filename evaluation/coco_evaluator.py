@@ -121,7 +121,7 @@ class COCOEvaluator:
     self._num_not_finite = 0
     self._num_slots = 0   # detections that the model can give for an image
     self._is_finished = False
-    self._compared = None
+    self._compared: Optional[Compared] = None
     self._scored = self._given
     self._notes = list(self._given_notes)
     self.messages = []    # for people, about the last `evaluate`
@@ -250,6 +250,56 @@ class COCOEvaluator:
     self._num_repeated += other._num_repeated
     self._num_not_finite += other._num_not_finite
     self._num_slots = max(self._num_slots, other._num_slots)
+
+  def part(self) -> Dict[str, Any]:
+    """What was given so far, as JSON values, for `take_parts` of another."""
+    columns = self._detections()
+    return {
+        'image_ids': self._image_ids, 'images': columns.images.tolist(),
+        'categories': columns.categories.tolist(),
+        'boxes': columns.boxes.tolist(), 'scores': columns.scores.tolist(),
+        'rles': columns.rles, 'collector': self._collector.content(),
+        'notes': self._notes, 'num_repeated': self._num_repeated,
+        'num_not_finite': self._num_not_finite, 'num_slots': self._num_slots}
+
+  def take_parts(self, parts: Sequence[Mapping[str, Any]]) -> None:
+    """Forgets everything, and takes what n evaluators of one set were given.
+
+    Number k was given the images k, k + n, k + 2n ... of the set. All is as if
+    one had been given them in their order.
+
+    Args:
+      parts: n results of `part`.
+    """
+    self.reset()
+    places, columns = [], []
+    for k, part in enumerate(parts):
+      place = k + len(parts) * np.arange(len(part['image_ids']))
+      places += zip(place.tolist(), part['image_ids'])
+      columns.append(detections_lib.Detections(
+          place[np.array(part['images'], np.int64)],
+          np.array(part['categories'], np.int64),
+          np.array(part['boxes'], np.float64).reshape([-1, 4]),
+          np.array(part['scores'], np.float64), part['rles']))
+      self._notes.extend(n for n in part['notes'] if n not in self._notes)
+      self._num_repeated += part['num_repeated']
+      self._num_not_finite += part['num_not_finite']
+      self._num_slots = max(self._num_slots, part['num_slots'])
+    row_of = np.full([1 + max([p for p, _ in places] or [0])], -1, np.int64)
+    for place, image_id in sorted(places, key=lambda entry: entry[0]):
+      key = ids.canonical_id(image_id)
+      if key in self._image_rows:
+        self._num_repeated += 1
+        continue
+      row_of[place] = self._image_rows[key] = len(self._image_ids)
+      self._image_ids.append(image_id)
+    joined = detections_lib.concatenate(columns, self._include_mask)
+    joined = joined._replace(images=row_of[joined.images])
+    order = np.argsort(joined.images, kind='mergesort')
+    self._parts = [detections_lib.select(
+        joined, order[joined.images[order] >= 0])]
+    self._collector.take([part['collector'] for part in parts],
+                         self._image_rows)
 
   def evaluate(self) -> Dict[str, float]:
     """Scores all images of the set, those without detections too.

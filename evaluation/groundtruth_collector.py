@@ -1,6 +1,6 @@
 """Collects ground truth that comes with the batches, as COCO annotations."""
 
-from typing import Any, Dict, List, Mapping, Optional
+from typing import Any, Dict, List, Mapping, Optional, Sequence
 
 import cv2
 import numpy as np
@@ -95,6 +95,30 @@ class GroundtruthCollector:
     self._objects.extend(o for o in other._objects
                          if ids.canonical_id(o['image_id']) in new)
     self._images.update(new)
+
+  def content(self) -> Dict[str, Any]:
+    """{'images', 'objects'}, JSON values, for `take`."""
+    return {'images': list(self._images.values()), 'objects': self._objects}
+
+  def take(self, contents: Sequence[Mapping[str, Any]],
+           order: Mapping[types.Id, int]) -> None:
+    """Forgets everything, and takes what several collectors were given.
+
+    Args:
+      contents: of `content`.
+      order: {canonical image id: place}, in which they would have come to one.
+    """
+    images, objects = {}, []
+    for content in contents:
+      new = {key: image for key, image in (
+          (ids.canonical_id(image['id']), image)
+          for image in content['images']) if key not in images}
+      images.update(new)
+      objects += [o for o in content['objects']
+                  if ids.canonical_id(o['image_id']) in new]
+    self._images = {key: images[key] for key in sorted(images, key=order.get)}
+    self._objects = sorted(
+        objects, key=lambda o: order[ids.canonical_id(o['image_id'])])
 
   def annotations(self,
                   label_map: Optional[types.LabelMap] = None) -> Dict[str, Any]:

@@ -1,6 +1,7 @@
 """Evaluates a checkpoint: predictions of all images, then the metrics."""
 
 import collections
+import math
 import os
 import sys
 import time
@@ -26,6 +27,7 @@ from executor import best_checkpoint
 from executor import checkpoints
 from executor import errors
 from executor import evaluation_files
+from executor import evaluation_parts
 from executor import evaluation_summaries as summaries
 from executor import groundtruth as groundtruth_lib
 from executor import hooks
@@ -153,6 +155,9 @@ class Evaluation:
     self._evaluator: Any = None  # of evaluation.factory
     self._writer = evaluation_files.ResultWriter(model_dir_lib.eval_dir(config))
     self._sample = summaries.Sample(config)
+    self._leader = (evaluation_parts.Leader(config)
+                    if config.eval.num_parts > 1 and not config.eval.part
+                    else None)
     self.voice = status.Voice(config)
 
   def take_over(self, config: base.Config) -> None:
@@ -245,8 +250,13 @@ class Evaluation:
     step, fingerprint = checkpoints.step_of(path), checkpoints.fingerprint(held)
     tf.logging.info('Evaluating %s.', path)
     start = time.monotonic()
-    with checkpoints.restorable(held) as restorable:
-      losses = self._predict(restorable, path)
+    if self._leader:
+      self._leader.ask(path, held)
+    losses = self._predict_held(path, held)
+    if self._leader:
+      losses = self._take_parts(path, losses)
+    losses = {name: math.fsum(values) / len(values)
+              for name, values in losses.items()}
     self._say_progress(path, 'computes the metrics')
     metrics = dict(_for_people(self._evaluator.evaluate), **losses)
     if checkpoints.fingerprint(held) != fingerprint:
@@ -264,17 +274,60 @@ class Evaluation:
     self.voice.say('idle', '%s is evaluated' % os.path.basename(path))
     return metrics
 
+  def predict_part(self, path: str, held: str) -> Dict[str, Any]:
+    """What this process of several contributes to an evaluation.
+
+    Args:
+      path: checkpoint prefix.
+      held: prefix of its files.
+
+    Returns:
+      JSON values, see evaluation_parts.
+    """
+    self.prepare()
+    self._evaluator.reset()
+    tf.logging.info('Part %d of the evaluation of %s.', self._config.eval.part,
+                    path)
+    losses = self._predict_held(path, held)
+    return {'evaluator': self._evaluator.part(), 'losses': {
+        name: [value if math.isfinite(value) else None for value in values]
+        for name, values in losses.items()}}  # JSON has no NaN.
+
+  def _predict_held(self, path, held):
+    with checkpoints.restorable(held) as restorable:
+      return self._predict(restorable, path)
+
+  def _take_parts(self, path, losses):
+    """Adds what the other processes found; returns the losses of all."""
+    self._say_progress(path, 'waits for the other processes')
+    others = self._leader.others()
+    self._evaluator.take_parts([self._evaluator.part()] + [
+        part['evaluator'] for part in others])
+    joined = collections.defaultdict(list, losses)
+    for part in others:
+      for name, values in part['losses'].items():
+        joined[name] += [float('nan') if value is None else value
+                         for value in values]
+    return joined
+
+  def end(self) -> None:
+    """Tells the other processes of an evaluation that no more will come."""
+    if self._leader:
+      self._leader.end()
+
   def _say_progress(self, path, progress):
-    self.voice.say('evaluating', path, progress=progress)
+    if not self._config.eval.part:  # The first speaks for all.
+      self.voice.say('evaluating', path, progress=progress)
 
   def _predict(self, path, name):
-    """Feeds the evaluator; returns the losses averaged over images.
+    """Feeds the evaluator; returns {loss: [of each image]}.
 
     Args:
       path: prefix that is restored.
       name: prefix that people know it by.
     """
-    sums, count = collections.Counter(), 0
+    # Sums of single images do not depend on who was given which.
+    all_losses, count = collections.defaultdict(list), 0
     rhythm, start = progress_lib.Rhythm(_REPORT_SECONDS), None
     bar = progress_lib.Bar()
     batches = self._estimator.predict(
@@ -284,7 +337,7 @@ class Evaluation:
       predictions, groundtruths, losses = split_by_prefix(batch)
       _for_people(self._evaluator.update, predictions, groundtruths)
       for name, values in losses.items():
-        sums[name] += float(np.sum(values))
+        all_losses[name] += np.ravel(values).tolist()
       count += len(predictions[fields.SOURCE_ID])
       now = time.monotonic()
       if start is None:  # The first batch also sets up the graph.
@@ -296,7 +349,7 @@ class Evaluation:
         self._say_progress(name, '%d images' % count)
         tf.logging.info('%s', text)
     bar.end()
-    return {name: total / count for name, total in sums.items()}
+    return dict(all_losses)
 
   def _write_summaries(self, step):
     """Curves, matrix and images of a detector that is scored as COCO does."""

@@ -18,6 +18,7 @@ from executor import errors
 from executor import estimator as estimator_lib
 from executor import evaluation as evaluation_lib
 from executor import evaluation_loop
+from executor import evaluation_parts
 from executor import extra_hooks
 from executor import failures
 from executor import followed
@@ -310,22 +311,31 @@ def _train_and_eval(parts, eval_once):
   _say_training(parts)
   with _alone(parts), parts.explained_errors():
     _record_start(parts)
-    step = loops.train_and_eval(parts.config, estimator, input_fn, evaluation,
-                                parts.make_hooks)
+    try:
+      step = loops.train_and_eval(parts.config, estimator, input_fn, evaluation,
+                                  parts.make_hooks)
+    finally:
+      evaluation.end()
   _mark_finished(parts.config, step)
 
 
 def _eval(parts, eval_once):
   evaluation = parts.evaluation()
   with parts.explained_errors():
-    if parts.checkpoint_path or eval_once:
-      path = parts.next_checkpoint()
-      evaluation.take_over(parts.config)
-      evaluation.run(path)
-    else:
-      with evaluation_loop.alone(parts.config):
-        evaluation_loop.evaluate_continuously(parts.config, evaluation,
-                                              follow=parts.follow)
+    if parts.config.eval.part:
+      evaluation_parts.follow(parts.config, evaluation.predict_part)
+      return
+    try:
+      if parts.checkpoint_path or eval_once:
+        path = parts.next_checkpoint()
+        evaluation.take_over(parts.config)
+        evaluation.run(path)
+      else:
+        with evaluation_loop.alone(parts.config):
+          evaluation_loop.evaluate_continuously(parts.config, evaluation,
+                                                follow=parts.follow)
+    finally:
+      evaluation.end()
 
 
 def _predict(parts, eval_once):

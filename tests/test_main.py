@@ -295,6 +295,26 @@ def test_evaluation_waits_for_its_training_run(data, tmp_path):
   assert _metric_steps(run) == [1]
 
 
+@pytest.mark.slow
+def test_two_processes_share_an_evaluation(copy):
+  """Nothing but the folder connects them; equal digits to one process."""
+  assert _run('--mode=eval', '--eval_once', '--model_dir=%s' % copy) == 0
+  jobs = [subprocess.Popen(
+      [sys.executable, 'main.py', '--mode=eval', '--model_dir=%s' % copy,
+       '--params_override={eval: {suffix: _two, num_parts: 2, part: %d, '
+       'eval_timeout: 300}}' % part], cwd=_ROOT, stdout=subprocess.PIPE,
+      stderr=subprocess.STDOUT, universal_newlines=True) for part in (1, 0)]
+  outputs = [job.communicate()[0] for job in jobs]
+  assert [job.returncode for job in jobs] == [0, 0], ''.join(outputs)
+  assert 'Evaluation at step 5: 5 images' in outputs[1]
+  one, two = ({name: (copy / folder / name).read_text() for name in (
+      'metrics.json', 'detections.json')} for folder in ('eval', 'eval_two'))
+  assert one['detections.json'] == two['detections.json']
+  one, two = (json.loads(files['metrics.json']) for files in (one, two))
+  assert one.pop('time') < two.pop('time')
+  assert one == two
+
+
 def test_evaluation_needs_the_model_dir_only(copy, capsys):
   assert _run('--mode=eval', '--eval_once', '--model_dir=%s' % copy) == 0
   table = capsys.readouterr().out

@@ -366,6 +366,7 @@ def test_duplicate_blocks_as_in_the_pascal_files(tmp_path):
                                    'train.l2_weight_decay (0.0001)')),
     ('eval.early_stop_patience=3', ('eval.early_stop_patience (3)',
                                     'eval.best_metric')),
+    ('eval.num_parts=2,eval.part=2', ('eval.part (2) counts from 0',)),
     ('eval.best_metric=AP,eval.early_stop_min_delta=0.1', (
         'eval.early_stop_min_delta (0.1)', 'eval.early_stop_patience')),
 ])

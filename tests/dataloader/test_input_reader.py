@@ -171,6 +171,15 @@ def test_evaluation_of_the_first_records(pattern):
   assert ids == [0, 1, 2, 3, 4, -1, -1, -1]
 
 
+def test_evaluation_of_a_part_for_each_process(pattern):
+  batches = [_batches(_reader(pattern, modes.EVAL, num_examples=5, part=(2, k))(
+      {'batch_size': 4})) for k in range(2)]
+  assert [_ids(b) for b in batches] == [[0, 2, 4, -1], [1, 3, -1, -1]]
+  # There may be nothing left for the last.
+  assert not _batches(_reader(pattern, modes.EVAL, num_examples=2, part=(3, 2))(
+      {'batch_size': 4}))
+
+
 def test_evaluation_does_not_share(pattern):
   ids = _ids(_batches(_reader(pattern, modes.EVAL)(
       {'batch_size': 20}, _context(1, 2))))

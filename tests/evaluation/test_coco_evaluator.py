@@ -421,6 +421,32 @@ def test_merged_workers_equal_one(reference):
   assert parts[0].evaluate() == one.evaluate()
 
 
+@pytest.mark.parametrize('case', ['records', 'file'])
+def test_parts_of_processes_equal_one(reference, case):
+  """Whatever went through JSON: figures to the digit, and the results file."""
+  def make():
+    return coco_evaluator.COCOEvaluator(
+        reference.path + 'eval_groundtruth.json' if case == 'file' else None,
+        include_mask='detection_masks' in reference.predictions
+        and case == 'file')
+
+  def feed(rows):
+    predictions, groundtruths = (
+        {k: v[rows] for k, v in arrays.items()}
+        for arrays in (reference.predictions, reference.groundtruths))
+    return _feed(make(), predictions, groundtruths if case == 'records'
+                 else None)
+
+  one, all_rows = feed(slice(None)), np.arange(50)
+  parts = [json.loads(json.dumps(feed(all_rows[k::3]).part()))
+           for k in range(3)]
+  merged = feed(slice(0, 9))  # What it had does not count.
+  merged.take_parts(parts)
+  assert merged.evaluate() == one.evaluate()
+  assert merged.results() == one.results()
+  assert merged.messages == one.messages
+
+
 def test_merged_groundtruth(reference):
   parts = [coco_evaluator.COCOEvaluator() for _ in range(2)]
   for part, rows in zip(parts, (slice(0, 30), slice(20, 50))):

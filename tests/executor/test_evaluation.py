@@ -4,6 +4,7 @@ import io
 import json
 import os
 import pathlib
+import threading
 import time
 import types
 
@@ -25,6 +26,7 @@ from executor import pins
 from tests import golden
 from tests import model_kinds
 from tests.dataloader import examples
+from tests.executor import doubles
 from tests.executor import toy
 from tools import create_lvis_tfrecord
 from tools.datasets import coco_record_writer
@@ -124,7 +126,8 @@ def test_loss_of_an_evaluation_equals_the_reference(tmp_path, case):
   job = evaluation.Evaluation(toy.config(tmp_path), _Estimator(batches), None)
   job._evaluator = types.SimpleNamespace(update=lambda *unused: None)
   got = job._predict('model.ckpt-1', 'model.ckpt-1')
-  assert got == {'model_loss': pytest.approx(case.outputs['model_loss'],
+  assert {name: np.mean(values) for name, values in got.items()} == {
+      'model_loss': pytest.approx(case.outputs['model_loss'],
                                              abs=1e-6)}
 
 
@@ -191,6 +194,46 @@ def test_images_without_predictions_count_and_are_named(tmp_path):
   _, metrics, table, _ = _evaluate(config, [_batch([1])])
   assert metrics['AP'] == pytest.approx(.5, abs=.01)
   assert '1 of 2 images of the set got no predictions' in table
+
+
+def test_two_processes_share_an_evaluation(tmp_path):
+  """Equal digits, losses too; and both end."""
+  ids = [1, 2, 3, 4, 5]
+  _, expected, _, _ = _evaluate(_json_config(tmp_path, ids),
+                                [_batch(ids[:3]), _batch(ids[3:])])
+  configs = [_json_config(tmp_path, ids, eval__num_parts=2, eval__part=k,
+                          eval__suffix='_shared', eval__eval_timeout=60)
+             for k in range(2)]
+  jobs = [evaluation.Evaluation(config, _Estimator([_batch(ids[k::2])]), None,
+                                io.StringIO())
+          for k, config in enumerate(configs)]
+  follower = threading.Thread(target=evaluation.evaluation_parts.follow, args=(
+      configs[1], jobs[1].predict_part, lambda _: time.sleep(.01)))
+  follower.start()
+  jobs[0]._leader._sleep = lambda _: time.sleep(.01)
+  path = toy.save_checkpoint(tmp_path / 'run', 8, global_step=8)
+  try:
+    assert jobs[0].run(path) == expected
+  finally:
+    jobs[0].end()
+    follower.join()
+  folder = pathlib.Path(model_dir_lib.eval_dir(configs[0]))
+  assert os.listdir(str(folder / 'parts')) == ['request.json']
+
+
+def test_a_process_that_does_not_come_is_named(tmp_path):
+  config = toy.config(tmp_path, eval__num_parts=3, eval__eval_timeout=100)
+  clock = doubles.Clock()
+  leader = evaluation.evaluation_parts.Leader(config, clock.sleep, clock)
+  leader.ask('model.ckpt-5', 'held')
+  folder = pathlib.Path(model_dir_lib.eval_dir(config)) / 'parts'
+  number = json.loads((folder / 'request.json').read_text())['number']
+  for part, asked in ((1, number), (2, 'by a leader that was killed')):
+    (folder / ('part-%d.json' % part)).write_text(json.dumps(
+        {'number': asked, 'part': {}}))
+  with pytest.raises(errors.EvalTimeout, match=r'eval.part \[2\] of 3'):
+    leader.others()
+  assert 100 <= clock.now < 110
 
 
 def test_part_of_the_images_on_purpose(tmp_path):

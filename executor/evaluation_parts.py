@@ -1,0 +1,151 @@
+"""An evaluation that several processes share, through files in its folder.
+
+Process 0 says which checkpoint it is, holds it, and computes the figures; the
+others predict their part of the images and leave it in `parts/`. Nothing but
+the folder connects them.
+"""
+
+import os
+import time
+from typing import Any, Callable, Dict, List
+import uuid
+
+import tensorflow.compat.v1 as tf
+
+from configs import base
+from executor import errors
+from executor import hooks
+from executor import model_dir as model_dir_lib
+from modeling import storage
+
+_POLL_SECONDS = 2
+_REMIND_SECONDS = 60
+_FOLDER, _REQUEST = 'parts', 'request.json'
+
+
+class Leader:
+  """Asks the other processes for their parts."""
+
+  def __init__(self, config: base.Config,
+               sleep: Callable[[float], None] = time.sleep,
+               clock: Callable[[], float] = time.monotonic) -> None:
+    """Keeps where to write.
+
+    Args:
+      config: experiment; `eval.eval_timeout` limits how long is waited.
+      sleep: (seconds) -> None.
+      clock: () -> seconds.
+    """
+    self._section = config.eval
+    self._folder = _folder(config)
+    self._sleep, self._clock = sleep, clock
+    self._number = ''
+
+  def ask(self, path: str, held: str) -> None:
+    """Says what is evaluated.
+
+    Args:
+      path: prefix by which people know it.
+      held: prefix of what is evaluated, which stays until all parts are there.
+    """
+    self._number = uuid.uuid4().hex  # Parts for a killed leader do not count.
+    storage.write_json(os.path.join(self._folder, _REQUEST), {
+        'number': self._number, 'path': path, 'held': held})
+
+  def others(self) -> List[Dict[str, Any]]:
+    """Waits for the parts of all others, in their order.
+
+    Raises:
+      errors.EvalTimeout: naming those that did not come.
+    """
+    start = last = self._clock()
+    while True:
+      parts = [self._part(k) for k in range(1, self._section.num_parts)]
+      missing = [k for k, part in enumerate(parts, 1) if part is None]
+      if not missing:
+        return parts
+      now, limit = self._clock(), self._section.eval_timeout
+      if limit is not None and now - start >= limit:
+        raise errors.EvalTimeout(
+            'eval.part %s of %d did not come for %s (eval.eval_timeout): is '
+            'that job running?' % (missing, self._section.num_parts,
+                                   hooks.format_duration(limit)))
+      if now - last >= _REMIND_SECONDS:
+        last = now
+        tf.logging.info('Still waiting for eval.part %s of %d.', missing,
+                        self._section.num_parts)
+      self._sleep(_POLL_SECONDS)
+
+  def _part(self, number):
+    content = storage.read_record(_part_path(self._folder, number))
+    if content and content.get('number') == self._number:
+      return content['part']
+    return None
+
+  def end(self) -> None:
+    """Says that nothing more will be asked for, and removes the parts."""
+    for number in range(1, self._section.num_parts):
+      path = _part_path(self._folder, number)
+      if tf.gfile.Exists(path):
+        tf.gfile.Remove(path)
+    storage.write_json(os.path.join(self._folder, _REQUEST), {
+        'number': uuid.uuid4().hex, 'path': None, 'held': None})
+
+
+def follow(config: base.Config, predict: Callable[[str, str], Dict[str, Any]],
+           sleep: Callable[[float], None] = time.sleep,
+           clock: Callable[[], float] = time.monotonic) -> None:
+  """Does what a leader asks for, until it ends.
+
+  Args:
+    config: experiment, with `eval.part` above 0.
+    predict: (path, held) -> the part, JSON values.
+    sleep: (seconds) -> None.
+    clock: () -> seconds.
+
+  Raises:
+    errors.EvalTimeout: when nothing was asked for `eval.eval_timeout` seconds.
+  """
+  section, folder = config.eval, _folder(config)
+  # What was asked of a process before this one, or said by a leader at its end.
+  old = _request(folder)
+  answered = old['number'] if old and old['path'] is None else None
+  start = clock()
+  tf.logging.info('Part %d of %d: what eval.part 0 asks for is predicted.',
+                  section.part, section.num_parts)
+  while True:
+    request = _request(folder)
+    if request and request['number'] != answered:
+      answered, start = request['number'], clock()
+      if request['path'] is None:
+        tf.logging.info('eval.part 0 has ended, and so does this one.')
+        return
+      try:
+        part = predict(request['path'], request['held'])
+      except (tf.errors.OpError, ValueError):
+        if tf.gfile.Exists(request['held'] + '.index'):
+          raise
+        tf.logging.warning('%s is no longer held: its evaluation was given up.',
+                           request['path'])
+        continue
+      storage.write_json(_part_path(folder, section.part),
+                         {'number': answered, 'part': part})
+    elif (section.eval_timeout is not None
+          and clock() - start >= section.eval_timeout):
+      raise errors.EvalTimeout(
+          'eval.part 0 asked for nothing for %s (eval.eval_timeout).'
+          % hooks.format_duration(section.eval_timeout))
+    sleep(_POLL_SECONDS)
+
+
+def _request(folder):
+  content = storage.read_record(os.path.join(folder, _REQUEST), number=str)
+  return content if content and {'path', 'held'} <= set(content) else None
+
+
+def _part_path(folder, number):
+  return os.path.join(folder, 'part-%d.json' % number)
+
+
+def _folder(config):
+  return os.path.join(model_dir_lib.eval_dir(config), _FOLDER)
