@@ -55,7 +55,9 @@ class InputReader:
       num_parallel_calls: int, records parsed at a time; None: number of cores;
         AUTOTUNE: as many as suit the machine that parses them.
       num_examples: int, records to read outside of training; None: all.
-      part: (n, k): of these, every n-th one from number k on is read.
+      part: (n, k): of these, the batches k, k + n, k + 2n ... are read. Whole
+        ones, since what a network computes of an image depends, in the last
+        digits, on its place in the batch.
       image_layout: batch of images -> batch of images, applied in training;
         None leaves NHWC.
       source: (pattern, its key) of records to paste objects from: in training
@@ -202,7 +204,8 @@ class InputReader:
     if self._num_examples is not None:
       dataset = dataset.take(self._num_examples)
     if self._part[0] > 1:
-      dataset = dataset.shard(*self._part)
+      dataset = dataset.batch(batch_size).shard(*self._part).apply(
+          tf.data.experimental.unbatch())
     dataset = dataset.map(self._parser,
                           num_parallel_calls=self._num_parallel_calls)
     padding = tf.data.Dataset.from_tensors(0).map(

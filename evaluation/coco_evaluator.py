@@ -262,19 +262,22 @@ class COCOEvaluator:
         'notes': self._notes, 'num_repeated': self._num_repeated,
         'num_not_finite': self._num_not_finite, 'num_slots': self._num_slots}
 
-  def take_parts(self, parts: Sequence[Mapping[str, Any]]) -> None:
+  def take_parts(self, parts: Sequence[Mapping[str, Any]],
+                 batch_size: int) -> None:
     """Forgets everything, and takes what n evaluators of one set were given.
 
-    Number k was given the images k, k + n, k + 2n ... of the set. All is as if
+    Number k was given the batches k, k + n, k + 2n ... of the set. All is as if
     one had been given them in their order.
 
     Args:
       parts: n results of `part`.
+      batch_size: images in a batch.
     """
     self.reset()
     places, columns = [], []
     for k, part in enumerate(parts):
-      place = k + len(parts) * np.arange(len(part['image_ids']))
+      batch, row = np.divmod(np.arange(len(part['image_ids'])), batch_size)
+      place = (batch * len(parts) + k) * batch_size + row
       places += zip(place.tolist(), part['image_ids'])
       columns.append(detections_lib.Detections(
           place[np.array(part['images'], np.int64)],

@@ -302,7 +302,8 @@ class Evaluation:
     self._say_progress(path, 'waits for the other processes')
     others = self._leader.others()
     self._evaluator.take_parts([self._evaluator.part()] + [
-        part['evaluator'] for part in others])
+        part['evaluator'] for part in others],
+                               self._config.eval.eval_batch_size)
     joined = collections.defaultdict(list, losses)
     for part in others:
       for name, values in part['losses'].items():

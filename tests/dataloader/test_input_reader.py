@@ -172,11 +172,13 @@ def test_evaluation_of_the_first_records(pattern):
 
 
 def test_evaluation_of_a_part_for_each_process(pattern):
-  batches = [_batches(_reader(pattern, modes.EVAL, num_examples=5, part=(2, k))(
-      {'batch_size': 4})) for k in range(2)]
-  assert [_ids(b) for b in batches] == [[0, 2, 4, -1], [1, 3, -1, -1]]
+  """In the batches that one process would read."""
+  ids = [_ids(_batches(_reader(pattern, modes.EVAL, num_examples=9,
+                               part=(2, k))({'batch_size': 2})))
+         for k in range(2)]
+  assert ids == [[0, 1, 4, 5, 8, -1], [2, 3, 6, 7]]
   # There may be nothing left for the last.
-  assert not _batches(_reader(pattern, modes.EVAL, num_examples=2, part=(3, 2))(
+  assert not _batches(_reader(pattern, modes.EVAL, num_examples=7, part=(3, 2))(
       {'batch_size': 4}))
 
 

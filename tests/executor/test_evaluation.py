@@ -202,6 +202,7 @@ def test_two_processes_share_an_evaluation(tmp_path):
   _, expected, _, _ = _evaluate(_json_config(tmp_path, ids),
                                 [_batch(ids[:3]), _batch(ids[3:])])
   configs = [_json_config(tmp_path, ids, eval__num_parts=2, eval__part=k,
+                          eval__eval_batch_size=1,
                           eval__suffix='_shared', eval__eval_timeout=60)
              for k in range(2)]
   jobs = [evaluation.Evaluation(config, _Estimator([_batch(ids[k::2])]), None,
