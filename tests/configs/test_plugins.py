@@ -9,6 +9,7 @@ import sys
 import pytest
 
 from tests import docs_blocks
+from tests.dataloader import examples
 from tests.evaluation import coco_files
 
 _SMALL = ("architecture: {backbone: plain, num_classes: 7, min_level: 3, "
@@ -67,6 +68,7 @@ def _show(override, **environment):
                  '--params_override=' + override, environment=environment)
 
 
+@pytest.mark.one_runtime('tf2')  # configurations know no TensorFlow
 def test_a_plugin_adds_a_backbone_with_a_checked_section(plugin):
   override = '{architecture: {backbone: plain}, plain: {num_filters: 7}}'
   shown = _show(override, VISION_PLUGINS=plugin)
@@ -77,6 +79,7 @@ def test_a_plugin_adds_a_backbone_with_a_checked_section(plugin):
   assert unknown.returncode and "'plain'" in unknown.stdout
 
 
+@pytest.mark.one_runtime('tf2')
 @pytest.mark.parametrize('name, content, message', [
     ('missing.py', None, 'missing.py cannot be read: No such file'),
     ('wrong.py', 'import nothing_like_this', 'wrong.py failed: '),
@@ -90,9 +93,11 @@ def test_a_wrong_plugin_is_named(name, content, message, tmp_path):
 
 
 def _records(folder):
-  result = _python('-m', 'tools.make_demo_data', '--output=%s' % folder,
-                   '--num_train=4', '--num_val=2', '--image_size=128')
-  assert result.returncode == 0, result.stdout
+  """Pattern of two records with a box each."""
+  folder.mkdir()
+  examples.write(folder / 'train-0', [examples.serialize(
+      examples.image(64, 64, i), [[.1, .1, .6, .7]], [1 + i],
+      source_id=str(i + 1)) for i in range(2)])
   return '%s/train-*' % folder
 
 

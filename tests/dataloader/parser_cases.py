@@ -20,8 +20,28 @@ RECORDS = {c.name: c.inputs['serialized'].tobytes()
 
 def run(parser, serialized, **arguments):
   """(image, labels) of a record as arrays."""
-  placeholder = tf.placeholder(tf.string, [])
-  parsed = parser(placeholder, **arguments)
+  result, = _run(parser, [{'serialized': serialized}], **arguments)
+  return result
+
+
+def run_seeds(parser, serialized, seeds):
+  """[(image, labels)] of a record for each of the seeds, by one graph.
+
+  Args:
+    parser: Parser.
+    serialized: bytes.
+    seeds: [(int, int)].
+  """
+  return _run(parser, [{'serialized': serialized, 'seed': seed}
+                       for seed in seeds],
+              seed=tf.placeholder(tf.int64, [2]))
+
+
+def _run(parser, feeds, **arguments):
+  """[(image, labels)] of each of the feeds, {'serialized' or 'seed': value}."""
+  fed = {'serialized': tf.placeholder(tf.string, []),
+         'seed': arguments.get('seed')}
+  parsed = parser(fed['serialized'], **arguments)
   if isinstance(parsed, dict):
     parsed = parsed['images'], parsed['labels']
   # The graph optimizer reorders products, which changes the last bit of boxes,
@@ -29,7 +49,9 @@ def run(parser, serialized, **arguments):
   config = tf.ConfigProto()
   config.graph_options.rewrite_options.disable_meta_optimizer = True
   with tf.Session(config=config) as session:
-    return session.run(parsed, {placeholder: serialized})
+    return [session.run(parsed, {fed[name]: value
+                                 for name, value in feed.items()})
+            for feed in feeds]
 
 
 def config(name, section, anchors=None, num_classes=91, dtype='float32',
@@ -45,6 +67,7 @@ def config(name, section, anchors=None, num_classes=91, dtype='float32',
     **architecture: more keys of that section.
   """
   result = types.SimpleNamespace(
+      type='retinanet',  # which has no parser of its own
       architecture=types.SimpleNamespace(
           parser=name, num_classes=num_classes,
           use_bfloat16=dtype == 'bfloat16', clip_boxes_to_border=False,

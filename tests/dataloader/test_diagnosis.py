@@ -9,6 +9,7 @@ from dataloader import diagnosis
 from dataloader import factory
 from dataloader import input_reader
 from dataloader import segmentation
+from tests import runtimes
 from tests.dataloader import examples
 from utils import modes
 
@@ -58,7 +59,7 @@ def test_good_records(tmp_path, mode):
   assert diagnosis.find_broken_record(_reader(pattern).files) is None
 
 
-@pytest.mark.parametrize('mode', [modes.TRAIN, modes.EVAL])
+@pytest.mark.parametrize('mode', runtimes.alternate([modes.TRAIN, modes.EVAL]))
 @pytest.mark.parametrize('kind', ['no image', 'half a JPEG', 'half a PNG'])
 def test_undecodable_image(tmp_path, mode, kind):
   image_format = 'PNG' if 'PNG' in kind else 'JPEG'
@@ -75,7 +76,7 @@ def test_undecodable_image(tmp_path, mode, kind):
 @pytest.mark.parametrize('bad', [
     b'no example', b'\xff\xd8\xff\xe0\x00\x10JFIF', _record('5')[:100],
     examples.encode(examples.image(8, 8))])
-@pytest.mark.parametrize('mode', [modes.TRAIN, modes.EVAL])
+@pytest.mark.parametrize('mode', runtimes.alternate([modes.EVAL, modes.TRAIN]))
 def test_record_that_is_no_example(tmp_path, bad, mode):
   """TF 1.15 died of its own error message, which quoted the bytes."""
   pattern, path = _files(tmp_path, bad)

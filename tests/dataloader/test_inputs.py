@@ -7,6 +7,7 @@ import tensorflow.compat.v1 as tf
 from configs import base
 from configs import factory as config_factory
 from dataloader import inputs
+from tests import runtimes
 from tests.dataloader import examples
 from utils import modes
 
@@ -188,7 +189,8 @@ def test_copy_paste_from_records_without_masks(tmp_path, pattern):
     inputs.build_input_fn(_pasting_config(path, pattern), modes.TRAIN)
 
 
-@pytest.mark.parametrize('model', ['retinanet', 'mask_rcnn'])
+@pytest.mark.parametrize('model', runtimes.alternate(['mask_rcnn',
+                                                      'retinanet']))
 def test_a_seed_repeats_policies(tmp_path, model):
   path = _write_with_mask(tmp_path / 'a', 1, 32)
   def images(seed):
@@ -201,7 +203,7 @@ def test_a_seed_repeats_policies(tmp_path, model):
   assert np.any(first[0] != first[1])
 
 
-@pytest.mark.parametrize('name', ['v0', 'randaug'])
+@pytest.mark.parametrize('name', runtimes.alternate(['v0', 'randaug']))
 def test_classifiers_are_augmented_in_training(tmp_path, name):
   record = tf.train.Example.FromString(examples.serialize(
       examples.image(20, 30)))

@@ -13,6 +13,9 @@ from tests.evaluation import mask_oracle
 from utils import mask_grids
 from utils import masks
 
+# Whole numbers and NumPy: no runtime has a part in it.
+pytestmark = pytest.mark.one_runtime('tf2')
+
 # (side of the parser's crop, side of the targets; None: the crop, as of
 # ShapeMask).
 _SIZES = [(112, 28), (112, 56), (112, 112), (56, 28), (28, 28), (28, None),

@@ -1,4 +1,8 @@
-"""A checkpoint of one runtime, and of a TPU's settings, works in the other."""
+"""A checkpoint of one runtime, and of a TPU's settings, works in the other.
+
+The test goes both ways: steps of the other runtime are followed by one here,
+which both evaluate.
+"""
 
 import json
 import os
@@ -12,6 +16,7 @@ from configs import base
 from configs import factory
 from executor import checkpoints
 from executor import model_dir as model_dir_lib
+from tests import test_main
 from tests.dataloader import examples
 
 _ROOT = os.path.dirname(os.path.dirname(os.path.dirname(
@@ -43,7 +48,12 @@ def _other_python():
   return path
 
 
-def _run(python, model_dir, *arguments):
+def _run_here(model_dir, *arguments):
+  assert test_main._run('--model=retinanet', '--model_dir=%s' % model_dir,
+                        *arguments) == 0
+
+
+def _run_there(python, model_dir, *arguments):
   result = subprocess.run(
       [python, 'main.py', '--model=retinanet', '--model_dir=%s' % model_dir]
       + list(arguments), cwd=_ROOT, stdout=subprocess.PIPE,
@@ -57,6 +67,17 @@ def _metrics(model_dir, suffix):
   return json.loads(path.read_text())
 
 
+def _save_as_of_a_tpu(run):
+  """params.yaml as a job on a TPU would have left it."""
+  config, _ = factory.load_config(None, str(run / 'params.yaml'))
+  config = base.override(config, {
+      'use_tpu': True, 'platform': {'tpu': 'my-tpu'},
+      'train': {'num_shards': 8}})
+  assert config.architecture.use_bfloat16 and config.train.transpose_input
+  model_dir_lib.save_params(config, str(run / 'params.yaml'))
+
+
+@pytest.mark.one_runtime('tf2')
 def test_checkpoints_of_the_other_runtime(tmp_path):
   """Trained in bfloat16 with the settings of a TPU, evaluated on CPUs."""
   other = _other_python()
@@ -68,25 +89,21 @@ def test_checkpoints_of_the_other_runtime(tmp_path):
   run = tmp_path / 'run'
   training = ('--data_dir=%s' % tmp_path,
               '--config_file=%s' % (tmp_path / 'config.yaml'))
-  _run(other, run, '--mode=train', '--precision=bfloat16', '--train_steps=2',
-       *training)
-  # What a job on a TPU would have left.
-  config, _ = factory.load_config(None, str(run / 'params.yaml'))
-  config = base.override(config, {
-      'use_tpu': True, 'platform': {'tpu': 'my-tpu'},
-      'train': {'num_shards': 8}})
-  assert config.architecture.use_bfloat16 and config.train.transpose_input
-  model_dir_lib.save_params(config, str(run / 'params.yaml'))
-  for name, python in (('_here', sys.executable), ('_there', other)):
-    _run(python, run, '--mode=eval', '--eval_once', '--nouse_tpu',
-         '--params_override=eval.suffix=%s' % name)
+  _run_there(other, run, '--mode=train', '--precision=bfloat16',
+             '--train_steps=2', *training)
+  _save_as_of_a_tpu(run)
+  # Training continues here, with momenta, and the other one reads the result.
+  _run_here(run, '--mode=train', '--precision=bfloat16', '--train_steps=3',
+            *training)
+  assert checkpoints.latest_step(str(run)) == 3
+  _save_as_of_a_tpu(run)
+  evaluation = ('--mode=eval', '--eval_once', '--nouse_tpu')
+  _run_here(run, '--params_override=eval.suffix=_here', *evaluation)
+  _run_there(other, run, '--params_override=eval.suffix=_there', *evaluation)
   here, there = _metrics(run, '_here'), _metrics(run, '_there')
-  assert here['step'] == there['step'] == 2
+  assert here['step'] == there['step'] == 3
   # Which of many equally bad boxes come first, rounding decides.
   assert here['AP'] >= 0 and there['AP'] >= 0
   for name in ('cls_loss', 'box_loss', 'model_loss'):
     np.testing.assert_allclose(here[name], there[name], rtol=1e-4,
                                err_msg=name)
-  # And training goes on here, with momenta.
-  _run(sys.executable, run, '--mode=train', '--train_steps=3', *training)
-  assert checkpoints.latest_step(str(run)) == 3

@@ -14,6 +14,7 @@ import tensorflow.compat.v1 as tf
 from executor import checkpoints
 from executor import model_dir as model_dir_lib
 from modeling import factory
+from tests import runtimes
 from tests.executor import replicas
 from utils import modes
 
@@ -114,6 +115,7 @@ def _train_workers(folder, name, **changes):
   return path
 
 
+@pytest.mark.one_runtime('tf1')
 def test_two_workers_with_synchronized_batch_norm(synchronized):
   folder, one = synchronized
   two = _train_workers(folder, 'workers', **_SYNC)
@@ -146,7 +148,8 @@ def test_frozen_batch_norm(tmp_path, clip_norm):
 
 
 @pytest.mark.parametrize('model, number', [
-    ('retinanet', 2), pytest.param('retinanet', 4, marks=pytest.mark.slow),
+    runtimes.only('tf2', 'retinanet', 2),
+    pytest.param('retinanet', 4, marks=pytest.mark.slow),
     pytest.param('mask_rcnn', 2, marks=pytest.mark.slow)])
 def test_detectors_average_over_parts_of_the_batch(tmp_path, model, number):
   """Their losses are divided by counts of the replica's own images."""

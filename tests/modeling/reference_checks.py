@@ -4,6 +4,7 @@ Outputs, features inside of the model, losses, the gradient of every variable,
 three steps, and the variables themselves in the order in which they are made.
 """
 
+import functools
 import hashlib
 import json
 import re
@@ -13,6 +14,7 @@ import pytest
 
 from configs import backbones
 from configs import decoders
+from tests import runtimes
 from tests.modeling import reference_case
 from tests.modeling import reference_graphs
 from tests.modeling import reference_limits
@@ -32,19 +34,25 @@ def cases(*prefixes, **options):
   Args:
     *prefixes: of the names.
     **options: `slow`, a regular expression; only `make test-all` runs the cases
-      whose names it matches.
+      whose names it matches. `tf1` and `tf2`, lists of names that `make test`
+      runs on that runtime only; those of the committed cases that are in
+      neither run on both.
   """
-  slow = re.compile(options.get('slow', '$'))
-  result = []
-  for name, folder in sorted(reference_case.case_folders().items()):
-    architecture = reference_case.ReferenceCase(folder).config.architecture
-    if (name.startswith(prefixes)
-        and architecture.backbone in backbones.BACKBONES
-        and (architecture.multilevel_features or 'identity')
-        in decoders.DECODERS):
-      marks = [pytest.mark.slow] if slow.match(name) else []
-      result.append(pytest.param(folder, id=name, marks=marks))
-  return result
+  slow = re.compile(options.pop('slow', '$'))
+  marks = runtimes.of_names(**options)
+  return [pytest.param(folder, id=name, marks=(
+      [pytest.mark.slow] if slow.match(name) else marks.get(name, [])))
+          for name, folder in sorted(reference_case.case_folders().items())
+          if name.startswith(prefixes) and _is_built(folder)]
+
+
+@functools.lru_cache(maxsize=None)
+def _is_built(folder):
+  """Whether the parts of a case are in the tables."""
+  architecture = reference_case.ReferenceCase(folder).config.architecture
+  return (architecture.backbone in backbones.BACKBONES
+          and (architecture.multilevel_features or 'identity')
+          in decoders.DECODERS)
 
 
 def check_predictions(folder):

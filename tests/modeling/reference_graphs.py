@@ -10,7 +10,6 @@ from architecture import factory as parts
 from architecture import layers
 from modeling import factory
 from modeling import model_fn
-from modeling.training import optimizers
 from modeling.training import summaries
 from utils import fields
 from utils import modes
@@ -51,13 +50,10 @@ def predict(case):
 
 def train(case):
   """Runs the training graph of a ReferenceCase for three steps."""
-  with _recorded_features() as endpoints:
+  with _recorded_features() as endpoints, _recorded_gradients() as gradients:
     spec, outputs = _training_step(case)
-  variables = optimizers.trained_variables(
-      tf.trainable_variables(), case.config.train.frozen_variable_prefix)
-  gradients = tf.gradients(spec.loss, variables)
-  pairs = [(v, g) for v, g in zip(variables, gradients) if g is not None]
-  no_gradient = [v.op.name for v, g in zip(variables, gradients) if g is None]
+  pairs = [(v, g) for g, v in gradients if g is not None]
+  no_gradient = [v.op.name for g, v in gradients if g is None]
   norms = {v.op.name: tf.norm(g) for v, g in pairs}
   dots = {v.op.name: tf.reduce_sum(v.read_value() * g) for v, g in pairs}
   lengths = {v.op.name: tf.norm(v.read_value()) for v in tf.global_variables()
@@ -92,6 +88,21 @@ def _recorded_features():
     with mock.patch.object(parts, 'build_decoder',
                            recorded(parts.build_decoder, 'fpn')):
       yield endpoints
+
+
+@contextlib.contextmanager
+def _recorded_gradients():
+  """Yields a list that gets the (gradient, variable) of the training step.
+
+  Those that are computed, before they are clipped or accumulated.
+  """
+  gradients, compute = [], tf.train.Optimizer.compute_gradients
+  def record(*args, **kwargs):
+    assert not gradients
+    gradients.extend(compute(*args, **kwargs))
+    return list(gradients)
+  with mock.patch.object(tf.train.Optimizer, 'compute_gradients', record):
+    yield gradients
 
 
 def _variables():

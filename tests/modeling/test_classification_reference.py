@@ -4,7 +4,8 @@ import pytest
 
 from tests.modeling import reference_checks
 
-CASES = reference_checks.cases('classification')
+CASES = reference_checks.cases('classification',
+                               tf1=['classification_spinenet49'])
 
 
 @pytest.mark.parametrize('folder', CASES)

@@ -13,6 +13,7 @@ from configs import factory as config_factory
 from configs import parts
 from modeling import factory
 from modeling.training import summaries
+from tests import runtimes
 from utils import fields
 from utils import modes
 
@@ -119,9 +120,11 @@ CASCADE = dict(model='cascade_mask_rcnn', roi_sampling={
 
 
 @pytest.mark.parametrize('options', [
-    {}, {'architecture': {'include_mask': False}, 'eval': {'type': 'box'}},
-    CASCADE, dict(CASCADE, frcnn_head={'class_agnostic_bbox_pred': True,
-                                       'cascade_class_ensemble': True})],
+    {}, runtimes.only('tf2', {'architecture': {'include_mask': False},
+                              'eval': {'type': 'box'}}),
+    runtimes.only('tf1', CASCADE),
+    dict(CASCADE, frcnn_head={'class_agnostic_bbox_pred': True,
+                              'cascade_class_ensemble': True})],
                          ids=['mask', 'faster', 'cascade', 'agnostic cascade'])
 def test_training_lowers_the_loss(options):
   losses, scalars = _train(_config(**options), steps=8)
@@ -159,7 +162,7 @@ OPTIONS = {
 }
 
 
-@pytest.mark.parametrize('name', sorted(OPTIONS))
+@pytest.mark.parametrize('name', runtimes.alternate(sorted(OPTIONS)))
 def test_options_train_and_predict(name):
   """Mask R-CNN with class-agnostic boxes does not build in the reference."""
   config = _config(**OPTIONS[name])

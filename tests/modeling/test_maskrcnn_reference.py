@@ -4,8 +4,9 @@ import pytest
 
 from tests.modeling import reference_checks
 
-CASES = reference_checks.cases('faster_rcnn', 'mask_rcnn', 'cascade',
-                               slow='.*spinenet')
+CASES = reference_checks.cases(
+    'faster_rcnn', 'mask_rcnn', 'cascade', slow='.*spinenet',
+    tf1=['faster_rcnn_resnet50'], tf2=['cascade_mask_rcnn_resnet50'])
 
 
 @pytest.mark.parametrize('folder', CASES)

@@ -9,6 +9,7 @@ import tensorflow.compat.v1 as tf
 
 from modeling.training import training_variables
 from ops import compat
+from tests import runtimes
 from tests.modeling import small_training
 
 _TWO = ('/cpu:0', '/cpu:1')
@@ -74,7 +75,7 @@ def _train(folder, path, devices, case):
     return losses, before, _copies(training), training.save(folder)
 
 
-@pytest.mark.parametrize('case', sorted(_CASES))
+@pytest.mark.parametrize('case', runtimes.alternate(sorted(_CASES)))
 def test_two_devices_do_as_one(tmp_path, path, case):
   losses, start, after, saved = _train(tmp_path, path, (), case)
   two_losses, two_start, two_after, two_saved = _train(

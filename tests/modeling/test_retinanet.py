@@ -5,8 +5,17 @@ import pytest
 from tests.modeling import reference_checks
 
 # Each member of a family costs as much again; the smallest shows the code.
-PREDICTIONS = reference_checks.cases('retinanet', slow='retinanet_spinenet49$')
-TRAINING = reference_checks.cases('retinanet', slow='.*(spinenet|efficientnet)')
+PREDICTIONS = reference_checks.cases(
+    'retinanet', slow='retinanet_spinenet49$',
+    tf1=['retinanet_resnet50', 'retinanet_no_head_bn', 'retinanet_nasfpn',
+         'retinanet_spinenet49S'],
+    tf2=['retinanet_fpn_separable', 'retinanet_sync_bn_clip',
+         'retinanet_efficientnet-b0', 'retinanet_spinenet_mbconv49'])
+TRAINING = reference_checks.cases(
+    'retinanet', slow='.*(spinenet|efficientnet)',
+    tf1=['retinanet_resnet50', 'retinanet_no_head_bn',
+         'retinanet_fpn_separable'],
+    tf2=['retinanet_sync_bn_clip', 'retinanet_nasfpn'])
 
 
 @pytest.mark.parametrize('folder', PREDICTIONS)

@@ -219,13 +219,9 @@ def test_rpn_labels_equal_the_reference(case):
   assert (expected['match'][scores == 0] == -1).all()
 
 
-def _slow_rpn(generator, size, boxes, match_threshold, unmatched_threshold,
-              batch_size, fg_fraction, take):
-  """By the full matrix of overlaps; flat scores and box targets.
-
-  Args:
-    take: function (candidates, count) -> those of them that are sampled.
-  """
+def _slow_rpn_matches(generator, size, boxes, match_threshold,
+                      unmatched_threshold):
+  """By the full matrix of overlaps; matches and box targets of all anchors."""
   boxes = np.reshape(boxes, [-1, 4]).astype(np.float32)
   flat = generator.flat(size)
   overlaps = box_ops.paired_iou(
@@ -237,8 +233,18 @@ def _slow_rpn(generator, size, boxes, match_threshold, unmatched_threshold,
       tf.gather(np.concatenate([flat[:1], boxes]), tf.maximum(match + 1, 0)),
       flat)
   with tf.Session() as session:
-    match, encoded = session.run([match, encoded])
-  scores = np.full(len(flat), -1)
+    return session.run([match, encoded])
+
+
+def _slow_rpn(match, encoded, batch_size, fg_fraction, take):
+  """Flat scores and box targets of all matches.
+
+  Args:
+    match, encoded: of `_slow_rpn_matches`.
+    batch_size, fg_fraction: of the sampler.
+    take: function (candidates, count) -> those of them that are sampled.
+  """
+  scores = np.full(len(match), -1)
   positives = take(np.flatnonzero(match >= 0), int(batch_size * fg_fraction))
   negatives = take(np.flatnonzero(match == -1), batch_size - len(positives))
   scores[positives], scores[negatives] = 1, 0
@@ -255,13 +261,13 @@ _RPN_GENERATOR = anchors.AnchorGenerator(3, 5, 1, [1., 2., .5], 4.)
                          ids=str)
 def test_rpn_labels_equal_the_slow_ones(boxes):
   """Also without boxes, with one pixel, and out of the image."""
-  parameters = [(.7, .3, batch_size, fg_fraction) for batch_size, fg_fraction in
-                ((16, .5), (64, .25), (4, 0.), (4, 1.), (100000, .5))]
+  parameters = [(16, .5), (64, .25), (4, 0.), (4, 1.), (100000, .5)]
   results = _label_rpn(_RPN_GENERATOR, SIZE, boxes,
-                       *[p + (_last,) for p in parameters])
+                       *[(.7, .3) + p + (_last,) for p in parameters])
+  matches = _slow_rpn_matches(_RPN_GENERATOR, SIZE, boxes, .7, .3)
   for (score_targets, box_targets), values in zip(results, parameters):
     scores, encoded = _slow_rpn(
-        _RPN_GENERATOR, SIZE, boxes, *values,
+        *matches, *values,
         take=lambda candidates, count: candidates[::-1][:count])
     np.testing.assert_array_equal(_flat(score_targets), scores)
     np.testing.assert_allclose(

@@ -1,6 +1,9 @@
 """Folders of small models of every family, with weights by a formula."""
 
+import glob
 import os
+import pathlib
+import tempfile
 
 import numpy as np
 import tensorflow.compat.v1 as tf
@@ -55,6 +58,8 @@ CHANGES = {
                      'segmentation_parser.resize_eval': True},
 }
 MODELS = tuple(sorted(CHANGES))
+# {(model, changes): {ending: bytes}} of checkpoints, which many tests want.
+_MADE = {}
 
 
 def config(model, **changes):
@@ -77,12 +82,42 @@ def make(folder, model, step=7, **changes):
   Returns:
     The checkpoint's prefix.
   """
-  if model == 'shapemask' and 'shapemask_head__shape_prior_path' not in changes:
-    changes['shapemask_head__shape_prior_path'] = _write_priors(folder)
-  compat.enable_graph_mode()  # Fixtures of modules come before it.
-  experiment = config(model, model_dir=str(folder), **changes)
-  os.makedirs(str(folder), exist_ok=True)
+  experiment = _experiment(folder, model, changes)
   (folder / 'params.yaml').write_text(io.dump_yaml(experiment))
+  key = (model, repr(sorted(changes.items())))
+  if key not in _MADE:
+    with tempfile.TemporaryDirectory() as other:
+      _MADE[key] = _contents(_save(_experiment(
+          pathlib.Path(other), model, changes), other))
+  prefix = str(folder / ('model.ckpt-%d' % step))
+  for ending, content in _MADE[key].items():
+    with open(prefix + ending, 'wb') as f:
+      f.write(content)
+  tf.train.update_checkpoint_state(str(folder), prefix)
+  return prefix
+
+
+def _experiment(folder, model, changes):
+  """The configuration of `make`; writes priors where there are none."""
+  os.makedirs(str(folder), exist_ok=True)
+  if model == 'shapemask' and 'shapemask_head__shape_prior_path' not in changes:
+    changes = dict(changes, shapemask_head__shape_prior_path=_write_priors(
+        folder))
+  return config(model, model_dir=str(folder), **changes)
+
+
+def _contents(prefix):
+  """{ending: bytes} of the files of a checkpoint."""
+  result = {}
+  for path in glob.glob(prefix + '.*'):
+    with open(path, 'rb') as f:
+      result[path[len(prefix):]] = f.read()
+  return result
+
+
+def _save(experiment, folder):
+  """Writes the formula's weights; returns the checkpoint's prefix."""
+  compat.enable_graph_mode()  # Fixtures of modules come before it.
   with tf.Graph().as_default(), tf.Session() as session:
     height, width = inputs.input_spec(experiment).padded_size
     networks.outputs(experiment,
@@ -93,11 +128,10 @@ def make(folder, model, step=7, **changes):
         v.initializer.inputs[1]: reference_weights.weight(
             v.op.name, v.shape.as_list(), _GAINS) for v in variables})
     return tf.train.Saver().save(
-        session, str(folder / 'model.ckpt'), step, write_meta_graph=False)
+        session, os.path.join(folder, 'model.ckpt'), write_meta_graph=False)
 
 
 def _write_priors(folder):
-  os.makedirs(str(folder), exist_ok=True)
   path = str(folder / 'priors.npy')
   np.save(path, reference_weights.shape_priors(0, 4, 2, 16))
   return path

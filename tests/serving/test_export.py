@@ -22,6 +22,7 @@ from serving import predictor
 from serving import signatures
 from serving import sources
 from serving import warm_up
+from tests import runtimes
 from tests.serving import small_models
 from utils import fields
 
@@ -122,7 +123,8 @@ def test_warm_up_requests_are_those_of_tensorflow_serving(exported):
   assert answer[fields.DETECTION_BOXES].shape == (1, 10, 4)
 
 
-@pytest.mark.parametrize('model', small_models.MODELS)
+@pytest.mark.parametrize('model', runtimes.alternate(
+    small_models.MODELS, both=('retinanet',)))
 def test_warm_up_requests_fit_the_signature(model):
   for input_type in ('image_bytes', 'raw_image_tensor'):
     tf.reset_default_graph()
@@ -170,8 +172,8 @@ def test_a_folder_is_replaced_when_the_new_one_is_complete(source, tmp_path):
 
 
 @pytest.mark.parametrize('coordinates,divisor', [
-    (signatures.IMAGE, [1., 1., 1., 1.]),
-    (signatures.NORMALIZED, [120., 60., 120., 60.])])
+    runtimes.only('tf1', signatures.IMAGE, [1., 1., 1., 1.]),
+    runtimes.only('tf2', signatures.NORMALIZED, [120., 60., 120., 60.])])
 def test_boxes_in_other_coordinates(source, wanted, coordinates, divisor,
                                     tmp_path):
   detect = predictor.load(export.export(

@@ -47,7 +47,8 @@ def _check_label_map(masks, logits):
 
 
 @pytest.mark.parametrize('folder', reference_checks.cases('', slow=(
-    '(?!retinanet_resnet18|classification_resnet50|segmentation)')))
+    '(?!retinanet_resnet18|classification_resnet50|segmentation)'),
+    tf1=['classification_resnet50'], tf2=['segmentation_resnet50']))
 def test_an_export_gives_the_predictions_of_the_reference(folder, tmp_path):
   case = reference_case.ReferenceCase(folder)
   expected = case.arrays('predict')

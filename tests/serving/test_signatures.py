@@ -9,6 +9,7 @@ from serving import export
 from serving import inputs
 from serving import signatures
 from tests import golden
+from tests import runtimes
 from tests.serving import small_models
 from utils import fields
 
@@ -30,7 +31,7 @@ def _cases():
   """The exports of the reference, for pytest.parametrize."""
   exports = golden.load_json(os.path.join(
       golden.REFERENCE_DIR, 'config', 'export_signatures.json'))['exports']
-  return [pytest.param(case, id='%s-%s-%s-%d' % (
+  return [runtimes.only(runtimes.RUNTIMES[i % 2], case, id='%s-%s-%s-%d' % (
       case['model'], case['input_type'].strip('()'), case['batch_size_flag'],
       i)) for i, case in enumerate(exports)]
 

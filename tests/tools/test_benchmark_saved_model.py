@@ -189,6 +189,7 @@ def _converted(folder, name, **options):
   return str(folder / name)
 
 
+@pytest.mark.one_runtime('tf2')
 def test_a_frozen_graph(tmp_path):
   path = _converted(tmp_path, 'frozen_graph')
   record = _run(path, '--target=frozen_graph', '--batch_sizes=1,2')

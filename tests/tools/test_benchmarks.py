@@ -12,6 +12,7 @@ import tensorflow.compat.v1 as tf
 
 from configs import base
 from tests import docs_blocks
+from tests import runtimes
 from tools.benchmarks import model_step
 from tools.benchmarks import op_cases
 from tools.benchmarks import timing
@@ -92,8 +93,9 @@ def test_every_case_runs(name, monkeypatch):
 @pytest.mark.parametrize('model, override', [
     ('retinanet', _SMALL), ('classification', 'resnet.resnet_depth=10'),
     ('segmentation', 'resnet.resnet_depth=10, fpn.fpn_feat_dims=8'),
-    ('shapemask', json.dumps(dict(json.loads(_SMALL), shapemask_head={
-        'num_downsample_channels': 8, 'num_convs': 1})))])
+    runtimes.only('tf2', 'shapemask', json.dumps(dict(
+        json.loads(_SMALL), shapemask_head={
+            'num_downsample_channels': 8, 'num_convs': 1})))])
 def test_step_of_a_model(model, override, job):
   configs = variants.load(model, None, override, None, 64)
   assert list(configs) == [model]
@@ -126,6 +128,7 @@ def test_unknown_case_lists_the_known_ones():
   assert 'sorted_nms_2000' in err and 'Traceback' not in err
 
 
+@pytest.mark.one_runtime('tf2')
 def test_commands_of_the_document(tmp_path):
   """Each once, small."""
   # test_benchmark_saved_model.py times an exported model.
@@ -150,6 +153,7 @@ def test_commands_of_the_document(tmp_path):
     assert 'CPU' in out and os.path.exists(path)
 
 
+@pytest.mark.one_runtime('tf1')
 def test_input_pipeline(tmp_path):
   status, output, error = _python(
       'tools.benchmarks.input_pipeline', '--images=4', '--records=2',

@@ -69,6 +69,7 @@ def test_the_line_for_tensorrt(tmp_path, capsys):
   assert script.endswith(line + '\n')
 
 
+@pytest.mark.one_runtime('tf2')
 def test_a_frozen_graph_and_a_row_of_the_table(tmp_path, capsys):
   small_models.make(tmp_path / 'm', 'classification')
   flags = ['--model_dir=%s' % (tmp_path / 'm')]

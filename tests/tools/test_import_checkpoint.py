@@ -194,6 +194,7 @@ def test_other_classes_and_overrides(arrays, tmp_path, capsys):
   assert list(config.retinanet_parser.output_size) == [128, 128]
 
 
+@pytest.mark.one_runtime('tf1')
 def test_a_configuration_instead_of_a_row(tmp_path, capsys):
   path = tmp_path / 'mine.yaml'
   path.write_text('type: retinanet\nresnet: {resnet_depth: 10}\n'

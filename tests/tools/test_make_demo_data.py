@@ -15,6 +15,9 @@ from tools import make_demo_data
 from tools.datasets import demo_scenes
 from utils import masks as mask_utils
 
+# Made by NumPy and Pillow: no runtime has a part in it.
+pytestmark = pytest.mark.one_runtime('tf2')
+
 _SIZE = 256
 _SCENES = 150  # enough that shares can be checked
 

@@ -8,6 +8,7 @@ import re
 import pytest
 
 from configs import factory
+from tests import runtimes
 from tools import model_zoo
 from tools.zoo import page as zoo_page
 from tools.zoo import rows as zoo_rows
@@ -63,7 +64,8 @@ def test_every_other_reading_stands_beside_one_that_fits():
 
 
 @pytest.mark.parametrize('pattern', [
-    'zoo/retinanet_resnet50_fpn_640', 'spinenet-mbconv49_retinanet',
+    'zoo/retinanet_resnet50_fpn_640',
+    runtimes.only('tf1', 'spinenet-mbconv49_retinanet'),
     pytest.param('', marks=pytest.mark.slow)])
 def test_rows_are_as_published(pattern, tmp_path, capsys):
   results = tmp_path / 'results.jsonl'

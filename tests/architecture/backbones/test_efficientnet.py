@@ -10,6 +10,7 @@ from architecture import normalization
 from architecture.backbones import efficientnet
 from configs import backbones
 from configs import factory as config_factory
+from tests import runtimes
 from tests.architecture import graphs
 
 # name: (filters of the stem, number of blocks, channels of levels 2 to 5).
@@ -37,7 +38,8 @@ def test_the_configuration_offers_these_variants():
 
 
 @pytest.mark.parametrize('variant', [
-    pytest.param(name, marks=[] if name in ('b0', 'b2') else [pytest.mark.slow])
+    {'b0': name, 'b2': runtimes.only('tf1', name)}.get(
+        name, pytest.param(name, marks=pytest.mark.slow))
     for name in sorted(VARIANTS)])
 def test_every_variant(variant):
   stem, num_blocks, channels = VARIANTS[variant]

@@ -11,6 +11,7 @@ from architecture.backbones import resnet
 from configs import backbones
 from configs import base
 from ops import preprocess
+from tests import runtimes
 from tests.architecture import graphs
 
 # depth: (number of convolutions, channels of level 2, trainable parameters).
@@ -25,7 +26,8 @@ def _resnet(depth=10, **arguments):
   return resnet.ResNet(depth, normalization.BatchNormActivation(), **arguments)
 
 
-@pytest.mark.parametrize('depth', resnet.DEPTHS)
+@pytest.mark.parametrize('depth', runtimes.alternate(
+    resnet.DEPTHS, both=(10, 14, 18, 26, 34)))
 def test_every_depth(depth):
   num_convolutions, channels, num_parameters = DEPTHS[depth]
   features = _resnet(depth)(tf.zeros([1, 32, 32, 3]), False)

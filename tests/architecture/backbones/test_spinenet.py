@@ -14,6 +14,9 @@ from configs import base
 from ops import resample
 from tests.architecture import graphs
 
+# Names and shapes; the other runtime has the reference's numbers.
+pytestmark = pytest.mark.one_runtime('tf2')
+
 
 def _spinenet(model_id='49S', min_level=3, max_level=7, **arguments):
   return spinenet.SpineNet(model_id, min_level, max_level,

@@ -9,6 +9,9 @@ from configs import backbones
 from configs import base
 from tests.architecture import graphs
 
+# Names and shapes; the other runtime has the reference's numbers.
+pytestmark = pytest.mark.one_runtime('tf1')
+
 
 def _network(model_id='49XS', min_level=3, max_level=7, **arguments):
   return spinenet_mbconv.SpineNetMBConv(

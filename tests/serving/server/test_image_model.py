@@ -14,6 +14,7 @@ from serving.server import errors
 from serving.server import image_model
 from serving.server import served_model
 from serving.server import service as service_lib
+from tests import runtimes
 from tests.serving import small_models
 from tests.serving.server import servers
 from tests.serving.server import test_image_limits
@@ -44,14 +45,15 @@ def _png(seed=0, height=50, width=80):
 
 @pytest.mark.parametrize('model, options', [
     ('retinanet', {'batch_size': 1}),
-    ('retinanet', {'input_type': 'raw_image_tensor'}),
+    runtimes.only('tf2', 'retinanet', {'input_type': 'raw_image_tensor'}),
     pytest.param('retinanet', {'batch_size': 2}, marks=pytest.mark.slow),
     pytest.param('retinanet', {'input_type': 'image_tensor'},
                  marks=pytest.mark.slow),
     pytest.param('retinanet', {'input_type': 'tf_example'},
                  marks=pytest.mark.slow),
-    ('mask_rcnn', {'batch_size': -1}), ('classification', {'batch_size': -1}),
-    ('segmentation', {'batch_size': 1})])
+    runtimes.only('tf1', 'mask_rcnn', {'batch_size': -1}),
+    ('classification', {'batch_size': -1}),
+    runtimes.only('tf2', 'segmentation', {'batch_size': 1})])
 def test_the_page_sees_what_the_predictor_sees(exported, model, options):
   folder = exported(model, **options)
   expected = predictor.load(folder)([_png(0), _png(1, 64, 64)])

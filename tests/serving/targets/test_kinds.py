@@ -58,6 +58,7 @@ def test_a_frozen_graph_takes_any_number_of_images(made, tmp_path):
   assert 'VarHandleOp' not in described['conversion']['operations']
 
 
+@pytest.mark.one_runtime('tf1')
 def test_a_perturbed_frozen_graph_fails(made, tmp_path, monkeypatch):
   perturbed.instead(monkeypatch, 1.02)
   with pytest.raises(parity.ParityError, match='pixel_scores'):

@@ -60,6 +60,7 @@ def test_a_classifier_and_what_lies_beside_it(classifier, tmp_path):
   assert answer['probabilities'].shape == (2, 7)
 
 
+@pytest.mark.one_runtime('tf2')
 def test_a_perturbed_export_fails(classifier, tmp_path, monkeypatch):
   """Nothing is left of it."""
   perturbed.instead(monkeypatch, 1.02)

@@ -11,6 +11,7 @@ import tensorflow.compat.v1 as tf
 from configs import factory
 from configs import yaml_format
 from ops import random_numbers
+from tests import runtimes
 from tests.modeling import test_labels_spec
 from tools.tpu import comparison
 from tools.tpu import environments
@@ -56,7 +57,8 @@ def test_what_a_step_reads():
   assert step.variables == {'weight': ([3], 'float32')}
 
 
-@pytest.mark.parametrize('model', ['classification', 'mask_rcnn'])
+@pytest.mark.parametrize('model', [
+    'classification', runtimes.only('tf2', 'mask_rcnn')])
 def test_both_forms_have_the_same_draws(model):
   """The n-th draw of one step is the n-th of the other one."""
   config, _ = factory.load_config(model, None, test_labels_spec.SMALL[model])
