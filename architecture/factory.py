@@ -5,7 +5,6 @@ functions read attributes named as the YAML keys; the parts themselves take
 plain arguments.
 """
 
-import importlib
 from typing import Optional, Tuple
 
 import tensorflow.compat.v1 as tf
@@ -21,6 +20,7 @@ from architecture.heads import shapemask
 from configs import backbones
 from configs import base
 from configs import decoders
+from configs import parts
 from ops import tensor_types
 from utils import mask_grids
 from utils import registry
@@ -254,8 +254,4 @@ def anchors_per_location(config: base.Config) -> int:
 
 def _builder(table, name, key):
   """The build function in a table {name: parts.Part} that a key names."""
-  build = registry.pick(table, name, key).build
-  if callable(build):
-    return build
-  module, function = build.split(':')
-  return getattr(importlib.import_module(module), function)
+  return parts.load(registry.pick(table, name, key).build)

@@ -4,23 +4,13 @@ import dataclasses
 from typing import Any, List, Mapping, Optional, Tuple
 
 from configs import base
-from configs import classification
+from configs import families
 from configs import io
-from configs import maskrcnn
+from configs import plugins
 from configs import repairs
-from configs import retinanet
-from configs import segmentation
-from configs import shapemask
 
-_TEMPLATES = {
-    'classification': classification.Classification,
-    'retinanet': retinanet.RetinaNet,
-    'mask_rcnn': maskrcnn.MaskRCNN,
-    'cascade_mask_rcnn': maskrcnn.MaskRCNN,
-    'segmentation': segmentation.Segmentation,
-    'shapemask': shapemask.ShapeMask,
-}
-MODELS = tuple(_TEMPLATES)
+plugins.load()  # which may have families
+MODELS = tuple(families.FAMILIES)
 DEFAULT_MODEL = 'retinanet'
 # Projects of the reference whose files carry these names.
 _NOT_BUILT = ('vild', 'attribute_mask_rcnn')
@@ -39,7 +29,7 @@ def default_config(model: str) -> base.Config:
     ConfigError: if there is no such model, or it is not built yet.
   """
   _check_model(model, '--model')
-  return dataclasses.replace(_TEMPLATES[model](), type=model)
+  return dataclasses.replace(families.experiment_class(model)(), type=model)
 
 
 def load_config(model: Optional[str] = None, config_file: Any = None,
@@ -131,7 +121,8 @@ def _resolve_model(model, levels):
   _check_model(model_type, '%s: type' % place)
   if model in (None, '', model_type):
     return model_type, []
-  if _TEMPLATES[model_type] is not _TEMPLATES[model]:
+  if (families.experiment_class(model_type)
+      is not families.experiment_class(model)):
     raise base.ConfigError(
         '--model is %r but %s sets type to %r: these are different kinds of '
         'models.' % (model, place, model_type))
@@ -159,8 +150,8 @@ def _check_blocks(config, changes, source):
   for key in changes:
     if hasattr(config, str(key)):
       continue
-    owners = [name for name, template in _TEMPLATES.items()
-              if hasattr(template, str(key))]
+    owners = [name for name in MODELS
+              if hasattr(families.experiment_class(name), str(key))]
     if owners:
       problems.append(
           '%s: unknown key %r; the model is %s, and that key belongs to %s.'

@@ -1,6 +1,7 @@
 """Rows of the tables of backbones and decoders, and sections made of them."""
 
 import dataclasses
+import importlib
 from typing import Any, Callable, Dict, Mapping, Optional, Tuple, Union
 
 
@@ -23,6 +24,14 @@ class Part:
   defaults: Any = None
   identity: Tuple[str, ...] = ()
   levels: Optional[Tuple[int, int]] = None
+
+
+def load(reference: Any) -> Any:
+  """What 'module:name' refers to; anything but text is itself."""
+  if not isinstance(reference, str):
+    return reference
+  module, name = reference.split(':')
+  return getattr(importlib.import_module(module), name)
 
 
 def sections(table: Mapping[str, Part]) -> Dict[str, Any]:

@@ -7,6 +7,8 @@ parts that apply.
 
 import functools
 
+from configs import families
+from configs import parts
 from dataloader import classification
 from dataloader import detection
 from dataloader import labellers
@@ -267,5 +269,8 @@ def build_parser(config, mode):
   Raises:
     ValueError: listing the parsers, for a name that is not one of them.
   """
+  of_family = families.FAMILIES[config.type].parser
+  if of_family:
+    return parts.load(of_family)(config, mode)
   name = config.architecture.parser
   return registry.pick(PARSERS, name, 'architecture.parser')(config, mode)

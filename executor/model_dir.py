@@ -11,6 +11,7 @@ from configs import backbones
 from configs import base
 from configs import decoders
 from configs import factory
+from configs import families
 from configs import io
 from configs import parts
 from configs import plugins
@@ -109,6 +110,7 @@ def check_same_model(config: base.Config, is_training: bool = False) -> None:
     return
   architecture = config.architecture
   keys = (_IDENTITY
+          + families.identity_keys(config.type)
           + parts.identity_keys(backbones.BACKBONES, architecture.backbone)
           + parts.identity_keys(decoders.DECODERS,
                                 architecture.multilevel_features))

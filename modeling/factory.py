@@ -10,6 +10,8 @@ import functools
 from architecture import factory as architecture_factory
 from architecture import normalization
 from architecture.heads import mask
+from configs import families
+from configs import parts
 from modeling import box_branch
 from modeling import classification
 from modeling import mask_branch
@@ -24,6 +26,7 @@ from ops import anchors
 from ops import detections
 from ops import roi_targets
 from utils import mask_grids
+from utils import registry
 
 # Scale the encoded boxes (dy, dx, dh, dw) of each box head; arXiv:1712.00726,
 # section 4.1. A model with a single box head uses the first.
@@ -41,15 +44,23 @@ def build_classification(config):
       label_smoothing=config.train.label_smoothing)
 
 
-def build_retinanet(config):
-  """RetinaNet of a `retinanet` configuration."""
+def build_retinanet(
+    config, build_head=architecture_factory.build_retinanet_head):
+  """RetinaNet of a `retinanet` configuration.
+
+  Args:
+    config: experiment.
+    build_head: (config, norm_activation) -> head; see `retinanet.RetinaNet`.
+  """
   norm_activation = normalization.build(config.batch_norm_activation)
   return _build_one_stage_model(
-      config, norm_activation,
+      config, norm_activation, build_head,
       output_flat_features=config.architecture.output_flat_fpn_features)
 
 
-def _build_one_stage_model(config, norm_activation, **options):
+def _build_one_stage_model(
+    config, norm_activation,
+    build_head=architecture_factory.build_retinanet_head, **options):
   """RetinaNet from the sections that ShapeMask also has."""
   detect = functools.partial(
       detections.generate_one_stage_detections,
@@ -58,7 +69,7 @@ def _build_one_stage_model(config, norm_activation, **options):
   return retinanet.RetinaNet(
       backbone=architecture_factory.build_backbone(config, norm_activation),
       decoder=architecture_factory.build_decoder(config, norm_activation),
-      head=architecture_factory.build_retinanet_head(config, norm_activation),
+      head=build_head(config, norm_activation),
       anchors=anchors.AnchorGenerator.of_sections(config.anchor,
                                                   config.architecture),
       detect=detect,
@@ -201,14 +212,6 @@ def build_shapemask(config):
           clip_to_border=config.architecture.clip_boxes_to_border))
 
 
-MODELS = {'classification': build_classification,
-          'retinanet': build_retinanet,
-          'mask_rcnn': build_mask_rcnn,
-          'cascade_mask_rcnn': build_cascade_mask_rcnn,
-          'segmentation': build_segmentation,
-          'shapemask': build_shapemask}
-
-
 def build_model(config):
   """Builds the model that `config.type` names.
 
@@ -221,12 +224,13 @@ def build_model(config):
     modeling.retinanet.RetinaNet.
 
   Raises:
-    ValueError: for a type that is not in MODELS.
+    ValueError: for a type that is not in configs.families.FAMILIES.
   """
-  if config.type not in MODELS:
-    raise ValueError('The model type %r is not built yet; built are: %s.'
-                     % (config.type, ', '.join(sorted(MODELS))))
-  return MODELS[config.type](config)
+  family = registry.pick(families.FAMILIES, config.type, 'type')
+  build = parts.load(family.build)
+  if not family.head:
+    return build(config)
+  return build(config, build_head=parts.load(family.head.build))
 
 
 def settings_of(config):

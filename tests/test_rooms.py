@@ -86,9 +86,12 @@ def _room(module):
 
 
 def _takes_a_configuration(tree):
-  """Whether a function has the argument `config`, an experiment."""
+  """Whether a function has the argument `config`, an experiment.
+
+  Those that tables name are called `build`, and may.
+  """
   return any(
-      isinstance(node, ast.FunctionDef)
+      isinstance(node, ast.FunctionDef) and node.name != 'build'
       and 'config' in [argument.arg for argument in node.args.args]
       for node in ast.walk(tree))
 

@@ -10,6 +10,7 @@ from configs import factory as config_factory
 from dataloader import factory as dataloader_factory
 from modeling import factory
 from modeling.training import initial_values
+from tests import runtimes
 from tests.modeling import small_training
 from tests.modeling import test_labels_spec
 from utils import modes
@@ -20,7 +21,7 @@ _EVERYTHING = {
     'train': {'transpose_input': False, 'accumulation_steps': 2, 'seed': 1,
               'recompute_activations': True}}
 # Other parts that draw: {name: (model, changes, how many draws at least)}.
-_CASES = {model: (model, {}, 8) for model in factory.MODELS}
+_CASES = {model: (model, {}, 8) for model in config_factory.MODELS}
 _CASES.update({
     'nasfpn': ('retinanet', {
         'architecture': dict(test_labels_spec.SMALL['retinanet'][
@@ -78,9 +79,11 @@ def _draws(operations):
       r'StatelessRandom(Uniform|Normal)', op.type)]
 
 
-@pytest.mark.parametrize('name', [
-    pytest.param(name, marks=pytest.mark.slow) if 'spinenet' in name else name
-    for name in sorted(_CASES)])
+@pytest.mark.parametrize('name', runtimes.alternate(
+    sorted(name for name in _CASES if 'spinenet' not in name),
+    both=('classification', 'mask_rcnn')) + [
+        pytest.param(name, marks=pytest.mark.slow)
+        for name in sorted(_CASES) if 'spinenet' in name])
 def test_training_draws_from_its_seed_and_step_alone(name):
   model, changes, at_least = _CASES[name]
   spec = _train_spec(model, changes)

@@ -10,9 +10,9 @@ import pytest
 from configs import backbones
 from configs import decoders
 from configs import factory
-from modeling import factory as models
 from modeling import statistics
 from tests import golden
+from tests import runtimes
 from tests.configs import published
 from tests.modeling import variable_order
 
@@ -22,6 +22,10 @@ _UNUSED_HEAD = re.compile(r'efficientnet[^/]*/head/')
 _SLOW = re.compile(
     r'.*(eff(b7|icientnet-(b7|l2))|classification_resnet(101|152|200)'
     r'|spinenet(49_mrcnn|96|143|190))')
+# Run on both runtimes, the others on one of them in turn.
+_BOTH = ('retinanet_resnet18_fpn_640', 'mask_rcnn_resnet50_fpn_1024',
+         'shapemask_resnet50_fpn_640', 'classification_resnet18_224',
+         'segmentation_resnet50_fpn_512')
 
 
 def _variable_files():
@@ -30,13 +34,15 @@ def _variable_files():
   for root in golden.reference_dirs():
     for path in glob.glob(os.path.join(root, 'models', 'variables', '*.json*')):
       config = _config(golden.load_json(path))
-      if (config.type in models.MODELS
+      if (config.type in factory.MODELS
           and config.architecture.backbone in backbones.BACKBONES
           and (config.architecture.multilevel_features or 'identity')
           in decoders.DECODERS):
         files[os.path.basename(path).split('.json')[0]] = path
+  kept = [name for name in sorted(files) if not _SLOW.match(name)]
+  marks = runtimes.of_names(tf1=kept[::2], tf2=kept[1::2])
   return [pytest.param(path, id=name, marks=(
-      [pytest.mark.slow] if _SLOW.match(name) else []))
+      () if name in _BOTH else marks.get(name, [pytest.mark.slow])))
           for name, path in sorted(files.items())]
 
 
@@ -95,7 +101,8 @@ ALTERNATIVES = {
 
 
 @pytest.mark.parametrize('name', [
-    pytest.param(name, marks=[] if '49S' in name else [pytest.mark.slow])
+    runtimes.only('tf2', name) if '49S' in name
+    else pytest.param(name, marks=pytest.mark.slow)
     for name in sorted(ALTERNATIVES)])
 def test_other_readings_of_published_rows(name):
   path, = golden.reference_files('models/variables/alternatives/%s.json.gz'
@@ -126,7 +133,7 @@ OTHER_SETTINGS = {
         'segmentation_head': {'upsample_factor': 2}})}
 
 
-@pytest.mark.parametrize('name', sorted(OTHER_SETTINGS))
+@pytest.mark.parametrize('name', runtimes.alternate(sorted(OTHER_SETTINGS)))
 def test_variables_of_other_settings(name):
   path = golden.reference_files('variables/architecture_variables.json.gz')[0]
   config, _ = factory.load_config(*OTHER_SETTINGS[name])
