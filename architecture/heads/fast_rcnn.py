@@ -1,6 +1,6 @@
 """The box head of Fast R-CNN, arXiv:1504.08083."""
 
-from typing import Optional, Tuple
+from typing import Tuple
 
 import tensorflow.compat.v1 as tf
 
@@ -15,7 +15,7 @@ class FastRCNNHead:
   def __init__(self, num_classes: int, num_convs: int = 0,
                num_filters: int = 256, use_separable_conv: bool = False,
                num_fcs: int = 2, fc_dims: int = 1024,
-               norm_activation: Optional[tensor_types.Layer] = None,
+               *, norm_activation: tensor_types.Layer,
                use_batch_norm: bool = False,
                class_agnostic_bbox_pred: bool = False,
                scope: str = 'fast_rcnn_head') -> None:

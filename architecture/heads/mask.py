@@ -1,6 +1,5 @@
 """The mask head of Mask R-CNN, arXiv:1703.06870."""
 
-from typing import Optional
 
 import tensorflow.compat.v1 as tf
 
@@ -18,7 +17,7 @@ class MaskHead:
 
   def __init__(self, num_classes: int, num_convs: int = 4,
                num_filters: int = 256, use_separable_conv: bool = False,
-               norm_activation: Optional[tensor_types.Layer] = None,
+               *, norm_activation: tensor_types.Layer,
                use_batch_norm: bool = False,
                class_agnostic_mask_pred: bool = False) -> None:
     """Takes the settings.

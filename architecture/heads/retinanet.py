@@ -1,7 +1,7 @@
 """The dense head of RetinaNet, arXiv:1708.02002."""
 
 import math
-from typing import Optional, Tuple
+from typing import Tuple
 
 import tensorflow.compat.v1 as tf
 
@@ -23,7 +23,7 @@ class RetinaNetHead:
   def __init__(self, min_level: int, max_level: int, num_classes: int,
                anchors_per_location: int, num_convs: int = 4,
                num_filters: int = 256, use_separable_conv: bool = False,
-               norm_activation: Optional[tensor_types.Layer] = None,
+               *, norm_activation: tensor_types.Layer,
                use_batch_norm: bool = True) -> None:
     """Takes the settings.
 

@@ -1,6 +1,6 @@
 """The region proposal network of Faster R-CNN, arXiv:1506.01497."""
 
-from typing import Optional, Tuple
+from typing import Tuple
 
 import tensorflow.compat.v1 as tf
 
@@ -15,7 +15,7 @@ class RPNHead:
   def __init__(self, min_level: int, max_level: int, anchors_per_location: int,
                num_convs: int = 1, num_filters: int = 256,
                use_separable_conv: bool = False,
-               norm_activation: Optional[tensor_types.Layer] = None,
+               *, norm_activation: tensor_types.Layer,
                use_batch_norm: bool = False,
                cast_to_float32: bool = False) -> None:
     """Takes the settings.

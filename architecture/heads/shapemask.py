@@ -7,7 +7,7 @@ like, and enlarges it. Where all classes share one mask, classes without masks
 in training are segmented too.
 """
 
-from typing import Optional, Tuple
+from typing import Tuple
 
 import numpy as np
 import tensorflow.compat.v1 as tf
@@ -190,8 +190,8 @@ class _RefiningHead:
 class CoarseMaskHead(_RefiningHead):
   """Refines the mask of the priors."""
 
-  def __init__(self, num_masks: int, num_convs: int = 4,
-               norm_activation: Optional[tensor_types.Layer] = None) -> None:
+  def __init__(self, num_masks: int, num_convs: int,
+               norm_activation: tensor_types.Layer) -> None:
     """Takes the settings.
 
     Args:
@@ -225,8 +225,8 @@ class CoarseMaskHead(_RefiningHead):
 class FineMaskHead(_RefiningHead):
   """Refines the coarse mask by the looks of the object, and enlarges it."""
 
-  def __init__(self, num_masks: int, num_convs: int = 4,
-               norm_activation: Optional[tensor_types.Layer] = None,
+  def __init__(self, num_masks: int, num_convs: int,
+               norm_activation: tensor_types.Layer,
                upsample_factor: int = 4) -> None:
     """Takes the settings.
 
