@@ -28,7 +28,7 @@ resnet: {resnet_depth: 10}
 fpn: {fpn_feat_dims: 8}
 batch_norm_activation: {use_sync_bn: true}
 retinanet_head: {num_convs: 1, num_filters: 8}
-retinanet_parser: {output_size: [64, 64], max_num_instances: 4}
+retinanet_parser: {output_size: [32, 32], max_num_instances: 4}
 postprocess: {score_threshold: 0.0}
 train:
   train_batch_size: 2
