@@ -147,6 +147,7 @@ def test_jobs(kind, tmp_path):
   _check_jobs(_odd_job(tmp_path, kind))
 
 
+@pytest.mark.one_runtime('tf2')
 def test_a_training_run_and_its_evaluation(tmp_path):
   """The smallest part of `test_jobs`."""
   metrics = _odd_job(tmp_path, 'retinanet').metrics('train_and_eval')

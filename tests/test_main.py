@@ -148,6 +148,7 @@ def test_wrong_mode():
       flags.FLAGS(['main.py', '--mode=trian'])
 
 
+@pytest.mark.one_runtime('tf2')
 def test_program_speaks_to_people():
   """As a process of its own: help, and a mistake with exit code 2."""
   def run(*arguments):
@@ -279,6 +280,7 @@ def test_evaluation_that_is_started_first(data, tmp_path, monkeypatch):
       for values in (beside, after)), rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.one_runtime('tf1')
 def test_evaluation_waits_for_its_training_run(data, tmp_path):
   """The smallest part of the above: two processes, one checkpoint."""
   run = tmp_path / 'run'
@@ -337,6 +339,7 @@ def test_evaluation_needs_the_model_dir_only(copy, capsys):
   assert 'No new checkpoint' in message and str(copy) in message
 
 
+@pytest.mark.one_runtime('tf2')
 def test_annotation_file_and_records_agree(copy, data):
   """The same figures from the records alone and from a JSON file."""
   annotations = records_lib.read_groundtruth(str(data / 'val-*'))

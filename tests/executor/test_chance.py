@@ -8,6 +8,7 @@ from architecture import layers
 from executor import checkpoints
 from executor import model_dir as model_dir_lib
 from modeling import storage
+from tests import runtimes
 from tests.executor import replicas
 
 
@@ -40,8 +41,8 @@ def _train(folder, stops=(), devices=(), **changes):
   return [line['drawn'] for line in lines], reader.get_tensor('weight')
 
 
-@pytest.mark.parametrize('devices', [(), ('/cpu:0', '/cpu:1')],
-                         ids=['one', 'two'])
+@pytest.mark.parametrize('devices', [
+    (), runtimes.only('tf1', ('/cpu:0', '/cpu:1'))], ids=['one', 'two'])
 def test_a_stop_changes_no_draw(tmp_path, devices):
   draws, weights = _train(tmp_path / 'whole', (), devices)
   assert len(set(draws)) == replicas.STEPS

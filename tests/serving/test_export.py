@@ -189,6 +189,7 @@ def test_boxes_in_other_coordinates(source, wanted, coordinates, divisor,
       answer[fields.DETECTION_BOXES][0] * divisor, boxes, atol=1e-2)
 
 
+@pytest.mark.one_runtime('tf1')
 def test_an_export_without_suppression_is_answered(source, wanted, tmp_path):
   raw = sources.find_checkpoint(
       source.checkpoint, params_override='postprocess.apply_nms=false')
@@ -222,6 +223,7 @@ def test_an_export_of_another_program(wanted, exported, tmp_path):
   assert answer.names == [str(i) for i in answer.classes]
 
 
+@pytest.mark.one_runtime('tf2')
 def test_the_published_signature_of_segmentation_is_answered(
     tmp_path, monkeypatch):
   checkpoint = small_models.make(tmp_path / 'm', 'segmentation')

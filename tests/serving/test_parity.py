@@ -91,6 +91,7 @@ def test_an_export_passes(written):
   assert len(lines) == 7
 
 
+@pytest.mark.one_runtime('tf1')
 def test_a_perturbed_export_fails(written, tmp_path):
   """A hundredth more in one variable."""
   the_plan, folder = written
@@ -117,6 +118,7 @@ def test_a_perturbed_export_fails(written, tmp_path):
   parity.check(the_plan, perturbed, tolerances=loose, write=lines.append)
 
 
+@pytest.mark.one_runtime('tf2')
 def test_an_export_that_does_not_answer(written, tmp_path):
   with pytest.raises(parity.ParityError, match='cannot be run'):
     parity.check(written[0], str(tmp_path))

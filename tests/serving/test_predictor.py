@@ -153,6 +153,7 @@ def test_another_size_of_the_input(folder):
   assert larger(IMAGES[0]).image_size == (50, 80)
 
 
+@pytest.mark.one_runtime('tf1')
 def test_a_checkpoint_and_its_files_are_a_path(folder, detect):
   prefix = str(folder / 'model.ckpt-7')
   for path in (prefix, prefix + '.index'):
@@ -192,6 +193,7 @@ def test_what_is_not_a_model_is_named(folder, tmp_path):
     predictor.load(alone)
 
 
+@pytest.mark.one_runtime('tf2')
 def test_names_of_the_configuration(folder, tmp_path):
   label_map = tmp_path / 'label_map.csv'
   label_map.write_text('1:owl\n3:fox\n')

@@ -122,13 +122,14 @@ def test_variant_without_a_name():
     variants.load('retinanet', None, None, ['train.total_steps=2'], 64)
 
 
+@pytest.mark.one_runtime('tf2')
 def test_unknown_case_lists_the_known_ones():
   status, _, err = _python('tools.benchmarks.ops', '--cases=nms')
   assert status == 1
   assert 'sorted_nms_2000' in err and 'Traceback' not in err
 
 
-@pytest.mark.one_runtime('tf2')
+@pytest.mark.slow
 def test_commands_of_the_document(tmp_path):
   """Each once, small."""
   # test_benchmark_saved_model.py times an exported model.

@@ -35,6 +35,7 @@ def test_exit_status_json_and_page(tmp_path, boxes, status):
   assert ('box_inverted' in process.stdout) == bool(status)
 
 
+@pytest.mark.one_runtime('tf1')
 def test_nothing_to_check(tmp_path):
   process = _run(tmp_path, [], '--records=%s' % (tmp_path / 'none*'))
   assert process.returncode == 2
@@ -45,6 +46,7 @@ def test_nothing_to_check(tmp_path):
   assert 'no_objects' in process.stdout and 'Traceback' not in process.stderr
 
 
+@pytest.mark.one_runtime('tf2')
 def test_order_of_training_is_told(tmp_path):
   path = examples.write(tmp_path / 'many', [examples.serialize(
       examples.image(4, 4), [[0, 0, 1, 1]], [1], source_id=str(i))

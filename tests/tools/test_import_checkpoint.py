@@ -163,6 +163,7 @@ def test_no_averages(arrays, tmp_path):
   assert 'has no moving averages' in _fails(folder, '--use_moving_average')
 
 
+@pytest.mark.one_runtime('tf2')
 def test_only_to_look(arrays, tmp_path, capsys):
   folder = _without_others(arrays, tmp_path)
   for path in (folder, folder + '/model.ckpt-12',
@@ -248,6 +249,7 @@ def test_names_of_an_earlier_release(arrays, tmp_path, capsys):
   assert set(written) == set(arrays) | {'global_step', momentum}
 
 
+@pytest.mark.one_runtime('tf1')
 def test_a_row_that_is_named(arrays, tmp_path):
   folder = _without_others(arrays, tmp_path)
   import_checkpoint.main([folder, '--row=configs/experiments/' + ROW])

@@ -302,6 +302,7 @@ def test_what_the_predictor_is_told(tmp_path, monkeypatch):
           image_size=(64, 96)))]
 
 
+@pytest.mark.one_runtime('tf1')
 def test_flags_of_upstream(trained, tmp_path):
   """Those of inference.py: a page and nothing else."""
   hostile.write(tmp_path / 'in', {

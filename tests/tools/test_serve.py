@@ -13,6 +13,7 @@ import urllib.request
 import pytest
 
 from tests import docs_blocks
+from tests import runtimes
 from tests.serving.server import servers
 from tests.serving.server import tiny_models
 from tools import serve
@@ -49,7 +50,8 @@ def _ask(url, values):
     return json.loads(response.read().decode('utf-8'))
 
 
-@pytest.mark.parametrize('number', [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize('number', runtimes.alternate([signal.SIGTERM,
+                                                      signal.SIGINT]))
 def test_serves_until_a_signal(folder, number):
   with _process('--saved_model=%s' % folder, '--port=0', '--name=shapes',
                 '--threads=1', '--log_requests') as process:

@@ -53,6 +53,7 @@ def test_contact_sheet():
   np.testing.assert_array_equal(sheet[::20, ::40, 0], [[0, 1], [2, 255]])
 
 
+@pytest.mark.one_runtime('tf2')
 def test_page_and_sheet_are_written(tmp_path):
   config = _config(tmp_path, 'retinanet')
   override = tmp_path / 'changes.yaml'
