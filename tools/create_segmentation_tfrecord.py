@@ -266,8 +266,8 @@ def main() -> None:
            'size does not decide: the upright image (the default), the image '
            'as it is stored, or nothing is turned (ignore)')
   parser.add_argument('--num_shards', type=numbers.whole(),
-                      help='default: 32, or one for each image if there are '
-                           'fewer, or one for 1,000 images if there are more')
+                      help='default: 32; fewer for small sets, so that each '
+                      'holds 16 images; one for 1,000 images of large ones')
   parser.add_argument('--num_processes', type=numbers.whole(),
                       help='default: one per core')
   parser.add_argument('--overwrite', action='store_true',

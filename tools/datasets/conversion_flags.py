@@ -29,8 +29,8 @@ def define(values: flags.FlagValues) -> None:
                       'begin with, such as records/train. Required.',
                       flag_values=values)
   flags.DEFINE_integer('num_shards', None, 'Number of shards. Default: %d, or '
-                       'one for each image if there are fewer, or one for '
-                       '1,000 images if there are more.' %
+                       'fewer for small sets, so that each holds 16 images, '
+                       'or one for 1,000 images of large ones.' %
                        written_order.DEFAULT_NUM_SHARDS, lower_bound=1,
                        flag_values=values)
   flags.DEFINE_bool('include_masks', None, 'Write a mask for every object. '
