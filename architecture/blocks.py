@@ -11,18 +11,30 @@ import tensorflow.compat.v1 as tf
 from architecture import layers
 from ops import tensor_types
 
+STRIDED_CONVS = ('3x3', '1x1')
+
 
 class BlockBuilder:
   """The settings that all blocks of a network share."""
 
   def __init__(self, norm_activation: tensor_types.Layer,
-               dropblock: Optional[layers.DropBlock] = None) -> None:
+               dropblock: Optional[layers.DropBlock] = None,
+               strided_conv: str = '3x3') -> None:
     """Takes the shared parts.
 
     Args:
       norm_activation: normalization.BatchNormActivation.
       dropblock: layers.DropBlock, by default none.
+      strided_conv: '3x3' or '1x1', which convolution of a bottleneck has the
+        stride.
+
+    Raises:
+      ValueError: for another one.
     """
+    if strided_conv not in STRIDED_CONVS:
+      raise ValueError("resnet.strided_conv must be '3x3' or '1x1', not %r."
+                       % strided_conv)
+    self._is_1x1_strided = strided_conv == '1x1'
     self._norm_activation = norm_activation
     self._dropblock = dropblock or layers.DropBlock()
 
@@ -53,7 +65,7 @@ class BlockBuilder:
   def bottleneck(self, inputs: tf.Tensor, filters: int, strides: int,
                  is_training: bool, use_projection: bool = False,
                  drop_connect_rate: Optional[float] = None) -> tf.Tensor:
-    """1x1, 3x3 and 1x1 convolution; the stride is that of the 3x3.
+    """1x1, 3x3 and 1x1 convolution; one of the first two has the stride.
 
     Args:
       inputs: [B, H, W, C].
@@ -68,8 +80,9 @@ class BlockBuilder:
     """
     shortcut = self._shortcut(inputs, 4 * filters, strides, is_training,
                               use_projection)
-    x = self._conv(inputs, filters, 1, 1, is_training)
-    x = self._conv(x, filters, 3, strides, is_training)
+    first, second = (strides, 1) if self._is_1x1_strided else (1, strides)
+    x = self._conv(inputs, filters, 1, first, is_training)
+    x = self._conv(x, filters, 3, second, is_training)
     x = self._conv(x, 4 * filters, 1, 1, is_training, relu=False)
     return self._join(x, shortcut, is_training, drop_connect_rate)
 

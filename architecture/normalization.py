@@ -17,7 +17,7 @@ def swish(x: tf.Tensor) -> tf.Tensor:
   return x * tf.sigmoid(x)
 
 
-ACTIVATIONS = {'relu': tf.nn.relu, 'swish': swish}
+ACTIVATIONS = {'relu': tf.nn.relu, 'relu6': tf.nn.relu6, 'swish': swish}
 
 # TF 1.15 raises a smaller epsilon of its fused kernel to this; TF 2.15 does
 # not.
@@ -25,7 +25,7 @@ _MIN_FUSED_EPSILON = 1.001e-5
 
 
 class BatchNormActivation:
-  """Batch normalization (arXiv:1502.03167), then relu or swish.
+  """Batch normalization (arXiv:1502.03167), then an activation.
 
   One object serves a whole network: it holds settings, and every call makes the
   variables of one layer, `<name>/{gamma,beta,moving_mean,moving_variance}`.

@@ -11,6 +11,7 @@ from configs import parts
 
 EFFICIENTNETS = tuple('efficientnet-%s' % v for v in (
     'b0', 'b1', 'b2', 'b3', 'b4', 'b5', 'b6', 'b7', 'b8', 'l2'))
+EFFICIENTNET_LITES = tuple('efficientnet-lite%d' % v for v in range(5))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -18,6 +19,12 @@ class ResNet:
   """YAML section `resnet`; arXiv:1512.03385."""
   resnet_depth: int = base.option(
       50, choices=(10, 14, 18, 26, 34, 50, 101, 152, 200))
+  # (+) Which convolution of a bottleneck has the stride: 3x3, or 1x1 as in the
+  # paper, and in weights of Caffe and Keras.
+  strided_conv: str = base.option('3x3', choices=('3x3', '1x1'))
+  # (+) Padding before the first pooling: 'same' is TensorFlow's, which begins
+  # at an even side's first pixel; 'symmetric' is PyTorch's and Keras'.
+  pool_padding: str = base.option('same', choices=('same', 'symmetric'))
   # Final rate of stochastic depth, arXiv:1603.09382; null: off.
   init_drop_connect_rate: Optional[float] = base.option(
       None, at_least=0, below=1)
@@ -59,7 +66,7 @@ class EfficientNet:
   """
   batch_norm_momentum: float = base.option(0.99, at_least=0, at_most=1)
   batch_norm_epsilon: float = base.option(1e-3, above=0)
-  activation: str = base.option('swish', choices=('relu', 'swish'))
+  activation: str = base.option('swish', choices=('relu', 'relu6', 'swish'))
   # Statistics over all replicas; the moving variance is then the biased one.
   use_sync_bn: bool = True
   # Final rate of stochastic depth; null: off.
@@ -67,8 +74,22 @@ class EfficientNet:
       0.2, at_least=0, at_most=1)
 
 
+@dataclasses.dataclass(frozen=True)
+class EfficientNetLite(EfficientNet):
+  """YAML section `efficientnet_lite` (+): for mobile devices.
+
+  Without squeeze-and-excitation, with a stem and a head that are not scaled.
+  `make weights` brings weights of ImageNet for lite0, lite1 and lite2.
+  """
+  activation: str = base.option('relu6', choices=('relu', 'relu6', 'swish'))
+  use_sync_bn: bool = False
+
+
 _EFFICIENTNET = parts.Part('architecture.backbones.efficientnet:build',
                            'efficientnet', EfficientNet())
+_EFFICIENTNET_LITE = parts.Part(
+    'architecture.backbones.efficientnet:build_lite', 'efficientnet_lite',
+    EfficientNetLite())
 # All that `architecture.backbone` can name. What builds it, its section, what
 # makes it another model, and which levels it has: see parts.Part.
 BACKBONES = {
@@ -79,4 +100,5 @@ BACKBONES = {
     'spinenet_mbconv': parts.Part(
         'architecture.backbones.spinenet_mbconv:build', 'spinenet_mbconv',
         SpineNetMBConv(), identity=('model_id',), levels=(3, 7)),
-    **{name: _EFFICIENTNET for name in EFFICIENTNETS}}
+    **{name: _EFFICIENTNET for name in EFFICIENTNETS},
+    **{name: _EFFICIENTNET_LITE for name in EFFICIENTNET_LITES}}

@@ -48,7 +48,7 @@ class BatchNormActivation:
   batch_norm_epsilon: float = base.option(1e-4, above=0)
   batch_norm_trainable: bool = True  # false: frozen statistics
   use_sync_bn: bool = False  # statistics over all replicas
-  activation: str = base.option('relu', choices=('relu', 'swish'))
+  activation: str = base.option('relu', choices=('relu', 'relu6', 'swish'))
 
 
 @dataclasses.dataclass(frozen=True)

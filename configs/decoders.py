@@ -26,7 +26,8 @@ class NASFPN:
   use_separable_conv: bool = False
   block_fn: str = base.option('conv', choices=('conv', 'bottleneck'))
   # null: that of batch_norm_activation.
-  activation: Optional[str] = base.option(None, choices=('relu', 'swish'))
+  activation: Optional[str] = base.option(
+      None, choices=('relu', 'relu6', 'swish'))
   # Rate of stochastic depth, the same in all bottlenecks; null: off.
   init_drop_connect_rate: Optional[float] = base.option(
       None, at_least=0, below=1)

@@ -10,7 +10,7 @@ from configs import effects
 from configs import parts
 
 _STAGES = (2, 5)  # finest and coarsest level of the features of a backbone
-# Keys that section `efficientnet` has beside batch_norm_activation.
+# Keys that the sections of EfficientNets have beside batch_norm_activation.
 _NORMALIZATION = ('batch_norm_momentum', 'batch_norm_epsilon', 'activation',
                   'use_sync_bn')
 
@@ -56,19 +56,22 @@ def notes(config: base.Config, given: Set[str]) -> Iterator[str]:
 def _efficientnet_notes(config, given):
   """Keys of batch_norm_activation that do not reach the backbone."""
   common = config.batch_norm_activation
+  name = backbones.BACKBONES[config.architecture.backbone].section
+  section = getattr(config, name)
   differing = [
       key for key in _NORMALIZATION if 'batch_norm_activation.' + key in given
-      and getattr(common, key) != getattr(config.efficientnet, key)]
+      and getattr(common, key) != getattr(section, key)]
   if differing:
     yield ('%s: of the decoder and heads only; in the backbone %s it is %s.' % (
         ', '.join('batch_norm_activation.%s (%r)' % (
             key, getattr(common, key)) for key in differing),
-        config.architecture.backbone, ', '.join('efficientnet.%s (%r)' % (
-            key, getattr(config.efficientnet, key)) for key in differing)))
+        config.architecture.backbone, ', '.join('%s.%s (%r)' % (
+            name, key, getattr(section, key)) for key in differing)))
 
 
 def _is_efficientnet(config):
-  return config.architecture.backbone in backbones.EFFICIENTNETS
+  return config.architecture.backbone in (
+      backbones.EFFICIENTNETS + backbones.EFFICIENTNET_LITES)
 
 
 def has_decoder(config: base.Config) -> bool:

@@ -29,7 +29,9 @@ _IDENTITY = ('type', 'architecture.backbone',
 # Keys that make them different functions of the same variables.
 _MEANING = re.compile(
     r'anchor\.|\w+_parser\.(output_size|resize_eval)$'
-    r'|(batch_norm_activation|efficientnet)\.(activation|batch_norm_epsilon)$'
+    r'|(batch_norm_activation|efficientnet(_lite)?)'
+    r'\.(activation|batch_norm_epsilon)$'
+    r'|resnet\.(strided_conv|pool_padding)$'
     r'|nasfpn\.(activation|use_sum_for_combination)$'
     r'|architecture\.outer_box_scale$|segmentation_head\.level$'
     r'|classification_head\.aggregation$')

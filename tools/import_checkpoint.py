@@ -81,13 +81,18 @@ def _check_paths(arguments):
     if files.is_remote(path):
       raise ValueError('%s is not on this machine: copy it, for example with '
                        '`gsutil cp -r`.' % path)
-  output = arguments.output
-  if output and os.path.exists(output) and (
+  if arguments.output:
+    check_output(arguments.output)
+  if arguments.row and arguments.config_file:
+    raise ValueError('Give --row or --config_file, not both.')
+
+
+def check_output(output: str) -> None:
+  """Raises ValueError unless a folder is new or empty."""
+  if os.path.exists(output) and (
       not os.path.isdir(output) or os.listdir(output)):
     raise ValueError('--output=%s exists and is not an empty folder; give a '
                      'new one.' % output)
-  if arguments.row and arguments.config_file:
-    raise ValueError('Give --row or --config_file, not both.')
 
 
 def _opened(arguments, stack):

@@ -18,6 +18,7 @@ from typing import List, Tuple
 
 from configs import base
 from tools.common import numbers
+from tools.zoo import small_models
 from utils import files
 from utils import label_map as label_maps
 
@@ -46,6 +47,10 @@ def parser() -> argparse.ArgumentParser:
                       help='records to evaluate on')
   result.add_argument('--label_map', metavar='FILE',
                       help='rows id:name, as converters write them')
+  result.add_argument('--from', dest='start', metavar='NAME or FOLDER',
+                      help='start from a model that comes with the code (%s), '
+                      'a model_dir, or weights of tools.import_weights'
+                      % ', '.join(small_models.names()))
   result.add_argument('--model', help='default: retinanet for boxes, '
                       'classification or segmentation; mask_rcnn learns masks')
   result.add_argument('--output', required=True, metavar='FILE',
@@ -76,6 +81,8 @@ def make(args: argparse.Namespace) -> Tuple[str, List[str]]:
   from executor import devices
   from tools.own_data import record_summary
   from tools.own_data import settings
+  from tools.own_data import starts
+  start = args.start and starts.read(args.start)
   summary = record_summary.read(args.records, '--records')
   device = args.device or ('gpu' if devices.gpu_names() else 'cpu')
   options = settings.Options(
@@ -88,7 +95,8 @@ def make(args: argparse.Namespace) -> Tuple[str, List[str]]:
       names=(label_maps.read_label_map(args.label_map) if args.label_map
              else {}),
       train_pattern=os.path.abspath(args.records),
-      eval_pattern=os.path.abspath(args.eval_records))
+      eval_pattern=os.path.abspath(args.eval_records), start=start,
+      checkpoint=starts.folder(start, args.output) if start else '')
   text, notes = settings.make(summary, options)
   return '\n'.join([
       '# Made by tools.new_config for %d images and %s; go on with it.' % (

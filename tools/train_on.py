@@ -21,6 +21,7 @@ import time
 from typing import Any, Callable
 
 from tools.common import numbers
+from tools.zoo import small_models
 
 _REPORT_SECONDS = 20.  # that the report takes, about
 _LEAST_SHARE = .3  # of the minutes that training has in any case
@@ -38,6 +39,10 @@ def parser() -> argparse.ArgumentParser:
   result.add_argument('--model', choices=_MODELS, help='default: retinanet '
                       '(boxes) for objects, else by the data; mask_rcnn learns '
                       'outlines')
+  result.add_argument('--from', dest='start', metavar='NAME or FOLDER',
+                      help='start from a model that comes with the code (%s), '
+                      'a model_dir, or weights of tools.import_weights'
+                      % ', '.join(small_models.names()))
   result.add_argument('--minutes', type=numbers.positive, default=10.,
                       help='for everything, about (default: %(default)g)')
   result.add_argument('--output', required=True, help='folder, new or of an '
@@ -56,11 +61,17 @@ def parser() -> argparse.ArgumentParser:
 
 def _options(args):
   from tools.own_data import plan
+  from tools.own_data import starts
   flags = ['--%s=%s' % (name, getattr(args, name))
            for name in ('image_size', 'batch_size', 'device')
            if getattr(args, name) is not None]
+  model = args.model
+  if args.start:
+    flags.append('--from=%s' % args.start)
+    # What starts from a whole model is of its kind.
+    model = model or starts.read(args.start).model
   return plan.Options(args.data.rstrip('/') or args.data, args.images,
-                      args.model, args.minutes, args.output.rstrip('/'),
+                      model, args.minutes, args.output.rstrip('/'),
                       args.seed, args.group_pattern, flags)
 
 

@@ -1,4 +1,8 @@
-"""EfficientNet, arXiv:1905.11946, as a backbone: without the ImageNet head."""
+"""EfficientNet, arXiv:1905.11946, as a backbone: without the ImageNet head.
+
+A classifier has that head where its configuration says
+classification_head.endpoints_num_filters: 1280.
+"""
 
 import functools
 import math
@@ -14,6 +18,13 @@ from configs import base
 from ops import tensor_types
 
 # name: (factor on the filters, factor on the repeats).
+_LITE_SCALINGS = {
+    'efficientnet-lite0': (1.0, 1.0),
+    'efficientnet-lite1': (1.0, 1.1),
+    'efficientnet-lite2': (1.1, 1.2),
+    'efficientnet-lite3': (1.2, 1.4),
+    'efficientnet-lite4': (1.4, 1.8),
+}
 _SCALINGS = {
     'efficientnet-b0': (1.0, 1.0),
     'efficientnet-b1': (1.0, 1.1),
@@ -25,6 +36,7 @@ _SCALINGS = {
     'efficientnet-b7': (2.0, 3.1),
     'efficientnet-b8': (2.2, 3.6),
     'efficientnet-l2': (4.3, 5.3),
+    **_LITE_SCALINGS,
 }
 NAMES = tuple(sorted(_SCALINGS))
 
@@ -62,7 +74,11 @@ NORMALIZATION_NAME = 'tpu_batch_normalization'  # in checkpoints
 
 
 class EfficientNet:
-  """Stages of inverted bottlenecks, as features of levels 2 to 5."""
+  """Stages of inverted bottlenecks, as features of levels 2 to 5.
+
+  The Lite variants have no squeeze-and-excitation, and neither their stem nor
+  the number of blocks of the first and the last stage is scaled.
+  """
 
   def __init__(self, name: str, norm_activation: tensor_types.Layer,
                init_drop_connect_rate: Optional[float] = None,
@@ -87,13 +103,14 @@ class EfficientNet:
     self._name = name
     self._recompute_blocks = recompute_blocks
     self._width, self._depth = _SCALINGS[name]
+    self._is_lite = name in _LITE_SCALINGS
     self._norm_activation = norm_activation
     self._drop_connect_rate = init_drop_connect_rate
     # The variance of the paper's code: 2 / fan out.
     self._initializer = layers.he_normal_initializer()
     self._mbconv = inverted_bottlenecks.MobileBlockBuilder(
-        norm_activation, _SE_RATIO, se_scope='se', padding='SAME',
-        kernel_initializer=self._initializer,
+        norm_activation, None if self._is_lite else _SE_RATIO, se_scope='se',
+        padding='SAME', kernel_initializer=self._initializer,
         se_activation=norm_activation.activate)
 
   def __call__(self, images: tf.Tensor,
@@ -110,8 +127,8 @@ class EfficientNet:
     with tf.variable_scope(self._name):
       with tf.variable_scope('stem'):
         x = layers.conv2d_without_bias(
-            images, self._filters(_STEM_FILTERS), 3, 2, 'SAME',
-            self._initializer)
+            images, _STEM_FILTERS if self._is_lite
+            else self._filters(_STEM_FILTERS), 3, 2, 'SAME', self._initializer)
         x = self._norm_activation(x, is_training)
       return self._blocks(x, is_training)
 
@@ -145,6 +162,8 @@ class EfficientNet:
     return rounded if rounded >= 0.9 * scaled else rounded + 8
 
   def _repeats(self, stage):
+    if self._is_lite and stage in (_STAGES[0], _STAGES[-1]):
+      return stage.repeats
     return int(math.ceil(stage.repeats * self._depth))
 
 
@@ -155,7 +174,17 @@ def build(config: base.Config,
   Of `batch_norm_activation` only `batch_norm_trainable` reaches it.
   """
   del norm_activation
-  section = config.efficientnet
+  return _build(config, config.efficientnet)
+
+
+def build_lite(config: base.Config,
+               norm_activation: tensor_types.Layer) -> EfficientNet:
+  """`build` of section `efficientnet_lite`."""
+  del norm_activation
+  return _build(config, config.efficientnet_lite)
+
+
+def _build(config, section):
   return EfficientNet(
       config.architecture.backbone,
       norm_activation=normalization.BatchNormActivation(

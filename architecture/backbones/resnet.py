@@ -11,9 +11,10 @@ from architecture import recompute
 from architecture import stems
 from configs import base
 from ops import tensor_types
+from utils import registry
 
 # depth: (kind of block, blocks of each of the four groups).
-_GROUPS = {
+GROUPS = {
     10: ('residual', (1, 1, 1, 1)),
     14: ('bottleneck', (1, 1, 1, 1)),
     18: ('residual', (2, 2, 2, 2)),
@@ -24,8 +25,23 @@ _GROUPS = {
     152: ('bottleneck', (3, 8, 36, 3)),
     200: ('bottleneck', (3, 24, 36, 3)),
 }
-DEPTHS = tuple(sorted(_GROUPS))
+DEPTHS = tuple(sorted(GROUPS))
 _STEM_FILTERS = 64
+_BELOW_ALL = -1e30  # activations; finite, which -inf times 0 is not
+
+
+def _pool_same(x):
+  return tf.nn.max_pool2d(x, ksize=3, strides=2, padding='SAME')
+
+
+def _pool_symmetric(x):
+  """As PyTorch does: a pixel around the map, below every value in it."""
+  x = tf.pad(x, [[0, 0], [1, 1], [1, 1], [0, 0]],
+             constant_values=tf.cast(_BELOW_ALL, x.dtype))
+  return tf.nn.max_pool2d(x, ksize=3, strides=2, padding='VALID')
+
+
+_POOLS = {'same': _pool_same, 'symmetric': _pool_symmetric}
 
 
 class ResNet:
@@ -35,7 +51,8 @@ class ResNet:
                dropblock: Optional[layers.DropBlock] = None,
                init_drop_connect_rate: Optional[float] = None,
                space_to_depth_block_size: int = 1,
-               recompute_blocks: bool = False) -> None:
+               recompute_blocks: bool = False, strided_conv: str = '3x3',
+               pool_padding: str = 'same') -> None:
     """Takes the settings.
 
     Args:
@@ -47,11 +64,14 @@ class ResNet:
       space_to_depth_block_size: 1, or 2 where the images of training come with
         2 x 2 pixels folded into their channels (faster on a TPU).
       recompute_blocks: whether training keeps the inputs of blocks only.
+      strided_conv: see blocks.BlockBuilder.
+      pool_padding: key of _POOLS, padding before the first pooling.
 
     Raises:
-      ValueError: for a depth, rate or block size that is not listed above.
+      ValueError: for a depth, rate, block size, convolution or padding that is
+        not listed above.
     """
-    if depth not in _GROUPS:
+    if depth not in GROUPS:
       raise ValueError('resnet_depth must be one of %s, not %s.'
                        % (', '.join(map(str, DEPTHS)), depth))
     if not 0. <= (init_drop_connect_rate or 0.) < 1.:
@@ -65,8 +85,10 @@ class ResNet:
     self._init_drop_connect_rate = init_drop_connect_rate
     self._has_folded_input = space_to_depth_block_size == 2
     self._recompute_blocks = recompute_blocks
-    kind, self._repeats = _GROUPS[depth]
-    self._block = getattr(blocks.BlockBuilder(norm_activation, dropblock), kind)
+    self._pool = registry.pick(_POOLS, pool_padding, 'resnet.pool_padding')
+    kind, self._repeats = GROUPS[depth]
+    self._block = getattr(
+        blocks.BlockBuilder(norm_activation, dropblock, strided_conv), kind)
 
   def __call__(self, images: tf.Tensor,
                is_training: bool) -> tensor_types.Levels:
@@ -96,7 +118,7 @@ class ResNet:
       x = stems.conv7x7(images, _STEM_FILTERS)
     x = tf.identity(x, 'initial_conv')
     x = self._norm_activation(x, is_training)
-    x = tf.nn.max_pool2d(x, ksize=3, strides=2, padding='SAME')
+    x = self._pool(x)
     return tf.identity(x, 'initial_max_pool')
 
   def _block_group(self, x, group, repeats, is_training):
@@ -121,4 +143,6 @@ def build(config: base.Config, norm_activation: tensor_types.Layer) -> ResNet:
       dropblock=layers.DropBlock.of_section(config.dropblock),
       init_drop_connect_rate=config.resnet.init_drop_connect_rate,
       space_to_depth_block_size=config.architecture.space_to_depth_block_size,
-      recompute_blocks=config.train.recompute_activations)
+      recompute_blocks=config.train.recompute_activations,
+      strided_conv=config.resnet.strided_conv,
+      pool_padding=config.resnet.pool_padding)

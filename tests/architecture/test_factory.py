@@ -68,7 +68,8 @@ def test_every_decoder(name):
 
 
 def test_every_efficientnet_is_in_the_table():
-  assert set(backbones.EFFICIENTNETS) == set(efficientnet.NAMES)
+  assert set(backbones.EFFICIENTNETS + backbones.EFFICIENTNET_LITES) == set(
+      efficientnet.NAMES)
 
 
 # Pyramids that each kind of backbone can have: `identity` wants all levels.

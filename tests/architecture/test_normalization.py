@@ -131,7 +131,7 @@ def test_every_activation_follows_the_normalization(name):
 
 
 def test_unknown_activation_lists_the_right_ones():
-  with pytest.raises(ValueError, match="'gelu'.*relu, swish"):
+  with pytest.raises(ValueError, match="'gelu'.*relu, relu6, swish"):
     _norm(activation='gelu')
 
 

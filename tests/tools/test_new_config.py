@@ -13,6 +13,7 @@ from tools import fit_steps
 from tools import new_config
 from tools.own_data import record_summary
 from tools.own_data import settings
+from tools.own_data import starts
 
 
 def _summary(shares, size=(480, 640), num_images=50, **changes):
@@ -199,3 +200,34 @@ def test_fit_steps(records, tmp_path, monkeypatch):
   steps, text = fit_steps.fit(str(path), 10.)
   assert steps == 289 and '289 steps' in text
   assert factory.load_config(None, str(path))[0].train.total_steps == 289
+
+
+def test_a_start_keeps_its_network():
+  """Classes and image size are of the data; the rest is of the other model."""
+  start = starts.Start('cells', 'retinanet', {
+      'architecture.backbone': 'resnet', 'resnet.resnet_depth': 18,
+      'architecture.max_level': 5, 'anchor.num_scales': 2,
+      'retinanet_head.num_filters': 32})
+  config, notes, text = _made(_summary([(.5, .5)] * 30), start=start,
+                              checkpoint='/there')
+  assert config.train.checkpoint.path == '/there'
+  assert config.resnet.resnet_depth == 18
+  assert config.anchor.num_scales == 2
+  assert config.retinanet_head.num_filters == 32
+  assert config.architecture.num_classes == 3
+  assert 'of cells' in text
+  assert 'It starts from cells, with its anchors.' in notes
+  assert not [note for note in notes if note.startswith('Anchors')]
+  with pytest.raises(ValueError, match='type mask_rcnn, and cannot start'):
+    _made(_summary([(.5, .5)] * 30), model='retinanet',
+          start=start._replace(model='mask_rcnn'))
+
+
+def test_a_start_from_a_backbone_chooses_anchors():
+  start = starts.Start('lite', None, {
+      'architecture.backbone': 'efficientnet-lite0'})
+  config, notes, _ = _made(_summary([(.5, .5)] * 30), start=start,
+                           checkpoint='/there')
+  assert config.architecture.backbone == 'efficientnet-lite0'
+  assert config.resnet.resnet_depth == 50  # not written
+  assert [note for note in notes if note.startswith('Anchors')]

@@ -9,6 +9,7 @@ import os
 from typing import Optional, Sequence
 
 from tools.common import numbers
+from tools.zoo import small_models
 
 # What upstream shows where nothing else is said, and what we do.
 _UPSTREAM_DEFAULTS = {'min_score': .05, 'max_boxes': 10, 'thumbnail_size': 800}
@@ -39,7 +40,9 @@ def parse(argv: Optional[Sequence[str]],
 
 def _add_model(group):
   group.add_argument('--model_dir', metavar='FOLDER',
-                     help='of a training run: its newest checkpoint')
+                     help='of a training run: its newest checkpoint; or a '
+                     'model that comes with the code: %s'
+                     % ', '.join(small_models.names()))
   group.add_argument(
       '--checkpoint_path', metavar='PREFIX',
       help='such as runs/mine/model.ckpt-1000; the model is described by '

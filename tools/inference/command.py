@@ -12,6 +12,7 @@ from tools.inference import outputs as outputs_lib
 from tools.inference import runner
 from tools.inference import sources as sources_lib
 from tools.inference import videos
+from tools.zoo import small_models
 
 ANSWERED, SKIPPED, INTERRUPTED = 0, 3, 130
 
@@ -62,7 +63,8 @@ def load(arguments: argparse.Namespace) -> predictor.Predictor:
   if arguments.saved_model:
     return predictor.load(arguments.saved_model, **options)
   return predictor.load(
-      arguments.model_dir, arguments.checkpoint_path, arguments.model,
+      arguments.model_dir and small_models.resolve(arguments.model_dir),
+      arguments.checkpoint_path, arguments.model,
       arguments.config_file, arguments.params_override,
       image_size=arguments.image_size, **options)
 

@@ -12,6 +12,7 @@ import numpy as np
 from configs import factory
 from tools.own_data import anchors as anchors_lib
 from tools.own_data import record_summary
+from tools.own_data import starts
 from tools.own_data import yaml_text
 
 _SMALL_OBJECT = 20.  # pixels that small objects should have in the network
@@ -79,6 +80,8 @@ class Options(typing.NamedTuple):
     names: {class id: name} of the label map; empty without one.
     train_pattern: pattern of the training records.
     eval_pattern: pattern of the other records.
+    start: starts.Start, or None.
+    checkpoint: folder of its checkpoint.
   """
   model: typing.Any
   machine: Machine
@@ -91,6 +94,8 @@ class Options(typing.NamedTuple):
   names: dict
   train_pattern: str
   eval_pattern: str
+  start: typing.Any = None
+  checkpoint: str = ''
 
 
 MODELS = {record_summary.DETECTION: ('retinanet', 'mask_rcnn'),
@@ -133,8 +138,19 @@ def make(summary: record_summary.Summary,
   Raises:
     ValueError: if the data and the options do not go together.
   """
-  model = model_for(summary, options.model)
+  start = options.start
+  model = model_for(summary, options.model or (start and start.model))
+  if start and start.model not in (None, model):
+    raise ValueError('--from=%s is a model of the type %s, and cannot start '
+                     'one of the type %s.' % (start.name, start.model, model))
   lines, notes = _MAKERS[model](summary, options._replace(model=model))
+  if start:
+    lines = starts.applied(lines, start, options.checkpoint)
+    # Its anchors are not those that were chosen.
+    notes = [note for note in notes if not (
+        start.model and note.startswith('Anchors'))]
+    notes.append('It starts from %s%s.' % (
+        start.name, ', with its anchors' if start.model else ''))
   text = yaml_text.text(lines)
   factory.load_config(None, yaml_text.parsed(text))
   return text, notes

@@ -1,11 +1,13 @@
 """Writes a model_dir with the variables of another checkpoint."""
 
 import dataclasses
+import functools
 import json
 import os
 import re
 from typing import Any, Dict, List, Mapping, Optional
 
+import numpy as np
 import tensorflow.compat.v1 as tf
 
 from configs import base
@@ -99,18 +101,54 @@ def write(folder: str, config: base.Config,
   Returns:
     The prefix of the new checkpoint.
   """
-  folder = os.path.abspath(folder)
   step = step_of(contents)
+  return _write_folder(
+      folder, step, functools.partial(_copy, contents, taken, step), notes,
+      config, label_map)
+
+
+def write_arrays(folder: str, config: Optional[base.Config],
+                 arrays: Mapping[str, np.ndarray], notes: Mapping[str, Any],
+                 label_map: Optional[str] = None,
+                 texts: Optional[Mapping[str, str]] = None,
+                 step: int = 0) -> str:
+  """`write` for values that are here.
+
+  Args:
+    folder: model_dir; it is made, or it is empty.
+    config: an experiment, or None: a checkpoint to start from only.
+    arrays: {name: float32}.
+    notes: a mapping for import.json.
+    label_map: path of the names of its classes, or None.
+    texts: {name: content} of further files.
+    step: of the checkpoint.
+
+  Returns:
+    The prefix of the new checkpoint.
+  """
+  return _write_folder(folder, step,
+                       functools.partial(_save_arrays, arrays, step), notes,
+                       config, label_map, texts)
+
+
+def _write_folder(folder, step, save, notes, config, label_map=None,
+                  texts=None):
+  """The folder with what `save(prefix)` writes."""
+  folder = os.path.abspath(folder)
   name = 'model.ckpt-%d' % step
   with storage.replaced_folder(folder) as made:
     os.mkdir(made)
-    _copy(contents, taken, step, os.path.join(made, name))
+    save(os.path.join(made, name))
     storage.write_json(os.path.join(made, NOTES), dict(notes, step=step))
-    config = dataclasses.replace(config, model_dir=folder)
-    if not config.eval.label_map:
-      # Where every job looks for the names; the folder may be moved.
-      kept_names.keep(label_map, made)
-    model_dir_lib.save_params(config, model_dir_lib.params_path(made))
+    for file_name, text in (texts or {}).items():
+      with open(os.path.join(made, file_name), 'w', encoding='utf-8') as f:
+        f.write(text)
+    if config is not None:
+      config = dataclasses.replace(config, model_dir=folder)
+      if not config.eval.label_map:
+        # Where every job looks for the names; the folder may be moved.
+        kept_names.keep(label_map, made)
+      model_dir_lib.save_params(config, model_dir_lib.params_path(made))
     checkpoints.write_state(made, [name])
   return os.path.join(folder, name)
 
@@ -126,13 +164,27 @@ def _copy(contents, taken, step, prefix):
     # Models here have float32 alone, whatever they compute in.
     values = [tf.cast(value, tf.float32) if value.dtype.is_floating else value
               for value in values]
-    names = [taken[name] for name in old] + [tf.GraphKeys.GLOBAL_STEP]
-    values.append(tf.constant(step, tf.int64))
-    save = tf.raw_ops.SaveV2(
-        prefix=tf.constant(prefix), tensor_names=names,
-        shape_and_slices=[''] * len(names), tensors=values)
-    with tf.Session() as session:
-      session.run(save)
+    _save(prefix, [taken[name] for name in old], values, step)
+
+
+def _save_arrays(arrays, step, prefix):
+  """Writes arrays; they are fed, as a graph holds 2 GB at most."""
+  names = sorted(arrays)
+  with tf.Graph().as_default():
+    values = [tf.placeholder(tf.float32, arrays[name].shape) for name in names]
+    _save(prefix, names, values, step,
+          {value: arrays[name] for value, name in zip(values, names)})
+
+
+def _save(prefix, names, values, step, feed=None):
+  """Writes tensors and the step as a checkpoint."""
+  names = names + [tf.GraphKeys.GLOBAL_STEP]
+  values = values + [tf.constant(step, tf.int64)]
+  save = tf.raw_ops.SaveV2(
+      prefix=tf.constant(prefix), tensor_names=names,
+      shape_and_slices=[''] * len(names), tensors=values)
+  with tf.Session() as session:
+    session.run(save, feed)
 
 
 def left_out(contents: checkpoint_checks.Contents,
