@@ -3,6 +3,7 @@
 #
 #   RUNTIME=tf1   Python 3.7, TensorFlow 1.15: the default where there is one
 #   RUNTIME=tf2   Python 3.11, TensorFlow 2.15
+#   DEVICE=gpu    TensorFlow 2.15 with the libraries of NVIDIA GPUs
 #   PYTHON=...    the interpreter that a new environment is built from
 #   JOBS=...      test processes
 #   TESTS=...     folders or files of tests, instead of all
@@ -12,6 +13,7 @@
 #   OPTIONS=...   tpu-check: further flags of tools.tpu_check
 
 RUNTIME ?=
+DEVICE ?=
 MODEL ?= retinanet
 CONFIG ?=
 TOPOLOGY ?= v3:2x2
@@ -21,7 +23,8 @@ TESTS ?= tests
 SCRIPTS = tools/setup_env.sh .ci/run
 
 # Expands to the Python of the environment, which exists from then on.
-IN_ENV = venv=$$(bash tools/setup_env.sh $(RUNTIME)) && "$$venv/bin/python"
+ENVIRONMENT = $(if $(filter gpu,$(DEVICE)),gpu,$(RUNTIME))
+IN_ENV = venv=$$(bash tools/setup_env.sh $(ENVIRONMENT)) && "$$venv/bin/python"
 # Neighbouring tests stay in one process, which makes what they share once.
 PYTEST = -m pytest -n $(JOBS) --dist worksteal -p no:cacheprovider
 
@@ -29,7 +32,7 @@ export TF_CPP_MIN_LOG_LEVEL ?= 3
 export PYTHONUNBUFFERED = 1
 
 .PHONY: help setup demo test quick test-all faults mutants lint env tpu-check \
-  tpu-check-all export-env weights docs clean
+  tpu-check-all export-env weights docs audit clean
 
 help:
 	@echo 'make demo           trains and evaluates a small model, some ten minutes'
@@ -46,6 +49,7 @@ help:
 	@echo 'make export-env     the converters to ONNX and others (docs/export.md)'
 	@echo 'make weights        weights of ImageNet to start from, into weights/'
 	@echo 'make docs           the documentation as a site, into site/'
+	@echo 'make audit          known vulnerabilities of the packages, by pip-audit'
 	@echo 'make clean          removes demo/ and caches, not the environments'
 	@echo
 	@echo 'Variables, as in "make test RUNTIME=tf2 TESTS=tests/ops":'
@@ -117,6 +121,15 @@ weights:
 docs:
 	@venv=$$(bash tools/setup_env.sh docs) && NO_MKDOCS_2_WARNING=1 \
 	  "$$venv/bin/mkdocs" build --quiet && echo 'site/index.html'
+
+# In an environment of its own; it asks the service of the package index.
+audit:
+	@venv=$$(bash tools/setup_env.sh tf2) && "$$venv/bin/python" -m venv .setup/audit \
+	  && .setup/audit/bin/python -m pip install --quiet pip-audit==2.10.1 \
+	  && for lock in py37-tf115 py311-tf215 py311-export py311-docs; do \
+	    echo "$$lock:"; .setup/audit/bin/pip-audit --disable-pip --no-deps \
+	      --requirement requirements/$$lock.txt || status=1; \
+	  done; exit $${status:-0}
 
 clean:
 	rm -rf site demo .pytest_cache .ruff_cache .mypy_cache

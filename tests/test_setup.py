@@ -11,9 +11,10 @@ import pytest
 _ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 # What the script calls, besides Python, pyenv, uv and conda.
 _PROGRAMS = ('awk', 'bash', 'cat', 'cut', 'dirname', 'flock', 'head', 'ls',
-             'mkdir', 'rm', 'sh', 'sha256sum', 'sort', 'tail')
+             'mkdir', 'rm', 'sh', 'sha256sum', 'sort', 'tail', 'uname')
 _LOCKS = {'tf1': 'py37-tf115', 'tf2': 'py311-tf215'}
-_OTHERS = {'docs': 'py311-docs', 'export': 'py311-export'}
+_OTHERS = {'docs': 'py311-docs', 'export': 'py311-export',
+           'gpu': 'py311-tf215-gpu'}
 _COMPILER_LOCK = os.path.join('tools', 'tpu', 'requirements')
 
 
@@ -26,14 +27,20 @@ def _lock(environment):
   return os.path.join('requirements', _LOCKS[environment])
 
 
+def _lines(text):
+  """The pins of a lock file, each with its hashes in one line."""
+  return [line for line in re.sub(r' \\\n +', ' ', text).split('\n')
+          if line and not line.startswith('#')]
+
+
 def _pins(environment):
   """[(package, version)] of an environment."""
   lines = []
   for suffix in ('-build.txt', '.txt'):
     with open(os.path.join(_ROOT, _lock(environment) + suffix)) as f:
-      lines += [line.strip() for line in f if not line.startswith('#')]
-  return [tuple(re.match(r'([\w.-]+)==([\w.]+)$', line).groups())
-          for line in lines]
+      lines += _lines(f.read())
+  return [tuple(re.match(r'([\w.-]+)==([\w.]+)(?: --hash=sha256:[0-9a-f]{64})+$',
+                         line).groups()) for line in lines]
 
 
 @pytest.mark.parametrize('runtime', sorted(_LOCKS))
@@ -114,7 +121,7 @@ def _complete_environment(clone, runtime):
       hashlib.sha256(content.encode()).hexdigest() + '\n')
 
 
-@pytest.mark.parametrize('runtime', sorted(_LOCKS) + ['docs', 'export', 'tpu'])
+@pytest.mark.parametrize('runtime', sorted(_LOCKS) + ['docs', 'export', 'gpu', 'tpu'])
 def test_complete_environment_is_left_alone(clone, runtime):
   _complete_environment(clone, runtime)
   result = _set_up(clone, runtime)
@@ -169,13 +176,25 @@ def test_packages_for_tpu_vms_are_those_of_tf2_without_tensorflow():
   pins = {}
   for name in ('py310-tf215-tpu', 'py311-tf215'):
     with open(os.path.join(_ROOT, 'requirements', name + '.txt')) as f:
-      pins[name] = dict(re.findall(r'(?m)^([\w.-]+)==(\S+)$', f.read()))
+      pins[name] = dict(re.findall(r'(?m)^([\w.-]+)==(\S+)', f.read()))
   ours, other = pins['py310-tf215-tpu'], pins['py311-tf215']
   assert set(other) - set(ours) == {'tensorflow-cpu'}
   assert set(ours) - set(other) == {'async-timeout', 'exceptiongroup', 'tomli'}
   for name in ('numpy', 'protobuf', 'keras', 'tensorflow-estimator',
                'opencv-python-headless', 'pycocotools'):
     assert ours[name] == other[name]
+
+
+def test_the_packages_for_gpus_are_those_of_tf2():
+  runtime, gpu = dict(_pins('tf2')), dict(_pins('gpu'))
+  assert gpu.pop('tensorflow') == runtime.pop('tensorflow-cpu')
+  assert runtime.items() <= gpu.items()
+  assert all(name.startswith('nvidia-') for name in set(gpu) - set(runtime))
+
+
+def test_nothing_is_pinned_that_nothing_needs():
+  for environment in ('tf1', 'tf2', 'export', 'gpu'):
+    assert not {'lvis', 'Cython'} & set(dict(_pins(environment)))
 
 
 def test_the_profiler_is_one_that_tf1_can_import():

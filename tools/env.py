@@ -111,7 +111,7 @@ def package_problems(lock_path: str, installed: Mapping[str, str]) -> List[str]:
   differing = []
   for path in (lock_path + '-build.txt', lock_path + '.txt'):
     with open(path) as f:
-      pins = re.findall(r'(?m)^([\w.-]+)==(\S+)$', f.read())
+      pins = re.findall(r'(?m)^([\w.-]+)==(\S+)', f.read())
     for name, version in pins:
       found = installed.get(name.lower().replace('_', '-'))
       if found != version:

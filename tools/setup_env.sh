@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
 # Makes the virtual environment of one runtime inside the clone.
 #
-#   bash tools/setup_env.sh [tf1|tf2|tpu|export|docs]
+#   bash tools/setup_env.sh [tf1|tf2|gpu|tpu|export|docs]
 #
 # Prints the folder of the environment on stdout and everything else on
 # stderr. Without an argument: tf1 if this machine has a Python 3.7, else tf2.
-# The others are not runtimes: they hold the TPU compiler (`make tpu-check`), the
+# gpu is tf2 with the build for NVIDIA GPUs (`make setup DEVICE=gpu`). The others
+# are not runtimes: they hold the TPU compiler (`make tpu-check`), the
 # converters of tools.export_onnx and the like, and MkDocs (`make docs`).
 # PYTHON=/path/to/python uses that interpreter. An environment that is complete
 # and belongs to the present lock file is left as it is.
@@ -80,7 +81,7 @@ download_python() {
 
 choose_runtime() {
   case ${1:-} in
-    tf1 | tf2 | tpu | export | docs) echo "$1" ;;
+    tf1 | tf2 | gpu | tpu | export | docs) echo "$1" ;;
     '')
       if [[ -f .venv-tf1/.complete ]] || find_python 3.7 >/dev/null; then
         echo tf1
@@ -116,12 +117,15 @@ choose_python() {
 # are the modules that it is complete with.
 build() {
   local venv=$1 interpreter=$2 lock=$3 modules=$4
+  [[ $(uname -sm) == 'Linux x86_64' ]] ||
+    die "the locks are of Linux on x86-64, this is $(uname -sm)" \
+      '(requirements/README.md).'
   say "$venv with $("$interpreter" --version 2>&1), from $lock.txt: up to" \
     '1.6 GB, some minutes.'
   rm -rf "$venv"
   "$interpreter" -m venv "$venv"
   local install=("$venv/bin/python" -m pip --disable-pip-version-check install
-    --quiet --no-deps)
+    --quiet --no-deps --require-hashes)
   # pip warns about wheel folders of its own configuration that are not there.
   "${install[@]}" -r "$lock-build.txt" >&2
   "${install[@]}" --no-build-isolation -r "$lock.txt" >&2
@@ -137,6 +141,7 @@ main() {
   case $runtime in
     tf1) version=3.7 lock=requirements/py37-tf115 ;;
     tf2) version=3.11 lock=requirements/py311-tf215 ;;
+    gpu) version=3.11 lock=requirements/py311-tf215-gpu ;;
     tpu) version=3.11 lock=tools/tpu/requirements modules='jaxlib, libtpu' ;;
     docs) version=3.11 lock=requirements/py311-docs modules='mkdocs' ;;
     export)
