@@ -39,8 +39,9 @@ def _pins(environment):
   for suffix in ('-build.txt', '.txt'):
     with open(os.path.join(_ROOT, _lock(environment) + suffix)) as f:
       lines += _lines(f.read())
-  return [tuple(re.match(r'([\w.-]+)==([\w.]+)(?: --hash=sha256:[0-9a-f]{64})+$',
-                         line).groups()) for line in lines]
+  return [tuple(re.match(
+      r'([\w.-]+)==([\w.]+)(?: --hash=sha256:[0-9a-f]{64})+$',
+      line).groups()) for line in lines]
 
 
 @pytest.mark.parametrize('runtime', sorted(_LOCKS))
@@ -121,7 +122,8 @@ def _complete_environment(clone, runtime):
       hashlib.sha256(content.encode()).hexdigest() + '\n')
 
 
-@pytest.mark.parametrize('runtime', sorted(_LOCKS) + ['docs', 'export', 'gpu', 'tpu'])
+@pytest.mark.parametrize('runtime', sorted(_LOCKS) + [
+    'docs', 'export', 'gpu', 'tpu'])
 def test_complete_environment_is_left_alone(clone, runtime):
   _complete_environment(clone, runtime)
   result = _set_up(clone, runtime)

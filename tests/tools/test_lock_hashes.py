@@ -4,7 +4,8 @@ import pytest
 
 from tools import lock_hashes
 
-TEXT = '# Why.\nabsl-py==2.1.0\ntyping_extensions==4.7.1 \\\n    --hash=sha256:old\n'
+TEXT = ('# Why.\nabsl-py==2.1.0\n'
+        'typing_extensions==4.7.1 \\\n    --hash=sha256:old\n')
 
 
 def test_hashes_are_added_and_replaced():
