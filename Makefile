@@ -127,7 +127,7 @@ audit:
 	@venv=$$(bash tools/setup_env.sh tf2) && "$$venv/bin/python" -m venv .setup/audit \
 	  && .setup/audit/bin/python -m pip install --quiet pip-audit==2.10.1 \
 	  && for lock in py37-tf115 py311-tf215 py311-export py311-docs; do \
-	    echo "$$lock:"; .setup/audit/bin/pip-audit --disable-pip --no-deps \
+	    echo "$$lock:"; .setup/audit/bin/pip-audit --strict --disable-pip --no-deps \
 	      --requirement requirements/$$lock.txt || status=1; \
 	  done; exit $${status:-0}
 
