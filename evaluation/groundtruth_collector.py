@@ -116,7 +116,8 @@ class GroundtruthCollector:
       images.update(new)
       objects += [o for o in content['objects']
                   if ids.canonical_id(o['image_id']) in new]
-    self._images = {key: images[key] for key in sorted(images, key=order.__getitem__)}
+    self._images = {key: images[key]
+                    for key in sorted(images, key=order.__getitem__)}
     self._objects = sorted(
         objects, key=lambda o: order[ids.canonical_id(o['image_id'])])
 
