@@ -337,8 +337,8 @@ class Evaluation:
     for batch in images_of(batches):
       predictions, groundtruths, losses = split_by_prefix(batch)
       _for_people(self._evaluator.update, predictions, groundtruths)
-      for name, values in losses.items():
-        all_losses[name] += np.ravel(values).tolist()
+      for loss, values in losses.items():
+        all_losses[loss] += np.ravel(values).tolist()
       count += len(predictions[fields.SOURCE_ID])
       now = time.monotonic()
       if start is None:  # The first batch also sets up the graph.

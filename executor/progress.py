@@ -11,7 +11,7 @@ from executor import log
 try:
   import resource
 except ImportError:  # Windows has none.
-  resource = None
+  resource = None  # type: ignore[assignment]
 
 _REDRAW_SECONDS = .5
 _WIDTH = 24  # characters of the bar
