@@ -18,6 +18,9 @@ _READ_BUFFER = 1 << 20   # bytes
 AUTOTUNE = tf.data.experimental.AUTOTUNE
 _PREFETCH_STEPS = 2      # one that is waited for, one that is being made
 _HOST_SEED_STEP = 1000003  # keeps the seeds of hosts apart
+# Functions of tensors here have no Python control flow that depends on one.
+# Rewriting them for it (AutoGraph) was a fifth of the time to the first step.
+_as_written = tf.autograph.experimental.do_not_convert
 
 
 class InputReader:
@@ -144,13 +147,14 @@ class InputReader:
     dataset = tf.data.Dataset.zip((
         records, tf.data.Dataset.range(start, 2**62)))
     dataset = dataset.map(
-        lambda serialized, number: self._parser(
-            serialized, seed=tf.stack([tf.constant(base, tf.int64), number])),
+        _as_written(lambda serialized, number: self._parser(
+            serialized, seed=tf.stack([tf.constant(base, tf.int64), number]))),
         num_parallel_calls=self._num_parallel_calls)
     dataset = dataset.batch(batch_size, drop_remainder=True)
     if self._image_layout is not None:
       dataset = dataset.map(
-          lambda images, labels: (self._image_layout(images), labels),
+          _as_written(
+              lambda images, labels: (self._image_layout(images), labels)),
           num_parallel_calls=self._num_parallel_calls)
     options = tf.data.Options()
     options.experimental_deterministic = self._is_deterministic
@@ -206,10 +210,11 @@ class InputReader:
     if self._part[0] > 1:
       dataset = dataset.batch(batch_size).shard(*self._part).apply(
           tf.data.experimental.unbatch())
-    dataset = dataset.map(self._parser,
+    dataset = dataset.map(_as_written(self._parser),
                           num_parallel_calls=self._num_parallel_calls)
     padding = tf.data.Dataset.from_tensors(0).map(
-        lambda _: self._parser.padding_example()).repeat(batch_size - 1)
+        _as_written(lambda _: self._parser.padding_example())).repeat(
+            batch_size - 1)
     # What is left of the padding after the last full batch is dropped.
     dataset = dataset.concatenate(padding)
     return dataset.batch(batch_size, drop_remainder=True)

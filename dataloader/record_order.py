@@ -24,6 +24,7 @@ import tensorflow.compat.v1 as tf
 
 from dataloader import record_counts
 
+_as_written = tf.autograph.experimental.do_not_convert  # see input_reader
 _READ_BUFFER = 1 << 20   # bytes of each open file
 _MIN_OPEN, _MAX_OPEN = 8, 32  # files that are read at a time; upstream: 32
 # Files open / files of a host. More of them mix more of the set at once; fewer
@@ -181,6 +182,7 @@ def _from_files(chosen, seed, start_epoch, start_place, counts,
   paths, firsts = chosen.share.files, chosen.share.firsts
   num_groups, group_size = chosen.num_groups, chosen.group_size
 
+  @_as_written
   def group(number):
     tf.set_random_seed(_GRAPH_SEED)
     epoch = number // num_groups
@@ -221,12 +223,13 @@ def _cached(chosen, seed, start_epoch, start_place, size, is_deterministic):
   # One tensor [size], for an epoch can refer to it without a copy.
   everything = everything.batch(size).cache().repeat()
 
+  @_as_written
   def epoch_of(number, strings):
     order = _permutation(size, seed, number)
     if start_place:
       order = order[tf.where(tf.equal(number, start_epoch), start_place, 0):]
     return tf.data.Dataset.from_tensor_slices(order).map(
-        lambda place: strings[place])
+        _as_written(lambda place: strings[place]))
 
   return tf.data.Dataset.zip((
       tf.data.Dataset.range(start_epoch, _ENDLESS), everything)).flat_map(
@@ -237,6 +240,7 @@ def _interleaved(paths, firsts, chosen, is_deterministic):
   """The records of files, of several at a time."""
   stride = chosen.share.stride
 
+  @_as_written
   def read(path, first):
     dataset = tf.data.TFRecordDataset(path, buffer_size=_READ_BUFFER)
     return dataset.shard(stride, first) if stride > 1 else dataset
