@@ -4,7 +4,7 @@ import os
 import re
 from typing import List, Sequence, Tuple, Union
 
-import tensorflow.compat.v1 as tf
+from ops import tensorflow_later as tf
 
 # Files that the converters write next to the shards. A pattern such as
 # `train-*` is meant for the records.

@@ -4,7 +4,7 @@ import os
 import struct
 from typing import Iterator, Optional, Sequence, Tuple
 
-import tensorflow.compat.v1 as tf
+from ops import tensorflow_later as tf
 
 # A record is its length (8 bytes), a checksum of it (4), that many bytes and
 # their checksum (4). Source: TensorFlow, TFRecord format.

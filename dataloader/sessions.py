@@ -7,12 +7,12 @@ one that had a session, a new session waits forever.
 import os
 from typing import Any
 
-import tensorflow.compat.v1 as tf
+from ops import tensorflow_later as tf
 
 _pids = set()  # of processes that had one
 
 
-def make(**options: Any) -> tf.Session:
+def make(**options: Any) -> 'tf.Session':
   """A tf.Session, with its arguments."""
   _pids.add(os.getpid())
   return tf.Session(**options)

@@ -5,6 +5,7 @@ The imports are read from the source, those inside of functions too.
 
 import ast
 import collections
+import functools
 import os
 import re
 
@@ -63,6 +64,7 @@ def _python_files():
 FILES = _python_files()
 
 
+@functools.lru_cache(maxsize=None)
 def _tree(path):
   with open(os.path.join(ROOT, path), encoding='utf-8') as f:
     return ast.parse(f.read(), path)
@@ -187,6 +189,55 @@ def asks_for_the_version(tree):
 
 def test_imports_go_down():
   assert not [w for path in FILES for w in wrong_imports(path, _tree(path))]
+
+
+@functools.lru_cache(maxsize=None)
+def _imported_at_once(path):
+  """Names of modules that a file imports outside of functions."""
+  names = []
+
+  def visit(node):
+    if isinstance(node, ast.Import):
+      names.extend(alias.name for alias in node.names)
+    elif isinstance(node, ast.ImportFrom):
+      names.extend([node.module] + ['%s.%s' % (node.module, alias.name)
+                                    for alias in node.names])
+    elif not isinstance(node, ast.FunctionDef):
+      for inner in ast.iter_child_nodes(node):
+        visit(inner)
+
+  visit(_tree(path))
+  return names
+
+
+def _loaded_at_once(module, found):
+  """Adds the modules that importing one loads."""
+  path = module.replace('.', os.sep)
+  path = path + '.py' if path + '.py' in FILES else os.path.join(
+      path, '__init__.py')
+  if module in found or path not in FILES:
+    return found
+  found.add(module)
+  for name in _imported_at_once(path):
+    if _room(name) == 'tensorflow':
+      found.add(name)
+    _loaded_at_once(name, found)
+  return found
+
+
+# Its pages are built where it is.
+SLOW_HELP = {'tools.make_report'}
+
+
+@pytest.mark.parametrize('path', [
+    path for path in FILES
+    if re.match(r'(main|tools/(?!__init__)\w+)\.py$', path)])
+def test_help_waits_for_no_tensorflow(path):
+  """Loading it takes seconds; ops.tensorflow_later loads it when it is used."""
+  module = path[:-len('.py')].replace(os.sep, '.')
+  found = _loaded_at_once(module, set())
+  loads = any(_room(name) == 'tensorflow' for name in found)
+  assert module in found and loads == (module in SLOW_HELP)
 
 
 def test_every_folder_with_code_is_a_room():

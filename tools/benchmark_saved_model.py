@@ -22,8 +22,7 @@ import sys
 import time
 from typing import Any, Dict, Optional, Sequence
 
-import tensorflow.compat.v1 as tf
-
+from ops import tensorflow_later as tf
 from tools.benchmarks import targets
 from tools.common import bool_flags
 from tools.common import config_arguments

@@ -14,8 +14,8 @@ from typing import Any, Dict, Optional
 
 from absl import flags
 import numpy as np
-import tensorflow.compat.v1 as tf
 
+from ops import tensorflow_later as tf
 from tools.datasets import coco_record_writer
 from tools.datasets import conversion_flags
 from tools.datasets import image_names

@@ -27,8 +27,7 @@ import hashlib
 import os
 from typing import Dict, Mapping, NamedTuple, Optional
 
-import tensorflow.compat.v1 as tf
-
+from ops import tensorflow_later as tf
 from tools.common import numbers
 from tools.datasets import annotation_checks
 from tools.datasets import image_files

@@ -23,8 +23,8 @@ from typing import Any, Dict, Mapping, NamedTuple, Optional, Sequence
 
 import numpy as np
 from PIL import Image
-import tensorflow.compat.v1 as tf
 
+from ops import tensorflow_later as tf
 from tools.common import numbers
 from tools.datasets import annotation_checks
 from tools.datasets import coco_record_writer

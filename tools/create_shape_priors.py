@@ -19,12 +19,11 @@ segmented too: name the others in --classes.
 
 import argparse
 import collections
-from typing import Iterable, Mapping, Optional, Sequence, Tuple
+from typing import Dict, Iterable, Mapping, Optional, Sequence, Tuple
 
 import cv2
 import numpy as np
 
-from ops import tensor_types
 from tools.common import numbers
 from tools.datasets import mask_clusters
 from tools.datasets import mask_shapes
@@ -36,7 +35,7 @@ _IMAGE_MARGIN = 2  # pixels around each prior
 
 def collect(shapes: Iterable[Tuple[int, np.ndarray]],
             classes: Optional[Sequence[int]] = None, max_masks: int = 2000,
-            seed: int = 0) -> tensor_types.LevelArrays:
+            seed: int = 0) -> Dict[int, np.ndarray]:
   """Keeps some masks of each class, each mask as likely as any other.
 
   Args:

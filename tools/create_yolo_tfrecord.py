@@ -18,10 +18,10 @@ import os
 from typing import Any, Dict, List, Optional, Sequence, Tuple
 
 from absl import flags
-import tensorflow.compat.v1 as tf
 import yaml
 
 from dataloader import file_patterns
+from ops import tensorflow_later as tf
 from tools.datasets import coco_record_writer
 from tools.datasets import conversion_flags
 from tools.datasets import image_names

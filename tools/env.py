@@ -13,8 +13,8 @@ import sys
 from typing import List, Mapping, NamedTuple, Optional, Sequence
 
 import pkg_resources
-import tensorflow.compat.v1 as tf
 
+from ops import tensorflow_later as tf
 from utils import version as version_lib
 
 _ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))

@@ -19,7 +19,6 @@ import tempfile
 from typing import Any, Dict, List, Optional, Sequence
 
 from serving.targets import environment
-from serving.targets import network_graph
 from tools.common import config_arguments
 
 _COLUMNS = ('model', 'target', 'NMS', 'result',
@@ -99,6 +98,7 @@ def _images(source):
   """Images for int8: those of training, or drawn ones where there are none."""
   from serving import export
   from serving import parity
+  from serving.targets import network_graph
   from serving.targets import tflite
   pattern = source.config.train.train_file_pattern
   try:

@@ -12,8 +12,7 @@ import argparse
 import re
 from typing import Any, List, NamedTuple, Optional, Sequence, Tuple
 
-import tensorflow.compat.v1 as tf
-
+from ops import tensorflow_later as tf
 from utils import training_names
 
 # Slots of optimizers; their last part follows the name of a variable.

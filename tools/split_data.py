@@ -36,10 +36,10 @@ from typing import (
 
 from absl import app
 from absl import flags
-import tensorflow.compat.v1 as tf
 
 from dataloader import file_patterns
 from evaluation import ids
+from ops import tensorflow_later as tf
 from tools import create_yolo_tfrecord
 from tools.datasets import annotation_checks
 from tools.datasets import source_set

@@ -19,8 +19,7 @@ import sys
 import tempfile
 from typing import Any, Dict, Optional, Sequence
 
-import tensorflow.compat.v1 as tf
-
+from ops import tensorflow_later as tf
 from tools.common import config_arguments
 from tools.common import numbers
 from tools.tpu import chips
@@ -57,6 +56,9 @@ def parse_arguments(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
                       '--topology: find the largest batch that fits')
   parser.add_argument('--text', action='store_true', help='with --topology and '
                       '--work: write the compiled program as text, too')
+  parser.add_argument('--module', action='store_true', help='with --work: '
+                      'write the lowered steps, which '
+                      'tools.benchmarks.gpu_step times')
   parser.add_argument('--work', metavar='FOLDER', help='keep the files of the '
                       'check there')
   parser.add_argument('--json', metavar='FILE', help='file for the results')
@@ -107,7 +109,8 @@ def _lower(check, arguments, batch):
   results = {}
   for name in [arguments.job] if arguments.job else steps.JOBS:
     found = check.lower(
-        name, batch, bool(arguments.topology) and name == 'train')
+        name, batch, arguments.module or (
+            bool(arguments.topology) and name == 'train'))
     found['problems'] = report.lowering_problems(found)
     for problem in found['problems']:
       print('%-8s %s' % (name, problem))

@@ -14,10 +14,9 @@ import json
 import os
 from typing import Any, Callable, Dict, NamedTuple, Optional
 
-import tensorflow.compat.v1 as tf
 import tqdm
 
-from dataloader import source_ids
+from ops import tensorflow_later as tf
 from tools.datasets import annotation_checks
 from tools.datasets import conversion_report
 from tools.datasets import image_notes
@@ -230,6 +229,7 @@ def _image_notes(written):
 
 def _annotations(checked, outcomes):
   """COCO annotations of what was written, under the ids of the records."""
+  from dataloader import source_ids
   written = [o for o in outcomes if o.image]
   ids = source_ids.to_ints([str(o.image['id']) for o in written])
   first = {}

@@ -6,9 +6,8 @@ from typing import Callable, Optional, Sequence
 
 from absl import app
 from absl import flags
-import tensorflow.compat.v1 as tf
 
-from ops import compat
+from ops import tensorflow_later as tf
 from tools.datasets import coco_record_writer
 from tools.datasets import written_order
 from utils import label_map as label_maps
@@ -110,6 +109,7 @@ def call(main: Callable[[flags.FlagValues], None], values: flags.FlagValues,
   if arguments:
     sys.exit('Error: Unexpected argument %r; flags are written --name=value.'
              % arguments[0])
+  from ops import compat
   tf.logging.set_verbosity(tf.logging.ERROR)
   compat.enable_graph_mode()
   try:

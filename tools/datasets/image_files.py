@@ -5,7 +5,6 @@ from typing import List, NamedTuple, Optional, Tuple
 
 from PIL import Image
 
-from dataloader import decoding
 from tools.datasets import jpeg_turning
 from utils import orientation as orientations
 from utils import pillow_pixels
@@ -86,6 +85,7 @@ def check_image(
 
 def _open(content):
   """(Pillow image, whether TensorFlow decodes the bytes as they are)."""
+  from dataloader import decoding
   try:
     image = Image.open(io.BytesIO(content))
     if image.format in _READABLE:
@@ -131,6 +131,7 @@ def _turning(orientation, stored_size, annotated_size, exif):
 
 def _encoded(image, content, is_readable, orientation, as_jpeg):
   """(bytes, format) of an image, turned upright by its orientation."""
+  from dataloader import decoding
   kept_format = _READABLE.get(image.format) if is_readable else None
   if as_jpeg and (kept_format != 'jpeg' or image.mode == 'CMYK'):
     kept_format = None

@@ -4,7 +4,7 @@ import collections
 import os
 from typing import Dict, Iterable, List, Optional, Tuple
 
-import tensorflow.compat.v1 as tf
+from ops import tensorflow_later as tf
 
 # What Pillow reads and people have. Whether a file is an image shows when it is
 # decoded; its ending only tells what is not meant to be one.

@@ -11,9 +11,8 @@ from typing import Any, Dict, List, Sequence, Tuple
 import unicodedata
 import urllib.parse
 
-import tensorflow.compat.v1 as tf
-
 from evaluation import ids
+from ops import tensorflow_later as tf
 from utils import files
 
 SEPARATORS = 'backslashes are read as /'

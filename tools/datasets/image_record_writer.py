@@ -6,9 +6,9 @@ import json
 import os
 from typing import Any, Callable, Dict, Mapping, NamedTuple, Optional, Sequence
 
-import tensorflow.compat.v1 as tf
 import tqdm
 
+from ops import tensorflow_later as tf
 from tools.datasets import annotation_checks
 from tools.datasets import conversion_report
 from tools.datasets import image_notes

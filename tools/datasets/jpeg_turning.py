@@ -15,7 +15,6 @@ import numpy as np
 from PIL import Image
 from PIL import JpegImagePlugin
 
-from dataloader import decoding
 from utils import orientation as orientations
 
 _MIN_PSNR = 48.  # decibels between the two as training decodes them
@@ -38,6 +37,7 @@ def turned(image: Image.Image, encoded: bytes,
   Raises:
     decoding.DecodingError: if TensorFlow cannot decode it.
   """
+  from dataloader import decoding
   subsampling = JpegImagePlugin.get_sampling(image)
   if image.mode != 'L' and subsampling not in _SUBSAMPLINGS:
     return None

@@ -10,7 +10,8 @@ from typing import Mapping
 
 import numpy as np
 from PIL import Image
-import tensorflow.compat.v1 as tf
+
+from ops import tensorflow_later as tf
 
 EXTENSIONS = ('.png', '.tif', '.tiff', '.bmp', '.gif')  # lossless
 NUMBERS = ('1', 'L', 'P', 'I', 'I;16', 'I;16B', 'I;16L')  # Pillow modes

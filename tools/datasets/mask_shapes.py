@@ -5,7 +5,6 @@ from typing import Iterator, Sequence, Tuple
 import cv2
 import numpy as np
 
-from dataloader import examples
 from dataloader import file_patterns
 from dataloader import record_files
 from evaluation import annotations as annotations_lib
@@ -29,6 +28,7 @@ def of_records(file_pattern: str,
     ValueError: if no file matches, or a mask has another size than the
       image before it; names the record.
   """
+  from dataloader import examples
   files = file_patterns.expand(file_pattern, '--input_file_pattern')
   for path, number, serialized in record_files.iterate(files):
     try:

@@ -4,9 +4,8 @@ import json
 import os
 from typing import List, Sequence
 
-import tensorflow.compat.v1 as tf
-
 from dataloader import file_patterns
+from ops import tensorflow_later as tf
 from tools.datasets import annotation_checks
 
 

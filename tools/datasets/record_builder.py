@@ -14,8 +14,8 @@ from typing import (
 )
 
 from PIL import Image
-import tensorflow.compat.v1 as tf
 
+from ops import tensorflow_later as tf
 from tools.datasets import annotation_checks
 from tools.datasets import image_files
 from tools.datasets import object_checks

@@ -12,8 +12,8 @@ import os
 from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple
 
 from PIL import Image
-import tensorflow.compat.v1 as tf
 
+from ops import tensorflow_later as tf
 from tools.datasets import annotation_checks
 from tools.datasets import image_folders
 from tools.datasets import image_names

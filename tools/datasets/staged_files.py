@@ -8,10 +8,9 @@ import os
 import signal
 from typing import Any, Callable, Iterator, Optional, Sequence
 
-import tensorflow.compat.v1 as tf
-
 from dataloader import file_patterns
 from dataloader import sessions
+from ops import tensorflow_later as tf
 
 
 class StagedFiles:

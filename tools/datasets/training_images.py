@@ -4,7 +4,6 @@ from typing import Any, Dict, List, NamedTuple, Optional, Sequence
 
 import cv2
 import numpy as np
-import tensorflow.compat.v1 as tf
 
 from configs import base
 from dataloader import inputs as dataloader_inputs
@@ -12,6 +11,7 @@ from dataloader import sessions
 from ops import anchors as anchor_ops
 from ops import preprocess
 from ops import tensor_types
+from ops import tensorflow_later as tf
 from utils import drawing
 from utils import mask_grids
 from utils import masks as mask_utils

@@ -7,13 +7,9 @@ import numpy as np
 
 from configs import base
 from configs import factory as config_factory
-from dataloader import decoding
 from evaluation import annotations as annotations_lib
 from evaluation import coco_results
 from evaluation import ids
-from executor import groundtruth as groundtruth_lib
-from modeling import kept_names
-from tools.report import evaluated_records
 from utils import label_map as label_maps
 
 # name, data: str, of the detections and of the ground truth. annotations:
@@ -73,6 +69,7 @@ def read_detections(path, annotations, include_mask, suffix=''):
 
 def _of_model_dir(arguments, include_mask, names):
   """Source of a training run that was evaluated."""
+  from modeling import kept_names
   params = os.path.join(arguments.model_dir, 'params.yaml')
   if not os.path.exists(params):
     raise ValueError('There is no %s; main.py --mode=train writes it.' % params)
@@ -99,6 +96,8 @@ def of_experiment(config, results, include_mask, names=None,
   Raises:
     OSError, ValueError: naming the file and what is wrong in it.
   """
+  from executor import groundtruth as groundtruth_lib
+  from tools.report import evaluated_records
   content, known = groundtruth_lib.of_records(config, include_mask)
   annotations = annotations_lib.load(content, include_mask, dict(
       known, **(names or {})), 'The records')
@@ -119,6 +118,7 @@ def of_experiment(config, results, include_mask, names=None,
 
 def _of_folder(folder, content, annotations):
   """Reads images of a folder; those that are not there are left out."""
+  from dataloader import decoding
   names = {annotations.image_index[ids.canonical_id(image['id'])]:
            image.get('file_name') for image in content['images']}
 
