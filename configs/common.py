@@ -148,7 +148,7 @@ class Train:
   # TPU; null: float32.
   mixed_precision: Optional[str] = base.option(
       None, choices=('float16', 'bfloat16'))
-  use_xla: bool = False  # (+) without a TPU: compile the step with XLA
+  use_xla: bool = False  # (+) on GPUs: compile the step with XLA
   # (+) A timeline of one step in so many in model_dir/profile (of one loop of
   # steps on a TPU VM; TPU nodes write none); null: none.
   profile_every_n_steps: Optional[int] = base.option(None, at_least=1)

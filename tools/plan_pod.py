@@ -18,6 +18,7 @@ from typing import Any, Dict, Optional, Sequence
 
 from configs import base
 from tools.common import config_arguments
+from tools.common import numbers
 from tools.pods import machines
 from tools.pods import planning
 from tools.pods import report
@@ -34,26 +35,26 @@ def parse_arguments(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
       '--topology', help='chips by chips of a TPU slice, such as v3:8x8 or '
       'v4:4x4x8, or a number of GPUs, such as a100:16; there are %s'
       % ', '.join(machines.MACHINES))
-  parser.add_argument('--batch', type=_positive(int), help='images of a step '
+  parser.add_argument('--batch', type=numbers.whole(), help='images of a step '
                       '(default: train.train_batch_size)')
   parser.add_argument(
-      '--efficiency', type=_positive(float), default=planning.EFFICIENCY,
+      '--efficiency', type=numbers.positive, default=planning.EFFICIENCY,
       help='the part of the peak that computing and memory traffic reach '
       '(default: %(default)s, as published runs)')
   parser.add_argument('--report', metavar='FILE', help='of tools.tpu_check '
                       '--topology --json: the compiled program instead of '
                       'estimates')
-  parser.add_argument('--ms_per_image', type=_positive(float), help='CPU ms of '
+  parser.add_argument('--ms_per_image', type=numbers.positive, help='CPU ms of '
                       'the input pipeline per image (default: an estimate from '
                       'docs/benchmarks.md)')
   parser.add_argument('--measure', action='store_true', help='measure them on '
                       'this machine, with the records of the configuration or '
                       'made-up ones')
-  parser.add_argument('--host_cores', type=_positive(float), help='processor '
+  parser.add_argument('--host_cores', type=numbers.positive, help='processor '
                       "cores of a host (default: those of the machine's host)")
-  parser.add_argument('--record_kib', type=_positive(float), help='KiB of a '
+  parser.add_argument('--record_kib', type=numbers.positive, help='KiB of a '
                       'record (default: 73)')
-  parser.add_argument('--num_images', type=_positive(int), help='of the '
+  parser.add_argument('--num_images', type=numbers.whole(), help='of the '
                       'training set (default: that of COCO, for classification '
                       'of ImageNet)')
   parser.add_argument('--json', metavar='FILE', help='file for the results')
@@ -65,15 +66,6 @@ def parse_arguments(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
   if arguments.measure and arguments.ms_per_image:
     parser.error('--measure and --ms_per_image exclude each other')
   return arguments
-
-
-def _positive(kind):
-  def parse(text):
-    value = kind(text)
-    if value <= 0:
-      raise argparse.ArgumentTypeError('%s is not above 0' % text)
-    return value
-  return parse
 
 
 def run(arguments: argparse.Namespace) -> Dict[str, Any]:

@@ -7,6 +7,8 @@ process of its own, which tells CPU and wall seconds and the most memory that it
 held, the data included. pycocotools, and faster-coco-eval where it is
 installed, score the same boxes; they are left out where images times
 categories are above --plain_limit, since pycocotools goes through all of them.
+--masks times masks instead: pasting and encoding those of a model, and their
+metrics.
 """
 
 import argparse
@@ -27,6 +29,7 @@ from evaluation import lvis_metrics
 from tools.benchmarks import evaluation_sets
 from tools.common import numbers
 from utils import files
+from utils import masks
 
 
 def _parts(content, results):
@@ -45,6 +48,23 @@ def _parts(content, results):
   for name in ('calibration', 'proposals', 'tide', 'voc'):
     parts[name] = _extra(name, annotations, detections)
   return parts
+
+
+def _mask_parts(content, results):
+  """{name: function} of this code on masks of a model."""
+  content, results = evaluation_sets.with_masks(content, results)
+  annotations = annotations_lib.load(content, True)
+  detections, _ = coco_results.from_results(results, annotations, True)
+  pasted = [(evaluation_sets.model_masks(len(boxes)), boxes) for boxes in (
+      detections.boxes[detections.images == image]
+      for image in range(len(annotations.image_ids)))]
+  height, width = annotations.image_sizes[0]
+  return {
+      'pasting masks': lambda: [
+          masks.paste_and_encode(values, boxes, height, width)
+          for values, boxes in pasted],
+      'COCO masks': lambda: coco_metrics.evaluate(annotations, detections,
+                                                  'segm')}
 
 
 def _extra(name, annotations, detections):
@@ -128,6 +148,7 @@ def parse_arguments(argv=None):
   parser.add_argument('--plain_limit', type=numbers.whole(0), default=200000,
                       help='images times categories up to which other programs '
                       'run')
+  parser.add_argument('--masks', action='store_true', help='times masks')
   parser.add_argument('--json', metavar='FILE', help='writes the figures')
   return parser.parse_args(argv)
 
@@ -137,8 +158,9 @@ def main(argv=None):
   arguments = parse_arguments(argv)
   content, results = evaluation_sets.make(
       arguments.images, arguments.categories, arguments.detections)
-  parts = _parts(content, results)
-  if arguments.images * arguments.categories <= arguments.plain_limit:
+  parts = (_mask_parts if arguments.masks else _parts)(content, results)
+  if not arguments.masks and (
+      arguments.images * arguments.categories <= arguments.plain_limit):
     parts.update(_plain_parts(content, results))
   print('%d images, %d categories, %d detections, %d objects' % (
       arguments.images, arguments.categories, len(results),

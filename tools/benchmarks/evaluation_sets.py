@@ -2,6 +2,10 @@
 
 import numpy as np
 
+from utils import masks
+
+_MASK_SIZE = 28  # of Mask R-CNN
+_NUM_SHAPES = 100  # different masks
 _HEIGHT, _WIDTH = 480, 640
 
 
@@ -78,3 +82,33 @@ def _detections(random, image_id, boxes, classes, count, shares):
   return [{'image_id': image_id, 'category_id': c, 'bbox': box, 'score': score}
           for c, box, score in zip(labels.tolist(), found.tolist(),
                                    scores.round(4).tolist())]
+
+
+def model_masks(count):
+  """Masks as a model predicts them: float32 [count, S, S], smooth blobs."""
+  random = np.random.RandomState(0)
+  y, x = np.mgrid[:_MASK_SIZE, :_MASK_SIZE] / (_MASK_SIZE - 1.)
+  shapes = []
+  for _ in range(min(count, _NUM_SHAPES)):
+    (y0, x0), (height, width) = (random.uniform(.4, .6, 2),
+                                 random.uniform(.25, .5, 2))
+    distance = ((y - y0) / height) ** 2 + ((x - x0) / width) ** 2
+    distance += .3 * np.sin(random.uniform(2, 7) * (x + y))
+    shapes.append(1. / (1. + np.exp(np.clip(6. * (distance - 1), -50, 50))))
+  repeats = -(-count // _NUM_SHAPES)
+  return np.array(shapes * repeats, np.float32)[:count].reshape(
+      [-1, _MASK_SIZE, _MASK_SIZE])
+
+
+def with_masks(content, results):
+  """The same annotations and results with a mask in every box."""
+  content = dict(content, annotations=[
+      dict(annotation, segmentation=rle) for annotation, rle in zip(
+          content['annotations'], _rles(content['annotations']))])
+  return content, [dict(result, segmentation=rle)
+                   for result, rle in zip(results, _rles(results))]
+
+
+def _rles(objects):
+  boxes = np.array([found['bbox'] for found in objects])
+  return masks.paste_and_encode(model_masks(len(boxes)), boxes, _HEIGHT, _WIDTH)

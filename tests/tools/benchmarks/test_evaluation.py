@@ -37,6 +37,13 @@ def test_every_part_is_measured(capsys, tmp_path):
     assert name in printed
 
 
+def test_masks_are_measured(capsys):
+  evaluation.main(['--images=3', '--categories=2', '--detections=4', '--masks'])
+  printed = capsys.readouterr().out
+  assert 'pasting masks' in printed and 'COCO masks' in printed
+  assert 'tide' not in printed
+
+
 def test_other_programs_are_left_out_where_they_take_too_long(capsys):
   evaluation.main(['--images=6', '--categories=3', '--detections=5',
                    '--plain_limit=17'])
