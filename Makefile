@@ -39,7 +39,7 @@ help:
 	@echo 'make test           the tests, some 15 minutes on two cores'
 	@echo 'make quick          the tests that build no model, a minute or two'
 	@echo 'make test-all       the slow ones too'
-	@echo 'make faults         random faults in data and configurations, by thousands'
+	@echo 'make faults         random faults in data, by thousands; jobs killed'
 	@echo 'make mutants        deliberate faults, each of which a test must notice'
 	@echo 'make lint           style and types of the code, on RUNTIME=tf2'
 	@echo 'make env            versions, devices, and what will not work here'
@@ -76,10 +76,12 @@ quick:
 test-all:
 	@$(IN_ENV) $(PYTEST) -m '' --cov --cov-report=term:skip-covered $(TESTS)
 
-# Random faults in annotations, detections and configurations, many of each.
+# Random faults in annotations, detections and configurations, many of each;
+# jobs that are killed at random moments.
 FAULTS ?= 10000
+KILLS ?= 20
 faults:
-	@FAULTS=$(FAULTS) $(IN_ENV) $(PYTEST) tests/faults
+	@FAULTS=$(FAULTS) KILLS=$(KILLS) $(IN_ENV) $(PYTEST) -m '' tests/faults
 
 # Goes on from the results of an earlier run in .mutants.json.
 mutants:

@@ -17,8 +17,9 @@ Modes:
 
 Exit codes: 0 done; 2 wrong configuration or flags; 3 no checkpoint came within
 eval.eval_timeout; 4 training diverged; 5 training ended, but its last
-checkpoint could not be evaluated; 128 + the signal after a signal (143 SIGTERM;
-training has then saved its state); 1 anything else.
+checkpoint could not be evaluated; 6 nothing moved for too long; 7 a signal
+asked training to stop, and its state is saved; 128 + the signal where it found
+nothing to save (130 Ctrl-C, 143 SIGTERM); 1 anything else.
 """
 
 import faulthandler
@@ -33,6 +34,7 @@ from absl import flags
 
 from configs import base
 from executor import log
+from executor import signals
 
 _MODES = ('train', 'eval', 'train_and_eval', 'predict')
 
@@ -126,9 +128,9 @@ def run() -> int:
 def main(argv: Sequence[str]) -> int:
   if len(argv) > 1:
     raise app.UsageError('Unexpected arguments: %s' % ' '.join(argv[1:]))
-  log.set_up(verbose=flags.FLAGS.verbosity > 0)
   # Files that are being written are cleaned up on the way out.
-  signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
+  signals.install()
+  log.set_up(verbose=flags.FLAGS.verbosity > 0)
   # `kill -USR1` shows where a job that seems stuck is.
   if hasattr(signal, 'SIGUSR1'):  # Windows has none.
     faulthandler.register(signal.SIGUSR1)

@@ -170,6 +170,17 @@ class Train:
   tracking_project: str = 'detection'  # (+) its project or experiment
   # (+) Steps between histograms of the weights in TensorBoard; null: none.
   histograms_every_n_steps: Optional[int] = base.option(None, at_least=1)
+  # (+) Seconds without a step (on a TPU, a loop of them) after which a job says
+  # what it waits for, and ends; null: never.
+  stall_timeout: Optional[float] = base.option(3600., above=0)
+  # (+) A total loss above it counts as divergence; null: none does.
+  max_loss: Optional[float] = base.option(None, above=0)
+  # (+) How often a diverged run goes back to its last checkpoint, with other
+  # records and its learning rates times the factor. Not with several hosts.
+  divergence_retries: int = base.option(0, at_least=0)
+  divergence_rate_factor: float = base.option(.5, above=0, at_most=1)
+  # (+) Seconds from a signal to the end, for the step and its checkpoint.
+  stop_timeout: float = base.option(600., above=0)
   seed: Optional[int] = None  # (+) null: other numbers in every run
   # (+) Memory of each host for encoded records among which training draws.
   shuffle_buffer_bytes: int = base.option(2**29, at_least=1)
@@ -208,6 +219,9 @@ class Eval:
   min_eval_interval: float = base.option(180., at_least=0)  # seconds
   # Seconds to wait for a new checkpoint; null: forever.
   eval_timeout: Optional[float] = base.option(None, at_least=0)
+  # (+) Seconds without a batch after which an evaluation or prediction says
+  # what it waits for, and ends; null: never.
+  stall_timeout: Optional[float] = base.option(3600., above=0)
   suffix: str = ''  # results go to model_dir/eval<suffix>
   # (+) Evaluate all checkpoints that are found, not only the newest.
   eval_every_checkpoint: bool = False

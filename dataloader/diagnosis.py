@@ -30,33 +30,36 @@ class InputError(ValueError):
 
 
 @contextlib.contextmanager
-def explained_errors(files):
+def explained_errors(files, parsers=None):
   """Raises InputError instead of what a broken record of `files` raises.
 
   Args:
     files: [path] of the records that are being read.
+    parsers: {path: dataloader.parser.Parser} of those that read them: what can
+      be decoded may still stop its parser. None: it stops none.
   """
   try:
     yield
   except (tf.errors.DataLossError, tf.errors.InvalidArgumentError) as e:
-    explanation = explain(e.message, files)
+    explanation = explain(e.message, files, parsers)
     if explanation is None:
       raise
     raise InputError(explanation) from e
   except UnicodeDecodeError as e:
     # TensorFlow failed to report an error that quotes the bytes of a record.
-    explanation = _search(files)
+    explanation = _search(files, parsers)
     if explanation is None:
       raise
     raise InputError(explanation) from e
 
 
-def explain(message, files):
+def explain(message, files, parsers=None):
   """Finds out what was wrong with the input.
 
   Args:
     message: str, of the error that stopped reading, training or evaluation.
     files: [path] of the records that were being read.
+    parsers: see `explained_errors`.
 
   Returns:
     str, or None if the input is not the cause.
@@ -65,24 +68,25 @@ def explain(message, files):
   assertion = _ASSERTION.search(message)
   if assertion:
     return assertion.group(1)
-  return _search(files) if _PIPELINE_OP in message else None
+  return _search(files, parsers) if _PIPELINE_OP in message else None
 
 
-def _search(files):
+def _search(files, parsers=None):
   """`find_broken_record` with an announcement, as it may take a while."""
   logging.warning('A record cannot be read. Looking for it in %d files ...',
                   len(files))
   try:
-    return find_broken_record(files)
+    return find_broken_record(files, parsers)
   except record_files.RecordError as e:
     return str(e)
 
 
-def find_broken_record(files):
-  """Reads and decodes record by record until one fails.
+def find_broken_record(files, parsers=None):
+  """Reads, decodes and parses record by record until one fails.
 
   Args:
     files: [path].
+    parsers: see `explained_errors`.
 
   Returns:
     str naming file, record and id, or None when all can be decoded.
@@ -100,6 +104,8 @@ def find_broken_record(files):
             include_mask=True).decode(serialized)['groundtruth_instance_masks']),
         segmentation.CLASSES_KEY: segmentation.classes_size(
             serialized)}
+    parsed = {parser: _parsed(parser, serialized)
+              for parser in set((parsers or {}).values())}
     of_masks = None
     for path, number, record in tqdm.tqdm(
         record_files.iterate(files), unit=' records', delay=_PROGRESS_AFTER):
@@ -112,18 +118,42 @@ def find_broken_record(files):
       broken = _first_line_of_error(session, image, {serialized: record})
       if broken:
         return sentence % broken
-      for key, part in parts.items():
-        if not of_masks:
-          broken = _first_line_of_error(session, part, {serialized: record})
-          of_masks = broken and sentence % ('%s: %s' % (key, broken))
+      of_record = _broken_part(session, parts, {serialized: record})
+      of_record = of_record and sentence % of_record
+      parser = (parsers or {}).get(path)
+      broken = parser and _first_line_of_error(session, parsed[parser],
+                                               {serialized: record})
+      if broken:
+        return of_record or '%s, %s, cannot be used: %s' % (where, name, broken)
+      of_masks = of_masks or of_record
   return of_masks
+
+
+def _broken_part(session, parts, feed):
+  """'key: what is wrong' of the first of {key: tensor} that fails, or None."""
+  for key, part in parts.items():
+    broken = _first_line_of_error(session, part, feed)
+    if broken:
+      return '%s: %s' % (key, broken)
+  return None
+
+
+def _parsed(parser, serialized):
+  """What a parser makes of a record, as a list of tensors.
+
+  TensorFlow leaves out operations whose results nobody takes.
+  """
+  if parser.needs_source:  # The record stands for that to paste from, too.
+    serialized = (serialized, serialized)
+  example = parser(serialized, seed=tf.constant([0, 0], tf.int64))
+  return tf.nest.flatten(example)
 
 
 def _first_line_of_error(session, tensor, feed):
   """What is wrong with a record, or None when it can be decoded."""
   try:
     session.run(tensor, feed)
-  except (tf.errors.InvalidArgumentError, tf.errors.DataLossError) as e:
+  except tf.errors.OpError as e:
     return compat.error_reason(e.message)
   return None
 

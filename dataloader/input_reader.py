@@ -2,7 +2,7 @@
 
 import os
 import random
-from typing import Any, Callable, List, Mapping, Optional, Tuple
+from typing import Any, Callable, List, Mapping, NamedTuple, Optional, Tuple
 
 import tensorflow.compat.v1 as tf
 
@@ -21,6 +21,30 @@ _HOST_SEED_STEP = 1000003  # keeps the seeds of hosts apart
 # Functions of tensors here have no Python control flow that depends on one.
 # Rewriting them for it (AutoGraph) was a fifth of the time to the first step.
 _as_written = tf.autograph.experimental.do_not_convert
+
+
+class _Begun(NamedTuple):
+  """How reading began: enough to find a batch again.
+
+  Attributes:
+    base: seed of this host.
+    first_call: call of the training step at which it began, without a seed.
+    host: index of this host.
+    num_hosts: how many there are.
+    batch_size: images.
+    batches_of_a_call: how many this host gives to a call.
+  """
+  base: int
+  first_call: int
+  host: int
+  num_hosts: int
+  batch_size: int
+  batches_of_a_call: int
+
+  def first_record(self, call: int) -> int:
+    """The number, in the run, of the first record of a call."""
+    return ((call - self.first_call) * self.batches_of_a_call
+            * self.batch_size)
 
 
 class InputReader:
@@ -95,6 +119,7 @@ class InputReader:
     self._counts = {}   # path: number of records, as far as it was asked for
     self._sizes = {}    # path: bytes, likewise
     self._samples = {}  # key: of record_counts.sample
+    self._begun: Any = None  # _Begun, once reading has begun
 
   def __call__(self, params: Mapping[str, Any], input_context: Any = None,
                num_calls: int = 0) -> tf.data.Dataset:
@@ -119,24 +144,57 @@ class InputReader:
     host, num_hosts = _host(params, input_context)
     # Every replica of the host takes a batch at each call.
     batches_of_a_call = _batches_of_a_call(params, input_context)
-    dataset = self._training_batches(
-        batch_size, host, num_hosts, num_calls * batches_of_a_call * batch_size)
+    base, first_call = self._seed, 0
+    if base is None:
+      # Another order in every start, so any place of it will do.
+      base, first_call = random.SystemRandom().randrange(2**31), num_calls
+    self._begun = _Begun(base + _HOST_SEED_STEP * host, first_call, host,
+                         num_hosts, batch_size, batches_of_a_call)
+    dataset = self._training_batches(self._begun, num_calls)
     return dataset.prefetch(_PREFETCH_STEPS * batches_of_a_call)
 
-  def _training_batches(self, batch_size, host, num_hosts, start):
+  @property
+  def parser(self) -> Callable[..., Any]:
+    """(serialized, seed) -> parsed example."""
+    return self._parser
+
+  @property
+  def batch_size(self) -> int:
+    """Images of a batch, since reading has begun."""
+    return self._begun.batch_size
+
+  @property
+  def host(self) -> int:
+    """Index of this host among those that read, since reading has begun."""
+    return self._begun.host
+
+  def batches_again(self, call: int) -> Tuple[tf.data.Dataset, tf.data.Dataset,
+                                              int]:
+    """What this host gave to a call of the training step, once more.
+
+    Args:
+      call: int, counted as `num_calls` is; reading has begun in this process.
+
+    Returns:
+      Dataset of the serialized records from the first of that call on, dataset
+      of its batches, and how many batches a call takes.
+    """
+    begun = self._begun
+    records = self._records(self.files, self._key, begun.base, begun.host,
+                            begun.num_hosts, begun.first_record(call))
+    # With objects to paste, the record of the image itself.
+    return records, self._training_batches(begun, call), begun.batches_of_a_call
+
+  def _training_batches(self, begun, call):
     """Endless shuffled batches of the share of one host.
 
     Args:
-      batch_size: int.
-      host: int, index of the host.
-      num_hosts: int.
-      start: int, the number of the first record in the run.
+      begun: _Begun.
+      call: int, the call of the training step that takes the first one.
     """
-    base = self._seed
-    if base is None:
-      # Another order in every start, so any place of it will do.
-      base, start = random.SystemRandom().randrange(2**31), 0
-    base += _HOST_SEED_STEP * host
+    batch_size, base = begun.batch_size, begun.base
+    host, num_hosts = begun.host, begun.num_hosts
+    start = begun.first_record(call)
     records = self._records(self.files, self._key, base, host, num_hosts, start)
     if self.source_files:
       records = tf.data.Dataset.zip((records, self._records(
@@ -223,6 +281,7 @@ class InputReader:
 def _find_files(pattern, key):
   """[path] of a pattern; an error if there is nothing to read."""
   files = file_patterns.expand(pattern, key)
+  record_counts.check_whole(files)
   if not any(tf.gfile.Stat(path).length for path in files):
     raise ValueError('%s: the %d files of %r are empty.' % (
         key, len(files), pattern))

@@ -65,6 +65,31 @@ def count_each(files: Sequence[str],
   return [counts[path] for path in files]
 
 
+def check_whole(files: Sequence[str]) -> None:
+  """Checks that no file is shorter than the converter that wrote it said.
+
+  A file that was cut exactly between two records is a whole one of fewer
+  records to everybody who only reads it.
+
+  Args:
+    files: [path].
+
+  Raises:
+    record_files.RecordError: naming the file, its length and its index.
+  """
+  known = _from_indexes(files)
+  sizes = sizes_of([path for path in files if path in known])
+  for path, size in sizes.items():
+    num_bytes, num_records = known[path]
+    if size < num_bytes:
+      raise record_files.RecordError(
+          '%s is cut off: it has %s bytes, and the index beside it (*%s) says '
+          '%s, of %d records. Copy or convert the file again; if it is meant '
+          'to be so, remove the index.' % (
+              path, format(size, ','), _INDEX, format(num_bytes, ','),
+              num_records))
+
+
 def _from_indexes(files):
   """{path: (bytes, records)} of the indexes of converters next to files."""
   known = {}
@@ -72,7 +97,7 @@ def _from_indexes(files):
     for index in file_patterns.glob(os.path.join(folder, '*' + _INDEX)):
       for shard in _read_json(index).get('shards') or ():
         # Indexes of earlier versions do not state the bytes.
-        if isinstance(shard, dict) and 'num_bytes' in shard:
+        if isinstance(shard, dict) and isinstance(shard.get('num_bytes'), int):
           known[os.path.join(folder, shard['file'])] = (
               shard['num_bytes'], shard['num_records'])
   return known

@@ -23,8 +23,16 @@ class EvalTimeout(JobError):
 
 
 class TrainingDiverged(JobError):
-  """A loss or a weight is no longer finite."""
+  """A loss or a weight is no longer finite, or a loss is above its limit.
+
+  Attributes:
+    step: the step of which that is known.
+  """
   exit_code = 4
+
+  def __init__(self, message: str, step: int = 0) -> None:
+    super().__init__(message)
+    self.step = step
 
 
 class NotEvaluated(JobError):
@@ -34,7 +42,9 @@ class NotEvaluated(JobError):
 
 class Terminated(JobError):
   """A signal asked the training to stop; its state is saved."""
+  exit_code = 7  # Not 128 + the signal: that is how unsaved ones end, too.
 
-  def __init__(self, message: str, signal_number: int) -> None:
-    super().__init__(message)
-    self.exit_code = 128 + signal_number  # The convention of shells.
+
+class Stalled(JobError):
+  """Nothing moved for too long; of `watchdog`, which has to end the process."""
+  exit_code = 6

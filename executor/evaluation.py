@@ -35,6 +35,7 @@ from executor import model_dir as model_dir_lib
 from executor import pins
 from executor import progress as progress_lib
 from executor import status
+from executor import watchdog
 from modeling import checkpoint_checks
 from modeling import whole_checkpoint
 from utils import fields
@@ -294,7 +295,8 @@ class Evaluation:
         for name, values in losses.items()}}  # JSON has no NaN.
 
   def _predict_held(self, path, held):
-    with checkpoints.restorable(held) as restorable:
+    with checkpoints.restorable(held) as restorable, watchdog.watching(
+        self._config.eval.stall_timeout, {'the checkpoint': held + '.index'}):
       return self._predict(restorable, path)
 
   def _take_parts(self, path, losses):
@@ -340,6 +342,7 @@ class Evaluation:
       for loss, values in losses.items():
         all_losses[loss] += np.ravel(values).tolist()
       count += len(predictions[fields.SOURCE_ID])
+      watchdog.beat('the batch after image %d of the evaluation' % count)
       now = time.monotonic()
       if start is None:  # The first batch also sets up the graph.
         start, first = now, count

@@ -43,7 +43,7 @@ def explained_divergence(progress: Any) -> Iterator[None]:
   except tf.train.NanLossDuringTrainingError:
     raise errors.TrainingDiverged(
         'Training diverged at step %d: the loss is not finite.'
-        % progress.step)
+        % progress.step, progress.step)
   except tf.errors.InvalidArgumentError as e:
     found = _NAN_OF_TPU.search(e.message)
     if not found:
@@ -53,7 +53,7 @@ def explained_divergence(progress: Any) -> Iterator[None]:
         'Training diverged %s: %s is not finite.' % (
             'at step %d' % last if first == last
             else 'between the steps %d and %d' % (first, last),
-            found.group(1)))
+            found.group(1)), last)
 
 
 @contextlib.contextmanager

@@ -4,6 +4,7 @@ import collections
 import math
 import os
 import signal
+import sys
 import threading
 import time
 from typing import Any, Callable, Mapping, Optional, Sequence
@@ -12,10 +13,14 @@ import numpy as np
 import tensorflow.compat.v1 as tf
 
 from configs import base
+from executor import divergence
 from executor import errors
 from executor import failures
 from executor import log_files
 from executor import progress
+from executor import signals as signals_lib
+from executor import usage as usage_lib
+from executor import watchdog
 from executor import workers as workers_lib
 from modeling import storage
 from modeling.training import summaries
@@ -25,6 +30,12 @@ from ops import compat
 _MAX_NAMED = 5  # variables named in a message
 # Loss scaling starts at 2 ** 15 and is at 1 after 15 halvings.
 _MAX_SKIPPED = 100
+_STARVED = .5  # share of the time that a step waits for data; more is told
+_INPUT_ADVICE = (
+    'the accelerator waits for it. What helps: more cores, and as many '
+    'train.num_parallel_calls; train.cache_records, if the records fit in '
+    'memory; records whose images are not much larger than the input of the '
+    'network; a faster disk; cheaper augmentation.')
 
 
 def _collected_scalars():
@@ -96,6 +107,8 @@ class TrainingHook(tf.train.SessionRunHook):
     if config.train.log_every_seconds:
       self._rhythm = progress.Rhythm(config.train.log_every_seconds)
     self._waited = 0.  # seconds for batches since the last line
+    self._growth = usage_lib.Growth()
+    self._has_told_of_input = False
 
   def begin(self) -> None:
     self._scalars = _collected_scalars()
@@ -132,6 +145,7 @@ class TrainingHook(tf.train.SessionRunHook):
   def before_run(
       self, run_context: tf.train.SessionRunContext) -> tf.train.SessionRunArgs:
     del run_context
+    watchdog.beat('step %d' % (self.step + 1))
     return tf.train.SessionRunArgs(self._fetches)
 
   def after_run(self, run_context: tf.train.SessionRunContext,
@@ -140,12 +154,18 @@ class TrainingHook(tf.train.SessionRunHook):
     # Not fetched with the call, which may read them before its update.
     self._step, kept = session.run((self._read_step, self._kept))
     self._step = int(self._step)
+    watchdog.beat('what follows step %d, such as a checkpoint' % self._step)
     self._waited += run_values.results.get('wait', 0.)
     scalars = collections.OrderedDict(run_values.results['scalars'], **kept)
     # So that all workers meet the same NaN.
     scalars = dict(zip(scalars, map(float, self._workers.mean(
         session, list(scalars.values())))))
     check_finite(self._step, scalars)
+    excess = divergence.exceeds(scalars, self._config)
+    if excess:
+      raise errors.TrainingDiverged(
+          'Training diverged at step %d: %s.' % (self._step, excess),
+          self._step)
     if self._scaling:
       self._scaling.count(self._step, self._step - previous)
     if self._log_path is not None:
@@ -193,6 +213,10 @@ class TrainingHook(tf.train.SessionRunHook):
     if self._scaling and self._scaling.total:
       record.update(left_out_by_loss_scaling=self._scaling.total)
     record.update(sorted(scalars.items()))
+    usage = usage_lib.of_process()
+    record.update(usage)
+    for warning in self._growth.complaints(usage):
+      tf.logging.warning('%s', warning)
     with failures.survived('No line was written to %s' % self._log_path):
       storage.append_json_line(self._log_path, record)
     if self._on_record:
@@ -225,9 +249,12 @@ class TrainingHook(tf.train.SessionRunHook):
     if rate:
       line += ', %.3g steps/s, %.3g images/s' % (rate, rate * batch_size)
     if rate and 'wait' in self._fetches:
-      share = self._waited / (now - self._last_line[1])
-      line += ', %.0f %% of the time waiting for data' % (
-          100. * min(1., max(0., share)))
+      share = min(1., max(0., self._waited / (now - self._last_line[1])))
+      line += ', %.0f %% of the time waiting for data' % (100. * share)
+      if share >= _STARVED and not self._has_told_of_input:
+        self._has_told_of_input = True
+        tf.logging.warning('The input takes %.0f %% of the step: %s',
+                           100. * share, _INPUT_ADVICE)
     line += ''.join(', %s %.4g' % item for item in sorted(scalars.items()))
     if self._scaling and self._scaling.total:
       line += ', %d tries left out by loss scaling' % self._scaling.total
@@ -265,7 +292,7 @@ class SkippedSteps:
       raise errors.TrainingDiverged(
           'Training diverged at step %d: %d gradients in a row were not '
           'finite, with smaller and smaller loss scales '
-          '(train.mixed_precision: float16).' % (step, self._calls))
+          '(train.mixed_precision: float16).' % (step, self._calls), step)
 
 
 def _rate(first, last):
@@ -288,7 +315,7 @@ def check_finite(step: int, scalars: Mapping[str, float]) -> None:
         'Training diverged at step %d: %s%s.' % (
             step, ', '.join('%s is %s' % (k, scalars[k]) for k in bad),
             ' (%s)' % ', '.join('%s %.4g' % (k, scalars[k]) for k in good)
-            if good else ''))
+            if good else ''), step)
 
 
 class FiniteWeights(tf.train.CheckpointSaverListener):
@@ -312,31 +339,39 @@ class FiniteWeights(tf.train.CheckpointSaverListener):
           'Training diverged by step %d: %d of %d variables are not '
           'finite, such as %s. They were not saved.' % (
               global_step_value, len(bad), len(self._names),
-              ', '.join(bad[:_MAX_NAMED])))
+              ', '.join(bad[:_MAX_NAMED])), int(global_step_value))
 
 
 class StopRequest(tf.train.SessionRunHook):
-  """Turns SIGTERM and Ctrl-C into a checkpoint and an end after the step.
+  """Turns SIGTERM, SIGHUP and Ctrl-C into a checkpoint and an end.
 
-  A context manager: outside of it the signals have their usual effect. A
-  second signal ends the program at once.
+  The end comes after the step; before the first step there is nothing to save
+  and the process ends where it is. A context manager: outside of it the signals
+  have their usual effect. A second signal ends the program at once.
   """
 
-  def __init__(self, signals: Sequence[int] = (signal.SIGTERM, signal.SIGINT),
-               workers: Optional[workers_lib.Workers] = None) -> None:
+  def __init__(self, signals: Optional[Sequence[int]] = None,
+               workers: Optional[workers_lib.Workers] = None,
+               seconds: float = 600.) -> None:
     """Keeps which signals are meant.
 
     Args:
-      signals: numbers.
+      signals: numbers; None: those of executor.signals.
       workers: executor.workers.Workers: a signal to one of them stops all at
         the same step. None: there is one.
+      seconds: float, `train.stop_timeout`, after which a process that
+        `signals_lib.install` was called in ends in any case.
     """
+    self._is_alone = workers is None
     self._workers = workers or workers_lib.Alone()
-    self._signals = signals
+    self._signals = signals_lib.ending() if signals is None else signals
     self._previous = {}
+    self._grace = signals_lib.grace(seconds)
+    self._has_begun = False
     self.signal_number: Optional[int] = None
 
   def __enter__(self):
+    self._grace.__enter__()
     # Python delivers signals to the main thread only.
     if threading.current_thread() is threading.main_thread():
       for number in self._signals:
@@ -345,6 +380,7 @@ class StopRequest(tf.train.SessionRunHook):
 
   def __exit__(self, *exc_info):
     self._restore()
+    self._grace.__exit__(*exc_info)
 
   def _restore(self):
     for number, handler in self._previous.items():
@@ -358,12 +394,21 @@ class StopRequest(tf.train.SessionRunHook):
     if not is_first:  # Something else, such as a hook, set this handler again.
       os.kill(os.getpid(), number)
       return
+    name = signal.Signals(number).name
+    if self._is_alone and not self._has_begun:
+      tf.logging.warning('%s received before the first step: the training ends '
+                         'with what was saved before.', name)
+      sys.exit(errors.Terminated.exit_code)
     tf.logging.warning(
         '%s received: the training ends after this step with a checkpoint. '
-        'Once more ends it at once.', signal.Signals(number).name)
+        'Once more ends it at once.', name)
 
   def begin(self) -> None:
     self._workers.prepare()
+
+  def before_run(self, run_context: tf.train.SessionRunContext) -> None:
+    del run_context
+    self._has_begun = True
 
   def after_run(self, run_context: tf.train.SessionRunContext,
                 run_values: tf.train.SessionRunValues) -> None:

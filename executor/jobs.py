@@ -1,6 +1,7 @@
 """Runs the job of main.py: builds its parts and starts the loop of its mode."""
 
 import contextlib
+import functools
 import sys
 
 import tensorflow.compat.v1 as tf
@@ -14,6 +15,7 @@ from dataloader import record_order
 from executor import checkpoints
 from executor import cluster as cluster_lib
 from executor import devices
+from executor import divergence
 from executor import errors
 from executor import estimator as estimator_lib
 from executor import evaluation as evaluation_lib
@@ -31,6 +33,7 @@ from executor import prediction
 from executor import preflight
 from executor import run_lock
 from executor import run_record
+from executor import watchdog
 from modeling import checkpoint_checks
 from modeling import factory as model_factory
 from modeling.training import learning_rates
@@ -113,6 +116,7 @@ class _Parts:
     self.follow = None
     self._mode = mode
     self._model_fns, self._readers = {}, {}  # by mode of utils.modes
+    self.guard = divergence.Guard(config, can_go_back=self.cluster is None)
     self._check(preflight.Job(config, mode, eval_after_training,
                               checkpoint_path, self.cluster))
     self.replicas = estimator_lib.num_replicas(config, cluster=self.cluster)
@@ -139,7 +143,9 @@ class _Parts:
     preflight.refuse(found)
 
   def _build_model(self, mode):
-    self._model_fns[mode] = model_factory.build_model_fn(self._config_of(mode))
+    config = self._config_of(mode)
+    self._model_fns[mode] = model_factory.build_model_fn(
+        self.guard.adapted(config) if mode == modes.TRAIN else config)
 
   def _build_reader(self, mode):
     self._readers[mode] = dataloader_inputs.build_input_fn(
@@ -180,10 +186,38 @@ class _Parts:
 
     def input_fn(params, input_context=None):
       return reader(params, input_context,
-                    num_calls=checkpoints.num_calls(config))
+                    num_calls=(checkpoints.num_calls(config)
+                               + self.guard.skipped_calls()))
 
     return estimator_lib.with_batch_size(input_fn, config, modes.TRAIN,
                                          self.replicas)
+
+  def describe_batch(self, step):
+    """Sentences about the batch of a step of training, which is saved."""
+    return divergence.describe(self._readers[modes.TRAIN], self.config, step,
+                               self.guard.skipped_calls())
+
+  def until_good(self, train, estimator, input_fn):
+    """Trains, again from the last checkpoint where that is configured.
+
+    Args:
+      train: (Estimator, input_fn) -> the step that was reached.
+      estimator: that of the first try; workers have to meet before anything
+        else is done with TensorFlow.
+      input_fn: likewise.
+
+    Returns:
+      The step.
+    """
+    while True:
+      try:
+        return train(estimator, input_fn)
+      except errors.TrainingDiverged as e:
+        if not self.guard.may_go_back:
+          raise
+        self.guard.go_back(e)
+      self._build_model(modes.TRAIN)
+      estimator, input_fn = self.training_estimator(), self.train_input_fn()
 
   def evaluation(self):
     """executor.evaluation.Evaluation of the configured set."""
@@ -223,7 +257,7 @@ class _Parts:
       self.config = self.follow()
     return path
 
-  def _files(self):
+  def files(self):
     """[path] of all readers, each once."""
     return list(dict.fromkeys(
         f for reader in self._readers.values() for f in reader.files))
@@ -233,7 +267,9 @@ class _Parts:
     """Names the record that stops the input; warm start speaks for itself."""
     try:
       with failures.explained_errors(self.config):
-        with diagnosis.explained_errors(self._files()):
+        with diagnosis.explained_errors(self.files(), {
+            path: reader.parser for reader in self._readers.values()
+            for path in reader.files}):
           yield
     except diagnosis.InputError as e:
       raise errors.JobError('The input stopped. %s' % e)
@@ -257,6 +293,18 @@ def _alone(parts):
       yield
     finally:  # On a full disk, what could not be finished takes its room.
       leftovers.remove(folder)
+
+
+@contextlib.contextmanager
+def _watched(parts):
+  """Nothing stands still forever, from the meeting of the workers on."""
+  config, cluster = parts.config, parts.cluster
+  files = parts.files()
+  with watchdog.watching(
+      config.train.stall_timeout,
+      {'--model_dir': config.model_dir, 'the records': files[0] if files
+       else ''}, *((cluster.workers, cluster.index) if cluster else ())):
+    yield
 
 
 def _say_training(parts):
@@ -289,15 +337,21 @@ def _mark_finished(config, step):
 
 def _train(parts, eval_once):
   del eval_once
+  with _watched(parts):
+    _train_watched(parts)
+
+
+def _train_watched(parts):
   estimator, input_fn = parts.training_estimator(), parts.train_input_fn()
   evaluation = parts.evaluation() if parts.eval_after_training else None
   _say_training(parts)
   with _alone(parts), parts.explained_errors():
     _record_start(parts)
-    step = loops.train(parts.config, estimator, input_fn,
-                       cluster=parts.cluster,
-                       then_evaluates=evaluation is not None,
-                       make_hooks=parts.make_hooks)
+    step = parts.until_good(functools.partial(
+        loops.train, parts.config, cluster=parts.cluster,
+        then_evaluates=evaluation is not None, make_hooks=parts.make_hooks,
+        guard=parts.guard, describe_batch=parts.describe_batch),
+                            estimator, input_fn)
     if parts.is_chief:
       _mark_finished(parts.config, step)
     if evaluation:
@@ -309,11 +363,13 @@ def _train_and_eval(parts, eval_once):
   estimator, input_fn = parts.training_estimator(), parts.train_input_fn()
   evaluation = parts.evaluation()
   _say_training(parts)
-  with _alone(parts), parts.explained_errors():
+  with _watched(parts), _alone(parts), parts.explained_errors():
     _record_start(parts)
     try:
-      step = loops.train_and_eval(parts.config, estimator, input_fn, evaluation,
-                                  parts.make_hooks)
+      step = parts.until_good(functools.partial(
+          loops.train_and_eval, parts.config, evaluation=evaluation,
+          make_hooks=parts.make_hooks, guard=parts.guard,
+          describe_batch=parts.describe_batch), estimator, input_fn)
     finally:
       evaluation.end()
   _mark_finished(parts.config, step)

@@ -13,6 +13,7 @@ from executor import estimator as estimator_lib
 from executor import failures
 from executor import hooks
 from executor import model_dir as model_dir_lib
+from executor import room
 from executor import tracking
 from executor import workers as workers_lib
 from modeling.training import warm_start
@@ -28,7 +29,8 @@ class _OwnHooks(typing.NamedTuple):
 
 
 def train(config, estimator, input_fn, max_steps=None, cluster=None,
-          then_evaluates=False, make_hooks=(), start=None):
+          then_evaluates=False, make_hooks=(), start=None, guard=None,
+          describe_batch=None):
   """Trains from the newest checkpoint in model_dir on.
 
   Args:
@@ -45,6 +47,8 @@ def train(config, estimator, input_fn, max_steps=None, cluster=None,
       after the own ones, and what it raises ends the run.
     start: the newest checkpoint, where the caller has read it already; None: it
       is looked for, and read as a whole.
+    guard: divergence.Guard: a divergence is not the end while it may go back.
+    describe_batch: (step) -> sentences about what a step saw, for the error.
 
   Returns:
     The step that was reached: less than `max_steps` where an evaluation asked
@@ -77,9 +81,10 @@ def train(config, estimator, input_fn, max_steps=None, cluster=None,
         else:
           estimator.train(input_fn, hooks=all_hooks, max_steps=max_steps,
                           saving_listeners=[hooks.FiniteWeights(),
-                                            beginning.Beginning(config)])
+                                            beginning.Beginning(config),
+                                            room.RoomForCheckpoints(config)])
     except errors.TrainingDiverged as e:
-      _explain_divergence(config, e, is_chief)
+      _explain_divergence(config, e, is_chief, guard, describe_batch)
   return _step_at_the_end(config, own, max_steps, is_chief, then_evaluates)
 
 
@@ -106,7 +111,7 @@ def _make_own_hooks(config, workers, is_chief, tracker=None):
       hooks.TrainingHook(config, config.train.log_every_steps, log_path,
                          workers=workers,
                          on_record=tracker.log if tracker else None),
-      hooks.StopRequest(workers=workers),
+      hooks.StopRequest(workers=workers, seconds=config.train.stop_timeout),
       early_stop.EarlyStopHook(config, workers=workers))
 
 
@@ -137,13 +142,13 @@ def _step_at_the_end(config, own, max_steps, is_chief, then_evaluates):
           else own.progress.step)
   if own.stop.signal_number is not None and (
       step < config.train.total_steps or then_evaluates):
-    _end_by_signal(config, step, own.stop.signal_number, is_chief)
+    _end_by_signal(config, step, is_chief)
   if own.early_end.mark and step < max_steps:
     tf.logging.info('%s', early_stop.describe(config, own.early_end.mark, step))
   return step
 
 
-def _end_by_signal(config, step, signal_number, is_chief):
+def _end_by_signal(config, step, is_chief):
   """Raises errors.Terminated."""
   total_steps = config.train.total_steps
   if is_chief and step >= total_steps:  # Only evaluation is missing.
@@ -151,7 +156,7 @@ def _end_by_signal(config, step, signal_number, is_chief):
   raise errors.Terminated(
       'Training was asked to stop and did so at step %d of %d; %s holds the '
       'checkpoint. The same command goes on from there.' % (
-          step, total_steps, config.model_dir), signal_number)
+          step, total_steps, config.model_dir))
 
 
 def _train_with_others(config, estimator, input_fn, training_hooks, max_steps,
@@ -160,7 +165,7 @@ def _train_with_others(config, estimator, input_fn, training_hooks, max_steps,
   interval = estimator_lib.checkpoint_interval(config.train)
   listeners = [hooks.FiniteWeights()]
   if is_chief:
-    listeners.append(beginning.Beginning(config))
+    listeners += [beginning.Beginning(config), room.RoomForCheckpoints(config)]
   saver = workers_lib.SharedSaver(
       workers, is_chief, config.model_dir, listeners=listeners,
       save_secs=interval.get('save_checkpoints_secs'),
@@ -178,24 +183,27 @@ def _train_with_others(config, estimator, input_fn, training_hooks, max_steps,
     time.sleep(_LINGER_SECONDS)
 
 
-def _explain_divergence(config, error, is_chief=True):
+def _explain_divergence(config, error, is_chief=True, guard=None,
+                        describe_batch=None):
   """Raises the error again with what to do."""
   step = checkpoints.latest_step(config.model_dir)
-  if is_chief:
+  if is_chief and not (guard and guard.may_go_back):
     model_dir_lib.mark_finished(config.model_dir, step, 'diverged')
   raise errors.TrainingDiverged(
-      '%s The last good checkpoint in %s is of step %d. Usual remedies: a '
+      '%s%s The last good checkpoint in %s is of step %d. Usual remedies: a '
       'lower train.learning_rate.init_learning_rate (%g; the batch has %d '
       'images), more train.learning_rate.warmup_steps (%d), '
       'train.gradient_clip_norm (%g).' % (
-          error, config.model_dir, step,
+          error, describe_batch(error.step) if describe_batch else '',
+          config.model_dir, step,
           config.train.learning_rate.init_learning_rate,
           config.train.train_batch_size,
           config.train.learning_rate.warmup_steps,
-          config.train.gradient_clip_norm))
+          config.train.gradient_clip_norm), error.step)
 
 
-def train_and_eval(config, estimator, input_fn, evaluation, make_hooks=()):
+def train_and_eval(config, estimator, input_fn, evaluation, make_hooks=(),
+                   guard=None, describe_batch=None):
   """Trains, and evaluates every `eval.num_steps_per_eval` steps and last.
 
   With `eval.eval_every_checkpoint` then also those that were saved in between.
@@ -208,6 +216,8 @@ def train_and_eval(config, estimator, input_fn, evaluation, make_hooks=()):
     input_fn: with the batch size of training.
     evaluation: executor.evaluation.Evaluation, or a double of it.
     make_hooks: see `train`.
+    guard: see `train`.
+    describe_batch: see `train`.
 
   Returns:
     The step that was reached.
@@ -231,7 +241,8 @@ def train_and_eval(config, estimator, input_fn, evaluation, make_hooks=()):
       break
     goal = min((step // interval + 1) * interval, total)
     reached = train(config, estimator, input_fn, goal, then_evaluates=True,
-                    make_hooks=make_hooks, start=path)
+                    make_hooks=make_hooks, start=path, guard=guard,
+                    describe_batch=describe_batch)
     path = None  # The next one is another.
     if reached <= step:
       raise errors.JobError('The training made no step beyond %d; do the '

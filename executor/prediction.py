@@ -23,6 +23,7 @@ from executor import checkpoints
 from executor import errors
 from executor import evaluation as evaluation_lib
 from executor import groundtruth as groundtruth_lib
+from executor import watchdog
 from modeling import storage
 from utils import fields
 from utils import mask_grids
@@ -108,6 +109,7 @@ def write_results(
           f.write(json.dumps(result, allow_nan=False))
           num_results += 1
         num_images += len(ids)
+        watchdog.beat('the batch after image %d' % num_images)
       f.write(']\n')
   return num_images, num_results
 
@@ -133,7 +135,8 @@ def run(config: base.Config, estimator: tf.estimator.Estimator,
     raise errors.SetupError('eval.val_json_file, after which predictions call '
                             'images and classes, cannot be used. %s' % e)
   to_results = _with_categories(_results_of(config), category_map)
-  with checkpoints.restorable(path) as restorable:
+  with checkpoints.restorable(path) as restorable, watchdog.watching(
+      config.eval.stall_timeout, {'the checkpoint': path + '.index'}):
     batches = estimator.predict(
         input_fn, checkpoint_path=restorable, yield_single_examples=False,
         hooks=[checkpoints.FitHook(restorable)])

@@ -24,6 +24,7 @@ from executor import tpu_setup
 from executor import tracking
 from modeling import whole_checkpoint
 from modeling.training import warm_start
+from utils import label_map
 
 
 class Job(typing.NamedTuple):
@@ -186,6 +187,23 @@ def _check_evaluator(job):
     evaluation_factory.build_evaluator(job.config.eval)
 
 
+def _check_class_names(job):
+  path, num_classes = (job.config.eval.label_map,
+                       job.config.architecture.num_classes)
+  if not tf.gfile.Exists(path):
+    return  # Who needs it says so.
+  beyond = sorted(i for i in label_map.read_label_map(path)
+                  if i >= num_classes)
+  if beyond:
+    raise errors.SetupError(
+        'eval.label_map: %s names the classes %s, and the model has none of '
+        'them: architecture.num_classes is %d, which counts from 0 (of '
+        'detectors the background). Set it to %d, or use another file.' % (
+            path, ', '.join(map(str, beyond[:5])) + (
+                ' and %d more' % (len(beyond) - 5) if len(beyond) > 5 else ''),
+            num_classes, beyond[-1] + 1))
+
+
 def _check_masks(job):
   section = job.config.eval
   if section.type in evaluation.MASK_TYPES and not getattr(
@@ -244,6 +262,7 @@ _CHECKS = (
      lambda job: _check_evaluation_on_tpu(job.config, job.mode)),
     (lambda job: job.evaluates, _check_json_file),
     (lambda job: job.evaluates, _check_evaluator),
+    (lambda job: job.config.eval.label_map, _check_class_names),
     (lambda job: job.evaluates, _check_masks),
     (lambda job: job.mode == 'predict', _check_pattern),
     (lambda job: job.predicts, _check_detections),

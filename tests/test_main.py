@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 
@@ -19,6 +20,7 @@ from tests import golden
 from tests import reference_weights
 from tests.dataloader import examples
 from tests.executor import replicas
+from tests.faults import kills
 
 _ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 _SIZE = 64
@@ -208,6 +210,37 @@ def test_resume_keeps_the_old_configuration(copy, data):
   old, _ = factory.load_config(None, str(copy / 'params.5.yaml'))
   new, _ = factory.load_config(None, str(copy / 'params.yaml'))
   assert (old.train.total_steps, new.train.total_steps) == (5, 6)
+
+
+_KILLING_PLUGIN = """
+import os, signal
+import tensorflow.compat.v1 as tf
+from executor import extra_hooks
+
+class Kill(tf.train.SessionRunHook):
+  def begin(self):
+    self._step = tf.convert_to_tensor(tf.train.get_global_step())
+  def after_run(self, run_context, run_values):
+    if run_context.session.run(self._step) == 4:
+      os.kill(os.getpid(), signal.SIGKILL)
+
+extra_hooks.HOOKS['kill'] = lambda config: Kill()
+"""
+
+
+def test_killed_and_started_again_is_unbroken(trained, data, tmp_path):
+  """Killed at step 4, on from step 3: each value of step 5 to the last bit."""
+  (tmp_path / 'kill.py').write_text(_KILLING_PLUGIN)
+  run = tmp_path / 'run'
+  arguments = ['--mode=train', '--model_dir=%s' % run, '--data_dir=%s' % data,
+               '--config_file=%s' % (data / 'config.yaml')]
+  killed = subprocess.run(
+      [sys.executable, 'main.py', '--plugins=%s' % (tmp_path / 'kill.py')]
+      + arguments, cwd=_ROOT, capture_output=True)
+  assert killed.returncode == -signal.SIGKILL, killed.stderr[-2000:]
+  assert _steps(run) == [0, 3]
+  assert _run(*arguments) == 0
+  assert not kills.differing(trained, run)
 
 
 def _written_by_training(model_dir):

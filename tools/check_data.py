@@ -67,9 +67,11 @@ def check_records(config: base.Config, pattern: str, key: str,
 
   from dataloader import data_checks
   from dataloader import file_patterns
+  from dataloader import record_counts
   from dataloader import record_files
   checker = data_checks.for_config(config, decode)
   files = file_patterns.expand(pattern, key)
+  record_counts.check_whole(files)
   for path, number, serialized in tqdm.tqdm(
       record_files.iterate(files, max_records), 'Checking', max_records,
       unit=' records', delay=5):

@@ -1,18 +1,29 @@
-"""Lists the variables of a checkpoint: names, shapes, types.
+"""Lists, verifies, compares and averages checkpoints.
 
   python -m tools.inspect_checkpoint /runs/my_model          # the newest there
   python -m tools.inspect_checkpoint model.ckpt-1000 --match=fpn
+  python -m tools.inspect_checkpoint model.ckpt-1000 --verify
+  python -m tools.inspect_checkpoint model.ckpt-1000 --compare=model.ckpt-2000
+  python -m tools.inspect_checkpoint model.ckpt-1000 --config_file=my.yaml
+  python -m tools.inspect_checkpoint model.ckpt-3000 \\
+      --average_with model.ckpt-2000 model.ckpt-1000 --output=/runs/mean.ckpt
 
-Ends with the number of parameters, with what the names and shapes say about
-settings that a configuration has to agree with, and with the rows of the model
-zoo that have these variables.
+Without further flags it lists names, shapes and types, the number of
+parameters, what names and shapes say about settings that a configuration has to
+agree with, and the rows of the model zoo that have these variables.
+
+Exit codes: 0 done, whole, or equal; 1 damaged, different, or another model; 2
+wrong flags.
 """
 
 import argparse
 import re
+import sys
 from typing import Any, List, NamedTuple, Optional, Sequence, Tuple
 
+from configs import base
 from ops import tensorflow_later as tf
+from tools.common import config_arguments
 from utils import training_names
 
 # Slots of optimizers; their last part follows the name of a variable.
@@ -42,7 +53,40 @@ def parse_arguments(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
                                    "files' names before .index")
   parser.add_argument('--match', metavar='REGEX', default='',
                       help='list only names that match somewhere')
-  return parser.parse_args(argv)
+  parser.add_argument('--verify', action='store_true',
+                      help='read every value: files there and of the right '
+                           'length, checksums, finite numbers')
+  parser.add_argument('--compare', metavar='PATH', help='a second checkpoint')
+  parser.add_argument('--average_with', metavar='PATH', nargs='+',
+                      help='further checkpoints, for the mean of all; moving '
+                           'averages count where there are some, and the step '
+                           'is that of the first')
+  parser.add_argument('--output', metavar='PREFIX',
+                      help='new checkpoint of --average_with')
+  config_arguments.add(parser)
+  arguments = parser.parse_args(argv)
+  if bool(arguments.average_with) != bool(arguments.output):
+    parser.error('--average_with and --output belong together')
+  return arguments
+
+
+def find(path: str) -> str:
+  """The prefix of the checkpoint that a path means.
+
+  Args:
+    path: a folder, a prefix, or one of the files of a checkpoint.
+
+  Raises:
+    ValueError: if it is a folder without a checkpoint.
+  """
+  from modeling import checkpoint_files
+  if not tf.gfile.IsDirectory(path):
+    return re.sub(r'\.(index|meta|data-\d+-of-\d+)$', '', path)
+  prefix = checkpoint_files.latest(path)
+  if not prefix:
+    raise ValueError('%s has no checkpoint: neither a file `checkpoint` that '
+                     'names one, nor files *.index.' % path)
+  return prefix
 
 
 def read_variables(path: str) -> Tuple[str, List[Variable]]:
@@ -57,13 +101,7 @@ def read_variables(path: str) -> Tuple[str, List[Variable]]:
   Raises:
     ValueError: if there is no checkpoint.
   """
-  from modeling import checkpoint_files
-  prefix = re.sub(r'\.(index|meta|data-\d+-of-\d+)$', '', path)
-  if tf.gfile.IsDirectory(path):
-    prefix = checkpoint_files.latest(path)
-    if not prefix:
-      raise ValueError('%s has no checkpoint: neither a file `checkpoint` that '
-                       'names one, nor files *.index.' % path)
+  prefix = find(path)
   try:
     reader = tf.train.load_checkpoint(prefix)
   except (tf.errors.OpError, ValueError) as e:
@@ -140,15 +178,65 @@ def _endpoint_width(shapes):
   return convs[max(convs)][-1] if convs else None
 
 
-def run(arguments: argparse.Namespace) -> None:
-  """Prints the list.
+def verify(arguments: argparse.Namespace) -> int:
+  """Reads all of a checkpoint; returns the exit code."""
+  from modeling import whole_checkpoint
+  prefix = find(arguments.path)
+  whole_checkpoint.verify(prefix)
+  print('%s is whole: every value can be read, agrees with its checksum and is '
+        'finite.' % prefix)
+  return 0
 
-  Args:
-    arguments: namespace of `parse_arguments`.
 
-  Raises:
-    ValueError: if there is no checkpoint.
-  """
+def compare(arguments: argparse.Namespace) -> int:
+  """Prints what two checkpoints have otherwise; returns the exit code."""
+  from modeling import checkpoint_arithmetic
+  paths = [read_variables(p)[0] for p in (arguments.path, arguments.compare)]
+  found = [d for d in checkpoint_arithmetic.differences(*paths)
+           if re.search(arguments.match, d.name)]
+  for difference in found:
+    print('%s: %s' % (difference.name, difference.what))
+  print('%d variables differ between %s and %s.' % (
+      len(found), paths[0], paths[1]))
+  return 1 if found else 0
+
+
+def compare_with_config(arguments: argparse.Namespace) -> int:
+  """Prints what a checkpoint lacks for a configuration; the exit code."""
+  config = config_arguments.load(arguments)
+  prefix, variables = read_variables(arguments.path)
+  config_arguments.start_tensorflow()
+  from modeling import statistics
+  wanted = {v['name']: list(v['shape'])
+            for v in statistics.model_statistics(config).variables}
+  there = {v.name: v.shape for v in variables}
+  lines = ['%s: %s in the checkpoint, %s in the model' % (
+      name, there.get(name, 'not'), shape)
+           for name, shape in sorted(wanted.items())
+           if there.get(name) != shape]
+  # What the model does not read does no harm.
+  rest = [name for name in sorted(there) if name not in wanted
+          and not training_names.is_bookkeeping(name)]
+  for line in lines + ['%s: only in the checkpoint, not read' % name
+                       for name in rest]:
+    print(line)
+  print('%d of the %d variables of the model are in %s.' % (
+      len(wanted) - len(lines), len(wanted), prefix))
+  return 1 if lines else 0
+
+
+def average(arguments: argparse.Namespace) -> int:
+  """Writes the mean of several checkpoints; returns the exit code."""
+  from modeling import checkpoint_arithmetic
+  paths = [find(p) for p in [arguments.path] + arguments.average_with]
+  checkpoint_arithmetic.write(checkpoint_arithmetic.mean(paths),
+                              arguments.output)
+  print('%s is the mean of %d checkpoints.' % (arguments.output, len(paths)))
+  return 0
+
+
+def list_variables(arguments: argparse.Namespace) -> int:
+  """Prints the list; returns the exit code."""
   prefix, variables = read_variables(arguments.path)
   print(prefix)
   shown = [v for v in variables if re.search(arguments.match, v.name)]
@@ -166,15 +254,37 @@ def run(arguments: argparse.Namespace) -> None:
       len(shown), len(variables), values / 1e6))
   for line in settings(variables) + zoo_rows(variables):
     print(line)
+  return 0
 
 
-def main(argv: Optional[Sequence[str]] = None) -> None:
+def run(arguments: argparse.Namespace) -> int:
+  """Does what the flags say.
+
+  Args:
+    arguments: namespace of `parse_arguments`.
+
+  Returns:
+    The exit code.
+
+  Raises:
+    ValueError: if there is no checkpoint, or a damaged one.
+  """
+  if arguments.average_with:
+    return average(arguments)
+  if arguments.compare:
+    return compare(arguments)
+  if arguments.config_file or arguments.params_override or arguments.model:
+    return compare_with_config(arguments)
+  return verify(arguments) if arguments.verify else list_variables(arguments)
+
+
+def main(argv: Optional[Sequence[str]] = None) -> int:
   arguments = parse_arguments(argv)
   try:
-    run(arguments)
-  except (ValueError, re.error) as e:
+    return run(arguments)
+  except (ValueError, re.error, base.ConfigError) as e:
     raise SystemExit('Error: %s' % e)
 
 
 if __name__ == '__main__':
-  main()
+  sys.exit(main())

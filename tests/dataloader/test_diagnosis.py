@@ -34,7 +34,9 @@ def _run(reader):
   """Reads a few batches, as a training loop does."""
   batch = tf.data.make_one_shot_iterator(
       reader({'batch_size': 2})).get_next()
-  with diagnosis.explained_errors(reader.files), tf.Session() as session:
+  parsers = {path: reader.parser for path in reader.files}
+  with diagnosis.explained_errors(reader.files, parsers), tf.Session(
+      ) as session:
     for _ in range(4):
       session.run(batch)
 
@@ -167,3 +169,20 @@ def test_label_map_that_is_cut_off(tmp_path):
   assert 'record 1 (counting from 0), image/source_id b, cannot be' in (
       str(e.value))
   assert segmentation.CLASSES_KEY in str(e.value)
+
+
+def test_a_record_that_only_the_parser_stops_at(tmp_path):
+  """Sides of boxes of unequal number; and classes that are text."""
+  for change in ('sides', 'classes'):
+    example = tf.train.Example.FromString(_record(
+        'odd', boxes=[[.1, .1, .5, .5]], classes=[1]))
+    feature = example.features.feature
+    if change == 'sides':
+      feature['image/object/bbox/xmin'].float_list.value.append(.2)
+    else:
+      feature['image/object/class/label'].bytes_list.value.append(b'dog')
+    pattern, path = _files(tmp_path, example.SerializeToString())
+    with pytest.raises(diagnosis.InputError) as e:
+      _run(_reader(pattern))
+    assert '%s: record 1 (counting from 0), image/source_id odd' % path in str(
+        e.value)

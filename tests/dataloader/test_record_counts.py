@@ -34,6 +34,19 @@ def test_index_counts_only_for_files_of_its_size(tmp_path):
   assert record_counts.count_each(paths) == [70, 5, 72]
 
 
+def test_a_file_that_is_cut_between_two_records(tmp_path):
+  """A record of six bytes takes 22; who only reads notices nothing."""
+  paths = _files(tmp_path)
+  (tmp_path / 'train-index.json').write_text(json.dumps({'shards': [
+      {'file': os.path.basename(path), 'num_records': 4 + i,
+       'num_bytes': os.path.getsize(path)} for i, path in enumerate(paths)]}))
+  record_counts.check_whole(paths)
+  os.truncate(paths[1], 88)
+  with pytest.raises(record_files.RecordError, match=(
+      '00001.tfrecord is cut off: it has 88 bytes, .* says 110, of 5 records')):
+    record_counts.check_whole(paths)
+
+
 @pytest.mark.parametrize('text', [
     '[]', '{', '{"shards": null}', '{"shards": [1, {"file": "a"}]}'])
 def test_files_that_are_no_index(tmp_path, text):

@@ -25,6 +25,7 @@ from executor import cluster as cluster_lib
 from executor import estimator as estimator_lib
 from executor import loops
 from executor import model_dir as model_dir_lib
+from executor import watchdog
 from modeling import factory
 from modeling import model_fn
 from modeling import storage
@@ -256,7 +257,11 @@ def main(argv):
   if 'REPLICAS_NAN_STEP' in os.environ:
     input_fn = _spoiled(input_fn, int(os.environ['REPLICAS_NAN_STEP']))
   compat.enable_graph_mode()
-  train(config, cluster=cluster_lib.read(), input_fn=input_fn)
+  cluster = cluster_lib.read()
+  watchdog._WORKER_POLL_SECONDS = 1.
+  with watchdog.watching(None, {}, *(
+      (cluster.workers, cluster.index) if cluster else ())):
+    train(config, cluster=cluster, input_fn=input_fn)
 
 
 if __name__ == '__main__':

@@ -160,6 +160,18 @@ def test_signal_ends_the_training_with_a_checkpoint(tmp_path):
   config = toy.config(tmp_path, train__total_steps=10**6)
   with pytest.raises(errors.Terminated, match='asked to stop') as e:
     _train(config, input_fn)
-  assert e.value.exit_code == 143
+  assert e.value.exit_code == 7
   assert 0 < checkpoints.latest_step(str(tmp_path)) < 10**6
   assert signal.getsignal(signal.SIGTERM) == before
+
+
+def test_a_loss_above_its_limit_is_a_divergence(tmp_path):
+  """The first loss is 2.5."""
+  config = toy.config(tmp_path, train__max_loss=2.)
+  with pytest.raises(errors.TrainingDiverged, match=(
+      r'step 1: model_loss is 2.5, above train.max_loss \(2\).*saw 1')) as e:
+    loops.train(config, estimator_lib.build_estimator(config, toy.model_fn),
+                estimator_lib.with_batch_size(toy.input_fn, config,
+                                              modes.TRAIN),
+                describe_batch=' saw {}.'.format)
+  assert e.value.step == 1

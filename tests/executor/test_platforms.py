@@ -19,6 +19,7 @@ from executor import estimator as estimator_lib
 from executor import hooks
 from executor import loops
 from executor import model_dir
+from executor import signals
 from modeling.training import optimizers
 from modeling.training import summaries
 from ops import compat
@@ -171,7 +172,7 @@ def test_ctrl_c_on_a_tpu_ends_with_a_checkpoint(tmp_path):
             _At(_send(signal.SIGINT), 2)))
   with pytest.raises(errors.Terminated) as e:
     _train_on_tpu(config, model_fn)
-  assert e.value.exit_code == 130
+  assert e.value.exit_code == 7
   assert checkpoints.latest_step(str(tmp_path)) == 3
   assert signal.getsignal(signal.SIGINT) == before
 
@@ -185,7 +186,7 @@ def test_a_signal_at_the_end_of_a_cycle_ends_the_job(tmp_path, at):
   with pytest.raises(errors.Terminated, match='step 3 of 6') as e:
     loops.train_and_eval(config, estimator, estimator_lib.with_batch_size(
         toy.input_fn, config, modes.TRAIN), evaluation)
-  assert e.value.exit_code == 143
+  assert e.value.exit_code == 7
   assert checkpoints.latest_step(str(tmp_path)) == 3
   assert evaluation.steps == []
 
@@ -206,10 +207,25 @@ def test_a_second_signal_ends_the_program_at_once(monkeypatch):
   killed = []
   monkeypatch.setattr(hooks.os, 'kill', lambda *args: killed.append(args))
   with hooks.StopRequest() as stop:
+    stop.before_run(None)
     stop._receive(signal.SIGTERM, None)
     assert not killed
     stop._receive(signal.SIGTERM, None)
   assert killed == [(os.getpid(), signal.SIGTERM)]
+
+
+def test_a_signal_before_the_first_step_ends_the_program(monkeypatch):
+  before = signal.getsignal(signal.SIGTERM)
+  with pytest.raises(SystemExit) as e:
+    with hooks.StopRequest() as stop:
+      stop._receive(signal.SIGTERM, None)
+  assert e.value.code == 7 and signal.getsignal(signal.SIGTERM) == before
+
+
+def test_nohup_keeps_a_training_run(monkeypatch):
+  monkeypatch.setattr(signals.signal, 'getsignal',
+                      lambda number: signal.SIG_IGN)
+  assert signals.ending() == [signal.SIGTERM, signal.SIGINT]
 
 
 def _scaled_model_fn(slope, features, labels, mode, params):

@@ -43,6 +43,15 @@ def test_warm_start_that_is_not_there(tmp_path):
   preflight.check(config, 'train')
 
 
+def test_names_of_classes_that_the_model_does_not_have(tmp_path):
+  path = tmp_path / 'names.csv'
+  path.write_text('1:dog\n90:cat\n')
+  config = toy.config(tmp_path / 'new', eval__label_map=str(path))
+  preflight.check(config, 'train')
+  path.write_text('1:dog\n91:cat\n')
+  _fails('names the classes 91, .*num_classes is 91', config)
+
+
 def test_files_of_the_evaluation(tmp_path):
   missing = str(tmp_path / 'a.json')
   config = toy.config(tmp_path, eval__val_json_file=missing)

@@ -182,6 +182,24 @@ def test_signal_to_one_worker_stops_all(tmp_path):
 
 
 @pytest.mark.slow
+def test_a_worker_that_is_killed_ends_all(tmp_path):
+  """Of three; the others name it, and do not wait forever."""
+  arguments = dict(_FROZEN, model='classification', model_dir=str(tmp_path),
+                   train__train_batch_size=9, train__total_steps=100000)
+  workers = replicas.start_workers(tmp_path, 3, arguments)
+  log = model_dir_lib.train_log_path(str(tmp_path))
+  while not os.path.exists(log):
+    assert workers[0].poll() is None, replicas.output(tmp_path, 0)[-3000:]
+    time.sleep(.5)
+  workers[2].kill()
+  assert workers[2].wait() == -signal.SIGKILL
+  for i in range(2):
+    assert workers[i].wait(timeout=300) not in (0, None)
+    output = replicas.output(tmp_path, i)
+    assert 'worker 2 (127.0.0.1:' in output or 'Connection' in output
+
+
+@pytest.mark.slow
 def test_workers_that_start_from_different_steps(tmp_path):
   """All say so instead of averaging the gradients of other models."""
   start, other = tmp_path / 'start', tmp_path / 'other'

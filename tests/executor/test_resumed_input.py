@@ -8,6 +8,7 @@ from dataloader import inputs
 from dataloader import record_files
 from dataloader import record_order
 from executor import checkpoints
+from executor import divergence
 from executor import errors
 from executor import jobs
 from tests.dataloader import examples
@@ -36,6 +37,7 @@ def _parts(config, readers):
   """The parts of a job without its model."""
   parts = jobs._Parts.__new__(jobs._Parts)
   parts.config, parts.replicas, parts._readers = config, 1, readers
+  parts.guard = divergence.Guard(config)
   return parts
 
 
@@ -82,3 +84,35 @@ def test_what_stops_the_input_at_its_start_is_a_sentence(config_of, error):
   with pytest.raises(errors.SetupError, match=str(error)):
     with parts.explained_errors():
       raise error
+
+
+def test_the_batch_of_a_divergence_is_read_again(config_of, tmp_path):
+  """Ids and batch of a step, with a seed and without; and the next try."""
+  for seed in (7, None):
+    config = config_of(train__seed=seed, train__divergence_retries=1,
+                       train__divergence_rate_factor=.25,
+                       train__learning_rate__init_learning_rate=.8)
+    parts = _parts(config, {modes.TRAIN: inputs.build_input_fn(config,
+                                                               modes.TRAIN)})
+    with tf.Graph().as_default(), tf.Session() as session:
+      batch = tf.data.make_one_shot_iterator(
+          parts.train_input_fn()({})).get_next()
+      images = [session.run(batch[0]) for _ in range(5)]
+    text = parts.describe_batch(3)
+    with np.load(str(tmp_path / 'model' / 'diverged' / 'step-3.npz')) as saved:
+      np.testing.assert_array_equal(saved['0/000'], images[2])
+      assert 'It saw the images %s. Its batch' % ', '.join(saved['ids']) in text
+  # Step 1 is the last good one: those of the steps 2 and 3 are left out.
+  config = config_of(train__divergence_retries=1,
+                     train__divergence_rate_factor=.25,
+                     train__learning_rate__init_learning_rate=.8)
+  unbroken = _images(config, 5)
+  toy.save_checkpoint(tmp_path / 'model', 1, global_step=np.int64(1))
+  guard = divergence.Guard(config)
+  assert guard.may_go_back and not guard.skipped_calls()
+  guard.go_back(errors.TrainingDiverged('bad', 3))
+  assert not guard.may_go_back
+  assert divergence.Guard(config).adapted(
+      config).train.learning_rate.init_learning_rate == pytest.approx(.2)
+  assert len(unbroken) == 10
+  np.testing.assert_array_equal(_images(config, 1), unbroken[6:8])

@@ -1,8 +1,11 @@
 """Tests of tools/inspect_checkpoint.py."""
 
+import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
 
+from modeling import checkpoint_arithmetic
+from modeling import statistics
 from tools import inspect_checkpoint
 
 
@@ -69,3 +72,70 @@ def test_no_checkpoint(tmp_path, name, message):
   with pytest.raises(SystemExit) as error:
     inspect_checkpoint.main([str(tmp_path / name)])
   assert error.value.code.startswith('Error: ') and message in error.value.code
+
+
+def _save_values(folder, name, **values):
+  path = str(folder / name)
+  checkpoint_arithmetic.write(
+      {k.replace('__', '/'): np.asarray(v) for k, v in values.items()}, path)
+  return path
+
+
+def test_verified_and_named_when_damaged(tmp_path, capsys):
+  path = _save_values(tmp_path, 'a', weight=np.arange(100, dtype=np.float32))
+  assert inspect_checkpoint.main([path, '--verify']) == 0
+  assert 'is whole' in capsys.readouterr().out
+  data = tmp_path / 'a.data-00000-of-00001'
+  content = bytearray(data.read_bytes())
+  content[7] ^= 1
+  data.write_bytes(bytes(content))
+  with pytest.raises(SystemExit, match='weight'):
+    inspect_checkpoint.main([path, '--verify'])
+
+
+def test_two_compared(tmp_path, capsys):
+  paths = [_save_values(tmp_path, name, weight=np.float32([1., value]),
+                        same=np.int64(3)) for name, value in (
+                            ('a', 2.), ('b', 2.5))]
+  assert inspect_checkpoint.main([paths[0], '--compare=' + paths[0]]) == 0
+  assert inspect_checkpoint.main([paths[0], '--compare=' + paths[1]]) == 1
+  lines = capsys.readouterr().out.split('\n')
+  assert lines[1].startswith('weight: 1 of 2 values, by up to 0.5 ')
+  assert lines[2].startswith('1 variables differ')
+
+
+def test_averaged(tmp_path, capsys):
+  paths = [_save_values(
+      tmp_path, 'in%d' % i, w=np.float32([i]), global_step=np.int64(7 - i),
+      w__Momentum=np.float32([9.]),
+      v=np.float32(0.), v__ExponentialMovingAverage=np.float32(10. * i))
+           for i in (1, 2)]
+  output = str(tmp_path / 'mean')
+  inspect_checkpoint.main([paths[0], '--average_with', paths[1],
+                           '--output=' + output])
+  reader = tf.train.load_checkpoint(output)
+  assert {name: reader.get_tensor(name).tolist()
+          for name in reader.get_variable_to_shape_map()} == {
+              'w': [1.5], 'v': 15., 'global_step': 6}
+  with pytest.raises(SystemExit, match='exists'):
+    inspect_checkpoint.main([paths[0], '--average_with', paths[1],
+                             '--output=' + output])
+  other = _save_values(tmp_path, 'other', w=np.float32([1., 2.]))
+  with pytest.raises(SystemExit, match='not of the same model'):
+    inspect_checkpoint.main([paths[0], '--average_with', other,
+                             '--output=%s' % (tmp_path / 'no')])
+  assert not [p for p in tmp_path.iterdir() if p.name.startswith('.')]
+
+
+def test_compared_with_a_configuration(tmp_path, capsys, monkeypatch):
+  monkeypatch.setattr(statistics, 'model_statistics', lambda config: (
+      statistics.Statistics(0, 0, [{'name': 'a', 'shape': [2]},
+                                   {'name': 'b', 'shape': [3]}])))
+  path = _save_values(tmp_path, 'x', a=np.float32([1., 2.]),
+                      c=np.float32([1.]), a__Momentum=np.float32([0., 0.]))
+  assert inspect_checkpoint.main([path, '--model=retinanet']) == 1
+  lines = capsys.readouterr().out.strip().split('\n')
+  assert lines[-3:] == [
+      'b: not in the checkpoint, [3] in the model',
+      'c: only in the checkpoint, not read',
+      '1 of the 2 variables of the model are in %s.' % path]
