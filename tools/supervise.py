@@ -25,6 +25,7 @@ import sys
 import time
 from typing import Any, Callable, Deque, Optional, Sequence
 
+from tools.common import numbers
 from utils import files
 
 _LINES = 500  # kept of the output
@@ -43,12 +44,13 @@ def parse_arguments(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
   parser = argparse.ArgumentParser(
       prog='python -m tools.supervise', description=__doc__,
       formatter_class=argparse.RawDescriptionHelpFormatter)
-  parser.add_argument('--max_restarts', type=int, default=10,
+  parser.add_argument('--max_restarts', type=numbers.whole(0), default=10,
                       help='failures in a row before it gives up (default: '
                            '%(default)s)')
-  parser.add_argument('--wait', type=float, default=10., metavar='SECONDS',
+  parser.add_argument('--wait', type=numbers.positive, default=10.,
+                      metavar='SECONDS',
                       help='before the first restart (default: %(default)s)')
-  parser.add_argument('--healthy_seconds', type=float, default=600.,
+  parser.add_argument('--healthy_seconds', type=numbers.positive, default=600.,
                       help='a run of this length resets the count '
                            '(default: %(default)s)')
   parser.add_argument('--output', default='supervised.log',
@@ -61,8 +63,6 @@ def parse_arguments(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
     del arguments.command[0]
   if not arguments.command:
     parser.error('there is no command; give it after --')
-  if arguments.max_restarts < 0 or arguments.wait < 0:
-    parser.error('--max_restarts and --wait cannot be negative')
   return arguments
 
 
