@@ -96,6 +96,8 @@ def _commands():
 @pytest.mark.parametrize('module, arguments, block', _commands())
 def test_flags_exist(module, arguments, block):
   known = flags_of(module)
+  if '--' in arguments:  # What follows is another command.
+    arguments = arguments[:arguments.index('--')]
   given = [a.split('=')[0][2:] for a in arguments if a.startswith('--')]
   assert [name for name in given if not _is_flag(name, known)] == []
 
@@ -117,8 +119,11 @@ def test_jobs_have_a_configuration(module, arguments, block, tmp_path):
   elif config_file and not os.path.exists(
       os.path.join(docs_blocks.ROOT, config_file)):
     config_file = None
-  config, _ = factory.load_config(given.get('model'), config_file,
-                                  given.get('params_override'))
+  override = given.get('params_override')
+  if override and override.endswith('.yaml') and not os.path.exists(
+      os.path.join(docs_blocks.ROOT, override)):
+    override = None  # A file that another command writes.
+  config, _ = factory.load_config(given.get('model'), config_file, override)
   assert config.type in factory.MODELS
 
 
