@@ -170,6 +170,8 @@ class Train:
   tracking_project: str = 'detection'  # (+) its project or experiment
   # (+) Steps between histograms of the weights in TensorBoard; null: none.
   histograms_every_n_steps: Optional[int] = base.option(None, at_least=1)
+  # (+) Steps between images of the input, labels drawn, there; null: none.
+  image_summaries_every_n_steps: Optional[int] = base.option(None, at_least=1)
   # (+) Seconds without a step (on a TPU, a loop of them) after which a job says
   # what it waits for, and ends; null: never.
   stall_timeout: Optional[float] = base.option(3600., above=0)

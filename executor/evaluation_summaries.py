@@ -56,7 +56,7 @@ def curve_values(annotations: Any, detections: Any, iou_type: str,
     min_scores = np.array([analysis.best_f1(c).score for c in curves])
     counts = analysis.confusion(annotations, detections, pairs, min_scores,
                                 _OVERLAP).counts
-    values.append(_image_value(
+    values.append(image_value(
         prefix + 'confusion_matrix',
         drawn_matrix.draw(counts, list(names) + ['nothing'])))
   return values
@@ -75,7 +75,8 @@ def _curve_value(tag, rows):
           plugin_name=_PLUGIN, content=content + bytes([number]))))
 
 
-def _image_value(tag, pixels):
+def image_value(tag: str, pixels: np.ndarray) -> tf.Summary.Value:
+  """An image of TensorBoard, from uint8 [height, width, 3], RGB."""
   file = io.BytesIO()
   Image.fromarray(pixels).save(file, 'PNG')
   return tf.Summary.Value(tag=tag, image=tf.Summary.Image(
@@ -117,7 +118,7 @@ class Sample:
         continue  # The records came in another order.
       known = annotations.select(np.flatnonzero(annotations.images == row))
       found = detections_lib.select(detections, _best(detections, row))
-      values.append(_image_value('sample/%d' % number, np.concatenate([
+      values.append(image_value('sample/%d' % number, np.concatenate([
           _draw(pixels, known, None, names, has_masks),
           _draw(pixels, found, found.scores, names, has_masks)], axis=1)))
     return values

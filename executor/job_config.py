@@ -37,7 +37,8 @@ _PRECISIONS = {'bfloat16': 'bfloat16', 'float16': 'float16', 'float32': None}
 # What XLA and the TPU's own tools do, {key: value that is off}.
 _NOT_ON_TPU = {'train.mixed_precision': None, 'train.use_xla': False,
                'train.profile_every_n_steps': None,
-               'train.histograms_every_n_steps': None}
+               'train.histograms_every_n_steps': None,
+               'train.image_summaries_every_n_steps': None}
 _NUM_CORES = 8  # of the smallest TPUs, such as a v3-8
 # Modes that read the configuration a model was trained with, and train nothing.
 _USES_PARAMS_FILE = ('eval', 'predict')

@@ -12,6 +12,7 @@ from executor import errors
 from executor import estimator as estimator_lib
 from executor import failures
 from executor import hooks
+from executor import input_images
 from executor import model_dir as model_dir_lib
 from executor import room
 from executor import tracking
@@ -116,7 +117,7 @@ def _make_own_hooks(config, workers, is_chief, tracker=None):
 
 
 def _hooks_of_start(config, start, is_chief):
-  """Hooks of some starts: a profile is wanted; there is a checkpoint."""
+  """Hooks of some starts: a log is wanted; there is a checkpoint."""
   found = []
   if config.train.profile_every_n_steps and is_chief:
     folder = model_dir_lib.profile_dir(config.model_dir)
@@ -125,6 +126,8 @@ def _hooks_of_start(config, start, is_chief):
   if config.train.histograms_every_n_steps and is_chief:
     found.append(hooks.HistogramHook(config.train.histograms_every_n_steps,
                                      config.model_dir))
+  if config.train.image_summaries_every_n_steps and is_chief:
+    found.append(input_images.InputImagesHook(config))
   if start:
     tf.logging.info('Training goes on from %s.', start)
     if is_chief:

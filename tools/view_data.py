@@ -67,9 +67,10 @@ def main(argv: Sequence[str]) -> int:
 
 
 def _write(shown, label_map):
-  """Writes sheet and page of [training_images.Shown]."""
+  """Writes sheet and page of [shown_labels.Shown]."""
   import cv2
 
+  from dataloader import shown_labels
   from tools.datasets import training_images
   from tools.report import html_page
   from utils import files
@@ -77,7 +78,7 @@ def _write(shown, label_map):
   names = label_maps.read_label_map(label_map) if label_map else None
   if not FLAGS.anchors:
     shown = [s._replace(anchors=s.anchors[:0]) for s in shown]
-  images = [training_images.draw(s, names) for s in shown]
+  images = [shown_labels.draw(s, names) for s in shown]
   if FLAGS.output:
     sheet = training_images.contact_sheet(images, FLAGS.columns, FLAGS.width)
     cv2.imwrite(FLAGS.output, sheet[:, :, ::-1])

@@ -252,13 +252,14 @@ def _label(class_id, score, label_map):
 
 
 def draw_classes(image: np.ndarray, names: Sequence[str],
-                 scores: Sequence[float], min_size: int = 256) -> np.ndarray:
+                 scores: Optional[Sequence[float]] = None,
+                 min_size: int = 256) -> np.ndarray:
   """Writes the classes of an image and their scores into its corner.
 
   Args:
     image: uint8 [height, width, 3], RGB; or grey [height, width(, 1)].
     names: [str], the best first.
-    scores: [float], of the names.
+    scores: [float], of the names; None: the classes are known.
     min_size: smaller images are enlarged until their longer side has so many
       pixels; 0 keeps the size.
 
@@ -266,6 +267,6 @@ def draw_classes(image: np.ndarray, names: Sequence[str],
     uint8 [height, width, 3], RGB, enlarged if need be; a copy.
   """
   canvas, _ = _enlarge(_as_rgb(image), min_size)
-  drawn_text.write_panel(canvas, [
+  drawn_text.write_panel(canvas, list(names) if scores is None else [
       '%.2f %s' % (score, name) for name, score in zip(names, scores)])
   return canvas

@@ -7,13 +7,13 @@ import tensorflow.compat.v1 as tf
 
 from configs import factory
 from dataloader import factory as dataloader_factory
+from dataloader import shown_labels
 from modeling import maskrcnn
 from modeling import retinanet
 from modeling import shape_mask_branch
 from ops import anchors as anchor_ops
 from ops import boxes as box_ops
 from tests.dataloader import examples
-from tools.datasets import training_images
 from utils import modes
 
 _SIDE = 64
@@ -57,7 +57,7 @@ def test_targets(to_border):
     targets = targets.reshape([-1, 4])
     matched = targets.any(axis=1)
     boxes.append((targets[matched], anchors[level][matched]))
-  decoded = training_images.decode_targets(
+  decoded = shown_labels.decode_targets(
       *[np.concatenate(part) for part in zip(*boxes)])
   np.testing.assert_allclose(decoded[:, 2:], side, rtol=1e-4)
 

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
 
+from dataloader import shown_labels
 from ops import boxes as box_ops
 from tests import golden
-from tools.datasets import training_images
 
 CASES = golden.load_cases('box_utils')
 
@@ -47,7 +47,7 @@ def test_anchor_coding_equals_the_reference(case):
   _check(box_ops.encode_anchor_targets(boxes, anchors, weights),
          case.outputs['enc'])
   deltas = case.outputs['enc'] / np.float32(weights or [1.])
-  np.testing.assert_allclose(training_images.decode_targets(deltas, anchors),
+  np.testing.assert_allclose(shown_labels.decode_targets(deltas, anchors),
                              case.outputs['dec'], rtol=1e-5, atol=1e-4)
 
 
@@ -125,7 +125,7 @@ def test_decode_by_hand():
   deltas = [[.5, 0., 0., math.log(2.)]]
   got = _run(box_ops.decode_boxes(deltas, [[0., 0., 9., 19.]]))
   np.testing.assert_allclose(got, [[5., -10., 14., 29.]], atol=1e-5)
-  got = training_images.decode_targets(np.array(deltas),
+  got = shown_labels.decode_targets(np.array(deltas),
                                        np.array([[0., 0., 10., 20.]]))
   np.testing.assert_allclose(got, [[5., -10., 15., 30.]], atol=1e-5)
 
@@ -148,7 +148,7 @@ def test_round_trips(weights):
   _check(box_ops.decode_boxes(deltas, anchors, weights), boxes)
   deltas = _run(box_ops.encode_anchor_targets(boxes, anchors, weights))
   deltas /= np.float32(weights or [1.])
-  np.testing.assert_allclose(training_images.decode_targets(deltas, anchors),
+  np.testing.assert_allclose(shown_labels.decode_targets(deltas, anchors),
                              boxes, rtol=1e-5, atol=1e-4)
   shape = (200, 100)
   _check(box_ops.denormalize_boxes(boxes / np.float32(shape * 2), shape), boxes)

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
 
+from dataloader import shown_labels
 from ops import anchors
 from ops import boxes as box_ops
 from ops import matching
@@ -11,7 +12,6 @@ from ops import sampling
 from ops import targets
 from tests import golden
 from tests.ops import full_matching
-from tools.datasets import training_images
 
 
 def _label(generator, size, boxes, classes, *thresholds):
@@ -128,7 +128,7 @@ def test_targets_decode_to_their_boxes():
   for level, anchor_boxes in GENERATOR.boxes(SIZE).items():
     labels = cls_targets[level].reshape([-1])
     deltas = box_targets[level].reshape([-1, 4])
-    decoded = training_images.decode_targets(deltas, anchor_boxes)
+    decoded = shown_labels.decode_targets(deltas, anchor_boxes)
     positive = labels > 0
     np.testing.assert_allclose(decoded[positive], boxes[labels[positive] - 1],
                                atol=1e-3)

@@ -11,6 +11,7 @@ import pytest
 from configs import base
 from configs import factory
 from configs import yaml_format
+from dataloader import shown_labels
 from tests import docs_blocks
 from tests.dataloader import examples
 from tools.datasets import training_images
@@ -42,7 +43,7 @@ def test_shows_what_the_labels_say(tmp_path, model):
   if model == 'mask_rcnn':
     assert shown.masks[0, 20:44, 18:30].all()
     assert not shown.masks[0, :14].any() and not shown.masks[0, :, 34:].any()
-  drawn = training_images.draw(shown, {2: 'cat'}, min_size=64)
+  drawn = shown_labels.draw(shown, {2: 'cat'}, min_size=64)
   assert np.any(drawn != shown.image)
 
 

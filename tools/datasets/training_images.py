@@ -1,6 +1,6 @@
-"""What a parser of boxes gives to training, turned back into images."""
+"""Training images by the input pipeline, and many of them as one image."""
 
-from typing import Any, Dict, List, NamedTuple, Optional, Sequence
+from typing import Any, List, Sequence
 
 import cv2
 import numpy as np
@@ -8,36 +8,11 @@ import numpy as np
 from configs import base
 from dataloader import inputs as dataloader_inputs
 from dataloader import sessions
+from dataloader import shown_labels
 from ops import anchors as anchor_ops
 from ops import preprocess
-from ops import tensor_types
 from ops import tensorflow_later as tf
-from utils import drawing
-from utils import mask_grids
-from utils import masks as mask_utils
 from utils import modes
-from utils import types
-
-
-class Shown(NamedTuple):
-  """What a model is trained on.
-
-  Attributes:
-    image: uint8 [h, w, 3].
-    boxes: [K, 4], yxyx, pixels.
-    classes: [K].
-    masks: bool [K, h, w], or None.
-    anchors: [P, 4], those that are matched.
-  """
-  image: np.ndarray
-  boxes: np.ndarray
-  classes: np.ndarray
-  masks: Optional[np.ndarray]
-  anchors: np.ndarray
-
-
-_ANCHOR_COLOR = (255, 255, 255)
-_MIN_ANCHORS_LEFT_OUT = 150  # more would hide the image
 
 
 def parse(config: base.Config, num_examples: int) -> List[Any]:
@@ -48,7 +23,7 @@ def parse(config: base.Config, num_examples: int) -> List[Any]:
     num_examples: int.
 
   Returns:
-    [Shown].
+    [shown_labels.Shown].
   """
   input_fn = dataloader_inputs.build_input_fn(config, modes.TRAIN)
   section = getattr(config, config.architecture.parser)
@@ -64,103 +39,9 @@ def parse(config: base.Config, num_examples: int) -> List[Any]:
     for _ in range(num_examples):
       images, labels = tf.nest.map_structure(
           lambda array: array[0], session.run(following))
-      shown.append(show(images, labels, boxes, _grid(section)))
+      shown.append(shown_labels.show(images, labels, boxes,
+                                     shown_labels.grid_of(section)))
     return shown
-
-
-def _grid(section):
-  """MaskGrid of the masks that a parser makes, which are its crops."""
-  name = getattr(section, 'mask_crop_grid', mask_grids.CELLS_NAME)
-  return mask_grids.MaskGrid(name, 0)
-
-
-def show(image: np.ndarray, labels: Dict[str, Any],
-         anchors: tensor_types.LevelArrays,
-         mask_grid: mask_grids.MaskGrid = mask_grids.CELLS) -> Shown:
-  """Turns one parsed example back.
-
-  Args:
-    image: float [h, w, 3], normalised.
-    labels: {label: nest of arrays} of training, RetinaNet's or Mask R-CNN's.
-    anchors: {level: [N, 4]} of the network input.
-    mask_grid: mask_grids.MaskGrid of the masks.
-
-  Returns:
-    Shown. The boxes of RetinaNet are those that its targets stand for.
-  """
-  pixels = image.astype(np.float32) * preprocess.STDDEV_RGB
-  pixels = np.clip((pixels + preprocess.MEAN_RGB) * 255., 0, 255)
-  pixels = np.round(pixels).astype(np.uint8)
-  if 'gt_boxes' in labels:
-    matched = _matched(labels['rpn_box_targets'], anchors,
-                       lambda level, targets: np.any(targets != 0, axis=1))[0]
-    is_real = labels['gt_classes'] > 0
-    boxes, classes = labels['gt_boxes'][is_real], labels['gt_classes'][is_real]
-    masks = None
-    if 'gt_masks' in labels:
-      masks = _paste(labels['gt_masks'][is_real], boxes, pixels.shape[:2],
-                     mask_grid)
-    return Shown(pixels, boxes, classes, masks, matched)
-  classes = {level: targets.reshape(-1)
-             for level, targets in labels['cls_targets'].items()}
-  matched, boxes = _matched(labels['box_targets'], anchors,
-                            lambda level, targets: classes[level] > 0)
-  of_anchors = np.concatenate([c[c > 0] for _, c in sorted(classes.items())])
-  # All anchors of an object have its box.
-  rows = np.concatenate([np.round(boxes), of_anchors[:, None]], axis=1)
-  _, first = np.unique(rows, axis=0, return_index=True)
-  return Shown(pixels, boxes[first], of_anchors[first], None, matched)
-
-
-def _matched(box_targets, anchors, is_matched):
-  """Matched anchors [P, 4] and the boxes [P, 4] that they should become."""
-  chosen, boxes = [], []
-  for level, targets in sorted(box_targets.items()):
-    targets = targets.reshape(-1, 4)
-    where = is_matched(level, targets)
-    of_level = anchors[level][where]
-    chosen.append(of_level)
-    boxes.append(decode_targets(targets[where], of_level))
-  return np.concatenate(chosen), np.concatenate(boxes)
-
-
-def decode_targets(targets, anchors):
-  """The inverse of ops.boxes.encode_anchor_targets without weights.
-
-  Args:
-    targets: float array [..., 4], (dy, dx, log dh, log dw).
-    anchors: float array [..., 4], yxyx, pixels.
-
-  Returns:
-    Array [..., 4], yxyx, pixels.
-  """
-  sizes = anchors[..., 2:] - anchors[..., :2]
-  centers = anchors[..., :2] + sizes / 2. + targets[..., :2] * sizes
-  halves = sizes * np.exp(targets[..., 2:]) / 2.
-  return np.concatenate([centers - halves, centers + halves], axis=-1)
-
-
-def _paste(masks, boxes, size, mask_grid):
-  """bool [K, h, w] of masks that fill their boxes."""
-  y0, x0, y1, x1 = boxes.T
-  return mask_utils.paste_masks(
-      masks, np.stack([x0, y0, x1 - x0, y1 - y0], axis=1), *size,
-      grid=mask_grid) > 0
-
-
-def draw(shown: Shown, label_map: Optional[types.LabelMap] = None,
-         min_size: int = 640) -> np.ndarray:
-  """The image with anchors below boxes, masks and names, uint8 RGB."""
-  image = shown.image.copy()
-  anchors = shown.anchors
-  if len(anchors) > _MIN_ANCHORS_LEFT_OUT:
-    anchors = anchors[::len(anchors) // _MIN_ANCHORS_LEFT_OUT + 1]
-  for y0, x0, y1, x1 in np.round(anchors).astype(int):
-    cv2.rectangle(image, (int(x0), int(y0)), (int(x1), int(y1)),
-                  _ANCHOR_COLOR, 1)
-  return drawing.draw_detections(
-      image, shown.boxes, shown.classes, label_map=label_map,
-      masks=shown.masks, min_size=min_size)
 
 
 def contact_sheet(images: Sequence[np.ndarray], columns: int,
