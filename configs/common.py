@@ -172,6 +172,7 @@ class Train:
   histograms_every_n_steps: Optional[int] = base.option(None, at_least=1)
   # (+) Steps between images of the input, labels drawn, there; null: none.
   image_summaries_every_n_steps: Optional[int] = base.option(None, at_least=1)
+  write_graph: bool = False  # (+) graph.pbtxt, as Estimator writes it
   # (+) Seconds without a step (on a TPU, a loop of them) after which a job says
   # what it waits for, and ends; null: never.
   stall_timeout: Optional[float] = base.option(3600., above=0)

@@ -11,6 +11,7 @@ from executor import early_stop
 from executor import errors
 from executor import estimator as estimator_lib
 from executor import failures
+from executor import graph_file
 from executor import hooks
 from executor import input_images
 from executor import model_dir as model_dir_lib
@@ -70,7 +71,7 @@ def train(config, estimator, input_fn, max_steps=None, cluster=None,
   tracker = (tracking.TrackingHook(config)
              if config.train.tracking and is_chief else None)
   own = _make_own_hooks(config, workers, is_chief, tracker)
-  with own.stop:
+  with own.stop, graph_file.written_if(config.train.write_graph):
     all_hooks = (list(own) + ([tracker] if tracker else [])
                  + _hooks_of_start(config, start, is_chief)
                  + [make(config) for make in make_hooks])

@@ -22,7 +22,7 @@ DOCUMENTS = ('README.md', 'docs/classification.md', 'docs/configuration.md',
 _KEY = re.compile(r'^([a-z_]{2,}(?:\.[a-z_0-9]+)+)(?:[:=] ?.*)?$')
 # Not of the configuration: modules and files that look like keys.
 _OTHER = re.compile(r'^(tools|utils|dataloader|ops|base)\.|'
-                    r'\.(py|json|jsonl|csv|txt|yaml|md|lock)$')
+                    r'\.(py|json|jsonl|csv|txt|yaml|md|lock|pbtxt)$')
 
 
 def _quoted(path):

@@ -75,6 +75,22 @@ def test_histograms_on_request(tmp_path):
   assert 'weights/weight' not in _event_steps(tmp_path / 'none')
 
 
+@pytest.mark.parametrize('device', ['cpu', 'tpu'])
+@pytest.mark.parametrize('is_wanted', [False, True])
+def test_the_graph_as_text_on_request(tmp_path, device, is_wanted):
+  config = toy.config(tmp_path, train__write_graph=is_wanted,
+                      train__total_steps=1, use_tpu=device == 'tpu')
+  estimator = (toy.tpu_estimator(config) if device == 'tpu' else
+               estimator_lib.build_estimator(config, toy.model_fn))
+  loops.train(config, estimator, estimator_lib.with_batch_size(
+      toy.input_fn, config, modes.TRAIN))
+  assert os.path.exists(str(tmp_path / 'graph.pbtxt')) == is_wanted
+  has_graph = [event.HasField('graph_def')
+               for path in tmp_path.glob('*tfevents*')
+               for event in tf.train.summary_iterator(str(path))]
+  assert any(has_graph)  # which TensorBoard shows
+
+
 def test_tags_are_the_names_though_a_scope_has_them(tmp_path):
   def model_fn(features, labels, mode, params):
     with tf.name_scope('model_loss'):
