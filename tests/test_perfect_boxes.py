@@ -74,7 +74,8 @@ class _Estimator:
       batch = tf.data.make_one_shot_iterator(
           input_fn({'batch_size': 2})).get_next()
       self._network.labels = batch['labels']
-      model = factory.build_model(self._config)
+      model = factory.build_retinanet(
+          self._config, build_head=lambda *_: self._network.head)
       outputs = model.outputs(batch['images'], batch['labels'],
                               modes.PREDICT_WITH_GT)
       predictions = model.predictions(outputs, batch['labels'])
@@ -98,10 +99,9 @@ def test_average_precision_is_one(tmp_path, monkeypatch, images,
               'model_dir': str(tmp_path / 'run'),
               'eval.eval_file_pattern': path})
   network = _PerfectNetwork(config.architecture.num_classes)
-  for part in ('backbone', 'decoder', 'retinanet_head'):
-    monkeypatch.setattr(
-        architecture_factory, 'build_' + part,
-        lambda *_, part=part: getattr(network, part.split('_')[-1]))
+  for part in ('backbone', 'decoder'):
+    monkeypatch.setattr(architecture_factory, 'build_' + part,
+                        lambda *_, part=part: getattr(network, part))
   job = evaluation.Evaluation(
       config, _Estimator(config, network),
       dataloader_inputs.build_input_fn(config, modes.PREDICT_WITH_GT),

@@ -78,8 +78,6 @@ def run(arguments: argparse.Namespace) -> Dict[str, Any]:
   Raises:
     OSError, ValueError: saying what is wrong, and what to do.
   """
-  if arguments.num_runs < 1 or arguments.warm_up < 0:
-    raise ValueError('--num_runs should be 1 or more, and --warm_up 0 or more.')
   given_size = _integers('--input_size', arguments.input_size, 2)
   config_arguments.start_tensorflow()
   start = time.perf_counter()

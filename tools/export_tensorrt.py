@@ -36,8 +36,6 @@ def parse_arguments(
 def run(values: argparse.Namespace) -> None:
   """Exports, checks, and prints the line."""
   from serving.targets import kinds
-  if values.max_batch_size < 1:
-    raise target_export.FlagError('--max_batch_size should be 1 or more.')
   described = target_export.write(
       values, functools.partial(kinds.write, 'tensorrt'), request={
           'precision': values.precision,

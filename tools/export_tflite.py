@@ -45,8 +45,6 @@ def _representative(values):
   if values.quantization != 'int8' and any(given):
     raise target_export.FlagError('Representative images are for '
                                   '--quantization=int8 only.')
-  if values.num_representative < 1:
-    raise target_export.FlagError('--num_representative should be 1 or more.')
   if given[1]:
     return tflite.images_of_records(given[1], values.num_representative)
   images = target_export.image_files('representative_images', given[0])

@@ -6,8 +6,10 @@ import sys
 
 import pytest
 
+# What runs the tests may ignore SIGHUP, as nohup does; children inherit it.
 _BEGIN = '''
-import ctypes, time
+import ctypes, signal, time
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 from executor import signals
 signals.install()
 signals._grace[0] = .5
@@ -24,9 +26,10 @@ while True:
     pass
 '''
 # C code that does not come back: a mutex that is locked twice. No handler of
-# Python runs in the meantime.
+# Python runs in the meantime. It is ready a moment after that has begun.
 _HOLDS = '''
-print("ready", flush=True)
+import threading
+threading.Timer(.5, print, ["ready"], {"flush": True}).start()
 mutex = ctypes.create_string_buffer(64)
 for _ in range(2):
   ctypes.CDLL(None).pthread_mutex_lock(mutex)

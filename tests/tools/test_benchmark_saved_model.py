@@ -168,7 +168,6 @@ def test_a_fixed_batch(tmp_path):
     (['--feed_tensor=ImageInfo:0'], 'which is none of'),
     (['--input_size=32'], 'should be 2 positive numbers'),
     (['--batch_sizes=0'], 'should be one or more positive numbers'),
-    (['--num_runs=0'], '--num_runs should be 1 or more'),
     (['--image_file=README.md'], 'cannot be read as an image'),
     (['--image_file=none'], 'cannot be read as an image')])
 def test_wrong_flags(tmp_path, flags, message):

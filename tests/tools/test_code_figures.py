@@ -6,13 +6,12 @@ import pytest
 
 from tools import code_figures
 
-_MODULE = '''"""A module."""
-
-import os  # not a docstring
-
 # Of texts: no runtime has a part in it.
 pytestmark = pytest.mark.one_runtime('tf2')
 
+_MODULE = '''"""A module."""
+
+import os  # not a docstring
 
 class Shape:
   """A class."""

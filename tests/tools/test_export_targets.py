@@ -35,17 +35,21 @@ def test_wrong_flags(command, flags, code, message, tmp_path, capsys):
     (['--representative_images=x'], 'for --quantization=int8 only'),
     (['--quantization=int8', '--representative_images=x',
       '--representative_records=y'], 'give one'),
-    (['--quantization=int8', '--representative_images=x'], 'no file matches x'),
-    (['--quantization=int8', '--num_representative=0'], '1 or more')])
+    (['--quantization=int8', '--representative_images=x'],
+     'no file matches x')])
 def test_wrong_flags_of_quantization(flags, message, capsys):
   assert export_tflite.main(['--export_dir=/nowhere/e'] + flags) == 2
   assert message in capsys.readouterr().err
 
 
-def test_wrong_flags_of_tensorrt(capsys):
-  assert export_tensorrt.main(
-      ['--export_dir=/nowhere/e', '--max_batch_size=0']) == 2
-  assert '1 or more' in capsys.readouterr().err
+@pytest.mark.parametrize('tool, flag', [
+    (export_tflite, '--num_representative=0'),
+    (export_tensorrt, '--max_batch_size=0')])
+def test_counts_are_above_0(tool, flag, capsys):
+  with pytest.raises(SystemExit) as e:
+    tool.main(['--export_dir=/nowhere/e', flag])
+  assert e.value.code == 2
+  assert 'not a whole number of at least 1' in capsys.readouterr().err
 
 
 @pytest.mark.slow
