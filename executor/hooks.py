@@ -19,6 +19,7 @@ from executor import failures
 from executor import log_files
 from executor import progress
 from executor import signals as signals_lib
+from executor import status
 from executor import usage as usage_lib
 from executor import watchdog
 from executor import workers as workers_lib
@@ -107,6 +108,7 @@ class TrainingHook(tf.train.SessionRunHook):
     if config.train.log_every_seconds:
       self._rhythm = progress.Rhythm(config.train.log_every_seconds)
     self._waited = 0.  # seconds for batches since the last line
+    self._beat = progress.Rhythm(status.BEAT_SECONDS)
     self._growth = usage_lib.Growth()
     self._has_told_of_input = False
 
@@ -191,6 +193,8 @@ class TrainingHook(tf.train.SessionRunHook):
       self._record(scalars, now)
       self._last = (self._step, now)
     self._tell(scalars, now, is_due, is_last)
+    if self._beat.is_due(now):
+      status.tell(self._config.model_dir, now)
 
   def _write_events(self, values):
     """Writes {tag: value} to the event file of the training."""

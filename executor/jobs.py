@@ -3,6 +3,7 @@
 import contextlib
 import functools
 import sys
+import time
 
 import tensorflow.compat.v1 as tf
 
@@ -33,6 +34,7 @@ from executor import prediction
 from executor import preflight
 from executor import run_lock
 from executor import run_record
+from executor import status
 from executor import watchdog
 from modeling import checkpoint_checks
 from modeling import factory as model_factory
@@ -287,12 +289,18 @@ def _alone(parts):
   if not parts.is_chief:
     yield
     return
-  with run_lock.held(folder):
-    leftovers.remove(folder)
-    try:
-      yield
-    finally:  # On a full disk, what could not be finished takes its room.
+  is_held = False
+  try:
+    with run_lock.held(folder):
+      is_held = True
       leftovers.remove(folder)
+      try:
+        yield
+      finally:  # On a full disk, what could not be finished takes its room.
+        leftovers.remove(folder)
+  finally:
+    if is_held:
+      status.tell(folder, time.time())
 
 
 @contextlib.contextmanager

@@ -1,8 +1,8 @@
 """What goes on in a model_dir: for a person, a scheduler, and the next job.
 
 An evaluation tells what it does in `status.json` next to its results. All that
-is known of the folder is put together in `model_dir/status.json` with it, and
-by `python -m tools.status` at any time.
+is known of the folder is put together in `model_dir/status.json` with it, by a
+training run every half minute, and by `python -m tools.status` at any time.
 """
 
 import os
@@ -20,7 +20,7 @@ from executor import run_lock
 from modeling import storage
 
 _NAME = 'status.json'
-_BEAT_SECONDS = 30
+BEAT_SECONDS = 30  # between two of these files
 _SILENT_SECONDS = 1200  # evaluators compute for minutes without a word
 _AHEAD_SECONDS = 120
 _EVAL, _BEST = 'eval', 'best'  # folders; eval.suffix follows
@@ -57,7 +57,7 @@ class Voice:
     now = self._clock()
     if (state, doing, problems) != self._last:
       self._last, self._since = (state, doing, problems), now
-    elif abs(now - self._written) < _BEAT_SECONDS:
+    elif abs(now - self._written) < BEAT_SECONDS:
       return
     self._written = now
     folder = model_dir_lib.eval_dir(self._config)
@@ -70,6 +70,21 @@ class Voice:
     except (tf.errors.OpError, OSError) as e:
       tf.logging.warning('The status was not written: %s', str(e).split(
           '\n')[0])
+
+
+def tell(model_dir: str, now: float) -> None:
+  """`write` for a training run, which goes on where that fails.
+
+  Args:
+    model_dir: folder of the checkpoints; a run that has not begun there leaves
+      it as it is.
+    now: seconds since 1970.
+  """
+  try:
+    if tf.gfile.Exists(model_dir_lib.params_path(model_dir)):
+      write(model_dir, now)
+  except (tf.errors.OpError, OSError, ValueError) as e:
+    tf.logging.warning('The status was not written: %s', str(e).split('\n')[0])
 
 
 def write(model_dir: str, now: float) -> None:

@@ -4,7 +4,7 @@
 
 Step, rate and losses of the training run, what every evaluation beside it found
 last, does now or waits for, the best checkpoint, and problems. With --json the
-same as one JSON object for a scheduler; a job that evaluates keeps it in
+same as one JSON object for a scheduler; jobs that train or evaluate keep it in
 MODEL_DIR/status.json, too.
 
 Exit codes: 0 no problem; 1 there are problems, which are listed; 2 there is no

@@ -91,6 +91,16 @@ def test_the_graph_as_text_on_request(tmp_path, device, is_wanted):
   assert any(has_graph)  # which TensorBoard shows
 
 
+def test_status_by_time_which_stops_nothing(tmp_path):
+  _train(toy.config(tmp_path))
+  content = json.loads((tmp_path / 'status.json').read_text())
+  # In the half minute after the first step nothing is written.
+  assert content['training']['total_steps'] == 6
+  assert content['checkpoint']['step'] == 0
+  (tmp_path / 'full' / 'status.json').mkdir(parents=True)
+  assert _train(toy.config(tmp_path / 'full')) == 6
+
+
 def test_tags_are_the_names_though_a_scope_has_them(tmp_path):
   def model_fn(features, labels, mode, params):
     with tf.name_scope('model_loss'):

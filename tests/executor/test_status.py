@@ -2,11 +2,13 @@
 
 import json
 import os
+import types
 
 import pytest
 
 from executor import best_checkpoint
 from executor import evaluation_files
+from executor import jobs
 from executor import model_dir as model_dir_lib
 from executor import run_lock
 from executor import status
@@ -55,6 +57,21 @@ def test_status_of_a_run_that_is_evaluated(tmp_path):
     assert words in text, text
   written = json.loads((tmp_path / 'status.json').read_text())
   assert written['evaluations'] == content['evaluations']
+
+
+def test_a_run_tells_its_end_if_it_had_begun(tmp_path):
+  parts = types.SimpleNamespace(is_chief=True, config=toy.config(
+      tmp_path / 'new'))
+  with jobs._alone(parts):
+    pass
+  assert not (tmp_path / 'new').exists()
+  (tmp_path / 'run').mkdir()
+  parts.config = _folder(tmp_path / 'run')
+  with jobs._alone(parts):
+    model_dir_lib.mark_finished(parts.config.model_dir, 6, 'finished')
+  content = json.loads((tmp_path / 'run' / 'status.json').read_text())
+  assert (content['training']['state'], content['training']['step']) == (
+      'finished', 6)
 
 
 def test_problems_are_told(tmp_path):
