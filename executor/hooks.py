@@ -17,6 +17,7 @@ from executor import divergence
 from executor import errors
 from executor import failures
 from executor import log_files
+from executor import presence
 from executor import progress
 from executor import signals as signals_lib
 from executor import status
@@ -108,6 +109,7 @@ class TrainingHook(tf.train.SessionRunHook):
     if config.train.log_every_seconds:
       self._rhythm = progress.Rhythm(config.train.log_every_seconds)
     self._waited = 0.  # seconds for batches since the last line
+    self._presence = presence.Presence(config.model_dir)
     self._beat = progress.Rhythm(status.BEAT_SECONDS)
     self._growth = usage_lib.Growth()
     self._has_told_of_input = False
@@ -208,6 +210,7 @@ class TrainingHook(tf.train.SessionRunHook):
 
   def _record(self, scalars, now):
     """Writes the line of the file."""
+    self._presence.check(self._step)
     step, batch_size = self._step, self._config.train.train_batch_size
     record = collections.OrderedDict(step=step, time=now)
     rate = _rate(self._last, (step, now))
@@ -239,6 +242,7 @@ class TrainingHook(tf.train.SessionRunHook):
     if self._rhythm:
       is_due = self._rhythm.is_due(now) or is_last
     if is_due:
+      self._presence.check(self._step)
       self._bar.end()
       tf.logging.info('%s%s%s', place, self._details(scalars, now), left)
       self._last_line, self._waited = (self._step, now), 0.

@@ -15,6 +15,7 @@ from executor import graph_file
 from executor import hooks
 from executor import input_images
 from executor import model_dir as model_dir_lib
+from executor import presence
 from executor import room
 from executor import tracking
 from executor import workers as workers_lib
@@ -82,9 +83,7 @@ def train(config, estimator, input_fn, max_steps=None, cluster=None,
                              workers, is_chief)
         else:
           estimator.train(input_fn, hooks=all_hooks, max_steps=max_steps,
-                          saving_listeners=[hooks.FiniteWeights(),
-                                            beginning.Beginning(config),
-                                            room.RoomForCheckpoints(config)])
+                          saving_listeners=_listeners(config))
     except errors.TrainingDiverged as e:
       _explain_divergence(config, e, is_chief, guard, describe_batch)
   return _step_at_the_end(config, own, max_steps, is_chief, then_evaluates)
@@ -163,15 +162,20 @@ def _end_by_signal(config, step, is_chief):
           step, total_steps, config.model_dir))
 
 
+def _listeners(config, is_chief=True):
+  """What happens around the saving of a checkpoint."""
+  return [hooks.FiniteWeights()] + ([
+      presence.Presence(config.model_dir), beginning.Beginning(config),
+      room.RoomForCheckpoints(config)] if is_chief else [])
+
+
 def _train_with_others(config, estimator, input_fn, training_hooks, max_steps,
                        workers, is_chief):
   """Trains as one of several workers."""
   interval = estimator_lib.checkpoint_interval(config.train)
-  listeners = [hooks.FiniteWeights()]
-  if is_chief:
-    listeners += [beginning.Beginning(config), room.RoomForCheckpoints(config)]
   saver = workers_lib.SharedSaver(
-      workers, is_chief, config.model_dir, listeners=listeners,
+      workers, is_chief, config.model_dir,
+      listeners=_listeners(config, is_chief),
       save_secs=interval.get('save_checkpoints_secs'),
       save_steps=interval.get('save_checkpoints_steps'))
   training_hooks = [workers_lib.SameStart(workers, config.model_dir), saver

@@ -181,7 +181,9 @@ def _keep_fresh(path, owner, clock, stop):
   since = clock()
   while not stop.wait(_REFRESH_SECONDS):
     try:
-      _write(path, owner, since, clock())
+      # A folder that was deleted is not made again for its lock.
+      if storage.is_remote(path) or os.path.isdir(os.path.dirname(path)):
+        _write(path, owner, since, clock())
     except (OSError, tf.errors.OpError):
       pass  # Training says so itself when it cannot save.
 
@@ -189,6 +191,8 @@ def _keep_fresh(path, owner, clock, stop):
 def _release(path, owner, new_folder):
   """Removes the lock if it is still ours, and a folder made for it alone."""
   try:
+    if not tf.gfile.Exists(path):
+      return  # Somebody deleted it, perhaps with the folder.
     content = _read(path)
     if content is None or (content['host'], content['pid']) == (
         owner['host'], owner['pid']):

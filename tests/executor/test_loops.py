@@ -13,6 +13,7 @@ from executor import errors
 from executor import estimator as estimator_lib
 from executor import loops
 from executor import model_dir as model_dir_lib
+from executor import run_lock
 from tests.executor import doubles
 from tests.executor import toy
 from utils import modes
@@ -298,3 +299,29 @@ def test_an_empty_file_and_no_checkpoint(tmp_path):
   (tmp_path / 'checkpoint').write_text('')
   config = toy.config(tmp_path, train__total_steps=1)
   assert loops.train(config, *_parts(config)) == 1
+
+
+class _Delete(tf.train.SessionRunHook):
+  """Deletes a folder after the third step."""
+
+  def __init__(self, config):
+    self._folder, self._calls = config.model_dir, 0
+
+  def after_run(self, run_context, run_values):
+    del run_context, run_values
+    self._calls += 1
+    if self._calls == 3:
+      tf.gfile.DeleteRecursively(self._folder)
+
+
+@pytest.mark.parametrize('by', ['lines', 'checkpoints'])
+def test_a_folder_that_is_deleted_ends_the_run(tmp_path, by):
+  config = toy.config(
+      tmp_path / 'run', **{'train__total_steps': 9, 'train__log_every_steps':
+                           1 if by == 'lines' else 100,
+                           'train__save_checkpoints_steps':
+                           5 if by == 'checkpoints' else 100})
+  with pytest.raises(errors.JobError, match='was deleted, moved or emptied'):
+    with run_lock.held(config.model_dir):
+      loops.train(config, *_parts(config), make_hooks=[_Delete])
+  assert not (tmp_path / 'run').exists()  # Nothing made it again.

@@ -1,0 +1,47 @@
+"""Whether the folder of a training run is still there.
+
+Whoever writes to a deleted folder may not notice: files that are open go on
+taking bytes, and small files make a new folder of the same name.
+"""
+
+import tensorflow.compat.v1 as tf
+
+from executor import checkpoints
+from executor import errors
+from executor import model_dir as model_dir_lib
+
+
+class Presence(tf.train.CheckpointSaverListener):
+  """Looks around the saving of a checkpoint, and when `check` is called."""
+
+  def __init__(self, model_dir: str) -> None:
+    """Keeps the folder."""
+    self._folder = model_dir
+    self._was_there = False
+
+  def before_save(self, session: tf.Session, global_step_value: int) -> None:
+    del session
+    self.check(int(global_step_value))
+
+  def after_save(self, session: tf.Session, global_step_value: int) -> None:
+    del session
+    self.check(int(global_step_value))
+
+  def check(self, step: int) -> None:
+    """Looks for what a training run writes first.
+
+    Args:
+      step: int, for the message.
+
+    Raises:
+      errors.JobError: when it was there, and is not any longer.
+    """
+    is_there = (tf.gfile.Exists(model_dir_lib.params_path(self._folder))
+                or checkpoints.latest(self._folder) is not None)
+    if self._was_there and not is_there:
+      raise errors.JobError(
+          '%s was deleted, moved or emptied while a training run wrote to it: '
+          'its checkpoints are gone, and step %d cannot be saved there. If the '
+          'folder was moved, move it back; the same command then goes on. '
+          'Otherwise the run begins anew.' % (self._folder, step))
+    self._was_there = is_there
