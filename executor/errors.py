@@ -46,5 +46,5 @@ class Terminated(JobError):
 
 
 class Stalled(JobError):
-  """Nothing moved for too long; of `watchdog`, which has to end the process."""
+  """Nothing moved for too long; `watchdog` has to end the process itself."""
   exit_code = 6

@@ -32,7 +32,8 @@ class Leader:
     """Keeps where to write.
 
     Args:
-      config: experiment; `eval.eval_timeout` limits how long is waited.
+      config: experiment; `eval.eval_timeout` and `eval.stall_timeout` limit
+        how long is waited.
       sleep: (seconds) -> None.
       clock: () -> seconds.
     """
@@ -57,24 +58,35 @@ class Leader:
 
     Raises:
       errors.EvalTimeout: naming those that did not come.
+      errors.Stalled: likewise, when no part came for `eval.stall_timeout`.
     """
-    start = last = self._clock()
+    start = last = moved = self._clock()
+    before = None
     while True:
       parts = [self._part(k) for k in range(1, self._section.num_parts)]
       missing = [k for k, part in enumerate(parts, 1) if part is None]
       if not missing:
         return parts
-      now, limit = self._clock(), self._section.eval_timeout
-      if limit is not None and now - start >= limit:
-        raise errors.EvalTimeout(
-            'eval.part %s of %d did not come for %s (eval.eval_timeout): is '
-            'that job running?' % (missing, self._section.num_parts,
-                                   hooks.format_duration(limit)))
+      now = self._clock()
+      if missing != before:
+        before, moved = missing, now
+      self._check(missing, 'eval.eval_timeout', now - start,
+                  self._section.eval_timeout, errors.EvalTimeout)
+      self._check(missing, 'eval.stall_timeout', now - moved,
+                  self._section.stall_timeout, errors.Stalled)
       if now - last >= _REMIND_SECONDS:
         last = now
         tf.logging.info('Still waiting for eval.part %s of %d.', missing,
                         self._section.num_parts)
       self._sleep(_POLL_SECONDS)
+
+  def _check(self, missing, key, waited, limit, error):
+    """Raises an error of that class when the limit of a key is reached."""
+    if limit is not None and waited >= limit:
+      raise error(
+          'eval.part %s of %d did not come for %s (%s): is that job running?'
+          % (missing, self._section.num_parts, hooks.format_duration(limit),
+             key))
 
   def _part(self, number):
     content = storage.read_record(_part_path(self._folder, number))

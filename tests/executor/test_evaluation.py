@@ -222,8 +222,10 @@ def test_two_processes_share_an_evaluation(tmp_path):
   assert os.listdir(str(folder / 'parts')) == ['request.json']
 
 
-def test_a_process_that_does_not_come_is_named(tmp_path):
-  config = toy.config(tmp_path, eval__num_parts=3, eval__eval_timeout=100)
+@pytest.mark.parametrize('key, error', [
+    ('eval_timeout', errors.EvalTimeout), ('stall_timeout', errors.Stalled)])
+def test_a_process_that_does_not_come_is_named(tmp_path, key, error):
+  config = toy.config(tmp_path, **{'eval__num_parts': 3, 'eval__' + key: 100})
   clock = doubles.Clock()
   leader = evaluation.evaluation_parts.Leader(config, clock.sleep, clock)
   leader.ask('model.ckpt-5', 'held')
@@ -232,7 +234,7 @@ def test_a_process_that_does_not_come_is_named(tmp_path):
   for part, asked in ((1, number), (2, 'by a leader that was killed')):
     (folder / ('part-%d.json' % part)).write_text(json.dumps(
         {'number': asked, 'part': {}}))
-  with pytest.raises(errors.EvalTimeout, match=r'eval.part \[2\] of 3'):
+  with pytest.raises(error, match=r'eval.part \[2\] of 3.*eval.' + key):
     leader.others()
   assert 100 <= clock.now < 110
 
