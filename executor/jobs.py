@@ -42,8 +42,6 @@ from modeling.training import learning_rates
 from modeling.training import warm_start
 from utils import modes
 
-MODES = ('train', 'eval', 'train_and_eval', 'predict')
-
 
 def wait_for_training(config, mode, eval_once=False, checkpoint_path=None):
   """Waits, in a job that evaluates what training makes, until that has begun.
@@ -53,7 +51,7 @@ def wait_for_training(config, mode, eval_once=False, checkpoint_path=None):
 
   Args:
     config: experiment, as the flags alone make it.
-    mode: one of MODES.
+    mode: that of main.py.
     eval_once: see `run`.
     checkpoint_path: see `run`.
 
@@ -81,7 +79,7 @@ def run(config, mode, eval_once=False, eval_after_training=False,
 
   Args:
     config: experiment.
-    mode: one of MODES.
+    mode: that of main.py.
     eval_once: in mode eval, only the newest checkpoint.
     eval_after_training: in mode train, one evaluation at the end.
     checkpoint_path: in the modes eval and predict, this checkpoint alone

@@ -63,8 +63,8 @@ class BoxBranch:
 
   def training_outputs(
       self, features: tensor_types.Levels, rois: tf.Tensor,
-      labels: tensor_types.Nest, image_shape: tf.Tensor,
-      is_training: bool) -> Tuple[tensor_types.Nest, roi_targets.SampledRois]:
+      labels: tensor_types.Nest, image_shape: tf.Tensor
+  ) -> Tuple[tensor_types.Nest, roi_targets.SampledRois]:
     """Samples RoIs and runs the heads on them.
 
     Args:
@@ -73,7 +73,6 @@ class BoxBranch:
       labels: `gt_boxes` [B, K, 4], `gt_classes` [B, K].
       image_shape: float32 [B, 1, 2], (height, width) to clip boxes to; see
         ops.boxes.clip_limits.
-      is_training: Python bool.
 
     Returns:
       {'class_outputs': float32 [B, R, C], 'box_outputs': float32 [B, R, C*4 or
@@ -88,7 +87,7 @@ class BoxBranch:
       sampled = stage.sample(rois, labels[fields.GT_BOXES],
                              labels[fields.GT_CLASSES])
       class_outputs, box_outputs = _run(stage, features, sampled.rois,
-                                        is_training)
+                                        is_training=True)
       outputs.update({
           fields.CLASS_OUTPUTS + stage.suffix: class_outputs,
           fields.BOX_OUTPUTS + stage.suffix: box_outputs,

@@ -43,15 +43,14 @@ class MaskBranch:
     self._means_of_cells = means_of_cells
 
   def training_outputs(self, features: tensor_types.Levels,
-                       sampled: roi_targets.SampledRois, gt_masks: tf.Tensor,
-                       is_training: bool) -> tensor_types.Tensors:
+                       sampled: roi_targets.SampledRois,
+                       gt_masks: tf.Tensor) -> tensor_types.Tensors:
     """Runs the head on up to `num_samples` RoIs, those with an object first.
 
     Args:
       features: {level: [B, h, w, c]}.
       sampled: SampledRois of the last box head.
       gt_masks: [B, K, h, w], each within its box.
-      is_training: Python bool.
 
     Returns:
       {'mask_outputs': float32 [B, N, S, S], logits, or zeros for RoIs that are
@@ -63,10 +62,10 @@ class MaskBranch:
         self._means_of_cells)
     crops = roi_align.multilevel_roi_align(features, rois, self._crop_size)
     # A TPU is faster with all of them at once than with conditions.
-    if is_training and self._skip_background and not compat.in_xla_context():
+    if self._skip_background and not compat.in_xla_context():
       outputs = self._run_groups(crops, classes)
     else:
-      outputs = self._run(crops, classes, is_training)
+      outputs = self._run(crops, classes, True)
     return {fields.MASK_OUTPUTS: outputs, fields.MASK_TARGETS: targets,
             fields.SAMPLED_CLASS_TARGETS: classes}
 

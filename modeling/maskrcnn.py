@@ -71,11 +71,11 @@ class MaskRCNN:
     rois = outputs[fields.RPN_ROIS]
     if is_training:
       box_outputs, sampled = self._box_branch.training_outputs(
-          features, rois, labels, image_shape, is_training)
+          features, rois, labels, image_shape)
       outputs.update(box_outputs)
       if self._mask_branch:
         outputs.update(self._mask_branch.training_outputs(
-            features, sampled, labels[fields.GT_MASKS], is_training))
+            features, sampled, labels[fields.GT_MASKS]))
       return outputs
     outputs.update(self._box_branch.detections(features, rois, image_shape))
     if self._mask_branch and fields.DETECTION_BOXES in outputs:

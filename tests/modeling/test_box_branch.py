@@ -64,7 +64,7 @@ def test_boxes_of_a_stage_are_the_regions_of_the_next():
                     class_agnostic=True)
   outputs, sampled = branch.training_outputs(
       _features(), tf.constant(ROIS),
-      _labels([[15., 10., 24., 19.]], [1]), IMAGE_SHAPE, True)
+      _labels([[15., 10., 24., 19.]], [1]), IMAGE_SHAPE)
   outputs, sampled = _run([outputs, sampled])
   np.testing.assert_allclose(sampled.rois, ROIS + [5., 0., 5., 0.], atol=1e-4)
   # 4.5 of 13.5 rows overlap at first, all of them then.
@@ -83,7 +83,7 @@ def test_no_gradient_flows_from_a_stage_into_the_boxes_of_the_last():
                      _head([0., 1.], [1., 0., 0., 0.])], class_agnostic=True)
   outputs, sampled = branch.training_outputs(
       _features(), tf.constant(ROIS),
-      _labels([[15., 10., 24., 19.]], [1]), IMAGE_SHAPE, True)
+      _labels([[15., 10., 24., 19.]], [1]), IMAGE_SHAPE)
   assert tf.gradients(outputs['box_outputs_0'], deltas)[0] is not None
   assert tf.gradients([sampled.rois, outputs['box_targets_1']],
                       deltas) == [None]
@@ -117,7 +117,7 @@ def test_next_regions_are_boxes_of_the_matched_class_in_training():
   branch = _cascade([_head([0., 9., 0.], _OF_CLASSES)] * 2)
   _, sampled = branch.training_outputs(
       _features(), tf.constant(ROIS),
-      _labels([[40., 40., 49., 49.], [-1.] * 4], [2, -1]), IMAGE_SHAPE, True)
+      _labels([[40., 40., 49., 49.], [-1.] * 4], [2, -1]), IMAGE_SHAPE)
   # The first is background.
   np.testing.assert_allclose(_run(sampled.rois), [[
       [0., 10., 9., 19.], [50., 40., 59., 49.]]], atol=1e-4)
@@ -156,7 +156,7 @@ def test_no_gradient_between_the_stages():
   branch = _cascade([head(first), head(second)], class_agnostic=True)
   outputs, _ = branch.training_outputs(
       _features(), tf.constant(ROIS), _labels([[10., 10., 19., 19.]], [1]),
-      IMAGE_SHAPE, True)
+      IMAGE_SHAPE)
   of_second = tf.reduce_sum(outputs['box_outputs_1'] +
                             outputs['box_targets_1'])
   of_second += tf.reduce_sum(outputs['class_outputs_1'])
@@ -194,7 +194,7 @@ def test_one_stage_without_a_number_reports_its_losses_only():
       [stage], detections.generate_two_stage_detections, 1.)
   outputs, _ = branch.training_outputs(
       _features(), tf.constant(ROIS), _labels([[10., 10., 19., 19.]], [1]),
-      IMAGE_SHAPE, True)
+      IMAGE_SHAPE)
   assert set(outputs) == {'class_outputs', 'box_outputs', 'class_targets',
                           'box_targets'}
   assert set(branch.losses(outputs)) == {'fast_rcnn_class_loss',

@@ -37,7 +37,7 @@ def _sampled(classes):
 def _train(branch, sampled):
   return branch.training_outputs(
       {2: tf.ones([1, 16, 16, 1])}, sampled,
-      tf.constant(LEFT[np.newaxis, np.newaxis], tf.float32), True)
+      tf.constant(LEFT[np.newaxis, np.newaxis], tf.float32))
 
 
 def test_targets_are_the_mask_within_the_region():
@@ -106,8 +106,7 @@ def _with_head(num_objects, skip_background):
       target_size=6, num_samples=40, skip_background=skip_background)
   with tf.variable_scope('', reuse=tf.AUTO_REUSE):
     outputs = branch.training_outputs(
-        {2: features}, sampled, tf.constant(rng.rand(2, 1, 8, 8), tf.float32),
-        True)
+        {2: features}, sampled, tf.constant(rng.rand(2, 1, 8, 8), tf.float32))
   loss = branch.losses(outputs)['mask_loss']
   gradients = tf.gradients(loss, [features] + tf.trainable_variables())
   return loss, outputs['mask_outputs'], gradients
