@@ -43,5 +43,6 @@ class Presence(tf.train.CheckpointSaverListener):
           '%s was deleted, moved or emptied while a training run wrote to it: '
           'its checkpoints are gone, and step %d cannot be saved there. If the '
           'folder was moved, move it back; the same command then goes on. '
-          'Otherwise the run begins anew.' % (self._folder, step))
+          'Otherwise the command starts from the beginning.'
+          % (self._folder, step))
     self._was_there = is_there
