@@ -138,7 +138,8 @@ def draw(config: base.Config, image: np.ndarray, labels: Any,
   if not isinstance(labels, dict) or fields.MASKS in labels:
     return shown_labels.draw_classes(image, labels, names)
   anchors = anchor_ops.AnchorGenerator.of_sections(
-      config.anchor, config.architecture).boxes(image.shape[:2])
+      config.anchor, config.architecture).boxes(
+          (image.shape[0], image.shape[1]))
   shown = shown_labels.show(image, labels, anchors, shown_labels.grid_of(
       getattr(config, config.architecture.parser)))
   return shown_labels.draw(shown._replace(anchors=shown.anchors[:0]), names)
