@@ -158,17 +158,6 @@ def fingerprint(path: str) -> str:
     return hashlib.sha256(f.read()).hexdigest()[:16]
 
 
-def is_complete(path: str) -> bool:
-  """Whether all files of a checkpoint are there and readable to the end."""
-  try:
-    reader = tf.train.load_checkpoint(path)
-    for name in reader.get_variable_to_shape_map():
-      reader.get_tensor(name)
-  except (tf.errors.OpError, ValueError, IndexError):
-    return False
-  return True
-
-
 def check_fits(path: str, variables: tensor_types.Variables) -> None:
   """Compares a checkpoint with the variables of a graph.
 

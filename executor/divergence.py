@@ -11,13 +11,15 @@ import numpy as np
 import tensorflow.compat.v1 as tf
 
 from configs import base
+from dataloader import examples
+from dataloader import record_checker
 from executor import checkpoints
 from executor import errors
 from modeling import storage
 from utils import fields
 
 _FILE = 'divergence.json'
-_FOLDER = 'diverged'
+FOLDER = 'diverged'  # in model_dir, of the saved batches
 _SHOWN = 12  # ids in a message
 _ID = 'image/source_id'
 
@@ -114,7 +116,7 @@ def describe(reader: Any, config: base.Config, step: int,
       ' and %d more' % (len(ids) - _SHOWN) if len(ids) > _SHOWN else '')
   if not batches:
     return text
-  path = os.path.join(config.model_dir, _FOLDER, 'step-%d%s.npz' % (
+  path = os.path.join(config.model_dir, FOLDER, 'step-%d%s.npz' % (
       step, '-host-%d' % reader.host if reader.host else ''))
   write_batches(path, ids, batches)
   return text + (' Its batch is in %s: `python -m tools.replay %s` shows each '
@@ -138,9 +140,8 @@ def _read(reader, first, calls, with_batches):
 
 def _id_of(serialized):
   """The id of a record; '?' if it has none."""
-  example = tf.train.Example.FromString(serialized)
-  values = example.features.feature[_ID].bytes_list.value
-  return values[0].decode('utf-8', 'replace') if values else '?'
+  name = record_checker.first_bytes(examples.features_of(serialized), _ID)
+  return name.decode('utf-8', 'replace') or '?'
 
 
 def write_batches(path: str, ids: Sequence[str],

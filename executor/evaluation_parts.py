@@ -61,9 +61,12 @@ class Leader:
       errors.Stalled: likewise, when no part came for `eval.stall_timeout`.
     """
     start = last = moved = self._clock()
+    parts: List[Any] = [None] * (self._section.num_parts - 1)
     before = None
     while True:
-      parts = [self._part(k) for k in range(1, self._section.num_parts)]
+      # They may be large: each is read once.
+      parts = [self._part(k) if part is None else part
+               for k, part in enumerate(parts, 1)]
       missing = [k for k, part in enumerate(parts, 1) if part is None]
       if not missing:
         return parts

@@ -20,9 +20,8 @@ from evaluation import analysis
 from evaluation import detections as detections_lib
 from evaluation import pairs as pairs_lib
 from evaluation import score_curves
-from utils import drawing
 from utils import drawn_matrix
-from utils import masks as mask_utils
+from utils import object_drawing
 
 _OVERLAP = .5
 _MAX_CURVES = 20  # classes; TensorBoard gets slow with hundreds
@@ -142,10 +141,8 @@ def _best(detections, row):
 
 def _draw(pixels, objects, scores, names, has_masks):
   """Draws rows of annotations, or of detections with their scores."""
-  x, y, width, height = np.asarray(objects.boxes).reshape([-1, 4]).T
-  masks = None
-  if has_masks and all(rle is not None for rle in objects.rles or []):
-    masks = [mask_utils.decode(rle) for rle in objects.rles or []]
-  return drawing.draw_detections(
-      pixels, np.stack([y, x, y + height, x + width], axis=1),
-      objects.categories, scores, names, masks, max_boxes=max(1, len(x)))
+  rles = objects.rles or []
+  if not has_masks or any(rle is None for rle in rles):
+    rles = None
+  return object_drawing.draw(pixels, objects.boxes, objects.categories, scores,
+                             names, rles, max_boxes=max(1, len(objects.boxes)))

@@ -8,6 +8,7 @@ import tensorflow.compat.v1 as tf
 
 from configs import base
 from dataloader import factory as dataloader_factory
+from executor import divergence
 from executor import errors
 from modeling import factory as model_factory
 from modeling import model_fn
@@ -167,7 +168,7 @@ def find_batch(path: str) -> str:
     return path
   found: Sequence[str] = [
       os.path.join(folder, name)
-      for folder in (path, os.path.join(path, 'diverged'))
+      for folder in (path, os.path.join(path, divergence.FOLDER))
       if os.path.isdir(folder)
       for name in os.listdir(folder) if name.endswith('.npz')]
   if not found:

@@ -1,6 +1,7 @@
 """Atomic writing of files, and reading them wherever they are."""
 
 import contextlib
+import hashlib
 import importlib
 import io
 import os
@@ -36,6 +37,15 @@ def write_atomically(path: str, content: Union[str, bytes]) -> None:
   with atomic_path(path) as temporary:
     with open(temporary, 'wb' if isinstance(content, bytes) else 'w') as f:
       f.write(content)
+
+
+def sha256(path: str) -> str:
+  """Of a local file, as hexadecimal digits."""
+  digest = hashlib.sha256()
+  with open(path, 'rb') as f:
+    for part in iter(lambda: f.read(2 ** 20), b''):
+      digest.update(part)
+  return digest.hexdigest()
 
 
 def is_remote(path: str) -> bool:

@@ -38,7 +38,7 @@ def test_the_best_one_is_kept(tmp_path):
   _evaluate(config, tmp_path, {10: .1, 20: .4, 30: .3, 40: .4})
   assert _kept(config) == [20]  # Step 40 is not better.
   best = tf.train.latest_checkpoint(best_checkpoint.folder(config))
-  assert checkpoints.is_complete(best)
+  assert toy.is_complete(best)
   reader = tf.train.load_checkpoint(best)
   assert reader.get_tensor('weight').tolist() == [20.]
   record = _record(config)
@@ -197,7 +197,7 @@ def test_new_training_in_the_folder(tmp_path, suffix):
   # Nothing is lost.
   aside = os.path.join(best_checkpoint.folder(config), 'earlier_run')
   assert [checkpoints.step_of(p) for p in checkpoints.find_all(aside)] == [20]
-  assert checkpoints.is_complete(checkpoints.find_all(aside)[0])
+  assert toy.is_complete(checkpoints.find_all(aside)[0])
 
 
 def test_going_back_to_an_earlier_checkpoint(tmp_path):

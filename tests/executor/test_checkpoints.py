@@ -32,11 +32,11 @@ def test_latest(tmp_path):
 
 def test_is_complete(tmp_path):
   path = toy.save_checkpoint(tmp_path, 1, w=[0.])
-  assert checkpoints.is_complete(path)
+  assert toy.is_complete(path)
   os.truncate(path + '.data-00000-of-00001', 1)
-  assert not checkpoints.is_complete(path)
+  assert not toy.is_complete(path)
   os.remove(path + '.index')
-  assert not checkpoints.is_complete(path)
+  assert not toy.is_complete(path)
 
 
 def test_check_fits(tmp_path):

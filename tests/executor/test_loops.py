@@ -276,7 +276,7 @@ def test_training_goes_on_from_the_checkpoint_before_a_damaged_one(
   assert any('model.ckpt-2 is cut off' in text for text in messages)
   assert any('is used: %s.' % paths[1] in text for text in messages)
   # What was damaged has been written again.
-  assert all(checkpoints.is_complete(path)
+  assert all(toy.is_complete(path)
              for path in checkpoints.find_all(str(tmp_path)))
 
 

@@ -5,6 +5,8 @@ import tensorflow.compat.v1 as tf
 
 from configs import factory
 from executor import tpu as tpu_lib
+from modeling import checkpoint_checks
+from modeling import whole_checkpoint
 from modeling.training import summaries
 
 
@@ -81,6 +83,15 @@ def nan_input_fn(params, input_context=None):
   good = input_fn(params, input_context).take(2)
   bad = good.take(1).map(lambda x, y: (x * np.nan, y))
   return good.concatenate(bad.repeat())
+
+
+def is_complete(path):
+  """Whether all values of a checkpoint can be read."""
+  try:
+    whole_checkpoint.verify(path)
+  except checkpoint_checks.BrokenCheckpointError:
+    return False
+  return True
 
 
 def save_checkpoint(folder, step, **variables):

@@ -50,12 +50,6 @@ def _files(path):
                 for folder, _, names in os.walk(path) for name in names)
 
 
-def _content(path):
-  """sha256 of a file."""
-  with open(path, 'rb') as f:
-    return hashlib.sha256(f.read()).hexdigest()
-
-
 class State:
   """What has been done in a folder: a file of stages with their digests."""
 
@@ -98,7 +92,7 @@ class State:
     for path in stage.replaced:
       if not os.path.exists(path):
         continue
-      if written.get(path) != _content(path):
+      if written.get(path) != files.sha256(path):
         raise StageError(
             '%s was changed by hand, and the data or the flags are others than '
             'when it was written. Move it away, or choose another --output.'
@@ -120,7 +114,7 @@ class State:
     self._done[stage.name] = {
         'command': command, 'seconds': round(seconds, 1),
         'inputs': self._inputs(stage),
-        'outputs': {path: _content(path)
+        'outputs': {path: files.sha256(path)
                     for path in list(stage.outputs) + list(changed)}}
     files.write_atomically(self._path, json.dumps(
         {'version': version.VERSION, 'stages': self._done}, indent=1))

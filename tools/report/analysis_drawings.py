@@ -7,8 +7,7 @@ from evaluation import analysis as analysis_lib
 from evaluation import tide
 from tools.report import analysis_page
 from tools.report import html_page
-from utils import drawing
-from utils import masks as mask_utils
+from utils import object_drawing
 
 _LONGEST = 480  # pixels of the longer side
 _GREY = 210  # of an image that is not there
@@ -87,16 +86,9 @@ class Drawings:
     if scale < 1:
       image = cv2.resize(image, None, fx=scale, fy=scale,
                          interpolation=cv2.INTER_AREA)
-    x, y, width, height = columns.boxes[rows].T * scale
-    masks = None
-    if self._include_mask:
-      # Objects without a mask have none to draw.
-      rles = [columns.rles[i] for i in rows]
-      masks = [np.zeros(size, np.uint8) if rle is None
-               else mask_utils.decode(rle) for rle in rles]
-    drawn = drawing.draw_detections(
-        image, np.stack([y, x, y + height, x + width], axis=-1),
-        columns.categories[rows], scores,
-        dict(enumerate(self._annotations.category_names)), masks,
+    drawn = object_drawing.draw(
+        image, columns.boxes[rows] * scale, columns.categories[rows], scores,
+        dict(enumerate(self._annotations.category_names)),
+        [columns.rles[i] for i in rows] if self._include_mask else None,
         min_size=_LONGEST)
     return html_page.jpeg(drawn)

@@ -12,8 +12,7 @@ from tools.report import analysis_inputs
 from tools.report import analysis_page
 from tools.report import evaluated_records
 from tools.report import html_page
-from utils import drawing
-from utils import masks as mask_utils
+from utils import object_drawing
 
 _METRICS = (('AP', 'AP'), ('AP50', 'AP50'), ('AP75', 'AP75'),
             ('APs', 'AP small'), ('APm', 'AP medium'), ('APl', 'AP large'),
@@ -174,21 +173,14 @@ class _Drawings:
 
   def _draw(self, image, columns, rows, scores):
     """Draws some of the annotations or detections."""
-    x, y, width, height = columns.boxes[rows].T
-    masks = None
+    rles = None
     if columns.rles is not None:
-      masks = [_mask(columns.rles[i], image.shape[:2]) for i in rows]
-    return drawing.draw_detections(
-        image, np.stack([y, x, y + height, x + width], axis=-1),
-        columns.categories[rows], scores, self._names, masks,
-        min_size=_MIN_SIZE, max_boxes=max(1, len(rows)),
+      rles = [columns.rles[i] for i in rows]
+    return object_drawing.draw(
+        image, columns.boxes[rows], columns.categories[rows], scores,
+        self._names, rles, min_size=_MIN_SIZE, max_boxes=max(1, len(rows)),
         # Of one class, its colour would melt neighbours together.
         color_objects=len(self._names) == 1)
-
-
-def _mask(rle, size):
-  """bool [h, w]; an object without a mask has none to draw."""
-  return np.zeros(size, np.uint8) if rle is None else mask_utils.decode(rle)
 
 
 def shown_detections(detections: detections_lib.Detections, row: int,

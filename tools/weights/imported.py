@@ -1,6 +1,5 @@
 """From a file of weights to a folder that a training run can start from."""
 
-import hashlib
 import os
 from typing import Any, Dict, List, Mapping, Optional
 
@@ -11,6 +10,7 @@ from tools.weights import accounts as accounts_lib
 from tools.weights import layouts
 from tools.weights import tensor_files
 from tools.zoo import imported_model
+from utils import files
 from utils import registry
 
 START = 'start.yaml'
@@ -55,7 +55,7 @@ def run(path: str, layout: str, output: str,
   imported_model.write_arrays(
       output, config if imported.is_classifier else None, imported.variables,
       dict(origin or {}, layout=layout, source=os.path.basename(path),
-           sha256=sha256(path), **_told(accounts)),
+           sha256=files.sha256(path), **_told(accounts)),
       label_map, {START: start_text(imported.changes, output)})
   return _sentences(arrays, accounts, imported, output)
 
@@ -126,12 +126,3 @@ def _sentences(arrays, accounts, imported, output):
   lines.append('%s is what a model needs that starts from it.'
                % os.path.join(output, START))
   return lines
-
-
-def sha256(path: str) -> str:
-  """Of a file."""
-  digest = hashlib.sha256()
-  with open(path, 'rb') as f:
-    for part in iter(lambda: f.read(2 ** 20), b''):
-      digest.update(part)
-  return digest.hexdigest()

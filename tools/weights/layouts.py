@@ -15,7 +15,6 @@ from tools.weights import variables as variables_lib
 Accounts = accounts_lib.Accounts
 LayoutError = accounts_lib.LayoutError
 _HEAD = 'classification_head'
-_HEAD_CHANNELS = 1280  # of EfficientNet's last convolution, not scaled in Lite
 _COUNTERS = 'counts of batches, which no layer here has'
 
 

@@ -114,12 +114,11 @@ def expand(name: str, folder: str) -> str:
   from configs import factory
   from tools.common import config_arguments
   config_arguments.start_tensorflow()
-  from tools.weights import imported
   from tools.zoo import imported_model
   source = os.path.join(FOLDER, name)
   about = card(name)
   path = os.path.join(source, 'weights.npz')
-  if imported.sha256(path) != about['sha256']:
+  if files.sha256(path) != about['sha256']:
     raise base.ConfigError(
         '%s is damaged: its sha256 is not that of card.json. Get it from the '
         'repository again.' % path)
@@ -173,7 +172,6 @@ def add(model_dir: str, name: str, about: Mapping[str, Any],
   import tensorflow.compat.v1 as tf
 
   from modeling import kept_names
-  from tools.weights import imported
   reader = tf.train.load_checkpoint(model_dir)
   with open(os.path.join(model_dir, 'params.yaml'), encoding='utf-8') as f:
     config, _ = yaml_format.parse(f.read(), 'params.yaml')
@@ -193,7 +191,7 @@ def add(model_dir: str, name: str, about: Mapping[str, Any],
   shutil.copy(kept_names.path(model_dir), os.path.join(folder, 'label_map.csv'))
   files.write_atomically(
       os.path.join(folder, 'card.json'), json.dumps(
-          dict(about, bits=bits, sha256=imported.sha256(path)), indent=1,
+          dict(about, bits=bits, sha256=files.sha256(path)), indent=1,
           sort_keys=True) + '\n')
   return folder
 

@@ -12,9 +12,9 @@ from configs import factory
 from modeling import statistics
 from serving import predictor
 from tools.own_data import starts
-from tools.weights import imported
 from tools.zoo import imported_model
 from tools.zoo import small_models
+from utils import files
 
 CHANGES = {'architecture.num_classes': 3, 'resnet.resnet_depth': 10,
            'architecture.min_level': 3, 'architecture.max_level': 4,
@@ -138,7 +138,7 @@ def test_what_comes_with_the_code(monkeypatch):
     about = small_models.card(name)
     assert {'what', 'data', 'licence', 'recipe', 'metrics', 'sha256'} <= set(
         about)
-    assert imported.sha256(
+    assert files.sha256(
         os.path.join(folder, 'weights.npz')) == about['sha256']
     config, _ = factory.load_config(None, small_models.params_path(name))
     assert not config.train.train_file_pattern
