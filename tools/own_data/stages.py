@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from typing import Any, Callable, Iterable, Optional, Sequence
+from typing import Any, Callable, Iterable, Optional, Sequence, Tuple
 
 from utils import files
 from utils import version
@@ -125,30 +125,34 @@ def command_line(arguments: Sequence[str]) -> str:
   return 'python ' + ' '.join(shlex.quote(a) for a in arguments)
 
 
-def call(arguments: Sequence[str]) -> int:
+def call(arguments: Sequence[str]) -> Tuple[int, Optional[int]]:
   """Runs a program; a signal to this one reaches it, and is waited for.
 
   Args:
     arguments: [str] of Python.
 
   Returns:
-    Its exit code.
+    Its exit code; the signal that came, or None.
   """
   environment = dict(os.environ, PYTHONUNBUFFERED='1')
   environment.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
-  process = subprocess.Popen([sys.executable] + list(arguments),
-                             env=environment)
-  # Ctrl-C on a terminal reaches both; training then saves its state.
-  previous = {
-      signal.SIGINT: signal.signal(signal.SIGINT, signal.SIG_IGN),
-      signal.SIGTERM: signal.signal(
-          signal.SIGTERM, lambda number, _: process.send_signal(number))}
+  received, started = [], []
+
+  def pass_on(number, _):
+    received.append(number)
+    if number != signal.SIGINT:  # Ctrl-C on a terminal reaches both.
+      for process in started:
+        process.send_signal(number)
+  previous = {number: signal.signal(number, pass_on)
+              for number in (signal.SIGINT, signal.SIGTERM)}
   try:
-    code = process.wait()
+    started.append(subprocess.Popen([sys.executable] + list(arguments),
+                                    env=environment))
+    code = started[0].wait()
   finally:
     for number, handler in previous.items():
       signal.signal(number, handler)
-  return code if code >= 0 else 128 - code
+  return (code if code >= 0 else 128 - code), next(iter(received), None)
 
 
 def run(stage: Any, state: State, number: int, total: int,
@@ -169,7 +173,7 @@ def run(stage: Any, state: State, number: int, total: int,
     Whether it ran.
 
   Raises:
-    StageError: when it fails.
+    StageError: when it fails, and after it when a signal came.
   """
   title = '[%d/%d] %s' % (number, total, stage.name)
   if state.is_done(stage):
@@ -179,14 +183,18 @@ def run(stage: Any, state: State, number: int, total: int,
   command = command_line(arguments or stage.arguments)
   show('\n%s\n$ %s' % (title, command))
   start = time.time()
-  code = call(arguments or stage.arguments)
+  code, number = call(arguments or stage.arguments)
   if code:
     raise StageError(
         'Stopped at "%s" (exit code %d): what is above says why. The same '
-        'command goes on from there.' % (stage.name, code), code)
+        'command continues from there.' % (stage.name, code), code)
   missing = [path for path in stage.outputs if not os.path.exists(path)]
   if missing:
     raise StageError('"%s" ended without writing %s.' % (
         stage.name, ' and '.join(missing)))
   state.mark_done(stage, command, time.time() - start, changed)
+  if number is not None:  # It came too late for the stage, not for the rest.
+    raise StageError(
+        'Stopped after "%s" by %s. The same command continues from there.' % (
+            stage.name, signal.Signals(number).name), 128 + number)
   return True

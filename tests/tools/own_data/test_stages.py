@@ -1,6 +1,7 @@
 """Stages: run once, again when what they read has changed, nothing lost."""
 
-import sys
+
+import signal
 
 import pytest
 
@@ -99,5 +100,17 @@ def test_a_signal_reaches_the_program(folder):
           'signal.signal(signal.SIGTERM, lambda *_: sys.exit(7))\n'
           'os.kill(os.getppid(), signal.SIGTERM)\n'
           'time.sleep(60)\n')
-  assert stages.call(['-c', code]) == 7
-  assert sys.executable
+  assert stages.call(['-c', code]) == (7, signal.SIGTERM)
+
+
+def test_a_signal_at_the_end_of_a_stage_ends_the_rest(folder):
+  """The stage is done; what comes after it is not begun."""
+  stage = _stage(folder)
+  code = ('import os, signal\n'
+          'signal.signal(signal.SIGTERM, signal.SIG_IGN)\n'
+          'os.kill(os.getppid(), signal.SIGTERM)\n') + stage.arguments[1]
+  stage = stage._replace(arguments=['-c', code])
+  with pytest.raises(stages.StageError, match='by SIGTERM') as error:
+    _run(folder, stage)
+  assert error.value.code == 128 + signal.SIGTERM
+  assert stages.State(str(folder / 'out')).is_done(stage)
