@@ -20,6 +20,9 @@ from utils import masks as mask_utils
 from utils import types
 from utils import values
 
+_THIN = .02  # of the side of an image: a pixel of a network's input of 50
+_FEW = .01  # of the entries
+
 
 def from_results(
     results: Sequence[Dict[str, Any]], annotations: annotations_lib.Annotations,
@@ -85,14 +88,21 @@ def from_results(
     messages.append('%s: %d entries have a box or score that is not a finite '
                     'number and are left out.' % (name, (~keep).sum()))
     columns = detections_lib.select(columns, keep)
-  return columns, messages + _doubts(columns, name)
+  return columns, messages + _doubts(columns, annotations.image_sizes, name)
 
 
-def _doubts(columns, name):
+def _doubts(columns, image_sizes, name):
   """[message] about detections that can hardly be meant as they are."""
   messages = []
-  num_negative = np.count_nonzero(np.any(columns.boxes[:, 2:] < 0, axis=1))
-  if num_negative:
+  sizes = np.array([image_sizes[i] or (1. / _THIN,) * 2
+                    for i in columns.images], np.float64)
+  negative = np.any(columns.boxes[:, 2:] < 0, axis=1)
+  num_negative = np.count_nonzero(negative)
+  # The corners of a detector's box are its first and last pixel, so a few that
+  # are thinner than a pixel of its input, at the border, come out negative.
+  thin = np.all(columns.boxes[:, 2:] > -_THIN * sizes.reshape([-1, 2])[:, ::-1],
+                axis=1)
+  if not np.all(thin) or num_negative > _FEW * len(negative):
     messages.append(
         '%s: %d entries have a box of negative width or height, which nothing '
         'matches. Boxes are [x, y, width, height].' % (name, num_negative))

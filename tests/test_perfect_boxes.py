@@ -4,8 +4,11 @@ Everything but the network takes part: records, reader, parser, anchors, the
 detection generator, the evaluation.
 """
 
+import copy
 import io
+import json
 
+from PIL import Image
 import pytest
 import tensorflow.compat.v1 as tf
 
@@ -17,6 +20,9 @@ from modeling import factory
 from tests import model_kinds
 from tests.dataloader import examples
 from tests.executor import toy
+from tests.tools import coco_sets
+from tools import create_lvis_tfrecord
+from tools.datasets import coco_record_writer
 from utils import fields
 from utils import modes
 
@@ -86,18 +92,12 @@ class _Estimator:
           return
 
 
-@pytest.mark.parametrize('images, clip_to_border', [
-    (_INSIDE, False), (_INSIDE, True), (_AT_THE_BORDER, True)])
-def test_average_precision_is_one(tmp_path, monkeypatch, images,
-                                  clip_to_border):
-  path = examples.write(tmp_path / 'val', [
-      model_kinds.record('image %d' % i, model_kinds.image(*size), objects)
-      for i, (size, objects) in enumerate(images)])
+def _evaluate(tmp_path, monkeypatch, path, changes, **sections):
+  """Metrics of the network; `changes`: {key: value} of the configuration."""
+  extra = {'model_dir': str(tmp_path / 'run'), 'eval.eval_file_pattern': path}
   config, _ = config_factory.load_config(
-      'retinanet', None, model_kinds.content('retinanet', architecture={
-          'clip_boxes_to_border': clip_to_border}), extra={
-              'model_dir': str(tmp_path / 'run'),
-              'eval.eval_file_pattern': path})
+      'retinanet', None, model_kinds.content('retinanet', **sections),
+      extra=dict(extra, **changes))
   network = _PerfectNetwork(config.architecture.num_classes)
   for part in ('backbone', 'decoder'):
     monkeypatch.setattr(architecture_factory, 'build_' + part,
@@ -106,9 +106,80 @@ def test_average_precision_is_one(tmp_path, monkeypatch, images,
       config, _Estimator(config, network),
       dataloader_inputs.build_input_fn(config, modes.PREDICT_WITH_GT),
       io.StringIO())
-  (tmp_path / 'run').mkdir()
-  metrics = job.run(toy.save_checkpoint(tmp_path / 'run', 1, global_step=1))
+  (tmp_path / 'run').mkdir(exist_ok=True)
+  return job.run(toy.save_checkpoint(tmp_path / 'run', 1, global_step=1))
+
+
+@pytest.mark.parametrize('images, clip_to_border', [
+    (_INSIDE, False), (_INSIDE, True), (_AT_THE_BORDER, True)])
+def test_average_precision_is_one(tmp_path, monkeypatch, images,
+                                  clip_to_border):
+  path = examples.write(tmp_path / 'val', [
+      model_kinds.record('image %d' % i, model_kinds.image(*size), objects)
+      for i, (size, objects) in enumerate(images)])
+  metrics = _evaluate(tmp_path, monkeypatch, path, {}, architecture={
+      'clip_boxes_to_border': clip_to_border})
   assert metrics['AP'] == pytest.approx(1.)
   assert metrics['ARmax10'] == pytest.approx(1.)
   assert metrics['box_loss'] == pytest.approx(0., abs=1e-6)
   assert metrics['cls_loss'] < .01
+
+
+# What annotations say of category 2 in the first image, where it has no
+# annotation and is found; AP of the category, which the second image has once.
+_LVIS = [
+    ({}, 1.),  # Nothing: what is found is not judged.
+    ({'not_exhaustive_category_ids': [2]}, 1.),
+    ({'neg_category_ids': [2]}, .5)]  # One of two is right, and not the first.
+
+
+@pytest.fixture(name='lvis', scope='module')
+def _lvis(tmp_path_factory):
+  """(annotations, pattern of records) in which all objects are annotated."""
+  folder = tmp_path_factory.mktemp('lvis')
+  (folder / 'val2017').mkdir()
+  content = {'images': [], 'annotations': [], 'categories': [
+      {'id': i, 'name': name, 'frequency': frequency}
+      for i, name, frequency in ((1, 'disc', 'r'), (2, 'box', 'f'),
+                                 (3, 'cone', 'c'))]}
+  for i, objects in enumerate(([(1, 4, 5, 20, 30), (2, 30, 8, 60, 28)],
+                               [(3, 10, 10, 40, 30), (2, 20, 40, 50, 60)])):
+    Image.fromarray(model_kinds.image(64, 64)).save(
+        str(folder / 'val2017' / ('%d.png' % i)))
+    content['images'].append({
+        'id': i + 7, 'height': 64, 'width': 64, 'neg_category_ids': [],
+        'not_exhaustive_category_ids': [],
+        'coco_url': 'http://images.cocodataset.org/val2017/%d.png' % i})
+    for category, y0, x0, y1, x1 in objects:
+      content['annotations'].append(coco_sets.rectangle(
+          len(content['annotations']) + 1, i + 7, category, (y0, x0, y1, x1)))
+  path = folder / 'lvis.json'
+  path.write_text(json.dumps(content))
+  create_lvis_tfrecord.convert(
+      str(path), str(folder), str(folder / 'val'),
+      coco_record_writer.Options(num_shards=1, num_processes=1))
+  return content, str(folder / 'val-*.tfrecord')
+
+
+def test_lvis_from_records(lvis, tmp_path, monkeypatch):
+  metrics = _evaluate(tmp_path, monkeypatch, lvis[1], {'eval.type': 'lvis_box'})
+  assert metrics['AP'] == pytest.approx(1.)
+  assert metrics['AR@300'] == pytest.approx(1.)
+  # Records do not know how frequent a category is.
+  assert metrics['APr'] == -1
+
+
+@pytest.mark.parametrize('changes, expected', _LVIS)
+def test_lvis_judges_what_is_annotated(lvis, tmp_path, monkeypatch, changes,
+                                       expected):
+  content = copy.deepcopy(lvis[0])
+  content['annotations'] = [a for a in content['annotations']
+                            if (a['image_id'], a['category_id']) != (7, 2)]
+  content['images'][0].update(changes)
+  path = tmp_path / 'lvis.json'
+  path.write_text(json.dumps(content))
+  metrics = _evaluate(tmp_path, monkeypatch, lvis[1], {
+      'eval.type': 'lvis_box', 'eval.val_json_file': str(path)})
+  assert [metrics['AP' + which] for which in 'rcf'] == pytest.approx(
+      [1., 1., expected])
+  assert metrics['AP'] == pytest.approx((2. + expected) / 3.)

@@ -127,6 +127,18 @@ def test_empty_box_without_masks():
                               annotations.load(coco_files.square_set()))
 
 
+def test_thinner_than_a_pixel_of_the_network_is_not_told():
+  """Detectors give such boxes at the border, as upstream's do."""
+  results = [dict(result) for result in _results() * 200]
+  for number, result in enumerate(results):
+    result['score'] = number / 1000.
+  results[0]['bbox'] = [5, 5, -.01, 9]
+  assert not _read(results)[1]
+  for result in results[:len(results) // 2]:
+    result['bbox'] = [5, 5, -.01, 9]
+  assert 'negative width' in _read(results)[1][0]
+
+
 def test_what_can_hardly_be_meant_is_told():
   results = _results()
   results[0]['bbox'] = [5, 5, -2, 9]
