@@ -18,9 +18,14 @@ _REASON = 300  # characters of its message
 _NOISE = ('is deprecated', 'Issue encountered when serializing')
 
 
+def _is_no_noise(record):
+  """False for warnings without consequence; a filter of a logger."""
+  return not any(words in str(record.msg) for words in _NOISE)
+
+
 def _is_for_people(record):
   """False for the framework's own chatter and deprecation notices."""
-  if any(words in str(record.msg) for words in _NOISE):
+  if not _is_no_noise(record):
     return False
   if str(record.msg).startswith(_LOST_SESSION):
     _tell_of_lost_session(record)
@@ -42,9 +47,11 @@ def _tell_of_lost_session(record):
 def quiet_tensorflow() -> None:
   """Keeps TensorFlow's own lines from the console; call it before its import.
 
-  What matters comes as an exception too. The rest is about optimisations that
-  did not apply and libraries that are not there.
+  What matters is also raised as an exception. The rest is about optimisations
+  that did not apply, libraries that are not there, and functions that are
+  deprecated.
   """
+  logging.getLogger('tensorflow').addFilter(_is_no_noise)
   os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
   # NumPy's, about the source of TF 1.15.
   warnings.filterwarnings('ignore', category=FutureWarning,
@@ -110,4 +117,6 @@ def set_up(verbose: bool = False) -> None:
   framework = logging.getLogger('tensorflow')
   framework.handlers[:] = []
   framework.propagate = True
+  if verbose:
+    framework.removeFilter(_is_no_noise)
   framework.setLevel(logging.INFO)

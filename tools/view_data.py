@@ -9,6 +9,7 @@ labels have them and the anchors that are matched (thin white) as one contact
 sheet (PNG) and as a page. The same --seed shows the same images.
 """
 
+import os
 import sys
 from typing import Sequence
 
@@ -18,6 +19,7 @@ from absl import flags
 from configs import base
 from configs import factory
 
+_SHEET_TYPES = ('.png', '.jpg')
 FLAGS = flags.FLAGS
 flags.DEFINE_string('model', factory.DEFAULT_MODEL,
                     'Name of the model. Not needed where the configuration '
@@ -33,7 +35,8 @@ flags.DEFINE_integer('seed', 0, 'Of order and augmentation.')
 flags.DEFINE_bool('anchors', True, 'Whether to draw the matched anchors.')
 flags.DEFINE_string('label_map', None, 'File with the names of the classes; by '
                     'default eval.label_map of the configuration.')
-flags.DEFINE_string('output', None, 'PNG file of the contact sheet.')
+flags.DEFINE_string('output', None, 'File of the contact sheet, such as '
+                    'sheet.png.')
 flags.DEFINE_string('html', None, 'File of the page.')
 
 
@@ -45,6 +48,7 @@ def main(argv: Sequence[str]) -> int:
   # A flag that was not given does not decide.
   model = FLAGS.model if FLAGS['model'].present else None
   try:
+    _check_output(FLAGS.output)
     config, _ = factory.load_config(model, FLAGS.config_file,
                                     FLAGS.params_override)
     if not hasattr(config, 'anchor'):
@@ -59,11 +63,19 @@ def main(argv: Sequence[str]) -> int:
                          'space_to_depth_block_size': 1},
         'train': {'seed': FLAGS.seed, 'transpose_input': False}})
     shown = training_images.parse(config, FLAGS.num)
-  except (base.ConfigError, ValueError) as error:
+    _write(shown, FLAGS.label_map or config.eval.label_map)
+  except (base.ConfigError, ValueError, OSError) as error:
     print('Error: %s' % error, file=sys.stderr)
     return 1
-  _write(shown, FLAGS.label_map or config.eval.label_map)
   return 0
+
+
+def _check_output(path):
+  """Raises ValueError where the name is not that of an image file."""
+  if path and not path.lower().endswith(_SHEET_TYPES):
+    raise ValueError(
+        '--output is %s. It has to be the name of an image file that ends in '
+        '%s; --html writes a page.' % (path, ' or '.join(_SHEET_TYPES)))
 
 
 def _write(shown, label_map):
@@ -81,14 +93,17 @@ def _write(shown, label_map):
   images = [shown_labels.draw(s, names) for s in shown]
   if FLAGS.output:
     sheet = training_images.contact_sheet(images, FLAGS.columns, FLAGS.width)
-    cv2.imwrite(FLAGS.output, sheet[:, :, ::-1])
+    _, encoded = cv2.imencode(os.path.splitext(FLAGS.output)[1].lower(),
+                              sheet[:, :, ::-1])
+    files.write_atomically(FLAGS.output, encoded.tobytes())
   if FLAGS.html:
     figures = [html_page.figure('', [
         (image, '%d: %s' % (i, _counts([s]))), (s.image, 'without labels')])
                for i, (image, s) in enumerate(zip(images, shown))]
     files.write_atomically(FLAGS.html, html_page.page(
         'What the parser passes to training', [html_page.images(figures)]))
-  print('%d images, %s.' % (len(shown), _counts(shown)))
+  print('%d images, %s: %s.' % (len(shown), _counts(shown), ' and '.join(
+      filter(None, (FLAGS.output, FLAGS.html)))))
 
 
 def _counts(shown):

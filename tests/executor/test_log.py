@@ -5,15 +5,20 @@ import sys
 
 
 def _stderr(verbose):
-  program = (
+  return _stderr_of(
       'from executor import log\n'
-      'log.set_up(%s)\n'
+      'log.set_up(%s)\n' % verbose)
+
+
+def _stderr_of(beginning):
+  """What is on the console after lines of ours and a deprecated function."""
+  program = (
+      beginning +
       'import logging\n'
       'import tensorflow.compat.v1 as tf\n'
       'tf.logging.info("a line of ours")\n'
       'logging.getLogger("evaluation").warning("a warning of ours")\n'
-      'tf.disable_resource_variables()\n'  # Is deprecated.
-      % verbose)
+      'tf.disable_resource_variables()\n')  # Is deprecated.
   return subprocess.run([sys.executable, '-c', program], check=True,
                         stderr=subprocess.PIPE).stderr.decode()
 
@@ -23,6 +28,12 @@ def test_quiet():
   assert len(lines) == 2, lines
   assert lines[0].endswith(' I a line of ours')
   assert lines[1].endswith(' W a warning of ours')
+
+
+def test_no_tool_prints_that_functions_are_deprecated():
+  # Tools that do not set up the log, with TensorFlow's own handler.
+  lines = _stderr_of('import tools\n')
+  assert 'a warning of ours' in lines and 'deprecated' not in lines
 
 
 def test_verbose():

@@ -54,18 +54,34 @@ def test_contact_sheet():
   np.testing.assert_array_equal(sheet[::20, ::40, 0], [[0, 1], [2, 255]])
 
 
+def _view(*arguments):
+  return subprocess.run(
+      [sys.executable, '-m', 'tools.view_data'] + list(arguments),
+      cwd=docs_blocks.ROOT, capture_output=True, text=True,
+      env=dict(os.environ, TF_CPP_MIN_LOG_LEVEL='2'))
+
+
+@pytest.mark.one_runtime('tf2')
+def test_a_sheet_that_is_no_image_file_is_refused(tmp_path):
+  process = _view('--output=%s' % (tmp_path / 'sheets'))
+  assert process.returncode == 1
+  assert process.stderr.startswith('Error: --output is %s' % tmp_path)
+  assert 'image file that ends in .png or .jpg' in process.stderr
+  assert 'Traceback' not in process.stderr
+
+
 @pytest.mark.one_runtime('tf2')
 def test_page_and_sheet_are_written(tmp_path):
   config = _config(tmp_path, 'retinanet')
   override = tmp_path / 'changes.yaml'
   override.write_text(yaml_format.dump(base.to_dict(config)))
-  process = subprocess.run(
-      [sys.executable, '-m', 'tools.view_data', '--num=3',
-       '--params_override=%s' % override, '--output=%s' % (tmp_path / 'a.png'),
-       '--html=%s' % (tmp_path / 'a.html')], cwd=docs_blocks.ROOT,
-      capture_output=True, text=True,
-      env=dict(os.environ, TF_CPP_MIN_LOG_LEVEL='2'))
+  sheet = str(tmp_path / 'new' / 'a.png')
+  process = _view('--num=3', '--params_override=%s' % override,
+                  '--output=%s' % sheet, '--html=%s' % (tmp_path / 'a.html'))
   assert process.returncode == 0, process.stderr
   assert process.stdout.startswith('3 images, 3 objects, ')
-  assert cv2.imread(str(tmp_path / 'a.png')).shape == (320, 1280, 3)
+  assert process.stdout.strip().endswith('%s and %s.' % (
+      sheet, tmp_path / 'a.html'))
+  assert not process.stderr  # No word of TensorFlow.
+  assert cv2.imread(sheet).shape == (320, 1280, 3)
   assert (tmp_path / 'a.html').read_text().count('<img') == 6
