@@ -12,6 +12,7 @@ from dataloader import sessions
 from utils import modes
 
 GOOD_CORRELATION = .1
+_FEW_RECORDS = 200  # a random order of fewer correlates visibly
 _NUM_EPOCHS = 2
 _KEY = 'records'
 _BATCH_SIZE = 64
@@ -90,13 +91,16 @@ def _correlation(first, second):
 
 def describe(order: Order) -> str:
   """A sentence about an Order."""
-  return ('Order of training: rank correlation with the files %.2f, between '
-          'epochs %.2f%s.' % (
-              order.with_files, order.between_epochs,
-              '' if is_good(order) else
-              '; records in a fixed order teach one kind after the other. More '
-              'shards (--num_shards of the converters) or a larger '
-              'train.shuffle_buffer_bytes mix them'))
+  figures = ('rank correlation with the files %.2f, between two epochs %.2f; '
+             'about 0 is random' % (order.with_files, order.between_epochs))
+  if is_good(order):
+    return 'The order of training is random%s (%s).' % (
+        ', as far as %d records show' % order.num_records
+        if order.num_records < _FEW_RECORDS else '', figures)
+  return ('The order of training is not random (%s). Records in a fixed order '
+          'teach one kind after the other: more shards (--num_shards of the '
+          'converters) or a larger train.shuffle_buffer_bytes mix them.'
+          % figures)
 
 
 def is_good(order: Order) -> bool:

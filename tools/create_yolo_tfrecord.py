@@ -34,6 +34,7 @@ ConversionError = source_set.ConversionError
 # What programs leave among the label files.
 _NO_LABELS = ('classes.txt', 'train.txt', 'val.txt', 'test.txt', 'README.txt')
 _LARGEST_SHARE = 1.5  # beyond it, a coordinate is in pixels
+_NAMED = 5  # classes in a message
 
 
 def convert(images: Sequence[Tuple[str, str]], names: Sequence[str],
@@ -62,7 +63,7 @@ def convert(images: Sequence[Tuple[str, str]], names: Sequence[str],
                           'classes.' % repeated[0])
   found = source_set.SourceSet()
   found.set_classes(names)
-  without, paths, owners = 0, {}, {}
+  without, paths, owners, folders = 0, {}, {}, {}
   for folder, name in images:
     path = os.path.join(folder, name)
     if name in paths:
@@ -71,6 +72,8 @@ def convert(images: Sequence[Tuple[str, str]], names: Sequence[str],
     paths[name] = path
     label = (os.path.join(labels, os.path.splitext(name)[0] + '.txt')
              if labels else label_path(path))
+    folders.setdefault(os.path.dirname(label), set()).add(
+        os.path.dirname(path))
     size = source_set.image_size(path, options.exif)
     found.add_image(name, name, size)
     if not tf.gfile.Exists(label) and tf.gfile.Exists(label[:-4] + '.TXT'):
@@ -92,26 +95,34 @@ def convert(images: Sequence[Tuple[str, str]], names: Sequence[str],
     found.notes.append('%d images have no label file: they are taken as images '
                        'without objects.'
                        % without)
-  found.notes.extend(_unused(owners))
+  found.notes.extend(_unused(owners, folders))
   return coco_record_writer.write_dataset(
       found.dataset(), prefix, lambda image: _load(paths[image['file_name']]),
       options, label_map)
 
 
-def _unused(labels):
-  """[note] about label files in the folders of those of the images.
+def _unused(labels, folders):
+  """[note] about label files for which there is no image.
 
   Args:
     labels: {path of a label file that an image may have}.
+    folders: {folder of label files: {folder of the images}}. Images in them
+      that are not converted are in another split, with their labels.
   """
-  unused = [os.path.join(folder, name)
-            for folder in sorted({os.path.dirname(path) for path in labels})
-            for name in file_patterns.names_in(folder, '.txt')
-            if os.path.join(folder, name) not in labels
-            and name not in _NO_LABELS]
+  unused = []
+  for folder in sorted(folders):
+    stems = {os.path.splitext(name)[0]
+             for place in folders[folder] if tf.gfile.IsDirectory(place)
+             for name in tf.gfile.ListDirectory(place)
+             if not name.lower().endswith('.txt')}
+    unused += [os.path.join(folder, name)
+               for name in file_patterns.names_in(folder, '.txt')
+               if os.path.join(folder, name) not in labels
+               and name not in _NO_LABELS
+               and os.path.splitext(name)[0] not in stems]
   if not unused:
     return []
-  return ['%d label files belong to no image that is converted, such as %s.' % (
+  return ['%d label file(s) without an image, such as %s.' % (
       len(unused), unused[0])]
 
 
@@ -170,8 +181,12 @@ def _add_objects(found, image_id, path, names, size):
 def _class_name(index, names, where):
   """Name of the class with an index from 0 on."""
   if index != int(index) or not 0 <= index < len(names):
-    raise ConversionError('%s: the class is %g; there are %d classes, 0 to %d.'
-                          % (where, index, len(names), len(names) - 1))
+    raise ConversionError(
+        '%s: the class is %g, but the list of classes has %d name(s): 0 to %d, '
+        'as YOLO counts from 0. Complete the list (%s), or correct the label '
+        'files.' % (where, index, len(names), len(names) - 1,
+                    ', '.join(names[:_NAMED] + ['...'] * (
+                        len(names) > _NAMED))))
   return names[int(index)]
 
 

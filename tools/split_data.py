@@ -346,15 +346,20 @@ def _lines(items):
 def report(splits: Mapping[str, Sequence[Item]]) -> str:
   """Lines about the number of images and objects of each split."""
   total = sum(map(len, splits.values()))
+  # Without groups, each image is one of its own.
+  has_groups = any(len({i.group for i in items}) < len(items)
+                   for items in splits.values())
   lines = []
   for name, items in splits.items():
     counts = _counts(items)
     classes = [k for k in counts if k is not _IMAGES]
-    lines.append('%s: %d images (%.1f %%), %d groups, %d classes.' % (
+    lines.append('%s: %d images (%.1f %%)%s, %d classes.' % (
         name, len(items), 100. * len(items) / max(total, 1),
-        len({i.group for i in items}), len(classes)))
+        ', %d groups' % len({i.group for i in items}) if has_groups else '',
+        len(classes)))
     if not items:
-      lines.append('%s is empty: there are too few groups.' % name)
+      lines.append('%s is empty: there are too few %s.' % (
+          name, 'groups' if has_groups else 'images'))
   everything = set().union(*(set(_counts(i)) for i in splits.values()))
   for name, items in splits.items():
     missing = sorted(map(str, everything - set(_counts(items)) - {_IMAGES}))

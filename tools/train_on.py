@@ -9,9 +9,8 @@ with label maps; divides them, where they are not, into images to learn from and
 images to judge by; converts and checks them; writes a configuration that fits
 them, and the number of steps that the minutes allow, by a short trial; trains,
 evaluates and writes OUTPUT/report.html. Each of these steps is a command, which
-is printed. What was interrupted goes on with the same command. Nothing outside
-of OUTPUT is written, and nothing in it that is not of this command is
-overwritten.
+is printed. The same command resumes what was interrupted. Nothing outside of
+OUTPUT is written, and nothing in it that another program wrote is overwritten.
 """
 
 import argparse
@@ -24,6 +23,7 @@ from tools.common import numbers
 from tools.zoo import small_models
 
 _REPORT_SECONDS = 20.  # that the report takes, about
+_TRIAL_SECONDS = 30.  # that the trial of the stage `fit` takes, about
 _LEAST_SHARE = .3  # of the minutes that training has in any case
 _MODELS = ('retinanet', 'mask_rcnn', 'classification', 'segmentation')
 
@@ -80,8 +80,8 @@ def train_on(options: Any, show: Callable[[str], Any] = print,
   """Runs all stages.
 
   Args:
-    options: Any.
-    show: a function of a str, prints a line.
+    options: plan.Options.
+    show: prints a line, a str.
     clock: () -> seconds.
 
   Raises:
@@ -103,7 +103,7 @@ def train_on(options: Any, show: Callable[[str], Any] = print,
   for number, stage in enumerate(plan.stages, 1):
     arguments, changed = None, ()
     if stage.name == 'fit':
-      spent = clock() - start + _REPORT_SECONDS
+      spent = clock() - start + _TRIAL_SECONDS + _REPORT_SECONDS
       left = max(options.minutes - spent / 60., _LEAST_SHARE * options.minutes)
       arguments, changed = plan.fit(left), [plan.config_file]
     stages.run(stage, state, number, len(plan.stages), arguments, changed,
@@ -111,7 +111,7 @@ def train_on(options: Any, show: Callable[[str], Any] = print,
   show('\nDone after %.1f minutes. The report: %s' % (
       (clock() - start) / 60., os.path.abspath(
           os.path.join(options.output, 'report.html'))))
-  show('\nWhat can follow:')
+  show('\nWhat you can do next:')
   for purpose, arguments in plan.next_commands():
     if purpose:
       show('# ' + purpose)

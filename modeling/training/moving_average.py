@@ -147,10 +147,9 @@ class AverageSaver(tf.train.Saver):
     """Whether to restore them; logs the choice."""
     if self._unwanted:
       stored = tf.train.load_checkpoint(path).get_variable_to_shape_map()
-      has_some = any(name in stored for name in self._names)
-      tf.logging.info('%s: the weights are used%s.', path, (
-          ', not their moving averages, which it has, too: %s'
-          % self._unwanted) if has_some else '')
+      if any(name in stored for name in self._names):
+        tf.logging.info('%s: the weights are used, not their moving averages, '
+                        'which it also has: %s.', path, self._unwanted)
       return False
     if not has_averages(path, self._names):
       tf.logging.warning(

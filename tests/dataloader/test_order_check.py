@@ -23,9 +23,12 @@ def test_a_large_buffer_mixes_and_a_small_one_does_not(tmp_path):
   assert bad.with_files > .9 and bad.between_epochs > .9
   assert not order_check.is_good(bad)
   assert '--num_shards' in order_check.describe(bad)
+  assert 'is not random (' in order_check.describe(bad)
+  assert 'is random (rank' in order_check.describe(good)
 
 
 def test_too_few_records_have_no_order(tmp_path):
   assert order_check.measure(_write(tmp_path / 'a', 2), common.Train()) is None
   order = order_check.measure(_write(tmp_path / 'b', 5), common.Train())
   assert order_check.is_good(order)
+  assert 'is random, as far as 5 records show (' in order_check.describe(order)

@@ -108,8 +108,8 @@ def test_yolo_shares_are_of_the_upright_image(folder):
 
 
 @pytest.mark.parametrize('text, message', [
-    ('0 .5 .5 .1 .1\n2 .5 .5 .1 .1', 'a.txt, line 2: the class is 2; there '
-     'are 2 classes'),
+    ('0 .5 .5 .1 .1\n2 .5 .5 .1 .1', 'a.txt, line 2: the class is 2, but the '
+     r'list of classes has 2 name.*Complete the list \(dog, cat\)'),
     ('0 .5 .5 .1 .1 .9', 'line 1 has 6 numbers. Is the last one the score'),
     ('0 .5 .5 .1', 'line 1 has 4 numbers'),
     ('0 20 10 5 5', 'line 1 has the coordinate 20'),
@@ -413,13 +413,21 @@ def test_yolo_files_from_windows(folder, capsys):
       str(folder / 'data.yaml'), 'train')
   create_yolo_tfrecord.convert(images, names, _prefix(folder), OPTIONS)
   assert _written(folder)[0]['a.jpg'] == BOXES
-  assert '1 label files belong to no image' in capsys.readouterr().out
+  assert '1 label file(s) without an image' in capsys.readouterr().out
   (folder / 'train.txt').write_text(
       'images\\a.jpg\n./images/a.jpg\nimages/sub%2Fc.jpg\n')
   (folder / 'data.yaml').write_text('train: train.txt\nnames: [dog, cat]\n')
   images, _ = create_yolo_tfrecord.read_data_file(
       str(folder / 'data.yaml'), 'train')
   assert [name for _, name in images] == ['images/a.jpg', 'images/sub/c.jpg']
+
+
+def test_labels_of_another_split_are_not_reported(folder, capsys):
+  _yolo(folder)
+  (folder / 'labels' / 'b.txt').write_text('0 .5 .5 .1 .1\n')
+  create_yolo_tfrecord.convert([(str(folder / 'images'), 'a.jpg')],
+                               ['dog', 'cat'], _prefix(folder), OPTIONS)
+  assert 'label file' not in capsys.readouterr().out
 
 
 def test_yolo_images_that_share_a_label_file(folder, capsys):

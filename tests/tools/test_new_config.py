@@ -78,7 +78,7 @@ def test_full_images_raise_the_limits():
 
 def test_share_of_objects_is_told():
   _, notes, text = _made(_summary([(.05, .4)] * 30))
-  assert any(note.startswith('Anchors: one fits 100 %') for note in notes)
+  assert any(note.startswith('Anchors: 100 % of the') for note in notes)
   assert '# width / height, by k-means' in text
 
 
@@ -156,7 +156,7 @@ def test_file(records, tmp_path, monkeypatch, capsys):
                                    '--eval_records=' + records,
                                    '--output=' + output])
   new_config.main()
-  assert 'Anchors: one fits' in capsys.readouterr().out
+  assert 'objects have one that fits' in capsys.readouterr().out
   config, notes = factory.load_config(None, output)
   assert config.train.train_file_pattern == records and not notes
   assert config.train.train_batch_size == 2

@@ -118,8 +118,12 @@ def test_voc_lists(tmp_path):
   assert [len(part) for part in lines] == [8, 2]
   assert sorted(lines[0] + lines[1]) == [str(i) for i in range(10)]
   assert {int(name) % 2 for name in lines[1]} == {0, 1}
-  assert 'train: 8 images (80.0 %), 8 groups, 2 classes.' in (
-      split_data.report(splits))
+  assert 'train: 8 images (80.0 %), 2 classes.' in split_data.report(splits)
+  grouped = {name: [item._replace(group='abc'[i // 3])
+                    for i, item in enumerate(items)]
+             for name, items in splits.items()}
+  assert 'train: 8 images (80.0 %), 3 groups, 2 classes.' in (
+      split_data.report(grouped))
 
 
 def test_class_folders(tmp_path):

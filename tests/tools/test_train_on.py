@@ -107,7 +107,7 @@ def test_options(tmp_path):
 
 
 def test_steps_get_what_is_left(tmp_path, monkeypatch):
-  """Three minutes are gone before the trial: of ten, the rest is for it."""
+  """Of ten minutes, three are gone before the trial, which takes half of one."""
   voc_files.write(tmp_path / 'voc')
   ran, now = {}, iter([0., 180., 600., 600.])
   monkeypatch.setattr(stages, 'run', lambda stage, state, number, total,
@@ -117,7 +117,7 @@ def test_steps_get_what_is_left(tmp_path, monkeypatch):
   train_on.train_on(options, lambda line: None, lambda: next(now))
   assert ran['train'] == (None, ())
   arguments, changed = ran['fit']
-  assert arguments[-1] == '--minutes=6.67'
+  assert arguments[-1] == '--minutes=6.17'
   assert changed == [str(tmp_path / 'out/config.yaml')]
 
 

@@ -83,12 +83,15 @@ def select(arguments: argparse.Namespace,
 
 def _summary(outputs, run_all):
   """Sentences about a run, for the terminal and the page."""
-  count = outputs.num_answered
-  sentences = ['%d image%s answered in %.1f s, %.1f a second; %s from a score '
-               'of %.2f on.' % (
+  count, min_score = outputs.num_answered, run_all.selection.min_score
+  sentences = ['%d image%s in %.1f s (%.1f images/s); %s with a score of %.2f '
+               'or more.' % (
                    count, '' if count == 1 else 's', run_all.seconds,
                    count / max(run_all.seconds, 1e-3), outputs.found_text(),
-                   run_all.selection.min_score)]
+                   min_score)]
+  if count and not outputs.num_found and min_score:
+    sentences.append('A lower --min_score shows what the model is less sure '
+                     'of.')
   if outputs.failures:
     sentences.append('%d skipped, as they cannot be read.'
                      % len(outputs.failures))

@@ -263,19 +263,21 @@ class Plan:
   def next_commands(self) -> List[Tuple[str, List[str]]]:
     """[(what for, arguments of Python)]."""
     folder = self._options.images or self._image_folder()
-    seen = [('what it sees in other images', [
+    seen = [('draw what it detects in images; for others, change --input', [
         '-m', 'tools.infer', '--model_dir=' + self.model_dir,
         '--input=' + folder, '--output=' + self.path('seen')])]
     longer = self.path('longer')
     return seen + [
-        ('learn for an hour; change %s before' % self.config_file, [
+        ('train for an hour; before that, change %s if you like'
+         % self.config_file, [
             '-m', 'tools.fit_steps', '--config_file=' + self.config_file,
             '--minutes=60']),
         ('', ['main.py', '--mode=train_and_eval',
               '--config_file=' + self.config_file, '--model_dir=' + longer]),
-        ('a model for other programs, and for tools.serve', [
+        ('export the model for other programs, and serve it over HTTP', [
             '-m', 'tools.export_saved_model', '--model_dir=' + self.model_dir,
-            '--export_dir=' + self.path('exported')])]
+            '--export_dir=' + self.path('exported')]),
+        ('', ['-m', 'tools.serve', '--saved_model=' + self.path('exported')])]
 
   def _image_folder(self):
     """A folder that has images."""

@@ -16,6 +16,11 @@ from utils import text_files
 
 RecognitionError = annotation_checks.ConversionError
 
+
+class NoTrainingSetError(RecognitionError):
+  """A data.yaml that names classes and no images to train on."""
+
+
 COCO, VOC, YOLO, CLASSES, LABEL_MAPS = (
     'COCO', 'VOC', 'YOLO', 'class folders', 'label maps')
 TRAIN, VAL, TEST, ALL = 'train', 'val', 'test', 'all'
@@ -72,7 +77,7 @@ def recognise(data: str, images: Optional[str] = None,
     RecognitionError: saying what was looked for, if nothing is recognised.
   """
   if not os.path.exists(data):
-    raise RecognitionError('There is no %s.' % data)
+    raise RecognitionError('--data: there is no file or folder %s.' % data)
   kinds = _OF_MODEL.get(model, (COCO, YOLO, VOC, LABEL_MAPS, CLASSES))
   if os.path.isfile(data):
     found = _of_file(data, images)
@@ -98,7 +103,7 @@ def recognise(data: str, images: Optional[str] = None,
       'label maps of the same names in two folders, such as images and masks; '
       'a folder of images for each class. For labelme, CVAT and tables, '
       'convert with tools.create_labelme_tfrecord, create_cvat_tfrecord or '
-      'create_csv_tfrecord; then tools.new_config goes on.' % (
+      'create_csv_tfrecord; then continue with tools.new_config.' % (
           data, ' that --model=%s learns from' % model if model else ''))
 
 
@@ -287,8 +292,9 @@ def _yolo_of_file(path):
     if split and content[key]:
       splits[split] = {'data': path, 'split': str(key)}
   if TRAIN not in splits:
-    raise RecognitionError('%s has no key train with the folder of the images.'
-                           % path)
+    raise NoTrainingSetError(
+        '%s has no key `train` with the folder of the images to train on.'
+        % path)
   if VAL in splits and content[splits[VAL]['split']] == content[
       splits[TRAIN]['split']]:
     del splits[VAL]
@@ -301,9 +307,13 @@ def _yolo_of_file(path):
 def _yolo(folder, images):
   """Found, or None."""
   del images
+  classes = None
   for name in file_patterns.names_in(folder, ('.yaml', '.yml')):
+    path = os.path.join(folder, name)
     try:
-      return _yolo_of_file(os.path.join(folder, name))
+      return _yolo_of_file(path)
+    except NoTrainingSetError:
+      classes = path  # of the folders images and labels beside it
     except RecognitionError:
       continue
   pairs = _pairs(folder, lambda f: [
@@ -313,12 +323,13 @@ def _yolo(folder, images):
            if _is_yolo(pair['labels'], pair['images'])}
   if not pairs:
     return None
-  classes = next((os.path.join(folder, name) for name in _CLASS_FILES
-                  if os.path.exists(os.path.join(folder, name))), None)
+  classes = classes or next((
+      os.path.join(folder, name) for name in _CLASS_FILES
+      if os.path.exists(os.path.join(folder, name))), None)
   if not classes:
     raise RecognitionError(
-        '%s holds labels of YOLO and no list of the classes: write their names '
-        'into %s, one a line, that of class 0 first.' % (
+        '%s holds labels of YOLO, but no list of the classes: write their '
+        'names into %s, one on each line, that of class 0 first.' % (
             folder, os.path.join(folder, _CLASS_FILES[0])))
   return Found(YOLO, {split: {'images': pair['images']}
                       for split, pair in pairs.items()}, [], classes)
@@ -334,6 +345,10 @@ def _is_yolo(labels, images):
              if line]
     if lines:
       return bool(re.match(r'^\d+(\s+[-+.\de]+){4,}$', lines[0]))
+  if own and not any(os.path.getsize(os.path.join(labels, n)) for n in own):
+    raise RecognitionError(
+        '%s: the label files of all images (.txt) are empty, so there is no '
+        'object to learn.' % labels)
   return False
 
 

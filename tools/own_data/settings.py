@@ -244,8 +244,8 @@ def _detector(summary, options, multiple, min_level, largest_level,
   choice = anchors_lib.choose(sides, min_level, largest_level, max_scales,
                               _JITTER[options.model])
   notes.append(
-      'Anchors: one fits %.0f %% of the objects; of the default anchors, one '
-      'fits %.0f %%.' % (100 * choice.share, 100 * choice.share_before))
+      'Anchors: %.0f %% of the objects have one that fits; with the default '
+      'anchors, %.0f %%.' % (100 * choice.share, 100 * choice.share_before))
   return size, choice, sides, notes
 
 

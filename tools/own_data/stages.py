@@ -1,4 +1,4 @@
-"""Runs commands one after the other, and goes on where it was interrupted."""
+"""Runs commands one after the other, and resumes where it was interrupted."""
 
 import hashlib
 import json
@@ -25,13 +25,14 @@ class StageError(Exception):
 
 
 def digest(paths: Iterable[str]) -> str:
-  """Of names, sizes and times of files, of folders those within.
+  """A digest of the names, sizes and times of files.
 
   Args:
-    paths: files and folders; one that is missing counts, too.
+    paths: files, and folders of which all files count; one that is missing
+      counts, too.
 
   Returns:
-    str.
+    64 hexadecimal digits.
   """
   result = hashlib.sha256()
   for path in paths:
@@ -57,7 +58,7 @@ class State:
     """Reads it, or begins in an empty folder.
 
     Raises:
-      StageError: if the folder has files that are of something else.
+      StageError: if the folder has files that something else wrote.
     """
     self._path = os.path.join(folder, STATE)
     self._done = {}
@@ -66,8 +67,8 @@ class State:
         self._done = json.load(f)['stages']
     elif os.path.isdir(folder) and os.listdir(folder):
       raise StageError(
-          '%s has files that are not of an earlier start of this command, such '
-          'as %s. Choose another --output, so that nothing is overwritten.' % (
+          '%s has files that this command did not write, such as %s. Choose '
+          'another --output, so that nothing is overwritten.' % (
               folder, sorted(os.listdir(folder))[0]))
 
   def is_done(self, stage: Any) -> bool:
@@ -94,8 +95,8 @@ class State:
         continue
       if written.get(path) != files.sha256(path):
         raise StageError(
-            '%s was changed by hand, and the data or the flags are others than '
-            'when it was written. Move it away, or choose another --output.'
+            '%s was changed by hand, and the data or the flags have changed '
+            'since it was written. Move it away, or choose another --output.'
             % path)
       os.remove(path)
 
@@ -186,8 +187,9 @@ def run(stage: Any, state: State, number: int, total: int,
   code, number = call(arguments or stage.arguments)
   if code:
     raise StageError(
-        'Stopped at "%s" (exit code %d): what is above says why. The same '
-        'command continues from there.' % (stage.name, code), code)
+        'Stopped at "%s" (exit code %d); the reason is above. Once it is '
+        'corrected, the same command resumes from there.' % (
+            stage.name, code), code)
   missing = [path for path in stage.outputs if not os.path.exists(path)]
   if missing:
     raise StageError('"%s" ended without writing %s.' % (

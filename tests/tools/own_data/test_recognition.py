@@ -128,6 +128,24 @@ def test_yolo_folders(tmp_path):
   assert found.splits == {'all': {'images': str(tmp_path / 'images')}}
 
 
+def test_names_of_a_data_yaml_without_images(tmp_path):
+  _yolo(tmp_path)
+  (tmp_path / 'data.yaml').write_text('nc: 1\nnames: [cat]\n')
+  found = recognition.recognise(str(tmp_path))
+  assert found.kind == 'YOLO'
+  assert found.classes == str(tmp_path / 'data.yaml')
+  with pytest.raises(RecognitionError, match='no key `train`'):
+    recognition.recognise(str(tmp_path / 'data.yaml'))
+
+
+def test_yolo_labels_that_are_all_empty(tmp_path):
+  _yolo(tmp_path)
+  (tmp_path / 'classes.txt').write_text('cat\n')
+  (tmp_path / 'labels' / 'a.txt').write_text('')
+  with pytest.raises(RecognitionError, match='labels: .* are empty'):
+    recognition.recognise(str(tmp_path))
+
+
 @pytest.mark.parametrize('inside', ['images/%s/a.jpg', '%s/images/a.jpg'])
 def test_yolo_splits(tmp_path, inside):
   for split in ('train', 'val'):
@@ -181,7 +199,7 @@ def test_nothing(tmp_path):
   (tmp_path / 'notes.txt').write_text('x')
   with pytest.raises(RecognitionError, match='Looked for'):
     recognition.recognise(str(tmp_path))
-  with pytest.raises(RecognitionError, match='There is no'):
+  with pytest.raises(RecognitionError, match='there is no file'):
     recognition.recognise(str(tmp_path / 'gone'))
   with pytest.raises(RecognitionError, match='neither a COCO file'):
     recognition.recognise(str(tmp_path / 'notes.txt'))
