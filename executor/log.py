@@ -19,19 +19,25 @@ _NOISE = ('is deprecated', 'Issue encountered when serializing')
 
 
 def _is_no_noise(record):
-  """False for warnings without consequence; a filter of a logger."""
-  return not any(words in str(record.msg) for words in _NOISE)
+  """False for the framework's own chatter; a filter of a logger.
+
+  That is: warnings without consequence, such as deprecation notices, and what
+  is less than a warning. The loss of a session is no warning of TensorFlow's,
+  but one here.
+  """
+  if any(words in str(record.msg) for words in _NOISE):
+    return False
+  return (record.levelno >= logging.WARNING
+          or str(record.msg).startswith(_LOST_SESSION)
+          or not any(part in record.pathname for part in _FRAMEWORK))
 
 
 def _is_for_people(record):
-  """False for the framework's own chatter and deprecation notices."""
-  if not _is_no_noise(record):
-    return False
-  if str(record.msg).startswith(_LOST_SESSION):
+  """As `_is_no_noise`; puts the loss of a session into words."""
+  is_shown = _is_no_noise(record)
+  if is_shown and str(record.msg).startswith(_LOST_SESSION):
     _tell_of_lost_session(record)
-    return True
-  return record.levelno >= logging.WARNING or not any(
-      part in record.pathname for part in _FRAMEWORK)
+  return is_shown
 
 
 def _tell_of_lost_session(record):
@@ -48,8 +54,8 @@ def quiet_tensorflow() -> None:
   """Keeps TensorFlow's own lines from the console; call it before its import.
 
   What matters is also raised as an exception. The rest is about optimisations
-  that did not apply, libraries that are not there, and functions that are
-  deprecated.
+  that did not apply, libraries that are not there, functions that are
+  deprecated, and files that are read.
   """
   logging.getLogger('tensorflow').addFilter(_is_no_noise)
   os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')

@@ -40,7 +40,8 @@ _NAMED = 5  # classes in a message
 def convert(images: Sequence[Tuple[str, str]], names: Sequence[str],
             prefix: str, options: coco_record_writer.Options,
             label_map: Optional[types.LabelMap] = None,
-            labels: Optional[str] = None) -> Dict[str, Any]:
+            labels: Optional[str] = None,
+            source: str = '') -> Dict[str, Any]:
   """Converts one split.
 
   Args:
@@ -50,6 +51,7 @@ def convert(images: Sequence[Tuple[str, str]], names: Sequence[str],
     options: coco_record_writer.Options.
     label_map: {id: name} or None.
     labels: folder of the label files; None: where YOLO looks for them.
+    source: the folder, list or data.yaml of the images, for messages.
 
   Returns:
     The index; see coco_record_writer.write_dataset.
@@ -90,7 +92,8 @@ def convert(images: Sequence[Tuple[str, str]], names: Sequence[str],
     raise ConversionError(
         'None of %d images has a label file, such as %s for %s. Are they in '
         'another folder (--labels)?' % (
-            without, label, path) if images else 'There is no image.')
+            without, label, path) if images else 'There is no image%s.' % (
+                ' in ' + source if source else ''))
   if without:
     found.notes.append('%d images have no label file: they are taken as images '
                        'without objects.'
@@ -161,6 +164,9 @@ def _add_objects(found, image_id, path, names, size):
     if not line:
       continue
     where = '%s, line %d' % (path, line_number)
+    if ',' in line:
+      raise ConversionError('%s has commas: %.60r. YOLO separates numbers by '
+                            'spaces.' % (where, line))
     values = [source_set.number(text, where) for text in line.split()]
     name = _class_name(values[0], names, where)
     shares = values[1:]
@@ -305,8 +311,9 @@ def _names(content, path):
           'Put it in quotation marks.' % (path, i, name))
   if content.get('nc') is not None and values_lib.canonical_id(
       content['nc']) != len(names):
-    raise ConversionError('%s: nc is %r, and there are %d names.' % (
-        path, content['nc'], len(names)))
+    raise ConversionError(
+        '%s: nc is %r, but `names` has %d classes. Correct one of them.' % (
+            path, content['nc'], len(names)))
   return [str(name).strip() for name in names]
 
 
@@ -356,7 +363,8 @@ def main(values: flags.FlagValues) -> None:
     raise ConversionError('Give --classes=FILE with the name of a class in '
                           'each line.')
   convert(images, names, values.output, conversion_flags.options(values),
-          conversion_flags.label_map(values), values.labels)
+          conversion_flags.label_map(values), values.labels,
+          values.data or values.images)
 
 
 if __name__ == '__main__':

@@ -42,6 +42,7 @@ from evaluation import ids
 from ops import tensorflow_later as tf
 from tools import create_yolo_tfrecord
 from tools.datasets import annotation_checks
+from tools.datasets import conversion_report
 from tools.datasets import source_set
 from utils import coco_annotations
 from utils import text_files
@@ -344,19 +345,20 @@ def _lines(items):
 
 
 def report(splits: Mapping[str, Sequence[Item]]) -> str:
-  """Lines about the number of images and objects of each split."""
+  """Lines about the number of images and classes of each split."""
+  count = conversion_report.count
   total = sum(map(len, splits.values()))
   # Without groups, each image is one of its own.
   has_groups = any(len({i.group for i in items}) < len(items)
                    for items in splits.values())
   lines = []
   for name, items in splits.items():
-    counts = _counts(items)
-    classes = [k for k in counts if k is not _IMAGES]
-    lines.append('%s: %d images (%.1f %%)%s, %d classes.' % (
-        name, len(items), 100. * len(items) / max(total, 1),
-        ', %d groups' % len({i.group for i in items}) if has_groups else '',
-        len(classes)))
+    classes = [k for k in _counts(items) if k is not _IMAGES]
+    lines.append('%s: %s (%.1f %%)%s%s.' % (
+        name, count(len(items), 'image'), 100. * len(items) / max(total, 1),
+        ', ' + count(len({i.group for i in items}), 'group')
+        if has_groups else '',
+        ', ' + count(len(classes), 'class', 'es') if classes else ''))
     if not items:
       lines.append('%s is empty: there are too few %s.' % (
           name, 'groups' if has_groups else 'images'))
@@ -364,8 +366,8 @@ def report(splits: Mapping[str, Sequence[Item]]) -> str:
   for name, items in splits.items():
     missing = sorted(map(str, everything - set(_counts(items)) - {_IMAGES}))
     if missing:
-      lines.append('%s has no object of %d classes: %s%s.' % (
-          name, len(missing), ', '.join(missing[:5]),
+      lines.append('%s has no object of %s: %s%s.' % (
+          name, count(len(missing), 'class', 'es'), ', '.join(missing[:5]),
           ', ...' if len(missing) > 5 else ''))
   return '\n'.join(lines)
 

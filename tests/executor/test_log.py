@@ -30,10 +30,20 @@ def test_quiet():
   assert lines[1].endswith(' W a warning of ours')
 
 
-def test_no_tool_prints_that_functions_are_deprecated():
+def test_tools_print_nothing_of_tensorflow():
   # Tools that do not set up the log, with TensorFlow's own handler.
-  lines = _stderr_of('import tools\n')
-  assert 'a warning of ours' in lines and 'deprecated' not in lines
+  lines = _stderr_of(
+      'import tools\n'
+      'import tensorflow.compat.v1 as tf\n'
+      'tf.logging.set_verbosity(tf.logging.INFO)\n'
+      'from tensorflow.python.training import saver\n'
+      'saver.logging.info("Restoring parameters")\n'
+      'code = compile("saver.logging.info(\'Chatter\')", saver.__file__, '
+      '"exec")\n'
+      'exec(code)\n')
+  assert 'a warning of ours' in lines and 'a line of ours' in lines
+  assert 'Restoring parameters' in lines  # of this program, not TensorFlow's
+  assert 'deprecated' not in lines and 'Chatter' not in lines
 
 
 def test_verbose():

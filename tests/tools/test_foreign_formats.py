@@ -112,6 +112,7 @@ def test_yolo_shares_are_of_the_upright_image(folder):
      r'list of classes has 2 name.*Complete the list \(dog, cat\)'),
     ('0 .5 .5 .1 .1 .9', 'line 1 has 6 numbers. Is the last one the score'),
     ('0 .5 .5 .1', 'line 1 has 4 numbers'),
+    ('0, .5, .5, .1, .1', "line 1 has commas: '0, .5.* by spaces"),
     ('0 20 10 5 5', 'line 1 has the coordinate 20'),
     ('0 .5 nan .1 .1', "line 1: 'nan' is not a number"),
     ('cat .5 .5 .1 .1', "line 1: 'cat' is not a number")])

@@ -76,9 +76,10 @@ def _class_lines(index):
         _NUM_CLASSES))
     empty = [names[i] for i, count in counts if not count]
     if empty:
-      lines.append(
-          '%d of the classes have no object here, so their AP is undefined: '
-          '%s.' % (len(empty), _some(empty, _NUM_CLASSES)))
+      verb, owner = (('has', 'its') if len(empty) == 1 else ('have', 'their'))
+      lines.append('%s %s no object here, so %s AP is undefined: %s.' % (
+          count(len(empty), 'class', 'es'), verb, owner,
+          _some(empty, _NUM_CLASSES)))
   return lines
 
 

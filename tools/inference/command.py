@@ -84,7 +84,7 @@ def select(arguments: argparse.Namespace,
 def _summary(outputs, run_all):
   """Sentences about a run, for the terminal and the page."""
   count, min_score = outputs.num_answered, run_all.selection.min_score
-  sentences = ['%d image%s in %.1f s (%.1f images/s); %s with a score of %.2f '
+  sentences = ['%d image%s in %.1f s (%.3g images/s); %s with a score of %.2f '
                'or more.' % (
                    count, '' if count == 1 else 's', run_all.seconds,
                    count / max(run_all.seconds, 1e-3), outputs.found_text(),

@@ -97,14 +97,27 @@ def recognise(data: str, images: Optional[str] = None,
       break
     folder = os.path.join(folder, inside[0])
   raise RecognitionError(
-      '%s: nothing was recognised%s. Looked for: a COCO file (.json with '
+      '%s: nothing was recognised%s.%s Looked for: a COCO file (.json with '
       'images and annotations); data.yaml, or folders images and labels '
       '(YOLO); Annotations and JPEGImages, or .xml files (VOC); images and '
       'label maps of the same names in two folders, such as images and masks; '
       'a folder of images for each class. For labelme, CVAT and tables, '
       'convert with tools.create_labelme_tfrecord, create_cvat_tfrecord or '
       'create_csv_tfrecord; then continue with tools.new_config.' % (
-          data, ' that --model=%s learns from' % model if model else ''))
+          data, ' that --model=%s learns from' % model if model else '',
+          _hint_about_parent(data, images, kinds)))
+
+
+def _hint_about_parent(data, images, kinds):
+  """A sentence where the folder around the one that was given is meant."""
+  parent = os.path.dirname(os.path.abspath(data))
+  for kind in kinds:
+    try:
+      if _FINDERS[kind](parent, images):
+        return ' But %s holds %s: give that folder.' % (parent, kind)
+    except (RecognitionError, ValueError, OSError):
+      pass  # A hint is not worth an error.
+  return ''
 
 
 def split_of(name: str) -> Optional[str]:
@@ -321,6 +334,8 @@ def _yolo(folder, images):
                  ('labels', ''))
   pairs = {split: pair for split, pair in pairs.items()
            if _is_yolo(pair['labels'], pair['images'])}
+  if not pairs and _is_yolo_in_subfolders(folder):
+    pairs = {ALL: {'images': os.path.join(folder, 'images')}}
   if not pairs:
     return None
   classes = classes or next((
@@ -333,6 +348,15 @@ def _yolo(folder, images):
             folder, os.path.join(folder, _CLASS_FILES[0])))
   return Found(YOLO, {split: {'images': pair['images']}
                       for split, pair in pairs.items()}, [], classes)
+
+
+def _is_yolo_in_subfolders(folder):
+  """Whether `images` has folders of images, and `labels` the same of labels."""
+  images = os.path.join(folder, 'images')
+  if not os.path.isdir(images):
+    return False
+  return any(_is_yolo(os.path.join(folder, 'labels', name),
+                      os.path.join(images, name)) for name in _folders(images))
 
 
 def _is_yolo(labels, images):

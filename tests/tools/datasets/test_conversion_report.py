@@ -44,8 +44,8 @@ def test_one_of_each_with_masks():
 @pytest.mark.parametrize('changes, line', [
     ({'num_images_without_objects': 2}, '2 images without objects; they train '
      'as background.'),
-    ({'num_objects_by_class': {1: 5, 3: 0}}, '1 of the classes have no object '
-     'here, so their AP is undefined: box.'),
+    ({'num_objects_by_class': {1: 5, 3: 0}}, '1 class has no object here, so '
+     'its AP is undefined: box.'),
     ({'num_objects_by_size': {'small': 3, 'medium': 2, 'large': 0}},
      'No object is large (96 x 96 pixels or more), so APl is undefined (-1).'),
     ({'num_objects_by_size': {'small': 0, 'medium': 2, 'large': 3}},

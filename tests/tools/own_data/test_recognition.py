@@ -138,6 +138,23 @@ def test_names_of_a_data_yaml_without_images(tmp_path):
     recognition.recognise(str(tmp_path / 'data.yaml'))
 
 
+def test_yolo_in_subfolders(tmp_path):
+  for name in ('patient1', 'patient2'):
+    _yolo(tmp_path, 'images/%s/a.jpg' % name, 'labels/%s/a.txt' % name)
+  (tmp_path / 'classes.txt').write_text('cat\n')
+  found = recognition.recognise(str(tmp_path))
+  assert found.kind == 'YOLO'
+  assert found.splits == {'all': {'images': str(tmp_path / 'images')}}
+
+
+def test_the_folder_around_is_named(tmp_path):
+  _yolo(tmp_path)
+  (tmp_path / 'classes.txt').write_text('cat\n')
+  with pytest.raises(RecognitionError, match='But %s holds YOLO: give' % (
+      tmp_path)):
+    recognition.recognise(str(tmp_path / 'images'))
+
+
 def test_yolo_labels_that_are_all_empty(tmp_path):
   _yolo(tmp_path)
   (tmp_path / 'classes.txt').write_text('cat\n')
