@@ -3,22 +3,22 @@
   python main.py --mode=train --model=retinanet --model_dir=/tmp/run \\
       --config_file=my.yaml --params_override=train.total_steps=1000
 
-The configuration has levels, of which the later win: the defaults of --model;
-in the modes eval and predict the params.yaml that training left in model_dir;
---config_file; --params_override; other flags that are given.
-`python -m tools.show_config` prints the result.
+The configuration has levels, and a later one overrides an earlier one: the
+defaults of --model; in the modes eval and predict the params.yaml that training
+wrote to model_dir; --config_file; --params_override; other flags that are
+given. `python -m tools.show_config` prints the result.
 
 Modes:
-  train           trains to train.total_steps, from the newest checkpoint on.
+  train           trains to train.total_steps, from the newest checkpoint.
   eval            evaluates checkpoints as they come, until the last one; may be
-                  started before the training run whose params.yaml it takes.
+                  started before the training run, whose params.yaml it uses.
   train_and_eval  trains, and evaluates every eval.num_steps_per_eval steps.
   predict         writes the detections of all records as COCO results.
 
 Exit codes: 0 done; 2 wrong configuration or flags; 3 no checkpoint came within
 eval.eval_timeout; 4 training diverged; 5 training ended, but its last
-checkpoint could not be evaluated; 6 nothing moved for too long; 7 a signal
-asked training to stop, and its state is saved; 128 + the signal where it found
+checkpoint could not be evaluated; 6 no progress for too long; 7 a signal asked
+training to stop, and its state is saved; 128 + the signal where there was
 nothing to save (130 Ctrl-C, 143 SIGTERM); 1 anything else.
 """
 
@@ -106,7 +106,7 @@ def run() -> int:
   values = _given_flags()
   compat.enable_graph_mode()
   try:
-    # Contradictions of keys are told with all else that is wrong with the job.
+    # Contradictions of keys are reported with all other problems of the job.
     config, notes = job_config.resolve(values, values.mode, checks=False)
     if jobs.wait_for_training(config, values.mode, values.eval_once,
                               values.checkpoint_path):

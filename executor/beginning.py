@@ -1,4 +1,4 @@
-"""What a training run writes when it really begins, and not before."""
+"""What a training run writes when its first step is about to begin."""
 
 import tensorflow.compat.v1 as tf
 
@@ -11,9 +11,10 @@ from executor import model_dir as model_dir_lib
 class Beginning(tf.train.CheckpointSaverListener):
   """Writes the configuration once the weights are there.
 
-  Estimator saves when it has built the graph, restored or initialised it, and
-  before the first step. So a start that is refused leaves the folder as it
-  was; and an evaluation that finds a checkpoint finds its params.yaml, too.
+  Estimator saves a checkpoint when the graph is built and its variables are
+  restored or initialised, before the first step. So a start that is refused
+  leaves the folder unchanged, and an evaluation that finds a checkpoint also
+  finds its params.yaml.
   """
 
   def __init__(self, config: base.Config) -> None:
@@ -29,11 +30,11 @@ class Beginning(tf.train.CheckpointSaverListener):
 
 
 def begin(config: base.Config, step: int) -> None:
-  """Writes params.yaml, and forgets what is about steps that do not count.
+  """Writes params.yaml, and discards records of steps that will be repeated.
 
   Args:
     config: experiment.
-    step: int, from which training goes on; 0 for a new one.
+    step: int, from which training continues; 0 for a new training run.
   """
   best_checkpoint.forget_after(config.model_dir, step)
   early_stop.forget_after(config.model_dir, step)

@@ -32,9 +32,9 @@ def folder(config: base.Config) -> str:
 
 
 def read(config: base.Config) -> Dict[str, Any]:
-  """What best.json says; an empty record where there is none.
+  """The content of best.json; an empty record where there is none.
 
-  A record that is damaged is made again, of the lines of the evaluations.
+  A damaged record is recovered from the lines of the evaluations.
 
   Args:
     config: experiment.
@@ -88,8 +88,8 @@ def _made_again(config, record):
     if path and math.isfinite(value):
       _insert(config, record, path, line.step, value)
   tf.logging.warning(
-      '%s is made again: %d of the copies next to it are known from the '
-      'evaluations.', _json_path(config), len(record['best']))
+      '%s was damaged and is recovered from the evaluations, which know %d of '
+      'the copies next to it.', _json_path(config), len(record['best']))
   if copies:
     _set_aside(target, dict(record, best=[
         {'step': checkpoints.step_of(path), 'value': None,
@@ -100,22 +100,22 @@ def _made_again(config, record):
 
 def update(config: base.Config, path: str, metrics: Mapping[str, float],
            held: Optional[str] = None) -> None:
-  """Takes an evaluation into account.
+  """Updates the best checkpoints after an evaluation.
 
-  The same one again, after a job was killed, changes nothing.
+  Repeating it, after a job was killed, changes nothing.
 
   Args:
     config: experiment, with `eval.best_metric`.
     path: prefix of the checkpoint that was evaluated.
-    metrics: {name: float}, of all the results.
-    held: prefix of what was evaluated, where training cannot delete it; None:
-      `path`.
+    metrics: {name: float}, all metrics of the evaluation.
+    held: prefix of the copy that was evaluated, which training cannot delete;
+      None: `path`.
 
   Raises:
     errors.SetupError: if there is no such metric.
   """
   if not checkpoints.is_in(path, config.model_dir):
-    return  # A checkpoint of another training.
+    return  # A checkpoint of another training run.
   name = config.eval.best_metric
   if name not in metrics:
     raise errors.SetupError(
@@ -143,20 +143,20 @@ def update(config: base.Config, path: str, metrics: Mapping[str, float],
 
 
 def forget_after(model_dir: str, step: int) -> None:
-  """Forgets evaluations of steps that training has still to reach.
+  """Discards evaluations of steps that training has yet to reach.
 
   They are of an earlier training run in the folder, or of one that was taken
   back to an earlier checkpoint. Copies of their checkpoints are set aside.
 
   Args:
     model_dir: folder of the checkpoints.
-    step: int, from which training goes on; 0 for a new one.
+    step: int, from which training continues; 0 for a new training run.
   """
   for path in sorted(tf.gfile.Glob(os.path.join(model_dir, 'best*',
                                                 _JSON))):
     record, target = _read(path), os.path.dirname(path)
     if record is None:
-      continue  # It is made again with the next evaluation.
+      continue  # The next evaluation recovers it.
     steps = [entry['step'] for entry in record['best']]
     if max(steps + [record['last_step']]) > step:
       _write(target, _without_later(target, record, step))
@@ -267,8 +267,8 @@ def _keep(config, record, path, held, value):
     _copy(held, folder(config))
   except tf.errors.NotFoundError:
     tf.logging.warning(
-        '%s is one of the best checkpoints (%s %.4g), but the training deleted '
-        'it before the evaluation ended. A greater train.keep_checkpoint_max '
+        '%s is one of the best checkpoints (%s %.4g), but training deleted it '
+        'before the evaluation ended. A greater train.keep_checkpoint_max '
         'leaves more time.', path, config.eval.best_metric, value)
     record['best'] = before
     return
@@ -277,7 +277,7 @@ def _keep(config, record, path, held, value):
 
 
 def _copy(path, target):
-  """Copies a checkpoint; its index, without which it is none, comes last."""
+  """Copies a checkpoint; its index, which completes it, comes last."""
   tf.gfile.MakeDirs(target)
   files = tf.gfile.Glob(path + '.data-*') + [path + '.index']
   for source in files:

@@ -1,4 +1,4 @@
-"""The checkpoints of a model_dir: which there are, and whether they fit."""
+"""The checkpoints of a model_dir, and whether they fit a graph."""
 
 import contextlib
 import hashlib
@@ -20,7 +20,7 @@ from modeling.training import warm_start
 from ops import tensor_types
 from utils import training_names
 
-# Of any folder; modeling needs them, too.
+# For any folder; modeling needs them, too.
 step_of = checkpoint_files.step_of
 find_all = checkpoint_files.find_all
 latest = checkpoint_files.latest
@@ -30,11 +30,12 @@ kept_configurations = checkpoint_fit.kept_configurations
 def make_known(path: str) -> None:
   """Makes the file `checkpoint` of a folder name a checkpoint in it.
 
-  TensorFlow reads nothing else: where it is missing or leads to the place that
-  the folder was copied from, a training run would start over, or elsewhere.
+  TensorFlow reads nothing else: where it is missing, or leads to the place that
+  the folder was copied from, a training run would start from the beginning or
+  from a checkpoint elsewhere.
 
   Args:
-    path: checkpoint prefix, of `latest`.
+    path: checkpoint prefix, result of `latest`.
   """
   if _found_by_tensorflow(os.path.dirname(path)) != path:
     folder, name = os.path.split(path)
@@ -50,13 +51,13 @@ def _found_by_tensorflow(folder):
 
 
 def to_go_on_from(folder):
-  """The newest checkpoint of a folder that is whole, or None without any.
+  """The newest complete checkpoint of a folder, or None without any.
 
   Args:
     folder: it need not exist.
 
   Raises:
-    errors.SetupError: if there are some, and all of them are damaged.
+    errors.SetupError: if there are checkpoints, but all of them are damaged.
   """
   try:
     return whole_checkpoint.newest(folder)
@@ -67,7 +68,7 @@ def to_go_on_from(folder):
 
 
 def clear_state(folder):
-  """Removes a file `checkpoint` that is empty: TensorFlow would stop at it."""
+  """Removes an empty file `checkpoint`, at which TensorFlow would stop."""
   path = os.path.join(folder, 'checkpoint')
   if tf.gfile.Exists(path) and checkpoint_files.newest_name(folder) is None:
     tf.logging.warning('%s is empty or damaged, and there is no checkpoint: it '
@@ -78,13 +79,13 @@ def clear_state(folder):
 def write_state(folder: str, names: Sequence[str]) -> None:
   """Writes the file `checkpoint` of a folder.
 
-  tf.train.update_checkpoint_state takes names for paths from the current
-  folder, unless the folder is an absolute path.
+  tf.train.update_checkpoint_state would resolve names in the current folder,
+  unless `folder` is an absolute path.
 
   Args:
-    folder: local, relative or not, or in a bucket.
-    names: [name of a checkpoint in the folder]; the last one is what TensorFlow
-      restores, and it deletes the first ones before others.
+    folder: a local folder, relative or absolute, or one in a bucket.
+    names: [name of a checkpoint in the folder]; TensorFlow restores the last
+      one, and deletes the first ones first.
   """
   lines = ['model_checkpoint_path: %s' % json.dumps(names[-1])]
   lines += ['all_model_checkpoint_paths: %s' % json.dumps(n) for n in names]
@@ -94,7 +95,7 @@ def write_state(folder: str, names: Sequence[str]) -> None:
 
 
 def is_in(path: str, folder: str) -> bool:
-  """Whether a checkpoint lies in a folder, in whatever way both are written."""
+  """Whether a checkpoint is in a folder, however both paths are written."""
   return _place(os.path.dirname(path)) == _place(folder)
 
 
@@ -111,15 +112,15 @@ def latest_step(model_dir: str) -> int:
 
 
 def num_calls(config: base.Config) -> int:
-  """How often the training step was called up to where a training run starts.
+  """How often the training step was called before a training run starts.
 
   Args:
     config: experiment; the newest checkpoint of its model_dir counts, or the
-      one of `train.checkpoint` if training goes on from its step.
+      one of `train.checkpoint` if training continues from its step.
 
   Returns:
-    int: with `train.accumulation_steps` several calls for each step, and those
-    of an update that was not complete.
+    int: with `train.accumulation_steps`, several calls for each step, and those
+    of an incomplete update.
   """
   section = config.train.checkpoint
   path = latest(config.model_dir)
@@ -141,7 +142,7 @@ def time_of(path: str) -> float:
 
 
 def fingerprint(path: str) -> str:
-  """Tells a checkpoint from another one of its name, whatever clocks say.
+  """Tells checkpoints of the same name apart, without comparing times.
 
   Its index holds the name, shape and checksum of every value.
 
@@ -166,7 +167,8 @@ def check_fits(path: str, variables: tensor_types.Variables) -> None:
     variables: [tf.Variable], all that are to be restored.
 
   Raises:
-    errors.SetupError: naming variables that it lacks or has in other shapes.
+    errors.SetupError: naming variables that are missing in it, or have other
+      shapes.
   """
   try:
     checkpoint_fit.check(path, variables)
@@ -176,11 +178,17 @@ def check_fits(path: str, variables: tensor_types.Variables) -> None:
 
 @contextlib.contextmanager
 def restorable(path: str) -> Iterator[str]:
-  """Yields a checkpoint that Estimator can restore, whatever wrote `path`.
+  """Yields a checkpoint that Estimator can restore, whichever program wrote it.
 
-  Estimator restores the training step too, which weights converted or
-  published for inference may lack; then it is a copy with the step of the file
-  name.
+  Estimator also restores the training step, which weights that were converted
+  or published for inference may lack; then it is a copy with the step of the
+  file name.
+
+  Args:
+    path: checkpoint prefix.
+
+  Yields:
+    Checkpoint prefix.
   """
   reader = tf.train.load_checkpoint(path)
   names = reader.get_variable_to_shape_map()

@@ -20,8 +20,8 @@ _OTHER_JOBS = {
     'ps': 'there are no parameter servers: every worker holds the whole model '
           'and they average their gradients. Leave "ps" out',
     'master': 'its name is "chief" here',
-    _EVALUATOR: 'the evaluator is a process beside the cluster, not in it: '
-                'leave it out of "cluster"; only its own "task" names it',
+    _EVALUATOR: 'the evaluator is a process outside the cluster: leave it out '
+                'of "cluster"; only its own "task" names it',
 }
 
 
@@ -29,7 +29,7 @@ class Cluster:
   """The workers of a training run and which of them this process is."""
 
   def __init__(self, workers: Sequence[str], index: Optional[int]) -> None:
-    """Keeps both.
+    """Keeps the arguments.
 
     Args:
       workers: [address], the chief first.
@@ -166,13 +166,13 @@ def check_mode(cluster: Optional[Cluster], mode: str,
     raise errors.SetupError(
         'TF_CONFIG makes this process worker %d of %d, and --mode=%s works in '
         'one process. Train with --mode=train on all workers, and evaluate '
-        'beside them with --mode=eval in a process without TF_CONFIG.' % (
+        'with --mode=eval in a separate process without TF_CONFIG.' % (
             cluster.index, cluster.num_workers, mode))
 
 
 @contextlib.contextmanager
 def hidden() -> Iterator[None]:
-  """Keeps TF_CONFIG from RunConfig, for what one process does alone."""
+  """Hides TF_CONFIG from RunConfig, for work that one process does alone."""
   text = os.environ.pop(_VARIABLE, None)
   try:
     yield

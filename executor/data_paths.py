@@ -1,17 +1,17 @@
-"""Where the files of a job lie: --data_dir, and paths that hold everywhere."""
+"""Where the files of a job are: --data_dir, and absolute paths."""
 
 import os
 from typing import Dict, Iterable
 
 from configs import base
 
-# What --data_dir is the folder of, where it is relative.
+# Keys whose relative paths start from --data_dir.
 _DATA_KEYS = ('train.train_file_pattern',
               'train.pre_parser_dataset.file_pattern',
               'eval.eval_file_pattern', 'eval.val_json_file',
               'eval.label_map', 'predict.predict_file_pattern',
               'shapemask_head.shape_prior_path')
-# What else names a file or a folder that a later job may need.
+# Other keys with a file or a folder that a later job may need.
 _OTHER_KEYS = ('model_dir', 'train.checkpoint.path')
 
 

@@ -20,7 +20,7 @@ def gpu_names() -> List[str]:
 
 
 def warnings() -> List[str]:
-  """Sentences about GPUs that nobody hid and that are not used.
+  """Sentences about visible GPUs that are not used.
 
   Returns:
     [str].
@@ -33,8 +33,9 @@ def warnings() -> List[str]:
   if used >= installed:
     return []
   return ['!!! This machine has %d NVIDIA GPU(s), of which TensorFlow %s uses '
-          '%s. `python -m tools.env` says why; CUDA_VISIBLE_DEVICES="" says '
-          'that it is meant so.' % (installed, tf.__version__, used or 'none')]
+          '%s. `python -m tools.env` reports why; CUDA_VISIBLE_DEVICES="" '
+          'declares that this is intended.' % (
+              installed, tf.__version__, used or 'none')]
 
 
 def describe(config: base.Config, num_replicas: int,

@@ -1,7 +1,7 @@
-"""After a training run diverged: which images, the batch, and another try.
+"""After a training run diverged: its images, its batch, and another try.
 
-The batch of a step is a function of what reading began with and of the number
-of the step, so that nothing has to be kept while all is well: it is read again.
+The batch of a step is a function of the state in which reading began and of the
+number of the step. So nothing is kept during training: the batch is read again.
 """
 
 import os
@@ -20,24 +20,24 @@ from utils import fields
 
 _FILE = 'divergence.json'
 FOLDER = 'diverged'  # in model_dir, of the saved batches
-_SHOWN = 12  # ids in a message
+_SHOWN = 12  # image ids in a message
 _ID = 'image/source_id'
 
 
 class Guard:
-  """What a job knows of divergences in its model_dir.
+  """The divergences of a training run so far, and whether it may go back.
 
-  Each time back is kept in `divergence.json`: later starts of the same run skip
-  the same records and keep the reduced rate.
+  Each return to a checkpoint is recorded in `divergence.json`: later starts of
+  the same run skip the same records and keep the reduced rate.
   """
 
   def __init__(self, config: base.Config, can_go_back: bool = True) -> None:
-    """Reads what earlier starts of the run have kept.
+    """Reads the record of earlier starts of the run.
 
     Args:
-      config: experiment; of `train`, `divergence_retries` and
-        `divergence_rate_factor` are read.
-      can_go_back: False for one of several workers, which had to agree.
+      config: experiment; `train.divergence_retries` and
+        `train.divergence_rate_factor` are read.
+      can_go_back: False for one of several workers, which would have to agree.
     """
     self._can_go_back = can_go_back
     self._config = config
@@ -63,7 +63,7 @@ class Guard:
     factor = config.train.divergence_rate_factor ** len(self._times)
     rate = config.train.learning_rate
     tf.logging.warning('The learning rates are multiplied by %g after %d '
-                       'divergence(s); %s has them.', factor, len(self._times),
+                       'divergence(s), see %s.', factor, len(self._times),
                        self._path)
     return base.override(config, {'train': {'learning_rate': {
         'init_learning_rate': rate.init_learning_rate * factor,
@@ -72,10 +72,10 @@ class Guard:
                                  for level in rate.learning_rate_levels]}}})
 
   def go_back(self, error: errors.TrainingDiverged) -> None:
-    """Keeps that the run goes back to its last checkpoint.
+    """Records that the run goes back to its last checkpoint.
 
     Args:
-      error: with the step that diverged.
+      error: names the step that diverged.
     """
     good = checkpoints.latest_step(self._config.model_dir)
     parts = self._config.train.accumulation_steps
@@ -94,11 +94,11 @@ def describe(reader: Any, config: base.Config, step: int,
   """Saves the batch of a step and names its images.
 
   Args:
-    reader: dataloader.input_reader.InputReader, of which batches were read in
-      this process.
+    reader: dataloader.input_reader.InputReader that gave the batches of this
+      process.
     config: experiment.
     step: int, the one that diverged.
-    skipped_calls: of Guard.
+    skipped_calls: int, that of Guard.
 
   Returns:
     Sentences for the error.
@@ -149,8 +149,8 @@ def write_batches(path: str, ids: Sequence[str],
   """Writes batches as arrays, in the order of tf.nest.flatten.
 
   Args:
-    path: of an .npz file.
-    ids: of all images.
+    path: the path of the .npz file.
+    ids: [str], ids of all images.
     batches: [(images, labels)].
   """
   arrays = {'%d/%03d' % (i, k): np.asarray(value)
@@ -162,7 +162,7 @@ def write_batches(path: str, ids: Sequence[str],
 
 
 def exceeds(scalars: Dict[str, float], config: base.Config) -> str:
-  """What is wrong with a loss above `train.max_loss`; '' if none is."""
+  """A clause about the loss if it is above `train.max_loss`; otherwise ''."""
   limit, loss = config.train.max_loss, scalars.get(fields.MODEL_LOSS)
   if limit is None or loss is None or loss <= limit:
     return ''

@@ -1,7 +1,7 @@
-"""The end of a training run that no longer gets better.
+"""Early stopping of a training run that no longer improves.
 
-An evaluation, in this program or in another one, leaves a mark in model_dir;
-the training looks for it, and ends with a checkpoint.
+An evaluation, in this process or another one, leaves a mark in model_dir; the
+training run looks for it, and ends with a checkpoint.
 """
 
 import os
@@ -31,14 +31,14 @@ def request(config: base.Config, step: int, best_step: int, best_value: float,
 
   Args:
     config: experiment.
-    step: int, of the last evaluation.
-    best_step: int, of the best one.
+    step: int, step of the last evaluation.
+    best_step: int, step of the best evaluation.
     best_value: float, its value of `eval.best_metric`.
-    evaluations: int, since then.
+    evaluations: int, number of evaluations since then.
   """
   tf.logging.info(
       'No better %s than %.4g of step %d in %d evaluations '
-      '(eval.early_stop_patience): the training is asked to end.',
+      '(eval.early_stop_patience): the training run is asked to end.',
       config.eval.best_metric, best_value, best_step, evaluations)
   storage.write_json(mark_path(config.model_dir), {
       'metric': config.eval.best_metric, 'step': step, 'best_step': best_step,
@@ -47,7 +47,7 @@ def request(config: base.Config, step: int, best_step: int, best_value: float,
 
 
 def read(model_dir: str) -> Optional[Dict[str, Any]]:
-  """The dictionary of `request`; None where there is none, or a damaged one."""
+  """The dictionary of `request`; None where it is missing or damaged."""
   return storage.read_record(mark_path(model_dir), **_TYPES)
 
 
@@ -57,13 +57,12 @@ def find_request(config: base.Config,
 
   Args:
     config: experiment.
-    step: int, where the training stands; a mark that was left at a later step
-      is about a training run that went on from there, not about this one. None:
-      any mark.
+    step: int, current step of the training run; a mark of a later step belongs
+      to another training run that had reached it. None: any mark.
 
   Returns:
     The dictionary of `request`; None without one, without
-    `eval.early_stop_patience`, or if that is greater than it was.
+    `eval.early_stop_patience`, or if that has become greater.
   """
   patience = config.eval.early_stop_patience
   mark = None if patience is None else read(config.model_dir)
@@ -74,11 +73,11 @@ def find_request(config: base.Config,
 
 
 def forget_after(model_dir: str, step: int) -> None:
-  """Takes away a mark of a training run that was further than this one is.
+  """Removes the mark of a training run that had reached a later step.
 
   Args:
     model_dir: folder of the mark.
-    step: int, from which training goes on; 0 for a new one.
+    step: int, from which training continues; 0 for a new training run.
   """
   mark = read(model_dir)
   if mark and mark['step'] > step:
@@ -86,30 +85,30 @@ def forget_after(model_dir: str, step: int) -> None:
 
 
 def clear(model_dir: str) -> None:
-  """Takes the mark away."""
+  """Removes the mark."""
   if tf.gfile.Exists(mark_path(model_dir)):
     tf.gfile.Remove(mark_path(model_dir))
 
 
 def describe(config: base.Config, mark: Dict[str, Any], step: int) -> str:
-  """A sentence about a training run that ended, and how to go on.
+  """A sentence about a training run that ended early, and how to resume it.
 
   Args:
     config: experiment.
-    mark: what `find_request` returns.
-    step: int, where it ended.
+    mark: result of `find_request`.
+    step: int, step at which it ended.
   """
   return (
-      'The training ended early at step %d of %d: no better %s than %.4g of '
-      'step %d in %d evaluations. A greater eval.early_stop_patience, or '
-      'null, goes on from here; so does the same command without %s.' % (
+      'The training run ended early at step %d of %d: no better %s than %.4g '
+      'of step %d in %d evaluations. A greater eval.early_stop_patience, or '
+      'null, continues from here; so does the same command without %s.' % (
           step, config.train.total_steps, mark['metric'], mark['best_value'],
           mark['best_step'], mark['evaluations'],
           mark_path(config.model_dir)))
 
 
 class EarlyStopHook(tf.train.SessionRunHook):
-  """Ends the training after a step when there is a mark."""
+  """Ends the training run after a step when there is a mark."""
 
   def __init__(self, config: base.Config,
                clock: Callable[[], float] = time.time,

@@ -1,4 +1,4 @@
-"""What ends a job early: a message for people and an exit code for scripts."""
+"""Errors that end a job early, with a message and an exit code."""
 
 
 class JobError(Exception):
@@ -11,7 +11,7 @@ class SetupError(JobError):
   exit_code = 2
 
   def __init__(self, *problems: str) -> None:
-    """Takes a sentence, or one for each of several mistakes."""
+    """Takes a sentence for each mistake, one at least."""
     self.problems = problems
     super().__init__(problems[0] if len(problems) == 1 else '\n  '.join(
         ('%d things are wrong with this job:' % len(problems),) + problems))
@@ -26,7 +26,7 @@ class TrainingDiverged(JobError):
   """A loss or a weight is no longer finite, or a loss is above its limit.
 
   Attributes:
-    step: the step of which that is known.
+    step: the step at which it was noticed.
   """
   exit_code = 4
 
@@ -41,10 +41,10 @@ class NotEvaluated(JobError):
 
 
 class Terminated(JobError):
-  """A signal asked the training to stop; its state is saved."""
+  """A signal asked the training run to stop; its state is saved."""
   exit_code = 7  # Not 128 + the signal: that is how unsaved ones end, too.
 
 
 class Stalled(JobError):
-  """Nothing moved for too long; `watchdog` has to end the process itself."""
+  """There was no progress for too long; `watchdog` ends the process itself."""
   exit_code = 6

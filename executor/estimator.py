@@ -20,7 +20,8 @@ def num_replicas(config: base.Config, devices: Optional[Sequence[str]] = None,
   Args:
     config: experiment.
     devices: [device name] instead of all GPUs.
-    cluster: executor.cluster.Cluster; all its workers have as many GPUs.
+    cluster: executor.cluster.Cluster; all its workers have the same number of
+      GPUs.
 
   Returns:
     int.
@@ -120,7 +121,7 @@ def _run_config(config, session_config, strategy, **interval):
       model_dir=config.model_dir, session_config=session_config,
       train_distribute=strategy,
       save_summary_steps=config.train.log_every_steps,
-      # The progress hook reports instead.
+      # The progress hook reports it instead.
       log_step_count_steps=None, **_common_options(config.train), **interval)
 
 

@@ -92,7 +92,7 @@ def images_of(
 
 
 def _for_people(function, *args):
-  """Calls an evaluator; what it finds wrong with the data ends the job."""
+  """Calls an evaluator; its errors about the data end the job."""
   try:
     return function(*args)
   except ValueError as e:
@@ -100,11 +100,11 @@ def _for_people(function, *args):
 
 
 def build_evaluator(config, watch=None):
-  """The evaluator of an experiment, with the ground truth it compares with.
+  """The evaluator of an experiment, with its ground truth.
 
   Args:
     config: experiment.
-    watch: of groundtruth.load.
+    watch: see groundtruth.load.
 
   Returns:
     An evaluator of evaluation.factory.
@@ -162,11 +162,11 @@ class Evaluation:
     self.voice = status.Voice(config)
 
   def take_over(self, config: base.Config) -> None:
-    """Goes on with another configuration.
+    """Continues with another configuration.
 
     Args:
-      config: experiment that differs in keys of `followed.changes` alone that
-        change nothing of what is evaluated.
+      config: experiment; its differences do not change what is evaluated, see
+        `followed.changes`.
     """
     if (config.eval.num_summary_images
         != self._config.eval.num_summary_images):
@@ -174,9 +174,9 @@ class Evaluation:
     self._config = config
 
   def is_done(self, path: str) -> bool:
-    """Whether there is a result of this checkpoint already.
+    """Whether this checkpoint is evaluated already.
 
-    A later training run may have come to the same step: the fingerprint tells.
+    Another training run may have reached the same step, so fingerprints count.
 
     Args:
       path: checkpoint prefix.
@@ -192,13 +192,13 @@ class Evaluation:
                else line.time >= checkpoints.time_of(path) for line in lines)
 
   def prepare(self, watch: Any = None) -> None:
-    """Reads the ground truth, so that a training run need not come first.
+    """Reads the ground truth, so that errors in it appear before training.
 
     Args:
-      watch: evaluation_checks.Watch, which looks at records that are read.
+      watch: evaluation_checks.Watch, which checks the records that are read.
 
     Raises:
-      errors.SetupError: where it cannot be used.
+      errors.SetupError: if it cannot be used.
     """
     if self._evaluator is not None:
       return
@@ -207,10 +207,10 @@ class Evaluation:
       return  # It comes with the batches.
     if not sum(self._evaluator.num_objects.values()):
       tf.logging.warning(
-          'There is nothing to find for the evaluation: the ground truth (%s) '
-          'has no object%s. Every figure will be undefined (-1), and no '
-          'checkpoint the best.', self._source(), (
-              ' but crowds' if self._evaluator.num_crowds else ''))
+          'The ground truth of the evaluation (%s) has no object%s. Every '
+          'metric will be undefined (-1), and no checkpoint the best.',
+          self._source(), (
+              ' except crowds' if self._evaluator.num_crowds else ''))
 
   def _source(self):
     """Key and place of the ground truth."""
@@ -229,8 +229,8 @@ class Evaluation:
       {metric: float}.
 
     Raises:
-      pins.GoneError: if it is not there.
-      checkpoint_checks.BrokenCheckpointError: if it cannot be read as a whole.
+      pins.GoneError: if it was deleted.
+      checkpoint_checks.BrokenCheckpointError: if it is damaged or incomplete.
     """
     self.prepare()
     self._say_progress(path, 'reads the checkpoint')
@@ -246,7 +246,7 @@ class Evaluation:
 
   def _run(self, path, held):
     """Evaluates the files of `held`, which is called `path`."""
-    # Whatever a failed evaluation left must not count.
+    # The state that a failed evaluation left must not count.
     self._evaluator.reset()
     step, fingerprint = checkpoints.step_of(path), checkpoints.fingerprint(held)
     tf.logging.info('Evaluating %s.', path)
@@ -276,7 +276,7 @@ class Evaluation:
     return metrics
 
   def predict_part(self, path: str, held: str) -> Dict[str, Any]:
-    """What this process of several contributes to an evaluation.
+    """The contribution of this process to an evaluation by several.
 
     Args:
       path: checkpoint prefix.
@@ -300,7 +300,7 @@ class Evaluation:
       return self._predict(restorable, path)
 
   def _take_parts(self, path, losses):
-    """Adds what the other processes found; returns the losses of all."""
+    """Adds the results of the other processes; returns the losses of all."""
     self._say_progress(path, 'waits for the other processes')
     others = self._leader.others()
     self._evaluator.take_parts([self._evaluator.part()] + [
@@ -314,7 +314,7 @@ class Evaluation:
     return joined
 
   def end(self) -> None:
-    """Tells the other processes of an evaluation that no more will come."""
+    """Tells the other processes of an evaluation that it has ended."""
     if self._leader:
       self._leader.end()
 
@@ -327,7 +327,7 @@ class Evaluation:
 
     Args:
       path: prefix that is restored.
-      name: prefix that people know it by.
+      name: prefix of the original, for messages.
     """
     # Sums of single images do not depend on who was given which.
     all_losses, count = collections.defaultdict(list), 0

@@ -12,7 +12,7 @@ from evaluation import report
 from executor import log_files
 from modeling import storage
 
-# A metric of one class: what it is, and the class id.
+# A metric of one class: its name, and the class id.
 _OF_CLASS = re.compile(r'(.*(?:ByCategory.*/|_class_))(\d+)$')
 _LOG = 'metrics.jsonl'
 _FINGERPRINT = 'checkpoint_fingerprint'
@@ -32,10 +32,10 @@ def _record(step, metrics):
 
 def named_tags(metrics: Mapping[str, float],
                names: Mapping[Any, str]) -> Dict[str, float]:
-  """Metrics, and those of a class by its name, too.
+  """Metrics, and in addition those of classes by class name.
 
   Args:
-    metrics: {name: float}; those of a class end in its id, after a `/` or `_`.
+    metrics: {name: float}; metrics of a class end in its id, after `/` or `_`.
     names: {class id: name}.
 
   Returns:
@@ -54,9 +54,9 @@ class Evaluated(NamedTuple):
   """A line of metrics.jsonl.
 
   Attributes:
-    step: of the checkpoint.
-    time: when it was written, seconds since 1970.
-    fingerprint: of the checkpoint; None in lines of earlier versions.
+    step: step of the checkpoint.
+    time: when the line was written, seconds since 1970.
+    fingerprint: that of the checkpoint; None in lines of earlier versions.
     record: the line, with the metrics by name.
   """
   step: int
@@ -66,7 +66,7 @@ class Evaluated(NamedTuple):
 
 
 def read_evaluated(folder: str) -> List[Evaluated]:
-  """What metrics.jsonl of a folder of results lists, without damaged lines."""
+  """The entries of metrics.jsonl in a folder, without damaged lines."""
   lines = storage.read_json_lines(os.path.join(folder, _LOG))
   return [Evaluated(int(line['step']), float(line['time']),
                     line.get(_FINGERPRINT), line)
@@ -79,10 +79,10 @@ def read_evaluated(folder: str) -> List[Evaluated]:
 class ResultWriter:
   """Writes the results of evaluations into one folder.
 
-  The folder gets `metrics.json` and the results (of detectors
-  `detections.json`, of others `predictions.json`) of the latest evaluation,
-  `metrics.jsonl` with a line for each, and one event file for as long as the
-  writer lives.
+  The folder gets `metrics.json` and the results of the latest evaluation
+  (`detections.json` of detectors, `predictions.json` of other models),
+  `metrics.jsonl` with a line for each evaluation, and one event file for each
+  writer.
   """
 
   def __init__(self, folder: str) -> None:
@@ -97,10 +97,10 @@ class ResultWriter:
     return os.path.join(self._folder, _LOG)
 
   def evaluated(self, step: int) -> List[Evaluated]:
-    """The lines of a step, of earlier programs too.
+    """The lines of a step, including those of earlier processes.
 
     Args:
-      step: int, of a checkpoint.
+      step: int, step of a checkpoint.
     """
     length = (tf.gfile.Stat(self._log_path).length
               if tf.gfile.Exists(self._log_path) else None)
@@ -119,12 +119,12 @@ class ResultWriter:
     """Writes one evaluation, which counts once `mark_done` was called.
 
     Args:
-      step: int, of the checkpoint.
+      step: int, step of the checkpoint.
       metrics: {name: float}; the names are the TensorBoard tags.
       results: COCO results list, or None to write none.
       results_name: name of its file.
-      names: {class id: name}, which metrics.json gains as `class_names`, and
-        TensorBoard as tags beside those that end in an id.
+      names: {class id: name}, written to metrics.json as `class_names`, and
+        to TensorBoard as further tags of the metrics of classes.
     """
     names = {i: n for i, n in (names or {}).items() if n != str(i)}
     self._writer().add_summary(tf.Summary(value=[
@@ -143,10 +143,10 @@ class ResultWriter:
 
   def write_summaries(self, step: int,
                       values: Sequence[tf.Summary.Value]) -> None:
-    """Adds what TensorBoard shows beside the figures.
+    """Adds what TensorBoard shows in addition to the metrics.
 
     Args:
-      step: int, of the checkpoint.
+      step: int, step of the checkpoint.
       values: tf.Summary.Value.
     """
     self._writer().add_summary(tf.Summary(value=values), step)
@@ -159,12 +159,12 @@ class ResultWriter:
 
   def mark_done(self, step: int, metrics: Mapping[str, float],
                 fingerprint: Optional[str] = None) -> None:
-    """Adds the line by which a checkpoint counts as evaluated.
+    """Adds the line that marks a checkpoint as evaluated.
 
     Args:
-      step: int, of the checkpoint.
+      step: int, step of the checkpoint.
       metrics: {name: float}.
-      fingerprint: of the checkpoint.
+      fingerprint: that of the checkpoint.
     """
     storage.append_json_line(self._log_path, dict(
         _record(step, metrics), **{_FINGERPRINT: fingerprint}))

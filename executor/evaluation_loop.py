@@ -1,4 +1,4 @@
-"""The loops of evaluation: beside a training run, and of one checkpoint."""
+"""The loops of evaluation: alongside a training run, and of one checkpoint."""
 
 import contextlib
 import time
@@ -15,19 +15,20 @@ from executor import model_dir as model_dir_lib
 from executor import pins
 from executor import run_lock
 from modeling import checkpoint_checks
+from modeling import checkpoint_files
 
 _POLL_SECONDS = 5
 _REMIND_SECONDS = 300
 _ATTEMPTS = 3  # at a checkpoint that cannot be read, and does not change
-# What buckets and network disks say now and then.
+# Temporary errors of buckets and network file systems.
 _PASSING = (tf.errors.UnavailableError, tf.errors.AbortedError,
             tf.errors.DeadlineExceededError)
 _LOCK_SECONDS = 600  # longer than the lock of a killed job counts
-_RESTART_SECONDS = 300  # for a training run to take an old finish mark away
+_RESTART_SECONDS = 300  # for a training run to remove an old finish mark
 
 
 class _Patience:
-  """Waits for what training writes, tells for what, and gives up in the end."""
+  """Waits for what training writes, logs that, and gives up at a time limit."""
 
   def __init__(self, config, sleep, clock, voice=None, tries=None,
                goal='a checkpoint'):
@@ -38,11 +39,11 @@ class _Patience:
     self._start = self._last_words = None
 
   def reset(self):
-    """What was waited for came."""
+    """Starts the waiting time again, after what was awaited has come."""
     self._start = None
 
   def wait(self):
-    """Sleeps a little; raises errors.EvalTimeout when it was long enough."""
+    """Sleeps a little; raises errors.EvalTimeout at the time limit."""
     now = self._clock()
     if self._start is None:
       self._start, self._last_words = now, now
@@ -81,7 +82,7 @@ class _Patience:
 
 
 class _PatienceForTraining(_Patience):
-  """Before a training run has begun, nobody knows where it ends."""
+  """For a training run that has not begun, whose last step is unknown."""
 
   def _say(self, beginning):
     tf.logging.info(
@@ -109,7 +110,7 @@ def wait_for_training(config: base.Config,
 
 
 def sign_of_life(model_dir: str) -> str:
-  """A sentence about when the training last wrote something."""
+  """A sentence about when training last wrote something."""
   written = []
   path = model_dir_lib.train_log_path(model_dir)
   if tf.gfile.Exists(path):
@@ -120,8 +121,8 @@ def sign_of_life(model_dir: str) -> str:
   except tf.errors.NotFoundError:
     pass  # It was deleted in this very moment.
   if not written:
-    return 'No training has written there yet.'
-  return 'The training there last wrote %s ago.' % hooks.format_duration(
+    return 'No training run has written there yet.'
+  return 'The training run there last wrote %s ago.' % hooks.format_duration(
       max(0, time.time() - max(written)))
 
 
@@ -130,26 +131,26 @@ def evaluate_continuously(
     sleep: Callable[[float], None] = time.sleep,
     clock: Callable[[], float] = time.monotonic,
     follow: Optional[Callable[[], base.Config]] = None) -> None:
-  """Evaluates the checkpoints of a training run beside it, until its end.
+  """Evaluates the checkpoints of a training run alongside it, until its end.
 
   Always the newest one, or all of them with `eval.eval_every_checkpoint`;
   none twice, and not the untrained one of step 0. One that cannot be read is
-  tried again for as long as somebody writes it, and then left out until there
-  is something else of its name.
+  tried again for as long as its files change, and then left out until they
+  change again.
 
   Args:
     config: experiment.
     evaluation: executor.evaluation.Evaluation, or a double of it.
     sleep: (seconds) -> None.
-    clock: () -> seconds, which no setting of a clock changes.
+    clock: () -> seconds, monotonic.
     follow: () -> experiment, the configuration as the training run has it by
       now; None: it stays.
 
   Raises:
     errors.EvalTimeout: when `eval.eval_timeout` passes without a new one.
-    errors.TrainingDiverged: when the training said so and ended.
+    errors.TrainingDiverged: when the training run diverged.
     errors.NotEvaluated: when the last checkpoint cannot be read.
-    errors.JobError: of `follow`.
+    errors.JobError: as `follow` raises it.
   """
   pins.remove_left(model_dir_lib.eval_dir(config))
   tries = _Tries()
@@ -160,7 +161,7 @@ def evaluate_continuously(
     has_ended = end.is_there()
     path = _next_checkpoint(config, evaluation, tries)
     if follow:
-      # Behind the look: what was written before the checkpoint belongs to it.
+      # After the look: what was written before the checkpoint belongs to it.
       config = patience.config = follow()
       evaluation.take_over(config)
     is_last = (checkpoints.latest_step(config.model_dir)
@@ -183,10 +184,10 @@ def evaluate_continuously(
 @contextlib.contextmanager
 def alone(config: base.Config,
           sleep: Callable[[float], None] = time.sleep) -> Iterator[None]:
-  """Nobody else evaluates into the same folder: everything would be done twice.
+  """Holds the lock of the results folder: two jobs would do everything twice.
 
-  One that was killed on another machine leaves a lock that counts for some
-  minutes, so it is waited for.
+  The lock of a job that was killed on another machine counts for some minutes;
+  this waits for them to pass.
 
   Args:
     config: experiment.
@@ -196,14 +197,14 @@ def alone(config: base.Config,
     Nothing.
 
   Raises:
-    errors.SetupError: when the other one lives on.
+    errors.SetupError: when another job keeps the lock.
   """
   folder, kind = model_dir_lib.eval_dir(config), run_lock.EVALUATION
   first = run_lock.read(folder, kind)
   with contextlib.ExitStack() as stack:
     for seconds in range(_LOCK_SECONDS, -1, -_POLL_SECONDS):
       if not seconds and run_lock.read(folder, kind) == first:
-        # Who lives writes it again and again. Clocks may say otherwise.
+        # A running job refreshes it, whatever the clocks of machines say.
         tf.gfile.Remove(run_lock.path_in(folder, kind))
       try:
         stack.enter_context(run_lock.held(folder, kind=kind))
@@ -218,18 +219,18 @@ def alone(config: base.Config,
 
 
 class _Tries:
-  """Which checkpoints could not be read, and what was there of them then."""
+  """Which checkpoints could not be read, and the state of their files then."""
 
   def __init__(self):
     self._failed = {}  # {path: (what was there, how often, why)}
 
   def is_left(self, path):
-    """Whether to try: not yet too often, or something else is there by now."""
+    """Whether to try again: too few attempts so far, or other files by now."""
     there, count, _ = self._failed.get(path, (None, 0, ''))
     return count < _ATTEMPTS or _what_is_there(path) != there
 
   def failed(self, path, reason):
-    """Notes a failure; says so."""
+    """Notes a failure, and logs it."""
     there, count, _ = self._failed.get(path, (None, 0, ''))
     what = _what_is_there(path)
     count = count + 1 if what == there else 1
@@ -242,14 +243,14 @@ class _Tries:
     self._failed.pop(path, None)
 
   def problems(self):
-    """(sentence) about those that are still there."""
+    """Sentences about those that still exist."""
     return tuple('%s cannot be read: %s' % (path, self._failed[path][2])
                  for path in sorted(self._failed)
                  if tf.gfile.Exists(path + '.index'))
 
 
 def _what_is_there(path):
-  """Changes while somebody writes the files of a checkpoint."""
+  """The state of the files of a checkpoint, to see whether they change."""
   try:
     return ([(name, tf.gfile.Stat(name).length)
              for name in sorted(tf.gfile.Glob(path + '.*'))],
@@ -259,7 +260,7 @@ def _what_is_there(path):
 
 
 class _EndOfTraining:
-  """Looks for the mark by which a training run says that it ended."""
+  """Looks for the mark of the end of a training run."""
 
   def __init__(self, model_dir, clock):
     self._model_dir, self._clock = model_dir, clock
@@ -316,15 +317,15 @@ def _evaluate(evaluation, path, tries):
 
 
 def _report_end(config, evaluation, tries):
-  """Says how it ended; raises if that was not well."""
+  """Reports the end; raises an error unless all went well."""
   for problem in tries.problems():
     tf.logging.warning('Not evaluated: %s', problem)
   finished = model_dir_lib.read_finished(config.model_dir)
   last = checkpoints.latest(config.model_dir)
   step = checkpoints.step_of(last) if last else 0
   if finished and finished['state'] == 'diverged':
-    how = ('The training in %s diverged after step %d; no further checkpoint '
-           'will come.' % (config.model_dir, finished['step']))
+    how = ('The training run in %s diverged after step %d; no further '
+           'checkpoint will come.' % (config.model_dir, finished['step']))
     error = errors.TrainingDiverged(how)
   elif finished and finished['step'] > step or not last or not _is_done(
       evaluation, last):
@@ -354,7 +355,7 @@ def wait_for_checkpoint(config: base.Config,
   """The newest checkpoint in model_dir, for a single evaluation.
 
   Args:
-    config: experiment; with `eval.eval_timeout` a first one is waited for.
+    config: experiment; with `eval.eval_timeout` it waits for the first one.
     sleep: (seconds) -> None.
     clock: () -> seconds.
 
@@ -362,8 +363,8 @@ def wait_for_checkpoint(config: base.Config,
     Checkpoint prefix.
 
   Raises:
-    errors.SetupError: when there is none and no time to wait is set, or when
-      all that are there are damaged.
+    errors.SetupError: when there is none and `eval.eval_timeout` is not set, or
+      when all are damaged.
     errors.EvalTimeout: when none came in that time.
   """
   patience = _Patience(config, sleep, clock)
@@ -372,7 +373,15 @@ def wait_for_checkpoint(config: base.Config,
     if path:
       return path
     if config.eval.eval_timeout is None:
-      raise errors.SetupError(
-          'There is no checkpoint in %s. Train first (--mode=train), or wait '
-          'for one with eval.eval_timeout=SECONDS.' % config.model_dir)
+      raise errors.SetupError(nothing_there(config.model_dir))
     patience.wait()
+
+
+def nothing_there(model_dir: str) -> str:
+  """The message about a model_dir without a checkpoint."""
+  return (
+      'There is no checkpoint in %s%s. Train first (--mode=train), or wait for '
+      'one with eval.eval_timeout=SECONDS.%s' % (
+          model_dir, '' if tf.gfile.IsDirectory(model_dir)
+          else ', which does not exist',
+          checkpoint_files.hint_about(model_dir)))

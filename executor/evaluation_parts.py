@@ -1,7 +1,7 @@
 """An evaluation that several processes share, through files in its folder.
 
-Process 0 says which checkpoint it is, holds it, and computes the figures; the
-others predict their part of the images and leave it in `parts/`. Nothing but
+Process 0 announces the checkpoint, holds it, and computes the metrics; the
+others predict their part of the images and write the result to `parts/`. Only
 the folder connects them.
 """
 
@@ -33,7 +33,7 @@ class Leader:
 
     Args:
       config: experiment; `eval.eval_timeout` and `eval.stall_timeout` limit
-        how long is waited.
+        the time it waits.
       sleep: (seconds) -> None.
       clock: () -> seconds.
     """
@@ -43,11 +43,11 @@ class Leader:
     self._number = ''
 
   def ask(self, path: str, held: str) -> None:
-    """Says what is evaluated.
+    """Announces what is evaluated.
 
     Args:
-      path: prefix by which people know it.
-      held: prefix of what is evaluated, which stays until all parts are there.
+      path: checkpoint prefix, for messages.
+      held: prefix of the files, which are kept until all parts are there.
     """
     self._number = uuid.uuid4().hex  # Parts for a killed leader do not count.
     storage.write_json(os.path.join(self._folder, _REQUEST), {
@@ -58,7 +58,7 @@ class Leader:
 
     Raises:
       errors.EvalTimeout: naming those that did not come.
-      errors.Stalled: likewise, when no part came for `eval.stall_timeout`.
+      errors.Stalled: when no part came for `eval.stall_timeout`.
     """
     start = last = moved = self._clock()
     parts: List[Any] = [None] * (self._section.num_parts - 1)
@@ -98,7 +98,7 @@ class Leader:
     return None
 
   def end(self) -> None:
-    """Says that nothing more will be asked for, and removes the parts."""
+    """Announces the end to the other processes, and removes the parts."""
     for number in range(1, self._section.num_parts):
       path = _part_path(self._folder, number)
       if tf.gfile.Exists(path):
@@ -122,12 +122,12 @@ def follow(config: base.Config, predict: Callable[[str, str], Dict[str, Any]],
     errors.EvalTimeout: when nothing was asked for `eval.eval_timeout` seconds.
   """
   section, folder = config.eval, _folder(config)
-  # What was asked of a process before this one, or said by a leader at its end.
+  # A request to an earlier process, or the end of an earlier leader.
   old = _request(folder)
   answered = old['number'] if old and old['path'] is None else None
   start = clock()
-  tf.logging.info('Part %d of %d: what eval.part 0 asks for is predicted.',
-                  section.part, section.num_parts)
+  tf.logging.info('Part %d of %d: waiting for the checkpoints that eval.part 0 '
+                  'names.', section.part, section.num_parts)
   while True:
     request = _request(folder)
     if request and request['number'] != answered:

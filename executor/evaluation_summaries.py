@@ -1,7 +1,7 @@
-"""What TensorBoard shows of an evaluation beside its figures, by step.
+"""What TensorBoard shows of an evaluation in addition to its metrics, by step.
 
 Precision and recall of classes by score (plugin `pr_curves`), the confusion
-matrix, and a fixed sample of images, with what is known beside what was found.
+matrix, and a fixed sample of images, with ground truth next to detections.
 """
 
 import io
@@ -38,7 +38,7 @@ def curve_values(annotations: Any, detections: Any, iou_type: str,
     annotations: evaluation.annotations.Annotations.
     detections: evaluation.detections.Detections, in its rows.
     iou_type: 'bbox' or 'segm'.
-    prefix: of the tags, such as 'mask_'.
+    prefix: prefix of the tags, such as 'mask_'.
 
   Returns:
     [tf.Summary.Value].
@@ -97,7 +97,7 @@ class Sample:
 
   def values(self, annotations: Any, detections: Any, rows: Sequence[int],
              has_masks: bool) -> List[tf.Summary.Value]:
-    """The images, what is known on the left, what was found on the right.
+    """The images, ground truth on the left, detections on the right.
 
     Args:
       annotations: evaluation.annotations.Annotations.

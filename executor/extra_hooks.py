@@ -1,4 +1,4 @@
-"""Hooks of training from outside of this code; a plugin adds them here."""
+"""Training hooks from outside this code; a plugin adds them here."""
 
 # {name: (experiment) -> tf.train.SessionRunHook}; see loops.train. This module
 # imports nothing, so that a plugin can import it at its top.

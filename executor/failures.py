@@ -1,4 +1,4 @@
-"""TensorFlow's errors of a running job as sentences for people."""
+"""Explains TensorFlow's errors of a running job."""
 
 import contextlib
 import errno
@@ -29,7 +29,7 @@ _SHOWN = 400  # characters of TensorFlow's message
 
 @contextlib.contextmanager
 def explained_divergence(progress: Any) -> Iterator[None]:
-  """Raises errors.TrainingDiverged for what TensorFlow says about a NaN.
+  """Raises errors.TrainingDiverged for TensorFlow's errors about a NaN.
 
   Our own check of the losses comes first on a CPU and GPUs. On a TPU the
   weights are checked before any hook, as soon as a loop of steps has ended.
@@ -77,7 +77,7 @@ def explained_errors(config: base.Config) -> Iterator[None]:
 
 
 def explain(error: tf.errors.OpError, config: base.Config) -> Optional[str]:
-  """What to tell about an error of the device.
+  """The message about an error of the device.
 
   Args:
     error: tf.errors.OpError.
@@ -112,7 +112,7 @@ def _explain_disk(message, config):
       'The last checkpoint, %s, is not touched.' % last if last
       else 'There is no checkpoint yet.',
       'Make room there (train.keep_checkpoint_max keeps fewer checkpoints), or '
-      'copy the folder; the same command then goes on.')
+      'copy the folder; the same command then resumes.')
 
 
 def _explain_memory(message, config):
@@ -124,11 +124,11 @@ def _explain_memory(message, config):
   remedies = ['a smaller batch', 'train.accumulation_steps (the same batch in '
               'parts)', 'train.recompute_activations', 'smaller images']
   if config.use_tpu:
-    remedies.append('spatial partitioning; `python -m tools.tpu_check` tells '
+    remedies.append('spatial partitioning; `python -m tools.tpu_check` reports '
                     'what fits')
     if not config.architecture.use_bfloat16:
       remedies.append('--precision=bfloat16')
-  return 'The memory of the %s does not suffice (%s). Remedies: %s.\n%s' % (
+  return 'The memory of the %s is not sufficient (%s). Remedies: %s.\n%s' % (
       'TPU' if config.use_tpu else 'device', sizes, ', '.join(remedies),
       _shortened(message))
 
@@ -143,9 +143,9 @@ def _shortened(message):
 def survived(what: str) -> Iterator[None]:
   """Turns a failed access to a file into a warning.
 
-  Inside of a session hook some of these errors (Aborted, Unavailable, as a
-  bucket gives them) would also pass for the loss of a worker: training would go
-  back to the last checkpoint.
+  Inside a session hook, some of these errors (Aborted, Unavailable, as buckets
+  give them) would be taken for the loss of a worker, and training would restart
+  from the last checkpoint.
 
   Args:
     what: str, the beginning of the sentence, such as 'No line was written'.
@@ -153,5 +153,5 @@ def survived(what: str) -> Iterator[None]:
   try:
     yield
   except (tf.errors.OpError, OSError) as e:
-    tf.logging.warning('%s (%s). Training goes on.', what, _shortened(
+    tf.logging.warning('%s (%s). Training continues.', what, _shortened(
         getattr(e, 'message', None) or str(e)))

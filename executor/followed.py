@@ -1,4 +1,4 @@
-"""The configuration of a training run, for a job that evaluates beside it."""
+"""The configuration of a training run, for a job that evaluates it."""
 
 import re
 from typing import Any, Callable, Dict, Tuple
@@ -10,8 +10,8 @@ from executor import checkpoints
 from executor import errors
 from executor import model_dir as model_dir_lib
 
-# What a job that evaluates can take over while it runs: nothing of it is in
-# the graph, in the batches or in the evaluator.
+# Keys whose changes an evaluation job can adopt while it runs: its graph, its
+# batches and its evaluator do not depend on them.
 _TAKEN_OVER = re.compile('|'.join((
     r'train\.(?!(moving_average_decay|frozen_variable_prefix)$)',
     r'platform\.', r'predict\.', r'dropblock\.',
@@ -38,7 +38,7 @@ def changes(old: base.Config,
   """What differs between two configurations of an evaluation.
 
   Args:
-    old: experiment that the graph was built of.
+    old: experiment that the graph was built from.
     new: experiment that was read later.
 
   Returns:
@@ -56,9 +56,9 @@ def changes(old: base.Config,
 
 
 def _matters(key, values, config):
-  """False for a key of averages whose change leaves open none of them."""
+  """False for a key of averages whose change decides nothing here."""
   if key == 'train.moving_average_decay':
-    # Averages are restored, or weights; how they were made is in them.
+    # It only decides whether averages or weights are restored.
     return bool(values[0]) != bool(values[1])
   if key == 'train.frozen_variable_prefix':
     return bool(config.train.moving_average_decay)
@@ -73,17 +73,17 @@ class FollowedConfig:
     """Keeps both.
 
     Args:
-      config: experiment that the evaluation was built of.
+      config: experiment that the evaluation was built from.
       read: () -> experiment, as of now.
     """
     self._config = config
     self._read = read
 
   def __call__(self) -> base.Config:
-    """The experiment as of now; what it changes is told.
+    """The experiment as of now; its changes are logged.
 
     Raises:
-      errors.JobError: naming the keys, if it would need another graph.
+      errors.JobError: naming the keys, if they need another graph.
     """
     new = self._read()
     binding, others = changes(self._config, new)

@@ -1,4 +1,4 @@
-"""What the detections of a job are compared with, and called after."""
+"""The ground truth of a job, and the ids that its results use."""
 
 import contextlib
 from typing import (
@@ -34,9 +34,10 @@ class GroundTruth(NamedTuple):
 
   Attributes:
     annotations: COCO dict.
-    id_map: {source_id of the predictions: id in them}.
-    category_map: class_ids.CategoryMap, or None where class ids are theirs.
-    messages: for people.
+    id_map: {source_id of the predictions: image id in the annotations}.
+    category_map: class_ids.CategoryMap, or None where class ids are category
+      ids.
+    messages: [sentence] for the user.
   """
   annotations: Dict[str, Any]
   id_map: Optional[Dict[Any, types.Id]]
@@ -70,14 +71,13 @@ def reads_records(section: base.Section) -> bool:
 
 
 def load(config: base.Config, watch: Any = None) -> GroundTruth:
-  """Reads what the detections are compared with.
+  """Reads the ground truth.
 
-  The annotation file is read where it lies. Without one the records themselves
-  are read, so nothing else is needed.
+  It comes from the annotation file if there is one, otherwise from the records.
 
   Args:
     config: experiment.
-    watch: evaluation_checks.Watch, which looks at the records that are read.
+    watch: evaluation_checks.Watch, which checks the records that are read.
 
   Returns:
     GroundTruth.
@@ -109,14 +109,14 @@ def load(config: base.Config, watch: Any = None) -> GroundTruth:
 
 def of_records(config: base.Config,
                include_mask: bool) -> Tuple[Dict[str, Any], Dict[int, str]]:
-  """What the records hold, with the category ids of the results.
+  """The ground truth of the records, with the category ids of the results.
 
   Args:
     config: experiment.
-    include_mask: whether the masks are wanted too.
+    include_mask: whether to include masks.
 
   Returns:
-    COCO dict as of records.read_groundtruth; {category id: name}.
+    COCO dict, see records.read_groundtruth; {category id: name}.
 
   Raises:
     ValueError: naming the file, and the record, that cannot be used.
@@ -147,7 +147,7 @@ def _label_map(section):
 
 
 def read_json_file(section: base.Section) -> Dict[str, Any]:
-  """Content of `eval.val_json_file`, ids and sizes in one form.
+  """Content of `eval.val_json_file`, with ids and sizes as numbers.
 
   Raises:
     ValueError: naming the file and what is wrong in it.
@@ -167,15 +167,15 @@ def id_spelling(annotations: Dict[str, Any]) -> Dict[Any, Any]:
 
 def match_classes(annotations: Dict[str, Any], section: base.Section,
                   patterns: Iterable[str]) -> Any:
-  """Compares classes of records, label map and annotations.
+  """Matches the classes of records and label map with those of annotations.
 
   Args:
-    annotations: what `read_json_file` returns.
+    annotations: result of `read_json_file`.
     section: `eval`.
-    patterns: patterns of records; of the first that tells any name.
+    patterns: patterns of records; the first one that has class names counts.
 
   Returns:
-    As class_ids.match.
+    See class_ids.match.
 
   Raises:
     ValueError: see class_ids.match.
@@ -187,7 +187,7 @@ def match_classes(annotations: Dict[str, Any], section: base.Section,
     if names and class_ids.match(names, categories) == (None, []):
       return None, []
   except ValueError:
-    pass  # All records may tell more.
+    pass  # All records may have more names.
   return class_ids.match(_class_names(patterns, label_map), categories,
                          section.val_json_file)
 
@@ -198,7 +198,7 @@ def _class_names(patterns, label_map, num_records=None):
     try:
       found = records.read_class_names(pattern, num_records) if pattern else {}
     except ValueError:
-      found = {}  # What the job needs is told when it is opened.
+      found = {}  # If the job needs it, opening it raises an error.
     if found:
       return _merged(label_map, found)
   return label_map
@@ -213,11 +213,11 @@ def _merged(label_map, found):
 
 
 class Names:
-  """The ids of images as people know them: of annotations, else of records."""
+  """Original image ids: those of the annotations, otherwise of the records."""
 
   def __init__(self, pattern: str, regenerate: bool = False,
                spelling: Optional[Mapping[Any, Any]] = None) -> None:
-    """Keeps what is needed; the records are read with the first call.
+    """Keeps the arguments; the records are read with the first call.
 
     Args:
       pattern: pattern of the records.
@@ -238,12 +238,12 @@ class Names:
     if not name:
       return number
     name = self._spelling.get(values.canonical_id(name), name)
-    # A record has text only; what a number looks like was one.
+    # Records hold ids as text; one that looks like a number was a number.
     return int(name) if name == str(number) else name
 
 
 def for_predictions(config: base.Config, pattern: str) -> Tuple[Any, Any]:
-  """How mode predict calls images and classes.
+  """The image and class ids of mode predict.
 
   Args:
     config: experiment.

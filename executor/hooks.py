@@ -1,4 +1,4 @@
-"""What happens between training steps: progress, divergence, polite ends."""
+"""What happens between training steps: progress, divergence, orderly ends."""
 
 import collections
 import math
@@ -32,12 +32,12 @@ from ops import compat
 _MAX_NAMED = 5  # variables named in a message
 # Loss scaling starts at 2 ** 15 and is at 1 after 15 halvings.
 _MAX_SKIPPED = 100
-_STARVED = .5  # share of the time that a step waits for data; more is told
+_STARVED = .5  # share of the time waiting for data above which advice is given
 _INPUT_ADVICE = (
-    'the accelerator waits for it. What helps: more cores, and as many '
-    'train.num_parallel_calls; train.cache_records, if the records fit in '
-    'memory; records whose images are not much larger than the input of the '
-    'network; a faster disk; cheaper augmentation.')
+    'the accelerator waits for it. Remedies: more CPU cores, with '
+    'train.num_parallel_calls set to their number; train.cache_records, if the '
+    'records fit in memory; records whose images are not much larger than the '
+    'input of the network; a faster disk; cheaper augmentation.')
 
 
 def _collected_scalars():
@@ -73,9 +73,8 @@ class TrainingHook(tf.train.SessionRunHook):
   Every `every_n_steps` steps one line goes to the file of JSON lines and the
   values to TensorBoard (there every step with `enable_summary`). The log has a
   line after the first call, then every `train.log_every_seconds`; a terminal
-  also has a bar.
-  A step is what the global step counts: with loss scaling, accumulation or the
-  loops of a TPU a call may make no step or many.
+  also has a bar. Steps are those of the global step: with loss scaling,
+  accumulation or the loops of a TPU, a call may make no step or many.
   """
 
   def __init__(self, config: base.Config, every_n_steps: int,
@@ -83,16 +82,16 @@ class TrainingHook(tf.train.SessionRunHook):
                workers: Optional[workers_lib.Workers] = None,
                on_record: Optional[Callable[[Mapping[str, float]], Any]] = None
                ) -> None:
-    """Keeps what the lines need.
+    """Keeps the arguments.
 
     Args:
       config: experiment.
       every_n_steps: int, `train.log_every_steps`.
-      log_path: path of the JSON lines; None: nothing is written, another worker
-        does.
+      log_path: path of the JSON lines; None: nothing is written, as another
+        worker does that.
       clock: () -> seconds.
       workers: executor.workers.Workers, to average over; None: there is one.
-      on_record: gets {'step', name: value} of each JSON line, too.
+      on_record: called with {'step', name: value} of each JSON line.
     """
     self._on_record = on_record
     self._workers = workers or workers_lib.Alone()
@@ -143,8 +142,9 @@ class TrainingHook(tf.train.SessionRunHook):
     self._start = None  # Setting up is not a measure of speed.
     if before is not None:
       tf.logging.warning(
-          'The session was lost at step %d and made again: training goes on '
-          'from step %d, that of the last checkpoint.', before, self._step)
+          'The session was lost at step %d and created again: training '
+          'continues from step %d, that of the last checkpoint.', before,
+          self._step)
 
   def before_run(
       self, run_context: tf.train.SessionRunContext) -> tf.train.SessionRunArgs:
@@ -274,9 +274,9 @@ class TrainingHook(tf.train.SessionRunHook):
 
 
 class SkippedSteps:
-  """Counts the calls that loss scaling left out: a gradient overflowed.
+  """Counts the calls that loss scaling left out because a gradient overflowed.
 
-  A few at the start are usual: the scale begins high and halves.
+  A few at the start are normal: the scale begins high and is halved.
   """
 
   def __init__(self, parts: int = 1) -> None:
@@ -286,7 +286,11 @@ class SkippedSteps:
     self.total = 0
 
   def count(self, step: int, steps: int) -> None:
-    """Notes a call that made `steps` steps, up to `step`.
+    """Counts a call.
+
+    Args:
+      step: int, the step that was reached.
+      steps: int, how many steps the call made.
 
     Raises:
       errors.TrainingDiverged: when no gradient has been finite for so long
@@ -310,7 +314,7 @@ def _rate(first, last):
 
 
 def check_finite(step: int, scalars: Mapping[str, float]) -> None:
-  """Raises errors.TrainingDiverged, naming scalars that are no numbers.
+  """Raises errors.TrainingDiverged, naming scalars that are not finite.
 
   Args:
     step: int.
@@ -361,14 +365,14 @@ class StopRequest(tf.train.SessionRunHook):
   def __init__(self, signals: Optional[Sequence[int]] = None,
                workers: Optional[workers_lib.Workers] = None,
                seconds: float = 600.) -> None:
-    """Keeps which signals are meant.
+    """Keeps the arguments.
 
     Args:
       signals: numbers; None: those of executor.signals.
       workers: executor.workers.Workers: a signal to one of them stops all at
         the same step. None: there is one.
-      seconds: float, `train.stop_timeout`, after which a process that
-        `signals_lib.install` was called in ends in any case.
+      seconds: float, `train.stop_timeout`: where executor.signals is installed,
+        the process ends that long after a signal in any case.
     """
     self._is_alone = workers is None
     self._workers = workers or workers_lib.Alone()
@@ -404,12 +408,12 @@ class StopRequest(tf.train.SessionRunHook):
       return
     name = signal.Signals(number).name
     if self._is_alone and not self._has_begun:
-      tf.logging.warning('%s received before the first step: the training ends '
-                         'with what was saved before.', name)
+      tf.logging.warning('%s received before the first step: training ends, '
+                         'and checkpoints stay as they are.', name)
       sys.exit(errors.Terminated.exit_code)
     tf.logging.warning(
-        '%s received: the training ends after this step with a checkpoint. '
-        'Once more ends it at once.', name)
+        '%s received: training ends after this step, with a checkpoint. A '
+        'second signal ends it at once.', name)
 
   def begin(self) -> None:
     self._workers.prepare()
@@ -473,7 +477,7 @@ class HistogramHook(tf.train.SessionRunHook):
 
 
 class TimelineHook(tf.train.ProfilerHook):
-  """Writes the timeline of a step; a file that cannot be written costs none."""
+  """Writes the timeline of a step; errors of its file do not end training."""
 
   def _save(self, *args, **kwargs):
     with failures.survived('No timeline was written'):
@@ -481,10 +485,10 @@ class TimelineHook(tf.train.ProfilerHook):
 
 
 class TpuProfileHook(tf.train.SessionRunHook):
-  """Records a call in so many for TensorBoard, on a TPU VM.
+  """Records a call every N steps for TensorBoard, on a TPU VM.
 
-  A call is a loop of steps there. The session's own timelines know nothing of
-  a TPU.
+  There, a call is a loop of steps. The timelines of a session do not include a
+  TPU.
   """
 
   def __init__(self, every_n_steps: int, folder: str) -> None:

@@ -28,7 +28,7 @@ _DRAWN_LABELS = (fields.GT_BOXES, fields.CLS_TARGETS, fields.MASKS)  # any
 
 
 class InputImagesHook(tf.train.SessionRunHook):
-  """Draws images of a batch in so many steps.
+  """Draws the images of a batch every N steps.
 
   A step in which nothing is drawn fetches nothing.
   """
@@ -49,7 +49,7 @@ class InputImagesHook(tf.train.SessionRunHook):
     if self._fetches is None:
       tf.logging.warning(
           'train.image_summaries_every_n_steps: the batch of a step cannot be '
-          'found in this graph, and no images of it are drawn.')
+          'found in this graph, so no images are drawn.')
 
   def after_create_session(self, session: tf.Session,
                            coord: tf.train.Coordinator) -> None:
@@ -83,11 +83,11 @@ class InputImagesHook(tf.train.SessionRunHook):
 
 
 def shown_tensors(config: base.Config, graph: tf.Graph) -> Any:
-  """What is fetched of the batch of a step.
+  """The tensors of the batch of a step that are fetched.
 
   Args:
     config: experiment.
-    graph: of the training step.
+    graph: the graph of the training step.
 
   Returns:
     (images, float32 [N, H, W, 3], normalised; their labels), with N at most 4;
@@ -129,7 +129,7 @@ def draw(config: base.Config, image: np.ndarray, labels: Any,
   Args:
     config: experiment.
     image: float32 [H, W, 3], normalised.
-    labels: of one image, those of its parser for training.
+    labels: those that its parser makes for training, of one image.
     names: {class id: name}.
 
   Returns:

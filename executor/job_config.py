@@ -34,7 +34,7 @@ _FLAG_KEYS = {
 # train.mixed_precision elsewhere; of eval.precision where nothing is trained.
 _PRECISIONS_OF_TPU = {'bfloat16': True, 'float32': False}
 _PRECISIONS = {'bfloat16': 'bfloat16', 'float16': 'float16', 'float32': None}
-# What XLA and the TPU's own tools do, {key: value that is off}.
+# {key: value that switches it off}, of what XLA and the TPU's tools do instead.
 _NOT_ON_TPU = {'train.mixed_precision': None, 'train.use_xla': False,
                'train.profile_every_n_steps': None,
                'train.histograms_every_n_steps': None,
@@ -59,8 +59,8 @@ def resolve(flags: Any, mode: str,
     flags: object with the flags of main.py as attributes, None for a flag that
       is not given.
     mode: 'train', 'eval', 'train_and_eval' or 'predict'.
-    checks: False: keys may contradict each other; executor.preflight tells,
-      together with all else that is wrong with the job.
+    checks: False: keys may contradict each other; executor.preflight reports
+      that, together with all other problems of the job.
 
   Returns:
     The experiment and [note for the user].
@@ -115,7 +115,7 @@ def resolve(flags: Any, mode: str,
 
 
 def _check_output(output_file, model_dir, path):
-  """A params.yaml may be somebody else's: it writes into its own folder."""
+  """Checks that a params.yaml of unknown origin writes into its own folder."""
   if not output_file:
     return
   try:
@@ -131,17 +131,17 @@ def _check_output(output_file, model_dir, path):
 def _source_notes(path, model_dir, mode):
   """Whose configuration an evaluation uses."""
   if path:
-    return ['The configuration is that of %s, with what the flags change.'
+    return ['The configuration is read from %s; flags override it.'
             % path]
   if mode in _USES_PARAMS_FILE and model_dir:
-    return ['There is no %s: the configuration is that of the flags alone '
+    return ['There is no %s: the configuration is made from the flags alone '
             '(--model, --config_file, --params_override).'
             % model_dir_lib.params_path(model_dir)]
   return []
 
 
 def _params_file(model_dir, mode):
-  """The file that a training run left, if the mode is to read it."""
+  """The params.yaml of the training run, if the mode reads it; or None."""
   if mode not in _USES_PARAMS_FILE or not model_dir:
     return None
   path = model_dir_lib.params_path(model_dir)
@@ -190,7 +190,7 @@ def _raise_conflict(flag, key, value, old):
 
 
 def _use_tpu(flags, config, written, override):
-  """Whether to run on a TPU: only when it is asked for."""
+  """Whether to run on a TPU: only on request."""
   if flags.tpu is not None and not flags.tpu.strip():
     raise base.ConfigError(
         '--tpu is empty, perhaps from a variable of the shell that is not set: '
@@ -200,13 +200,13 @@ def _use_tpu(flags, config, written, override):
       _raise_conflict('use_tpu', 'use_tpu', flags.use_tpu, override['use_tpu'])
     return flags.use_tpu
   if flags.tpu or written.get('platform.tpu'):
-    # A params.yaml tells what the training ran on.
+    # A params.yaml says what the training run used.
     return config.use_tpu if 'use_tpu' in written else True
   return False
 
 
 def _num_cores(flags, config, written):
-  """Cores of the TPU; those that a params.yaml names are the training's."""
+  """Cores of the TPU; a params.yaml only has those of the training run."""
   if flags.num_cores is None and 'train.num_shards' in written:
     return config.train.num_shards
   return flags.num_cores or _NUM_CORES
@@ -266,7 +266,7 @@ def _tpu_notes(config, mode, not_on_tpu):
   if parts and mode == 'train_and_eval':
     notes.append(
         'Mode train_and_eval trains without spatial partitioning: %s switched '
-        'off, so that every core holds whole images. With --mode=train and an '
-        'evaluation beside it, images are cut among cores (docs/tpu.md).'
+        'off, so that every core holds complete images. With --mode=train and '
+        'a separate evaluation, images are divided among cores (docs/tpu.md).'
         % (' and '.join(parts) + (' is' if len(parts) == 1 else ' are')))
   return notes

@@ -44,10 +44,10 @@ from utils import modes
 
 
 def wait_for_training(config, mode, eval_once=False, checkpoint_path=None):
-  """Waits, in a job that evaluates what training makes, until that has begun.
+  """Waits, in a job that evaluates a training run, until that run has begun.
 
-  A job that is started together with the training run would otherwise take the
-  defaults for the configuration that the run is about to write.
+  A job that is started together with the training run would otherwise use the
+  defaults instead of the configuration that the run is about to write.
 
   Args:
     config: experiment, as the flags alone make it.
@@ -56,11 +56,11 @@ def wait_for_training(config, mode, eval_once=False, checkpoint_path=None):
     checkpoint_path: see `run`.
 
   Returns:
-    Whether it waited: then the configuration is to be read again.
+    Whether it waited, so that the configuration has to be read again.
 
   Raises:
-    errors.EvalTimeout: when `eval.eval_timeout` passes meanwhile.
-    errors.SetupError: where the job could not run in any case.
+    errors.EvalTimeout: when it has waited for `eval.eval_timeout`.
+    errors.SetupError: where the job cannot run in any case.
   """
   cluster_lib.check_mode(cluster_lib.read(), mode, config.use_tpu)
   if (mode not in _FOLLOWING or checkpoint_path or not config.model_dir
@@ -86,14 +86,14 @@ def run(config, mode, eval_once=False, eval_after_training=False,
       instead of those in model_dir.
     read_again: () -> experiment: in these modes, the configuration as the
       training run has it by now. None: it stays.
-    make_hooks: functions (experiment) -> tf.train.SessionRunHook, of hooks of
-      training beside those of extra_hooks.HOOKS; see loops.train.
+    make_hooks: functions (experiment) -> tf.train.SessionRunHook, for training
+      hooks in addition to those of extra_hooks.HOOKS; see loops.train.
 
   Raises:
-    errors.JobError: what a person should read, with the exit code.
+    errors.JobError: with a message for the user, and the exit code.
   """
   parts = _Parts(config, mode, eval_after_training, checkpoint_path,
-                 make_hooks)
+                 make_hooks, once=eval_once or mode == 'predict')
   if read_again and mode in _FOLLOWING and not checkpoint_path:
     parts.follow = followed.FollowedConfig(config, read_again)
   _JOBS[mode](parts, eval_once)
@@ -103,11 +103,11 @@ class _Parts:
   """The Estimator and the input functions of a job."""
 
   def __init__(self, config, mode, eval_after_training, checkpoint_path,
-               make_hooks=()):
+               make_hooks=(), once=False):
     self.cluster = cluster_lib.read()
     cluster_lib.check_mode(self.cluster, mode, config.use_tpu)
     if mode == 'eval':
-      self.cluster = None  # The evaluator is none of the workers.
+      self.cluster = None  # The evaluator is not a worker.
     self.config = config
     self.checkpoint_path = checkpoint_path
     self.is_chief = self.cluster is None or self.cluster.is_chief
@@ -118,7 +118,7 @@ class _Parts:
     self._model_fns, self._readers = {}, {}  # by mode of utils.modes
     self.guard = divergence.Guard(config, can_go_back=self.cluster is None)
     self._check(preflight.Job(config, mode, eval_after_training,
-                              checkpoint_path, self.cluster))
+                              checkpoint_path, self.cluster, once))
     self.replicas = estimator_lib.num_replicas(config, cluster=self.cluster)
     self._say_devices()
     if mode in _FOLLOWING:
@@ -126,7 +126,7 @@ class _Parts:
         tf.logging.warning('%s', note)
 
   def _check(self, job):
-    """Builds the model and the readers, too, which look at their files."""
+    """Runs the checks, and builds model and readers, which check files."""
     found = preflight.problems(job)
     wanted = [mode for mode, is_wanted in (
         (modes.TRAIN, job.trains),
@@ -152,7 +152,7 @@ class _Parts:
         self._config_of(mode), mode)
 
   def _config_of(self, mode):
-    """The experiment in the numbers of a mode of utils.modes."""
+    """The experiment in the number format of a mode of utils.modes."""
     return (self.config if mode == modes.TRAIN
             else precision.for_evaluation(self.config))
 
@@ -198,13 +198,13 @@ class _Parts:
                                self.guard.skipped_calls())
 
   def until_good(self, train, estimator, input_fn):
-    """Trains, again from the last checkpoint where that is configured.
+    """Trains; after a divergence, again from the last checkpoint if configured.
 
     Args:
       train: (Estimator, input_fn) -> the step that was reached.
-      estimator: that of the first try; workers have to meet before anything
-        else is done with TensorFlow.
-      input_fn: likewise.
+      estimator: Estimator of the first try; workers have to connect before
+        anything else is done with TensorFlow.
+      input_fn: input function of the first try.
 
     Returns:
       The step.
@@ -264,7 +264,7 @@ class _Parts:
 
   @contextlib.contextmanager
   def explained_errors(self):
-    """Names the record that stops the input; warm start speaks for itself."""
+    """Turns errors of input, checkpoints and warm start into messages."""
     try:
       with failures.explained_errors(self.config):
         with diagnosis.explained_errors(self.files(), {
@@ -282,7 +282,7 @@ class _Parts:
 
 @contextlib.contextmanager
 def _alone(parts):
-  """Nobody else trains in model_dir, and no unfinished file stays there."""
+  """Holds the lock of model_dir, and removes unfinished files from it."""
   folder = parts.config.model_dir
   if not parts.is_chief:
     yield
@@ -294,7 +294,7 @@ def _alone(parts):
       leftovers.remove(folder)
       try:
         yield
-      finally:  # On a full disk, what could not be finished takes its room.
+      finally:  # On a full disk, unfinished files take up its space.
         leftovers.remove(folder)
   finally:
     if is_held:
@@ -303,7 +303,7 @@ def _alone(parts):
 
 @contextlib.contextmanager
 def _watched(parts):
-  """Nothing stands still forever, from the meeting of the workers on."""
+  """Watches for a lack of progress, from the connection of the workers on."""
   config, cluster = parts.config, parts.cluster
   files = parts.files()
   with watchdog.watching(
@@ -314,7 +314,7 @@ def _watched(parts):
 
 
 def _say_training(parts):
-  """Says what is to be trained; nothing is written before it begins."""
+  """Logs what is to be trained; nothing is written before it begins."""
   config = parts.config
   tf.logging.info(
       'Training to step %d; the batch has %d images, %d at once on each of %d '
@@ -327,7 +327,7 @@ def _say_training(parts):
 
 
 def _record_start(parts):
-  """Writes run.json: by what the run is made."""
+  """Writes run.json, which records how the run is started."""
   if parts.is_chief:
     with failures.survived('run.json was not written'):
       run_record.write(parts.config, sys.argv, devices.describe(
@@ -335,7 +335,7 @@ def _record_start(parts):
 
 
 def _mark_finished(config, step):
-  """Tells evaluation jobs that the training ended well."""
+  """Marks the end of training for evaluation jobs."""
   model_dir_lib.mark_finished(
       config.model_dir, step,
       'finished' if step >= config.train.total_steps else 'stopped early')

@@ -1,4 +1,4 @@
-"""What a person sees on the console: our lines, and TensorFlow's warnings.
+"""What the console shows: lines of this code, and TensorFlow's warnings.
 
 Without TensorFlow, so that it can be set up before that is loaded.
 """
@@ -10,7 +10,7 @@ from typing import Any
 import warnings
 
 _FRAMEWORK = (os.sep + 'tensorflow', os.sep + 'absl' + os.sep)
-# Where TensorFlow makes a session again, and tries forever.
+# TensorFlow's message when it creates a session again, which it tries forever.
 _LOST_SESSION = 'An error was raised'
 _REASON = 300  # characters of its message
 # Warnings without consequence. The second is about the losses that the model
@@ -21,9 +21,8 @@ _NOISE = ('is deprecated', 'Issue encountered when serializing')
 def _is_no_noise(record):
   """False for the framework's own chatter; a filter of a logger.
 
-  That is: warnings without consequence, such as deprecation notices, and what
-  is less than a warning. The loss of a session is no warning of TensorFlow's,
-  but one here.
+  Chatter are warnings without consequence, such as deprecation notices, and
+  records below a warning, except the loss of a session.
   """
   if any(words in str(record.msg) for words in _NOISE):
     return False
@@ -36,17 +35,17 @@ def _is_for_people(record):
   """As `_is_no_noise`; puts the loss of a session into words."""
   is_shown = _is_no_noise(record)
   if is_shown and str(record.msg).startswith(_LOST_SESSION):
-    _tell_of_lost_session(record)
+    _reword_lost_session(record)
   return is_shown
 
 
-def _tell_of_lost_session(record):
-  """Makes a warning of what TensorFlow says in passing, and at length."""
+def _reword_lost_session(record):
+  """Turns a long informational message of TensorFlow into a short warning."""
   reason = ' '.join(str(record.args[0] if record.args else '').split())
   record.levelno, record.levelname = logging.WARNING, 'WARNING'
   record.msg = ('The connection to a worker was lost, or a file could not be '
-                'reached; the session is made again and resumes from the last '
-                'checkpoint. The reason: %s')
+                'reached; a new session resumes from the last checkpoint. The '
+                'reason: %s')
   record.args = (reason[:_REASON] + ' ...' * (len(reason) > _REASON),)
 
 
@@ -67,18 +66,18 @@ def quiet_tensorflow() -> None:
 
 
 class _Handler(logging.StreamHandler):
-  """Takes away what a progress bar has drawn before it writes a line."""
+  """Erases what a progress bar has drawn before it writes a line."""
 
   def emit(self, record):
     _clear(self.stream)
     super().emit(record)
 
 
-_DRAWN: Any = {}  # {id of a stream: stream} with a line that is not ended
+_DRAWN: Any = {}  # {id of a stream: stream} with an unfinished line
 
 
 def write_over(stream: Any, text: str) -> None:
-  """Writes text over what `write_over` wrote last; '' takes it away.
+  """Writes text over what `write_over` wrote last; '' erases it.
 
   Args:
     stream: a terminal.
@@ -108,7 +107,7 @@ def set_up(verbose: bool = False) -> None:
   """Sends the log to stderr, one line each, with the time.
 
   Args:
-    verbose: whether everything that TensorFlow logs is shown too.
+    verbose: whether everything that TensorFlow logs is also shown.
   """
   handler = _Handler(sys.stderr)
   handler.setFormatter(logging.Formatter(
@@ -119,7 +118,7 @@ def set_up(verbose: bool = False) -> None:
   root = logging.getLogger()
   root.handlers[:] = [handler]
   root.setLevel(logging.INFO)
-  # TensorFlow adds a handler of its own only if nobody else has.
+  # TensorFlow adds its own handler only if there is no other.
   framework = logging.getLogger('tensorflow')
   framework.handlers[:] = []
   framework.propagate = True

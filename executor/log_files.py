@@ -1,14 +1,14 @@
 """Logs of a training run, in a folder that may be a bucket.
 
-An error of TensorFlow within a hook makes its session begin again at the last
-checkpoint. For the log of some steps that is too high a price: where a log
-cannot be written, a part of it is missing.
+A TensorFlow error within a hook makes the session restart from the last
+checkpoint, which is too high a price for the log of some steps. Where a log
+cannot be written, that part of it is missing.
 """
 
 import tensorflow.compat.v1 as tf
 
 _ERRORS = (tf.errors.OpError, OSError)
-_TOLD = set()  # of which log a warning was given
+_WARNED = set()  # logs about which a warning was given
 
 
 def event_writer(folder: str) -> tf.summary.FileWriter:
@@ -28,14 +28,14 @@ def tolerant(writer: tf.summary.FileWriter) -> tf.summary.FileWriter:
   events = writer.event_writer
   if not isinstance(events._ev_writer, _Tolerant):  # pylint: disable=protected-access
     inner = _Tolerant(events._ev_writer, events.get_logdir())  # pylint: disable=protected-access
-    # Its thread would end with an error. With TensorFlow 1.15 the training run
-    # then waits forever, with 2.15 the next event raises the error.
+    # An error would end its thread. With TensorFlow 1.15 the training run would
+    # then wait forever; with 2.15 the next event would raise the error.
     events._ev_writer = events._worker._ev_writer = inner  # pylint: disable=protected-access
   return writer
 
 
 class _Tolerant:
-  """An EventsWriter of TensorFlow, of which errors are warnings."""
+  """An EventsWriter of TensorFlow that warns instead of raising errors."""
 
   def __init__(self, writer, folder):
     self._writer, self._folder = writer, folder
@@ -54,10 +54,10 @@ class _Tolerant:
 
 
 def _warn(path, error):
-  if path in _TOLD:
+  if path in _WARNED:
     return
-  _TOLD.add(path)
+  _WARNED.add(path)
   tf.logging.warning(
-      'A part of the log in %s is lost: %s The training run goes on; further '
-      'errors of this kind are not told.', path,
+      'A part of the log in %s is lost: %s Training continues; further errors '
+      'of this kind are not reported.', path,
       getattr(error, 'message', None) or error)

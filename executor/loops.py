@@ -34,7 +34,7 @@ class _OwnHooks(typing.NamedTuple):
 def train(config, estimator, input_fn, max_steps=None, cluster=None,
           then_evaluates=False, make_hooks=(), start=None, guard=None,
           describe_batch=None):
-  """Trains from the newest checkpoint in model_dir on.
+  """Trains from the newest checkpoint in model_dir.
 
   Args:
     config: experiment.
@@ -42,23 +42,23 @@ def train(config, estimator, input_fn, max_steps=None, cluster=None,
     input_fn: with the batch size of training.
     max_steps: int, where to stop; None: `train.total_steps`.
     cluster: executor.cluster.Cluster, if this is one of several workers.
-    then_evaluates: whether the job goes on after `train.total_steps`, so that
-      a signal that came with the last step, or while its checkpoint was
-      written, has something to end.
+    then_evaluates: whether the job continues after `train.total_steps`, so that
+      a signal at the last step, or while its checkpoint is written, ends it.
     make_hooks: functions (experiment) -> tf.train.SessionRunHook. Each is
       called once for every start of training, on every worker; its hook runs
-      after the own ones, and what it raises ends the run.
-    start: the newest checkpoint, where the caller has read it already; None: it
-      is looked for, and read as a whole.
-    guard: divergence.Guard: a divergence is not the end while it may go back.
-    describe_batch: (step) -> sentences about what a step saw, for the error.
+      after the built-in ones, and its errors end the run.
+    start: prefix of the newest checkpoint, where the caller has verified it
+      already; None: it is found and verified here.
+    guard: divergence.Guard; while it may go back, a divergence does not end the
+      job.
+    describe_batch: (step) -> sentences about its batch, for the error.
 
   Returns:
     The step that was reached: less than `max_steps` where an evaluation asked
     for an early end.
 
   Raises:
-    errors.Terminated: when a signal asked to stop; a checkpoint is written.
+    errors.Terminated: when a signal asked it to stop; a checkpoint is written.
     errors.TrainingDiverged: at a loss or weight that is not finite.
     errors.SetupError: when the checkpoint is of another model.
   """
@@ -90,7 +90,7 @@ def train(config, estimator, input_fn, max_steps=None, cluster=None,
 
 
 def _is_over(config, start, max_steps):
-  """Whether the checkpoint `start` is the last one; says so."""
+  """Whether the checkpoint `start` is the last one; logs that."""
   step = checkpoints.step_of(start)
   if step >= max_steps:
     tf.logging.info('%s is at step %d already: there is nothing to train.',
@@ -117,7 +117,7 @@ def _make_own_hooks(config, workers, is_chief, tracker=None):
 
 
 def _hooks_of_start(config, start, is_chief):
-  """Hooks of some starts: a log is wanted; there is a checkpoint."""
+  """Hooks that depend on the configuration, or on there being a checkpoint."""
   found = []
   if config.train.profile_every_n_steps and is_chief:
     folder = model_dir_lib.profile_dir(config.model_dir)
@@ -129,7 +129,7 @@ def _hooks_of_start(config, start, is_chief):
   if config.train.image_summaries_every_n_steps and is_chief:
     found.append(input_images.InputImagesHook(config))
   if start:
-    tf.logging.info('Training goes on from %s.', start)
+    tf.logging.info('Training resumes from %s.', start)
     if is_chief:
       checkpoints.make_known(start)
     found.append(checkpoints.FitHook(start))
@@ -158,12 +158,12 @@ def _end_by_signal(config, step, is_chief):
     model_dir_lib.mark_finished(config.model_dir, step, 'finished')
   raise errors.Terminated(
       'Training was asked to stop and did so at step %d of %d; %s holds the '
-      'checkpoint. The same command goes on from there.' % (
+      'checkpoint. The same command resumes from there.' % (
           step, total_steps, config.model_dir))
 
 
 def _listeners(config, is_chief=True):
-  """What happens around the saving of a checkpoint."""
+  """Listeners for the saving of checkpoints."""
   return [hooks.FiniteWeights()] + ([
       presence.Presence(config.model_dir), beginning.Beginning(config),
       room.RoomForCheckpoints(config)] if is_chief else [])
@@ -180,8 +180,8 @@ def _train_with_others(config, estimator, input_fn, training_hooks, max_steps,
       save_steps=interval.get('save_checkpoints_steps'))
   training_hooks = [workers_lib.SameStart(workers, config.model_dir), saver
                     ] + training_hooks
-  # Of the two ways to start an Estimator, this one knows several workers; on
-  # them, it evaluates nothing.
+  # Estimator.train does not support several workers; this function does, and on
+  # workers it evaluates nothing.
   try:
     tf.estimator.train_and_evaluate(
         estimator, tf.estimator.TrainSpec(input_fn, max_steps, training_hooks),
@@ -193,7 +193,7 @@ def _train_with_others(config, estimator, input_fn, training_hooks, max_steps,
 
 def _explain_divergence(config, error, is_chief=True, guard=None,
                         describe_batch=None):
-  """Raises the error again with what to do."""
+  """Raises the error again, with advice."""
   step = checkpoints.latest_step(config.model_dir)
   if is_chief and not (guard and guard.may_go_back):
     model_dir_lib.mark_finished(config.model_dir, step, 'diverged')
@@ -214,9 +214,9 @@ def train_and_eval(config, estimator, input_fn, evaluation, make_hooks=(),
                    guard=None, describe_batch=None):
   """Trains, and evaluates every `eval.num_steps_per_eval` steps and last.
 
-  With `eval.eval_every_checkpoint` then also those that were saved in between.
-  A restart goes on from the step that was reached; an evaluation that was
-  missed is made up for.
+  With `eval.eval_every_checkpoint`, also the checkpoints that were saved in
+  between. A restart continues from the step that was reached, and makes up for
+  an evaluation that was missed.
 
   Args:
     config: experiment.
@@ -261,7 +261,7 @@ def train_and_eval(config, estimator, input_fn, evaluation, make_hooks=(),
 
 
 def _evaluate_new(config, evaluation):
-  """Evaluates the newest checkpoint, or all that there are, none twice."""
+  """Evaluates the newest checkpoint, or all of them, none twice."""
   newest = checkpoints.latest(config.model_dir)
   if not config.eval.eval_every_checkpoint:
     if evaluation.is_done(newest):
@@ -276,7 +276,7 @@ def _evaluate_new(config, evaluation):
 
 
 def _warn_of_deletion(config):
-  """Says that training deletes checkpoints before they are evaluated."""
+  """Warns where training deletes checkpoints before they are evaluated."""
   train, interval = config.train, config.eval.num_steps_per_eval
   number = interval // (train.save_checkpoints_steps or interval)
   if 0 < train.keep_checkpoint_max < number:

@@ -1,4 +1,4 @@
-"""What a job leaves in model_dir besides checkpoints, and finds there."""
+"""The files of a model_dir besides checkpoints, and what they say."""
 
 import os
 import re
@@ -26,7 +26,7 @@ from utils import version
 _IDENTITY = ('type', 'architecture.backbone',
              'architecture.multilevel_features', 'architecture.num_classes',
              'architecture.min_level', 'architecture.max_level')
-# Keys that make them different functions of the same variables.
+# Keys that make two configurations different functions of the same variables.
 _MEANING = re.compile(
     r'anchor\.|\w+_parser\.(output_size|resize_eval)$'
     r'|(batch_norm_activation|efficientnet(_lite)?)'
@@ -38,12 +38,12 @@ _MEANING = re.compile(
 
 
 def params_path(model_dir: str) -> str:
-  """The resolved configuration of the training."""
+  """The resolved configuration of the training run."""
   return os.path.join(model_dir, 'params.yaml')
 
 
 def train_log_path(model_dir: str) -> str:
-  """JSON lines: step, time, rates and losses of the training."""
+  """JSON lines: step, time, rates and losses of the training run."""
   return os.path.join(model_dir, 'train_metrics.jsonl')
 
 
@@ -74,7 +74,7 @@ def mark_finished(model_dir: str, step: int, state: str) -> None:
 
 
 def clear_finished(model_dir: str) -> None:
-  """Takes the mark away: a training run starts."""
+  """Removes the mark: a training run starts."""
   if tf.gfile.Exists(_finished_path(model_dir)):
     tf.gfile.Remove(_finished_path(model_dir))
 
@@ -82,7 +82,7 @@ def clear_finished(model_dir: str) -> None:
 def read_finished(model_dir: str) -> Optional[Dict[str, Any]]:
   """{'step', 'state', 'time'} of `mark_finished`, or None.
 
-  A mark that is damaged is none: a warning says so once.
+  A damaged mark does not count, with one warning.
   """
   return storage.read_record(_finished_path(model_dir), step=int, state=str,
                              time=(int, float))
@@ -101,12 +101,12 @@ def check_same_model(config: base.Config, is_training: bool = False) -> None:
 
   Args:
     config: experiment.
-    is_training: whether training is to go on from them. Then also what the
-      variables mean has to be the same: an evaluation may take another image
-      size on purpose, and `notes_of_meaning` says so.
+    is_training: whether training is to continue from them. Then the meaning of
+      the variables has to be the same, too; an evaluation may use another image
+      size on purpose, which `notes_of_meaning` reports.
 
   Raises:
-    errors.SetupError: naming the keys and both values where it is another one.
+    errors.SetupError: naming the keys and both values where they differ.
   """
   if not checkpoints.latest(config.model_dir):
     return
@@ -120,21 +120,21 @@ def check_same_model(config: base.Config, is_training: bool = False) -> None:
                if key in keys or is_training and _MEANING.match(key)}
   if differing:
     raise errors.SetupError(
-        '%s holds checkpoints of another model than the one that is '
-        'configured:\n%s\nUse another --model_dir (train.checkpoint.path '
-        'starts from weights of this one), or that configuration '
+        '%s has checkpoints of another model than the configured one:\n%s\n'
+        'Use another --model_dir (train.checkpoint.path starts from weights of '
+        'this one), or the configuration of those checkpoints '
         '(--config_file=%s).%s' % (
             config.model_dir, '\n'.join(_differences(differing)),
             params_path(config.model_dir), _kept_note(config.model_dir)))
 
 
 def notes_of_meaning(config: base.Config) -> List[str]:
-  """What an evaluation sees otherwise than the training run did, in lines."""
+  """Lines about keys that change the meaning of the model in an evaluation."""
   differing = {key: values for key, values in _changes(config).items()
                if _MEANING.match(key)}
   if not differing:
     return []
-  return ['The figures are not those of the model as it is trained:'
+  return ['The metrics will not be those of the model as it is trained:'
           ] + _differences(differing)
 
 
@@ -148,36 +148,36 @@ def _changes(config):
 
 
 def _differences(changes):
-  return ['  %s is %r there (params.yaml), %r here' % ((key,) + values)
+  return ['  %s is %r in params.yaml, %r here' % ((key,) + values)
           for key, values in changes.items()]
 
 
 def _kept_note(model_dir):
   """A sentence that names earlier configurations of a folder; or ''."""
   kept = checkpoints.kept_configurations(model_dir)
-  return ' Kept of earlier starts, by step: %s.' % ', '.join(
+  return ' Configurations of earlier starts, by step: %s.' % ', '.join(
       kept) if kept else ''
 
 
 def notes_of_nothing_to_do(config: base.Config) -> List[str]:
-  """Lines about what a start without a step to train leaves unwritten."""
+  """Lines about changes that a start without a step to train does not write."""
   changes = _changes(config)
   if not changes:
     return []
-  return ['%s stays as it is, although this job is configured otherwise:'
+  return ['%s is left unchanged, although this job is configured differently:'
           % params_path(config.model_dir)] + _differences(changes)
 
 
 def save_config(config: base.Config) -> List[str]:
-  """Writes params.yaml; an older one with other values stays as history.
+  """Writes params.yaml; an older one with other values is kept as history.
 
-  Paths are written so that a job in another folder finds the files.
+  Paths are made absolute, so that a job in another folder finds the files.
 
   Args:
     config: experiment.
 
   Returns:
-    [note]: what has changed since the training that is resumed.
+    [note], the changes since the training run that is resumed.
   """
   path = params_path(config.model_dir)
   tf.gfile.MakeDirs(config.model_dir)
@@ -208,7 +208,7 @@ def _shown(values, key):
 def save_params(config: base.Config, path: str) -> None:
   """Writes the complete configuration; it loads back to an equal one.
 
-  Nobody sees a part of the file.
+  The file appears when it is complete.
 
   Args:
     config: experiment.
@@ -223,7 +223,7 @@ def save_params(config: base.Config, path: str) -> None:
 
 
 def _history_path(model_dir):
-  """params.STEP.yaml, numbered further where that is taken."""
+  """params.STEP.yaml, with a number where that exists."""
   stem = os.path.join(model_dir,
                       'params.%d' % checkpoints.latest_step(model_dir))
   path, number = stem + '.yaml', 2

@@ -1,8 +1,8 @@
-"""A checkpoint held fast while it is evaluated, whatever training deletes.
+"""Keeps a checkpoint while it is evaluated, even if training deletes it.
 
-A folder next to the results holds links to its files, or copies where there are
-no links. Its name says which process holds it, so that what a killed one left
-can be told from what a living one needs.
+A folder next to the results holds links to its files, or copies where links are
+not supported. The name of the folder identifies the process that holds it, so
+that folders of killed processes can be told from those in use.
 """
 
 import contextlib
@@ -35,8 +35,8 @@ def pinned(path: str, folder: str) -> Iterator[str]:
     folder: where to hold it, in the same file system; it need not exist.
 
   Yields:
-    Prefix of what is held. It may be a mixture, or a part, if somebody was
-    writing the files at that moment.
+    Prefix of the checkpoint that is held. It may be a mixture, or incomplete,
+    if another process was writing the files at that moment.
 
   Raises:
     GoneError: if it was deleted.
@@ -59,10 +59,10 @@ def pinned(path: str, folder: str) -> Iterator[str]:
 
 
 def remove_left(folder: str) -> None:
-  """Removes what evaluations that were killed held.
+  """Removes the folders of killed evaluations.
 
   Args:
-    folder: of `pinned`; it need not exist.
+    folder: the argument of `pinned`; it need not exist.
   """
   if not tf.gfile.IsDirectory(folder):
     return
@@ -86,7 +86,7 @@ def _hold(source, target):
 
 
 def _is_in_use(path, host, pid):
-  """Whether the process that holds something may still live."""
+  """Whether the process that holds a folder may still be running."""
   if host == socket.gethostname():
     return pid != os.getpid() and _lives(pid)
   try:

@@ -51,10 +51,10 @@ def _use_xla_on_cpu():
 
 
 def for_evaluation(config: base.Config) -> base.Config:
-  """The experiment as an evaluation or a prediction computes it.
+  """The experiment with the number format of evaluation and prediction.
 
   One rule for all modes and devices: `eval.precision`, which is float32 unless
-  somebody asks for another one. Nothing but training is partitioned.
+  it is set. Only training is partitioned.
 
   Args:
     config: experiment, of any mode.
@@ -72,7 +72,7 @@ def for_evaluation(config: base.Config) -> base.Config:
 
 
 def describe_evaluation(config: base.Config) -> str:
-  """The sentence that says in what an evaluation or prediction computes."""
+  """A sentence about the number format of evaluation and prediction."""
   return ('Evaluation and prediction compute in %s (eval.precision).'
           % config.eval.precision)
 
@@ -85,7 +85,7 @@ def check_evaluation(
   Args:
     config: experiment.
     gpus: see `check`.
-    capabilities: likewise.
+    capabilities: see `check`.
 
   Raises:
     errors.SetupError: saying what is missing.
@@ -106,7 +106,7 @@ def check(config: base.Config, gpus: Optional[Sequence[str]] = None,
     config: experiment; `train.mixed_precision` is read.
     gpus: [device name] instead of those that TensorFlow sees.
     capabilities: [float] of the GPUs, instead of asking; None where unknown.
-    key: the one that set it.
+    key: the configuration key that set it, for the message.
 
   Raises:
     errors.SetupError: saying what is missing.
@@ -120,8 +120,8 @@ def check(config: base.Config, gpus: Optional[Sequence[str]] = None,
     if wanted == 'float16':
       raise errors.SetupError(
           '%s is float16, which only GPUs compute, and TensorFlow sees none '
-          '(`python -m tools.env` says why). Set it to %s, or to bfloat16 to '
-          'compute on a CPU with the numbers of a TPU.' % (key, none))
+          '(`python -m tools.env` reports why). Set it to %s, or to bfloat16 '
+          'to compute on a CPU in the number format of a TPU.' % (key, none))
     return
   if wanted == 'bfloat16' and not compat.HAS_BFLOAT16_ON_GPUS:
     raise errors.SetupError(
@@ -132,7 +132,7 @@ def check(config: base.Config, gpus: Optional[Sequence[str]] = None,
   old = [c for c in capabilities if c and c < _MIN_CAPABILITY[wanted]]
   if old:
     raise errors.SetupError(
-        '%s is %s, which needs GPUs of compute capability %.1f or more; there '
-        'is one of %.1f. Set it to %s.' % (
+        '%s is %s, which needs GPUs of compute capability %.1f or more; one '
+        'here has %.1f. Set it to %s.' % (
             key, wanted, _MIN_CAPABILITY[wanted], min(old),
             'float16' if min(old) >= _MIN_CAPABILITY['float16'] else none))

@@ -1,7 +1,7 @@
-"""Mode predict: what a model finds in all records, as a COCO results file.
+"""Mode predict: predictions for all records, as a COCO results file.
 
-Of detectors the detections; of classifiers the best classes of each image,
-without a box; of segmentation models the region of each class, without a score.
+Detectors give detections; classifiers the best classes of each image, without a
+box; segmentation models the region of each class, without a score.
 """
 
 import functools
@@ -94,7 +94,7 @@ def write_results(
     to_results: ({name: array}, [image_id]) -> [entry of the file].
 
   Returns:
-    Number of images and of entries.
+    Number of images, number of entries.
   """
   num_images = num_results = 0
   with storage.output_path(path) as temporary:
@@ -132,8 +132,8 @@ def run(config: base.Config, estimator: tf.estimator.Estimator,
     name_of, category_map = groundtruth_lib.for_predictions(
         config, file_pattern(config))
   except ValueError as e:
-    raise errors.SetupError('eval.val_json_file, after which predictions call '
-                            'images and classes, cannot be used. %s' % e)
+    raise errors.SetupError('eval.val_json_file, from which predictions take '
+                            'image and class ids, cannot be used. %s' % e)
   to_results = _with_categories(_results_of(config), category_map)
   with checkpoints.restorable(path) as restorable, watchdog.watching(
       config.eval.stall_timeout, {'the checkpoint': path + '.index'}):

@@ -1,8 +1,8 @@
-"""What can be known to fail is told before any graph is built, all at once.
+"""Finds what will fail in a job before any graph is built, all at once.
 
-`problems` walks through every check of a job: of the keys among themselves
-(`configs/`), of keys against the mode, the devices and the files of `model_dir`
-(`_CHECKS`). What a person has to change comes as one list.
+`problems` runs every check of a job: of the keys against each other
+(`configs/`), and against the mode, the devices and the files of `model_dir`
+(`_CHECKS`). All that has to be changed is reported in one list.
 """
 
 import typing
@@ -16,6 +16,7 @@ from executor import checkpoints
 from executor import errors
 from executor import estimator as estimator_lib
 from executor import evaluation
+from executor import evaluation_loop
 from executor import model_dir as model_dir_lib
 from executor import precision
 from executor import prediction
@@ -28,12 +29,13 @@ from utils import label_map
 
 
 class Job(typing.NamedTuple):
-  """What a job was asked to do; checks read it."""
+  """The request for a job, which the checks read."""
   config: typing.Any  # experiment
   mode: str  # that of main.py
   with_eval: bool = False  # whether mode train ends with an evaluation
   checkpoint_path: typing.Optional[str] = None  # of a single evaluation
   cluster: typing.Any = None  # executor.cluster.Cluster, of several workers
+  once: bool = False  # whether one checkpoint is evaluated or predicted with
 
   @property
   def trains(self):
@@ -41,7 +43,7 @@ class Job(typing.NamedTuple):
 
   @property
   def predicts(self):
-    """Whether images get predictions: in an evaluation or in mode predict."""
+    """Whether the job predicts, in an evaluation or in mode predict."""
     return self.mode != 'train' or self.with_eval
 
   @property
@@ -50,14 +52,14 @@ class Job(typing.NamedTuple):
 
 
 def problems(job):
-  """Everything that is known to be wrong with a job.
+  """All problems of a job.
 
   Args:
     job: Job.
 
   Returns:
-    [sentence], each saying which key or flag is to change. The keys'
-    contradictions come first.
+    [sentence], each naming the key or flag to change. Contradictions between
+    keys come first.
   """
   found = list(job.config.problems(job.trains))
   for applies, check_job in _CHECKS:
@@ -102,7 +104,7 @@ def check(config, mode, with_eval=False, checkpoint_path=None, cluster=None):
 
 
 def refuse(found):
-  """Raises errors.SetupError if there is any problem, each of them once.
+  """Raises errors.SetupError if there is any problem, naming each once.
 
   Args:
     found: [sentence].
@@ -112,7 +114,7 @@ def refuse(found):
 
 
 def problems_of(function, *args):
-  """[sentence] of what a function raises about the job; empty if nothing.
+  """[sentence] of the error that a function raises; empty if it raises none.
 
   Args:
     function: raises errors.SetupError, or ValueError about the configuration.
@@ -137,6 +139,10 @@ def _check_model_dir(job):
           '.../model.ckpt-1000, without .index).' % path)
     whole_checkpoint.verify(path)
     return
+  if (job.once and job.config.eval.eval_timeout is None
+      and not checkpoints.latest(job.config.model_dir)):
+    raise errors.SetupError(
+        evaluation_loop.nothing_there(job.config.model_dir))
   model_dir_lib.check_same_model(job.config, is_training=job.trains)
 
 
@@ -156,7 +162,7 @@ def _check_warm_start(job):
 
 
 def _check_evaluation_on_tpu(config, mode):
-  """TPUEstimator would find these after training, or after a long start."""
+  """Checks what TPUEstimator would only find after training or a long start."""
   cores = config.train.num_shards or tpu.MAX_CORES_OF_A_HOST
   if cores > tpu.MAX_CORES_OF_A_HOST:
     raise errors.SetupError(tpu.NO_EVALUATION_ON_A_POD % (
@@ -191,14 +197,14 @@ def _check_class_names(job):
   path, num_classes = (job.config.eval.label_map,
                        job.config.architecture.num_classes)
   if not tf.gfile.Exists(path):
-    return  # Who needs it says so.
+    return  # A job that needs it reports that.
   beyond = sorted(i for i in label_map.read_label_map(path)
                   if i >= num_classes)
   if beyond:
     raise errors.SetupError(
-        'eval.label_map: %s names the classes %s, and the model has none of '
-        'them: architecture.num_classes is %d, which counts from 0 (of '
-        'detectors the background). Set it to %d, or use another file.' % (
+        'eval.label_map: %s names class(es) beyond those of the model: %s. '
+        'architecture.num_classes is %d, which includes class 0 (the '
+        'background of detectors). Set it to %d, or use another file.' % (
             path, ', '.join(map(str, beyond[:5])) + (
                 ' and %d more' % (len(beyond) - 5) if len(beyond) > 5 else ''),
             num_classes, beyond[-1] + 1))
@@ -210,7 +216,7 @@ def _check_masks(job):
       job.config.architecture, 'include_mask', True):
     raise errors.SetupError(
         'eval.type is %r, but architecture.include_mask is false: the model '
-        'gives no masks to evaluate. Set eval.type to box.' % section.type)
+        'has no masks to evaluate. Set eval.type to box.' % section.type)
 
 
 def _check_file(key, path):
@@ -230,7 +236,7 @@ def _check_detections(job):
   section = getattr(job.config, 'postprocess', None)
   if section and not section.apply_nms:
     raise errors.SetupError(
-        'postprocess.apply_nms is false: the model gives raw boxes, and '
+        'postprocess.apply_nms is false: the model returns raw boxes, but '
         'detections are needed. Set it to true.')
 
 
@@ -242,9 +248,8 @@ def as_setup_error(function, *args, **kwargs):
     raise errors.SetupError(str(e))
 
 
-# (whether the check applies, the check): both functions of a Job; a check
-# raises errors.SetupError, or ValueError about the configuration. To add a
-# check is to add a line.
+# (whether the check applies, the check), both functions of a Job. A check
+# raises errors.SetupError, or ValueError about the configuration.
 _CHECKS = (
     (lambda job: True, _check_model_dir),
     (lambda job: True, _check_places),

@@ -1,7 +1,7 @@
 """Whether the folder of a training run is still there.
 
-Whoever writes to a deleted folder may not notice: files that are open go on
-taking bytes, and small files make a new folder of the same name.
+A process that writes to a deleted folder may not notice: open files still
+accept bytes, and small files create a new folder of the same name.
 """
 
 import tensorflow.compat.v1 as tf
@@ -12,7 +12,7 @@ from executor import model_dir as model_dir_lib
 
 
 class Presence(tf.train.CheckpointSaverListener):
-  """Looks around the saving of a checkpoint, and when `check` is called."""
+  """Checks before and after each checkpoint, and when `check` is called."""
 
   def __init__(self, model_dir: str) -> None:
     """Keeps the folder."""
@@ -28,13 +28,13 @@ class Presence(tf.train.CheckpointSaverListener):
     self.check(int(global_step_value))
 
   def check(self, step: int) -> None:
-    """Looks for what a training run writes first.
+    """Looks for the first files that a training run writes.
 
     Args:
       step: int, for the message.
 
     Raises:
-      errors.JobError: when it was there, and is not any longer.
+      errors.JobError: when they were there before and no longer are.
     """
     is_there = (tf.gfile.Exists(model_dir_lib.params_path(self._folder))
                 or checkpoints.latest(self._folder) is not None)
@@ -42,7 +42,7 @@ class Presence(tf.train.CheckpointSaverListener):
       raise errors.JobError(
           '%s was deleted, moved or emptied while a training run wrote to it: '
           'its checkpoints are gone, and step %d cannot be saved there. If the '
-          'folder was moved, move it back; the same command then goes on. '
+          'folder was moved, move it back; the same command then resumes. '
           'Otherwise the command starts from the beginning.'
           % (self._folder, step))
     self._was_there = is_there

@@ -1,4 +1,4 @@
-"""How far a job is: a line for people by time, on a terminal also a bar."""
+"""How far a job is: a line every few seconds, and on a terminal a bar."""
 
 import sys
 import time
@@ -33,8 +33,8 @@ class Bar:
     """Draws it, unless that was done a moment ago.
 
     Args:
-      text: what is said.
-      share: how much of the whole is done, 0 to 1; None: nobody knows.
+      text: one line.
+      share: how much of the job is done, 0 to 1; None: unknown.
     """
     now = self._clock()
     if not self._is_terminal or (
@@ -47,17 +47,17 @@ class Bar:
     log.write_over(self._stream, text)
 
   def end(self) -> None:
-    """Takes it away."""
+    """Erases it."""
     if self._drawn is not None:
       log.write_over(self._stream, '')
       self._drawn = None
 
 
 class Rhythm:
-  """Says when a line is due: at once, then every so many seconds."""
+  """Decides when a line is due: at once, then at an interval."""
 
   def __init__(self, seconds: float) -> None:
-    """Keeps the seconds between lines."""
+    """Keeps the interval, in seconds."""
     self._seconds = seconds
     self._last: Optional[float] = None
 
@@ -87,7 +87,7 @@ def input_wait() -> Optional[tf.Tensor]:
 
 
 def memory_text() -> str:
-  """', memory 1.9 GiB': the most that this process has had; '' if unknown."""
+  """', memory 1.9 GiB': the peak of this process; '' if unknown."""
   if resource is None:
     return ''
   peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

@@ -1,4 +1,4 @@
-"""The step of a saved batch again: what it is that explodes."""
+"""Repeats the training step of a saved batch, to find what diverges."""
 
 import os
 from typing import Any, Dict, List, NamedTuple, Sequence, Tuple
@@ -21,10 +21,10 @@ from utils import modes
 
 
 class Replay(NamedTuple):
-  """What a step gives.
+  """The results of a step.
 
   Attributes:
-    losses: by name.
+    losses: {name: float}.
     norms: [(variable, norm of its gradient)], the largest first; NaN and
       infinity come before all others.
   """
@@ -36,14 +36,15 @@ def read_batches(path: str, config: base.Config) -> Tuple[List[str], List[Any]]:
   """The ids and the batches of a file of `divergence.write_batches`.
 
   Args:
-    path: of the .npz file.
-    config: the experiment that made it.
+    path: the path of the .npz file.
+    config: the experiment that wrote it.
 
   Returns:
     [id], [(images, labels)].
 
   Raises:
-    errors.SetupError: if the file cannot be read, or is of another experiment.
+    errors.SetupError: if the file cannot be read, or another experiment wrote
+      it.
   """
   spec = dataloader_factory.build_parser(config, modes.TRAIN).labels_spec()
   number = 1 + len(tf.nest.flatten(spec))
@@ -56,14 +57,14 @@ def read_batches(path: str, config: base.Config) -> Tuple[List[str], List[Any]]:
     raise errors.SetupError('%s is not a batch that was saved: %s.' % (path, e))
   if not values or len(values) % number:
     raise errors.SetupError(
-        '%s has %d arrays, and a batch of this configuration %d: it is of '
-        'another one.' % (path, len(values), number))
+        '%s has %d arrays, and a batch of this configuration %d: another '
+        'configuration wrote it.' % (path, len(values), number))
   return ids, [tf.nest.pack_sequence_as((0, spec), values[i:i + number])
                for i in range(0, len(values), number)]
 
 
 def faults(batch: Any) -> List[str]:
-  """Sentences about what in a batch is not a finite number."""
+  """Sentences about values of a batch that are not finite."""
   images, labels = batch
   found = []
   for name, value in [('the pixels', images)] + _named(labels):
@@ -94,7 +95,7 @@ class Step:
 
     Args:
       config: experiment.
-      batch: (images, labels), of the shapes of all that follow.
+      batch: (images, labels); all later batches have the same shapes.
       checkpoint: prefix.
     """
     graph = tf.Graph()
@@ -113,7 +114,7 @@ class Step:
     saver.restore(self._session, checkpoint)
 
   def run(self, batch: Any) -> Replay:
-    """The step on a batch."""
+    """Runs the step on a batch, (images, labels)."""
     losses, norms = self._session.run(self._fetches, dict(zip(
         tf.nest.flatten(self._inputs), tf.nest.flatten(batch))))
     order = sorted(zip(self._names, norms), key=lambda pair: -np.nan_to_num(
@@ -147,7 +148,7 @@ def _build(config, images, labels):
 
 
 def alone(batch: Any, index: int) -> Any:
-  """A batch of one image, as often as it has images.
+  """A batch in which one image takes the place of all others.
 
   Args:
     batch: (images, labels); images with the batch first.
@@ -159,7 +160,7 @@ def alone(batch: Any, index: int) -> Any:
 
 
 def find_batch(path: str) -> str:
-  """The file that a path means: itself, or the newest of a model_dir.
+  """The saved batch at a path: the file itself, or the newest of a model_dir.
 
   Raises:
     errors.SetupError: if there is none.
@@ -172,6 +173,6 @@ def find_batch(path: str) -> str:
       if os.path.isdir(folder)
       for name in os.listdir(folder) if name.endswith('.npz')]
   if not found:
-    raise errors.SetupError('%s holds no saved batch (diverged/step-*.npz).'
+    raise errors.SetupError('%s has no saved batch (diverged/step-*.npz).'
                             % path)
   return max(found, key=os.path.getmtime)

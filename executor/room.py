@@ -1,4 +1,4 @@
-"""Whether the checkpoints to come find room, and files the right time."""
+"""Checks the disk space for checkpoints, and the clock of the file system."""
 
 import os
 import shutil
@@ -15,9 +15,9 @@ _SKEW_SECONDS = 120.  # between this clock and that of the file system
 
 
 class RoomForCheckpoints(tf.train.CheckpointSaverListener):
-  """Looks at the first checkpoint, which is written before the first step.
+  """Checks once the first checkpoint is written, before the first step.
 
-  Only then it is known how large they are.
+  Only then is it known how large checkpoints are.
   """
 
   def __init__(self, config: base.Config) -> None:
@@ -44,9 +44,9 @@ class RoomForCheckpoints(tf.train.CheckpointSaverListener):
 
 
 def _number_to_come(train, folder):
-  """Checkpoints that will be there beside those that are."""
+  """How many checkpoints there will be in addition to those there are."""
   if not train.keep_checkpoint_max:
-    return 1  # Nobody knows how many; the next one at least.
+    return 1  # It is unknown how many; the next one at least.
   there = len(tf.gfile.Glob(os.path.join(folder, 'model.ckpt-*.index')))
   # A new one is complete before the oldest is removed.
   return max(1, train.keep_checkpoint_max - there + 1)
@@ -62,7 +62,7 @@ def check(folder: str, size: int, number: int, free: int) -> List[str]:
     free: bytes.
 
   Returns:
-    [sentence] for a person who should know.
+    [sentence] to warn the user with.
 
   Raises:
     errors.SetupError: if the next one cannot be written.
@@ -76,7 +76,7 @@ def check(folder: str, size: int, number: int, free: int) -> List[str]:
   if free < size * number:
     return ['The disk of %s has %.0f MB left; %d more checkpoints of %.0f MB '
             'do not fit (train.keep_checkpoint_max). Training will stop when '
-            'it is full, and keep the last one.' % (
+            'the disk is full, and keep the last one.' % (
                 folder, free / mb, number, size / mb)]
   return []
 
@@ -86,9 +86,12 @@ def clock_warnings(folder: str, written: float,
   """Compares the clock of a file system with that of this machine.
 
   Args:
-    folder: of a file that was just written.
-    written: when, in the words of the file system, seconds since 1970.
-    clock: () -> seconds.
+    folder: where a file was just written.
+    written: its modification time, seconds since 1970.
+    clock: () -> seconds since 1970.
+
+  Returns:
+    [sentence], empty where both agree.
   """
   skew = written - clock()
   if abs(skew) <= _SKEW_SECONDS:

@@ -1,9 +1,9 @@
 """One training run at a time in a folder.
 
-Two of them would write checkpoints of the same names, and each would go on from
-whatever the other left. The file `training.lock` says who trains there; while a
-run lives it is written again every half minute, so that the lock of a process
-that was killed can be told from that of a slow one.
+Two of them would write checkpoints of the same names, and each would continue
+from whatever the other left. The file `training.lock` names the process that
+trains there, which refreshes it every half minute, so that the lock of a killed
+process can be told from that of a slow one.
 """
 
 import contextlib
@@ -24,9 +24,9 @@ class Kind(NamedTuple):
   """What a process does alone.
 
   Attributes:
-    name: of the lock file.
-    what: who holds it, for messages.
-    why: what would happen otherwise, and what to do.
+    name: name of the lock file.
+    what: the holder, for messages.
+    why: what would happen without it, and what to do.
   """
   name: str
   what: str
@@ -53,16 +53,16 @@ def held(model_dir, clock=time.time, kind=TRAINING):
   """Holds the lock of a folder.
 
   Args:
-    model_dir: it is made if it is not there, and removed again if nothing
-      was written to it.
+    model_dir: folder; it is created if it does not exist, and removed again if
+      nothing was written to it.
     clock: () -> seconds since 1970.
-    kind: Kind.
+    kind: Kind of the lock.
 
   Yields:
     Nothing.
 
   Raises:
-    errors.SetupError: if another run trains there, or nothing can be written.
+    errors.SetupError: if another process holds it, or nothing can be written.
   """
   is_new = not tf.gfile.IsDirectory(model_dir)
   path, owner = path_in(model_dir, kind), _this_process()
@@ -82,15 +82,15 @@ def held(model_dir, clock=time.time, kind=TRAINING):
 
 
 def read(model_dir, kind=TRAINING):
-  """{'host', 'pid', 'since', 'time'} of who holds a lock, or None."""
+  """{'host', 'pid', 'since', 'time'} of the holder of a lock, or None."""
   return _read(path_in(model_dir, kind))
 
 
 def is_alive(model_dir, now):
-  """Whether the process that holds the lock of a folder may still run.
+  """Whether the process that holds the lock of a folder may still be running.
 
   Args:
-    model_dir: folder of a lock.
+    model_dir: folder of the lock.
     now: seconds since 1970.
   """
   other = read(model_dir)
@@ -105,7 +105,7 @@ def _this_process():
 
 
 def _start_of(pid):
-  """What tells a process from a later one of its number; None if unknown."""
+  """Start time of a process, which tells it from a later one of its number."""
   try:
     with open('/proc/%d/stat' % pid, encoding='utf-8', errors='replace') as f:
       return f.read().rpartition(')')[2].split()[19]
@@ -114,19 +114,20 @@ def _start_of(pid):
 
 
 def _take(path, owner, clock, kind):
-  """Writes the lock unless somebody alive holds it."""
+  """Writes the lock unless a running process holds it."""
   if not _create(path, owner, clock):
     other = _read(path)
     if other is not None and _is_alive(other, owner, clock()):
       raise errors.SetupError(
-          '%s: %s on %s (process %s) writes to this folder since %s, and %s'
+          '%s: %s on %s (process %s) has written to this folder since %s, and '
+          '%s'
           % (path, kind.what, other['host'], other['pid'],
              _text(other['since']), kind.why))
     if other is not None:
       tf.logging.warning(
-          '%s is taken over: %s on %s (process %s) that held it has ended '
-          'without a word, last seen at %s.', path, kind.what, other['host'],
-          other['pid'], _text(other['time']))
+          '%s is taken over: it belongs to %s on %s (process %s) that ended '
+          'without removing it; its last sign of life was at %s.', path,
+          kind.what, other['host'], other['pid'], _text(other['time']))
     _write(path, owner, clock(), clock())
 
 
@@ -155,7 +156,7 @@ def _write(path, owner, since, now):
 
 
 def _read(path):
-  """The content of a lock; None if a killed process left it half written."""
+  """The content of a lock; None if a killed process left it incomplete."""
   try:
     content = storage.read_json(path)
     return content if isinstance(content, dict) and {
@@ -165,7 +166,7 @@ def _read(path):
 
 
 def _is_alive(other, owner, now):
-  """Whether the process that wrote a lock may still run."""
+  """Whether the process that wrote a lock may still be running."""
   if other['host'] != owner['host']:
     return now - other['time'] < _STALE_SECONDS
   if other['pid'] == owner['pid']:
@@ -185,7 +186,7 @@ def _keep_fresh(path, owner, clock, stop):
       if storage.is_remote(path) or os.path.isdir(os.path.dirname(path)):
         _write(path, owner, since, clock())
     except (OSError, tf.errors.OpError):
-      pass  # Training says so itself when it cannot save.
+      pass  # Training reports that itself when it cannot save.
 
 
 def _release(path, owner, new_folder):
@@ -205,14 +206,15 @@ def _release(path, owner, new_folder):
 
 @contextlib.contextmanager
 def _explained(model_dir):
-  """Says of a folder that cannot be written what to do."""
+  """Explains errors of a folder that cannot be written."""
   try:
     yield
   except (OSError, tf.errors.OpError) as e:
     raise errors.SetupError(
-        '--model_dir %s cannot be written to: %s. Training needs room and the '
-        'right to write there.' % (model_dir, getattr(e, 'strerror', None)
-                                   or str(e).split('\n')[0]))
+        '--model_dir %s cannot be written to: %s. Training needs free space '
+        'and permission to write there.' % (
+            model_dir, getattr(e, 'strerror', None)
+            or str(e).split('\n')[0]))
 
 
 def _text(seconds):

@@ -1,7 +1,7 @@
 """run.json in model_dir: what a training run was started with.
 
-params.yaml says how the model is trained; this file says by which code, with
-which packages, on which data and machine.
+params.yaml describes how the model is trained; this file records the code, the
+packages, the data and the machine.
 """
 
 import hashlib
@@ -23,7 +23,7 @@ from utils import text_files
 from utils import version
 
 _ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-# PREFIX-00000-of-00032.tfrecord, where PREFIX-index.json may lie beside it.
+# PREFIX-00000-of-00032.tfrecord, next to which PREFIX-index.json may be.
 _SHARD = re.compile(r'-\d{5}-of-\d{5}(\.tfrecord)?$')
 # Figures of an index that are worth repeating.
 _COUNTS = ('num_records', 'num_objects', 'num_images_without_objects',
@@ -37,12 +37,12 @@ def path(model_dir: str) -> str:
 
 
 def write(config: base.Config, argv: Sequence[str], devices: str) -> None:
-  """Writes the file; of earlier starts in this folder it keeps the main facts.
+  """Writes the file, which also keeps the main facts about earlier starts.
 
   Args:
     config: experiment.
     argv: the command line.
-    devices: a sentence about them.
+    devices: a sentence about the devices.
   """
   before = read(config.model_dir) or {}
   earlier = before.get('earlier', [])
@@ -60,7 +60,7 @@ def read(model_dir: str) -> Optional[Dict[str, Any]]:
 
 def describe(config: base.Config, argv: Sequence[str],
              devices: str) -> Dict[str, Any]:
-  """The content of the file, but for earlier starts; see `write`."""
+  """The content of the file without earlier starts; see `write`."""
   return {
       'time': time.strftime('%Y-%m-%d %H:%M:%S %z'),
       'command': ' '.join(['python'] + [shlex.quote(a) for a in argv]),
@@ -102,15 +102,15 @@ def packages() -> Dict[str, str]:
 
 
 def data_set(pattern: Any) -> Optional[Dict[str, Any]]:
-  """What is known about records without reading them.
+  """Facts about record files that need not be read for them.
 
   Args:
     pattern: `train.train_file_pattern` or `eval.eval_file_pattern`.
 
   Returns:
     {'pattern', 'num_files', 'num_bytes', 'sha256' of the names and sizes of the
-    files, 'indexes': [{'path', 'sha256', and what it counts}]}; None where no
-    file matches.
+    files, 'indexes': [{'path', 'sha256', and its counts}]}; None where no file
+    matches.
   """
   try:
     paths = file_patterns.expand(pattern, 'the pattern')
@@ -126,7 +126,7 @@ def data_set(pattern: Any) -> Optional[Dict[str, Any]]:
 
 
 def _indexes(paths: Sequence[str]) -> List[Dict[str, Any]]:
-  """What the indexes beside the files count, each once."""
+  """The counts of the indexes next to the files, each index once."""
   found = []
   for prefix in dict.fromkeys(_SHARD.sub('', p) for p in paths):
     index_path = prefix + '-index.json'

@@ -1,10 +1,10 @@
-"""Signals end a job politely, from the first second of the process on.
+"""Signals end a job in an orderly way, from the first second of the process.
 
 Python runs its handlers in the main thread, which may be inside of TensorFlow
-for minutes: importing it, building a graph, waiting for a worker or for a file
-that never comes. And code there may swallow the exception that a handler
-raises. So a thread is told of every signal by the interpreter itself, and ends
-the process if that has not ended by itself in time.
+for minutes: importing it, building a graph, or waiting for a worker or file
+that never comes. Code there may also swallow the exception that a handler
+raises. So the interpreter notifies a separate thread of every signal, which
+ends the process if it has not ended by itself in time.
 
 Without TensorFlow, so that it can be set up before that is loaded.
 """
@@ -27,7 +27,7 @@ _grace: List[float] = [_GRACE_SECONDS]
 def ending() -> List[int]:
   """[number] of the signals that end a job.
 
-  One that is ignored stays so: `nohup` ignores SIGHUP.
+  One that is ignored remains ignored: `nohup` ignores SIGHUP.
   """
   return [number for number in _ENDING
           if number != getattr(signal, 'SIGHUP', None)
@@ -76,8 +76,9 @@ def _enforce(receiving):
   # What holds the main thread does not hold this one.
   threading.Event().wait(_grace[0])
   sys.stderr.write(
-      '%s was received %g seconds ago, and the job has not ended since: it is '
-      'ended now. It was here:\n' % (signal.Signals(number).name, _grace[0]))
+      '%s was received %g seconds ago, and the job has not ended since, so it '
+      'is ended now. Its threads were here:\n' % (
+          signal.Signals(number).name, _grace[0]))
   faulthandler.dump_traceback(all_threads=True)
   sys.stderr.flush()
   os._exit(128 + number)  # pylint: disable=protected-access

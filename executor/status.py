@@ -1,8 +1,9 @@
-"""What goes on in a model_dir: for a person, a scheduler, and the next job.
+"""The state of a model_dir: for people, schedulers and the next job.
 
-An evaluation tells what it does in `status.json` next to its results. All that
-is known of the folder is put together in `model_dir/status.json` with it, by a
-training run every half minute, and by `python -m tools.status` at any time.
+An evaluation reports what it does in `status.json` next to its results, and
+then updates `model_dir/status.json`, which sums up the folder. A training run
+updates it every half minute; `python -m tools.status` shows the same at any
+time.
 """
 
 import os
@@ -21,15 +22,15 @@ from modeling import storage
 
 _NAME = 'status.json'
 BEAT_SECONDS = 30  # between two of these files
-_SILENT_SECONDS = 1200  # evaluators compute for minutes without a word
+_SILENT_SECONDS = 1200  # evaluators may compute for minutes without a report
 _AHEAD_SECONDS = 120
 _EVAL, _BEST = 'eval', 'best'  # folders; eval.suffix follows
-# Metrics that are no headline: there may be thousands.
+# Metrics of single classes, of which there may be thousands.
 _OF_CLASSES = ('ByCategory', '_class_')
 
 
 class Voice:
-  """Says what an evaluation does, every half minute and when that changes."""
+  """Reports what an evaluation does, every half minute and at each change."""
 
   def __init__(self, config: base.Config,
                clock: Callable[[], float] = time.time) -> None:
@@ -46,13 +47,13 @@ class Voice:
 
   def say(self, state: str, doing: str, problems: Any = (),
           progress: str = '') -> None:
-    """Writes what is done now.
+    """Writes the present state.
 
     Args:
       state: 'waiting', 'evaluating', 'idle' or 'ended'.
-      doing: what exactly, or for what it waits; a phrase.
-      problems: sentences about what needs somebody's attention.
-      progress: how far that is; a change of it alone is not written at once.
+      doing: what it does or waits for, in a phrase.
+      problems: sentences about what needs attention.
+      progress: how far it is; a change of this alone is not written at once.
     """
     now = self._clock()
     if (state, doing, problems) != self._last:
@@ -73,11 +74,11 @@ class Voice:
 
 
 def tell(model_dir: str, now: float) -> None:
-  """`write` for a training run, which goes on where that fails.
+  """`write` for a training run, which continues where that fails.
 
   Args:
-    model_dir: folder of the checkpoints; a run that has not begun there leaves
-      it as it is.
+    model_dir: folder of the checkpoints; nothing is written before the training
+      run has begun there.
     now: seconds since 1970.
   """
   try:
@@ -98,7 +99,7 @@ def write(model_dir: str, now: float) -> None:
 
 
 def collect(model_dir: str, now: float) -> Dict[str, Any]:
-  """All that is known of a model_dir.
+  """The state of a model_dir.
 
   Args:
     model_dir: folder of the checkpoints.
@@ -108,8 +109,8 @@ def collect(model_dir: str, now: float) -> Dict[str, Any]:
     {'model_dir', 'time', 'training': {'state', 'step', 'total_steps', ...},
     'checkpoint': {'step', 'path'} or None, 'evaluations': [{'suffix', 'state',
     'doing', 'step', 'metrics', 'best', ...}], 'early_stop', 'problems':
-    [sentence]}, JSON values; unknown ones are None or missing. No damage of a
-    file stops it.
+    [sentence]}, JSON values; unknown ones are None or missing. Damaged files do
+    not stop it.
   """
   problems: List[str] = []
   latest = checkpoints.latest(model_dir)
@@ -124,8 +125,8 @@ def collect(model_dir: str, now: float) -> Dict[str, Any]:
   ahead = _seconds_ahead(latest, now)
   if ahead > _AHEAD_SECONDS:
     problems.append(
-        'Clocks disagree: the newest checkpoint is %d s younger than now. '
-        'Nothing depends on it but the ages told here.' % ahead)
+        'Clocks disagree: the newest checkpoint lies %d s in the future. Only '
+        'the ages that are shown here depend on it.' % ahead)
   return dict(content, problems=problems)
 
 
@@ -175,7 +176,7 @@ def _total_steps(model_dir, problems):
 
 
 def _suffixes(model_dir):
-  """eval.suffix of all evaluations that wrote into a folder."""
+  """[eval.suffix] of all evaluations that wrote into a folder."""
   if not tf.gfile.IsDirectory(model_dir):
     return []
   names = [name.rstrip('/') for name in tf.gfile.ListDirectory(model_dir)]
@@ -186,7 +187,7 @@ def _suffixes(model_dir):
 
 
 def _evaluation(model_dir, suffix, now, problems):
-  """What one evaluation does, and found last."""
+  """The state of an evaluation, and its last results."""
   folder = os.path.join(model_dir, _EVAL + suffix)
   voice = storage.read_record(os.path.join(folder, _NAME), state=str,
                               time=(int, float)) or {}
@@ -210,13 +211,13 @@ def _evaluation(model_dir, suffix, now, problems):
   if evaluation['state'] in ('waiting', 'evaluating') and (
       abs(silent) > _SILENT_SECONDS):
     evaluation['state'] = 'silent'
-    problems.append('%s on %s (process %s) has said nothing for %d s.' % (
+    problems.append('%s on %s (process %s) has not reported for %d s.' % (
         name, voice.get('host'), voice.get('pid'), silent))
   return evaluation
 
 
 def _headlines(metrics):
-  """The metrics that are not of a class."""
+  """The metrics other than those of single classes."""
   return {key: value for key, value in metrics.items()
           if key not in ('step', 'time', 'class_names')
           and isinstance(value, (int, float))

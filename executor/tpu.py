@@ -1,4 +1,4 @@
-"""TPUs: how one is found, what it is asked to do, and its Estimator."""
+"""TPUs: how one is found and checked, and its Estimator."""
 
 import dataclasses
 from typing import Any, Callable, Dict, Optional
@@ -22,8 +22,8 @@ _MAPS = (fields.MASKS, fields.VALID_MASKS)
 MAX_CORES_OF_A_HOST = 8  # those of a v2-8 or v3-8
 NO_EVALUATION_ON_A_POD = (
     'A TPU Pod trains but does not evaluate or predict, and %s. Train with '
-    '--mode=train, without --eval_after_training; evaluate with --mode=eval '
-    'beside it on a TPU with one host, a GPU or a CPU (docs/pods.md).')
+    '--mode=train, without --eval_after_training; evaluate alongside it with '
+    '--mode=eval on a TPU with one host, a GPU or a CPU (docs/pods.md).')
 
 
 def find(platform: base.Section,
@@ -67,7 +67,7 @@ def check_cores(config: base.Config, cluster: Any,
   if found != wanted:
     raise errors.SetupError(
         '--num_cores is %s, and the TPU %s has %d cores. Give --num_cores=%d '
-        '(train.num_shards), or name the slice that was meant.' % (
+        '(train.num_shards), or name the intended slice.' % (
             wanted, name, found, found))
 
 
@@ -101,7 +101,7 @@ def _check_evaluating_cores(config, cluster, key, count_cores):
 def connect(config: base.Config, mode: str,
             make_resolver: Optional[Callable[..., Any]] = None,
             count_cores: Optional[Callable[[Any], int]] = None) -> Any:
-  """Finds the TPU of a job, checks it, and says so while it waits.
+  """Finds the TPU of a job and checks it, with log lines while it waits.
 
   Args:
     config: experiment.
@@ -137,7 +137,7 @@ def connect(config: base.Config, mode: str,
 
 
 def partition_dims(config: base.Config) -> Any:
-  """How the inputs of the training step are cut for spatial partitioning.
+  """How the inputs of the training step are divided for spatial partitioning.
 
   Args:
     config: experiment; `train.input_partition_dims` is read, four ints (batch,
@@ -145,8 +145,8 @@ def partition_dims(config: base.Config) -> Any:
 
   Returns:
     None, or a list: dims of the images in the layout of the infeed; if given,
-    dims of the labels as the nest that TPUEstimator asks for. Every core gets
-    the whole of what has None.
+    dims of the labels as the nest that TPUEstimator asks for. Tensors whose
+    dims are None are passed to every core.
   """
   if config.train.input_partition_dims is None:
     return None
@@ -174,7 +174,11 @@ def _dims_of_labels(spec, dims, is_map=False):
 
 
 def with_signals(model_fn: Callable[..., Any]) -> Callable[..., Any]:
-  """A model_fn whose training leaves Ctrl-C to whoever handles it."""
+  """A model_fn whose training leaves Ctrl-C to the handler that is set.
+
+  Args:
+    model_fn: (features, labels, mode, params) -> TPUEstimatorSpec.
+  """
   def keeping_model_fn(features, labels, mode, params):
     spec = model_fn(features, labels, mode, params)
     if mode != tf.estimator.ModeKeys.TRAIN:
@@ -194,7 +198,7 @@ def build_estimator(config: base.Config, model_fn: Callable[..., Any],
     config: experiment.
     model_fn: result of modeling.factory.build_model_fn.
     mode: that of main.py.
-    options: {argument of RunConfig: value}, those of every device.
+    options: {argument of RunConfig: value} that all devices have in common.
     cluster: resolver of `find`.
 
   Returns:

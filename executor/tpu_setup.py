@@ -1,4 +1,4 @@
-"""Whether a TPU can be used: named, reached, with its cores and its files."""
+"""Checks that a TPU can be used: its name, its cores, and access to files."""
 
 import importlib.util
 import re
@@ -18,7 +18,7 @@ _CONNECT_SECONDS = 20  # for its machine to accept a connection
 _ADDRESS = re.compile(r'^(?:grpc://)?([^:/]+):(\d+)$')
 _CLIENT_PACKAGES = ('googleapiclient', 'oauth2client')
 TRAINING_MODES = ('train', 'train_and_eval')
-# Keys of what the machine of a node reads or writes, by mode.
+# Keys of the files that the machine of a TPU node reads or writes, by mode.
 _TRAINING_FILES = ('train.train_file_pattern',
                    'train.pre_parser_dataset.file_pattern',
                    'train.checkpoint.path')
@@ -27,7 +27,7 @@ _PREDICT_FILES = ('predict.predict_file_pattern',)
 
 
 def check_name(platform: base.Section) -> str:
-  """Checks what can be told without asking anybody.
+  """Checks the name of a TPU without network access.
 
   Args:
     platform: section `platform`.
@@ -36,7 +36,7 @@ def check_name(platform: base.Section) -> str:
     The name or address of the TPU.
 
   Raises:
-    errors.SetupError: saying what to give.
+    errors.SetupError: saying which flags to give.
   """
   name, source = tpu_names.resolve(platform.tpu)
   if name == tpu_names.LOCAL and not compat.HAS_TPU_VMS:
@@ -57,7 +57,7 @@ def check_name(platform: base.Section) -> str:
 
 
 def resolve(platform: base.Section, make_resolver: Callable[..., Any]) -> Any:
-  """Calls a cluster resolver; what it raises becomes a sentence.
+  """Calls a cluster resolver, and explains its errors.
 
   Args:
     platform: section `platform`.
@@ -67,7 +67,7 @@ def resolve(platform: base.Section, make_resolver: Callable[..., Any]) -> Any:
     The cluster resolver.
 
   Raises:
-    errors.SetupError: saying what to give.
+    errors.SetupError: saying which flags to give.
   """
   name = platform.tpu or None
   try:
@@ -97,13 +97,13 @@ def _where_hint(platform):
   if (not missing or not name or name == tpu_names.LOCAL
       or tpu_names.is_address(name)):
     return ''
-  return (' Without %s, they are asked of the metadata server of a machine of '
-          'Google Cloud, which this may not be.' % ' and '.join(missing))
+  return (' Without %s, they are read from the metadata server, which only '
+          'machines of Google Cloud have.' % ' and '.join(missing))
 
 
 def count_cores(name: str, cluster: Any,
                 count: Optional[Callable[[Any], int]] = None) -> int:
-  """The cores of all hosts of a slice, with a line before it waits.
+  """Counts the cores of all hosts of a slice, after a line that announces it.
 
   Args:
     name: str, for the messages.
@@ -114,9 +114,9 @@ def count_cores(name: str, cluster: Any,
     int.
 
   Raises:
-    errors.SetupError: when there is none, or none that answers.
+    errors.SetupError: when there is no core, or no answer.
   """
-  tf.logging.info('Asking the TPU %s for its cores; it has %d s to answer.',
+  tf.logging.info('Asking the TPU %s for its cores, for %d s at most.',
                   name, _ANSWER_SECONDS)
   try:
     if count is None:
@@ -166,15 +166,18 @@ def _list_cores(cluster):
 
 
 def reset_node(name: str, cluster: Any) -> None:
-  """Ends what an earlier job left in the server of a TPU node.
+  """Ends the sessions of earlier jobs on the server of a TPU node.
 
   A job that was killed leaves its session there, with variables and queues in
-  the memory of the TPU. All sessions end, so that only training jobs, which
-  need the TPU for themselves, may do so.
+  the memory of the TPU. All sessions end, so only training jobs, which need the
+  TPU for themselves, may call this.
 
   Args:
     name: str, for the messages.
     cluster: resolver.
+
+  Raises:
+    errors.SetupError: if they cannot be ended.
   """
   address = cluster.master()
   if not tpu_names.is_node(name) or not address:
@@ -189,15 +192,15 @@ def reset_node(name: str, cluster: Any) -> None:
 
 
 def say_about_preemption(name: str) -> None:
-  """Says that nobody watches over a node that is given by its address."""
+  """Warns that the preemption of a node given by its address is not noticed."""
   if name and tpu_names.is_node(name) and tpu_names.is_address(name):
     tf.logging.info(
-        'By address, the end of a preempted TPU is not noticed: a job may then '
-        'wait forever. By name (--tpu=NAME) it is (docs/tpu.md).')
+        'The TPU is given by its address, so its preemption is not noticed: a '
+        'job may then wait forever. With --tpu=NAME it is (docs/tpu.md).')
 
 
 def check_partition(config: base.Config) -> None:
-  """Checks that spatial partitioning says how the images are cut.
+  """Checks that spatial partitioning says how the images are divided.
 
   Args:
     config: experiment.
@@ -210,8 +213,8 @@ def check_partition(config: base.Config) -> None:
       len(dims) not in (1, 2) or dims[0] in (None, 'None')):
     raise errors.SetupError(
         'train.input_partition_dims is %r. It has one or two entries, for the '
-        'images and the labels, and the first is not null: labels are cut as '
-        'their images are.' % [list(d) if isinstance(d, tuple) else d
+        'images and the labels, and the first is not null: labels are divided '
+        'like their images.' % [list(d) if isinstance(d, tuple) else d
                                for d in dims])
 
 

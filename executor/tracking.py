@@ -19,7 +19,7 @@ class WeightsAndBiases:
   """A run of the package wandb; WANDB_MODE=offline keeps it on this machine."""
 
   def __init__(self, config: base.Config) -> None:
-    """Starts the run of model_dir, or goes on with it."""
+    """Starts the run of model_dir, or resumes it."""
     identity = _known_identity(config.model_dir, 'wandb') or uuid.uuid4().hex
     self._run = _module('wandb').init(
         project=config.train.tracking_project, dir=config.model_dir,
@@ -28,7 +28,12 @@ class WeightsAndBiases:
     _keep_identity(config.model_dir, 'wandb', identity)
 
   def log(self, step: int, values: Mapping[str, float]) -> None:
-    """Hands values of a step on."""
+    """Logs the values of a step.
+
+    Args:
+      step: int.
+      values: {name: float}.
+    """
     self._run.log(dict(values), step=step)
 
   def finish(self) -> None:
@@ -40,7 +45,7 @@ class MLflow:
   """A run of the package mlflow; MLFLOW_TRACKING_URI says where it goes."""
 
   def __init__(self, config: base.Config) -> None:
-    """Starts the run of model_dir, or goes on with it."""
+    """Starts the run of model_dir, or resumes it."""
     self._mlflow = _module('mlflow')
     self._mlflow.set_experiment(config.train.tracking_project)
     identity = _known_identity(config.model_dir, 'mlflow')
@@ -51,7 +56,12 @@ class MLflow:
     _keep_identity(config.model_dir, 'mlflow', run.info.run_id)
 
   def log(self, step: int, values: Mapping[str, float]) -> None:
-    """Hands values of a step on."""
+    """Logs the values of a step.
+
+    Args:
+      step: int.
+      values: {name: float}.
+    """
     self._mlflow.log_metrics(dict(values), step=step)
 
   def finish(self) -> None:
@@ -64,10 +74,10 @@ TRACKERS: Dict[str, Callable[[base.Config], Any]] = {
 
 
 class TrackingHook(tf.train.SessionRunHook):
-  """Hands every line of train_metrics.jsonl on; its errors end no run."""
+  """Passes on the lines of train_metrics.jsonl; errors do not end training."""
 
   def __init__(self, config: base.Config) -> None:
-    """Keeps the experiment, of which `train.tracking` is set."""
+    """Keeps the experiment, whose `train.tracking` is set."""
     self._config = config
     self._tracker: Any = None
 
@@ -76,7 +86,7 @@ class TrackingHook(tf.train.SessionRunHook):
       self._tracker = TRACKERS[self._config.train.tracking](self._config)
 
   def log(self, record: Mapping[str, float]) -> None:
-    """Hands {'step', name: value} on."""
+    """Passes on {'step', name: value}."""
     if self._tracker is not None:
       values = {name: value for name, value in record.items()
                 if name not in ('step', 'time')}
@@ -102,7 +112,7 @@ def _survived() -> Iterator[None]:
   try:
     yield
   except Exception as e:  # pylint: disable=broad-except
-    tf.logging.warning('train.tracking: %s: %s. Training goes on.',
+    tf.logging.warning('train.tracking: %s: %s. Training continues.',
                        type(e).__name__, str(e)[:300].rstrip('.'))
 
 

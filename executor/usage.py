@@ -1,17 +1,17 @@
-"""What this process uses of the machine, and whether that grows."""
+"""Memory, files and threads of this process, and whether they grow."""
 
 import os
 from typing import Dict, List, Optional
 
 _WARM_UP = 5  # reports until every buffer is full
-# name: (what it is called, factor and amount of growth that is told)
-_TOLD = {'memory_gib': ('GiB of memory', 1.5, 1.),
-         'open_files': ('open files', 2., 200.),
-         'threads': ('threads', 2., 100.)}
+# name: (unit, factor and amount of growth that are reported)
+_LIMITS = {'memory_gib': ('GiB of memory', 1.5, 1.),
+           'open_files': ('open files', 2., 200.),
+           'threads': ('threads', 2., 100.)}
 
 
 def of_process() -> Dict[str, float]:
-  """{'memory_gib', 'threads', 'open_files'}; empty where nobody knows."""
+  """{'memory_gib', 'threads', 'open_files'}; empty where unknown."""
   try:
     with open('/proc/self/status', encoding='utf-8') as f:
       lines = dict(line.split(':', 1) for line in f if ':' in line)
@@ -23,20 +23,20 @@ def of_process() -> Dict[str, float]:
 
 
 class Growth:
-  """Notices what grows from report to report."""
+  """Notices figures that grow from report to report."""
 
   def __init__(self) -> None:
     self._reports = 0
     self._base: Optional[Dict[str, float]] = None
 
   def complaints(self, usage: Dict[str, float]) -> List[str]:
-    """Sentences about what has grown since the first reports.
+    """Sentences about figures that have grown since the first reports.
 
     Args:
-      usage: of `of_process`.
+      usage: result of `of_process`.
 
     Returns:
-      [str]; each again only when it has grown as much once more.
+      [str]; a figure is reported again once it has grown by as much again.
     """
     self._reports += 1
     if self._reports <= _WARM_UP or not usage:
@@ -44,12 +44,12 @@ class Growth:
     if self._base is None:
       self._base = dict(usage)
     found = []
-    for name, (words, factor, amount) in _TOLD.items():
+    for name, (words, factor, amount) in _LIMITS.items():
       before, now = self._base[name], usage[name]
       if now > max(before * factor, before + amount):
         found.append(
-            'This process grows: %.4g %s, %.4g before. If that goes on, the '
-            'machine will end it; a restart goes on from the last checkpoint.'
+            'This process grows: %.4g %s, %.4g before. If this continues, the '
+            'system will kill it; a restart resumes from the last checkpoint.'
             % (now, words, before))
         self._base[name] = now
     return found

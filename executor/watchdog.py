@@ -1,10 +1,10 @@
-"""Ends a job in which nothing moves, and says what it waits for.
+"""Ends a job that makes no progress, and reports what it waits for.
 
 A worker that never comes, storage that stops answering, a TPU that is gone:
 each leaves TensorFlow waiting forever, in C++, out of reach of exceptions. A
-thread watches the clock. When nothing has moved for too long, it tries what the
-job depends on (its folders, the other workers), prints which of them does not
-answer and where every thread stands, and ends the process.
+thread watches the clock. Without progress for too long, it probes what the job
+depends on (its folders, the other workers), prints which of them do not answer
+and the stack of every thread, and ends the process.
 """
 
 import contextlib
@@ -30,11 +30,11 @@ _current: List[Optional['Watchdog']] = [None]
 
 
 class Watchdog:
-  """A thread that ends the process when nothing moves.
+  """Ends the process when there is no progress.
 
   Attributes:
     doing: what the job does at present, for the message.
-    is_paused: whether another one watches a part of the job.
+    is_paused: whether another watchdog watches a part of the job.
   """
 
   def __init__(self, seconds: Optional[float],
@@ -44,9 +44,9 @@ class Watchdog:
     """Keeps what to watch.
 
     Args:
-      seconds: float, how long nothing may move; None: forever.
-      probes: {what it asks: function that raises or waits if that is in
-        disorder}.
+      seconds: float, the longest time without progress; None: unlimited.
+      probes: {what is probed: function that raises, or does not return, where
+        that does not answer}.
       end: (message) -> ends the process.
       clock: () -> seconds.
     """
@@ -60,7 +60,7 @@ class Watchdog:
     self.is_paused = False
 
   def beat(self, doing: str) -> None:
-    """Something moved.
+    """Notes progress.
 
     Args:
       doing: what the job does from now on, such as 'step 7'.
@@ -68,26 +68,26 @@ class Watchdog:
     self._last, self.doing, self._busy = self._clock(), doing, _cpu_seconds()
 
   def check(self) -> None:
-    """Ends the process if nothing has moved for too long."""
+    """Ends the process if there was no progress for too long."""
     silence = self._clock() - self._last
     if self.is_paused or self.seconds is None or silence < self.seconds:
       return
     cores = (_cpu_seconds() - self._busy) / max(silence, 1e-3)
-    self._end('Nothing has moved for %d s, since %s began '
+    self._end('There has been no progress for %d s, since %s began '
               '(train.stall_timeout, eval.stall_timeout): the job ends with '
               'exit code %d. In this time it used %.2f cores%s. %s' % (
                   silence, self.doing, errors.Stalled.exit_code, cores,
                   ': it waits' if cores < .1 else '', self.findings()))
 
   def findings(self) -> str:
-    """What answers and what does not, as sentences."""
+    """Sentences about what answers and what does not."""
     if not self._probes:
-      return 'There is nothing else that it could wait for but the device.'
+      return 'It can only be waiting for the device.'
     silent = list(filter(None, (
         _asked(name, probe) for name, probe in self._probes.items())))
     if not silent:
-      return ('%s answer, so that it waits for the device or for the records '
-              'that are read.' % ', '.join(self._probes))
+      return ('%s answer, so it waits for the device or for the records that '
+              'are read.' % ', '.join(self._probes))
     return 'No answer: %s.' % '; '.join(silent)
 
 
@@ -97,7 +97,7 @@ def _cpu_seconds():
 
 
 def _asked(name, probe):
-  """'' if a probe comes back; else a name with the reason."""
+  """'' if a probe returns; else the name with the reason."""
   result = []
 
   def ask():
@@ -115,7 +115,11 @@ def _asked(name, probe):
 
 
 def beat(doing: str) -> None:
-  """Tells the watchdog of this process, if there is one, that the job moves."""
+  """Reports progress to the watchdog of this process, if there is one.
+
+  Args:
+    doing: what the job does from now on, such as 'step 7'.
+  """
   if _current[0] is not None:
     _current[0].beat(doing)
 
@@ -124,13 +128,13 @@ def beat(doing: str) -> None:
 def watching(seconds: Optional[float], folders: Dict[str, str],
              workers: Sequence[str] = (),
              me: Optional[int] = None) -> Iterator[None]:
-  """Watches the job that runs inside, and nothing else in the meantime.
+  """Watches the job within the block; an outer watchdog pauses meanwhile.
 
   Args:
-    seconds: float, how long nothing may move; None: forever.
+    seconds: float, the longest time without progress; None: unlimited.
     folders: {key or flag: folder or file}, which the job reads or writes.
-    workers: ['host:port'] of all workers of TF_CONFIG.
-    me: index of this one.
+    workers: ['host:port'], all workers of TF_CONFIG.
+    me: int, index of this worker.
   """
   others = {'worker %d (%s)' % (i, address): address
             for i, address in enumerate(workers) if i != me}
@@ -181,7 +185,7 @@ def _watch(dog, stop):
 
 
 def _watch_workers(others, stop):
-  """Ends the process when a worker that was there answers no longer."""
+  """Ends the process when a worker that answered before no longer does."""
   missed = {name: None for name in others}  # None: it has not come yet.
   while not stop.wait(_WORKER_POLL_SECONDS):
     for name, address in others.items():
@@ -190,8 +194,8 @@ def _watch_workers(others, stop):
       if missed[name] == _LOST_AFTER:
         _end_process(
             'Lost: %s has not answered for %d s. Without it no step can be '
-            'made: the job ends with exit code %d. What that worker printed '
-            'last says why.' % (reason, _LOST_AFTER * _WORKER_POLL_SECONDS,
+            'made: the job ends with exit code %d. The last lines of that '
+            'worker say why.' % (reason, _LOST_AFTER * _WORKER_POLL_SECONDS,
                                 errors.Stalled.exit_code))
 
 

@@ -3,7 +3,7 @@
 Gradients are averaged with collective operations, which wait for all workers:
 one that stops, fails or saves by itself would leave the others waiting. So
 between two steps the workers average small vectors, and each of them sees the
-same NaN, the same wish to stop and the same time to save, at the same step.
+same NaN, the same request to stop and the same time to save, at the same step.
 """
 
 import os
@@ -23,7 +23,7 @@ class Workers:
   """Averages and votes over the workers."""
 
   def __init__(self) -> None:
-    """For one training; operations come with `prepare`."""
+    """Serves one call of training; `prepare` adds the operations."""
     self._operations = {}  # {size: (placeholder, its mean over the workers)}
 
   def prepare(self, size: int = 1) -> None:
@@ -52,7 +52,7 @@ class Workers:
     return session.run(mean, {placeholder: np.asarray(values, np.float32)})
 
   def any(self, session: tf.Session, vote: bool) -> bool:
-    """Whether any worker says so; all of them have to call it.
+    """Whether any worker votes yes; all of them have to call it.
 
     Args:
       session: tf.Session.
@@ -65,7 +65,7 @@ class Alone:
   """What Workers is for several, where one process does everything."""
 
   def prepare(self, size: int = 1) -> None:
-    """There is nobody to talk to."""
+    """Nothing to prepare."""
 
   def mean(self, session: tf.Session,
            values: Sequence[float]) -> Sequence[float]:
@@ -83,7 +83,7 @@ class SameStart(tf.train.SessionRunHook):
   """Checks that all workers start from the same step."""
 
   def __init__(self, workers: Workers, model_dir: str) -> None:
-    """Keeps who decides, and the folder for the message."""
+    """Keeps the workers, and the folder for the message."""
     self._workers = workers
     self._model_dir = model_dir
 
@@ -96,7 +96,7 @@ class SameStart(tf.train.SessionRunHook):
     del coord
     step = float(session.run(self._read_step))
     mean = float(self._workers.mean(session, [step])[0])
-    # Every worker has to hear of it, the one that happens to be the mean too.
+    # All workers have to stop, also one whose step happens to be the mean.
     if self._workers.any(session, abs(step - mean) > .01 + _ROUNDING * step):
       raise errors.SetupError(
           'The workers start from different checkpoints: this one from step '
@@ -108,8 +108,8 @@ class SharedSaver(tf.train.CheckpointSaverHook):
   """Saves at the same step on all workers; the chief's files are kept.
 
   Saving reads the moving statistics of all workers with collective operations,
-  so that every worker has to take part; what the others write goes to a
-  temporary folder. When it is time, the clock of the chief says.
+  so that every worker has to take part; the others write to a temporary folder.
+  The clock of the chief decides when a checkpoint is due.
   """
 
   def __init__(

@@ -13,6 +13,21 @@ def step_of(path: str) -> int:
   return int(found.group(1)) if found else 0
 
 
+def hint_about(folder: str) -> str:
+  """A sentence, with a space before it, where a folder around one is given.
+
+  Args:
+    folder: which is not a model_dir, such as the output of tools.train_on.
+
+  Returns:
+    str; '' where no folder in it is known to be one.
+  """
+  inside = os.path.join(folder, 'model')
+  if tf.gfile.Exists(os.path.join(inside, 'params.yaml')):
+    return ' The model_dir is %s.' % inside
+  return ''
+
+
 def find_all(folder: str) -> List[str]:
   """Checkpoint prefixes in a folder, by step."""
   # macOS leaves ._model.ckpt.index next to the files that it copies.

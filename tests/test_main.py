@@ -251,8 +251,9 @@ def _written_by_training(model_dir):
 @pytest.mark.parametrize('changes, words', [
     ('train.moving_average_decay=0.9', ['train.moving_average_decay',
                                         'restore_optimizer_state']),
-    ('anchor.anchor_size=3', ['anchor.anchor_size is 4.0 there', '3.0 here']),
-    ('retinanet_parser.output_size=[32,32]', ['[64, 64] there'])])
+    ('anchor.anchor_size=3', ['anchor.anchor_size is 4.0 in params.yaml',
+                              '3.0 here']),
+    ('retinanet_parser.output_size=[32,32]', ['[64, 64] in params.yaml'])])
 def test_refused_start_leaves_the_folder(copy, data, capsys, changes, words):
   """The next plain evaluation scores the model that was trained."""
   before = _written_by_training(copy)
@@ -488,7 +489,7 @@ def test_model_dir_of_another_model(copy, data, capsys):
                '--config_file=%s' % (data / 'config.yaml')]
   message = _fails(capsys, '--params_override=architecture.num_classes=9',
                    *arguments)
-  assert 'architecture.num_classes is 3 there (params.yaml), 9' in message
+  assert 'architecture.num_classes is 3 in params.yaml, 9' in message
   # Without params.yaml the variables tell.
   os.remove(str(copy / 'params.yaml'))
   message = _fails(capsys, '--params_override=retinanet_head.num_filters=8',

@@ -152,7 +152,7 @@ class EfficientNet:
     return features
 
   def _rate(self, i, num_blocks):
-    """Of stochastic depth in block i; None: off."""
+    """The rate of stochastic depth in block i; None: off."""
     return self._drop_connect_rate and self._drop_connect_rate * i / num_blocks
 
   def _filters(self, filters):

@@ -22,8 +22,8 @@ class Block(NamedTuple):
     kind: kind of the block, which a network interprets.
     parents: indices of two earlier features; 0 and 1 come from the stem, block
       i makes feature i + 2.
-    is_output: whether it is the pyramid's level, and takes up what nothing else
-      has used.
+    is_output: whether it is a level of the pyramid; then the features of its
+      level that no block has used are added to it.
   """
   level: int
   kind: Any
@@ -160,7 +160,7 @@ class ScalePermutedNetwork:
     raise NotImplementedError
 
   def _resample(self, feature, block, size, is_training, name):
-    """Brings a Feature to the channels of a block and to `size`, y and x.
+    """Brings a Feature to the channels of a block and to `size`, (y, x).
 
     `name` tells its variables from those of other resamplings.
     """

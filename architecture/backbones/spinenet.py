@@ -149,7 +149,7 @@ class SpineNet(scale_permuted.ScalePermutedNetwork):
         x = self._shrink(x, filters, size, is_training)
       elif x.shape.as_list()[2] < size[1]:
         x = enlarge(x, size, self._use_native_resize_op)
-      # Sides that are no multiples of the coarsest stride end a little off.
+      # Sides that are not multiples of the coarsest stride end a little off.
       if x.shape.as_list()[1:3] != list(size):
         x = resample.native_resize(x, size)
       filters = self._filters(block.level) * _EXPANSION[block.kind]

@@ -109,7 +109,7 @@ class Identity:
     if missing:
       raise ValueError(
           "architecture.multilevel_features 'identity' needs a backbone with "
-          "levels %d to %d; %s lack. Use 'fpn'."
+          "levels %d to %d; it lacks %s. Use 'fpn'."
           % (self._levels[0], self._levels[-1], ', '.join(missing)))
     return {level: features[level] for level in self._levels}
 

@@ -22,7 +22,8 @@ class _Node(NamedTuple):
     combine: key of _COMBINATIONS.
     parents: indices of two earlier features of the cell; 0 to 4 are its inputs,
       fine to coarse, and node i makes feature i + 5.
-    is_output: whether it takes up what nothing else has used.
+    is_output: whether it is a level of the result; then the features of its
+      level that no node has used are added to it.
   """
   level: int
   combine: str

@@ -31,8 +31,7 @@ class FastRCNNHead:
       norm_activation: normalization.BatchNormActivation.
       use_batch_norm: bool; False leaves the activation only.
       class_agnostic_bbox_pred: bool, whether all classes share one box.
-      scope: variable scope. The heads of a cascade each have
-        their own.
+      scope: variable scope. Each head of a cascade has its own.
     """
     self._num_classes = num_classes
     self._num_convs = num_convs
@@ -70,7 +69,7 @@ class FastRCNNHead:
         x = self._normalize(x, is_training)
       x = tf.reshape(x, [-1, height * width * x.shape.as_list()[-1]])
       for i in range(self._num_fcs):
-        # The numbers go on where the convolutions of VGG-16 end.
+        # The numbers continue those of the convolutions of VGG-16.
         x = layers.dense(x, self._fc_dims, name='fc%d' % (6 + i))
         x = self._normalize(x, is_training)
       class_outputs = layers.dense(

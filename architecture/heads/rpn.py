@@ -10,7 +10,7 @@ from ops import tensor_types
 
 
 class RPNHead:
-  """Tells at every anchor whether there is an object, and its box."""
+  """Predicts at every anchor whether there is an object, and its box."""
 
   def __init__(self, min_level: int, max_level: int, anchors_per_location: int,
                num_convs: int = 1, num_filters: int = 256,
@@ -68,7 +68,7 @@ class RPNHead:
   def _tower(self, features, is_training):
     """The convolutions `rpn`, `rpn-1` and so on, on all levels."""
     for i in range(self._num_convs):
-      # The first one came alone once, without a number.
+      # Published models have one convolution, whose name has no number.
       number = '-%d' % i if i else ''
       features = layers.conv2d(
           features, self._num_filters, 3,

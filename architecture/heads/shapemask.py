@@ -31,8 +31,9 @@ class ShapePriorHead:
     """Takes the settings.
 
     Args:
-      priors: float32 [M, K, S, S], 0..1: of each class, background included,
-        or with M = 1 of all of them. See utils/shape_priors.py.
+      priors: float32 [M, K, S, S], 0..1, K masks for each of M classes,
+        background included; M = 1: the same for all classes. See
+        utils/shape_priors.py.
       num_channels: int, D, of the RoI features.
       means_of_cells: bool, whether masks are means over the cells of a box or
         a RoI; otherwise pixels are sampled at their corner, on which published
@@ -70,7 +71,7 @@ class ShapePriorHead:
       crops = roi_align.multilevel_roi_align(features, outer_boxes, size)
       if not is_first:
         crops = self._project(crops)
-      # Of 1 within the box, 0 in the context.
+      # 1 within the box, 0 in the context.
       inside = self._move_to_context(
           tf.ones(tf.concat([tf.shape(boxes)[:2], [size, size]], axis=0)),
           boxes, outer_boxes)
@@ -98,7 +99,7 @@ class ShapePriorHead:
                             len(self._priors) - 1)
 
   def _weights(self, embedding, classes):
-    """Shares of the priors, float32 [B * N, K], of embeddings [B * N, D]."""
+    """Weights of the priors, float32 [B * N, K], from embeddings [B * N, D]."""
     num_classes, num_priors = self._priors.shape[:2]
     logits = layers.dense(embedding, num_classes * num_priors,
                           tf.random_normal_initializer(stddev=0.01),
@@ -175,7 +176,7 @@ class _RefiningHead:
                             self._num_masks - 1)
 
   def _predict(self, x, classes, is_training):
-    """Logits [B * N, S, S] of features [B * N, S, S, D]."""
+    """Logits [B * N, S, S] from features [B * N, S, S, D]."""
     return class_selection.conv2d_of_class(
         x, self._num_masks, self._rows(classes), is_training,
         **self._prediction_settings())

@@ -141,7 +141,7 @@ def test_a_plugin_trains(plugin, tmp_path):
       '--model_dir=%s' % (tmp_path / 'run'), '--params_override='
       + _override(pattern)[:-1] + ', plain: {num_filters: 5}}')
   assert result.returncode == 2
-  assert 'plain.num_filters is 16 there' in result.stdout
+  assert 'plain.num_filters is 16 in params.yaml' in result.stdout
 
 
 def test_a_plugin_adds_a_metric(tmp_path):

@@ -448,10 +448,10 @@ def test_a_set_without_anything_to_find(tmp_path, caplog, include_mask, source,
   job = evaluation.Evaluation(config, _Estimator([batch]), None, io.StringIO())
   with caplog.at_level('WARNING', 'tensorflow'):
     job.prepare()
-  assert ('nothing to find for the evaluation: the ground truth (eval.%s: '
+  assert ('The ground truth of the evaluation (eval.%s: '
           % ('eval_file_pattern' if source == 'records' else 'val_json_file')
           ) in caplog.text
-  assert ('no object but crowds' in caplog.text) == bool(crowds)
+  assert ('no object except crowds' in caplog.text) == bool(crowds)
   (tmp_path / 'run').mkdir()
   metrics = job.run(toy.save_checkpoint(tmp_path / 'run', 7, global_step=7))
   names = ('AP', 'mask_AP') if include_mask else ('AP',)

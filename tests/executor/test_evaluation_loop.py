@@ -63,7 +63,7 @@ def test_continuous_evaluation_tells_what_it_waits_for(tmp_path, caplog):
   assert len([m for m in messages if m.startswith('Waiting for a checkpoint '
                                                   'in ' + str(tmp_path))]) == 1
   assert len([m for m in messages if m.startswith('Still waiting')]) == 2
-  assert 'No training has written there yet' in messages[0]
+  assert 'No training run has written there yet' in messages[0]
 
 
 def test_continuous_evaluation_survives_deleted_checkpoints(tmp_path):

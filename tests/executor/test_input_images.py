@@ -95,7 +95,7 @@ def test_another_batch_is_told(tmp_path, caplog):
     loops.train(config, estimator_lib.build_estimator(config, toy.model_fn),
                 estimator_lib.with_batch_size(toy.input_fn, config,
                                               modes.TRAIN))
-  assert any('no images of it are drawn' in m for m in caplog.messages)
+  assert any('so no images are drawn' in m for m in caplog.messages)
   assert not _shown(tmp_path)
 
 

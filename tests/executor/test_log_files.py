@@ -19,7 +19,7 @@ _UNAVAILABLE = tf.errors.UnavailableError(None, None, 'the bucket is busy')
 def _nothing_told(fresh_graph, monkeypatch):
   del fresh_graph  # It sets the level, too.
   tf.logging.set_verbosity(tf.logging.WARN)
-  monkeypatch.setattr(log_files, '_TOLD', set())
+  monkeypatch.setattr(log_files, '_WARNED', set())
 
 
 def _fail(*unused, **also_unused):

@@ -215,7 +215,7 @@ def test_start_with_nothing_to_do_changes_nothing(tmp_path, caplog):
     assert loops.train(config, *_parts(config)) == 2
   assert _contents(tmp_path) == before
   assert 'nothing to train' in caplog.text
-  assert 'train.seed is None there' in caplog.text
+  assert 'train.seed is None in params.yaml' in caplog.text
 
 
 def test_refused_start_changes_nothing(tmp_path):

@@ -83,7 +83,7 @@ def test_model_dir_of_another_model(tmp_path, key, values):
   model_dir_lib.check_same_model(old)
   with pytest.raises(errors.SetupError) as e:
     model_dir_lib.check_same_model(new)
-  assert '%s is %r there (params.yaml), %r here' % ((key,) + values) in str(
+  assert '%s is %r in params.yaml, %r here' % ((key,) + values) in str(
       e.value)
 
 

@@ -287,7 +287,7 @@ def test_a_lost_session_is_said(tmp_path, caplog):
                       train__log_every_steps=1)
   with caplog.at_level('INFO'):
     assert _train(config, _with_hooks(toy.model_fn, _Lost())) == 6
-  assert ('The session was lost at step 3 and made again: training goes on '
+  assert ('was lost at step 3 and created again: training continues '
           'from step 2') in caplog.text
   assert [line['step'] for line in _log_lines(tmp_path)] == [
       1, 2, 3, 3, 4, 5, 6]

@@ -41,9 +41,10 @@ def test_session_config(monkeypatch):
 
 @pytest.mark.parametrize('wanted, gpus, capabilities, words', [
     ('float16', [], [], 'sees none.*bfloat16'),
-    ('float16', ['/gpu:0'], [6.1], 'is float16, .* 7.0 .*one of 6.1.*to null'),
+    ('float16', ['/gpu:0'], [6.1],
+     'is float16, .* 7.0 .*one here has 6.1.*to null'),
     ('bfloat16', ['/gpu:0'] * 2, [8.0, 7.5],
-     '8.0 .*of 7.5. Set it to float16')])
+     '8.0 .*has 7.5. Set it to float16')])
 def test_devices_that_cannot(wanted, gpus, capabilities, words):
   if wanted == 'bfloat16' and not compat.HAS_BFLOAT16_ON_GPUS:
     words = 'cannot compute on GPUs'

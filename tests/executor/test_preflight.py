@@ -49,7 +49,7 @@ def test_names_of_classes_that_the_model_does_not_have(tmp_path):
   config = toy.config(tmp_path / 'new', eval__label_map=str(path))
   preflight.check(config, 'train')
   path.write_text('1:dog\n91:cat\n')
-  _fails('names the classes 91, .*num_classes is 91', config)
+  _fails('beyond those of the model: 91.*num_classes is 91', config)
 
 
 def test_files_of_the_evaluation(tmp_path):
@@ -132,7 +132,23 @@ def test_model_dir_of_another_model(tmp_path):
   model_dir_lib.save_config(toy.config(tmp_path, resnet__resnet_depth=18))
   toy.save_checkpoint(tmp_path, 1, w=[0.])
   for mode in ('train', 'eval', 'predict'):
-    _fails('resnet.resnet_depth is 18 there', toy.config(tmp_path), mode)
+    _fails('resnet.resnet_depth is 18 in params.yaml', toy.config(tmp_path),
+           mode)
+
+
+def test_one_evaluation_where_nothing_was_trained(tmp_path):
+  def problems(**changes):
+    return preflight.problems(preflight.Job(
+        toy.config(tmp_path / 'new', **changes), 'eval', once=True))
+  assert problems(eval__eval_timeout=None)[0].startswith(
+      'There is no checkpoint in %s, which does not exist.' % (
+          tmp_path / 'new'))
+  assert not problems(eval__eval_timeout=5)  # It waits.
+  inside = tmp_path / 'new' / 'model'
+  inside.mkdir(parents=True)
+  (inside / 'params.yaml').write_text('')
+  assert problems(eval__eval_timeout=None)[0].endswith(
+      'The model_dir is %s.' % inside)
 
 
 def test_training_goes_on_with_the_same_meaning_only(tmp_path):
@@ -140,7 +156,7 @@ def test_training_goes_on_with_the_same_meaning_only(tmp_path):
   toy.save_checkpoint(tmp_path, 1, w=[0.])
   config = toy.config(tmp_path, eval__eval_file_pattern='x')
   for mode in ('train', 'train_and_eval'):
-    _fails('anchor.anchor_size is 3.0 there', config, mode)
+    _fails('anchor.anchor_size is 3.0 in params.yaml', config, mode)
   for mode in ('eval', 'predict'):
     preflight.check(config, mode)
 

@@ -89,8 +89,8 @@ def test_problems_are_told(tmp_path):
   assert [e['suffix'] for e in content['evaluations']] == ['', '_b']
   text = '\n'.join(content['problems'])
   for words in ('on elsewhere (process 5) has ended without a word',
-                'ckpt-5 cannot be read', 'has said nothing for 4990 s',
-                'Clocks disagree: the newest checkpoint is 3000 s younger'):
+                'ckpt-5 cannot be read', 'has not reported for 4990 s',
+                'Clocks disagree: the newest checkpoint lies 3000 s in'):
     assert words in text, text
   model_dir_lib.mark_finished(str(tmp_path), 4, 'diverged')
   content = status.collect(str(tmp_path), 6000.)

@@ -88,7 +88,7 @@ def test_a_name_without_a_zone(tmp_path, error):
   def make(name, zone, project):
     raise error
   with pytest.raises(errors.SetupError, match='--tpu_zone and --gcp_project, '
-                     'they are asked of the metadata server'):
+                     'they are read from the metadata server'):
     tpu.find(_config(tmp_path).platform, make)
 
 
@@ -148,7 +148,7 @@ def test_training_on_a_node_ends_the_sessions_of_killed_jobs(tmp_path, caplog):
     tpu.connect(config, 'train', _make(server.target), lambda _: 8)
   assert not is_initialized()
   assert 'Ending the sessions' in caplog.text
-  assert 'preempted TPU is not noticed' in caplog.text
+  assert 'its preemption is not noticed' in caplog.text
 
 
 def test_a_tpu_vm_has_no_session_to_reset(tmp_path, monkeypatch):

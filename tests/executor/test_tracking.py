@@ -67,7 +67,7 @@ def test_a_service_that_fails_stops_nothing(tmp_path, monkeypatch, caplog):
   monkeypatch.setitem(sys.modules, 'wandb', types.SimpleNamespace(init=fails))
   tf.logging.set_verbosity(tf.logging.INFO)
   _train(toy.config(tmp_path, train__tracking='wandb'))
-  assert 'RuntimeError: no network. Training goes on.' in caplog.text
+  assert 'RuntimeError: no network. Training continues.' in caplog.text
 
 
 def test_a_missing_package_is_told_before_anything_is_built(tmp_path,

@@ -62,7 +62,7 @@ def test_names_what_does_not_answer(clock):
         '127.0.0.1:%d' % listening.getsockname()[1])
     answers()
     dog = _dog(clock, [], {'worker 0': answers})
-    assert 'worker 0 answer, so that it waits for the device' in dog.findings()
+    assert 'worker 0 answer, so it waits for the device' in dog.findings()
   dog = _dog(clock, [], {'worker 0': answers,
                          'folder': watchdog._stat_of('/nowhere')})
   found = dog.findings()

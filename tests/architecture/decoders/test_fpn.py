@@ -136,5 +136,5 @@ def test_identity_returns_its_levels_untouched():
 
 
 def test_identity_names_the_levels_that_lack():
-  with pytest.raises(ValueError, match="levels 3 to 7; 6, 7 lack. Use 'fpn'"):
+  with pytest.raises(ValueError, match="3 to 7; it lacks 6, 7. Use 'fpn'"):
     fpn.Identity(3, 7)(_features(2, 3, 4, 5), True)
