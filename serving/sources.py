@@ -9,6 +9,7 @@ import tensorflow.compat.v1 as tf
 from configs import base
 from configs import factory
 from modeling import checkpoint_checks
+from modeling import checkpoint_files
 from modeling import kept_names
 from modeling import whole_checkpoint
 
@@ -110,8 +111,9 @@ def _prefix(path):
       raise LoadError(str(e))
     if newest:
       return newest
-    raise LoadError('%s holds no checkpoint and no exported model: %s is '
-                    'expected.' % (path, _EXPECTED))
+    raise LoadError(
+        '%s has neither a checkpoint nor an exported model: %s is expected.%s'
+        % (path, _EXPECTED, checkpoint_files.hint_about(path)))
   prefix = re.sub(r'\.(index|meta|data-\d+-of-\d+)$', '', path)
   if not tf.train.checkpoint_exists(prefix):
     raise LoadError('There is no %s: %s is expected.' % (path, _EXPECTED))

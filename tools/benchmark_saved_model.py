@@ -1,16 +1,16 @@
-"""Times an exported model: latencies, throughput, the network apart.
+"""Times an exported model: latency and throughput, also of the network alone.
 
   python -m tools.benchmark_saved_model --saved_model_path=/tmp/exported
   python -m tools.benchmark_saved_model --target=onnx --saved_model_path=/tmp/x
   python -m tools.benchmark_saved_model --saved_model_path=/tmp/exported \\
       --batch_sizes=1,8 --image_file=photo.jpg --json=latency.json
 
-The images go in as JPEG files of the size of the input and come out as arrays:
-that is `end_to_end`. `network` begins with the prepared image, which the device
-holds already, and leaves the outputs there; of --target=tflite and the like it
-begins and ends with arrays of this program. Both take turns. The first call and
-the warm-up are told apart from the --num_runs calls that the percentiles are
-of.
+`end_to_end` takes JPEG files of the size of the input and returns arrays.
+`network` begins with the prepared image, which is on the device already, and
+leaves the outputs there; with --target=tflite and the like it begins and ends
+with arrays of this program. Both are measured in turn. The first call and the
+warm-up are reported separately from the --num_runs calls that the percentiles
+are computed from.
 """
 
 import argparse
@@ -40,14 +40,15 @@ def parse_arguments(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
       help='the exported model: a folder with saved_model.pb, or that of '
            'another target')
   add('--target', choices=sorted(targets.TARGETS), default='saved_model',
-      help='what kind of model it is (default: %(default)s)')
+      help='kind of the model (default: %(default)s)')
   add('--image_file', default='',
       help='image that is resized to the size of the input (default: a '
            'synthetic one)')
   add('--input_size', default='640,640', metavar='HEIGHT,WIDTH',
-      help='of the image, where the model takes any (default: %(default)s)')
+      help='size of the image, where the model takes any size (default: '
+      '%(default)s)')
   add('--batch_sizes', metavar='N,...',
-      help='where the model takes any (default: 1)')
+      help='batch sizes, where the model takes any (default: 1)')
   add('--num_runs', type=numbers.whole(), default=50,
       help='timed calls of each batch size (default: %(default)s)')
   add('--warm_up', type=numbers.whole(0), default=10,

@@ -8,11 +8,12 @@ Looks for class ids out of range, of the background or without an object;
 inverted, outlying, empty or exchanged boxes; ids that occur twice; missing,
 empty or line-like masks; images that TensorFlow cannot decode, that a camera
 turned, that have no objects, or more than labels hold; objects that no anchor
-fits; and sets that teach nothing: all crowds, all ignored, one class, copies.
-Of classifiers and segmentation it checks labels and label maps. Prints one line
-for each kind of finding with its first example, and how random the order is in
-which training will read the records. The exit status is 1 when there are
-errors, 2 when nothing could be checked, else 0.
+fits; and sets from which nothing can be learnt: all crowds, all ignored, one
+class, copies. For classifiers and segmentation it checks labels and label maps.
+Prints one line for each kind of finding with its first example, and how random
+the order is in which training will read the records.
+
+Exit status: 0 no errors; 1 errors; 2 nothing could be checked.
 """
 
 import collections

@@ -1,4 +1,4 @@
-"""Figures of the code: how long, how documented, how often said twice.
+"""Figures of the code: length, documentation, repetition.
 
   python -m tools.code_figures [REVISION ...]
 
@@ -34,7 +34,7 @@ class Function(NamedTuple):
   Attributes:
     place: 'path:line name'.
     lines: lines of code, with those of functions inside of it.
-    parameters: how many it has, without `self`.
+    parameters: number of its parameters, without `self`.
     is_public: whether it has a name without an underscore (or is a
       constructor or a call), in a public class, and not inside of another
       function.
@@ -66,7 +66,7 @@ def read_file(path: str, text: str) -> File:
   """Takes a module apart.
 
   Args:
-    path: what it is called.
+    path: name of the file, for messages.
     text: its content.
   """
   numbers, ends = _code_lines(text)

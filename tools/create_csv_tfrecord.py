@@ -13,8 +13,8 @@ The first line names the columns. Two forms are known by them:
       image; IsGroupOf becomes a crowd, other columns are not used.
 Their order does not matter. A line without class and corners is an image
 without objects; --all_images adds the images that no line names. Classes are
-numbered from 1 in the order of their names; --label_map gives others. Writes
-what create_coco_tfrecord does.
+numbered from 1 in the order of their names; --label_map gives other numbers.
+Writes the same files as create_coco_tfrecord.
 """
 
 import csv
@@ -209,7 +209,7 @@ def _read_open_images(found, rows, folder, files, names, options):
 
 
 def _is_group(row, where):
-  """Whether a box is around a group; Open Images has -1 where nobody knows."""
+  """Whether a box is around a group; Open Images has -1 where it is unknown."""
   text = (row.get('isgroupof') or '0').lower()
   if text == '-1':
     return False

@@ -6,7 +6,7 @@
 Boxes, polygons, ellipses and masks become objects; other shapes are left out
 and counted. Attributes are not used. Classes are numbered from 1 in the order
 in which the task lists its labels, so that all exports of a task agree;
---label_map gives others. Writes what create_coco_tfrecord does.
+--label_map gives other numbers. Writes the same files as create_coco_tfrecord.
 """
 
 import math

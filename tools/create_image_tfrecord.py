@@ -2,9 +2,9 @@
 
   python -m tools.create_image_tfrecord --images=images --output=records/new
 
-for `--mode=predict` with predict.predict_file_pattern=records/new-*.tfrecord.
-The id of an image is its path within the folder, which the results have, too.
-Folders in the folder are read as well.
+The records are for `--mode=predict`, with
+predict.predict_file_pattern=records/new-*.tfrecord. The id of an image, also in
+the results, is its path within the folder. Subfolders are included.
 """
 
 from typing import Any, Dict

@@ -8,11 +8,11 @@ reads
   imagenet/validation/n01440764/*.JPEG ...   the same; or, as ImageNet comes,
   imagenet/validation/*.JPEG                 all in one folder, and
   imagenet/synset_labels.txt                 the class of each validation
-                                             image, a line each, in the order
-                                             of the names
+                                             image, one on each line, in the
+                                             order of the names
 and writes records/train/train-00000-of-01024 ...,
-records/validation/validation-00000-of-00128 ..., beside each set an index of
-what was written and what was left out and why, and records/label_map.csv.
+records/validation/validation-00000-of-00128 ..., an index for each set of what
+was written and what was left out and why, and records/label_map.csv.
 Classes are numbered from 1 in the order of their names. Without a folder
 validation, there is only the training set. --train and --validation name other
 folders of class folders, or lists of images (tools.split_data writes some)

@@ -6,9 +6,9 @@
 reads every .json file of the folder. Polygons, rectangles, circles and masks
 become objects with masks; shapes of one label and one group_id become one
 object of several parts. Lines and points are left out and counted. The image is
-the file `imagePath` names, or else the one inside of the .json file. Classes
-are numbered from 1 in the order of their names; --label_map gives others.
-Writes what create_coco_tfrecord does.
+the file that `imagePath` names, or else the one in the .json file. Classes are
+numbered from 1 in the order of their names; --label_map gives other numbers.
+Writes the same files as create_coco_tfrecord.
 """
 
 import base64

@@ -6,12 +6,12 @@
 writes records/val-00000-of-00032.tfrecord and so on, records/val-label_map.csv,
 records/val-annotations.json (what evaluation compares with) and
 records/val-index.json (counts, ids, what was left out and why). The records
-hold, beside what those of COCO do, which categories are known to be absent
-from an image and which are not marked exhaustively. Masks are included.
+hold, in addition to those of COCO, which categories are known to be absent
+from an image and which are not annotated exhaustively. Masks are included.
 
-Images are looked for by the last two parts of their coco_url, such as
-val2017/000000397133.jpg, below --images, else by the last part alone. Boxes
-are cut at the border of the image.
+Images are found below --images by the last two parts of their coco_url, such as
+val2017/000000397133.jpg, or else by the last part alone. Boxes are clipped to
+the image.
 """
 
 import functools

@@ -1,4 +1,4 @@
-"""Makes COCO annotations of objects that are drawn in images of masks.
+"""Makes COCO annotations from objects that are drawn in mask images.
 
   python -m tools.create_mask_annotations --images=stage1_train \\
       --class_name=nucleus --output=data/nuclei
@@ -6,14 +6,14 @@
 writes data/nuclei_train.json and data/nuclei_val.json for
 tools.create_coco_tfrecord. Two layouts of files are understood:
 
-  one mask file for every object, beside its image:
+  one mask file for every object, next to its image:
     stage1_train/NAME/images/NAME.png     stage1_train/NAME/masks/*.png
   one label image for every image (--labels=FOLDER), 8 or 16 bits,
   where 0 is the background and the pixels of object k have the value k:
     images/NAME.png                       labels/NAME.png
-  Of a file with a palette the values count, not the colours. A file with
-  colours has one object for each colour, on black. --separate takes every
-  connected region for an object, for masks of 0 and 255.
+  In a file with a palette the values count, not the colours. A file with
+  colours has one object for each colour, on black. --separate makes every
+  connected region an object, for masks of 0 and 255.
 
 All objects are of one class.
 """
@@ -106,7 +106,7 @@ def read_objects(
   """The objects of one image.
 
   Args:
-    image: what `find_image_files` returns.
+    image: result of `find_image_files`.
     images: its folder.
     separate: whether every connected region is an object.
 
@@ -160,7 +160,7 @@ def coco_dataset(image_files: Sequence[Tuple[str, Any]], objects: Sequence[Any],
   """COCO dictionary of images.
 
   Args:
-    image_files: what `find_image_files` returns.
+    image_files: result of `find_image_files`.
     objects: [result of `read_objects`], one for each.
     class_name: str, of all objects; its id is 1.
   """

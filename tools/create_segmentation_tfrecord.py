@@ -6,8 +6,8 @@
 
 A label map is a PNG of the size of its image, with the same name but for the
 extension. Its values are the classes: 0, 1, 2 and so on; 255 is for pixels
-without a class. Of a PNG with a palette (Pascal VOC) the values count, not the
-colours. --values=255:1 makes class 1 of the value 255, for masks of 0 and 255.
+without a class. In a PNG with a palette (Pascal VOC) the values count, not the
+colours. --values=255:1 maps the value 255 to class 1, for masks of 0 and 255.
 Images are stored upright, their label maps along with them. Writes
   records/train-00000-of-00032.tfrecord ...
   records/train-label_map.csv   rows `id:name`

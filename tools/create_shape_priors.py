@@ -8,8 +8,8 @@
 The masks of a data set, TFRecord or COCO JSON, are cut out of their boxes,
 brought to one size and grouped by k-means; the priors are the means of the
 groups. Set `shapemask_head.shape_prior_path` to the file. It holds an array
-float32 [classes, priors, size, size] in NumPy's format; beside it, an image
-OUTPUT.png shows the priors, a row for every class.
+float32 [classes, priors, size, size] in NumPy's format; an image OUTPUT.png
+next to it shows the priors, a row for every class.
 
 --num_classes is architecture.num_classes, the background included. With
 --class_agnostic all classes share the priors, which suits
@@ -68,7 +68,7 @@ def make_priors(masks: Mapping[int, np.ndarray], num_classes: int,
   """Clusters of the masks of each class.
 
   Args:
-    masks: what `collect` returns.
+    masks: result of `collect`.
     num_classes: int, M, background included; 1: all classes share the priors.
     num_priors: int, K.
     seed: int.

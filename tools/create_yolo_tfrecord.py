@@ -5,12 +5,12 @@
   python -m tools.create_yolo_tfrecord --images=set/images/train \\
       --classes=set/classes.txt --output=records/train
 
-A text file beside each image, or in the folder `labels` where the image is in a
-folder `images`, has a line for each object: `class x y width height`, the
-center and size as shares of the image, or `class x y x y ...`, a polygon. An
+A text file next to each image, or in the folder `labels` where the image is in
+a folder `images`, has a line for each object: `class x y width height`, the
+center and size as fractions of the image, or `class x y x y ...`, a polygon. An
 image without a file, or with an empty one, has no object. Class 0 of YOLO
-becomes class 1, for 0 is the background here. Writes what
-create_coco_tfrecord does.
+becomes class 1, as 0 is the background here. Writes the same files as
+create_coco_tfrecord.
 """
 
 import collections
@@ -259,7 +259,7 @@ def _find(path, root, entry, split):
   candidates = [os.path.join(here, root, entry),
                 os.path.join(root, entry),
                 os.path.join(here, entry)]
-  # Exporters write ../train/images for what lies beside data.yaml.
+  # Exporters write ../train/images for a folder next to data.yaml.
   candidates.append(os.path.join(here, entry.replace('../', '', 1)))
   for candidate in candidates:
     if tf.gfile.Exists(candidate):
@@ -285,7 +285,7 @@ def _images_of(path):
   for note in notes:
     print(note)
   if names and all(map(os.path.isabs, names)):
-    # The ids of the images are not to tell whose computer they were on.
+    # The ids of the images should not contain folders of this computer.
     here = os.path.commonpath([os.path.dirname(name) for name in names])
     names = [os.path.relpath(name, here) for name in names]
   return [(here, name) for name in names]
@@ -338,7 +338,7 @@ def define_flags(values: flags.FlagValues) -> None:
        'classes (data.yaml).'),
       ('images', 'Folder of the images, or a list of them, instead of '
        '--data.'),
-      ('labels', 'Folder of the label files. Default: `labels` beside '
+      ('labels', 'Folder of the label files. Default: `labels` next to '
        '`images`, or the folder of the images.'),
       ('classes', 'File with the name of a class in each line, or a '
        'data.yaml, for --images.')):

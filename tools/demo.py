@@ -1,11 +1,11 @@
-"""The demo: data, training, evaluation, a report and drawn answers.
+"""The demo: data, training, evaluation, a report and drawn predictions.
 
 Every step is a documented command.
 
   python -m tools.demo --model=retinanet
   python -m tools.demo --model=shapemask_partial
 
-A training run that was interrupted goes on; a finished one is not repeated
+An interrupted training run resumes; a finished one is not repeated
 (remove demo/ for that, or run `make clean`). Each command is printed, so that
 it can be used on other data.
 """

@@ -32,8 +32,8 @@ class Gpu(NamedTuple):
   """A graphics processor.
 
   Attributes:
-    name: as the driver calls it.
-    capability: None if the driver is too old to tell.
+    name: name that the driver gives.
+    capability: None if the driver is too old to report it.
   """
   name: str
   capability: Optional[float]
@@ -67,7 +67,7 @@ def gpu_problems(
     gpus: [Gpu] of the machine.
     tf_version: str.
     has_cuda: whether this build of TensorFlow supports GPUs.
-    num_visible: how many of them TensorFlow lists.
+    num_visible: number of GPUs that TensorFlow lists.
     hidden_by: value of CUDA_VISIBLE_DEVICES, None if it is not set.
 
   Returns:

@@ -3,11 +3,11 @@
   python -m tools.evaluate_detections \\
       --annotations=instances_val.json --detections=results.json --type=box
 
-Prints the metrics as one JSON object on stdout, and a table and remarks on
-stderr. All images of the annotations are scored, those without detections
-too. -1 means undefined: the set has no such object.
+Prints the metrics as one JSON object on stdout, and a table and notes on
+stderr. All images of the annotations are scored, also those without detections.
+-1 means undefined: the set has no such object.
 
-The types lvis_box and lvis_box_and_mask have the rules and figures of LVIS.
+The types lvis_box and lvis_box_and_mask use the rules and metrics of LVIS.
 
 Keys: AP AP50 AP75 APs APm APl ARmax1 ARmax10 ARmax100 ARs ARm ARl, and
 "Precision mAP ByCategory/<id>" and the like for every category. For masks all
@@ -125,7 +125,7 @@ def evaluate_files(
 
 
 def _coverage(annotations, detections):
-  """[message] that tells whether the two files belong together."""
+  """[message] about whether the two files belong together."""
   messages = []
   num_images = len(annotations.image_ids)
   without = np.setdiff1d(np.arange(num_images), detections.images)

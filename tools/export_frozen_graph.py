@@ -1,4 +1,4 @@
-"""Exports a checkpoint as a frozen graph, and proves that it answers alike.
+"""Exports a checkpoint as a frozen graph, and checks that both agree.
 
   python -m tools.export_frozen_graph --model_dir=/tmp/run \\
       --export_dir=/tmp/frozen

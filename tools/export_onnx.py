@@ -1,4 +1,4 @@
-"""Exports a checkpoint as ONNX, and proves that it answers alike.
+"""Exports a checkpoint as ONNX, and checks that both agree.
 
   python -m tools.export_onnx --model_dir=/tmp/run --export_dir=/tmp/onnx
 

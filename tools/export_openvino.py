@@ -1,4 +1,4 @@
-"""Exports a checkpoint for OpenVINO, and proves that it answers alike.
+"""Exports a checkpoint for OpenVINO, and checks that both agree.
 
   python -m tools.export_openvino --model_dir=/tmp/run --export_dir=/tmp/vino
 

@@ -1,17 +1,17 @@
-"""Exports a checkpoint as a SavedModel, and proves that it answers alike.
+"""Exports a checkpoint as a SavedModel, and checks that both agree.
 
   python -m tools.export_saved_model --model_dir=/tmp/run \\
       --export_dir=/tmp/exported
 
-The configuration is the params.yaml of --model_dir, or the one beside
---checkpoint_path; --model, --config_file and --params_override change it, or
-stand in for it. docs/export.md has the signatures.
+The configuration is the params.yaml of --model_dir, or the one next to
+--checkpoint_path; --model, --config_file and --params_override change or
+replace it. docs/export.md has the signatures.
 
-The last thing is a check: the same images through checkpoint and export, which
-runs in a process of its own. The greatest difference of each output is printed.
+Finally, the same images are passed to the checkpoint and to the export, which
+runs in a separate process. The greatest difference of each output is printed.
 
-Exit codes: 0 done; 1 the export differs, or cannot be written (--export_dir is
-as before then); 2 wrong flags.
+Exit codes: 0 done; 1 the export differs, or cannot be written (then
+--export_dir is unchanged); 2 wrong flags.
 """
 
 import argparse
@@ -33,7 +33,7 @@ def parser() -> argparse.ArgumentParser:
       description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
   config_arguments.add(result)
   add = result.add_argument
-  add('--model_dir', help='folder of the training run run: params.yaml and the '
+  add('--model_dir', help='folder of the training run: params.yaml and the '
                           'newest checkpoint')
   add('--checkpoint_path', help='this checkpoint instead of the newest one')
   add('--export_dir', required=True,
@@ -92,7 +92,7 @@ def run(values: Any) -> None:
     values: object with the flags as attributes.
 
   Raises:
-    ValueError: of one kind or another, with what is wrong.
+    ValueError: saying what is wrong.
   """
   # Slow to load, which --help should not wait for.
   from serving import export

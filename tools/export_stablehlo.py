@@ -1,4 +1,4 @@
-"""Exports a checkpoint as a StableHLO program, and proves it answers alike.
+"""Exports a checkpoint as a StableHLO program, and checks that both agree.
 
   python -m tools.export_stablehlo --model_dir=/tmp/run --export_dir=/tmp/hlo
 

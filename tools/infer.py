@@ -1,4 +1,4 @@
-"""Shows what a trained model sees in images and videos.
+"""Shows what a trained model detects in images and videos.
 
   python -m tools.infer --model_dir=demo/retinanet --input=photos \\
       --output=seen
@@ -7,18 +7,18 @@
 
 writes into the output folder
   index.html        thumbnails, to be sorted and filtered by class and score
-  drawn/            every image with what was found in it; videos, too
+  drawn/            every image with its detections drawn; also videos
   detections.json   the same as a COCO results list, for other programs and for
                     tools.evaluate_detections (with --min_score=0)
   detections.csv    the same as a table
 
-An image is known by its path within the folder that was given, or by the id
-that --image_ids has for it; a frame of a video by the name and its number, as
-in clip.mp4#12. What cannot be read is named and skipped.
+The id of an image is its path within the folder that was given, or the one in
+--image_ids; that of a video frame is the file name and a number, such as
+clip.mp4#12. Files that cannot be read are named and skipped.
 
-Exit status: 0 all was answered; 1 the model, the input or the output cannot be
-used; 2 the command line is wrong; 3 something was skipped, the rest was
-answered; 130 stopped with Ctrl-C, what was answered until then is written.
+Exit status: 0 done; 1 the model, the input or the output cannot be used; 2 the
+command line is wrong; 3 some files were skipped; 130 stopped with Ctrl-C, and
+the results so far are written.
 """
 
 import os

@@ -9,11 +9,11 @@
       --average_with model.ckpt-2000 model.ckpt-1000 --output=/runs/mean.ckpt
 
 Without further flags it lists names, shapes and types, the number of
-parameters, what names and shapes say about settings that a configuration has to
-agree with, and the rows of the model zoo that have these variables.
+parameters, settings of the configuration that follow from names and shapes, and
+the rows of the model zoo that have these variables.
 
-Exit codes: 0 done, whole, or equal; 1 damaged, different, or another model; 2
-wrong flags.
+Exit codes: 0 done, complete, or equal; 1 damaged, different, or another model;
+2 wrong flags.
 """
 
 import argparse
@@ -34,7 +34,7 @@ class Variable(NamedTuple):
   """A variable of a checkpoint.
 
   Attributes:
-    name: as the checkpoint has it.
+    name: its name in the checkpoint.
     shape: its shape.
     dtype: tf.DType.
   """
@@ -183,8 +183,8 @@ def verify(arguments: argparse.Namespace) -> int:
   from modeling import whole_checkpoint
   prefix = find(arguments.path)
   whole_checkpoint.verify(prefix)
-  print('%s is whole: every value can be read, agrees with its checksum and is '
-        'finite.' % prefix)
+  print('%s is complete: every value can be read, agrees with its checksum and '
+        'is finite.' % prefix)
   return 0
 
 

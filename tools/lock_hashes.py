@@ -5,8 +5,8 @@
 
 takes the pins of FILE.txt and FILE-build.txt, asks the package index (pip
 install --dry-run) which file each of them is on this machine, and writes the
-pins again with a hash of it. With a hash in a file pip installs nothing without
-one, and nothing else than what the lock was made of. To change a pin, write
+pins again with its hash. With a hash in a file, pip installs nothing without
+one, and only the files that the lock was made from. To change a pin, write
 `name==version` without a hash and run this.
 """
 
@@ -34,7 +34,7 @@ def with_hashes(text: str, hashes: Mapping[str, Sequence[str]]) -> str:
   """The text with these hashes.
 
   Args:
-    text: of a lock file.
+    text: content of a lock file.
     hashes: {package as the index writes it: [sha256]}.
 
   Raises:
@@ -84,9 +84,10 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
   parser = argparse.ArgumentParser(
       prog='python -m tools.lock_hashes', description=__doc__,
       formatter_class=argparse.RawDescriptionHelpFormatter)
-  parser.add_argument('lock', nargs='+', metavar='FILE', help='without .txt')
+  parser.add_argument('lock', nargs='+', metavar='FILE',
+                      help='path of a lock, without .txt')
   parser.add_argument('--python', required=True, metavar='PATH',
-                      help='that the lock is for')
+                      help='interpreter that the lock is for')
   arguments = parser.parse_args(argv)
   try:
     for lock in arguments.lock:

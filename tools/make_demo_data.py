@@ -5,7 +5,7 @@
 writes images and COCO annotations,
   demo/data/images/train/000001.jpg ...    demo/data/instances_train.json
   demo/data/images/val/010001.jpg ...      demo/data/instances_val.json
-and the records made of them as by the COCO converter,
+and the records that the COCO converter makes from them,
   demo/data/train-00000-of-00008.tfrecord ... demo/data/train-label_map.csv
   demo/data/val-00000-of-00008.tfrecord ...   demo/data/val-label_map.csv
 See tools/datasets/demo_scenes.py for what the scenes show.
@@ -17,7 +17,7 @@ each class,
 and with --kind=segmentation images and label maps,
   demo/scenes/images/train/000001.jpg ...
   demo/scenes/labels/train/000001.png ...    demo/scenes/label_map.csv
-which the converters of such data make records of.
+which the converters of such data turn into records.
 """
 
 import argparse
@@ -191,7 +191,8 @@ def _draw_label_map(image_id, folder, split, seed, size):
 def main() -> None:
   parser = argparse.ArgumentParser(
       description='Draws the scenes of the demo and makes records of them.')
-  parser.add_argument('--kind', default='detection', help='what for',
+  parser.add_argument('--kind', default='detection',
+                      help='kind of model that the data are for',
                       choices=('detection', 'classification', 'segmentation'))
   parser.add_argument('--output', default='demo/data', help='folder')
   parser.add_argument('--num_train', type=numbers.whole(), default=4000,

@@ -2,12 +2,12 @@
 
   python -m tools.make_report --model_dir=demo/retinanet
 
-The page needs no other file. It shows the metrics, also by class, for detectors
-also the score to cut each class at, precision and recall, and which class is
-taken for which; the curves of the losses; the worst images and others of the
-evaluation set with what is known beside what the model found; and the
-configuration. Everything is found through model_dir/params.yaml: images and
-objects come from the evaluation records.
+The page needs no other file. It shows the metrics, also by class; for detectors
+also the score threshold of each class, precision and recall, and which class is
+taken for which; the curves of the losses; the worst images of the evaluation
+set and others, with ground truth next to predictions; and the configuration.
+Everything is found through model_dir/params.yaml: images and objects come from
+the evaluation records.
 """
 
 import argparse
@@ -24,6 +24,7 @@ from configs import factory
 from executor import hooks
 from executor import log as log_lib
 from executor import run_record
+from modeling import checkpoint_files
 from modeling import kept_names
 from modeling import storage
 from tools.common import numbers
@@ -47,7 +48,7 @@ def build_page(model_dir: str, suffix: str = '', num_images: int = 12,
   Args:
     model_dir: the folder of a training run that was evaluated.
     suffix: `eval.suffix` of that evaluation.
-    num_images: how many of the evaluated images are shown.
+    num_images: number of evaluated images to show.
     min_score: detections below it are not drawn; None: below the score of the
       best F1 of their class.
     command: str, shown at the top.
@@ -56,7 +57,7 @@ def build_page(model_dir: str, suffix: str = '', num_images: int = 12,
     HTML text.
 
   Raises:
-    ValueError: if a file is missing; says what makes it.
+    ValueError: if a file is missing; the message names what writes it.
   """
   config, _ = factory.load_config(
       params_file=_existing(os.path.join(model_dir, 'params.yaml'), 'train'))
@@ -87,8 +88,8 @@ def build_page(model_dir: str, suffix: str = '', num_images: int = 12,
 
 def _existing(path, mode):
   if not tf.gfile.Exists(path):
-    raise ValueError('There is no %s; main.py --mode=%s writes it.'
-                     % (path, mode))
+    raise ValueError('There is no %s, which main.py --mode=%s writes.%s' % (
+        path, mode, checkpoint_files.hint_about(os.path.dirname(path))))
   return path
 
 

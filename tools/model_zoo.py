@@ -4,9 +4,9 @@
   python -m tools.model_zoo --rows=resnet50    # some, only printed
 
 Each row is a file below configs/experiments. The tool builds its model, counts
-parameters and multiply-adds (see tools.model_stats) and sets the published
-figures beside them. It ends with exit code 1 if a row is out of tolerance or
-could not be counted.
+parameters and multiply-adds (see tools.model_stats) and compares them with the
+published figures. The exit code is 1 if a row is out of tolerance or could not
+be counted.
 """
 
 import argparse
@@ -74,7 +74,7 @@ def problems(row: zoo_rows.Row, result: Dict[str, Any]) -> List[str]:
 
   Args:
     row: zoo_rows.Row.
-    result: what `count` returns.
+    result: result of `count`.
 
   Returns:
     [str], empty where all is well.

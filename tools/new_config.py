@@ -5,10 +5,11 @@
       --label_map=data/train-label_map.csv --output=mine.yaml
 
 Reads the records and chooses classes, image size (small objects keep some
-pixels), anchors (sizes and aspect ratios of the boxes; it says how many objects
-an anchor fits, and how many one of the defaults), batch and rate. The file is
-short and has comments: go on with it. What fits into some minutes measures
+pixels), anchors (sizes and aspect ratios of the boxes; it reports the share of
+objects that have an anchor that fits, and the same for the default anchors),
+batch and learning rate. The file is short and has comments, to be edited.
   python -m tools.fit_steps --config_file=mine.yaml --minutes=15
+measures how many steps fit into some minutes.
 """
 
 import argparse
@@ -99,7 +100,7 @@ def make(args: argparse.Namespace) -> Tuple[str, List[str]]:
       checkpoint=starts.folder(start, args.output) if start else '')
   text, notes = settings.make(summary, options)
   return '\n'.join([
-      '# Made by tools.new_config for %d images and %s; go on with it.' % (
+      '# Made by tools.new_config for %d images and %s; edit it as needed.' % (
           summary.num_images, settings.model_for(summary, args.model)),
       '# Every other key: python -m tools.show_config --config_file=%s'
       % args.output, text]), notes

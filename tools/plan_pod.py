@@ -59,7 +59,7 @@ def parse_arguments(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
                       'of ImageNet)')
   parser.add_argument('--json', metavar='FILE', help='file for the results')
   parser.add_argument('--validate', action='store_true', help='print published '
-                      'speeds beside plans, and nothing else')
+                      'speeds next to plans, and nothing else')
   arguments = parser.parse_args(argv)
   if not (arguments.validate or arguments.topology):
     parser.error('--topology is missing')

@@ -1,14 +1,15 @@
-"""Runs the step of a diverged training run again, and says what explodes.
+"""Repeats the step of a diverged training run, and shows what diverges.
 
   python -m tools.replay MODEL_DIR/diverged/step-1234.npz
   python -m tools.replay MODEL_DIR                   # the newest batch there
   python -m tools.replay MODEL_DIR --checkpoint_path=MODEL_DIR/model.ckpt-1000
 
 Takes the batch that training saved, the params.yaml of the model_dir and, if no
-other is given, its last checkpoint, and prints what in the batch is not finite,
-each loss of the batch and of each of its images alone, and the variables with
-the largest gradients. The weights are those of the checkpoint: to come to those
-of the step itself, start the training run again from it with the same seed.
+other is given, its last checkpoint, and prints which values of the batch are
+not finite, each loss of the batch and of each of its images alone, and the
+variables with the largest gradients. The weights are those of the checkpoint:
+to get those of the step itself, resume the training run from it with the same
+seed.
 
 Exit codes: 0 everything is finite; 1 something is not; 2 wrong flags or files.
 """

@@ -2,11 +2,11 @@
 
   python -m tools.serve --saved_model=/tmp/export
 
-answers TensorFlow Serving's REST interface at /v1/models/NAME, shows a page at
-/ where an image is dropped and its objects are drawn, tells Prometheus figures
-at /metrics, and is probed at /healthz and /readyz. It listens on this machine
-only, unless --host says otherwise: it asks nobody for a password. SIGTERM and
-SIGINT end it after what was asked is answered; a second one at once.
+answers TensorFlow Serving's REST interface at /v1/models/NAME, and serves a
+page at / that draws the objects of an image, metrics for Prometheus at
+/metrics, and probes at /healthz and /readyz. It has no passwords, so it listens
+on this machine only, unless --host says otherwise. SIGTERM and SIGINT end it
+after the requests that are being answered; a second signal ends it at once.
 
 docs/serving.md has examples, and the command of TensorFlow Serving for the same
 export.

@@ -3,9 +3,9 @@
   python -m tools.show_config --model=retinanet \\
       --params_override='resnet.resnet_depth=101'
 
-Every key of the model is shown, those of unused parts too. Standard output
-carries the YAML alone, so it can be saved and given to --config_file; notes
-go to standard error.
+Every key of the model is shown, also those of unused parts. Only YAML goes to
+standard output, so it can be saved and given to --config_file; notes go to
+standard error.
 """
 
 import sys

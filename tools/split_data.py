@@ -8,12 +8,12 @@
 
 --annotations (COCO) writes OUTPUT-train.json and so on; --voc writes lists into
 ImageSets/Main; --xml, a folder of the files of VOC, writes OUTPUT-train.txt and
-so on, with a name in each line; --images writes the same with a path in each
-line, and takes a folder in the folder for the class, --yolo with the classes in
-the label files of YOLO. Every split gets about the same
-share of each class, rare classes first (--nostratify: of the images only).
-Images of one group, such as a patient, a place or a video, stay together. The
-same --seed gives the same splits. No file is ever replaced.
+so on, with a name on each line; --images and --yolo write the same with a path
+on each line. The classes of --images are its subfolders, those of --yolo are in
+the label files. Every split gets about the same share of each class, rare
+classes first (--nostratify: of the images only). Images of one group, such as a
+patient, a place or a video, stay together. The same --seed gives the same
+splits. No file is ever replaced.
 """
 
 import collections

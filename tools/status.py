@@ -1,14 +1,14 @@
-"""Says what goes on in a model_dir, and what needs attention.
+"""Shows the state of a training run and its evaluations, and any problems.
 
   python -m tools.status MODEL_DIR [--json]
 
-Step, rate and losses of the training run, what every evaluation beside it found
-last, does now or waits for, the best checkpoint, and problems. With --json the
-same as one JSON object for a scheduler; jobs that train or evaluate keep it in
-MODEL_DIR/status.json, too.
+Step, rate and losses of the training run; the last metrics of every evaluation,
+and what it does now or waits for; the best checkpoint; and problems. With
+--json the same as one JSON object for a scheduler, which jobs that train or
+evaluate also keep in MODEL_DIR/status.json.
 
-Exit codes: 0 no problem; 1 there are problems, which are listed; 2 there is no
-such folder.
+Exit codes: 0 no problem; 1 there are problems, which are listed; 2 the folder
+does not exist, or is not a model_dir.
 """
 
 import argparse
@@ -25,11 +25,11 @@ def format_text(content: Dict[str, Any], now: float) -> str:
   """The text for people.
 
   Args:
-    content: of executor.status.collect.
+    content: result of executor.status.collect.
     now: seconds since 1970.
 
   Returns:
-    Lines.
+    Lines, each with a newline at its end.
   """
   lines = [content['model_dir']]
   lines += _training_lines(content['training'], now)
@@ -42,8 +42,8 @@ def format_text(content: Dict[str, Any], now: float) -> str:
     lines.append('Evaluation: none')
   stop = content['early_stop']
   if stop:
-    lines.append('Early stop asked for at step %d: no better %s than %.4g of '
-                 'step %d in %d evaluations' % (
+    lines.append('Early stopping requested at step %d: no better %s than %.4g '
+                 'of step %d in %d evaluations' % (
                      stop['step'], stop['metric'], stop['best_value'],
                      stop['best_step'], stop['evaluations']))
   problems = content['problems']
@@ -109,6 +109,12 @@ def main(argv: List[str]) -> int:
   import tensorflow.compat.v1 as tf
 
   from executor import status
+  from modeling import checkpoint_files
+  hint = checkpoint_files.hint_about(arguments.model_dir)
+  if hint:
+    sys.stderr.write('Error: %s is not a model_dir.%s\n' % (
+        arguments.model_dir, hint))
+    return 2
   if not tf.gfile.IsDirectory(arguments.model_dir):
     sys.stderr.write('Error: there is no folder %s.\n' % arguments.model_dir)
     return 2

@@ -1,11 +1,11 @@
-"""Runs a command, and again when it fails in a way that a restart can mend.
+"""Runs a command, and restarts it after failures that a restart can resolve.
 
   python -m tools.supervise -- python main.py --mode=train --model_dir=/runs/a
 
-A training run that is started again goes on from its last checkpoint. Before
-each restart it waits, twice as long as the time before; a run that has lasted
-for --healthy_seconds counts as a good one, and the waiting starts over. The
-last lines of the failed run are kept in --output.
+A training run that is started again resumes from its last checkpoint. Before
+each restart it waits, twice as long as the time before; after a run that has
+lasted for --healthy_seconds, the waiting time starts over. The last lines of
+the failed run are kept in --output.
 
 It gives up when there were --max_restarts failures in a row, and at once where
 a restart cannot help: exit code 2 (wrong flags, configuration or data) and 4

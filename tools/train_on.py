@@ -35,7 +35,7 @@ def parser() -> argparse.ArgumentParser:
   result.add_argument('--data', required=True,
                       help='folder, COCO file or data.yaml')
   result.add_argument('--images', help='folder of the images, where it is not '
-                      'found beside a COCO file or .xml files')
+                      'found next to a COCO file or .xml files')
   result.add_argument('--model', choices=_MODELS, help='default: retinanet '
                       '(boxes) for objects, else by the data; mask_rcnn learns '
                       'outlines')
@@ -44,13 +44,13 @@ def parser() -> argparse.ArgumentParser:
                       'a model_dir, or weights of tools.import_weights'
                       % ', '.join(small_models.names()))
   result.add_argument('--minutes', type=numbers.positive, default=10.,
-                      help='for everything, about (default: %(default)g)')
-  result.add_argument('--output', required=True, help='folder, new or of an '
-                      'earlier start of the same command')
+                      help='for all stages, about (default: %(default)g)')
+  result.add_argument('--output', required=True, help='folder: a new one, or '
+                      'that of an earlier start of the same command')
   result.add_argument('--group_pattern', metavar='REGEX',
-                      help='images whose names it finds the same text in, such '
-                      'as a patient or a video, stay on one side of the split')
-  result.add_argument('--seed', type=int, default=0, help='of the split '
+                      help='images in whose names it matches the same text, '
+                      'such as a patient or a video, stay in one split')
+  result.add_argument('--seed', type=int, default=0, help='seed of the split '
                       '(default: %(default)d)')
   result.add_argument('--image_size', metavar='N or H,W', help='default: as '
                       'the objects need and the minutes allow')
@@ -68,7 +68,7 @@ def _options(args):
   model = args.model
   if args.start:
     flags.append('--from=%s' % args.start)
-    # What starts from a whole model is of its kind.
+    # What starts from a complete model is of its kind.
     model = model or starts.read(args.start).model
   return plan.Options(args.data.rstrip('/') or args.data, args.images,
                       model, args.minutes, args.output.rstrip('/'),

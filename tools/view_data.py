@@ -28,10 +28,11 @@ flags.DEFINE_string('config_file', None, 'YAML file over the defaults.')
 flags.DEFINE_string('params_override', None,
                     'YAML text, a.b=c pairs, or a file, over --config_file.')
 flags.DEFINE_integer('num', 12, 'How many images.', lower_bound=1)
-flags.DEFINE_integer('columns', 4, 'Of the contact sheet.', lower_bound=1)
-flags.DEFINE_integer('width', 320, 'Pixels of an image on the sheet.',
+flags.DEFINE_integer('columns', 4, 'Images in a row of the contact sheet.',
+                     lower_bound=1)
+flags.DEFINE_integer('width', 320, 'Width of an image on the sheet, pixels.',
                      lower_bound=16)
-flags.DEFINE_integer('seed', 0, 'Of order and augmentation.')
+flags.DEFINE_integer('seed', 0, 'Seed of order and augmentation.')
 flags.DEFINE_bool('anchors', True, 'Whether to draw the matched anchors.')
 flags.DEFINE_string('label_map', None, 'File with the names of the classes; by '
                     'default eval.label_map of the configuration.')

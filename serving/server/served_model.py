@@ -77,7 +77,9 @@ def newest_version(path: str) -> Tuple[str, str]:
   if not versions:
     raise sources.LoadError(
         '%s is not an exported model: there is no saved_model.pb, neither in '
-        'it nor in folders named by numbers.' % path)
+        'it nor in folders named by numbers.%s' % (path, (
+            ' It is a model_dir; tools.export_saved_model exports it.'
+            if tf.gfile.Exists(os.path.join(path, 'params.yaml')) else '')))
   version = max(versions, key=int)
   return os.path.join(path, version), str(int(version))
 

@@ -84,7 +84,7 @@ def _save_values(folder, name, **values):
 def test_verified_and_named_when_damaged(tmp_path, capsys):
   path = _save_values(tmp_path, 'a', weight=np.arange(100, dtype=np.float32))
   assert inspect_checkpoint.main([path, '--verify']) == 0
-  assert 'is whole' in capsys.readouterr().out
+  assert 'is complete: every' in capsys.readouterr().out
   data = tmp_path / 'a.data-00000-of-00001'
   content = bytearray(data.read_bytes())
   content[7] ^= 1

@@ -121,7 +121,15 @@ def test_page_of_masks(model_dir, mask_model_dir):
 
 
 def test_missing_files_name_the_command(tmp_path):
-  with pytest.raises(ValueError, match='main.py --mode=train writes it'):
+  with pytest.raises(ValueError, match=r'main.py --mode=train writes\.$'):
+    make_report.build_page(str(tmp_path))
+
+
+def test_the_folder_around_a_model_dir(tmp_path):
+  (tmp_path / 'model').mkdir()
+  (tmp_path / 'model' / 'params.yaml').write_text('type: retinanet\n')
+  with pytest.raises(ValueError, match=r'writes\. The model_dir is %s\.$' % (
+      tmp_path / 'model')):
     make_report.build_page(str(tmp_path))
 
 

@@ -196,7 +196,7 @@ def test_fit_steps(records, tmp_path, monkeypatch):
   path.write_text(new_config.make(_arguments(records, 'x'))[0])
   monkeypatch.setattr(trial, 'run', lambda *args: trial.Trial(10., 2., 8))
   steps, text = fit_steps.fit(str(path), 1.)
-  assert steps == 20 and 'more than the minutes allow' in text
+  assert steps == 20 and 'longer than the minutes allow' in text
   steps, text = fit_steps.fit(str(path), 10.)
   assert steps == 289 and '289 steps' in text
   assert factory.load_config(None, str(path))[0].train.total_steps == 289

@@ -52,4 +52,4 @@ def test_names_the_image_and_the_gradients(tmp_path, capsys):
 
 def test_what_is_missing_is_said(tmp_path, capsys):
   assert replay.main([str(tmp_path)]) == 2
-  assert 'holds no saved batch' in capsys.readouterr().err
+  assert 'has no saved batch' in capsys.readouterr().err

@@ -107,7 +107,7 @@ def test_options(tmp_path):
 
 
 def test_steps_get_what_is_left(tmp_path, monkeypatch):
-  """Of ten minutes, three are gone before the trial, which takes half of one."""
+  """Of ten minutes, three have passed; the trial takes half a minute."""
   voc_files.write(tmp_path / 'voc')
   ran, now = {}, iter([0., 180., 600., 600.])
   monkeypatch.setattr(stages, 'run', lambda stage, state, number, total,
@@ -153,7 +153,7 @@ def test_from_data_to_report(tmp_path, write):
   output = tmp_path / 'out'
   result = _run(tmp_path / 'set', output)
   assert result.returncode == 0, result.stdout
-  assert 'What can follow' in result.stdout
+  assert 'What you can do next' in result.stdout
   for name in ('report.html', 'config.yaml', 'model/eval/metrics.json'):
     assert (output / name).exists()
   again = _run(tmp_path / 'set', output)

@@ -1,4 +1,4 @@
-"""Times the parts of an evaluation beside plain pycocotools.
+"""Times the parts of an evaluation, and plain pycocotools for comparison.
 
   python -m tools.benchmarks.evaluation --images=1000 --categories=80
 

@@ -57,7 +57,7 @@ def measure(path: str, platform: str, repeats: int) -> Dict[str, Any]:
   """Compiles and times a program.
 
   Args:
-    path: of a serialized HloModuleProto.
+    path: the path of a serialized HloModuleProto.
     platform: 'gpu' or 'cpu'.
     repeats: int, timed runs.
 

@@ -94,7 +94,7 @@ def metrics(config: base.Config, run: Run) -> Dict[str, float]:
 
   Args:
     config: experiment.
-    run: of the functions above.
+    run: one of the functions above.
 
   Returns:
     {metric: float} of the evaluator of the experiment.

@@ -25,7 +25,7 @@ class Timing(NamedTuple):
     cpu: median.
     wall: median.
     cpu_min: the least disturbed run.
-    runs: how many there were.
+    runs: number of runs.
   """
   cpu: float
   wall: float

@@ -15,7 +15,7 @@ def load(model: Optional[str], config_file: Any, params_override: Any,
 
   Args:
     model: name of the model, or None for the one that an override names.
-    config_file: as for `configs.factory.load_config`.
+    config_file: see `configs.factory.load_config`.
     params_override: the same.
     variants: ['NAME: OVERRIDES'], laid over all else; empty for none.
     image_size: int, height and width.

@@ -31,7 +31,7 @@ def load(arguments: argparse.Namespace) -> base.Config:
     An experiment of configs.factory.
 
   Raises:
-    ConfigError: as configs.factory.load_config does.
+    ConfigError: see configs.factory.load_config.
   """
   config, notes = factory.load_config(
       arguments.model, arguments.config_file, arguments.params_override)

@@ -49,7 +49,7 @@ def parser(name: str, description: str,
       formatter_class=argparse.RawDescriptionHelpFormatter)
   config_arguments.add(made)
   add = made.add_argument
-  add('--model_dir', help='folder of the training run run: params.yaml and the '
+  add('--model_dir', help='folder of the training run: params.yaml and the '
                           'newest checkpoint')
   add('--checkpoint_path', help='this checkpoint instead of the newest one')
   add('--export_dir', required=True,
@@ -120,7 +120,7 @@ def write(values: argparse.Namespace, function: Callable[..., Dict[str, Any]],
     The description, {name: value}.
 
   Raises:
-    ValueError: of one kind or another, with what is wrong.
+    ValueError: saying what is wrong.
   """
   from serving import sources
   images = image_files('check_images', values.check_images)

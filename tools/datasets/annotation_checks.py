@@ -23,7 +23,7 @@ class Skip(NamedTuple):
     image: id as in the source.
     annotation: its id, or None.
     reason: a few words, the same for all of a kind.
-    detail: what is wrong with this one.
+    detail: the problem of this entry.
   """
   kind: str
   image: types.Id
@@ -39,9 +39,9 @@ class Checked(NamedTuple):
     images: as in the source, cleaned.
     annotations: by image id.
     categories: as in the source, cleaned.
-    id_shift: what was added to every category id.
-    skips: what was left out.
-    notes: for people.
+    id_shift: int, the number that was added to every category id.
+    skips: [Skip], the entries that were left out.
+    notes: [sentence] for the user.
   """
   images: List[Dict[str, Any]]
   annotations: Dict[types.Id, List[Dict[str, Any]]]

@@ -99,7 +99,7 @@ def call(main: Callable[[flags.FlagValues], None], values: flags.FlagValues,
   """Converts; what is wrong with the input becomes one message.
 
   Args:
-    main: that of `run`.
+    main: see `run`.
     values: flags.FlagValues, parsed.
     arguments: [str], what of the command line was no flag.
 

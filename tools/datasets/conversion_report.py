@@ -1,4 +1,4 @@
-"""What a conversion tells its user: totals, what was left out, what to set."""
+"""What a conversion reports: totals, what was left out, what to set."""
 
 import collections
 from typing import Any, Dict, Iterable, List, Mapping, Sequence, Tuple

@@ -287,7 +287,7 @@ def _add_object(rng, canvas, objects):
 
 
 def _stays_visible(scene_object, placed):
-  """Whether enough of an object can be seen beside what is placed over it."""
+  """Whether enough of an object is visible next to what is placed over it."""
   visible = scene_object.mask & ~placed
   if np.count_nonzero(visible) < MIN_VISIBLE * scene_object.whole_area:
     return False

@@ -25,7 +25,7 @@ class EncodedImage(NamedTuple):
     format: 'jpeg' or 'png'.
     height: pixels.
     width: pixels.
-    notes: what someone who owns the image may want to know.
+    notes: [sentence] for the owner of the image.
     turn: the orientation by which annotations have to be turned like the pixels
       were; 1 where they fit.
   """

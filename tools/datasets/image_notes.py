@@ -19,7 +19,7 @@ class ImageNotes:
     """Adds an image that was written.
 
     Args:
-      name: name of its file, for people.
+      name: name of its file, for messages.
       notes: [str]; a note that occurs twice counts once.
       digest: the same for images of the same content; None: not known.
     """

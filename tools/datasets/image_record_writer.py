@@ -26,10 +26,10 @@ class Outcome(NamedTuple):
 
   Attributes:
     serialized: None if it is left out.
-    name: name of the image, for people.
+    name: name of the image, for messages.
     reason: why it is left out, or None.
     counts: {class id: number, of what the converter counts}.
-    notes: what the owner may want to know.
+    notes: [sentence] for the owner of the image.
     digest: the same for images of the same content, or None.
     measures: by name, summed up in the index.
   """
@@ -121,9 +121,9 @@ def report(index: Dict[str, Any], names: types.LabelMap, unit: str) -> str:
   """The lines to print after a conversion.
 
   Args:
-    index: what `write` returns.
+    index: result of `write`.
     names: {class id: name}.
-    unit: what the counts are of, such as 'images'.
+    unit: what is counted, such as 'images'.
 
   Returns:
     str.

@@ -5,7 +5,7 @@ tables of quantization, turned too, every block gets back the numbers it had but
 for rounding: on photographs of whole blocks 56 dB, at the size of the original.
 That needs sides of whole blocks. Where a block at the far edge is cut, the grid
 moves when that edge becomes the first one, and what comes out is encoded a
-second time (32 to 47 dB): then the result is told to be no good.
+second time (32 to 47 dB): then the result is reported as not usable.
 """
 
 import io

@@ -25,7 +25,7 @@ def measures(counts: Mapping[int, int], ignore_label: int) -> Dict[str, float]:
 
 def lines(index: Dict[str, Any], ids: Sequence[int], ignore_label: int,
           has_names: bool = False) -> List[str]:
-  """What to tell about the label maps of a set.
+  """Notes about the label maps of a set.
 
   Args:
     index: from image_record_writer.write, with `measures`.

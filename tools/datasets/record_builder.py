@@ -36,8 +36,8 @@ class Outcome(NamedTuple):
   Attributes:
     image: its entry, with the real size; None when it is left out.
     objects: annotations that are in the record.
-    skips: what was left out.
-    notes: for people.
+    skips: the entries that were left out.
+    notes: [sentence] for the user.
     digest: the same for images of the same content, or None.
   """
   image: Optional[Dict[str, Any]]

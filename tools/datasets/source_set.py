@@ -54,7 +54,7 @@ class SourceSet:
     Args:
       image_id: str or int.
       file_name: path within the folder of images.
-      size: (height, width) as annotated, or None where nobody said it.
+      size: (height, width) as annotated, or None where they are not stated.
 
     Raises:
       ConversionError: if another file has this id.

@@ -79,7 +79,7 @@ def _choose(found, name, file_name, folder, listed, by_stem):
       found.others[name] = '%s.xml names %s, and %s is used' % (
           name, named, own[0])
   else:
-    # Of one that is not there, reading tells.
+    # A missing one is reported when it is read.
     found.used[name] = named or file_name or name
 
 

@@ -13,7 +13,7 @@ import numpy as np
 DEFAULT_SEED = 0
 DEFAULT_NUM_SHARDS = 32  # upstream's
 _IMAGES_OF_A_SHARD = 1000  # of large sets
-_LEAST_OF_A_SHARD = 16  # a file for each record or two helps nobody
+_LEAST_OF_A_SHARD = 16  # a file for each record or two does not help
 
 
 def order(count: int, seed: Optional[int]) -> List[int]:
@@ -53,7 +53,7 @@ def seed_of(arguments: argparse.Namespace) -> Optional[int]:
 
 
 def num_shards(count: int) -> int:
-  """Number of files for so many records, where nobody says it.
+  """Number of files for a number of records, where it is not given.
 
   A reader mixes large sets file by file, so they get more files; small sets get
   fewer.

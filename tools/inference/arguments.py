@@ -76,7 +76,8 @@ def _add_files(group):
       action='append', help='files, folders with their subfolders, patterns '
                             'such as "images/*.jpg", text files (.txt) that '
                             'list these, videos')
-  group.add_argument('--output', metavar='FOLDER', help='for all results')
+  group.add_argument('--output', metavar='FOLDER',
+                     help='folder for all results')
   group.add_argument('--output_html', metavar='FILE',
                      help='the page; without --output, nothing else is written')
   group.add_argument('--drawn', choices=('jpg', 'png', 'none'), default='jpg',
@@ -97,7 +98,8 @@ def _add_files(group):
                      help='largest number of images on the page (default: '
                           '1000)')
   group.add_argument('--thumbnail_size', metavar='PIXELS', type=numbers.whole(),
-                     help='of the page (default: 400; 800 without --output)')
+                     help='size of images on the page (default: 400; 800 '
+                     'without --output)')
   group.add_argument('--quiet', action='store_true',
                      help='no progress is shown')
 

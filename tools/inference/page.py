@@ -80,7 +80,7 @@ def render(title: str, summary: Sequence[str], cards: Sequence[Card],
     cards: [Card].
     failures: [str], sentences about what could not be read.
     num_left_out: int, images that the page does not show.
-    score_name: what the figures of the items are.
+    score_name: name of the figures of the items.
 
   Returns:
     str, HTML.

@@ -31,7 +31,7 @@ class _Image(NamedTuple):
   """One image on its way.
 
   Attributes:
-    source: where it comes from.
+    source: origin of the item.
     image_id: image id used in the results.
     video: video_outputs.VideoOutput, or None.
   """

@@ -10,7 +10,7 @@ from configs import detection
 from dataloader import data_checks
 
 MATCH = .5  # IoU from which on an anchor learns an object, RetinaNet's
-_MAX_OBJECTS = 2000  # a sample of more tells the same
+_MAX_OBJECTS = 2000  # a larger sample gives the same
 _MAX_RATIOS = 3
 # What a cheaper set of anchors may lose: share of fitted objects, mean IoU.
 _TOLERANCES = (.01, .02)

@@ -25,10 +25,10 @@ class Stage(typing.NamedTuple):
   Attributes:
     name: str.
     arguments: [str] of Python.
-    inputs: [path] of files and folders that it reads.
-    outputs: [path] of files that tell that it has run.
+    inputs: [path], files and folders that it reads.
+    outputs: [path] of files whose presence shows that it has run.
     replaced: [path] of the outputs that it does not replace itself.
-    key: str: what changes its result besides the inputs.
+    key: str, which differs where its result would, apart from the inputs.
   """
   name: str
   arguments: list
@@ -39,7 +39,7 @@ class Stage(typing.NamedTuple):
 
 
 class Options(typing.NamedTuple):
-  """What a person asks for.
+  """What the user asks for.
 
   Attributes:
     data: file or folder.

@@ -63,7 +63,7 @@ class Found(typing.NamedTuple):
 
 def recognise(data: str, images: Optional[str] = None,
               model: Optional[str] = None) -> Found:
-  """Looks what there is.
+  """Recognises the format of a data set.
 
   Args:
     data: a file or a folder.
@@ -111,9 +111,10 @@ def recognise(data: str, images: Optional[str] = None,
 def _hint_about_parent(data, images, kinds):
   """A sentence where the folder around the one that was given is meant."""
   parent = os.path.dirname(os.path.abspath(data))
-  for kind in kinds:
+  # Only these are recognised without reading large files.
+  for kind in (VOC, YOLO):
     try:
-      if _FINDERS[kind](parent, images):
+      if kind in kinds and _FINDERS[kind](parent, images):
         return ' But %s holds %s: give that folder.' % (parent, kind)
     except (RecognitionError, ValueError, OSError):
       pass  # A hint is not worth an error.
@@ -187,7 +188,7 @@ def _coco(folder, images):
     return None
   by_split = collections.OrderedDict()
   for path in contents:
-    # The name of the whole set tells nothing.
+    # The name of the whole set does not count.
     inside = os.path.dirname(os.path.relpath(path, folder))
     split = split_of(os.path.basename(path)) or split_of(inside) or ALL
     by_split.setdefault(split, []).append(path)
@@ -279,7 +280,7 @@ def _voc(folder, images):
 
 
 def _xml_images(folder, annotations=None):
-  """The folder of the images beside .xml files."""
+  """The folder of the images that belong to .xml files."""
   places = [folder] + [os.path.join(folder, n) for n in _IMAGE_FOLDERS]
   for place in ([annotations] if annotations else []) + places:
     if _images_in(place):
@@ -326,7 +327,7 @@ def _yolo(folder, images):
     try:
       return _yolo_of_file(path)
     except NoTrainingSetError:
-      classes = path  # of the folders images and labels beside it
+      classes = path  # of the folders images and labels next to it
     except RecognitionError:
       continue
   pairs = _pairs(folder, lambda f: [

@@ -109,7 +109,7 @@ def model_for(summary: record_summary.Summary,
 
   Args:
     summary: record_summary.Summary.
-    model: what a person asked for, or None.
+    model: the requested model, or None.
 
   Raises:
     ValueError: if it does not go with the data.
@@ -415,7 +415,7 @@ def _mask_rcnn(summary, options):
 def _classification(summary, options):
   if (options.num_classes or summary.highest_class + 1) < 3:
     raise ValueError('The records have one class only: a classifier has '
-                     'nothing to tell apart.')
+                     'nothing to distinguish.')
   size, notes = image_size(summary, options, 32)
   size = (max(size),) * 2  # a random window, or the square in the middle
   lines = _head_lines(summary, options) + _backbone_lines(options) + [

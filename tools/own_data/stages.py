@@ -85,7 +85,7 @@ class State:
     """Removes files of a stage that its command would not replace.
 
     Raises:
-      StageError: for one that somebody has changed since.
+      StageError: for a file that was changed since.
     """
     written = {}
     for entry in self._done.values():

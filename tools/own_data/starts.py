@@ -25,7 +25,7 @@ class Start(NamedTuple):
   """A model to start from.
 
   Attributes:
-    name: as a person gave it.
+    name: as the user gave it.
     model: its type; None: a backbone, which any model can have.
     keys: {dotted key: value} of the new model.
   """
@@ -84,7 +84,7 @@ def folder(start: Start, output: str) -> str:
 
   Args:
     start: Start.
-    output: path of the new configuration, beside which it is written.
+    output: path of the new configuration, next to which it is written.
   """
   if os.path.isdir(start.name):
     return os.path.abspath(start.name)

@@ -1,4 +1,4 @@
-"""How many steps of training fit into some minutes: tried, not guessed."""
+"""Measures how many training steps fit into some minutes, by a short trial."""
 
 import os
 import subprocess
@@ -15,7 +15,8 @@ _SETTLED = 4  # steps after which the pipeline is filled and memory is there
 # What a trial has to last, from its first step on.
 _LEAST_STEPS, _LEAST_SECONDS = _SETTLED + 4, 15.
 _POLL_SECONDS = .3
-# Of an image in an evaluation and in training, about: the step goes back, too.
+# Time of an image in evaluation over that in training, about: the latter also
+# has a backward pass.
 _EVAL_SHARE = .6
 _TAIL = 3000  # characters of what a trial that failed has printed
 
@@ -32,7 +33,7 @@ class Trial(typing.NamedTuple):
   """Times of a trial.
 
   Attributes:
-    start_seconds: until the first step is done.
+    start_seconds: seconds until the first step is done.
     step_seconds: time of a step in seconds.
     batch_size: images of a step.
   """
@@ -46,7 +47,7 @@ class Trial(typing.NamedTuple):
     Args:
       seconds: float, for all.
       num_eval_images: int, of the evaluation.
-      least: int, which are made in any case.
+      least: int, the least number that is returned.
     """
     evaluation = self.start_seconds + num_eval_images * (
         _EVAL_SHARE * self.step_seconds / self.batch_size)
@@ -64,7 +65,7 @@ def command(config_file: str, model_dir: str) -> List[str]:
 
 def run(config_file: str, batch_size: int,
         show: Callable[[str], Any] = print) -> Trial:
-  """Trains some steps in a folder that is removed, and measures them.
+  """Trains some steps in a temporary folder, and measures them.
 
   Args:
     config_file: the path of the configuration.

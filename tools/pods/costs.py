@@ -24,8 +24,8 @@ class Family(NamedTuple):
     input_ms: on TensorFlow 1.15 and 2.15: CPU ms per million pixels of the
       network's input, without decoding JPEG and masks; docs/benchmarks.md has
       them; classification took 3.0 ms at 224 pixels on TensorFlow 2.15.
-    num_images: of the training set that is usual.
-    mask_ms: of the PNG masks of an image with 6.9 objects.
+    num_images: size of the usual training set.
+    mask_ms: milliseconds for the PNG masks of an image with 6.9 objects.
   """
   flops_per_multiply_add: float
   bytes_per_flop: float

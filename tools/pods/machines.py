@@ -22,14 +22,14 @@ class Machine(NamedTuple):
     devices_per_chip: what a program sees as one: cores of TPUs up to v4.
     teraflops: peak of a chip in half precision, 1e12 a second.
     gigabytes_per_second: bandwidth of the memory of a chip, 1e9 bytes.
-    memory_gib: of a device, 2**30 bytes.
-    link_gigabytes_per_second: of a TPU's link to one neighbour, in one
+    memory_gib: memory of a device, 2**30 bytes.
+    link_gigabytes_per_second: rate of a TPU's link to one neighbour, in one
       direction; of all NVLinks of a GPU, in one direction.
     wraps_from: a dimension of a slice with so many chips is a ring. 0: GPUs,
       whose rings NCCL makes.
     chips_per_host: GPUs or TPU chips.
     host_cores: processor cores of a host.
-    network_gigabytes_per_second: of a host's network cards, in one direction;
+    network_gigabytes_per_second: rate of a host's network, in one direction;
       0: the links lead to other hosts, too.
   """
   devices_per_chip: int
@@ -70,7 +70,7 @@ class Slice(NamedTuple):
 
   Attributes:
     name: such as 'v3:8x8'.
-    machine: of all of them.
+    machine: the kind of all of them.
     shape: numbers of chips; one of GPUs.
   """
   name: str

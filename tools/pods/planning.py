@@ -29,7 +29,7 @@ class Work:
     flops: floating point operations of an image's training step.
     moved_bytes: that a device reads from and writes to its memory for an image.
     gradient_bytes: that all devices add up in a step.
-    infeed_bytes: of an image and its labels.
+    infeed_bytes: bytes of an image and its labels.
     input_ms: CPU milliseconds of a core that make them.
     record_bytes: that are read from a file for an image.
     sources: where the first two, the third and the fifth come from, sentences.
@@ -58,7 +58,7 @@ class Plan(NamedTuple):
     device: seconds of the step without input: computing or memory divided by
       the efficiency, then the network.
     step: seconds.
-    images_per_second: of the slice.
+    images_per_second: rate of the slice.
     limit: one of LIMITS.
   """
   topology: str
@@ -188,12 +188,12 @@ class InputNeeds(NamedTuple):
   """What keeps the input from being the limit.
 
   Attributes:
-    cores: of every host.
+    cores: number of CPU cores of every host.
     input_ms: per image, with the cores that there are.
     hosts: with the cores that there are, for the same chips.
-    read_bytes_per_second: of every host, from its files.
-    record_bytes: of a host's share of the records, what a cache of them takes.
-    decoded_bytes: of the same images as uint8 at the size of the network.
+    read_bytes_per_second: rate at which every host reads its files.
+    record_bytes: size of a host's share of the records, and of their cache.
+    decoded_bytes: size of these images as uint8 at the size of the network.
   """
   cores: float
   input_ms: float

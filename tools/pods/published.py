@@ -29,12 +29,12 @@ class Speed(NamedTuple):
   """One published training speed.
 
   Attributes:
-    name: what was trained.
+    name: name of the model.
     topology: for machines.parse.
     batch: images of a step.
     images_per_second: published.
     work: planning.Work, as ours.
-    source: where it stands.
+    source: where it was published.
   """
   name: str
   topology: str
@@ -81,7 +81,7 @@ SPEEDS = (
 
 
 class Comparison(NamedTuple):
-  """A plan beside a published speed.
+  """A plan next to a published speed.
 
   Attributes:
     bound: images a second by computing and memory traffic at the peak.

@@ -71,10 +71,10 @@ def input_lines(needs: planning.InputNeeds, plan: planning.Plan,
 
 
 def scaling_lines(plans: Sequence[planning.Plan]) -> List[str]:
-  """Slices beside each other; the first one is what the others compare with.
+  """Slices side by side; the others are compared with the first one.
 
   Args:
-    plans: of `planning.scaling`.
+    plans: result of `planning.scaling`.
 
   Returns:
     [str].

@@ -1,4 +1,4 @@
-"""Images of tools.analyze_detections: what is known beside what was found."""
+"""Images of tools.analyze_detections: ground truth next to detections."""
 
 import cv2
 import numpy as np

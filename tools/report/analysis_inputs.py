@@ -69,10 +69,12 @@ def read_detections(path, annotations, include_mask, suffix=''):
 
 def _of_model_dir(arguments, include_mask, names):
   """Source of a training run that was evaluated."""
+  from modeling import checkpoint_files
   from modeling import kept_names
   params = os.path.join(arguments.model_dir, 'params.yaml')
   if not os.path.exists(params):
-    raise ValueError('There is no %s; main.py --mode=train writes it.' % params)
+    raise ValueError('There is no %s, which main.py --mode=train writes.%s' % (
+        params, checkpoint_files.hint_about(arguments.model_dir)))
   config, _ = config_factory.load_config(params_file=params)
   config = base.override(config, kept_names.changes(
       config.eval.label_map, arguments.model_dir)[0])
@@ -91,7 +93,7 @@ def of_experiment(config, results, include_mask, names=None,
     results: the results list of its evaluation.
     include_mask: whether masks are compared.
     names: {class id: name} over those of the experiment, or None.
-    name: what messages call the results.
+    name: name of the results in messages.
 
   Raises:
     OSError, ValueError: naming the file and what is wrong in it.

@@ -44,7 +44,7 @@ def make_run(name, annotations, detections, iou_type):
   """Computes everything about a run.
 
   Args:
-    name: what the page calls it.
+    name: its name on the page.
     annotations: `annotations.Annotations`.
     detections: `detections.Detections`.
     iou_type: 'bbox' or 'segm'.

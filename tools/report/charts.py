@@ -32,7 +32,7 @@ class Line(NamedTuple):
   Attributes:
     text: str.
     color: '#rrggbb'.
-    dashes: as in SVG's stroke-dasharray; '' for a line without gaps.
+    dashes: in the form of SVG's stroke-dasharray; '' for a line without gaps.
   """
   text: str
   color: str
@@ -120,7 +120,7 @@ def precision_recall(recalls: Sequence[float],
 
 def _new(size):
   """(figure, axes) of so many inches."""
-  # Slow to load, and it would tell people about its cache of fonts.
+  # Slow to load, and it would print lines about its cache of fonts.
   logging.getLogger('matplotlib').setLevel(logging.ERROR)
   import matplotlib
   from matplotlib import figure as figures

@@ -20,7 +20,7 @@ def content(config: base.Config, metrics: Mapping[str, Any], results: Any,
     metrics: {name: float} of its evaluation.
     results: those of the same evaluation; see
       evaluation.classification_evaluator.
-    num_images: how many images are shown of each kind.
+    num_images: number of images to show of each kind.
 
   Returns:
     html_page.Content.

@@ -35,7 +35,7 @@ def content(config: base.Config, metrics: Mapping[str, Any], results: Any,
     config: an experiment.
     metrics: {name: float} of its evaluation.
     results: the detections of the same evaluation, COCO results.
-    num_images: how many of the images are shown.
+    num_images: number of images to show.
     min_score: detections below it are not drawn; None: below the score of the
       best F1 of their class.
 
@@ -107,7 +107,7 @@ def _class_table(metrics, run):
       html_page.heading('By class'), html_page.table(titles, rows),
       html_page.paragraph(
           'F1 is the harmonic mean of precision and recall at an overlap of '
-          '0.5. From the score beside it on, detections of the class give the '
+          '0.5. From the score next to it on, detections of the class give the '
           'best F1: a threshold to use in practice, with this precision and '
           'recall.')]
 
@@ -144,7 +144,7 @@ def _worst_images(run, drawings, count):
 
 
 class _Drawings:
-  """Draws images: what is known beside what was found."""
+  """Draws images: ground truth next to detections."""
 
   def __init__(self, source, min_scores, min_score):
     self._source, self._min_scores = source, min_scores
@@ -195,7 +195,7 @@ def shown_detections(detections: detections_lib.Detections, row: int,
     detections: `detections.Detections`.
     row: int, of the image.
     min_scores: float64 [C].
-    threshold: what the sentence calls these scores.
+    threshold: name of these scores in the sentence.
 
   Returns:
     int64 [n], rows of the detections; str.

@@ -34,14 +34,14 @@ class Block(NamedTuple):
 
   Attributes:
     kind: a name that report.html.j2 knows.
-    content: what it shows there.
+    content: what is shown there.
   """
   kind: str
   content: Any
 
 
 class Figure(NamedTuple):
-  """An image, or several versions of it beside each other.
+  """An image, or several versions of it side by side.
 
   Attributes:
     caption: str, below all of them.
@@ -89,7 +89,7 @@ class Content(NamedTuple):
 def page(title: str, blocks: Iterable[Block],
          facts: Sequence[Tuple[str, str]] = (),
          notes: Sequence[str] = ()) -> str:
-  """A whole page.
+  """A complete page.
 
   Args:
     title: str.
@@ -156,7 +156,7 @@ def images(figures: Sequence[Figure], small: bool = False) -> Block:
 
 
 def colors(entries: Sequence[Tuple[str, types.Color]]) -> Block:
-  """Names beside their colours.
+  """Names next to their colours.
 
   Args:
     entries: [(str, (red, green, blue))].
@@ -169,7 +169,7 @@ def curves(series: Any) -> Block:
   """Curves over the training steps, or a sentence that there are none.
 
   Args:
-    series: as of charts.over_steps.
+    series: see charts.over_steps.
   """
   chart = charts.over_steps(series)
   return Block('chart', chart) if chart else paragraph(

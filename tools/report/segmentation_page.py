@@ -22,7 +22,7 @@ def content(config: base.Config, metrics: Mapping[str, Any], results: Any,
     config: an experiment.
     metrics: {name: float} of its evaluation.
     results: those of the same evaluation; see evaluation.segmentation_results.
-    num_images: how many images are shown.
+    num_images: number of images to show.
 
   Returns:
     html_page.Content.

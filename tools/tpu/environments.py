@@ -59,7 +59,7 @@ def lower(step: Any, folder: str, python: str,
   Args:
     step: Any.
     folder: for the files that pass between the programs.
-    python: what `bridge_python` returns.
+    python: result of `bridge_python`.
     wants_module: whether `compile_for` is to follow.
 
   Returns:
@@ -80,9 +80,9 @@ def compile_for(folder: str, topology: str, python: str, replicas: int = 1,
   """Compiles what `lower` left in a folder for a TPU, in another process.
 
   Args:
-    folder: what `lower` returns.
+    folder: result of `lower`.
     topology: such as 'v3:2x2'.
-    python: what `compiler_python` returns.
+    python: result of `compiler_python`.
     replicas: int.
     text: whether to keep the text of the compiled program, in the folder.
 

@@ -43,7 +43,7 @@ def lowering_line(job: str, found: Dict[str, Any]) -> str:
 
 
 def comparison_lines(lines: Sequence[Any], tolerance: float) -> List[str]:
-  """The losses of both forms of a step beside each other.
+  """The losses of both forms of a step side by side.
 
   Args:
     lines: from tools.tpu.comparison.
@@ -90,7 +90,7 @@ def figure_lines(result: Dict[str, Any], numbers: Dict[str, Any],
 
   Args:
     result: dict of tools.tpu.compiler.
-    numbers: what `figures` returns.
+    numbers: result of `figures`.
     batch_size: int, of a replica.
 
   Returns:

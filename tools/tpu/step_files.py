@@ -15,7 +15,7 @@ class Input(NamedTuple):
   Attributes:
     name: name of its placeholder.
     shape: its shape.
-    dtype: as text.
+    dtype: name of the type.
     is_read: whether the step depends on it.
   """
   name: str

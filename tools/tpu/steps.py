@@ -117,7 +117,7 @@ def take_out(graph: tf.Graph, inputs: Sequence[tf.Tensor],
   """The part of a graph that the outputs depend on.
 
   Args:
-    graph: what `build` returns, as the others.
+    graph: result of `build`, as the others.
     inputs: see there.
     outputs: see there.
 

@@ -14,7 +14,7 @@ class LeftOut(NamedTuple):
   """What is not imported.
 
   Attributes:
-    names: of the file.
+    names: [str], names in the file.
     reason: a clause.
   """
   names: List[str]

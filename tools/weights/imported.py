@@ -27,7 +27,7 @@ def run(path: str, layout: str, output: str,
   """Imports a file.
 
   Args:
-    path: of the file.
+    path: the path of the file.
     layout: key of layouts.LAYOUTS.
     output: folder, new or empty.
     origin: further notes for import.json, such as a licence.

@@ -24,7 +24,7 @@ class Imported(NamedTuple):
   Attributes:
     variables: {name: array}.
     changes: {dotted key: value} of the model that has them.
-    is_classifier: whether the variables are those of a whole classifier.
+    is_classifier: whether the variables are those of a complete classifier.
     model: type of the model whose variables they are, or are among.
     notes: sentences.
   """
@@ -40,7 +40,7 @@ class Layout(NamedTuple):
 
   Attributes:
     convert: Accounts -> Imported.
-    about: a line for people.
+    about: a line that describes it.
   """
   convert: Callable[[Accounts], Imported]
   about: str

@@ -32,7 +32,7 @@ class StorageType(NamedTuple):
   """A class of storages.
 
   Attributes:
-    dtype: of NumPy, or 'bfloat16'.
+    dtype: a type of NumPy, or 'bfloat16'.
   """
   dtype: str
 

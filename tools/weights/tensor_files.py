@@ -26,7 +26,7 @@ def read(path: str) -> Dict[str, np.ndarray]:
   """All tensors of a file.
 
   Args:
-    path: of the file; its format shows from its first bytes.
+    path: the path of the file, whose first bytes show its format.
 
   Returns:
     {name: array}.

@@ -46,7 +46,7 @@ class Variables(Dict[str, np.ndarray]):
     """The four variables of batch norm.
 
     Args:
-      name: of the layer.
+      name: name of the layer.
       gamma: [C].
       beta: [C].
       mean: [C].
@@ -68,7 +68,7 @@ class Variables(Dict[str, np.ndarray]):
     """`name`, a dense layer with a class 0 before the others.
 
     Args:
-      name: of the layer.
+      name: name of the layer.
       kernel: [C, N].
       bias: [N].
     """
@@ -127,7 +127,7 @@ def resnet_units(depth: int, groups: Tuple[str, Sequence[int]]
   """The convolutions in the order in which they are numbered.
 
   Args:
-    depth: of the ResNet.
+    depth: depth of the ResNet.
     groups: its entry of architecture.backbones.resnet.GROUPS.
   """
   kind, repeats = groups

@@ -12,7 +12,7 @@ class Rule(NamedTuple):
   """How names were written once.
 
   Attributes:
-    what: the rule, for people.
+    what: the rule, in words.
     pattern: pattern of names.
     replacement: replacement for what matches, as re.sub takes it.
   """

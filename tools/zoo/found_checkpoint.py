@@ -80,7 +80,7 @@ def _nothing_found(folder):
 
 
 def config_files(prefix: str) -> List[str]:
-  """YAML files beside a checkpoint, params.yaml first."""
+  """YAML files next to a checkpoint, params.yaml first."""
   folder = os.path.dirname(prefix)
   return sorted((os.path.join(folder, name) for name in os.listdir(folder)
                  if name.endswith(('.yaml', '.yml'))

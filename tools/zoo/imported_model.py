@@ -87,14 +87,14 @@ def step_of(contents: checkpoint_checks.Contents) -> int:
 def write(folder: str, config: base.Config,
           contents: checkpoint_checks.Contents, taken: Mapping[str, str],
           notes: Mapping[str, Any], label_map: Optional[str] = None) -> str:
-  """Writes params.yaml and the checkpoint; nobody sees a part of the folder.
+  """Writes params.yaml and the checkpoint; the folder appears complete.
 
   Args:
     folder: model_dir; it is made, or it is empty.
     config: an experiment of configs.factory.
     contents: modeling.checkpoint_checks.Contents.
     taken: {name in the checkpoint: name to write}.
-    notes: what is to be known later, a mapping for import.json.
+    notes: mapping, the content of import.json.
     label_map: path of the names of its classes, or None. They are kept in the
       folder where the configuration has none.
 
@@ -121,7 +121,7 @@ def write_arrays(folder: str, config: Optional[base.Config],
     notes: a mapping for import.json.
     label_map: path of the names of its classes, or None.
     texts: {name: content} of further files.
-    step: of the checkpoint.
+    step: step of the checkpoint.
 
   Returns:
     The prefix of the new checkpoint.

@@ -87,7 +87,7 @@ def _differences(here, there):
 
 
 def _by_config_file(rows, configs, evidence):
-  """Rows that agree with a YAML file beside the checkpoint."""
+  """Rows that agree with a YAML file next to the checkpoint."""
   for path in evidence.config_files:
     try:
       given = base.flatten_mapping(io.read_yaml(path)[0])
@@ -97,7 +97,7 @@ def _by_config_file(rows, configs, evidence):
     kept = [row for row in rows if all(
         _plain(configs[row][key]) == _plain(given[key]) for key in keys)]
     if kept and keys:
-      return kept, 'its %s says so' % os.path.basename(path)
+      return kept, 'by its %s' % os.path.basename(path)
   return [], ''
 
 

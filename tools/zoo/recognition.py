@@ -32,7 +32,7 @@ class Recognition(NamedTuple):
   Attributes:
     rows: whose variables are nearest.
     names: {name in the checkpoint: name today} of the model's variables.
-    renamed: what was renamed.
+    renamed: the variables that were renamed.
     num_classes: number of classes of the checkpoint where it is not that of the
       rows, else None.
     missing: names today.

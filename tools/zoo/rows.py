@@ -23,7 +23,7 @@ class Row(NamedTuple):
       not, another row has them.
     flops_tolerance: relative, where the printed digits differ.
     params_tolerance: relative, where the printed digits differ.
-    unused_params: what the published number counts and our model does not have.
+    unused_params: number that the published one includes and this model lacks.
   """
   section: str
   name: str

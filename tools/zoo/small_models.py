@@ -61,7 +61,7 @@ def stored(array: np.ndarray, bits: int) -> Tuple[np.ndarray, np.ndarray]:
 
   Args:
     array: float32 [..., C], two or more dimensions.
-    bits: of a number, with its sign; at most 8.
+    bits: bits of a number, with its sign; at most 8.
 
   Returns:
     int8, of the same shape; float32 [C], what one is worth.
@@ -78,7 +78,7 @@ def pack(arrays: Mapping[str, np.ndarray], path: str,
 
   Args:
     arrays: {name of a variable: float32}.
-    path: of the .npz.
+    path: the path of the .npz file.
     bits: see `stored`.
   """
   entries = {}
@@ -164,9 +164,9 @@ def add(model_dir: str, name: str, about: Mapping[str, Any],
   """Packs the newest checkpoint of a model_dir; returns the new folder.
 
   Args:
-    model_dir: of a training run.
-    name: of the new model.
-    about: what is known: data, licence, recipe, metrics.
+    model_dir: folder of a training run.
+    name: name of the new model.
+    about: facts about it: data, licence, recipe, metrics.
     bits: see `stored`.
   """
   import tensorflow.compat.v1 as tf
