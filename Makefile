@@ -56,7 +56,7 @@ help:
 	@sed -n 's/^#   \([A-Z]*=\)/  \1/p' Makefile
 
 setup:
-	@$(IN_ENV) --version
+	@$(IN_ENV) --version && echo "To activate it: source $$venv/bin/activate"
 
 demo:
 	@$(IN_ENV) -m tools.demo --model=$(MODEL)

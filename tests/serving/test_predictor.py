@@ -172,7 +172,7 @@ def test_the_best_checkpoints_have_the_configuration_above(
 
 
 def test_what_is_not_a_model_is_named(folder, tmp_path):
-  for path, words in ((tmp_path, 'no checkpoint'),
+  for path, words in ((tmp_path, 'neither a checkpoint'),
                       (tmp_path / 'none', 'params.yaml'),
                       (None, 'exported folder')):
     with pytest.raises(predictor.LoadError, match=words):
