@@ -17,6 +17,7 @@ splits. No file is ever replaced.
 """
 
 import collections
+import hashlib
 import json
 import os
 import random
@@ -298,6 +299,34 @@ def _voc_items(annotations, group, stratify):
   return items
 
 
+def _originals(paths):
+  """{path of a copy: path of the first file of the same content}.
+
+  Copies on both sides of a split would make an evaluation look better than it
+  is. Only files of the same size are read.
+  """
+  by_size = collections.defaultdict(list)
+  for path in paths:
+    size = tf.gfile.Stat(path).length if tf.gfile.Exists(path) else 0
+    if size:
+      by_size[size].append(path)
+  originals, first = {}, {}
+  for same_size in by_size.values():
+    if len(same_size) < 2:
+      continue
+    for path in same_size:
+      with tf.gfile.Open(path, 'rb') as f:
+        digest = hashlib.sha256(f.read()).digest()
+      if first.setdefault(digest, path) != path:
+        originals[path] = first[digest]
+  if originals:
+    print('%s the same content as another one, such as %s: copies stay in one '
+          'split.' % ('1 image has' if len(originals) == 1
+                      else '%d images have' % len(originals),
+                      next(iter(originals))))
+  return originals
+
+
 def split_yolo(source: str, prefix: str, shares: Mapping[str, float],
                group: Optional[Callable[[str], Any]], seed: int = 0,
                stratify: bool = True) -> Dict[str, List[Item]]:
@@ -307,11 +336,14 @@ def split_yolo(source: str, prefix: str, shares: Mapping[str, float],
   else:
     images = [(source, name) for name in source_set.walk_images(source)[0]]
   items = []
-  for folder, name in images:
-    path = os.path.abspath(os.path.join(folder, name))
+  places = [os.path.abspath(os.path.join(folder, name))
+            for folder, name in images]
+  originals = {} if group else _originals(places)
+  for path, (_, name) in zip(places, images):
     classes = (create_yolo_tfrecord.classes_of(path) if stratify
                else collections.Counter())
-    items.append(Item(path, classes, group(name) if group else path))
+    items.append(Item(path, classes, group(name) if group
+                      else originals.get(path, path)))
   splits = split(items, shares, seed)
   write_new({'%s-%s.txt' % (prefix, name): _lines(chosen)
              for name, chosen in splits.items()})
@@ -325,9 +357,13 @@ def split_images(folder: str, prefix: str, shares: Mapping[str, float],
   names, notes = source_set.walk_images(folder)
   for note in notes:
     print(note)
+  places = {name: os.path.join(folder, name) for name in names}
+  originals = {} if group else _originals(places.values())
   items = [Item(name, {os.path.dirname(name): 1}
                 if stratify and os.path.dirname(name) else {},
-                group(name) if group else name) for name in names]
+                group(name) if group
+                else originals.get(places[name], places[name]))
+           for name in names]
   splits = split(items, shares, seed)
   write_new({'%s-%s.txt' % (prefix, name): _lines(
       i._replace(name=os.path.join(os.path.abspath(folder), i.name))

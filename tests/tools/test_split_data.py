@@ -139,6 +139,27 @@ def test_class_folders(tmp_path):
   assert sorted(p.split('/')[-2] for p in paths) == ['cat', 'cat', 'dog']
 
 
+@pytest.mark.parametrize('seed', range(3))
+def test_copies_of_an_image_stay_in_one_split(tmp_path, capsys, seed):
+  for folder in 'ab':
+    for i in range(10):
+      path = tmp_path / 'images' / folder / ('%d.jpg' % i)
+      path.parent.mkdir(parents=True, exist_ok=True)
+      path.write_bytes(b'%d' % i)  # All of one size.
+  split_data.split_yolo(str(tmp_path / 'images'), str(tmp_path / 'part'),
+                        SHARES, None, seed)
+  names = [{line.split('/')[-1] for line in (
+      tmp_path / ('part-%s.txt' % name)).read_text().split()}
+           for name in SHARES]
+  assert len(names[0]) == 8 and len(names[1]) == 2
+  assert not names[0] & names[1]
+  assert '10 images have the same content as another' in capsys.readouterr().out
+  split_data.split_images(str(tmp_path / 'images'), str(tmp_path / 'list'),
+                          SHARES, None, seed)
+  val = (tmp_path / 'list-val.txt').read_text().split()
+  assert len(val) == 4 and len({line.split('/')[-1] for line in val}) == 2
+
+
 def test_voc_folder_with_what_other_systems_leave(tmp_path):
   folder = tmp_path / 'set [v2]' / 'Annotations'
   folder.mkdir(parents=True)
