@@ -81,7 +81,7 @@ def check_training(folder):
   got = reference_graphs.train(case)
   _check_variables(got.variables, case)
   assert sorted(got.no_gradient) == sorted(expected['no_gradient'])
-  _check_statistics(got.endpoints, expected['endpoints'],
+  _check_statistics(got.endpoints, expected['endpoints'], limits.statistics,
                     reference_limits.LARGEST_IN_TRAINING)
   exchanged = _check_training_outputs(got.outputs, case, limits)
   for name, want in expected['losses'].items():
@@ -115,12 +115,14 @@ def _check_variables(variables, case):
       settings['variables_sha256'])
 
 
-def _check_statistics(tensors, expected, largest=reference_limits.STATISTICS):
+def _check_statistics(tensors, expected, limit=reference_limits.STATISTICS,
+                      largest=reference_limits.STATISTICS):
   """Compares {name: array} with the statistics of a case.
 
   Args:
     tensors: {name: array}.
     expected: {name: {statistic: number}}.
+    limit: relative.
     largest: limit of the one largest value, relative.
   """
   assert sorted(tensors) == sorted(expected)
@@ -128,13 +130,13 @@ def _check_statistics(tensors, expected, largest=reference_limits.STATISTICS):
     x = np.asarray(tensors[name], np.float64)
     assert list(x.shape) == want['shape'], name
     # A mean may be next to nothing beside its values.
-    for got, key, scale, limit in (
-        (x.mean(), 'mean', max(abs(want['mean']), want['std']), None),
-        (x.std(), 'std', want['std'], None),
-        (np.abs(x).sum(), 'abs_sum', want['abs_sum'], None),
+    for got, key, scale, allowed in (
+        (x.mean(), 'mean', max(abs(want['mean']), want['std']), limit),
+        (x.std(), 'std', want['std'], limit),
+        (np.abs(x).sum(), 'abs_sum', want['abs_sum'], limit),
         (np.abs(x).max(), 'max_abs', want['max_abs'], largest)):
-      limit = limit or reference_limits.STATISTICS
-      assert abs(got - want[key]) <= limit * scale, (name, key, got, want[key])
+      assert abs(got - want[key]) <= allowed * scale, (
+          name, key, got, want[key])
 
 
 def _check_training_outputs(outputs, case, limits):
