@@ -18,9 +18,6 @@ from dataloader import segmentation
 from dataloader import sessions
 from ops import compat
 
-# Distinguishes an error of the pipeline from one of the model: a dataset passes
-# on the errors of its functions through this operation.
-_PIPELINE_OP = 'IteratorGetNext'
 _PROGRESS_AFTER = 5  # seconds; a shorter search shows nothing
 _ASSERTION = re.compile(r'assertion failed: \[(Image .*?)\](?:\s|$)', re.DOTALL)
 
@@ -68,7 +65,8 @@ def explain(message, files, parsers=None):
   assertion = _ASSERTION.search(message)
   if assertion:
     return assertion.group(1)
-  return _search(files, parsers) if _PIPELINE_OP in message else None
+  # A dataset passes on the errors of its functions through this operation.
+  return _search(files, parsers) if compat.NEXT_BATCH in message else None
 
 
 def _search(files, parsers=None):

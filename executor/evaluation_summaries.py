@@ -141,8 +141,6 @@ def _best(detections, row):
 
 def _draw(pixels, objects, scores, names, has_masks):
   """Draws rows of annotations, or of detections with their scores."""
-  rles = objects.rles or []
-  if not has_masks or any(rle is None for rle in rles):
-    rles = None
   return object_drawing.draw(pixels, objects.boxes, objects.categories, scores,
-                             names, rles, max_boxes=max(1, len(objects.boxes)))
+                             names, objects.rles if has_masks else None,
+                             max_boxes=max(1, len(objects.boxes)))

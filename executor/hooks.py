@@ -20,7 +20,6 @@ from executor import log_files
 from executor import presence
 from executor import progress
 from executor import signals as signals_lib
-from executor import status
 from executor import usage as usage_lib
 from executor import watchdog
 from executor import workers as workers_lib
@@ -109,7 +108,6 @@ class TrainingHook(tf.train.SessionRunHook):
       self._rhythm = progress.Rhythm(config.train.log_every_seconds)
     self._waited = 0.  # seconds for batches since the last line
     self._presence = presence.Presence(config.model_dir)
-    self._beat = progress.Rhythm(status.BEAT_SECONDS)
     self._growth = usage_lib.Growth()
     self._has_told_of_input = False
 
@@ -195,8 +193,6 @@ class TrainingHook(tf.train.SessionRunHook):
       self._record(scalars, now)
       self._last = (self._step, now)
     self._tell(scalars, now, is_due, is_last)
-    if self._beat.is_due(now):
-      status.tell(self._config.model_dir, now)
 
   def _write_events(self, values):
     """Writes {tag: value} to the event file of the training."""
@@ -266,7 +262,7 @@ class TrainingHook(tf.train.SessionRunHook):
     line += ''.join(', %s %.4g' % item for item in sorted(scalars.items()))
     if self._scaling and self._scaling.total:
       line += ', %d tries left out by loss scaling' % self._scaling.total
-    return line + progress.memory_text()
+    return line + usage_lib.text()
 
   def end(self, session: tf.Session) -> None:
     del session

@@ -17,13 +17,13 @@ from executor import failures
 from executor import log_files
 from modeling import model_fn
 from ops import anchors as anchor_ops
+from ops import compat
 from utils import fields
 from utils import label_map as label_maps
 from utils import modes
 from utils import types
 
 _NUM_IMAGES = 4  # the first ones of the batch of the first replica
-_NEXT_BATCH = 'IteratorGetNext'
 _DRAWN_LABELS = (fields.GT_BOXES, fields.CLS_TARGETS, fields.MASKS)  # any
 
 
@@ -114,7 +114,8 @@ def _batch_of(graph, spec):
   """The tensors of (images, labels) of the first replica; None: not found."""
   labels = tf.nest.flatten(spec)
   for op in graph.get_operations():
-    if op.type == _NEXT_BATCH and len(op.outputs) == 1 + len(labels) and all(
+    if (op.type == compat.NEXT_BATCH
+        and len(op.outputs) == 1 + len(labels)) and all(
         tensor.dtype == part.dtype
         and tensor.shape[1:].as_list() == part.shape.as_list()
         for tensor, part in zip(op.outputs[1:], labels)):

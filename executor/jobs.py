@@ -289,7 +289,8 @@ def _alone(parts):
     return
   is_held = False
   try:
-    with run_lock.held(folder):
+    with run_lock.held(folder,
+                       on_beat=lambda: status.tell(folder, time.time())):
       is_held = True
       leftovers.remove(folder)
       try:

@@ -14,6 +14,7 @@ from typing import Iterator
 
 import tensorflow.compat.v1 as tf
 
+from executor import processes
 from modeling import storage
 
 _PREFIX = 'pinned.'
@@ -88,22 +89,12 @@ def _hold(source, target):
 def _is_in_use(path, host, pid):
   """Whether the process that holds a folder may still be running."""
   if host == socket.gethostname():
-    return pid != os.getpid() and _lives(pid)
+    return pid != os.getpid() and processes.lives(pid)
   try:
     written = tf.gfile.Stat(os.path.join(path, _OWNER)).mtime_nsec / 1e9
   except tf.errors.NotFoundError:
     return False
   return abs(time.time() - written) < _OLD_SECONDS
-
-
-def _lives(pid):
-  try:
-    os.kill(pid, 0)
-  except PermissionError:
-    return True
-  except OSError:
-    return False
-  return True
 
 
 def _remove(path):

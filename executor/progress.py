@@ -7,15 +7,10 @@ from typing import Any, Callable, List, Optional
 import tensorflow.compat.v1 as tf
 
 from executor import log
-
-try:
-  import resource
-except ImportError:  # Windows has none.
-  resource = None  # type: ignore[assignment]
+from ops import compat
 
 _REDRAW_SECONDS = .5
 _WIDTH = 24  # characters of the bar
-_INPUTS = ('IteratorGetNext', 'MultiDeviceIteratorGetNextFromShard')
 
 
 class Bar:
@@ -77,20 +72,11 @@ def input_wait() -> Optional[tf.Tensor]:
   """
   fetched: List[tf.Operation] = [
       op for op in tf.get_default_graph().get_operations()
-      if op.type in _INPUTS and op._get_control_flow_context() is None]  # pylint: disable=protected-access
+      if op.type == compat.NEXT_BATCH
+      and op._get_control_flow_context() is None]  # pylint: disable=protected-access
   if not fetched:
     return None
   with tf.device('/cpu:0'):
     start = tf.timestamp()
     with tf.control_dependencies(fetched):
       return tf.timestamp() - start
-
-
-def memory_text() -> str:
-  """', memory 1.9 GiB': the peak of this process; '' if unknown."""
-  if resource is None:
-    return ''
-  peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-  # Linux counts KiB, macOS bytes.
-  size = peak * (1 if sys.platform == 'darwin' else 1024)
-  return ', memory %.2g GiB' % (size / 2. ** 30)

@@ -3,20 +3,22 @@
 Two of them would write checkpoints of the same names, and each would continue
 from whatever the other left. The file `training.lock` names the process that
 trains there, which refreshes it every half minute, so that the lock of a killed
-process can be told from that of a slow one.
+process can be told from that of a slow one. The thread that refreshes it also
+writes the status of the folder: on a bucket that takes seconds, for which no
+step should wait.
 """
 
 import contextlib
-import errno
 import os
 import socket
 import threading
 import time
-from typing import NamedTuple
+from typing import Any, Callable, Iterator, NamedTuple, Optional
 
 import tensorflow.compat.v1 as tf
 
 from executor import errors
+from executor import processes
 from modeling import storage
 
 
@@ -49,7 +51,9 @@ def path_in(model_dir, kind=TRAINING):
 
 
 @contextlib.contextmanager
-def held(model_dir, clock=time.time, kind=TRAINING):
+def held(model_dir: str, clock: Callable[[], float] = time.time,
+         kind: Kind = TRAINING,
+         on_beat: Optional[Callable[[], Any]] = None) -> Iterator[None]:
   """Holds the lock of a folder.
 
   Args:
@@ -57,6 +61,8 @@ def held(model_dir, clock=time.time, kind=TRAINING):
       nothing was written to it.
     clock: () -> seconds since 1970.
     kind: Kind of the lock.
+    on_beat: called after each refresh, in the thread that refreshes; its
+      errors become warnings.
 
   Yields:
     Nothing.
@@ -70,8 +76,8 @@ def held(model_dir, clock=time.time, kind=TRAINING):
     tf.gfile.MakeDirs(model_dir)
     _take(path, owner, clock, kind)
   stop = threading.Event()
-  heart = threading.Thread(target=_keep_fresh, args=(path, owner, clock, stop),
-                           daemon=True)
+  heart = threading.Thread(target=_keep_fresh, daemon=True, name='run lock',
+                           args=(path, owner, clock, stop, on_beat))
   heart.start()
   try:
     yield
@@ -101,16 +107,7 @@ def is_alive(model_dir, now):
 
 def _this_process():
   return {'host': socket.gethostname(), 'pid': os.getpid(),
-          'started': _start_of(os.getpid())}
-
-
-def _start_of(pid):
-  """Start time of a process, which tells it from a later one of its number."""
-  try:
-    with open('/proc/%d/stat' % pid, encoding='utf-8', errors='replace') as f:
-      return f.read().rpartition(')')[2].split()[19]
-  except (OSError, IndexError):
-    return None
+          'started': processes.start_of(os.getpid())}
 
 
 def _take(path, owner, clock, kind):
@@ -171,14 +168,10 @@ def _is_alive(other, owner, now):
     return now - other['time'] < _STALE_SECONDS
   if other['pid'] == owner['pid']:
     return False  # This process: an earlier job of it was cut short.
-  try:
-    os.kill(other['pid'], 0)
-  except OSError as e:
-    return e.errno == errno.EPERM
-  return other.get('started') == _start_of(other['pid'])
+  return processes.lives(other['pid'], other.get('started'))
 
 
-def _keep_fresh(path, owner, clock, stop):
+def _keep_fresh(path, owner, clock, stop, on_beat):
   since = clock()
   while not stop.wait(_REFRESH_SECONDS):
     try:
@@ -187,6 +180,11 @@ def _keep_fresh(path, owner, clock, stop):
         _write(path, owner, since, clock())
     except (OSError, tf.errors.OpError):
       pass  # Training reports that itself when it cannot save.
+    try:
+      if on_beat:
+        on_beat()
+    except Exception as e:  # The lock has to stay fresh.  # pylint: disable=broad-except
+      tf.logging.warning('%s: %s', type(e).__name__, str(e).split('\n')[0])
 
 
 def _release(path, owner, new_folder):

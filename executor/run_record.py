@@ -10,7 +10,6 @@ import platform
 import re
 import shlex
 import subprocess
-import sys
 import time
 from typing import Any, Dict, List, Optional, Sequence
 
@@ -19,6 +18,7 @@ import tensorflow.compat.v1 as tf
 from configs import base
 from dataloader import file_patterns
 from modeling import storage
+from utils import packages
 from utils import text_files
 from utils import version
 
@@ -70,7 +70,7 @@ def describe(config: base.Config, argv: Sequence[str],
       'machine': {'host': platform.node(), 'system': platform.platform(),
                   'processors': os.cpu_count(), 'devices': devices},
       'python': platform.python_version(),
-      'packages': packages(),
+      'packages': packages.installed(),
       'data': {'train': data_set(config.train.train_file_pattern),
                'eval': data_set(config.eval.eval_file_pattern)}}
 
@@ -87,18 +87,6 @@ def git_state() -> Optional[Dict[str, Any]]:
         git('status', '--porcelain', '--untracked-files=no'))}
   except (OSError, subprocess.SubprocessError):
     return None
-
-
-def packages() -> Dict[str, str]:
-  """{name: version} of the installed packages."""
-  if sys.version_info >= (3, 8):
-    from importlib import metadata
-    found = {d.metadata['Name']: d.version for d in metadata.distributions()
-             if d.metadata['Name']}
-  else:
-    import pkg_resources
-    found = {d.project_name: d.version for d in pkg_resources.working_set}
-  return dict(sorted(found.items(), key=lambda item: item[0].lower()))
 
 
 def data_set(pattern: Any) -> Optional[Dict[str, Any]]:

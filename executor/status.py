@@ -2,8 +2,8 @@
 
 An evaluation reports what it does in `status.json` next to its results, and
 then updates `model_dir/status.json`, which sums up the folder. A training run
-updates it every half minute; `python -m tools.status` shows the same at any
-time.
+updates it every half minute, beside its steps; `python -m tools.status` shows
+the same at any time.
 """
 
 import os
@@ -21,7 +21,7 @@ from executor import run_lock
 from modeling import storage
 
 _NAME = 'status.json'
-BEAT_SECONDS = 30  # between two of these files
+_BEAT_SECONDS = 30  # between two of these files of an evaluation
 _SILENT_SECONDS = 1200  # evaluators may compute for minutes without a report
 _AHEAD_SECONDS = 120
 _EVAL, _BEST = 'eval', 'best'  # folders; eval.suffix follows
@@ -58,12 +58,11 @@ class Voice:
     now = self._clock()
     if (state, doing, problems) != self._last:
       self._last, self._since = (state, doing, problems), now
-    elif abs(now - self._written) < BEAT_SECONDS:
+    elif abs(now - self._written) < _BEAT_SECONDS:
       return
     self._written = now
-    folder = model_dir_lib.eval_dir(self._config)
     try:
-      storage.write_json(os.path.join(folder, _NAME), {
+      storage.write_json(voice_path(self._config), {
           'state': state, 'doing': doing, 'progress': progress,
           'since': self._since, 'time': now, 'problems': list(problems),
           'host': socket.gethostname(), 'pid': os.getpid()})
@@ -71,6 +70,11 @@ class Voice:
     except (tf.errors.OpError, OSError) as e:
       tf.logging.warning('The status was not written: %s', str(e).split(
           '\n')[0])
+
+
+def voice_path(config: base.Config) -> str:
+  """Where an evaluation says what it does."""
+  return os.path.join(model_dir_lib.eval_dir(config), _NAME)
 
 
 def tell(model_dir: str, now: float) -> None:

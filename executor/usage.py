@@ -1,7 +1,13 @@
 """Memory, files and threads of this process, and whether they grow."""
 
 import os
+import sys
 from typing import Dict, List, Optional
+
+try:
+  import resource
+except ImportError:  # Windows has none.
+  resource = None  # type: ignore[assignment]
 
 _WARM_UP = 5  # reports until every buffer is full
 # name: (unit, factor and amount of growth that are reported)
@@ -11,7 +17,12 @@ _LIMITS = {'memory_gib': ('GiB of memory', 1.5, 1.),
 
 
 def of_process() -> Dict[str, float]:
-  """{'memory_gib', 'threads', 'open_files'}; empty where unknown."""
+  """What this process uses at present.
+
+  Returns:
+    {'memory_gib', 'threads', 'open_files'}; where there is no /proc, as on
+    macOS, only the peak of its memory, and on Windows nothing.
+  """
   try:
     with open('/proc/self/status', encoding='utf-8') as f:
       lines = dict(line.split(':', 1) for line in f if ':' in line)
@@ -19,7 +30,22 @@ def of_process() -> Dict[str, float]:
             'threads': int(lines['Threads']),
             'open_files': len(os.listdir('/proc/self/fd'))}
   except (OSError, KeyError, ValueError):
+    return _most_memory()
+
+
+def _most_memory():
+  if resource is None:
     return {}
+  peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+  # Linux counts KiB, macOS bytes.
+  return {'memory_gib': peak * (1 if sys.platform == 'darwin' else 1024)
+                        / 2. ** 30}
+
+
+def text() -> str:
+  """', memory 1.9 GiB', for lines of progress; '' if unknown."""
+  used = of_process()
+  return ', memory %.2g GiB' % used['memory_gib'] if used else ''
 
 
 class Growth:
@@ -44,7 +70,8 @@ class Growth:
     if self._base is None:
       self._base = dict(usage)
     found = []
-    for name, (words, factor, amount) in _LIMITS.items():
+    for name in usage:
+      words, factor, amount = _LIMITS[name]
       before, now = self._base[name], usage[name]
       if now > max(before * factor, before + amount):
         found.append(

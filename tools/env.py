@@ -12,9 +12,8 @@ import subprocess
 import sys
 from typing import List, Mapping, NamedTuple, Optional, Sequence
 
-import pkg_resources
-
 from ops import tensorflow_later as tf
+from utils import packages
 from utils import version as version_lib
 
 _ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
@@ -103,7 +102,7 @@ def package_problems(lock_path: str, installed: Mapping[str, str]) -> List[str]:
 
   Args:
     lock_path: the path of the file without .txt.
-    installed: {lower-case name with '-': version}.
+    installed: {name as packages.normalized has it: version}.
 
   Returns:
     [str].
@@ -113,7 +112,7 @@ def package_problems(lock_path: str, installed: Mapping[str, str]) -> List[str]:
     with open(path) as f:
       pins = re.findall(r'(?m)^([\w.-]+)==(\S+)', f.read())
     for name, version in pins:
-      found = installed.get(name.lower().replace('_', '-'))
+      found = installed.get(packages.normalized(name))
       if found != version:
         differing.append('%s %s (%s)' % (name, found or 'is missing', version))
   if not differing:
@@ -141,8 +140,8 @@ def report() -> List[str]:
     [str].
   """
   os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
-  installed = {d.project_name.lower().replace('_', '-'): d.version
-               for d in pkg_resources.working_set}
+  installed = {packages.normalized(name): version
+               for name, version in packages.installed().items()}
   python = sys.version_info[:2]
   lines = ['Version %s of this code' % version_lib.VERSION,
            'Python %s (%s)' % (platform.python_version(), sys.executable),

@@ -1,6 +1,7 @@
 """What TensorBoard gets of an evaluation."""
 
 import io
+import types
 
 import numpy as np
 from PIL import Image
@@ -12,6 +13,7 @@ from evaluation import coco_evaluator
 from executor import evaluation_summaries
 from tests.dataloader import examples
 from tests.executor import toy
+from utils import masks
 
 
 @pytest.fixture(name='compared')
@@ -53,6 +55,28 @@ def test_curves_are_read_by_the_plugin(compared):
   assert rows[:, 50].tolist() == [1, 0, 0, 0, 1, 1]
   assert rows[:, 95].tolist() == [0, 0, 0, 1, 1, 0]
   assert _pixels(values['confusion_matrix']).shape[0] > 3 * 40
+
+
+def test_masks_that_exist_are_drawn():
+  """Beside an object without one, of which the box alone is drawn."""
+  gray = np.full([40, 60, 3], 128, np.uint8)
+  mask = np.zeros([40, 60], np.uint8)
+  mask[5:15, 5:25] = 1
+  objects = types.SimpleNamespace(
+      boxes=np.array([[5., 5., 20., 10.], [35., 20., 20., 10.]]),
+      categories=np.array([0, 0]), rles=[masks.encode(mask), None])
+
+  def draw(has_masks):
+    return evaluation_summaries._draw(gray, objects, None, {0: 'cat'},
+                                      has_masks).astype(int)
+
+  with_masks, without = draw(True), draw(False)
+  differs = (with_masks != without).any(axis=-1)
+  scale = with_masks.shape[1] / 60.
+  assert differs[int(10 * scale), int(20 * scale)]
+  assert not differs[int(18 * scale):].any()
+  objects.rles = None  # Records without masks.
+  assert (draw(True) == without).all()
 
 
 def test_sample_shows_what_is_known_and_what_was_found(compared, tmp_path):

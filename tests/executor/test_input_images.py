@@ -11,6 +11,8 @@ from dataloader import inputs
 from executor import estimator as estimator_lib
 from executor import input_images
 from executor import loops
+from executor import progress
+from ops import compat
 from ops import preprocess
 from tests.dataloader import examples
 from tests.executor import toy
@@ -80,6 +82,30 @@ def test_images_on_request(config_of, tmp_path):
       label_map={3: 'cat'})
   for pixels in shown.values():  # The gray went through a normalization.
     np.testing.assert_allclose(pixels.astype(int), expected, atol=2)
+
+
+def test_images_of_the_first_of_several_devices(config_of, tmp_path):
+  """And the time that a step waits for the batches of all is measured."""
+  config = config_of(train__image_summaries_every_n_steps=2,
+                     train__total_steps=2, train__log_every_steps=1,
+                     train__train_batch_size=4)
+  found = []
+
+  class Look(tf.train.SessionRunHook):
+    def begin(self):
+      found.extend(op for op in tf.get_default_graph().get_operations()
+                   if op.type == compat.NEXT_BATCH)
+      assert progress.input_wait() is not None
+
+  devices = ['/cpu:0', '/cpu:1']
+  loops.train(config, estimator_lib.build_estimator(
+      config, _model_fn, devices=devices), estimator_lib.with_batch_size(
+          inputs.build_input_fn(config, modes.TRAIN), config, modes.TRAIN, 2),
+              make_hooks=[lambda config: Look()])
+  assert len(found) == 2
+  shown = _shown(tmp_path / 'model')
+  assert sorted(shown) == [('inputs/%d' % i, step) for i in (0, 1)
+                           for step in (1, 2)]
 
 
 def test_nothing_without_the_key(config_of, tmp_path):

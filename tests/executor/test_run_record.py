@@ -5,6 +5,7 @@ import json
 
 from executor import run_record
 from tests.executor import toy
+from utils import packages
 
 
 def _records(folder):
@@ -22,7 +23,8 @@ def test_what_a_run_was_started_with(tmp_path):
   run_record.write(config, ['main.py', '--a=b c'], 'Devices: one.')
   run = run_record.read(config.model_dir)
   assert run['command'] == "python main.py '--a=b c'" and run['seed'] == 3
-  assert run['packages']['numpy'] and run['machine']['devices'].endswith('one.')
+  assert run['packages'] == packages.installed()
+  assert run['machine']['devices'].endswith('one.')
   assert run['git'] is None or len(run['git']['commit']) == 40
   data = run['data']['train']
   assert (data['num_files'], data['num_bytes']) == (2, 8)

@@ -1,13 +1,18 @@
 """What the status of a folder says, and that nothing in it stops that."""
 
+import itertools
 import json
 import os
+import threading
+import time
 import types
 
 import pytest
 
 from executor import best_checkpoint
+from executor import estimator as estimator_lib
 from executor import evaluation_files
+from executor import hooks
 from executor import jobs
 from executor import model_dir as model_dir_lib
 from executor import run_lock
@@ -72,6 +77,54 @@ def test_a_run_tells_its_end_if_it_had_begun(tmp_path):
   content = json.loads((tmp_path / 'run' / 'status.json').read_text())
   assert (content['training']['state'], content['training']['step']) == (
       'finished', 6)
+
+
+def test_a_run_tells_beside_its_steps(tmp_path, monkeypatch):
+  """Between two of them nobody lists the folder; the lock's thread does."""
+  callers, collect = [], status.collect
+
+  def noting(*arguments):
+    callers.append(threading.current_thread().name)
+    return collect(*arguments)
+
+  monkeypatch.setattr(status, 'collect', noting)
+  monkeypatch.setattr(run_lock, '_REFRESH_SECONDS', .05)
+  path = tmp_path / 'status.json'
+  clock = itertools.count(0, 3600)  # Every step takes an hour.
+  config = toy.config(tmp_path)
+  model_dir_lib.save_config(config)
+  hook = hooks.TrainingHook(config, 1, str(tmp_path / 'log.jsonl'),
+                            lambda: next(clock))
+  with jobs._alone(types.SimpleNamespace(is_chief=True, config=config)):
+    estimator_lib.build_estimator(config, toy.model_fn).train(
+        lambda: toy.input_fn({'batch_size': 4}), hooks=[hook], steps=3)
+    _wait_for(path.exists)
+    content = json.loads(path.read_text())
+    assert set(callers) == {'run lock'}
+  assert content['training']['state'] == 'running'
+  assert content['training']['total_steps'] == 6
+
+
+def _wait_for(is_so):
+  end = time.time() + 60
+  while not is_so():
+    assert time.time() < end
+    time.sleep(.01)
+
+
+def test_a_status_that_fails_leaves_the_lock_fresh(tmp_path, monkeypatch):
+  calls = []
+
+  def fail(*unused):
+    calls.append(time.time())
+    raise KeyError('a damaged file that nobody thought of')
+
+  monkeypatch.setattr(status, 'tell', fail)
+  monkeypatch.setattr(run_lock, '_REFRESH_SECONDS', .05)
+  with run_lock.held(str(tmp_path), on_beat=lambda: status.tell('', 0.)):
+    _wait_for(lambda: len(calls) > 1)
+    seen = run_lock.read(str(tmp_path))['time']
+    _wait_for(lambda: run_lock.read(str(tmp_path))['time'] > seen)
 
 
 def test_problems_are_told(tmp_path):
