@@ -16,6 +16,7 @@ from configs import base
 from executor import errors
 from executor import hooks
 from executor import model_dir as model_dir_lib
+from executor import status
 from modeling import storage
 
 _POLL_SECONDS = 2
@@ -120,12 +121,16 @@ def follow(config: base.Config, predict: Callable[[str, str], Dict[str, Any]],
 
   Raises:
     errors.EvalTimeout: when nothing was asked for `eval.eval_timeout` seconds.
+    errors.Stalled: when the leader gave no sign of life for
+      `eval.stall_timeout` seconds, beside the `eval.min_eval_interval` in which
+      it sleeps.
   """
   section, folder = config.eval, _folder(config)
   # A request to an earlier process, or the end of an earlier leader.
   old = _request(folder)
   answered = old['number'] if old and old['path'] is None else None
   start = clock()
+  life = _SignsOfLife(config, clock)
   tf.logging.info('Part %d of %d: waiting for the checkpoints that eval.part 0 '
                   'names.', section.part, section.num_parts)
   while True:
@@ -150,7 +155,34 @@ def follow(config: base.Config, predict: Callable[[str, str], Dict[str, Any]],
       raise errors.EvalTimeout(
           'eval.part 0 asked for nothing for %s (eval.eval_timeout).'
           % hooks.format_duration(section.eval_timeout))
+    life.check(request)
     sleep(_POLL_SECONDS)
+
+
+class _SignsOfLife:
+  """What a leader writes: requests, and every half minute what it does."""
+
+  def __init__(self, config, clock):
+    self._section, self._clock = config.eval, clock
+    self._request_path = os.path.join(_folder(config), _REQUEST)
+    self._path = status.voice_path(config)
+    self._last, self._start = None, clock()
+
+  def check(self, request):
+    """Raises errors.Stalled after too long without a new one."""
+    # By this process's clock: that of the leader's host may differ.
+    last, now = (request, storage.read_record(self._path)), self._clock()
+    if last != self._last:
+      self._last, self._start = last, now
+    limit = self._section.stall_timeout
+    if limit is not None and now - self._start >= (
+        limit + self._section.min_eval_interval):
+      raise errors.Stalled(
+          'eval.part 0 of %d gave no sign of life for %s (eval.stall_timeout '
+          'and eval.min_eval_interval): neither a new request in %s nor a new '
+          '%s. Is that job running?' % (
+              self._section.num_parts, hooks.format_duration(now - self._start),
+              self._request_path, self._path))
 
 
 def _request(folder):

@@ -1,6 +1,8 @@
 """The path from prediction batches to result files, with a fake Estimator."""
 
+import functools
 import io
+import itertools
 import json
 import os
 import pathlib
@@ -23,6 +25,7 @@ from executor import evaluation
 from executor import jobs
 from executor import model_dir as model_dir_lib
 from executor import pins
+from executor import status
 from tests import golden
 from tests import model_kinds
 from tests.dataloader import examples
@@ -220,6 +223,32 @@ def test_two_processes_share_an_evaluation(tmp_path):
     follower.join()
   folder = pathlib.Path(model_dir_lib.eval_dir(configs[0]))
   assert os.listdir(str(folder / 'parts')) == ['request.json']
+
+
+def test_a_leader_without_a_sign_of_life_is_not_waited_for(tmp_path):
+  """Without eval.eval_timeout, too; one that waits or sleeps is alive."""
+  config = toy.config(tmp_path, eval__num_parts=2, eval__part=1,
+                      eval__stall_timeout=100, eval__min_eval_interval=50)
+  said = itertools.count()
+  voice = status.Voice(config, lambda: 1e6 - next(said))  # A clock set back.
+  clock = doubles.Clock([
+      (t, functools.partial(voice.say, 'waiting', 'checkpoint %d' % t))
+      for t in (90, 230, 370)])
+
+  def predict(*unused):
+    raise AssertionError('Nothing was asked for.')
+
+  with pytest.raises(errors.Stalled) as e:
+    evaluation.evaluation_parts.follow(config, predict, clock.sleep, clock)
+  assert 520 <= clock.now < 525
+  for words in ('eval.part 0 of 2', ' min (eval.stall_timeout', 'request.json',
+                str(tmp_path / 'eval' / 'status.json')):
+    assert words in str(e.value)
+  forever = doubles.Clock([(1e5, voice.say)])  # Raises: it lacks arguments.
+  config = toy.config(tmp_path, eval__num_parts=2, eval__part=1,
+                      eval__stall_timeout=None)
+  with pytest.raises(TypeError):
+    evaluation.evaluation_parts.follow(config, predict, forever.sleep, forever)
 
 
 @pytest.mark.parametrize('key, error', [
