@@ -94,6 +94,25 @@ def write_state(folder: str, names: Sequence[str]) -> None:
       f.write('\n'.join(lines) + '\n')
 
 
+def set_aside(path: str, folder: str) -> None:
+  """Moves a checkpoint out of its folder, so that nobody goes on from it.
+
+  Args:
+    path: checkpoint prefix, the newest of several in its folder.
+    folder: where it is kept, under its name; it need not exist.
+  """
+  home, name = os.path.split(path)
+  earlier = [p for p in find_all(home) if step_of(p) < step_of(path)]
+  names = [other for other in checkpoint_files.named(home) if other != name]
+  # First of all TensorFlow forgets it: a move may be cut short.
+  write_state(home, names or [os.path.basename(p) for p in earlier])
+  tf.gfile.MakeDirs(folder)
+  files = tf.gfile.Glob(path + '.*')
+  for file in sorted(files, key=lambda file: not file.endswith('.index')):
+    tf.gfile.Rename(file, os.path.join(folder, os.path.basename(file)),
+                    overwrite=True)
+
+
 def is_in(path: str, folder: str) -> bool:
   """Whether a checkpoint is in a folder, however both paths are written."""
   return _place(os.path.dirname(path)) == _place(folder)

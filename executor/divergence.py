@@ -74,10 +74,18 @@ class Guard:
   def go_back(self, error: errors.TrainingDiverged) -> None:
     """Records that the run goes back to its last checkpoint.
 
+    From the same one it goes on once: whatever made it diverge again, other
+    records and smaller rates do not mend it, and the one before is taken.
+
     Args:
       error: names the step that diverged.
     """
-    good = checkpoints.latest_step(self._config.model_dir)
+    folder = self._config.model_dir
+    if self._times and self._times[-1]['back_to'] == checkpoints.latest_step(
+        folder):
+      set_aside(folder, self._times[-1]['back_to'],
+                'from it the run diverged twice')
+    good = checkpoints.latest_step(folder)
     parts = self._config.train.accumulation_steps
     self._times.append({
         'diverged_at': error.step, 'back_to': good,
@@ -87,6 +95,31 @@ class Guard:
         '%s\nTraining goes back to step %d, with the records after those of '
         'step %d: time %d of %d (train.divergence_retries).', error, good,
         error.step, len(self._times), self._config.train.divergence_retries)
+
+
+def set_aside(model_dir: str, step: int, why: str) -> None:
+  """Moves the checkpoints from a step on out of the way, if there are others.
+
+  Args:
+    model_dir: folder of the checkpoints.
+    step: int; 0: nothing is known.
+    why: for the message.
+  """
+  while step:
+    paths = checkpoints.find_all(model_dir)
+    latest = checkpoints.latest(model_dir)
+    if (latest is None or checkpoints.step_of(latest) < step
+        or checkpoints.step_of(paths[0]) >= step):
+      return
+    folder = os.path.join(model_dir, FOLDER)
+    try:
+      checkpoints.set_aside(latest, folder)
+    except (tf.errors.OpError, OSError) as e:
+      tf.logging.warning('%s could not be moved to %s: %s', latest, folder,
+                         str(e).split('\n')[0])
+      return
+    tf.logging.warning('%s is moved to %s, and the one before it is used: %s.',
+                       latest, folder, why)
 
 
 def describe(reader: Any, config: base.Config, step: int,

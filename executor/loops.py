@@ -7,6 +7,7 @@ import tensorflow.compat.v1 as tf
 
 from executor import beginning
 from executor import checkpoints
+from executor import divergence
 from executor import early_stop
 from executor import errors
 from executor import estimator as estimator_lib
@@ -18,10 +19,15 @@ from executor import model_dir as model_dir_lib
 from executor import presence
 from executor import room
 from executor import tracking
+from executor import watchdog
 from executor import workers as workers_lib
 from modeling.training import warm_start
 
 _LINGER_SECONDS = 2
+# What TensorFlow says, of one worker or another, when one is gone.
+_LOSSES = (tf.errors.UnavailableError, tf.errors.AbortedError,
+           tf.errors.CancelledError, tf.errors.InternalError,
+           tf.errors.UnknownError, tf.errors.DeadlineExceededError)
 
 
 class _OwnHooks(typing.NamedTuple):
@@ -80,7 +86,7 @@ def train(config, estimator, input_fn, max_steps=None, cluster=None,
       with failures.explained_divergence(own.progress):
         if cluster:
           _train_with_others(config, estimator, input_fn, all_hooks, max_steps,
-                             workers, is_chief)
+                             workers, cluster)
         else:
           estimator.train(input_fn, hooks=all_hooks, max_steps=max_steps,
                           saving_listeners=_listeners(config))
@@ -170,9 +176,10 @@ def _listeners(config, is_chief=True):
 
 
 def _train_with_others(config, estimator, input_fn, training_hooks, max_steps,
-                       workers, is_chief):
+                       workers, cluster):
   """Trains as one of several workers."""
   interval = estimator_lib.checkpoint_interval(config.train)
+  is_chief = cluster.is_chief
   saver = workers_lib.SharedSaver(
       workers, is_chief, config.model_dir,
       listeners=_listeners(config, is_chief),
@@ -186,6 +193,12 @@ def _train_with_others(config, estimator, input_fn, training_hooks, max_steps,
     tf.estimator.train_and_evaluate(
         estimator, tf.estimator.TrainSpec(input_fn, max_steps, training_hooks),
         tf.estimator.EvalSpec(input_fn))
+  except _LOSSES as e:
+    # Where TensorFlow does not make the session again, which waits for all.
+    lost = watchdog.lost_workers(cluster.workers, cluster.index)
+    if not lost:
+      raise
+    raise errors.Stalled(watchdog.lost_message('; '.join(lost))) from e
   finally:
     # The others may still be fetching their part of the last sum from here.
     time.sleep(_LINGER_SECONDS)
@@ -194,6 +207,10 @@ def _train_with_others(config, estimator, input_fn, training_hooks, max_steps,
 def _explain_divergence(config, error, is_chief=True, guard=None,
                         describe_batch=None):
   """Raises the error again, with advice."""
+  if is_chief:
+    # A step is saved before its loss is checked.
+    divergence.set_aside(config.model_dir, error.step,
+                         'it was saved at the step that diverged')
   step = checkpoints.latest_step(config.model_dir)
   if is_chief and not (guard and guard.may_go_back):
     model_dir_lib.mark_finished(config.model_dir, step, 'diverged')

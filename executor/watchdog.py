@@ -24,6 +24,7 @@ _PROBE_SECONDS = 20.  # for an answer of what the job depends on
 _POLL_SECONDS = 1.
 _WORKER_POLL_SECONDS = 10.
 _LOST_AFTER = 6  # polls in a row that a worker did not answer
+_LOSS_SECONDS = 15.  # until a worker that failed no longer answers
 
 # What is watched at present, by this process: Watchdog or None.
 _current: List[Optional['Watchdog']] = [None]
@@ -136,8 +137,7 @@ def watching(seconds: Optional[float], folders: Dict[str, str],
     workers: ['host:port'], all workers of TF_CONFIG.
     me: int, index of this worker.
   """
-  others = {'worker %d (%s)' % (i, address): address
-            for i, address in enumerate(workers) if i != me}
+  others = _others(workers, me)
   probes: Dict[str, Callable[[], Any]] = {
       '%s (%s)' % (key, path): _stat_of(path)
       for key, path in folders.items() if path}
@@ -166,6 +166,35 @@ def watching(seconds: Optional[float], folders: Dict[str, str],
       before.is_paused = False
 
 
+def lost_workers(workers: Sequence[str], me: int) -> List[str]:
+  """Which workers are gone, with the reasons; asks some seconds for a first.
+
+  Args:
+    workers: ['host:port'] of all workers of TF_CONFIG.
+    me: index of this one.
+  """
+  end = time.monotonic() + _LOSS_SECONDS
+  while True:
+    lost = list(filter(None, (_asked(name, _connection_to(address)) for
+                              name, address in _others(workers, me).items())))
+    if lost or time.monotonic() >= end:
+      return lost
+    time.sleep(_POLL_SECONDS)
+
+
+def lost_message(names: str, since: str = '') -> str:
+  """The sentence about workers that are gone; `since` says since when."""
+  return ('Lost: %s %s. Without it no step can be made: the job ends with exit '
+          'code %d. The last lines of that worker say why.' % (
+              names, since or 'does not answer', errors.Stalled.exit_code))
+
+
+def _others(workers, me):
+  """{name of a worker: its address} without the one of index `me`."""
+  return {'worker %d (%s)' % (i, address): address
+          for i, address in enumerate(workers) if i != me}
+
+
 def _stat_of(path):
   return lambda: tf.gfile.Stat(path)
 
@@ -192,11 +221,8 @@ def _watch_workers(others, stop):
       reason = _asked(name, _connection_to(address))
       missed[name] = _next_missed(missed[name], reason)
       if missed[name] == _LOST_AFTER:
-        _end_process(
-            'Lost: %s has not answered for %d s. Without it no step can be '
-            'made: the job ends with exit code %d. The last lines of that '
-            'worker say why.' % (reason, _LOST_AFTER * _WORKER_POLL_SECONDS,
-                                errors.Stalled.exit_code))
+        _end_process(lost_message(reason, 'has not answered for %d s' % (
+            _LOST_AFTER * _WORKER_POLL_SECONDS)))
 
 
 def _next_missed(missed, reason):

@@ -22,6 +22,7 @@ from configs import factory as config_factory
 from dataloader import factory as dataloader_factory
 from executor import checkpoints
 from executor import cluster as cluster_lib
+from executor import errors
 from executor import estimator as estimator_lib
 from executor import loops
 from executor import model_dir as model_dir_lib
@@ -261,8 +262,13 @@ def main(argv):
   watchdog._WORKER_POLL_SECONDS = 1.
   with watchdog.watching(None, {}, *(
       (cluster.workers, cluster.index) if cluster else ())):
-    train(config, cluster=cluster, input_fn=input_fn)
+    try:
+      train(config, cluster=cluster, input_fn=input_fn)
+    except errors.JobError as e:  # As main.py has it.
+      sys.stderr.write('Error: %s\n' % e)
+      return e.exit_code
+  return 0
 
 
 if __name__ == '__main__':
-  main(sys.argv)
+  sys.exit(main(sys.argv))

@@ -91,16 +91,6 @@ def test_the_graph_as_text_on_request(tmp_path, device, is_wanted):
   assert any(has_graph)  # which TensorBoard shows
 
 
-def test_status_by_time_which_stops_nothing(tmp_path):
-  _train(toy.config(tmp_path))
-  content = json.loads((tmp_path / 'status.json').read_text())
-  # In the half minute after the first step nothing is written.
-  assert content['training']['total_steps'] == 6
-  assert content['checkpoint']['step'] == 0
-  (tmp_path / 'full' / 'status.json').mkdir(parents=True)
-  assert _train(toy.config(tmp_path / 'full')) == 6
-
-
 def test_tags_are_the_names_though_a_scope_has_them(tmp_path):
   def model_fn(features, labels, mode, params):
     with tf.name_scope('model_loss'):
@@ -201,3 +191,33 @@ def test_a_loss_above_its_limit_is_a_divergence(tmp_path):
                                               modes.TRAIN),
                 describe_batch=' saw {}.'.format)
   assert e.value.step == 1
+
+
+def test_what_was_saved_at_a_step_that_diverged_is_not_gone_on_from(
+    tmp_path, caplog):
+  """Its weights are finite, and make losses that are above the limit."""
+  config = toy.config(tmp_path, train__max_loss=20., train__total_steps=8,
+                      train__save_checkpoints_steps=1)
+
+  def input_fn(params, input_context=None):
+    del input_context
+    return tf.data.Dataset.from_tensors((
+        tf.fill([params['batch_size'], 2], 5.),
+        tf.fill([params['batch_size'], 2], 2.))).repeat()
+
+  tf.logging.set_verbosity(tf.logging.WARN)
+  with caplog.at_level('WARNING'), pytest.raises(
+      errors.TrainingDiverged) as e:
+    loops.train(config, estimator_lib.build_estimator(config, toy.model_fn),
+                estimator_lib.with_batch_size(input_fn, config, modes.TRAIN))
+  step = e.value.step
+  assert step > 1
+  assert 'The last good checkpoint in %s is of step %d' % (
+      tmp_path, step - 1) in str(e.value)
+  assert checkpoints.latest_step(str(tmp_path)) == step - 1
+  assert tf.train.latest_checkpoint(str(tmp_path)) == str(
+      tmp_path / ('model.ckpt-%d' % (step - 1)))
+  aside = tmp_path / 'diverged' / ('model.ckpt-%d' % step)
+  assert tf.train.load_checkpoint(str(aside)).get_tensor('weight').any()
+  assert not list(tmp_path.glob('model.ckpt-%d.*' % step))
+  assert any('saved at the step that diverged' in m for m in caplog.messages)

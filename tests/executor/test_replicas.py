@@ -4,6 +4,7 @@ Virtual devices of the CPU stand for GPUs, processes on this machine for hosts.
 """
 
 import os
+import re
 import signal
 import time
 
@@ -12,6 +13,7 @@ import pytest
 import tensorflow.compat.v1 as tf
 
 from executor import checkpoints
+from executor import errors
 from executor import model_dir as model_dir_lib
 from modeling import factory
 from tests import runtimes
@@ -170,7 +172,7 @@ def test_signal_to_one_worker_stops_all(tmp_path):
     assert workers[0].poll() is None, replicas.output(tmp_path, 0)[-3000:]
     time.sleep(.5)
   workers[1].send_signal(signal.SIGTERM)
-  assert [p.wait() for p in workers] == [1, 1]
+  assert [p.wait() for p in workers] == [7, 7]
   for i in range(2):
     assert 'Training was asked to stop' in replicas.output(tmp_path, i)
   step = checkpoints.latest_step(str(tmp_path))
@@ -182,21 +184,27 @@ def test_signal_to_one_worker_stops_all(tmp_path):
 
 
 @pytest.mark.slow
-def test_a_worker_that_is_killed_ends_all(tmp_path):
-  """Of three; the others name it, and do not wait forever."""
+@pytest.mark.parametrize('number, killed', [(2, 1), (3, 2), (3, 0)])
+def test_a_worker_that_is_killed_ends_all(tmp_path, number, killed):
+  """The others name it, and do not wait forever; the first one, too."""
   arguments = dict(_FROZEN, model='classification', model_dir=str(tmp_path),
-                   train__train_batch_size=9, train__total_steps=100000)
-  workers = replicas.start_workers(tmp_path, 3, arguments)
+                   train__train_batch_size=3 * number,
+                   train__total_steps=100000)
+  workers = replicas.start_workers(tmp_path, number, arguments)
   log = model_dir_lib.train_log_path(str(tmp_path))
   while not os.path.exists(log):
     assert workers[0].poll() is None, replicas.output(tmp_path, 0)[-3000:]
     time.sleep(.5)
-  workers[2].kill()
-  assert workers[2].wait() == -signal.SIGKILL
-  for i in range(2):
-    assert workers[i].wait(timeout=300) not in (0, None)
-    output = replicas.output(tmp_path, i)
-    assert 'worker 2 (127.0.0.1:' in output or 'Connection' in output
+  workers[killed].kill()
+  assert workers[killed].wait() == -signal.SIGKILL
+  for i in set(range(number)) - {killed}:
+    code, output = workers[i].wait(timeout=300), replicas.output(tmp_path, i)
+    assert code == errors.Stalled.exit_code, output[-5000:]
+    [line] = [line for line in output.split('\n')
+              if line.startswith('Error: ')]
+    assert re.match(r'Error: Lost: worker %d \(127\.0\.0\.1:\d+\)' % killed,
+                    line), line
+    assert 'The last lines of that worker say why' in line
 
 
 @pytest.mark.slow
@@ -211,7 +219,7 @@ def test_workers_that_start_from_different_steps(tmp_path):
       environments=[{'REPLICAS_MODEL_DIR': str(start)},
                     {'REPLICAS_MODEL_DIR': str(other)}])
   for code, output in results:
-    assert code == 1 and 'one folder that all workers share' in output
+    assert code == 2 and 'one folder that all workers share' in output
 
 
 @pytest.mark.slow
@@ -221,5 +229,5 @@ def test_nan_of_one_worker_stops_all(tmp_path):
                         model_dir=str(tmp_path / 'run')),
       environments=[{}, {'REPLICAS_NAN_STEP': '2'}])
   for code, output in results:
-    assert code == 1 and 'Training diverged at step 3' in output
+    assert code == 4 and 'Training diverged at step 3' in output
   assert checkpoints.latest_step(str(tmp_path / 'run')) == 0

@@ -86,6 +86,27 @@ def test_what_stops_the_input_at_its_start_is_a_sentence(config_of, error):
       raise error
 
 
+def test_a_checkpoint_that_leads_to_divergence_twice_is_set_aside(
+    config_of, tmp_path):
+  """Then the one before it is taken, and still no record is seen again."""
+  config = config_of(train__divergence_retries=4)
+  unbroken = _images(config, 12)
+  for step in (0, 2, 4):
+    (tmp_path / 'model').mkdir(exist_ok=True)
+    toy.save_checkpoint(tmp_path / 'model', step, global_step=np.int64(step))
+  guard = divergence.Guard(config)
+  for diverged_at, back_to, seen in ((5, 4, 5), (5, 2, 6), (3, 0, 7),
+                                     (1, 0, 8)):
+    guard.go_back(errors.TrainingDiverged('bad', diverged_at))
+    assert checkpoints.latest_step(config.model_dir) == back_to
+    np.testing.assert_array_equal(_images(config, 1),
+                                  unbroken[2 * seen:2 * seen + 2])
+  assert not guard.may_go_back
+  aside = tmp_path / 'model' / 'diverged'
+  assert [checkpoints.step_of(path) for path in checkpoints.find_all(
+      str(aside))] == [2, 4]
+
+
 def test_the_batch_of_a_divergence_is_read_again(config_of, tmp_path):
   """Ids and batch of a step, with a seed and without; and the next try."""
   for seed in (7, None):

@@ -1,14 +1,20 @@
 """Jobs in which nothing moves, on a clock of the test."""
 
+import contextlib
 import os
 import socket
 import subprocess
 import sys
 
 import pytest
+import tensorflow.compat.v1 as tf
 
+from executor import cluster
+from executor import errors as errors_lib
+from executor import loops
 from executor import usage
 from executor import watchdog
+from tests.executor import toy
 
 
 class _Clock:
@@ -86,6 +92,31 @@ def test_a_worker_is_lost_only_after_it_was_there():
     assert missed == expected
 
 
+@pytest.mark.parametrize('is_there', [False, True])
+def test_an_error_of_a_lost_worker_names_it(tmp_path, monkeypatch, is_there):
+  """Whatever TensorFlow says; one of workers that all answer stays."""
+  monkeypatch.setattr(watchdog, '_LOSS_SECONDS', .1)
+  monkeypatch.setattr(watchdog, '_POLL_SECONDS', .01)
+  monkeypatch.setattr(loops, '_LINGER_SECONDS', 0)
+
+  def fail(*unused):
+    raise tf.errors.UnavailableError(None, None, 'Connection reset by peer')
+
+  monkeypatch.setattr(tf.estimator, 'train_and_evaluate', fail)
+  listening = socket.socket()
+  listening.bind(('127.0.0.1', 0))
+  if is_there:
+    listening.listen(9)
+  address = '127.0.0.1:%d' % listening.getsockname()[1]
+  with contextlib.closing(listening), pytest.raises(
+      tf.errors.UnavailableError if is_there else errors_lib.Stalled) as e:
+    loops.train(toy.config(tmp_path), None, lambda: None,
+                cluster=cluster.Cluster(['127.0.0.1:1', address], 0))
+  if not is_there:
+    assert str(e.value).startswith('Lost: worker 1 (%s)' % address)
+    assert 'exit code 6' in str(e.value)
+
+
 def test_a_process_that_waits_ends():
   code = ('import time\nfrom executor import watchdog\n'
           'watchdog._POLL_SECONDS = .1\n'
@@ -110,3 +141,21 @@ def test_growth():
   assert [told(n) for n in (5, 50, 5, 5, 5)] == [[]] * 5  # Filling buffers.
   assert [len(told(n)) for n in (100, 300, 301, 400, 601, 700)] == [
       0, 0, 1, 0, 0, 1]
+
+
+def test_memory_of_a_machine_without_proc(monkeypatch):
+  """The most that there was, and no more is told of."""
+  def refuse(*unused, **unused_names):
+    raise FileNotFoundError('/proc/self/status')
+
+  with monkeypatch.context() as patch:
+    patch.setattr('builtins.open', refuse)
+    used, text = usage.of_process(), usage.text()
+  assert set(used) == {'memory_gib'} and used['memory_gib'] > .01
+  assert text == ', memory %.2g GiB' % used['memory_gib']
+  growth = usage.Growth()
+  assert [len(growth.complaints({'memory_gib': gib}))
+          for gib in (1., 1., 1., 1., 1., 1., 3.)] == [0] * 6 + [1]
+  monkeypatch.setattr(usage, 'resource', None)
+  monkeypatch.setattr('builtins.open', refuse)
+  assert usage.of_process() == {} and usage.text() == ''
