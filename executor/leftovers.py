@@ -2,14 +2,22 @@
 
 import os
 import re
+import time
 
 import tensorflow.compat.v1 as tf
 
-# Parts of a checkpoint before they are merged, and files of TensorFlow and of
-# this code before they are renamed.
+# Parts of a checkpoint before they are merged (TensorFlow 2 gives the folder no
+# random name); files of TensorFlow and of this code before they are renamed.
 _UNFINISHED = re.compile(
-    r'_temp_[0-9a-f]{32}/?$|\.index\.tempstate\d+$'
-    r'|^(checkpoint|graph\.pbtxt)\.tmp[0-9a-f]{32}$|^\.training\.lock\.\w+$')
+    r'_temp_[0-9a-f]{32}/?$|^model\.ckpt-\d+_temp/?$'
+    r'|\.(index|data-\d{5}-of-\d{5})\.tempstate\d+$'
+    r'|^(checkpoint|graph\.pbtxt|model\.ckpt-\d+\.meta)\.tmp[0-9a-f]{32}$'
+    r'|^\.(training\.lock|params\.yaml|run\.json|training_finished\.json'
+    r'|divergence\.json)\.\w+$')
+# The same of files that others write, too, at this very moment perhaps.
+_OF_OTHERS = re.compile(
+    r'^\.(status|early_stop)\.json\.\w+$|^training\.lock\.\d+$')
+_OLD_SECONDS = 3600  # by any two clocks
 
 
 def remove(model_dir):
@@ -24,7 +32,8 @@ def remove(model_dir):
   if not tf.gfile.IsDirectory(model_dir):
     return []
   names = sorted(name.rstrip('/') for name in tf.gfile.ListDirectory(model_dir)
-                 if _UNFINISHED.search(name))
+                 if _UNFINISHED.search(name)
+                 or _OF_OTHERS.search(name) and _is_old(model_dir, name))
   for name in names:
     path = os.path.join(model_dir, name)
     if tf.gfile.IsDirectory(path):
@@ -35,3 +44,11 @@ def remove(model_dir):
     tf.logging.info('%d unfinished file(s) or folder(s) of killed processes '
                     'are removed from %s.', len(names), model_dir)
   return names
+
+
+def _is_old(model_dir, name):
+  try:
+    written = tf.gfile.Stat(os.path.join(model_dir, name)).mtime_nsec / 1e9
+  except tf.errors.NotFoundError:
+    return False  # Whoever wrote it is done.
+  return abs(time.time() - written) > _OLD_SECONDS

@@ -9,6 +9,7 @@ import tensorflow.compat.v1 as tf
 
 from executor import errors
 from executor import leftovers
+from executor import processes
 from executor import run_lock
 from modeling import storage
 
@@ -56,7 +57,7 @@ def test_a_folder_made_for_nothing_goes_again(tmp_path):
 
 
 def test_a_second_run_is_refused(tmp_path, child):
-  _lock(tmp_path, pid=child.pid, started=run_lock._start_of(child.pid))
+  _lock(tmp_path, pid=child.pid, started=processes.start_of(child.pid))
   with pytest.raises(errors.SetupError) as e:
     with run_lock.held(str(tmp_path)):
       pass
@@ -103,14 +104,23 @@ def test_a_folder_that_cannot_be_written(tmp_path):
 
 
 def test_unfinished_files_are_removed(tmp_path):
-  parts = tmp_path / ('model.ckpt-3_temp_' + '0f' * 16)
-  parts.mkdir()
-  (parts / 'part-00000-of-00001.index').write_text('')
+  folders = ['model.ckpt-3_temp_' + '0f' * 16, 'model.ckpt-4_temp']
+  for folder in folders:
+    (tmp_path / folder).mkdir()
+    (tmp_path / folder / 'part-00000-of-00001.index').write_text('')
   names = ['checkpoint.tmp' + 'a1' * 16, 'model.ckpt-3.index.tempstate123',
-           '.training.lock.x8_y']
-  kept = ['checkpoint', 'model.ckpt-2.index', 'my_temp_notes', 'temp_0f']
-  for name in names + kept:
+           'model.ckpt-3.data-00000-of-00001.tempstate7',
+           'model.ckpt-3.meta.tmp' + '1b' * 16, '.training.lock.x8_y',
+           '.params.yaml.x8_y', '.run.json.ab', '.training_finished.json.ab']
+  old = ['.status.json.abcdef_1', 'training.lock.77']
+  kept = ['checkpoint', 'model.ckpt-2.index', 'my_temp_notes', 'temp_0f',
+          'training.lock', 'training.lock.78', '.status.json.abcdef_2',
+          'model.ckpt-9_temp_notes']
+  for name in names + old + kept:
     (tmp_path / name).write_text('')
-  assert sorted(leftovers.remove(str(tmp_path))) == sorted(names + [parts.name])
+  for name in old:
+    os.utime(str(tmp_path / name), (1e9, 1e9))
+  assert sorted(leftovers.remove(str(tmp_path))) == sorted(
+      names + old + folders)
   assert sorted(os.listdir(str(tmp_path))) == sorted(kept)
   assert leftovers.remove(str(tmp_path / 'missing')) == []
