@@ -81,7 +81,8 @@ test-all:
 FAULTS ?= 10000
 KILLS ?= 20
 faults:
-	@FAULTS=$(FAULTS) KILLS=$(KILLS) $(IN_ENV) $(PYTEST) -m '' tests/faults
+	@FAULTS=$(FAULTS) KILLS=$(KILLS) SIDECAR_KILLS=$(KILLS) $(IN_ENV) \
+		$(PYTEST) -m '' tests/faults
 
 # Goes on from the results of an earlier run in .mutants.json.
 mutants:

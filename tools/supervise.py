@@ -37,6 +37,13 @@ _FINAL = {
     126: 'the command cannot be executed',
     127: 'there is no such command',
     128 + signal.SIGINT: 'it was interrupted'}
+_KILLED = 128 + 9  # SIGKILL, of which Windows has no name
+_OF_MEMORY = (
+    'It was killed. If that was the kernel, because the memory of the machine '
+    'ran out (`dmesg` tells), it will again: what needs less is a smaller '
+    'train.train_batch_size, train.accumulation_steps (the same batch in '
+    'parts), train.recompute_activations, smaller images, and a smaller '
+    'train.shuffle_buffer_bytes.')
 
 
 def parse_arguments(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
@@ -131,6 +138,8 @@ def supervise(arguments: argparse.Namespace,
     seconds = min(arguments.wait * 2. ** (failures - 1), _LONGEST_WAIT)
     _say('the command ended with exit code %d; restart %d of %d in %g s.', code,
          failures, arguments.max_restarts, seconds)
+    if code == _KILLED:
+      _say('%s', _OF_MEMORY)
     _wait(seconds, current, sleep, clock)
     if current.is_ending:
       return code

@@ -5,6 +5,8 @@ import sys
 
 import pytest
 
+from configs import base
+from tests.executor import toy
 from tools import supervise
 
 # Ends with the code in the file, and counts its runs there.
@@ -51,6 +53,19 @@ def test_restarts_with_growing_waits_until_it_ends_well(tmp_path, capfd):
   assert (code, rest, waited) == (0, '9', 1 + 2 + 4)
   assert (tmp_path / 'log').read_text() == 'run 6\n'
   assert 'restart 3 of 10 in 4 s' in capfd.readouterr().err
+
+
+def test_a_command_that_was_killed_may_have_lacked_memory(tmp_path, capfd):
+  code = supervise.supervise(supervise.parse_arguments(
+      ['--max_restarts=1', '--output=%s' % (tmp_path / 'log'), '--',
+       sys.executable, '-c', 'import os; os.kill(os.getpid(), 9)']),
+                             lambda seconds: None)
+  assert code == 137
+  told = capfd.readouterr().err
+  for key in ('train_batch_size', 'accumulation_steps',
+              'recompute_activations', 'shuffle_buffer_bytes'):
+    assert base.flatten(toy.config('')).keys() >= {'train.' + key}
+    assert told.count('train.' + key) == 1, told
 
 
 @pytest.mark.parametrize('codes, expected, words', [
