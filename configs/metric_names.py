@@ -28,8 +28,13 @@ _OF_CLASSES = {'classification': ('eval/accuracy_class_',),
 _OF_CATEGORIES = ('Precision ', 'Recall ', 'mask_Precision ', 'mask_Recall ')
 # Losses that evaluation reports, unless eval.skip_eval_loss is set, by type.
 _DENSE_LOSSES = ('cls_loss', 'box_loss', 'model_loss')
-_LOSSES = {'retinanet': _DENSE_LOSSES, 'shapemask': _DENSE_LOSSES,
+_LOSSES = {'retinanet': _DENSE_LOSSES,
+           'shapemask': _DENSE_LOSSES + (
+               'shapemask_prior_loss', 'shapemask_coarse_mask_loss',
+               'shapemask_fine_mask_loss'),
            'classification': ('model_loss',), 'segmentation': ('model_loss',)}
+_TWO_STAGE = ('mask_rcnn', 'cascade_mask_rcnn')
+_BOX_HEAD_LOSSES = ('fast_rcnn_class_loss', 'fast_rcnn_box_loss')
 
 
 def of_experiment(config: base.Config) -> Sequence[str]:
@@ -57,7 +62,17 @@ def of_experiment(config: base.Config) -> Sequence[str]:
 
 def losses(config: base.Config) -> Sequence[str]:
   """Names of the losses that an evaluation of the experiment can report."""
-  return _LOSSES.get(config.type, ())
+  if config.type not in _TWO_STAGE:
+    return _LOSSES.get(config.type, ())
+  names = ('rpn_score_loss', 'rpn_box_loss') + _BOX_HEAD_LOSSES
+  if config.architecture.include_mask:
+    names += ('mask_loss',)
+  if config.type == 'cascade_mask_rcnn':
+    thresholds = config.roi_sampling.cascade_iou_thresholds or ()
+    names += tuple('%s_%d' % (name, stage)
+                   for stage in range(1 + len(thresholds))
+                   for name in _BOX_HEAD_LOSSES)
+  return names + ('model_loss',)
 
 
 def is_of_one_class(config: base.Config, name: str) -> bool:

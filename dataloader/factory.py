@@ -39,6 +39,10 @@ _ADVICE_OF_SHAPEMASK = (
     'Every object of the classes of shapemask_parser.mask_train_class needs '
     'one: convert again with --include_masks, or list the classes that have '
     'masks there.')
+_ADVICE_OF_LOSSES = (
+    'The losses of an evaluation need one for every object that masks are '
+    'learnt from: convert again with --include_masks, or leave the losses out '
+    'with eval.skip_eval_loss=true.')
 # classification_parser.autoaugment_name: policy.
 _POLICIES_OF_CLASSIFIERS = {'v0': 'imagenet',
                             'randaug': autoaugment.RANDAUGMENT}
@@ -82,10 +86,16 @@ def _detection_steps(config, section, mode, size, has_targets):
       (_ALWAYS, steps.drop_empty))
 
 
+def _has_losses(config, mode):
+  """Whether predictions come with losses, for which labels hold targets."""
+  return mode == modes.PREDICT_WITH_GT and not config.eval.skip_eval_loss
+
+
 def _build_retinanet_parser(config, mode):
   section, anchors = config.retinanet_parser, _anchors(config)
   size = _padded_size(section, anchors)
-  has_targets = mode != modes.PREDICT
+  has_targets = (mode in (modes.TRAIN, modes.EVAL)
+                 or _has_losses(config, mode))
   return parsing.Parser(
       mode,
       decode=_objects_decoder(config, section, mode),
@@ -100,18 +110,20 @@ def _build_retinanet_parser(config, mode):
 
 def _build_shapemask_parser(config, mode):
   section, anchors = config.shapemask_parser, _anchors(config)
-  size = section.output_size
-  has_targets = mode != modes.PREDICT
-  # Masks are expensive, and only training has a use for them.
-  has_masks = mode == modes.TRAIN
+  size, is_training = section.output_size, mode == modes.TRAIN
+  # Masks are expensive, and only losses have a use for them.
+  has_masks = is_training or _has_losses(config, mode)
+  has_targets = has_masks or mode == modes.EVAL
   mask_classes = class_sets.ids(section.mask_train_class)
-  mask_rule = (mask_crops.MaskRule(_ADVICE_OF_SHAPEMASK, mask_classes)
+  mask_rule = (mask_crops.MaskRule(
+      _ADVICE_OF_SHAPEMASK if is_training else _ADVICE_OF_LOSSES, mask_classes)
                if has_masks else None)
   return parsing.Parser(
       mode,
       decode=_objects_decoder(config, section, mode, mask_rule,
                               has_one_class=not section.use_category),
-      steps=_detection_steps(config, section, mode, size, has_targets),
+      steps=_chosen((not is_training and has_masks, steps.draw_by_id))
+      + _detection_steps(config, section, mode, size, has_targets),
       labeller=labellers.Labels(*_chosen(
           (_ALWAYS, labellers.ImageInfo(size)),
           (has_targets, retinanet_labels.AnchorTargets(section, anchors, size)),
@@ -125,17 +137,21 @@ def _build_shapemask_parser(config, mode):
 
 def _build_maskrcnn_parser(config, mode):
   section, anchors = config.maskrcnn_parser, _anchors(config)
-  size = _padded_size(section, anchors)
-  has_targets = mode == modes.TRAIN
-  # Masks are expensive, and only training has a use for them.
+  size, is_training = _padded_size(section, anchors), mode == modes.TRAIN
+  has_targets = is_training or _has_losses(config, mode)
+  # Masks are expensive, and only losses have a use for them.
   has_masks = has_targets and config.architecture.include_mask
-  mask_rule = mask_crops.MaskRule(_ADVICE_OF_MASKRCNN) if has_masks else None
-  pastes = has_targets and section.copy_paste
+  mask_rule = (mask_crops.MaskRule(
+      _ADVICE_OF_MASKRCNN if is_training else _ADVICE_OF_LOSSES)
+               if has_masks else None)
+  pastes = is_training and section.copy_paste
   if pastes and not has_masks:
     raise ValueError('maskrcnn_parser.copy_paste is true, which needs masks, '
                      'but architecture.include_mask is false.')
   decode = _objects_decoder(config, section, mode, mask_rule)
-  to_network = _detection_steps(config, section, mode, size, has_targets)
+  to_network = _chosen((not is_training and has_targets, steps.draw_by_id)
+                       ) + _detection_steps(config, section, mode, size,
+                                            has_targets)
   paste = functools.partial(
       pasting.paste_objects, steps=to_network, section=section,
       padded_size=size, key=_capacity_key(config),
@@ -148,8 +164,9 @@ def _build_maskrcnn_parser(config, mode):
       labeller=labellers.Labels(*_chosen(
           (_ALWAYS, labellers.ImageInfo(size)),
           (has_targets, maskrcnn_labels.RpnTargets(section, anchors, size)),
-          (has_targets, maskrcnn_labels.Objects(section, has_masks,
-                                                _capacity_key(config))),
+          (has_targets, maskrcnn_labels.Objects(
+              section, has_masks, _capacity_key(config),
+              'training' if is_training else 'evaluation')),
           (mode in _WITH_GROUNDTRUTHS, _groundtruths(config, section, mode)),
           (mode in (modes.PREDICT, modes.PREDICT_WITH_GT),
            labellers.SourceId()))),

@@ -4,6 +4,8 @@ import os
 
 import tensorflow.compat.v1 as tf
 
+from configs import base
+from configs import metric_names
 from dataloader import factory
 from dataloader import input_reader
 from dataloader import record_checks
@@ -29,7 +31,9 @@ def build_input_fn(config, mode, file_pattern=None, num_examples=None):
 
   Returns:
     input_reader.InputReader: (params, input_context=None) -> Dataset, with the
-    attribute `files`. `params['batch_size']` is the size of its batches.
+    attribute `files`. `params['batch_size']` is the size of its batches. Where
+    the first records of an evaluation lack the masks that its losses need, a
+    warning says so, and labels have no targets.
 
   Raises:
     ValueError: naming the key, when files are missing or cannot be read.
@@ -58,7 +62,16 @@ def build_input_fn(config, mode, file_pattern=None, num_examples=None):
       tf.logging.warning('%s: %s', key, complaint)
     record_checks.check_first(reader.files, key, config)
   if parser.needs_masks:
-    record_checks.check_masks(reader.files, key, *parser.mask_rule)
+    try:
+      record_checks.check_masks(reader.files, key, *parser.mask_rule)
+    except ValueError as e:
+      if (mode == modes.TRAIN
+          or config.eval.best_metric in metric_names.losses(config)):
+        raise
+      tf.logging.warning('%s Until then the evaluation has no losses.', e)
+      return build_input_fn(
+          base.override(config, {'eval': {'skip_eval_loss': True}}), mode,
+          file_pattern, num_examples)
   if parser.needs_source:
     record_checks.check_masks(reader.source_files, _SOURCE_KEY,
                               *parser.mask_rule)

@@ -63,23 +63,25 @@ class Objects:
   objects of its own.
   """
 
-  def __init__(self, section, has_masks, key):
+  def __init__(self, section, has_masks, key, purpose='training'):
     """Takes what the configuration says.
 
     Args:
       section: YAML section `maskrcnn_parser`.
       has_masks: whether the labels hold masks.
       key: configuration key of `max_num_instances`, for the error.
+      purpose: 'training' or 'evaluation', likewise.
     """
     self._section = section
     self._has_masks = has_masks
     self._key = key
+    self._purpose = purpose
 
   def __call__(self, sample):
     count = self._section.max_num_instances
     sample = sample._replace(boxes=detection.check_capacity(
         sample.boxes, sample.record['source_id'], count, self._key,
-        'training'))
+        self._purpose))
     labels = {fields.GT_BOXES: _with_pasted(sample, 'boxes'),
               fields.GT_CLASSES: _with_pasted(sample, 'classes')}
     if self._has_masks:

@@ -9,11 +9,17 @@ from typing import Optional, Tuple
 
 import tensorflow.compat.v1 as tf
 
+from dataloader import draws
 from dataloader import sample as samples
 from dataloader.augment import annotated_image
 from dataloader.augment import autoaugment
 from ops import boxes as box_ops
 from ops import preprocess
+
+
+def draw_by_id(sample: samples.Sample) -> samples.Sample:
+  """Draws of the id of the image, for the labels of an evaluation."""
+  return sample._replace(draws=draws.of_image(sample.record['source_id']))
 
 
 def drop_crowds(sample: samples.Sample) -> samples.Sample:

@@ -25,13 +25,13 @@ class Stage(NamedTuple):
     head: (roi_features [B, R, 7, 7, c], is_training) -> (class_outputs
       [B, R, C], box_outputs [B, R, C*4 or 4]), for example
       fast_rcnn.FastRCNNHead.
-    sample: (rois, gt_boxes, gt_classes) -> SampledRois, the regions that it is
-      trained with; see roi_targets.sample_rois.
+    sample: (rois, gt_boxes, gt_classes, same_draw) -> SampledRois, the regions
+      that it is trained with; see roi_targets.sample_rois.
     box_weights: four floats that its encoded boxes are scaled by.
     suffix: suffix of the names of its outputs and losses.
   """
   head: Callable[[tf.Tensor, bool], Tuple[tf.Tensor, tf.Tensor]]
-  sample: Callable[[tf.Tensor, tf.Tensor, tf.Tensor], roi_targets.SampledRois]
+  sample: Callable[..., roi_targets.SampledRois]
   box_weights: Sequence[float]
   suffix: str
 
@@ -63,7 +63,8 @@ class BoxBranch:
 
   def training_outputs(
       self, features: tensor_types.Levels, rois: tf.Tensor,
-      labels: tensor_types.Nest, image_shape: tf.Tensor
+      labels: tensor_types.Nest, image_shape: tf.Tensor,
+      is_training: bool = True
   ) -> Tuple[tensor_types.Nest, roi_targets.SampledRois]:
     """Samples RoIs and runs the heads on them.
 
@@ -73,6 +74,8 @@ class BoxBranch:
       labels: `gt_boxes` [B, K, 4], `gt_classes` [B, K].
       image_shape: float32 [B, 1, 2], (height, width) to clip boxes to; see
         ops.boxes.clip_limits.
+      is_training: Python bool; False for the losses of an evaluation: the same
+        draw of RoIs for every image, and the heads of inference.
 
     Returns:
       {'class_outputs': float32 [B, R, C], 'box_outputs': float32 [B, R, C*4 or
@@ -85,9 +88,10 @@ class BoxBranch:
       if previous:
         rois = self._refine(*previous, image_shape)
       sampled = stage.sample(rois, labels[fields.GT_BOXES],
-                             labels[fields.GT_CLASSES])
+                             labels[fields.GT_CLASSES],
+                             same_draw=not is_training)
       class_outputs, box_outputs = _run(stage, features, sampled.rois,
-                                        is_training=True)
+                                        is_training)
       outputs.update({
           fields.CLASS_OUTPUTS + stage.suffix: class_outputs,
           fields.BOX_OUTPUTS + stage.suffix: box_outputs,
@@ -150,36 +154,48 @@ class BoxBranch:
     boxes = box_ops.decode_boxes(box_outputs, rois, stage.box_weights)
     return tf.stop_gradient(box_ops.clip_boxes(boxes, image_shape))
 
-  def losses(self, outputs: tensor_types.Nest) -> tensor_types.Tensors:
+  def losses(self, outputs: tensor_types.Nest,
+             by_image: bool = False) -> tensor_types.Tensors:
     """Class and box loss, means over the stages.
 
     Args:
       outputs: result of `training_outputs`.
+      by_image: whether losses of each image are wanted; see ops.roi_losses.
 
     Returns:
-      {'fast_rcnn_class_loss', 'fast_rcnn_box_loss': float32 []}. The stages of
-      a cascade add their own losses, and `fg_bg_ratio`, the share of objects
-      among their RoIs, with the suffix of the stage.
+      {'fast_rcnn_class_loss', 'fast_rcnn_box_loss': float32 [], or [B] with
+      `by_image`}. The stages of a cascade add their own losses with the suffix
+      of the stage.
     """
-    class_losses, box_losses, reports = [], [], {}
+    class_losses, box_losses, of_stages = [], [], {}
     for stage in self._stages:
       class_targets = outputs[fields.CLASS_TARGETS + stage.suffix]
       class_losses.append(roi_losses.fast_rcnn_class_loss(
-          outputs[fields.CLASS_OUTPUTS + stage.suffix], class_targets))
+          outputs[fields.CLASS_OUTPUTS + stage.suffix], class_targets,
+          by_image))
       box_losses.append(roi_losses.fast_rcnn_box_loss(
           outputs[fields.BOX_OUTPUTS + stage.suffix], class_targets,
           outputs[fields.BOX_TARGETS + stage.suffix], self._huber_loss_delta,
-          self._class_agnostic))
+          self._class_agnostic, by_image))
       if stage.suffix:
-        reports.update({
+        of_stages.update({
             fields.FAST_RCNN_CLASS_LOSS + stage.suffix: class_losses[-1],
-            fields.FAST_RCNN_BOX_LOSS + stage.suffix: box_losses[-1],
-            fields.FG_BG_RATIO + stage.suffix: tf.reduce_mean(
-                tf.cast(class_targets > 0, tf.float32))})
+            fields.FAST_RCNN_BOX_LOSS + stage.suffix: box_losses[-1]})
     count = float(len(self._stages))
-    return dict(reports, **{
+    return dict(of_stages, **{
         fields.FAST_RCNN_CLASS_LOSS: tf.add_n(class_losses) / count,
         fields.FAST_RCNN_BOX_LOSS: tf.add_n(box_losses) / count})
+
+  def shares_of_objects(
+      self, outputs: tensor_types.Nest) -> tensor_types.Tensors:
+    """{`fg_bg_ratio` of each stage of a cascade: float32 []}.
+
+    Args:
+      outputs: result of `training_outputs`.
+    """
+    return {fields.FG_BG_RATIO + stage.suffix: tf.reduce_mean(tf.cast(
+        outputs[fields.CLASS_TARGETS + stage.suffix] > 0, tf.float32))
+            for stage in self._stages if stage.suffix}
 
 
 def _run(stage, features, rois, is_training):

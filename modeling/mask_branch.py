@@ -43,14 +43,16 @@ class MaskBranch:
     self._means_of_cells = means_of_cells
 
   def training_outputs(self, features: tensor_types.Levels,
-                       sampled: roi_targets.SampledRois,
-                       gt_masks: tf.Tensor) -> tensor_types.Tensors:
+                       sampled: roi_targets.SampledRois, gt_masks: tf.Tensor,
+                       is_training: bool = True) -> tensor_types.Tensors:
     """Runs the head on up to `num_samples` RoIs, those with an object first.
 
     Args:
       features: {level: [B, h, w, c]}.
       sampled: SampledRois of the last box head.
       gt_masks: [B, K, h, w], each within its box.
+      is_training: Python bool; False for the losses of an evaluation: the head
+        of inference.
 
     Returns:
       {'mask_outputs': float32 [B, N, S, S], logits, or zeros for RoIs that are
@@ -63,9 +65,9 @@ class MaskBranch:
     crops = roi_align.multilevel_roi_align(features, rois, self._crop_size)
     # A TPU is faster with all of them at once than with conditions.
     if self._skip_background and not compat.in_xla_context():
-      outputs = self._run_groups(crops, classes)
+      outputs = self._run_groups(crops, classes, is_training)
     else:
-      outputs = self._run(crops, classes, True)
+      outputs = self._run(crops, classes, is_training)
     return {fields.MASK_OUTPUTS: outputs, fields.MASK_TARGETS: targets,
             fields.SAMPLED_CLASS_TARGETS: classes}
 
@@ -88,8 +90,8 @@ class MaskBranch:
   def _run(self, crops, classes, is_training):
     return tf.cast(self._head(crops, classes, is_training), tf.float32)
 
-  def _run_groups(self, crops, classes):
-    """Runs the head in training, except on groups of background.
+  def _run_groups(self, crops, classes, is_training):
+    """Runs the head, except on groups of background.
 
     The head takes most of a training step, and small or early batches have few
     objects. RoIs with an object come first, so the last groups are background.
@@ -97,6 +99,7 @@ class MaskBranch:
     Args:
       crops: [B, N, s, s, c].
       classes: int32 [B, N].
+      is_training: Python bool.
 
     Returns:
       float32 [B, N, S, S]; zeros for groups that were left out.
@@ -104,32 +107,35 @@ class MaskBranch:
     with tf.variable_scope(tf.get_variable_scope(),
                            custom_getter=_read_once()):
       outputs = [self._run(crops[:, :_GROUP_SIZE], classes[:, :_GROUP_SIZE],
-                           True)]
+                           is_training)]
       for start in range(_GROUP_SIZE, classes.shape[1].value, _GROUP_SIZE):
         group = slice(start, start + _GROUP_SIZE)
-        outputs.append(self._run_or_skip(crops[:, group], classes[:, group]))
+        outputs.append(self._run_or_skip(crops[:, group], classes[:, group],
+                                         is_training))
     return tf.concat(outputs, axis=1)
 
-  def _run_or_skip(self, crops, classes):
+  def _run_or_skip(self, crops, classes, is_training):
     """The head's outputs, or zeros if all of it is background."""
     batch_size = classes.shape[0].value or tf.shape(classes)[0]
     shape = [batch_size, classes.shape[1].value] + [self._target_size] * 2
     return tf.cond(tf.reduce_any(classes > 0),
-                   lambda: self._run(crops, classes, True),
+                   lambda: self._run(crops, classes, is_training),
                    lambda: tf.zeros(shape))
 
-  def losses(self, outputs: tensor_types.Nest) -> tensor_types.Tensors:
+  def losses(self, outputs: tensor_types.Nest,
+             by_image: bool = False) -> tensor_types.Tensors:
     """The loss over the pixels of the RoIs with an object.
 
     Args:
       outputs: result of `training_outputs`.
+      by_image: whether a loss of each image is wanted; see ops.roi_losses.
 
     Returns:
-      {'mask_loss': float32 []}.
+      {'mask_loss': float32 [], or [B] with `by_image`}.
     """
     return {fields.MASK_LOSS: roi_losses.mask_loss(
         outputs[fields.MASK_OUTPUTS], outputs[fields.MASK_TARGETS],
-        outputs[fields.SAMPLED_CLASS_TARGETS])}
+        outputs[fields.SAMPLED_CLASS_TARGETS], by_image)}
 
 
 def _read_once():

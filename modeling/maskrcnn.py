@@ -49,9 +49,10 @@ class MaskRCNN:
 
     Args:
       images: [B, H, W, 3], normalised, H and W static.
-      labels: `image_info` [B, 4, 2]. In training also `gt_boxes` [B, K, 4] in
-        pixels of the network input, `gt_classes` [B, K] and, with a mask
-        branch, `gt_masks` [B, K, h, w] within the boxes; padding is -1.
+      labels: `image_info` [B, 4, 2]. In training, and in an evaluation with
+        losses, also `gt_boxes` [B, K, 4] in pixels of the network input,
+        `gt_classes` [B, K] and, with a mask branch, `gt_masks` [B, K, h, w]
+        within the boxes; padding is -1.
       mode: one of utils.modes.
 
     Returns:
@@ -59,29 +60,44 @@ class MaskRCNN:
       training, the outputs of all heads and the targets of the second stage,
       which depend on the proposals. Otherwise, outputs and the detections, with
       masks if there is a mask branch; with `postprocess.apply_nms` false the
-      raw boxes and scores, without masks.
+      raw boxes and scores, without masks. With `gt_boxes` there is also
+      'outputs_of_losses', a dict of what training has.
     """
     is_training = mode == modes.TRAIN
     features = self._backbone(images, is_training)
     features = self._decoder(features, is_training)
     image_shape = box_ops.clip_limits(labels[fields.IMAGE_INFO][:, 1:2, :],
                                       self._clip_to_border)
-    outputs = self._rpn.outputs(features, images.shape.as_list()[1:3],
-                                image_shape, is_training)
+    image_size = images.shape.as_list()[1:3]
+    outputs = self._rpn.outputs(features, image_size, image_shape, is_training)
     rois = outputs[fields.RPN_ROIS]
     if is_training:
-      box_outputs, sampled = self._box_branch.training_outputs(
-          features, rois, labels, image_shape)
-      outputs.update(box_outputs)
-      if self._mask_branch:
-        outputs.update(self._mask_branch.training_outputs(
-            features, sampled, labels[fields.GT_MASKS]))
+      outputs.update(self._second_stage(features, rois, labels, image_shape,
+                                        is_training))
       return outputs
+    of_rpn = dict(outputs)
     outputs.update(self._box_branch.detections(features, rois, image_shape))
     if self._mask_branch and fields.DETECTION_BOXES in outputs:
       outputs.update(self._mask_branch.detections(
           features, outputs[fields.DETECTION_BOXES],
           outputs[fields.DETECTION_CLASSES]))
+    if fields.GT_BOXES in labels:
+      rois = self._rpn.training_rois(of_rpn, image_size, image_shape)
+      # Another use of the variables that the detections have made.
+      with tf.variable_scope(tf.get_variable_scope(),
+                             reuse=tf.AUTO_REUSE):
+        of_heads = self._second_stage(features, rois, labels, image_shape,
+                                      is_training)
+      outputs[fields.OUTPUTS_OF_LOSSES] = dict(of_rpn, **of_heads)
+    return outputs
+
+  def _second_stage(self, features, rois, labels, image_shape, is_training):
+    """Outputs and targets of the regions that training samples."""
+    outputs, sampled = self._box_branch.training_outputs(
+        features, rois, labels, image_shape, is_training)
+    if self._mask_branch:
+      outputs.update(self._mask_branch.training_outputs(
+          features, sampled, labels[fields.GT_MASKS], is_training))
     return outputs
 
   def losses(self, outputs: tensor_types.Nest, labels: tensor_types.Nest,
@@ -98,8 +114,8 @@ class MaskRCNN:
     Returns:
       {name: float32 []}: 'rpn_score_loss', 'rpn_box_loss',
       'fast_rcnn_class_loss', 'fast_rcnn_box_loss', 'mask_loss' if there is a
-      mask branch, their sum 'model_loss', and the reports of a cascade; see
-      BoxBranch.losses.
+      mask branch, their sum 'model_loss', and what a cascade adds; see
+      BoxBranch.losses and BoxBranch.shares_of_objects.
 
     Raises:
       ValueError: for labels without targets, as they are outside of training.
@@ -108,12 +124,30 @@ class MaskRCNN:
     if fields.RPN_SCORE_TARGETS not in labels:
       raise ValueError(
           'The labels have no %r, which the losses of a two-stage model need. '
-          'Only mode TRAIN of its parser makes them; evaluate it by its '
-          'predictions.' % fields.RPN_SCORE_TARGETS)
-    losses = self._rpn.losses(outputs, labels)
-    losses.update(self._box_branch.losses(outputs))
+          'Mode TRAIN of its parser makes them, and PREDICT_WITH_GT unless '
+          'eval.skip_eval_loss is set.' % fields.RPN_SCORE_TARGETS)
+    return dict(self._losses(outputs, labels),
+                **self._box_branch.shares_of_objects(outputs))
+
+  def image_losses(self, outputs: tensor_types.Nest,
+                   labels: tensor_types.Nest) -> tensor_types.Tensors:
+    """`losses` of every image as if it were a batch of its own.
+
+    Args:
+      outputs: 'outputs_of_losses' among the result of `outputs`.
+      labels: see `losses`.
+
+    Returns:
+      {name: float32 [B]}; their mean over a set does not depend on its batches.
+    """
+    return self._losses(outputs, labels, by_image=True)
+
+  def _losses(self, outputs, labels, by_image=False):
+    """The losses that are trained, and their sum."""
+    losses = self._rpn.losses(outputs, labels, by_image)
+    losses.update(self._box_branch.losses(outputs, by_image))
     if self._mask_branch:
-      losses.update(self._mask_branch.losses(outputs))
+      losses.update(self._mask_branch.losses(outputs, by_image))
     losses[fields.MODEL_LOSS] = tf.add_n([
         losses[name] for name in fields.TWO_STAGE_LOSSES if name in losses])
     return losses
@@ -125,11 +159,15 @@ class MaskRCNN:
 
     Args:
       outputs: result of `outputs`.
-      labels: with `image_info`.
-      with_losses: not used; there are no losses without sampled regions.
+      labels: with `image_info`; losses are added when `outputs` had the
+        targets.
+      with_losses: False leaves them out (`eval.skip_eval_loss`).
 
     Returns:
-      {prefixed name: tensor of leading dimension B}.
+      {prefixed name: tensor of leading dimension B}; losses as `image_losses`.
     """
-    del with_losses
-    return predictions.detection_predictions(outputs, labels)
+    result = predictions.detection_predictions(outputs, labels)
+    if with_losses and fields.OUTPUTS_OF_LOSSES in outputs:
+      result.update(predictions.loss_predictions(self.image_losses(
+          outputs[fields.OUTPUTS_OF_LOSSES], labels)))
+    return result

@@ -56,28 +56,54 @@ class RegionProposalNetwork:
     scores, boxes = tf.nest.map_structure(
         lambda values: tf.cast(values, tf.float32), (scores, boxes))
     options = self._train_options if is_training else self._test_options
+    rois, roi_scores = self._propose(boxes, scores, image_size, image_shape,
+                                     options)
+    return {fields.RPN_SCORE_OUTPUTS: scores, fields.RPN_BOX_OUTPUTS: boxes,
+            fields.RPN_ROIS: rois, fields.RPN_ROI_SCORES: roi_scores}
+
+  def training_rois(self, outputs: tensor_types.Nest,
+                    image_size: Tuple[int, int],
+                    image_shape: tf.Tensor) -> tf.Tensor:
+    """What training would propose, for the losses of an evaluation.
+
+    Args:
+      outputs: result of `outputs`, not in training.
+      image_size: see there.
+      image_shape: see there.
+
+    Returns:
+      float32 [B, R, 4].
+    """
+    if self._train_options == self._test_options:
+      return outputs[fields.RPN_ROIS]
+    return self._propose(
+        outputs[fields.RPN_BOX_OUTPUTS], outputs[fields.RPN_SCORE_OUTPUTS],
+        image_size, image_shape, self._train_options)[0]
+
+  def _propose(self, boxes, scores, image_size, image_shape, options):
+    """(RoIs, their scores) of the outputs of the head; without gradient."""
     rois, roi_scores = proposals.generate_proposals(
         boxes, scores, self._anchors.boxes(image_size), image_shape, **options)
-    return {fields.RPN_SCORE_OUTPUTS: scores, fields.RPN_BOX_OUTPUTS: boxes,
-            fields.RPN_ROIS: tf.stop_gradient(rois),
-            fields.RPN_ROI_SCORES: tf.stop_gradient(roi_scores)}
+    return tf.stop_gradient(rois), tf.stop_gradient(roi_scores)
 
-  def losses(self, outputs: tensor_types.Nest,
-             labels: tensor_types.Nest) -> tensor_types.Tensors:
+  def losses(self, outputs: tensor_types.Nest, labels: tensor_types.Nest,
+             by_image: bool = False) -> tensor_types.Tensors:
     """The losses of the sampled anchors.
 
     Args:
       outputs: result of `outputs`.
       labels: `rpn_score_targets` {level: int32 [B, h, w, A]},
         `rpn_box_targets` {level: [B, h, w, A*4]}.
+      by_image: whether losses of each image are wanted; see ops.roi_losses.
 
     Returns:
-      {'rpn_score_loss', 'rpn_box_loss': float32 []}.
+      {'rpn_score_loss', 'rpn_box_loss': float32 [], or [B] with `by_image`}.
     """
     return {
         fields.RPN_SCORE_LOSS: roi_losses.rpn_score_loss(
             outputs[fields.RPN_SCORE_OUTPUTS],
-            labels[fields.RPN_SCORE_TARGETS], self._rpn_batch_size_per_im),
+            labels[fields.RPN_SCORE_TARGETS], self._rpn_batch_size_per_im,
+            by_image),
         fields.RPN_BOX_LOSS: roi_losses.rpn_box_loss(
             outputs[fields.RPN_BOX_OUTPUTS], labels[fields.RPN_BOX_TARGETS],
-            self._huber_loss_delta)}
+            self._huber_loss_delta, by_image)}

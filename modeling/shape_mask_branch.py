@@ -95,31 +95,33 @@ class ShapeMaskBranch:
             fields.FINE_MASK_LOGITS: tf.cast(fine_logits, tf.float32)}
 
   def losses(
-      self, outputs: tensor_types.Nest,
-      labels: tensor_types.Nest) -> Tuple[tensor_types.Tensors, tf.Tensor]:
+      self, outputs: tensor_types.Nest, labels: tensor_types.Nest,
+      by_image: bool = False) -> Tuple[tensor_types.Tensors, tf.Tensor]:
     """The losses of the three heads.
 
     Args:
       outputs: result of `training_outputs`.
       labels: `mask_targets` float32 [B, N, S, S], `fine_mask_targets` float32
         [B, N, S * F, S * F], `mask_is_valid` [B, N].
+      by_image: whether losses of each image are wanted; see
+        ops.shapemask_losses.
 
     Returns:
       {'shapemask_prior_loss', 'shapemask_coarse_mask_loss',
-      'shapemask_fine_mask_loss': float32 []}, not weighted, and their weighted
-      sum, float32 [].
+      'shapemask_fine_mask_loss': float32 [], or [B] with `by_image`}, not
+      weighted, and their weighted sum, of the same shape.
     """
     is_valid = labels[fields.MASK_IS_VALID]
     losses = {
         fields.PRIOR_LOSS: shapemask_losses.prior_loss(
             outputs[fields.PRIOR_MASKS], labels[fields.MASK_TARGETS],
-            is_valid),
+            is_valid, by_image),
         fields.COARSE_MASK_LOSS: shapemask_losses.mask_loss(
             outputs[fields.COARSE_MASK_LOGITS], labels[fields.MASK_TARGETS],
-            is_valid),
+            is_valid, by_image),
         fields.FINE_MASK_LOSS: shapemask_losses.mask_loss(
             outputs[fields.FINE_MASK_LOGITS],
-            labels[fields.FINE_MASK_TARGETS], is_valid)}
+            labels[fields.FINE_MASK_TARGETS], is_valid, by_image)}
     section = self._loss
     total = (
         section.shape_prior_loss_weight * losses[fields.PRIOR_LOSS]

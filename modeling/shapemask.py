@@ -4,6 +4,7 @@ from typing import Optional
 
 import tensorflow.compat.v1 as tf
 
+from modeling import predictions as predictions_lib
 from modeling import retinanet
 from modeling import shape_mask_branch
 from ops import tensor_types
@@ -31,15 +32,17 @@ class ShapeMask:
 
     Args:
       images: [B, H, W, 3], normalised, H and W static.
-      labels: in training `mask_boxes` and `mask_outer_boxes` [B, N, 4],
-        `mask_classes` [B, N]; otherwise `image_info` [B, 4, 2].
+      labels: in training, and in an evaluation with losses, `mask_boxes` and
+        `mask_outer_boxes` [B, N, 4], `mask_classes` [B, N]; outside of training
+        `image_info` [B, 4, 2].
       mode: one of utils.modes.
 
     Returns:
       {name: tensor or {level: tensor}}: the outputs of RetinaNet and of the
       mask branch, which runs on the boxes of the labels in training, otherwise
       on the detections. With `postprocess.apply_nms` false there are no
-      detections, and no masks.
+      detections, and no masks. With `mask_boxes` there is also
+      'outputs_of_losses', those of the mask branch on them.
     """
     is_training = mode == modes.TRAIN
     outputs, features = self._trunk.outputs_and_features(images, labels, mode)
@@ -50,6 +53,11 @@ class ShapeMask:
       outputs.update(self._mask_branch.detections(
           features, outputs[fields.DETECTION_BOXES],
           outputs[fields.DETECTION_CLASSES], images.shape.as_list()[1:3]))
+    if not is_training and fields.MASK_BOXES in labels:
+      # Another use of the variables that the detections have made.
+      with tf.variable_scope(tf.get_variable_scope(), reuse=tf.AUTO_REUSE):
+        outputs[fields.OUTPUTS_OF_LOSSES] = self._mask_branch.training_outputs(
+            features, labels, is_training)
     return outputs
 
   def losses(self, outputs: tensor_types.Nest, labels: tensor_types.Nest,
@@ -66,20 +74,39 @@ class ShapeMask:
       three of the masks, and their weighted sum 'model_loss'.
 
     Raises:
-      ValueError: for labels without masks, as they are outside of training.
+      ValueError: for labels without masks.
     """
     del is_training
     if fields.MASK_TARGETS not in labels:
       raise ValueError(
-          'The labels have no %r, which the losses of ShapeMask need. Only '
-          'mode TRAIN of its parser makes them; evaluate it by its '
-          'predictions.' % fields.MASK_TARGETS)
+          'The labels have no %r, which the losses of ShapeMask need. '
+          'Mode TRAIN of its parser makes them, and PREDICT_WITH_GT unless '
+          'eval.skip_eval_loss is set.' % fields.MASK_TARGETS)
     of_boxes = self._trunk.losses(outputs, labels)
     losses, of_masks = self._mask_branch.losses(outputs, labels)
     losses[fields.RETINANET_CLS_LOSS] = of_boxes[fields.CLS_LOSS]
     losses[fields.RETINANET_BOX_LOSS] = of_boxes[fields.BOX_LOSS]
     losses[fields.MODEL_LOSS] = of_boxes[fields.MODEL_LOSS] + of_masks
     return losses
+
+  def image_losses(self, outputs: tensor_types.Nest,
+                   labels: tensor_types.Nest) -> tensor_types.Tensors:
+    """`losses` of every image as if it were a batch of its own.
+
+    Args:
+      outputs: result of `outputs`, with 'outputs_of_losses'.
+      labels: see `losses`.
+
+    Returns:
+      {name: float32 [B]}: those of RetinaNet and of the masks; 'cls_loss' and
+      'box_loss' are what `losses` calls 'retinanet_cls_loss' and
+      'retinanet_box_loss'.
+    """
+    of_boxes = self._trunk.image_losses(outputs, labels)
+    losses, of_masks = self._mask_branch.losses(
+        outputs[fields.OUTPUTS_OF_LOSSES], labels, by_image=True)
+    return dict(of_boxes, **losses, **{
+        fields.MODEL_LOSS: of_boxes[fields.MODEL_LOSS] + of_masks})
 
   def predictions(self, outputs: tensor_types.Nest,
                   labels: Optional[tensor_types.Nest],
@@ -88,11 +115,15 @@ class ShapeMask:
 
     Args:
       outputs: result of `outputs`.
-      labels: with `image_info`; the losses of RetinaNet, not those of the
-        masks, are added when it has the targets.
+      labels: with `image_info`; losses are added when `outputs` had the
+        targets.
       with_losses: False leaves them out (`eval.skip_eval_loss`).
 
     Returns:
-      {prefixed name: tensor of leading dimension B}.
+      {prefixed name: tensor of leading dimension B}; losses as `image_losses`.
     """
-    return self._trunk.predictions(outputs, labels, with_losses)
+    result = self._trunk.predictions(outputs, labels, with_losses=False)
+    if with_losses and fields.OUTPUTS_OF_LOSSES in outputs:
+      result.update(predictions_lib.loss_predictions(
+          self.image_losses(outputs, labels)))
+    return result

@@ -63,7 +63,8 @@ def sample_rois(rois: tf.Tensor, gt_boxes: tf.Tensor, gt_classes: tf.Tensor,
                 fg_iou_thresh: float = 0.5, bg_iou_thresh_hi: float = 0.5,
                 bg_iou_thresh_lo: float = 0., mix_gt_boxes: bool = True,
                 skip_subsampling: bool = False, sample_padding: bool = False,
-                permutation: Optional[tf.Tensor] = None) -> SampledRois:
+                permutation: Optional[tf.Tensor] = None,
+                same_draw: bool = False) -> SampledRois:
   """Chooses the regions that a region head is trained on.
 
   Args:
@@ -85,6 +86,8 @@ def sample_rois(rois: tf.Tensor, gt_boxes: tf.Tensor, gt_classes: tf.Tensor,
       published training. Such a region never occurs in inference.
     permutation: int32 [B, N or N + K], instead of a draw; see
       `sampling.balanced_sample`.
+    same_draw: whether the draw is the same for every image, batch and run, so
+      that what an evaluation computes of them repeats.
 
   Returns:
     SampledRois, R = num_samples or as many as there are, in the order of the
@@ -111,6 +114,8 @@ def sample_rois(rois: tf.Tensor, gt_boxes: tf.Tensor, gt_classes: tf.Tensor,
     if not sample_padding:
       is_candidate = tf.logical_and(
           is_candidate, tf.reduce_max(rois, axis=2) >= 0.)
+    if same_draw:
+      permutation = sampling.same_permutation(is_candidate)
     is_sampled = sampling.balanced_sample(
         is_candidate, is_object, num_samples, fg_fraction, permutation)
     return _first(matches, is_sampled, num_samples)

@@ -6,6 +6,7 @@ reproducible.
 
 from typing import Optional, Sequence, Union
 
+import numpy as np
 import tensorflow.compat.v1 as tf
 
 from ops import random_numbers
@@ -68,6 +69,19 @@ def balanced_sample(is_candidate: tf.Tensor, is_positive: tf.Tensor,
         keys >= top, tf.logical_and(keys <= bottom, tf.not_equal(keys, 0)))
     return tf.logical_or(
         is_sampled, tf.logical_and(has_zero, tf.equal(places, 0)))
+
+
+def same_permutation(like: tf.Tensor) -> tf.Tensor:
+  """A random order that is the same for every image, batch and run.
+
+  Args:
+    like: [B, N], N static.
+
+  Returns:
+    int32 [B, N], for `balanced_sample`.
+  """
+  order = np.random.RandomState(0).permutation(like.shape[1].value)
+  return tf.zeros_like(like, tf.int32) + order.astype(np.int32)
 
 
 def _fill_up(is_candidate, num_samples):

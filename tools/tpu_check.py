@@ -41,8 +41,9 @@ def parse_arguments(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
   parser.add_argument('--image_size', type=numbers.whole(),
                       help='height and width '
                       'instead of the configured ones')
-  parser.add_argument('--job', choices=('train', 'predict'), help='lower only '
-                      'this step')
+  parser.add_argument('--job', choices=('train', 'predict', 'evaluate'),
+                      help='lower only this step (default: train and predict; '
+                      'evaluate predicts with losses)')
   parser.add_argument('--run', action='store_true', help='run the training '
                       'step at --image_size, or 128, and compare the losses')
   parser.add_argument(

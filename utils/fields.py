@@ -60,6 +60,10 @@ MASK_TARGETS = 'mask_targets'                # [B, N, S, S]
 SAMPLED_CLASS_TARGETS = 'sampled_class_targets'  # int32 [B, N], of the masks
 DETECTION_MASKS = 'detection_masks'          # [B, M, S, S], within the boxes
 
+# Outside of training, with labels that have targets: what the losses of an
+# evaluation are computed of, a dict with the names that training has.
+OUTPUTS_OF_LOSSES = 'outputs_of_losses'
+
 # Outputs of ShapeMask, N masks of an image, within outer boxes as its
 # DETECTION_MASKS are.
 PRIOR_MASKS = 'prior_masks'                  # [B, N, S, S], 0..1

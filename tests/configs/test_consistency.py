@@ -68,6 +68,11 @@ _PARTITION = 'train.input_partition_dims'
     ('retinanet', 'eval.best_metric=model_loss,eval.best_metric_mode=min,'
      'eval.skip_eval_loss=true',
      ["eval.best_metric ('model_loss')", 'eval.skip_eval_loss (true)']),
+    ('mask_rcnn', 'eval.best_metric=mask_loss,architecture.include_mask=false,'
+     'eval.type=box', ["eval.best_metric ('mask_loss')"]),
+    ('mask_rcnn', 'eval.best_metric=mask_loss,eval.best_metric_mode=min,'
+     'eval.skip_eval_loss=true',
+     ["eval.best_metric ('mask_loss')", 'eval.skip_eval_loss (true)']),
     ('retinanet', 'architecture.min_level=1',
      ['architecture.min_level (1)', "architecture.backbone ('resnet')",
       '2 to 5']),

@@ -55,7 +55,7 @@ def _run(parser, feeds, **arguments):
 
 
 def config(name, section, anchors=None, num_classes=91, dtype='float32',
-           **architecture):
+           skip_eval_loss=False, **architecture):
   """What dataloader.factory reads of an experiment.
 
   Args:
@@ -64,10 +64,12 @@ def config(name, section, anchors=None, num_classes=91, dtype='float32',
     anchors: AnchorGenerator, of a parser of objects.
     num_classes: int.
     dtype: of the image.
+    skip_eval_loss: key of that name in section `eval`.
     **architecture: more keys of that section.
   """
   result = types.SimpleNamespace(
       type='retinanet',  # which has no parser of its own
+      eval=types.SimpleNamespace(skip_eval_loss=skip_eval_loss),
       architecture=types.SimpleNamespace(
           parser=name, num_classes=num_classes,
           use_bfloat16=dtype == 'bfloat16', clip_boxes_to_border=False,

@@ -40,6 +40,15 @@ def test_every_call_gives_other_numbers_and_the_seed_decides():
   assert len(set(numbers)) == len(numbers)
 
 
+def test_an_image_of_an_evaluation_has_the_numbers_of_its_id():
+  first, again, other = _run([draws_lib.of_image(
+      tf.constant(name)).normal('jitter', [3]) for name in ('7', '7', '8')])
+  np.testing.assert_array_equal(first, again)
+  assert not set(first) & set(other)
+  # The same on every runtime.
+  np.testing.assert_allclose(first, [1.116655, .192356, -.205056], atol=1e-6)
+
+
 def test_the_geometry_does_not_depend_on_the_order():
   one, two = draws_lib.Draws(_SEED), draws_lib.Draws(_SEED)
   two.uniform('sign')

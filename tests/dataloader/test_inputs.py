@@ -147,6 +147,30 @@ def test_masks_that_are_missing_are_told_before_the_first_step(pattern):
   inputs.build_input_fn(_config(pattern, 'mask_rcnn'), modes.PREDICT)
 
 
+def test_masks_that_losses_of_an_evaluation_lack_are_told(pattern,
+                                                          monkeypatch):
+  """It goes on without losses, unless they decide which checkpoint is best."""
+  said = []
+  monkeypatch.setattr(tf.logging, 'warning',
+                      lambda text, *args: said.append(text % args))
+  config = _config(pattern, 'mask_rcnn')
+  labels = _batch(config, modes.PREDICT_WITH_GT)['labels']
+  assert 'gt_boxes' not in labels and 'groundtruths' in labels
+  told, = said
+  for part in ('eval.eval_file_pattern: ', 'eval.skip_eval_loss=true',
+               'the evaluation has no losses'):
+    assert part in told
+  for changes in ({'eval': {'skip_eval_loss': True}},
+                  {'architecture': {'include_mask': False}}):
+    inputs.build_input_fn(_config(pattern, 'mask_rcnn', **changes),
+                          modes.PREDICT_WITH_GT)
+  assert said == [told]
+  with pytest.raises(ValueError, match='0 masks .*eval.skip_eval_loss'):
+    inputs.build_input_fn(
+        _config(pattern, 'mask_rcnn', eval={'best_metric': 'model_loss'}),
+        modes.PREDICT_WITH_GT)
+
+
 def _write_with_mask(path, class_id, size):
   mask = np.zeros([size, size], np.uint8)
   mask[:size // 2] = 1

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
 
+from dataloader import draws as draws_lib
 from dataloader import factory
 from ops import anchors as anchor_ops
 from tests import golden
@@ -27,11 +28,12 @@ SECTION = dict(
 
 
 def _parser(mode=modes.TRAIN, num_classes=91, emit_anchor_boxes=False,
-            dtype='float32', include_mask=True, anchors=None, **changes):
+            dtype='float32', include_mask=True, anchors=None,
+            skip_eval_loss=False, **changes):
   anchors = anchors or anchor_ops.AnchorGenerator(3, 5, 1, (1., 2., .5), 4.)
   parser = factory.build_parser(parser_cases.config(
       'maskrcnn_parser', dict(SECTION, **changes), anchors, num_classes, dtype,
-      include_mask=include_mask), mode)
+      skip_eval_loss=skip_eval_loss, include_mask=include_mask), mode)
   if emit_anchor_boxes:
     parser = parser_cases.with_anchor_boxes(parser, anchors)
   return parser
@@ -65,7 +67,8 @@ def test_emits_its_spec(mode, emit_anchor_boxes, include_mask):
   parser = _parser(mode, emit_anchor_boxes=emit_anchor_boxes,
                    include_mask=include_mask)
   parser_cases.check_spec(parser, parser_cases.RECORDS['full_png'])
-  assert parser.needs_masks == (include_mask and mode == modes.TRAIN)
+  assert parser.needs_masks == (include_mask and mode in (
+      modes.TRAIN, modes.PREDICT_WITH_GT))
   assert ('gt_masks' in parser.labels_spec()) == parser.needs_masks
 
 
@@ -125,6 +128,32 @@ def test_anchors_are_drawn_from_the_seed():
   assert np.sum(first >= 0) == SECTION['rpn_batch_size_per_im']
 
 
+def test_targets_of_an_evaluation_are_those_of_training():
+  """Of the same draw, without augmentation and without crowds."""
+  record = _record(num_objects=3, is_crowd=[0, 1, 0])
+  _, expected = _run(_parser(), record, draws=draws_lib.of_image(
+      tf.constant('cat_12')))
+  parser = _parser(modes.PREDICT_WITH_GT, aug_rand_hflip=True,
+                   aug_scale_min=.5, aug_scale_max=2.)
+  (_, labels), (_, again) = parser_cases.run_seeds(parser, record,
+                                                   [(3, 1), (3, 2)])
+  assert list(expected['gt_classes'][:3]) == [1, 3, -1]
+  for name, value in expected.items():
+    tf.nest.map_structure(np.testing.assert_array_equal, labels[name], value)
+    tf.nest.map_structure(np.testing.assert_array_equal, again[name], value)
+  # The ground truth of the metrics keeps the crowd.
+  assert list(labels['groundtruths']['classes'][:3]) == [1, 2, 3]
+  assert parser_cases.names_of_steps(parser) == [
+      'draw_by_id', 'drop_crowds', 'to_pixels', 'resize_and_crop',
+      'drop_empty']
+
+
+def test_an_evaluation_without_losses_has_no_targets():
+  parser = _parser(modes.PREDICT_WITH_GT, skip_eval_loss=True)
+  assert set(parser.labels_spec()) == {'groundtruths', 'image_info',
+                                       'source_id'}
+
+
 def _fails(parser, serialized):
   with pytest.raises(tf.errors.InvalidArgumentError) as e:
     _run(parser, serialized, draws=_draws())
@@ -140,9 +169,12 @@ def test_objects_without_a_mask(changes, count):
   message = _fails(_parser(), serialized)
   assert ('Image cat_12 has 2 objects and %d masks (image/object/mask). '
           'architecture.include_mask is true' % count) in message
-  # Whoever does not train masks has no use for them.
+  message = _fails(_parser(modes.PREDICT_WITH_GT), serialized)
+  assert 'The losses of an evaluation need one' in message
+  assert 'eval.skip_eval_loss=true' in message
+  # Whoever has no use for them needs none.
   _run(_parser(include_mask=False), serialized, draws=_draws())
-  _run(_parser(modes.PREDICT_WITH_GT), serialized)
+  _run(_parser(modes.PREDICT_WITH_GT, skip_eval_loss=True), serialized)
 
 
 def test_mask_of_another_size_than_the_image():
@@ -156,6 +188,8 @@ def test_more_objects_than_the_labels_hold():
   message = _fails(_parser(max_num_instances=1), _record())
   assert ('Image cat_12 has 2 objects; maskrcnn_parser.max_num_instances is 1, '
           'so some would be missing from the training.') in message
+  assert 'missing from the evaluation.' in _fails(
+      _parser(modes.PREDICT_WITH_GT, max_num_instances=1), _record())
   # Crowds are no objects to train on.
   _run(_parser(max_num_instances=1), _record(is_crowd=[0, 1]), draws=_draws())
 

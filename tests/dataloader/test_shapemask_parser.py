@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
 
+from dataloader import draws as draws_lib
 from dataloader import factory
 from ops import anchors as anchor_ops
 from tests import golden
@@ -28,11 +29,11 @@ SECTION = dict(
 
 
 def _parser(mode=modes.TRAIN, num_classes=91, emit_anchor_boxes=False,
-            dtype='float32', anchors=None, **changes):
+            dtype='float32', anchors=None, skip_eval_loss=False, **changes):
   anchors = anchors or anchor_ops.AnchorGenerator(3, 5, 1, (1., 2., .5), 4.)
   parser = factory.build_parser(parser_cases.config(
       'shapemask_parser', dict(SECTION, **changes), anchors, num_classes,
-      dtype), mode)
+      dtype, skip_eval_loss), mode)
   if emit_anchor_boxes:
     parser = parser_cases.with_anchor_boxes(parser, anchors)
   return parser
@@ -84,7 +85,7 @@ def test_masks_of_255_are_those_of_1():
 def test_emits_its_spec(mode, emit_anchor_boxes):
   parser = _parser(mode, emit_anchor_boxes=emit_anchor_boxes)
   parser_cases.check_spec(parser, parser_cases.RECORDS['full_png'])
-  assert parser.needs_masks == (mode == modes.TRAIN)
+  assert parser.needs_masks == (mode in (modes.TRAIN, modes.PREDICT_WITH_GT))
   assert ('mask_boxes' in parser.labels_spec()) == parser.needs_masks
 
 
@@ -174,6 +175,17 @@ def test_objects_and_noise_are_drawn_from_the_seed():
   assert len(classes) > 3 and all(a != b for a, b in classes)
 
 
+def test_targets_of_an_evaluation_are_those_of_training():
+  """Of the same draw: objects and noise of their boxes."""
+  record = _record(3)
+  changes = dict(box_jitter_scale=.1, num_sampled_masks=2)
+  _, expected = _run(_parser(**changes), record, draws=draws_lib.of_image(
+      tf.constant('cat_12')))
+  _, labels = _run(_parser(modes.PREDICT_WITH_GT, **changes), record)
+  for name, value in expected.items():
+    tf.nest.map_structure(np.testing.assert_array_equal, labels[name], value)
+
+
 @pytest.mark.parametrize('mask_train_class, expected', [
     ('all', [1, 1, 1, 1]), ('voc', [1, 1, 0, 0]), ('nonvoc', [0, 0, 1, 0]),
     ((2, 11), [0, 1, 1, 0])])
@@ -212,5 +224,8 @@ def test_classes_without_masks_need_none(has_list):
     assert ('Image cat_12 has 2 objects and %d masks (image/object/mask). '
             'Every object of the classes of shapemask_parser.mask_train_class'
             % has_list) in e.value.message
+    with pytest.raises(tf.errors.InvalidArgumentError) as e:
+      _run(_parser(modes.PREDICT_WITH_GT, mask_train_class=wrong), record)
+    assert 'eval.skip_eval_loss=true' in e.value.message
   # Boxes need no masks.
-  _run(_parser(modes.PREDICT_WITH_GT), record)
+  _run(_parser(modes.PREDICT_WITH_GT, skip_eval_loss=True), record)

@@ -176,7 +176,8 @@ def test_losses_are_means_over_the_stages():
   for i in range(2):
     outputs['class_targets_%d' % i] = tf.constant([[1]])
     outputs['box_targets_%d' % i] = tf.zeros([1, 1, 4])
-  losses = _run(branch.losses(outputs))
+  losses = _run(dict(branch.losses(outputs),
+                     **branch.shares_of_objects(outputs)))
   expected = {'fast_rcnn_class_loss_0': np.log(2.),
               'fast_rcnn_class_loss_1': np.log(1. + np.e),
               'fast_rcnn_box_loss_0': .125 / 4, 'fast_rcnn_box_loss_1': 1. / 4,
@@ -199,6 +200,7 @@ def test_one_stage_without_a_number_reports_its_losses_only():
                           'box_targets'}
   assert set(branch.losses(outputs)) == {'fast_rcnn_class_loss',
                                          'fast_rcnn_box_loss'}
+  assert not branch.shares_of_objects(outputs)
 
 
 def test_detections_of_one_stage():

@@ -12,6 +12,7 @@ from configs import backbones
 from configs import factory as config_factory
 from configs import parts
 from modeling import factory
+from modeling.training import initial_values
 from modeling.training import summaries
 from tests import runtimes
 from utils import fields
@@ -238,6 +239,81 @@ def test_without_suppression_boxes_and_scores_come_raw():
       'pred_image_info': (BATCH, 4, 2),
       'pred_raw_boxes': (BATCH, 8, NUM_CLASSES - 1, 4),
       'pred_raw_scores': (BATCH, 8, NUM_CLASSES - 1)}
+
+
+# All RoIs are sampled, which training and evaluation draw in other ways, and
+# no statistics of a batch.
+_ALL = {'roi_sampling': {'num_samples_per_image': 17},
+        'fpn': {'use_batch_norm': False}}
+_EVALUATED = [
+    _ALL, runtimes.only('tf2', dict(_ALL, architecture={'include_mask': False},
+                                    eval={'type': 'box'})),
+    runtimes.only('tf1', dict(_ALL, model='cascade_mask_rcnn', roi_sampling={
+        'num_samples_per_image': 17, 'cascade_iou_thresholds': [.6, .7]}))]
+
+
+def _part(nest, first, last):
+  return tf.nest.map_structure(lambda t: t[first:last], nest)
+
+
+def _of_graph(build):
+  """(values, names of variables) of what `build` makes in a new graph."""
+  with tf.Graph().as_default(), initial_values.seeded(1):
+    fetches = build()
+    with tf.Session() as session:
+      session.run(tf.global_variables_initializer())
+      return session.run(fetches), [v.name for v in tf.global_variables()]
+
+
+@pytest.mark.parametrize('options', _EVALUATED, ids=['mask', 'faster',
+                                                     'cascade'])
+def test_losses_of_an_evaluation_are_those_of_training(options):
+  """Of each image alone, without a variable or a detection of their own."""
+  model = factory.build_model(_config(**options))
+  def predict(has_targets):
+    labels = _labels()
+    if not has_targets:
+      labels = {fields.IMAGE_INFO: labels[fields.IMAGE_INFO]}
+    return model.predictions(
+        model.outputs(_images(), labels, modes.PREDICT), labels)
+  def train(i):
+    labels = _part(_labels(), i, i + 1)
+    return model.losses(
+        model.outputs(_images()[i:i + 1], labels, modes.TRAIN), labels)
+  without, variables = _of_graph(lambda: predict(False))
+  predictions, variables_with_losses = _of_graph(lambda: predict(True))
+  assert variables_with_losses == variables
+  for name, value in without.items():
+    np.testing.assert_array_equal(predictions.pop(name), value, name)
+  alone = [_of_graph(lambda i=i: train(i))[0] for i in range(BATCH)]
+  expected = {'loss_' + name: [one[name] for one in alone]
+              for name in alone[0] if not name.startswith('fg_bg')}
+  assert set(predictions) == set(expected)
+  for name, value in predictions.items():
+    np.testing.assert_allclose(value, expected[name], rtol=1e-4, atol=1e-6,
+                               err_msg=name)
+
+
+@pytest.mark.parametrize('options', [{}, runtimes.only('tf2', CASCADE)])
+def test_losses_of_an_evaluation_do_not_depend_on_its_batches(options):
+  """Ten of 17 RoIs are drawn, in every run and batch the same."""
+  model = factory.build_model(_config(**options))
+  def predict(first, last):
+    images, labels = _part(tf.nest.map_structure(
+        lambda t: tf.concat([t, t[::-1]], axis=0),
+        (_images(), _labels())), first, last)
+    predictions = model.predictions(
+        model.outputs(images, labels, modes.PREDICT), labels)
+    return {name: value for name, value in predictions.items()
+            if name.startswith('loss_')}
+  whole, again, one, two = [
+      _of_graph(lambda limits=limits: predict(*limits))[0]
+      for limits in ((0, 3), (0, 3), (0, 1), (1, 3))]
+  assert 'loss_model_loss' in whole
+  for name, value in whole.items():
+    np.testing.assert_array_equal(value, again[name], name)
+    np.testing.assert_allclose(np.concatenate([one[name], two[name]]), value,
+                               rtol=1e-4, atol=1e-6, err_msg=name)
 
 
 def test_losses_need_targets():

@@ -7,6 +7,7 @@ import pytest
 import tensorflow.compat.v1 as tf
 
 from configs import factory as config_factory
+from dataloader import factory as dataloader_factory
 from modeling import factory
 from modeling import shape_mask_branch
 from modeling import shapemask
@@ -112,13 +113,53 @@ def test_losses():
 
 
 def test_losses_need_masks():
-  with pytest.raises(ValueError, match="'mask_targets'.* Only mode TRAIN"):
+  with pytest.raises(ValueError, match="'mask_targets'.*eval.skip_eval_loss"):
     _model().losses({}, {})
 
 
 def test_predictions_are_those_of_the_trunk():
-  assert _model().predictions({}, {}, with_losses=False) == {
-      'with_losses': False}
+  for with_losses in (False, True):
+    assert _model().predictions({}, {}, with_losses) == {'with_losses': False}
+
+
+def test_losses_of_an_evaluation_are_those_of_training():
+  """Of each image alone, without a variable or a detection of their own."""
+  model = factory.build_model(_config())
+  labels = test_labels_spec.random_batch(dataloader_factory.build_parser(
+      _config(), modes.PREDICT_WITH_GT).labels_spec())
+  batch, side = test_labels_spec.BATCH, test_labels_spec.SIDE
+  # Boxes that are some.
+  boxes = np.random.RandomState(2).uniform(0, side / 2, [batch, 3, 4])
+  boxes[..., 2:] += boxes[..., :2] + 4
+  labels['mask_boxes'] = labels['mask_outer_boxes'] = tf.constant(
+      boxes, tf.float32)
+  labels['mask_is_valid'] = tf.constant([[1, 1, 0], [1, 0, 0]])
+  images = tf.constant(np.random.RandomState(1).randn(batch, side, side, 3),
+                       tf.float32)
+  info = {'image_info': labels['image_info']}
+  without = model.predictions(model.outputs(images, info, modes.PREDICT), info)
+  variables = list(tf.global_variables())
+  def part(nest, i):
+    return tf.nest.map_structure(lambda t: t[i:i + 1], nest)
+  with tf.variable_scope('', reuse=True):
+    outputs = model.outputs(images, labels, modes.PREDICT)
+    with_losses = model.predictions(outputs, labels)
+    # What training computes, but with the batch statistics of inference.
+    outputs.update(outputs['outputs_of_losses'])
+    alone = [model.losses(part(outputs, i), part(labels, i))
+             for i in range(batch)]
+  assert tf.global_variables() == variables
+  with tf.Session() as session:
+    session.run(tf.global_variables_initializer())
+    without, with_losses, alone = session.run([without, with_losses, alone])
+  for name, value in without.items():
+    np.testing.assert_array_equal(with_losses[name], value, name)
+  names = {'retinanet_cls_loss': 'cls_loss', 'retinanet_box_loss': 'box_loss'}
+  assert len(alone[0]) == 6
+  for name in alone[0]:
+    np.testing.assert_allclose(
+        with_losses['loss_' + names.get(name, name)],
+        [one[name] for one in alone], rtol=1e-4, err_msg=name)
 
 
 def _config(**head):

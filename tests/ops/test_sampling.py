@@ -153,3 +153,14 @@ def test_compiles_with_xla():
   plain, compiled = _run(
       [build(*tensors), tf.xla.experimental.compile(build, tensors)[0]])
   np.testing.assert_array_equal(plain, compiled)
+
+
+def test_the_same_permutation_for_every_image_and_run():
+  orders = []
+  for batch in (1, 3):
+    with tf.Session() as session:
+      orders.append(session.run(sampling.same_permutation(
+          tf.zeros([batch, 50], tf.bool))))
+  assert (orders[1] == orders[0]).all()
+  assert sorted(orders[0][0]) == list(range(50))
+  assert list(orders[0][0]) != list(range(50))

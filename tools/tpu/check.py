@@ -57,7 +57,7 @@ class Check:
     """Builds a step and lowers it.
 
     Args:
-      job: one of steps.JOBS.
+      job: one of steps.JOBS, or 'evaluate'.
       batch_size: int, of a replica.
       wants_module: whether `compile` is to follow.
 

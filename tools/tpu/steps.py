@@ -21,6 +21,9 @@ from tools.tpu import step_files
 from utils import modes
 
 JOBS = ('train', 'predict')
+# Evaluation is a prediction with losses.
+_MODES = {'train': modes.TRAIN, 'predict': modes.PREDICT,
+          'evaluate': modes.PREDICT_WITH_GT}
 
 
 def input_spec(config: base.Config, job: str, batch_size: int) -> Any:
@@ -28,16 +31,15 @@ def input_spec(config: base.Config, job: str, batch_size: int) -> Any:
 
   Args:
     config: an experiment of configs.factory.
-    job: one of JOBS.
+    job: one of JOBS, or 'evaluate'.
     batch_size: int, of one replica.
 
   Returns:
     Nest of tf.TensorSpec: (images, labels) for training, {'images', 'labels'}
-    for prediction, with all dimensions known.
+    for the others, with all dimensions known.
   """
-  mode = modes.TRAIN if job == 'train' else modes.PREDICT
   with tf.Graph().as_default():
-    example = data_factory.build_parser(config, mode).padding_example()
+    example = data_factory.build_parser(config, _MODES[job]).padding_example()
     batch = tf.nest.map_structure(
         lambda t: tf.stack([t] * batch_size), example)
     if job == 'train':
@@ -57,7 +59,7 @@ def export(config: base.Config, job: str, batch_size: int,
   Args:
     config: an experiment of configs.factory; its use_tpu decides about sums
       over the replicas, too.
-    job: one of JOBS.
+    job: one of JOBS, or 'evaluate'.
     batch_size: int, of one replica.
     replicas: int, of how many cores this is one; several add up their
       gradients.
@@ -76,7 +78,7 @@ def build(
 
   Args:
     config: an experiment of configs.factory.
-    job: one of JOBS.
+    job: one of JOBS, or 'evaluate'.
     batch_size: int, of one replica.
 
   Returns:
@@ -99,7 +101,7 @@ def build(
 def _outputs(config, job, inputs):
   """({name: tensor}, [operations that count besides]) of a step."""
   model_fn = model_factory.build_model_fn(config)
-  if job == 'predict':
+  if job != 'train':
     spec = model_fn(inputs, None, tf.estimator.ModeKeys.PREDICT, {})
     return spec.predictions, []
   images, labels = inputs

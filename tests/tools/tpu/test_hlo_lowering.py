@@ -42,6 +42,8 @@ def _cases():
            for model in sorted(test_labels_spec.SMALL)}
   for model in ('retinanet', 'mask_rcnn'):
     cases[model + ', prediction'] = _config(model), 'predict'
+  for model in ('cascade_mask_rcnn', 'shapemask'):
+    cases[model + ', evaluation'] = _config(model), 'evaluate'
   batched, _ = factory.load_config('retinanet', None, dict(
       test_labels_spec.SMALL['retinanet'],
       postprocess={'nms_version': 'batched'}))
