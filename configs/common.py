@@ -217,7 +217,7 @@ class Eval:
       'float32', choices=('float32', 'bfloat16', 'float16'))
   eval_file_pattern: FilePattern = ''
   eval_dataset_type: str = base.option('tfrecord', choices=DATASET_TYPES)
-  skip_eval_loss: bool = False
+  skip_eval_loss: bool = False  # no losses, for which labels need targets
   num_steps_per_eval: int = base.option(1000, at_least=1)  # train_and_eval
   min_eval_interval: float = base.option(180., at_least=0)  # seconds
   # Seconds to wait for a new checkpoint; null: forever.

@@ -19,7 +19,8 @@ from ops import preprocess
 
 def draw_by_id(sample: samples.Sample) -> samples.Sample:
   """Draws of the id of the image, for the labels of an evaluation."""
-  return sample._replace(draws=draws.of_image(sample.record['source_id']))
+  record = sample.record or {}
+  return sample._replace(draws=draws.of_image(record['source_id']))
 
 
 def drop_crowds(sample: samples.Sample) -> samples.Sample:

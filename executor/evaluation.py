@@ -4,6 +4,7 @@ import collections
 import math
 import os
 import sys
+import textwrap
 import time
 from typing import (
   Any,
@@ -376,8 +377,10 @@ class Evaluation:
     """The table for people."""
     stream = self._stream or sys.stdout
     count = self._evaluator.num_images
-    stream.write('\nEvaluation at step %d: %d images in %s%s\n' % (
-        step, count, hooks.format_duration(seconds), ''.join(
-            ', %s %.4g' % item for item in sorted(losses.items()))))
+    stream.write('\nEvaluation at step %d: %d images in %s\n' % (
+        step, count, hooks.format_duration(seconds)))
+    if losses:  # A cascade has a dozen.
+      stream.write(textwrap.fill(', '.join(
+          '%s %.4g' % item for item in sorted(losses.items())), 80) + '\n')
     stream.write(self._evaluator.format_table(metrics) + '\n')
     stream.flush()

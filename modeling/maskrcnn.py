@@ -63,7 +63,7 @@ class MaskRCNN:
       raw boxes and scores, without masks. With `gt_boxes` there is also
       'outputs_of_losses', a dict of what training has.
     """
-    is_training = mode == modes.TRAIN
+    is_training, labels = mode == modes.TRAIN, labels or {}
     features = self._backbone(images, is_training)
     features = self._decoder(features, is_training)
     image_shape = box_ops.clip_limits(labels[fields.IMAGE_INFO][:, 1:2, :],
@@ -166,6 +166,7 @@ class MaskRCNN:
     Returns:
       {prefixed name: tensor of leading dimension B}; losses as `image_losses`.
     """
+    labels = labels or {}
     result = predictions.detection_predictions(outputs, labels)
     if with_losses and fields.OUTPUTS_OF_LOSSES in outputs:
       result.update(predictions.loss_predictions(self.image_losses(

@@ -45,6 +45,7 @@ class ShapeMask:
       'outputs_of_losses', those of the mask branch on them.
     """
     is_training = mode == modes.TRAIN
+    labels = labels or {}
     outputs, features = self._trunk.outputs_and_features(images, labels, mode)
     if is_training:
       outputs.update(self._mask_branch.training_outputs(features, labels,
@@ -122,6 +123,7 @@ class ShapeMask:
     Returns:
       {prefixed name: tensor of leading dimension B}; losses as `image_losses`.
     """
+    labels = labels or {}
     result = self._trunk.predictions(outputs, labels, with_losses=False)
     if with_losses and fields.OUTPUTS_OF_LOSSES in outputs:
       result.update(predictions_lib.loss_predictions(

@@ -111,7 +111,9 @@ def metrics(config: base.Config, run: Run) -> Dict[str, float]:
 
 def _batches(config: base.Config) -> Iterator[Any]:
   """Yields (images, labels) of the validation set as nests of arrays."""
-  input_fn = inputs.build_input_fn(config, modes.PREDICT_WITH_GT)
+  input_fn = inputs.build_input_fn(  # An exported model has no losses.
+      base.override(config, {'eval': {'skip_eval_loss': True}}),
+      modes.PREDICT_WITH_GT)
   with tf.Graph().as_default(), tf.Session() as session:
     batch = tf.data.make_one_shot_iterator(
         input_fn({'batch_size': _BATCH_SIZE})).get_next()
