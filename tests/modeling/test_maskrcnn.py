@@ -3,6 +3,8 @@
 Against the reference: test_maskrcnn_reference.py.
 """
 
+import dataclasses
+
 import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
@@ -10,7 +12,6 @@ import tensorflow.compat.v1 as tf
 from architecture import layers
 from configs import backbones
 from configs import factory as config_factory
-from configs import parts
 from modeling import factory
 from modeling.training import initial_values
 from modeling.training import summaries
@@ -43,8 +44,10 @@ def small_backbone(monkeypatch):
     return {level: layers.conv2d(
         tf.nn.avg_pool2d(images, 2 ** level, 2 ** level, 'SAME'), 8, 1)
             for level in (3, 4, 5)}
-  monkeypatch.setitem(backbones.BACKBONES, 'resnet', parts.Part(
-      lambda config, norm_activation: backbone, 'resnet'))
+  # With its section: the classes of experiments may be made meanwhile.
+  monkeypatch.setitem(backbones.BACKBONES, 'resnet', dataclasses.replace(
+      backbones.BACKBONES['resnet'],
+      build=lambda config, norm_activation: backbone))
 
 
 def _config(model='mask_rcnn', **sections):
