@@ -93,7 +93,8 @@ def run(config, mode, eval_once=False, eval_after_training=False,
     errors.JobError: with a message for the user, and the exit code.
   """
   parts = _Parts(config, mode, eval_after_training, checkpoint_path,
-                 make_hooks, once=eval_once or mode == 'predict')
+                 make_hooks, once=mode == 'predict' or (
+                     mode == 'eval' and eval_once))
   if read_again and mode in _FOLLOWING and not checkpoint_path:
     parts.follow = followed.FollowedConfig(config, read_again)
   _JOBS[mode](parts, eval_once)

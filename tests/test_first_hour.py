@@ -135,7 +135,7 @@ def test_from_images_to_an_answer(tmp_path, number, steps):
   saved = checkpoints.latest_step(str(run))
   if number == signal.SIGTERM:
     assert code == errors.Terminated.exit_code, first.text
-    assert saved >= 1 and 'The same command continues' in first.text
+    assert saved >= 1 and 'the same command resumes' in first.text
   else:
     assert code == -signal.SIGKILL
 

@@ -94,6 +94,14 @@ class ReferenceCase:
          for v in variables})
 
 
+def stored_part(actual, expected, name):
+  """The elements of the full array that an archive keeps; see check_array."""
+  if name + '.stride' not in expected:
+    return actual
+  assert list(actual.shape) == list(expected[name + '.shape']), name
+  return actual.reshape(-1)[::int(expected[name + '.stride'])]
+
+
 def check_array(actual, expected, name, tolerance=None):
   """Compares with a stored array that may be subsampled.
 
@@ -108,9 +116,7 @@ def check_array(actual, expected, name, tolerance=None):
   want = expected[name]
   if tolerance is None:
     tolerance = 2e-4 * want.std() + 1e-5
-  if name + '.stride' in expected:
-    assert list(actual.shape) == list(expected[name + '.shape']), name
-    actual = actual.reshape(-1)[::int(expected[name + '.stride'])]
+  actual = stored_part(actual, expected, name)
   assert actual.shape == want.shape, (name, actual.shape, want.shape)
   if np.issubdtype(want.dtype, np.integer):
     tolerance = 0

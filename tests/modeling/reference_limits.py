@@ -32,6 +32,8 @@ _OF_ROIS = 2.2e-2
 _OF_MOST_ROIS = {'': 4e-3, '_0': 4e-3, '_1': 1.4e-2, '_2': 2.2e-2}
 MOST = .99
 _BY_ROI = re.compile(r'(?:class|box)_(?:outputs|targets)(_\d)?$')
+# Outputs in training of which single pixels may have twice the limit.
+_SINGLE_PIXELS = (fields.FINE_MASK_LOGITS,)
 # A hundredth of a pixel at the edge of a mask.
 _MASK_TARGETS = 2e-2
 
@@ -94,17 +96,22 @@ class Training:
              fields.MASK_TARGETS: self.mask_targets}
     if name in known:
       return known[name]
-    noise = self._outputs[name + level]['max_abs_diff']
     if level or not _BY_ROI.match(name):
-      return _wide(2e-4 * std + 1e-5, noise)
+      factor = 2. if name in _SINGLE_PIXELS else 1.
+      return factor * self._of_noise(name, level, std)
     return _OF_ROIS * self._scale * std + 1e-5
 
   def most(self, name, level, std):
     """Absolute, of a share of MOST of an output of regions; else None."""
+    if name in _SINGLE_PIXELS:
+      return self._of_noise(name, level, std)
     of_rois = _BY_ROI.match(name)
     if level or not of_rois:
       return None
     return _OF_MOST_ROIS[of_rois.group(1) or ''] * self._scale * std + 1e-5
+
+  def _of_noise(self, name, level, std):
+    return _wide(2e-4 * std + 1e-5, self._outputs[name + level]['max_abs_diff'])
 
   def loss(self, name):
     """Relative, of a component of the first evaluation."""

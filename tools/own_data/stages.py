@@ -197,6 +197,6 @@ def run(stage: Any, state: State, number: int, total: int,
   state.mark_done(stage, command, time.time() - start, changed)
   if number is not None:  # It came too late for the stage, not for the rest.
     raise StageError(
-        'Stopped after "%s" by %s. The same command continues from there.' % (
+        'Stopped after "%s" by %s. The same command resumes from there.' % (
             stage.name, signal.Signals(number).name), 128 + number)
   return True

@@ -67,7 +67,7 @@ def test_the_configuration_beside_it(tmp_path):
   path.write_text('maskrcnn_parser:\n  output_size: [1024, 1024]\n')
   row, choice = _choose(EFFICIENTNET, name='maskrcnn_effb7_640',
                         config_files=[str(broken), str(path)])
-  assert row == EFFICIENTNET[1] and choice.reason == 'its params.yaml says so'
+  assert row == EFFICIENTNET[1] and choice.reason == 'by its params.yaml'
 
 
 @pytest.mark.parametrize('function,index', [
