@@ -94,15 +94,14 @@ def from_results(
 def _doubts(columns, image_sizes, name):
   """[message] about detections that can hardly be meant as they are."""
   messages = []
-  sizes = np.array([image_sizes[i] or (1. / _THIN,) * 2
-                    for i in columns.images], np.float64)
   negative = np.any(columns.boxes[:, 2:] < 0, axis=1)
   num_negative = np.count_nonzero(negative)
   # The corners of a detector's box are its first and last pixel, so a few that
   # are thinner than a pixel of its input, at the border, come out negative.
-  thin = np.all(columns.boxes[:, 2:] > -_THIN * sizes.reshape([-1, 2])[:, ::-1],
-                axis=1)
-  if not np.all(thin) or num_negative > _FEW * len(negative):
+  sides = np.array([image_sizes[i] or (1. / _THIN,) * 2
+                    for i in columns.images[negative]]).reshape([-1, 2])
+  are_thin = np.all(columns.boxes[negative, 2:] > -_THIN * sides[:, ::-1])
+  if not are_thin or num_negative > _FEW * len(negative):
     messages.append(
         '%s: %d entries have a box of negative width or height, which nothing '
         'matches. Boxes are [x, y, width, height].' % (name, num_negative))

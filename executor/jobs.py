@@ -66,7 +66,7 @@ def wait_for_training(config, mode, eval_once=False, checkpoint_path=None):
   if (mode not in _FOLLOWING or checkpoint_path or not config.model_dir
       or followed.has_begun(config.model_dir)):
     return False
-  if (eval_once or mode == 'predict') and config.eval.eval_timeout is None:
+  if _is_once(mode, eval_once) and config.eval.eval_timeout is None:
     return False  # Such a job does not wait for a checkpoint either.
   preflight.refuse(list(config.problems(trains=False)))
   evaluation_loop.wait_for_training(config)
@@ -93,11 +93,15 @@ def run(config, mode, eval_once=False, eval_after_training=False,
     errors.JobError: with a message for the user, and the exit code.
   """
   parts = _Parts(config, mode, eval_after_training, checkpoint_path,
-                 make_hooks, once=mode == 'predict' or (
-                     mode == 'eval' and eval_once))
+                 make_hooks, _is_once(mode, eval_once))
   if read_again and mode in _FOLLOWING and not checkpoint_path:
     parts.follow = followed.FollowedConfig(config, read_again)
-  _JOBS[mode](parts, eval_once)
+  _JOBS[mode](parts)
+
+
+def _is_once(mode, eval_once):
+  """Whether a job takes the newest checkpoint and ends."""
+  return mode == 'predict' or mode == 'eval' and eval_once
 
 
 class _Parts:
@@ -111,6 +115,7 @@ class _Parts:
       self.cluster = None  # The evaluator is not a worker.
     self.config = config
     self.checkpoint_path = checkpoint_path
+    self.once = once
     self.is_chief = self.cluster is None or self.cluster.is_chief
     self.eval_after_training = eval_after_training and self.is_chief
     self.make_hooks = tuple(make_hooks) + tuple(extra_hooks.HOOKS.values())
@@ -343,8 +348,7 @@ def _mark_finished(config, step):
       'finished' if step >= config.train.total_steps else 'stopped early')
 
 
-def _train(parts, eval_once):
-  del eval_once
+def _train(parts):
   with _watched(parts):
     _train_watched(parts)
 
@@ -366,8 +370,7 @@ def _train_watched(parts):
       evaluation.run(checkpoints.latest(parts.config.model_dir))
 
 
-def _train_and_eval(parts, eval_once):
-  del eval_once
+def _train_and_eval(parts):
   estimator, input_fn = parts.training_estimator(), parts.train_input_fn()
   evaluation = parts.evaluation()
   _say_training(parts)
@@ -383,14 +386,14 @@ def _train_and_eval(parts, eval_once):
   _mark_finished(parts.config, step)
 
 
-def _eval(parts, eval_once):
+def _eval(parts):
   evaluation = parts.evaluation()
   with parts.explained_errors():
     if parts.config.eval.part:
       evaluation_parts.follow(parts.config, evaluation.predict_part)
       return
     try:
-      if parts.checkpoint_path or eval_once:
+      if parts.checkpoint_path or parts.once:
         path = parts.next_checkpoint()
         evaluation.take_over(parts.config)
         evaluation.run(path)
@@ -402,8 +405,7 @@ def _eval(parts, eval_once):
       evaluation.end()
 
 
-def _predict(parts, eval_once):
-  del eval_once
+def _predict(parts):
   estimator, input_fn = parts.prediction()
   with parts.explained_errors():
     path = parts.next_checkpoint()

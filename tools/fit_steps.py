@@ -4,8 +4,7 @@
 
 trains a few steps with the configuration, in a temporary folder, and writes
 into the file the number of steps that the minutes allow, with one evaluation
-after
-them: train.total_steps, and with it train.learning_rate.warmup_steps and
+after them: train.total_steps, and with it train.learning_rate.warmup_steps and
 train.log_every_steps. The rest of the file stays as it is. --steps=N sets N
 steps without a trial.
 """

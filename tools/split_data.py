@@ -17,7 +17,6 @@ splits. No file is ever replaced.
 """
 
 import collections
-import hashlib
 import json
 import os
 import random
@@ -46,6 +45,7 @@ from tools.datasets import annotation_checks
 from tools.datasets import conversion_report
 from tools.datasets import source_set
 from utils import coco_annotations
+from utils import files
 from utils import text_files
 from utils import values
 
@@ -315,8 +315,7 @@ def _originals(paths):
     if len(same_size) < 2:
       continue
     for path in same_size:
-      with tf.gfile.Open(path, 'rb') as f:
-        digest = hashlib.sha256(f.read()).digest()
+      digest = files.sha256(path)
       if first.setdefault(digest, path) != path:
         originals[path] = first[digest]
   if originals:

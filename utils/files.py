@@ -40,9 +40,9 @@ def write_atomically(path: str, content: Union[str, bytes]) -> None:
 
 
 def sha256(path: str) -> str:
-  """Of a local file, as hexadecimal digits."""
+  """The digest of a file, wherever it is, as 64 hexadecimal digits."""
   digest = hashlib.sha256()
-  with open(path, 'rb') as f:
+  with open_anywhere(path, 'rb') as f:
     for part in iter(lambda: f.read(2 ** 20), b''):
       digest.update(part)
   return digest.hexdigest()

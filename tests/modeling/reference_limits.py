@@ -82,10 +82,9 @@ class Training:
     self._scale = self.scores / SCORES
     self.statistics = STATISTICS * self._scale
     self.boxes = _TRAINING_BOXES * self._scale
-    if self._scale > 1.:
-      self.boxes *= 2.  # On TensorFlow 2.15, one of 160 needs 1.15 of it.
     self.mask_targets = _MASK_TARGETS
     if self._scale > 1.:
+      self.boxes *= 2.  # On TensorFlow 2.15, one of 160 needs 1.15 of it.
       self.mask_targets = _wide(
           _MASK_TARGETS, self._outputs[fields.MASK_TARGETS]['max_abs_diff'])
     self.num_exchanged = _EXCHANGED.get(case.settings['case'], 0)
