@@ -106,7 +106,7 @@ def test_an_error_of_a_lost_worker_names_it(tmp_path, monkeypatch, is_there):
   listening = socket.socket()
   listening.bind(('127.0.0.1', 0))
   if is_there:
-    listening.listen(9)
+    listening.listen(128)  # More than it is asked: nobody accepts here.
   address = '127.0.0.1:%d' % listening.getsockname()[1]
   with contextlib.closing(listening), pytest.raises(
       tf.errors.UnavailableError if is_there else errors_lib.Stalled) as e:
