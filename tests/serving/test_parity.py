@@ -91,6 +91,17 @@ def test_an_export_passes(written):
   assert len(lines) == 7
 
 
+def test_what_is_above_its_tolerance_fails():
+  lines = []
+  fine = parity.Difference(fields.LOGITS, 1e-4, 1e-3)
+  for greatest in (2e-3, np.inf, np.nan):
+    wrong = parity.Difference(fields.MASKS, greatest, 1e-3)
+    with pytest.raises(parity.ParityError, match=fields.MASKS):
+      parity.settle([fine, wrong], 2, lines.append)
+  assert sum('<--' in line for line in lines) == 3
+  assert parity.settle([fine], 2, lines.append) == [fine]
+
+
 @pytest.mark.one_runtime('tf1')
 def test_a_perturbed_export_fails(written, tmp_path):
   """A hundredth more in one variable."""
