@@ -7,7 +7,6 @@ on nothing but the configuration and the static image size.
 from typing import Any, Dict, NamedTuple, Sequence, Tuple
 
 import numpy as np
-import tensorflow.compat.v1 as tf
 
 from ops import tensor_types
 
@@ -16,10 +15,12 @@ class AnchorGrid(NamedTuple):
   """The anchors of one image size as a regular grid.
 
   With it, matching need not touch every anchor. A "type" is one anchor of a
-  cell of one level; there are T of them.
+  cell of one level; there are T of them. All but `level_shapes` are NumPy
+  arrays.
 
   Attributes:
-    boxes: float32 [N, 4], all anchors, levels ascending.
+    boxes: float32 [N, 4], yxyx, pixels of the network input: all anchors,
+      levels ascending.
     level_shapes: {level: (h, w, A)}.
     strides: float32 [T], pixels.
     heights: float32 [T], pixels.
@@ -29,15 +30,15 @@ class AnchorGrid(NamedTuple):
     starts: int32 [T], flat index of the type's first anchor.
     steps: int32 [T], flat distance from one cell to the next (A).
   """
-  boxes: tf.Tensor
+  boxes: np.ndarray
   level_shapes: Dict[int, Tuple[int, int, int]]
-  strides: tf.Tensor
-  heights: tf.Tensor
-  widths: tf.Tensor
-  rows: tf.Tensor
-  cols: tf.Tensor
-  starts: tf.Tensor
-  steps: tf.Tensor
+  strides: np.ndarray
+  heights: np.ndarray
+  widths: np.ndarray
+  rows: np.ndarray
+  cols: np.ndarray
+  starts: np.ndarray
+  steps: np.ndarray
 
 
 def cells(image_size: Tuple[int, int], level: int) -> Tuple[int, int]:
@@ -70,7 +71,11 @@ class AnchorGenerator:
 
   @classmethod
   def of_sections(cls, anchor: Any, architecture: Any) -> 'AnchorGenerator':
-    """From sections `anchor` and `architecture`, for labels and for models."""
+    """From sections `anchor` and `architecture`, for labels and for models.
+
+    Raises:
+      ValueError: see `__init__`.
+    """
     return cls(architecture.min_level, architecture.max_level,
                anchor.num_scales, anchor.aspect_ratios, anchor.anchor_size)
 
@@ -117,9 +122,10 @@ class AnchorGenerator:
       image_size: (height, width) in pixels, ints.
 
     Returns:
-      {level: float32 NumPy array [h*w*A, 4]}, yxyx, pixels, not clipped. Cells
-      in row-major order; in a cell, scales in order, in a scale aspect ratios
-      in order. The arrays are shared by all callers and read-only.
+      {level: float32 NumPy array [h*w*A, 4]}, yxyx, pixels of the network
+      input, not clipped. Cells in row-major order; in a cell, scales in order,
+      in a scale aspect ratios in order. The arrays are shared by all callers
+      and read-only.
     """
     size = (int(image_size[0]), int(image_size[1]))
     if size not in self._boxes:
@@ -133,7 +139,10 @@ class AnchorGenerator:
     return np.concatenate([by_level[level] for level in sorted(by_level)])
 
   def sizes(self) -> np.ndarray:
-    """float64 [L * A, 2]: sides (height, width) of the anchors of L levels."""
+    """float64 [L * A, 2]: (height, width), pixels, of the anchors of a cell.
+
+    Of each of the L levels, ascending.
+    """
     return np.concatenate([
         2. * self._half_sizes(2 ** level)
         for level in range(self.min_level, self.max_level + 1)])

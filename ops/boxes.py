@@ -49,7 +49,7 @@ def decode_boxes(deltas: tf.Tensor, anchors: tf.Tensor,
     deltas: float [..., 4], (dy, dx, dh, dw), scaled by `weights`.
     anchors: float [..., 4], yxyx, pixels of the network input, broadcastable
       to `deltas`.
-    weights: four floats, or None for ones.
+    weights: four floats that (dy, dx, dh, dw) are divided by, or None for ones.
 
   Returns:
     [..., 4], yxyx, same pixels as `anchors`, not clipped.
@@ -85,7 +85,7 @@ def encode_anchor_targets(
     weights: four floats that multiply (dy, dx, dh, dw), or None for ones.
 
   Returns:
-    float32 [..., 4]. Finite for empty boxes too.
+    float32 [..., 4], (dy, dx, dh, dw). Finite for empty boxes too.
 
   Raises:
     ValueError: if the last dimension of either input is not 4.
@@ -161,7 +161,15 @@ def clip_limits(image_shape: tensor_types.ImageShape,
 
 def denormalize_boxes(normalized_boxes: tf.Tensor,
                       image_shape: tensor_types.ImageShape) -> tf.Tensor:
-  """Fractions of the image to pixels; see `clip_boxes` for the arguments."""
+  """Fractions of the image to pixels.
+
+  Args:
+    normalized_boxes: float [..., 4], yxyx, 0..1 of the image.
+    image_shape: as in `clip_boxes`.
+
+  Returns:
+    [..., 4], yxyx, pixels, not clipped.
+  """
   boxes = tf.convert_to_tensor(normalized_boxes)
   return boxes * _corner_sizes(image_shape, boxes.dtype)
 
@@ -205,7 +213,7 @@ def filter_by_score(boxes: tf.Tensor, scores: tf.Tensor,
   """Zeroes boxes that do not score above a threshold.
 
   Args:
-    boxes: float32 [..., N, 4].
+    boxes: float32 [..., N, 4], in any space.
     scores: float32 [..., N].
     min_score_threshold: float.
 
@@ -228,12 +236,13 @@ def top_k_boxes(boxes: tf.Tensor, scores: tf.Tensor,
   """The k best boxes, best first; of equal scores the earlier one.
 
   Args:
-    boxes: float32 [B, N, 4].
+    boxes: float32 [B, N, 4], in any space.
     scores: float32 [B, N].
     k: int, at most N.
 
   Returns:
-    boxes float32 [B, k, 4] and scores float32 [B, k].
+    boxes: float32 [B, k, 4].
+    scores: float32 [B, k].
   """
   with tf.name_scope('top_k_boxes'):
     scores, indices = tf.nn.top_k(scores, k=k, sorted=True)
@@ -247,8 +256,8 @@ def paired_iou(boxes: tf.Tensor, other_boxes: tf.Tensor) -> tf.Tensor:
   matching; it is the one published labels were made with.
 
   Args:
-    boxes: float32 [..., 4], yxyx.
-    other_boxes: float32 [..., 4], broadcastable to `boxes`.
+    boxes: float32 [..., 4], yxyx, pixels.
+    other_boxes: float32 [..., 4], same pixels, broadcastable to `boxes`.
 
   Returns:
     float32 [...], 0 where the intersection is empty.
@@ -273,8 +282,8 @@ def pairwise_iou(boxes: tf.Tensor, gt_boxes: tf.Tensor) -> tf.Tensor:
   """IoU of all boxes with all ground-truth boxes of the same image.
 
   Args:
-    boxes: float32 [B, N, 4], yxyx.
-    gt_boxes: float32 [B, K, 4], same space. Rows whose coordinates are all
+    boxes: float32 [B, N, 4], yxyx, pixels.
+    gt_boxes: float32 [B, K, 4], same pixels. Rows whose coordinates are all
       negative are padding.
 
   Returns:
@@ -296,7 +305,7 @@ def pairwise_iou(boxes: tf.Tensor, gt_boxes: tf.Tensor) -> tf.Tensor:
 
 def outer_boxes(boxes: tf.Tensor, image_shape: tensor_types.ImageShape,
                 scale: float = 1.) -> tf.Tensor:
-  """Boxes grown about their centre, then clipped.
+  """Boxes grown about their centre, then clipped: the RoIs of ShapeMask.
 
   Args:
     boxes: float32 [..., 4], yxyx, pixels.
@@ -304,10 +313,12 @@ def outer_boxes(boxes: tf.Tensor, image_shape: tensor_types.ImageShape,
     scale: float, at least 1.
 
   Returns:
-    float32 [..., 4], yxyx, pixels.
+    float32 [..., 4], yxyx, same pixels.
 
   Raises:
     ValueError: if `scale` is below 1.
+
+  Source: ShapeMask (arXiv:1904.03239), section 3.
   """
   if scale < 1.:
     raise ValueError('The scale of an outer box must be at least 1, not %g.'
@@ -323,8 +334,8 @@ def non_empty_indices(boxes: tf.Tensor, min_size: float = 0.) -> tf.Tensor:
   """Indices of boxes that have an area.
 
   Args:
-    boxes: float32 [K, 4], yxyx.
-    min_size: float, pixels.
+    boxes: float32 [K, 4], yxyx, in any space.
+    min_size: float, in the unit of the boxes.
 
   Returns:
     int64 [M], ascending: height and width both above `min_size`.
@@ -335,7 +346,7 @@ def non_empty_indices(boxes: tf.Tensor, min_size: float = 0.) -> tf.Tensor:
 
 def jitter_boxes(boxes: tf.Tensor, noise_scale: float = 0.025,
                  unit_normal: Optional[tf.Tensor] = None) -> tf.Tensor:
-  """Moves and scales boxes at random.
+  """Moves and scales boxes at random, as the training of ShapeMask does.
 
   Args:
     boxes: float32 [K, 4], yxyx, pixels.

@@ -1,7 +1,8 @@
 """Changes of the colours of an image, as augmentation draws them.
 
-Images are uint8 [H, W, 3], RGB, and so are the results. Most changes are the
-same for every pixel of a value, so they are lookup tables of 256 entries.
+Images are uint8 [H, W, 3], RGB, and so are the results. A `factor` is float32
+[], at least 0. Most changes are the same for every pixel of a value, so they
+are lookup tables of 256 entries.
 
 Source: AutoAugment (arXiv:1805.09501), table 6, which takes them from Pillow.
 """
@@ -47,7 +48,15 @@ def _values():
 
 
 def color(image: tf.Tensor, factor: tf.Tensor) -> tf.Tensor:
-  """Removes colour (0), keeps it (1) or adds to it (above 1)."""
+  """Removes colour (0), keeps it (1) or adds to it (above 1).
+
+  Args:
+    image: uint8 [H, W, 3].
+    factor: float32 [].
+
+  Returns:
+    uint8 [H, W, 3].
+  """
   with tf.name_scope('color'):
     pixels = tf.cast(image, tf.float32)
     # The grey of integers: a product with 255.5 / 255 and the fraction cut off.
@@ -83,7 +92,7 @@ def contrast(image: tf.Tensor, factor: tf.Tensor,
 
 
 def brightness(image: tf.Tensor, factor: tf.Tensor) -> tf.Tensor:
-  """Black (0), the image (1), or brighter than it (above 1)."""
+  """Black (0), the image (1), or brighter (above 1), of uint8 [H, W, 3]."""
   with tf.name_scope('brightness'):
     return _look_up(image, _blend(0., _values(), factor))
 
@@ -143,7 +152,10 @@ def _smooth_by_convolution(image):
 
 
 def autocontrast(image: tf.Tensor) -> tf.Tensor:
-  """Stretches every channel from its own range to 0..255."""
+  """Stretches every channel of uint8 [H, W, 3] from its own range to 0..255.
+
+  A channel of one value stays as it is.
+  """
   with tf.name_scope('autocontrast'):
     low = tf.cast(tf.reduce_min(image, axis=[0, 1]), tf.float32)
     high = tf.cast(tf.reduce_max(image, axis=[0, 1]), tf.float32)
@@ -157,7 +169,7 @@ def autocontrast(image: tf.Tensor) -> tf.Tensor:
 
 
 def equalize(image: tf.Tensor) -> tf.Tensor:
-  """Spreads the values of every channel so that all are about as frequent."""
+  """Makes all values of a channel of uint8 [H, W, 3] about as frequent."""
   with tf.name_scope('equalize'):
     # One histogram over channel * 256 + value for all of them.
     indices = _channel_indices(image)
@@ -258,5 +270,5 @@ def solarize_add(image: tf.Tensor, addition: tf.Tensor,
 
 
 def invert(image: tf.Tensor) -> tf.Tensor:
-  """255 minus every value."""
+  """255 minus every value of uint8 [H, W, 3]."""
   return 255 - image

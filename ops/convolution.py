@@ -53,7 +53,8 @@ def conv2d(inputs: tf.Tensor, kernel: tf.Tensor, strides: int = 1,
     padding: 'SAME' or 'VALID'.
 
   Returns:
-    [B, ceil(H / strides), ceil(W / strides), F] with 'SAME' padding.
+    [B, ceil(H / strides), ceil(W / strides), F] with 'SAME' padding, with
+    'VALID' [B, ceil((H - k + 1) / strides), ceil((W - k + 1) / strides), F].
   """
   kind = 'Conv2D'
   if compat.HAS_SLOW_CONVOLUTION_GRADIENTS and _is_for_cpu():

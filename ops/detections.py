@@ -62,16 +62,21 @@ def generate_one_stage_detections(box_outputs: tensor_types.Levels,
     box_outputs: {level: float32 [B, h, w, A * 4]}, encoded boxes.
     class_outputs: {level: float32 [B, h, w, A * C]}, logits (scores without
       `apply_sigmoid`); class 0 is background.
-    anchors: {level: float32 [B, h * w * A, 4] or [h * w * A, 4]}.
-    image_shape: float32 [B, 1, 2] or [B, 2], (height, width) to clip to.
+    anchors: {level: float32 [B, h * w * A, 4] or [h * w * A, 4]}, yxyx, pixels
+      of the network input.
+    image_shape: float32 [B, 1, 2] or [B, 2], (height, width) to clip to, same
+      pixels.
     apply_nms: if False, return every box and every score instead.
     apply_sigmoid: whether `class_outputs` are logits.
     **nms_options: arguments of `detect`.
 
   Returns:
     The dict of `detect`; without `apply_nms` {'raw_boxes': float32
-    [B, N, 1, 4], 'raw_encoded_boxes': float32 [B, N, 4], 'raw_scores': float32
-    [B, N, C - 1]} of all N anchors.
+    [B, N, 1, 4], yxyx, clipped, 'raw_encoded_boxes': float32 [B, N, 4],
+    'raw_scores': float32 [B, N, C - 1]} of all N anchors.
+
+  Raises:
+    ValueError: see `detect`.
 
   Source: RetinaNet (arXiv:1708.02002), section 4.
   """
@@ -96,15 +101,21 @@ def generate_two_stage_detections(
   Args:
     box_outputs: float32 [B, R, C * 4], or [B, R, 4] for class-agnostic boxes.
     class_outputs: float32 [B, R, C], logits; class 0 is background.
-    rois: float32 [B, R, 4], the regions that the boxes are encoded against.
-    image_shape: float32 [B, 1, 2] or [B, 2], (height, width) to clip to.
+    rois: float32 [B, R, 4], yxyx, pixels of the network input, the regions
+      that the boxes are encoded against.
+    image_shape: float32 [B, 1, 2] or [B, 2], (height, width) to clip to, same
+      pixels.
     apply_nms: if False, return every box and every score instead.
-    regression_weights: four floats that the encoded boxes are scaled by.
+    regression_weights: four floats that the encoded boxes are divided by.
     **nms_options: arguments of `detect`.
 
   Returns:
     The dict of `detect`; without `apply_nms` {'raw_boxes': float32
-    [B, R, C - 1 or 1, 4], 'raw_scores': float32 [B, R, C - 1]}.
+    [B, R, C - 1 or 1, 4], yxyx, clipped, 'raw_scores': float32
+    [B, R, C - 1]}.
+
+  Raises:
+    ValueError: see `detect`.
 
   Source: Fast R-CNN (arXiv:1504.08083), section 3.2.
   """

@@ -35,7 +35,10 @@ def decode_mask(png: tf.Tensor) -> tf.Tensor:
 
 
 def decode_upright(encoded: tf.Tensor) -> tf.Tensor:
-  """`decode_image`, turned as the EXIF orientation of a JPEG or PNG says."""
+  """Image uint8 [H, W, 3] of bytes, a string [], turned upright.
+
+  As `decode_image`, then turned as the EXIF orientation of a JPEG or PNG says.
+  """
   return turn(decode_image(encoded), orientation(encoded))
 
 
@@ -219,12 +222,16 @@ class Decoder:
     self._session = make_session(graph=graph, config=config)
 
   def run(self, name: str, encoded: bytes) -> np.ndarray:
-    """One of the results.
+    """Decodes an image; of the result only what is asked for.
 
     Args:
-      name: 'size', int32 [2]; 'pixels', uint8 [H, W, 3]; 'jpeg_pixels', uint8
-        [H, W, C] of a JPEG whose colours are repeated, not interpolated.
+      name: 'size', 'pixels' or 'jpeg_pixels'.
       encoded: bytes.
+
+    Returns:
+      'size': int32 [2], height and width, as stored. 'pixels': uint8 [H, W, 3],
+      of `decode_image`. 'jpeg_pixels': uint8 [H, W, C] of a JPEG whose colours
+      are repeated, not interpolated.
 
     Raises:
       DecodingError: saying why TensorFlow cannot decode it.

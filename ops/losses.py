@@ -70,6 +70,8 @@ def retinanet_class_loss(cls_outputs: tensor_types.Levels,
 
   Returns:
     float32 [].
+
+  Source: focal loss, arXiv:1708.02002, equation 5.
   """
   with tf.name_scope('retinanet_class_loss'):
     normalizer = _normalizer(num_positives, normalizer)
@@ -84,7 +86,7 @@ def image_class_losses(cls_outputs: tensor_types.Levels,
                        gamma: float) -> tf.Tensor:
   """`retinanet_class_loss` of every image as if it were a batch of its own.
 
-  For evaluation: it has no gradient of its own.
+  For evaluation: its gradient is not written out.
 
   Args: as there; `num_positives` is [B].
 
@@ -249,14 +251,19 @@ def retinanet_box_loss(box_outputs: tensor_types.Levels,
   anchor, as in published training.
 
   Args:
-    box_outputs: {level: float32 [B, h, w, 4*A]}.
-    box_targets: {level: float32 [B, h, w, 4*A]}.
+    box_outputs: {level: float32 [B, h, w, 4*A]}, (dy, dx, dh, dw) of each
+      anchor.
+    box_targets: {level: float32 [B, h, w, 4*A]}, the same; 0 where an anchor
+      has no box.
     num_positives: float32 [B] or [], matched anchors.
     delta: float, where the loss turns from square to linear.
     normalizer: float32 [], instead of sum(num_positives) + 1.
 
   Returns:
     float32 [], per coordinate: divided by 4 * normalizer.
+
+  Source: the smooth L1 loss of Fast R-CNN (arXiv:1504.08083), section 2.3,
+    normalized as upstream does.
   """
   with tf.name_scope('retinanet_box_loss'):
     normalizer = _normalizer(num_positives, normalizer)
@@ -313,8 +320,8 @@ def segmentation_loss(logits: tf.Tensor, labels: tf.Tensor, num_classes: int,
     label_smoothing: float in [0, 1]; see `softmax_cross_entropy`.
 
   Returns:
-    float32 [], the sum over the pixels that count, divided by their number; 0
-    if there are none.
+    float32 [], the sum over the pixels that count, divided by their number
+    (unweighted, also with `class_weights`); 0 if there are none.
   """
   losses, counts = pixel_losses(
       logits, labels, num_classes, ignore_label, use_groundtruth_dimension,
@@ -354,12 +361,13 @@ def huber(predictions: tf.Tensor, targets: tf.Tensor,
   """Square for small errors, linear for errors above `delta`.
 
   Args:
-    predictions: float32, any shape.
-    targets: float32, same shape.
-    delta: float.
+    predictions: float32 [...].
+    targets: float32 [...], same shape.
+    delta: float, above 0.
 
   Returns:
-    float32, same shape: 0.5 * q**2 + delta * (|e| - q), q = min(|e|, delta).
+    float32 [...]: 0.5 * q**2 + delta * (|e| - q), e the error, q = min(|e|,
+    delta).
   """
   error = tf.abs(predictions - tf.stop_gradient(targets))
   quadratic = tf.minimum(error, delta)

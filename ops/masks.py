@@ -21,7 +21,8 @@ def crop_masks_in_boxes(masks: tf.Tensor, gt_boxes: tf.Tensor,
 
   Args:
     masks: [B, N, H, W], float32 or bfloat16; each covers exactly its box.
-    gt_boxes: float32 [B, N, 4], yxyx, the boxes of the masks.
+    gt_boxes: float32 [B, N, 4], yxyx, pixels of the network input, the boxes
+      of the masks.
     target_boxes: float32 [B, N, 4], yxyx, same pixels. No gradient flows back
       to boxes.
     output_size: int, S.

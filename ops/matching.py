@@ -58,8 +58,8 @@ def match_grid_anchors(boxes: tf.Tensor, grid: anchor_ops.AnchorGrid,
   """The box of every anchor by IoU, without the matrix of all overlaps.
 
   Args:
-    boxes: float32 [K, 4], yxyx, pixels. Rows whose coordinates are all negative
-      are padding and match nothing.
+    boxes: float32 [K, 4], yxyx, pixels of the network input. Rows whose
+      coordinates are all negative are padding and match nothing.
     grid: ops.anchors.AnchorGrid.
     matched_threshold: float, smallest IoU of a positive anchor.
     unmatched_threshold: float above 0; below it an anchor is negative.

@@ -29,7 +29,7 @@ def select(boxes: tf.Tensor, valid: tf.Tensor, max_output_size: int,
   """Greedy suppression among boxes that are sorted by score.
 
   Args:
-    boxes: float32 [B, N, 4], yxyx, best first.
+    boxes: float32 [B, N, 4], yxyx, in any space, best first.
     valid: bool [B, N]; False for padding, which is never kept.
     max_output_size: int, the number K of places for kept boxes.
     iou_threshold: float; see `inclusive`.
@@ -43,6 +43,8 @@ def select(boxes: tf.Tensor, valid: tf.Tensor, max_output_size: int,
   Returns:
     positions: int32 [B, K], rows of `boxes` in order; 0 where unused.
     num_kept: int32 [B].
+
+  Source: greedy suppression, as R-CNN (arXiv:1311.2524), section 2.2, does it.
   """
   with tf.name_scope('nms'):
     if not portability.has_loops():
@@ -127,8 +129,8 @@ def sorted_nms_padded(
 
   Args:
     scores: float32 [B, N], descending.
-    boxes: float32 [B, N, 4], yxyx. A box of four zeros stands for a removed
-      one and is never returned.
+    boxes: float32 [B, N, 4], yxyx, in any space. A box of four zeros stands
+      for a removed one and is never returned.
     max_output_size: int, K; may exceed N.
     iou_threshold: float; an overlap of exactly this suppresses.
     classes: int32 [B, N], or None; boxes of different classes do not suppress
@@ -218,8 +220,8 @@ def pairwise_iou(boxes: tf.Tensor, others: tf.Tensor) -> tf.Tensor:
   thresholds come out alike.
 
   Args:
-    boxes: float32 [B, N, 4].
-    others: float32 [B, M, 4].
+    boxes: float32 [B, N, 4], (y, x) of two opposite corners.
+    others: float32 [B, M, 4], same space.
 
   Returns:
     float32 [B, N, M].

@@ -20,8 +20,9 @@ class Pool(NamedTuple):
   """Boxes and their scores.
 
   Attributes:
-    boxes: float32 [B, N, 1 or C, 4], yxyx, clipped.
-    scores: float32 [B, N, C], without background.
+    boxes: float32 [B, N, 1 or C, 4], yxyx, pixels of the network input,
+      clipped; C without background.
+    scores: float32 [B, N, C].
     bound: float32 [B], no pair that was left out scores more; None if nothing
       was left out.
   """
@@ -34,7 +35,7 @@ class Ranking(NamedTuple):
   """Pairs of a pool, best first.
 
   Attributes:
-    boxes: float32 [B, L, 4].
+    boxes: float32 [B, L, 4], yxyx, pixels of the network input.
     scores: float32 [B, L].
     classes: int32 [B, L], from 0.
     valid: bool [B, L], scores above the threshold and above every pair that is
@@ -84,7 +85,7 @@ class DenseOutputs:
     """The `size` anchors with the best scores, or all.
 
     Args:
-      size: int or None.
+      size: int, N of the result; None for all.
 
     Returns:
       Pool; anchors keep their order.
@@ -101,7 +102,7 @@ class DenseOutputs:
     return Pool(tf.expand_dims(boxes, 2), scores, bound)
 
   def first_class_box(self) -> tf.Tensor:
-    """The box that scores best in class 1; float32 [B, 4]."""
+    """The box that scores best in class 1; float32 [B, 4], as in a Pool."""
     return _best_box(
         self._boxes,
         tf.concat([logits[:, :, 1] for logits in self._logits], axis=1))
@@ -140,7 +141,7 @@ class RegionOutputs:
     return Pool(self._boxes, self._scores, None)
 
   def first_class_box(self) -> tf.Tensor:
-    """The box that scores best in class 1; float32 [B, 4]."""
+    """The box that scores best in class 1; float32 [B, 4], as in a Pool."""
     return _best_box(self._boxes[:, :, 0], self._scores[:, :, 0])
 
 

@@ -41,6 +41,8 @@ def normalize_image(image: tf.Tensor, mean: Sequence[float] = MEAN_RGB,
 
   Returns:
     float32 [H, W, 3].
+
+  Source: upstream's `normalize_image`.
   """
   with tf.name_scope('normalize_image'):
     unit = 255. if image.dtype == tf.uint8 else 1.
@@ -104,7 +106,9 @@ def resize_and_crop_image(
     image: float32 [padded height, padded width, 3]; zeros at the bottom and on
       the right.
     image_info: float32 [4, 2], rows original size, desired size, scale, offset
-      of the window; each (y, x).
+      of the window; each (y, x). Pixels, but for the scale.
+
+  Source: upstream's `resize_and_crop_image`.
   """
   with tf.name_scope('resize_and_crop_image'):
     size = tf.cast(tf.shape(image)[:2], tf.float32)
@@ -184,8 +188,8 @@ def resize_and_crop_boxes(boxes: tf.Tensor, image_scale: tf.Tensor,
       end a pixel before, as upstream.
 
   Returns:
-    float32 [K, 4], pixels of the network input, clipped to [0, size - 1], or
-    with `to_border` to [0, size].
+    float32 [K, 4], yxyx, pixels of the network input, clipped to [0, size - 1],
+    or with `to_border` to [0, size].
     Boxes outside of the window become empty; see boxes.non_empty_indices.
   """
   with tf.name_scope('resize_and_crop_boxes'):
@@ -202,7 +206,8 @@ def resize_and_crop_masks(masks: tf.Tensor, image_scale: tf.Tensor,
   """Moves masks along with `resize_and_crop_image`, by nearest neighbour.
 
   Args:
-    masks: [K, H, W, 1], any type; K may be 0.
+    masks: [K, H, W, 1], any type, of the size of the original image; K may be
+      0.
     image_scale: float32 [2], row 2 of image_info.
     output_size: (height, width), ints: the desired size, row 1.
     offset: float32 [2], row 3.
@@ -320,7 +325,7 @@ def resize_to_uint8(image: tf.Tensor,
 
 
 def center_window(size: tf.Tensor, fraction: float = 0.875) -> tf.Tensor:
-  """The square in the middle of an image, for classifiers.
+  """The square in the middle of an image, which classifiers are tested with.
 
   Args:
     size: int32 [2], height and width of an image.

@@ -32,8 +32,10 @@ def generate_proposals(box_outputs: tensor_types.Levels,
   Args:
     box_outputs: {level: float32 [B, h, w, A * 4]}, encoded boxes.
     score_outputs: {level: float32 [B, h, w, A]}, logits.
-    anchor_boxes: {level: float32 [B, h * w * A, 4] or [h * w * A, 4]}.
-    image_shape: float32 [B, 1, 2] or [B, 2], (height, width) to clip to.
+    anchor_boxes: {level: float32 [B, h * w * A, 4] or [h * w * A, 4]}, yxyx,
+      pixels of the network input.
+    image_shape: float32 [B, 1, 2] or [B, 2], (height, width) to clip to, same
+      pixels.
     pre_nms_top_k: int, how many boxes of each level are looked at.
     post_nms_top_k: int, how many proposals there are in the end, K.
     nms_threshold: float; a box that overlaps a better one of its level by this
@@ -50,8 +52,8 @@ def generate_proposals(box_outputs: tensor_types.Levels,
     clip_boxes: whether to clip to `image_shape`.
 
   Returns:
-    rois: float32 [B, K, 4], yxyx, best first; K is less than `post_nms_top_k`
-      if there are fewer candidates. Zeros where unused.
+    rois: float32 [B, K, 4], yxyx, same pixels, best first; K is less than
+      `post_nms_top_k` if there are fewer candidates. Zeros where unused.
     scores: float32 [B, K]; -1 where unused.
 
   Raises:

@@ -83,14 +83,14 @@ def uniform(shape: tensor_types.Shape) -> tf.Tensor:
     shape: list of ints or scalars, or int32 tensor.
 
   Returns:
-    float32 of this shape. Outside of `source`: other numbers in every run of
-    the session, unless tf.set_random_seed was called.
+    float32 [...], of this shape. Outside of `source`: other numbers in every
+    run of the session, unless tf.set_random_seed was called.
   """
   return tf.random.stateless_uniform(shape, _next_seed())
 
 
 def normal(shape: tensor_types.Shape) -> tf.Tensor:
-  """Draws from the standard normal distribution; as `uniform` otherwise."""
+  """Draws [...] from the standard normal distribution; see `uniform`."""
   return tf.random.stateless_normal(shape, _next_seed())
 
 

@@ -33,10 +33,10 @@ def sums(tensors: Sequence[tf.Tensor]) -> List[tf.Tensor]:
   gradients, that of TF 2.15 where variables are involved.)
 
   Args:
-    tensors: [tensor], in each replica.
+    tensors: list of [...], of the same shapes in each replica.
 
   Returns:
-    [tensor], the same in each replica.
+    List of [...], the same in each replica.
   """
   replica = tf.distribute.get_replica_context()
   with tf.device(_full_name):
@@ -60,11 +60,11 @@ def mean(x: tf.Tensor) -> tf.Tensor:
   """The mean of a tensor over the replicas, any number of them.
 
   Args:
-    x: floating tensor, of the same shape in each replica.
+    x: [...], floating type, of the same shape in each replica.
 
   Returns:
-    The mean, the same in each replica. A change of x in one replica changes it
-    in all, and so its gradient is the mean of theirs.
+    [...], the mean, the same in each replica. A change of x in one replica
+    changes it in all, and so its gradient is the mean of theirs.
   """
   num_shards = compat.num_tpu_shards()
   if num_shards > 1:

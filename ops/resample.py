@@ -150,13 +150,13 @@ def resize_nearest(x: tf.Tensor, size: tf.Tensor, first: tf.Tensor = (0, 0),
 
   Args:
     x: [N, H, W, ...], any type. N may be 0, which the kernel refuses.
-    size: int32 (height, width) of the whole result.
-    first: int32 (y, x), first row and column that are wanted.
-    window: int32 (height, width), how much is wanted; by default all. It is cut
-      off at the border of the result.
+    size: (height, width) of the whole result, ints or int32 [] each.
+    first: (y, x), the same, first row and column that are wanted.
+    window: (height, width), the same, how much is wanted; by default all. It is
+      cut off at the border of the result.
 
   Returns:
-    [N, rows, cols, ...].
+    [N, rows, cols, ...], the type of `x`.
   """
   with tf.name_scope('resize_nearest'):
     window = size if window is None else window

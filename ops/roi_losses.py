@@ -67,13 +67,18 @@ def rpn_box_loss(box_outputs: tensor_types.Levels,
   0 does not count, as in published training.
 
   Args:
-    box_outputs: {level: float32 [B, h, w, 4*A]}.
-    box_targets: {level: float32 [B, h, w, 4*A]}.
+    box_outputs: {level: float32 [B, h, w, 4*A]}, (dy, dx, dh, dw) of each
+      anchor.
+    box_targets: {level: float32 [B, h, w, 4*A]}, the same; 0 where an anchor
+      has no box.
     huber_loss_delta: float, where the loss turns from square to linear.
     by_image: whether a loss of each image is wanted.
 
   Returns:
     float32 [], or [B] with `by_image`.
+
+  Source: Faster R-CNN (arXiv:1506.01497), section 3.1.2, averaged as
+    upstream does.
   """
   with tf.name_scope('rpn_box_loss'):
     return tf.add_n([
@@ -121,9 +126,10 @@ def fast_rcnn_box_loss(box_outputs: tf.Tensor, class_targets: tf.Tensor,
   """Huber loss of the boxes of regions with an object, mean over coordinates.
 
   Args:
-    box_outputs: float32 [B, R, 4*C], or [B, R, 4] if class-agnostic.
+    box_outputs: float32 [B, R, 4*C], or [B, R, 4] if class-agnostic; (dy, dx,
+      dh, dw) of each class.
     class_targets: int32 [B, R]; 0 is background.
-    box_targets: float32 [B, R, 4].
+    box_targets: float32 [B, R, 4], of `roi_targets.encode_box_targets`.
     huber_loss_delta: float, where the loss turns from square to linear.
     class_agnostic: whether the same box serves all classes.
     by_image: whether a loss of each image is wanted.
@@ -150,7 +156,15 @@ def fast_rcnn_box_loss(box_outputs: tf.Tensor, class_targets: tf.Tensor,
 
 
 def boxes_of_class(box_outputs: tf.Tensor, classes: tf.Tensor) -> tf.Tensor:
-  """The boxes [B, R, 4] among [B, R, 4*C] that belong to a class [B, R]."""
+  """Of the boxes of all classes, those of one class of each region.
+
+  Args:
+    box_outputs: float32 [B, R, 4*C], column class * 4 + coordinate.
+    classes: int32 [B, R]; a number that is not a class takes the nearest one.
+
+  Returns:
+    float32 [B, R, 4].
+  """
   num_rois, depth = box_outputs.shape.as_list()[1:]
   num_classes = depth // 4
   rows = tf.range(tf.size(classes)) * num_classes + tf.reshape(

@@ -17,8 +17,8 @@ class SampledRois(NamedTuple):
   """Regions and the objects they are assigned to.
 
   Attributes:
-    rois: float32 [B, R, 4], yxyx, pixels.
-    matched_boxes: float32 [B, R, 4], yxyx, pixels.
+    rois: float32 [B, R, 4], yxyx, pixels of the network input.
+    matched_boxes: float32 [B, R, 4], yxyx, same pixels.
     classes: int32 [B, R], 0 is background.
     indices: int32 [B, R], rows of the ground truth; for background 0, or -1
       where a region touches no object.
@@ -34,8 +34,8 @@ def match_rois(rois: tf.Tensor, gt_boxes: tf.Tensor,
   """The object that each region overlaps most.
 
   Args:
-    rois: float32 [B, R, 4], yxyx, pixels.
-    gt_boxes: float32 [B, K, 4], same space. Rows whose coordinates are all
+    rois: float32 [B, R, 4], yxyx, pixels of the network input.
+    gt_boxes: float32 [B, K, 4], same pixels. Rows whose coordinates are all
       negative are padding.
     gt_classes: int [B, K].
 
@@ -151,7 +151,7 @@ def encode_box_targets(
     weights: four floats; see `boxes.encode_boxes`.
 
   Returns:
-    float32 [B, R, 4], zeros for background.
+    float32 [B, R, 4], (dy, dx, dh, dw); zeros for background.
   """
   with tf.name_scope('encode_box_targets'):
     targets = box_ops.encode_boxes(
@@ -175,9 +175,10 @@ def sample_mask_rois(
     means_of_cells: see masks.crop_masks_in_boxes.
 
   Returns:
-    rois: float32 [B, N, 4], N = num_samples or as many as there are.
+    rois: float32 [B, N, 4], yxyx, pixels of the network input; N =
+      num_samples or as many as there are.
     classes: int32 [B, N], 0 where there is no object.
-    mask_targets: float32 [B, N, S, S], of the object within the region.
+    mask_targets: float32 [B, N, S, S], 0..1, of the object within the region.
 
   Source: Mask R-CNN (arXiv:1703.06870), section 3.
   """

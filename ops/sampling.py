@@ -111,7 +111,7 @@ def draw_distinct(size: tf.Tensor, count: tf.Tensor,
     seed: int [2]; the numbers depend on nothing else.
 
   Returns:
-    int32 [min(size, count)], every choice equally likely.
+    int32 [min(size, count)], from 0; every choice equally likely.
   """
   with tf.name_scope('draw_distinct'):
     count = tf.minimum(size, count)

@@ -28,17 +28,18 @@ def label_retinanet_anchors(
     image_size: (height, width), ints, of the network input.
     match_threshold: float, smallest IoU of a positive anchor.
     unmatched_threshold: float in (0, match_threshold]; anchors with an IoU
-      between the two are ignored. Every box has a positive anchor nevertheless.
+      below it are background, those between the two are ignored. Every box
+      has a positive anchor nevertheless.
 
   Returns:
     cls_targets: {level: int32 [h, w, A]}, class id, -1 background, -2 ignored.
-    box_targets: {level: float32 [h, w, 4*A]}, encoded as (dy, dx, log dh, log
-      dw), zeros where nothing matched.
+    box_targets: {level: float32 [h, w, 4*A]}, (dy, dx, dh, dw) of
+      `boxes.encode_anchor_targets`, zeros where nothing matched.
     num_positives: float32 [].
 
   Raises:
-    ValueError: if the anchors are no regular grid for this image size, or for
-      thresholds out of order.
+    ValueError: if the anchors are not a regular grid for this image size, for
+      thresholds out of order or an `unmatched_threshold` of 0.
 
   Source: RetinaNet (arXiv:1708.02002), section 4.
   """
@@ -86,12 +87,12 @@ def label_rpn_anchors(
   Returns:
     score_targets: {level: int32 [h, w, A]}, 1 object, 0 background, -1 not
       sampled.
-    box_targets: {level: float32 [h, w, 4*A]}, encoded as (dy, dx, log dh, log
-      dw) of every matched anchor, sampled or not; zeros elsewhere.
+    box_targets: {level: float32 [h, w, 4*A]}, (dy, dx, dh, dw) of every
+      positive anchor, sampled or not; zeros elsewhere.
 
   Raises:
-    ValueError: if the anchors are no regular grid for this image size, or for
-      thresholds out of order.
+    ValueError: if the anchors are not a regular grid for this image size, for
+      thresholds out of order or an `unmatched_threshold` of 0.
 
   Source: Faster R-CNN (arXiv:1506.01497), section 3.1.
   """

@@ -3,6 +3,12 @@
 Nearest neighbour, so that maps of ids can be warped like colours. Positions are
 whole numbers at the centres of pixels for images, and at their edges for boxes:
 pixel 0 reaches from 0 to 1.
+
+Every function on pixels takes and returns what `shift_x` does, every function
+on boxes what `shift_boxes_x` does. Distances are in pixels, slopes in pixels
+per pixel, angles in degrees, each float32 [].
+
+Source: AutoAugment (arXiv:1805.09501), table 6.
 """
 
 import math
@@ -86,7 +92,7 @@ def shift_x(pixels: tf.Tensor, distance: tf.Tensor,
 
 def shift_y(pixels: tf.Tensor, distance: tf.Tensor,
             fill: Union[int, float]) -> tf.Tensor:
-  """Moves the content up; see `shift_x`."""
+  """Moves the content of [H, W] or [H, W, C] up; see `shift_x`."""
   with tf.name_scope('shift_y'):
     rows, columns = _axes(pixels)
     return _take(pixels, _round_away(rows + distance), columns, fill)
@@ -94,7 +100,7 @@ def shift_y(pixels: tf.Tensor, distance: tf.Tensor,
 
 def shear_x(pixels: tf.Tensor, slope: tf.Tensor,
             fill: Union[int, float]) -> tf.Tensor:
-  """Moves row y by slope * y to the left; see `shift_x`."""
+  """Moves row y of [H, W] or [H, W, C] by slope * y to the left."""
   with tf.name_scope('shear_x'):
     rows, columns = _axes(pixels)
     return _take(pixels, rows, columns + slope * rows, fill)
@@ -102,7 +108,7 @@ def shear_x(pixels: tf.Tensor, slope: tf.Tensor,
 
 def shear_y(pixels: tf.Tensor, slope: tf.Tensor,
             fill: Union[int, float]) -> tf.Tensor:
-  """Moves column x by slope * x up; see `shift_x`."""
+  """Moves column x of [H, W] or [H, W, C] by slope * x up."""
   with tf.name_scope('shear_y'):
     rows, columns = _axes(pixels)
     return _take(pixels, rows + slope * columns, columns, fill)
@@ -110,7 +116,7 @@ def shear_y(pixels: tf.Tensor, slope: tf.Tensor,
 
 def rotate(pixels: tf.Tensor, degrees: tf.Tensor,
            fill: Union[int, float]) -> tf.Tensor:
-  """Turns around the centre, counter-clockwise; see `shift_x`."""
+  """Turns [H, W] or [H, W, C] around its centre, counter-clockwise."""
   with tf.name_scope('rotate'):
     cosine, sine = _cos_sin(degrees)
     rows, columns = _axes(pixels)
@@ -146,7 +152,7 @@ def shift_boxes_x(boxes: tf.Tensor, distance: tf.Tensor, image_size: tf.Tensor,
 
 def shift_boxes_y(boxes: tf.Tensor, distance: tf.Tensor, image_size: tf.Tensor,
                   legacy: bool = False) -> tf.Tensor:
-  """Moves boxes along with `shift_y`; see `shift_boxes_x`."""
+  """Moves boxes [K, 4] along with `shift_y`; see `shift_boxes_x`."""
   return _shift_boxes(boxes, [distance, 0., distance, 0.], image_size, legacy)
 
 
@@ -161,14 +167,14 @@ def _shift_boxes(boxes, distances, image_size, legacy):
 
 def shear_boxes_x(boxes: tf.Tensor, slope: tf.Tensor, image_size: tf.Tensor,
                   legacy: bool = False) -> tf.Tensor:
-  """Moves boxes along with `shear_x`; see `shift_boxes_x`."""
+  """The boxes [K, 4] around boxes moved with `shear_x`; see `shift_boxes_x`."""
   return _map_corners(boxes, image_size, legacy,
                       lambda y, x: (y, x - slope * y))
 
 
 def shear_boxes_y(boxes: tf.Tensor, slope: tf.Tensor, image_size: tf.Tensor,
                   legacy: bool = False) -> tf.Tensor:
-  """Moves boxes along with `shear_y`; see `shift_boxes_x`."""
+  """The boxes [K, 4] around boxes moved with `shear_y`; see `shift_boxes_x`."""
   return _map_corners(boxes, image_size, legacy,
                       lambda y, x: (y - slope * x, x))
 
