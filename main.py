@@ -29,6 +29,10 @@ import sys
 import types
 from typing import Sequence
 
+from utils import missing_packages
+
+missing_packages.explain()  # Before the first import that can fail.
+
 from absl import app
 from absl import flags
 

@@ -1,4 +1,4 @@
-"""What a tool says in a Python without the packages of the project."""
+"""What a program says in a Python without the packages of the project."""
 
 import subprocess
 import sys
@@ -18,9 +18,12 @@ def _stderr(program):
 
 
 @pytest.mark.one_runtime('tf2')
-def test_a_tool_without_an_environment():
-  message = _stderr('import tools\nimport numpy')
-  assert message.startswith('Error: %s has no package numpy.' % sys.executable)
+@pytest.mark.parametrize('program, package', [
+    ('import tools\nimport numpy', 'numpy'), ('import main', 'absl')])
+def test_a_program_without_an_environment(program, package):
+  message = _stderr(program)
+  assert message.startswith('Error: %s has no package %s.' % (sys.executable,
+                                                              package))
   assert 'source .venv-tf2/bin/activate' in message
   assert 'Traceback' not in message
 
