@@ -40,7 +40,8 @@ def build_backbone(
     (images [B, H, W, 3], is_training) -> {level: [B, h, w, c]}.
 
   Raises:
-    ValueError: for a name that is not in configs.backbones.BACKBONES.
+    ValueError: for a name that is not in configs.backbones.BACKBONES, or
+      settings that the backbone refuses.
   """
   build = _builder(backbones.BACKBONES, config.architecture.backbone,
                    'architecture.backbone')
@@ -60,7 +61,8 @@ def build_decoder(
     ({level: [B, h, w, c]}, is_training) -> {min_level..max_level: features}.
 
   Raises:
-    ValueError: for a name that is not in configs.decoders.DECODERS.
+    ValueError: for a name that is not in configs.decoders.DECODERS, or
+      settings that the decoder refuses.
   """
   build = _builder(decoders.DECODERS, config.architecture.multilevel_features,
                    'architecture.multilevel_features')
@@ -163,6 +165,9 @@ def build_classification_head(
 
   Returns:
     classification.ClassificationHead.
+
+  Raises:
+    ValueError: for settings that the head refuses.
   """
   section = config.classification_head
   return classification.ClassificationHead(

@@ -56,7 +56,7 @@ def squeeze_excite(
     activation: the activation of the layer in between.
 
   Returns:
-    Same shape as `inputs`.
+    [B, H, W, C].
 
   Source: arXiv:1709.01507.
   """

@@ -85,7 +85,8 @@ def pad(inputs: tf.Tensor, kernel_size: int, strides: int,
     padding: FIXED, or one of TensorFlow's, which leaves the inputs as they are.
 
   Returns:
-    The inputs and the padding of TensorFlow that is left to do.
+    The inputs, with FIXED padding [B, H + kernel_size - 1, W + kernel_size - 1,
+    C] where `strides` is above 1, and the padding of TensorFlow that is left.
   """
   if padding != FIXED:
     return inputs, padding
@@ -203,7 +204,7 @@ def conv2d_of_chosen(
 
   Args:
     inputs: [N, H, W, C], H and W static, or a list of such.
-    filters: int, channels of the convolution.
+    filters: int, number of channels of the convolution.
     chosen: int32 [N], the channel that is computed, from 0.
     use_separable_conv: as in `conv2d`, like the following.
     kernel_initializer: see there.
@@ -435,7 +436,7 @@ def dropout(inputs: tf.Tensor, is_training: bool, rate: float) -> tf.Tensor:
   """Drops values, each on its own; arXiv:1207.0580.
 
   Args:
-    inputs: floating type.
+    inputs: [...], floating type.
     is_training: Python bool; otherwise nothing is dropped.
     rate: float in [0, 1), the share of values that become zero. The others are
       scaled up, so that the mean stays.
@@ -476,7 +477,11 @@ class DropBlock:
 
   @classmethod
   def of_section(cls, section: base.Section) -> 'DropBlock':
-    """That of a section `dropblock`."""
+    """That of a section `dropblock`.
+
+    Raises:
+      ValueError: see `__init__`.
+    """
     return cls(section.dropblock_keep_prob, section.dropblock_size)
 
   def __call__(self, inputs: tf.Tensor, is_training: bool) -> tf.Tensor:

@@ -11,7 +11,7 @@ from utils import registry
 
 
 def swish(x: tf.Tensor) -> tf.Tensor:
-  """x * sigmoid(x); arXiv:1710.05941."""
+  """x * sigmoid(x) of each element of [...]; arXiv:1710.05941."""
   # Not tf.nn.swish: some releases make a function call of it, which model
   # converters do not know.
   return x * tf.sigmoid(x)
@@ -65,7 +65,7 @@ class BatchNormActivation:
     self._layer_name = layer_name
 
   def activate(self, inputs: tf.Tensor) -> tf.Tensor:
-    """The activation alone, for places without normalization."""
+    """The activation of [...] alone, for places without normalization."""
     return ACTIVATIONS[self._activation](inputs)
 
   def __call__(self, inputs: tf.Tensor, is_training: bool, relu: bool = True,
@@ -144,7 +144,7 @@ class ActivationOnly:
 
   def __call__(self, inputs: tf.Tensor, is_training: bool, relu: bool = True,
                name: Optional[str] = None) -> tf.Tensor:
-    """Activates; for the arguments see BatchNormActivation."""
+    """Activates [...]; for arguments see `BatchNormActivation.__call__`."""
     del is_training, name
     return self._activate(inputs) if relu else inputs
 
@@ -160,7 +160,9 @@ def combine_statistics(
     average: function from a value of each group to its mean over the groups.
 
   Returns:
-    The two values of the union, in the shape that `average` returns.
+    The two values of the union, [..., C] or what `average` makes of it.
+
+  Source: the law of total variance.
   """
   total_mean = average(mean)
   spread = tf.square(mean - total_mean)

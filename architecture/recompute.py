@@ -34,10 +34,10 @@ def remembered(make: Callable[[], tf.Tensor]) -> tf.Tensor:
   """The same tensor in both runs: for random numbers.
 
   Args:
-    make: () -> Tensor, which is kept in memory until the second run.
+    make: () -> tensor [...], which is kept in memory until the second run.
 
   Returns:
-    Tensor.
+    [...], the result of the first run in both.
   """
   trace = _STATE.trace
   if trace is None:
@@ -56,12 +56,14 @@ def run(function: Callable[[tf.Tensor], tf.Tensor],
   its statistics once.
 
   Args:
-    function: Tensor -> Tensor, that may make variables with tf.get_variable,
+    function: tensor -> tensor, that may make variables with tf.get_variable,
       and draws random numbers through `remembered` only.
-    inputs: floating Tensor.
+    inputs: [...], floating type.
 
   Returns:
     `function(inputs)`.
+
+  Source: arXiv:1604.06174.
   """
   trace = _Trace()
   with _tracing(trace), _recording(trace):
@@ -85,11 +87,11 @@ def run_if(condition: bool, function: Callable[[tf.Tensor], tf.Tensor],
 
   Args:
     condition: Python bool.
-    function: as of `run`.
-    inputs: likewise.
+    function: see `run`.
+    inputs: [...], see `run`.
 
   Returns:
-    Tensor.
+    `function(inputs)`.
   """
   return run(function, inputs) if condition else function(inputs)
 

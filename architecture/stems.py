@@ -18,7 +18,7 @@ def conv7x7(images: tf.Tensor, filters: int) -> tf.Tensor:
 
   Args:
     images: [B, H, W, 3].
-    filters: int.
+    filters: int, channels of the result.
 
   Returns:
     [B, ceil(H / 2), ceil(W / 2), filters].
@@ -53,7 +53,7 @@ def conv7x7_of_folded(inputs: tf.Tensor, filters: int) -> tf.Tensor:
 
   Args:
     inputs: [B, H/2, W/2, 12], channel (dy * 2 + dx) * 3 + colour.
-    filters: int.
+    filters: int, channels of the result.
 
   Returns:
     [B, H/2, W/2, filters].

@@ -172,7 +172,12 @@ class ScalePermutedNetwork:
 
 
 def size_of_level(images: tf.Tensor, level: int) -> Sequence[Any]:
-  """(height, width) of a level's features, rounded up."""
+  """(height, width) of a level's features, rounded up.
+
+  Args:
+    images: [B, H, W, 3], H and W static.
+    level: int; the stride is 2**level.
+  """
   return tuple(-(-side // 2 ** level) for side in images.shape.as_list()[1:3])
 
 
@@ -186,7 +191,7 @@ def unused_features(features: Sequence[Feature], used: Set[int],
     level: int.
 
   Returns:
-    List of tensors.
+    List of [B, h, w, c].
   """
   return [feature.values for i, feature in enumerate(features)
           if feature.level == level and i not in used]

@@ -95,7 +95,7 @@ class Identity:
     """Returns the levels of the pyramid as they are.
 
     Args:
-      features: {level: [B, h, w, c]}.
+      features: {level: [B, h, w, c]}, with any other levels too.
       is_training: not used.
 
     Returns:

@@ -51,6 +51,9 @@ class ClassificationHead:
 
     Returns:
       [B, C], logits.
+
+    Raises:
+      ValueError: naming the levels, if their channels differ and all are used.
     """
     with tf.variable_scope('classification_head'):
       x = (_mean_of_levels(features) if self._aggregation == 'all'

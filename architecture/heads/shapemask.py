@@ -51,13 +51,16 @@ class ShapePriorHead:
     Args:
       features: {level: [B, h, w, c]}, all but B static.
       boxes: float32 [B, N, 4], yxyx, pixels of the network input.
-      outer_boxes: float32 [B, N, 4], the RoIs around them.
+      outer_boxes: float32 [B, N, 4], yxyx, same pixels, the RoIs around them.
       classes: int32 [B, N]; a number that is not a class takes the priors of
         the nearest one.
 
     Returns:
       [B, N, S, S, D]: the features of the RoIs.
-      float32 [B, N, S, S]: the mixtures, each within its RoI.
+      float32 [B, N, S, S]: the mixtures, 0..1, each within its RoI.
+
+    Raises:
+      ValueError: for features that ops.roi_align.multilevel_roi_align refuses.
     """
     size = self._priors.shape[2]
     num_rois = boxes.shape[1].value
@@ -209,7 +212,7 @@ class CoarseMaskHead(_RefiningHead):
 
     Args:
       features: [B, N, S, S, D], of the RoIs, all but B static.
-      prior_masks: [B, N, S, S].
+      prior_masks: [B, N, S, S], of ShapePriorHead.
       classes: int32 [B, N].
       is_training: Python bool.
 
@@ -247,7 +250,7 @@ class FineMaskHead(_RefiningHead):
 
     Args:
       features: [B, N, S, S, D], of the RoIs, all but B static.
-      coarse_logits: [B, N, S, S].
+      coarse_logits: [B, N, S, S], of CoarseMaskHead.
       classes: int32 [B, N].
       is_training: Python bool.
 
