@@ -35,7 +35,10 @@ def decode(serialized):
 
 
 def cut_out_random_window(sample):
-  """Decodes a random window of the image, or the square in its middle."""
+  """Decodes a random window of the image, or the square in its middle.
+
+  The Sample gets `image`, uint8 [h, w, 3]. Source: preprocess.random_window.
+  """
   encoded = sample.record['encoded']
   window = sample.draws.window('window', encoded.size)
   return sample._replace(
@@ -43,7 +46,10 @@ def cut_out_random_window(sample):
 
 
 def cut_out_middle(sample):
-  """Decodes the square in the middle of the image."""
+  """Decodes the square in the middle of the image, uint8 [s, s, 3].
+
+  Source: preprocess.center_window.
+  """
   encoded = sample.record['encoded']
   return sample._replace(
       image=encoded.cut_out(preprocess.center_window(encoded.size)))

@@ -276,8 +276,9 @@ def best_ious(sides, anchors):
   """IoU of each object with the best anchor, their centres aligned.
 
   Args:
-    sides: float [K, 2], heights and widths above 0.
-    anchors: float [N, 2], likewise, in the same pixels.
+    sides: float [K, 2], heights and widths above 0, pixels of the network
+      input.
+    anchors: float [N, 2], likewise.
 
   Returns:
     float64 [K].

@@ -46,7 +46,7 @@ def decode(serialized: tf.Tensor, regenerate_source_id: bool = False,
 
 
 def make_sample(decoded: dict) -> samples.Sample:
-  """Sample of a dict from ExampleDecoder."""
+  """Sample of a dict from ExampleDecoder; boxes stay normalized."""
   return samples.Sample(
       decoded['image'], decoded['groundtruth_boxes'],
       decoded['groundtruth_classes'],
@@ -124,7 +124,7 @@ def check_capacity(boxes, source_id, max_num_instances, key, purpose):
   """Returns `boxes`; running it fails if the labels cannot hold them all.
 
   Args:
-    boxes: [K, 4].
+    boxes: [K, 4], in any space.
     source_id: string [].
     max_num_instances: int.
     key: configuration key of that number.

@@ -30,7 +30,7 @@ def of_image(source_id: tf.Tensor) -> 'Draws':
   """Draws of an image outside of training, the same in every run.
 
   Args:
-    source_id: string [], of its record.
+    source_id: string [], the id in its record.
   """
   number = tf.strings.to_hash_bucket_fast(source_id, 2**62)
   return Draws(tf.stack([tf.zeros_like(number), number]))
@@ -62,7 +62,7 @@ class Draws:
       high: float.
 
     Returns:
-      float32 of this shape, in [low, high).
+      float32 [...], of this shape, in [low, high).
     """
     if purpose in _GEOMETRY:
       numbers = tf.reshape(self._of_geometry(*_GEOMETRY[purpose]), shape)
@@ -71,7 +71,12 @@ class Draws:
     return numbers if (low, high) == (0., 1.) else low + numbers * (high - low)
 
   def normal(self, purpose: str, shape: Sequence[Any]) -> tf.Tensor:
-    """float32 of a shape, of the standard normal distribution."""
+    """Draws float32 [...], of a shape, from the standard normal distribution.
+
+    Args:
+      purpose: str.
+      shape: list of ints or int32 scalars.
+    """
     del purpose
     return tf.random.stateless_normal(shape, self._beside(self._labels))
 

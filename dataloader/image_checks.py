@@ -73,7 +73,7 @@ def check_mask(png: bytes, box: np.ndarray,
 
   Args:
     png: bytes.
-    box: float [4], ymin, xmin, ymax, xmax, 0..1.
+    box: float [4], yxyx, 0..1 of the image.
     size: (height, width) of the image, or None.
 
   Returns:

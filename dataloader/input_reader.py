@@ -318,7 +318,15 @@ def _batches_of_a_call(params, input_context):
 def accelerator_layout(
     transpose_input: bool, space_to_depth_block_size: int
 ) -> Optional[Callable[[tf.Tensor], tf.Tensor]]:
-  """The `image_layout` of these keys, or None when there is nothing to do."""
+  """The `image_layout` of these keys, or None when there is nothing to do.
+
+  Args:
+    transpose_input: `train.transpose_input`.
+    space_to_depth_block_size: `architecture.space_to_depth_block_size`.
+
+  Returns:
+    [N, H, W, C] -> what preprocess.transpose_images makes of it.
+  """
   if not transpose_input and space_to_depth_block_size == 1:
     return None
   return lambda images: preprocess.transpose_images(

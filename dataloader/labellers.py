@@ -3,7 +3,8 @@
 A labeller is an object with `__call__` (Sample -> labels), `spec()` (the nest
 of tf.TensorSpec of these labels) and `padding()` (labels of an example without
 content, which fills up the last batch of an evaluation). Labels are a dict with
-the keys of utils/fields.py, so that labellers can be combined.
+the keys of utils/fields.py, so that labellers can be combined. The docstring of
+a labeller's class describes them: names, types, shapes, of one image.
 """
 
 import tensorflow.compat.v1 as tf
@@ -53,7 +54,7 @@ class Named:
 
 
 class ImageInfo:
-  """`image_info` [4, 2]: leads from the network input back to the image.
+  """`image_info` float32 [4, 2]: from the network input back to the image.
 
   Rows: original size, desired size, scale, offset, each (y, x).
   """
@@ -87,7 +88,10 @@ class SourceId:
 
 
 class AnchorBoxes:
-  """`anchor_boxes` of every level, for models that do not compute them."""
+  """`anchor_boxes` of every level, for models that do not compute them.
+
+  {level: float32 [h*w*A, 4]}, yxyx, pixels of the network input.
+  """
 
   def __init__(self, anchor_boxes):
     """Takes {level: float32 NumPy array [h*w*A, 4]}."""

@@ -82,7 +82,7 @@ def to_normalized(boxes, image_info):
     image_info: float32 [4, 2] of a Sample.
 
   Returns:
-    float32 [K, 4].
+    float32 [K, 4], yxyx, 0..1; beyond it for what is beyond the image.
   """
   size, _, scale, offset = tf.unstack(tf.tile(image_info, [1, 2]))
   return (boxes + offset) / scale / size
@@ -98,7 +98,7 @@ def crop_sample(sample, boxes, crop_sizes, section):
     section: YAML section of the parser.
 
   Returns:
-    [float32 [K, size, size]], one for each size; see `crop_masks`.
+    [float32 [K, size, size]], one for each size, 0..1; see `crop_masks`.
   """
   return crop_masks(
       sample.masks, to_normalized(boxes, sample.image_info), crop_sizes,

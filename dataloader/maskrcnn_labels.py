@@ -16,7 +16,8 @@ class RpnTargets:
   """The targets of every anchor of the region proposal network (RPN).
 
   Per level `rpn_score_targets` int32 [h, w, A], 1 object, 0 background, -1 not
-  sampled, and `rpn_box_targets` float32 [h, w, 4A].
+  sampled, and `rpn_box_targets` float32 [h, w, 4A], (dy, dx, dh, dw). See
+  ops.targets.label_rpn_anchors.
   """
 
   def __init__(self, section, anchors, image_size):

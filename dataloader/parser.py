@@ -73,7 +73,8 @@ class Parser:
 
     Returns:
       (image, labels) in the modes TRAIN and EVAL, {'images': image, 'labels':
-      labels} in the others; `image` [H, W, 3], see `labels_spec`.
+      labels} in the others; `image` [H, W, 3], float32 or bfloat16, normalized;
+      for labels see `labels_spec`.
     """
     sample = self.prepare(serialized, seed, draws)
     return self._structure(tf.cast(sample.image, self._dtype),

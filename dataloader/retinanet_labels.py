@@ -12,7 +12,8 @@ class AnchorTargets:
   """The targets of every anchor of a dense head; arXiv:1708.02002, section 4.
 
   Per level `cls_targets` int32 [h, w, A], the class id, -1 background, -2
-  ignored, and `box_targets` float32 [h, w, 4A]; `num_positives` float32 [].
+  ignored, and `box_targets` float32 [h, w, 4A], (dy, dx, dh, dw);
+  `num_positives` float32 []. See ops.targets.label_retinanet_anchors.
   """
 
   def __init__(self, section, anchors, image_size):

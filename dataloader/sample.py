@@ -10,7 +10,8 @@ class Sample(NamedTuple):
 
   image: [H, W, 3], uint8 until a step normalizes it (float32); None until a
     step of classification cuts it out of the encoded image.
-  boxes: float32 [K, 4], yxyx, 0..1 until `steps.to_pixels`. classes: int64 [K].
+  boxes: float32 [K, 4], yxyx, 0..1 until `steps.to_pixels`, then pixels of
+    `image`. classes: int64 [K].
   masks: string [K], PNG bytes of the original image (see mask_crops), or None.
   is_mirrored: bool [], whether the image was mirrored; `masks` never are.
   is_crowd: bool [K]. area: float32 [K], original pixels.

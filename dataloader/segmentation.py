@@ -30,7 +30,8 @@ def decode(serialized, num_classes, ignore_label, has_label_map=True):
       not a class.
 
   Returns:
-    Sample with `label_map`, and `record`: `source_id` string [].
+    Sample with `image`, uint8 [H, W, 3], `label_map`, and `record`: `source_id`
+    string [].
   """
   parsed = examples.parse(serialized, _FEATURES)
   image = image_decoding.decode_image(parsed['image/encoded'])
@@ -75,11 +76,11 @@ def pad(sample, size):
   """Normalizes an image and pads it; running it fails for one that is larger.
 
   Args:
-    sample: sample.Sample.
+    sample: sample.Sample, its image uint8 [H, W, 3].
     size: (height, width), ints, of the network input.
 
   Returns:
-    Sample with image_info.
+    Sample with image_info, its image float32 [height, width, 3].
   """
   shape = tf.shape(sample.image)[:2]
   check = tf.debugging.Assert(tf.reduce_all(shape <= size), [tf.strings.join([
@@ -101,7 +102,8 @@ def pad(sample, size):
 class ClassMap:
   """The classes of the pixels of the network input.
 
-  `masks` float32 [h, w, 1]; `valid_masks` bool [h, w, 1], where there is one.
+  `masks` float32 [h, w, 1], the class id, or `ignore_label`; `valid_masks` bool
+  [h, w, 1], where there is one.
   """
 
   def __init__(self, size, ignore_label):

@@ -14,8 +14,8 @@ class MaskTargets:
 
   For N objects `mask_boxes`, `mask_outer_boxes` [N, 4], yxyx, pixels of the
   network input; `mask_classes` int64, `mask_is_valid` int32 [N]; `mask_targets`
-  [N, S, S] and `fine_mask_targets` [N, S*F, S*F], within the outer boxes.
-  Padding is 0.
+  [N, S, S] and `fine_mask_targets` [N, S*F, S*F], 0 or 1, within the outer
+  boxes. Without a type it is float32; padding is 0.
   """
 
   def __init__(self, section, mask_classes, clip_to_border=False):

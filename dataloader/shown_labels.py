@@ -23,10 +23,10 @@ class Shown(NamedTuple):
 
   Attributes:
     image: uint8 [h, w, 3].
-    boxes: [K, 4], yxyx, pixels.
+    boxes: [K, 4], yxyx, pixels of `image`.
     classes: [K].
     masks: bool [K, h, w], or None.
-    anchors: [P, 4], those that are matched.
+    anchors: [P, 4], yxyx, same pixels, those that are matched.
   """
   image: np.ndarray
   boxes: np.ndarray
@@ -56,7 +56,7 @@ def show(image: np.ndarray, labels: Dict[str, Any],
   Args:
     image: float [h, w, 3], normalised.
     labels: {label: nest of arrays} of training, RetinaNet's or Mask R-CNN's.
-    anchors: {level: [N, 4]} of the network input.
+    anchors: {level: float32 [h*w*A, 4]}, yxyx, pixels of the network input.
     mask_grid: mask_grids.MaskGrid of the masks.
 
   Returns:
@@ -100,11 +100,11 @@ def decode_targets(targets, anchors):
   """The inverse of ops.boxes.encode_anchor_targets without weights.
 
   Args:
-    targets: float array [..., 4], (dy, dx, log dh, log dw).
+    targets: float array [..., 4], (dy, dx, dh, dw).
     anchors: float array [..., 4], yxyx, pixels.
 
   Returns:
-    Array [..., 4], yxyx, pixels.
+    Array [..., 4], yxyx, same pixels.
   """
   sizes = anchors[..., 2:] - anchors[..., :2]
   centers = anchors[..., :2] + sizes / 2. + targets[..., :2] * sizes
@@ -122,7 +122,16 @@ def _paste(masks, boxes, size, mask_grid):
 
 def draw(shown: Shown, label_map: Optional[types.LabelMap] = None,
          min_size: int = 640) -> np.ndarray:
-  """The image with anchors below boxes, masks and names, uint8 RGB."""
+  """The image with anchors below boxes, masks and names.
+
+  Args:
+    shown: Shown, an image of [h, w, 3].
+    label_map: {class id: name}.
+    min_size: int, pixels; a smaller image is enlarged.
+
+  Returns:
+    uint8 [H, W, 3], RGB.
+  """
   image = shown.image.copy()
   anchors = shown.anchors
   if len(anchors) > _MIN_ANCHORS_LEFT_OUT:
@@ -141,7 +150,8 @@ def draw_classes(image: np.ndarray, labels: Any,
 
   Args:
     image: float [h, w, 3], normalised.
-    labels: of training: of classification, int [], or of segmentation.
+    labels: of training: of classification, int [], or of segmentation, a dict
+      with `masks` [h, w, 1].
     label_map: {class id: name}.
 
   Returns:

@@ -57,10 +57,10 @@ def to_int64(source_ids: tf.Tensor) -> tf.Tensor:
   """Integer ids of string ids.
 
   Args:
-    source_ids: string tensor of any shape.
+    source_ids: string [...].
 
   Returns:
-    int64 of the same shape, >= 0: the number of a decimal string, otherwise
+    int64 [...], >= 0: the number of a decimal string, otherwise
     the farmhash of the string modulo 2**63 - 1.
   """
   with tf.name_scope('source_ids'):

@@ -52,13 +52,16 @@ def flip(sample: samples.Sample) -> samples.Sample:
 
 
 def to_pixels(sample: samples.Sample) -> samples.Sample:
-  """Converts boxes from normalized coordinates to pixels of the image."""
+  """Converts boxes [K, 4] from 0..1 to pixels of the image, yxyx."""
   return sample._replace(boxes=box_ops.denormalize_boxes(
       sample.boxes, tf.shape(sample.image)[:2]))
 
 
 def resize(sample: samples.Sample, size: Tuple[int, int]) -> samples.Sample:
-  """Resizes to (height, width), whatever the aspect ratio; stays uint8."""
+  """Resizes to (height, width), whatever the aspect ratio; stays uint8.
+
+  For classifiers: nothing but the image changes.
+  """
   return sample._replace(image=preprocess.resize_to_uint8(sample.image, size))
 
 
@@ -81,7 +84,7 @@ def resize_and_crop(
   """Fits image and boxes into the network input; normalizes colours.
 
   Args:
-    sample: its boxes, if it has any, in pixels.
+    sample: its image uint8 [H, W, 3], its boxes, if any, in pixels of it.
     output_size: (height, width), ints, that the image is fitted into.
     padded_size: (height, width), ints, of the network input.
     scale_range: (smallest, largest), floats: the image is resized to a random
@@ -90,7 +93,8 @@ def resize_and_crop(
     to_border: see preprocess.resize_and_crop_boxes.
 
   Returns:
-    Sample with image_info.
+    Sample with image_info, an image float32 [height, width, 3] of
+    `padded_size`, and boxes in pixels of it.
   """
   low, high = scale_range or (1., 1.)
   scale = offset = None

@@ -26,14 +26,14 @@ FILL = 128  # grey of pixels that come from outside, as upstream
 
 
 def make_origins(image: tf.Tensor) -> tf.Tensor:
-  """Origins of an image in which nothing has moved."""
+  """Origins int32 [H, W] of an image [H, W, 3] in which nothing has moved."""
   height, width = tf.unstack(tf.shape(image)[:2])
   return tf.reshape(tf.range(height * width), [height, width])
 
 
 def change_image(annotated: AnnotatedImage,
                  change: Callable[[tf.Tensor], tf.Tensor]) -> AnnotatedImage:
-  """Applies a function to the colours."""
+  """Applies a function, uint8 [H, W, 3] to the same, to the colours."""
   return annotated._replace(image=change(annotated.image))
 
 
@@ -43,7 +43,8 @@ def warp(annotated: AnnotatedImage,
 
   Args:
     annotated: AnnotatedImage.
-    move: function of pixels and their filling to pixels, of ops.warps.
+    move: (pixels [H, W] or [H, W, 3], their filling) -> pixels of the same
+      shape, of ops.warps.
 
   Returns:
     AnnotatedImage; its boxes have not moved.

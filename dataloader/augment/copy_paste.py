@@ -48,7 +48,7 @@ def covered_pixels(sample, output_size, padded_size, legacy):
     legacy: whether the last row or column may be missing, as in upstream.
 
   Returns:
-    bool [height, width].
+    bool [height, width], of `padded_size`.
   """
   with tf.name_scope('covered_pixels'):
     size = tf.cast(sample.image_info[0], tf.int32)
