@@ -4,7 +4,8 @@ Everything begins with `analyze`, or with `pairs.find` and `pairs.match` and
 one of the functions here. Nothing is drawn or written.
 
 Categories are rows of the annotations' list of categories, images rows of
-their list of images; -1 means undefined.
+their list of images; -1 means undefined. In shapes D are detections, N objects
+of the annotations, C categories and I images.
 """
 
 from typing import Dict, List, NamedTuple, Sequence
@@ -285,7 +286,7 @@ def is_chosen(detections: detections_lib.Detections,
 
   Args:
     detections: `detections.Detections`.
-    min_scores: float, or float [C].
+    min_scores: float, or float [C], one for each category.
   """
   min_scores = np.asarray(min_scores, np.float64)
   if min_scores.ndim:
@@ -475,7 +476,10 @@ def neighbour_overlaps(annotations: annotations_lib.Annotations) -> np.ndarray:
 
 
 def border_distances(annotations: annotations_lib.Annotations) -> np.ndarray:
-  """Pixels from each box to the border of its image; NaN: not known."""
+  """Pixels from each box to the border of its image: float64 [N].
+
+  Below 0 for a box that reaches beyond it; NaN: not known.
+  """
   sizes = np.array([s or (np.nan, np.nan) for s in annotations.image_sizes],
                    np.float64).reshape([-1, 2])[annotations.images]
   x, y, width, height = annotations.boxes.T

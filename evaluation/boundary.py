@@ -73,7 +73,9 @@ def band(rle: types.Rle) -> types.Rle:
   Where the mask ends at the border of the image, that is its outline, too.
 
   Args:
-    rle: run-length code of a mask.
+    rle: run-length code of a mask [height, width].
+
+  Source: arXiv:2103.16562, section 4.
   """
   height, width = rle['size']
   distance = max(1, int(round(WIDTH * math.hypot(height, width))))

@@ -52,8 +52,8 @@ class ClassificationEvaluator:
     """Adds a batch without padding.
 
     Args:
-      predictions: {name: array}: source_id [B]; classes, scores [B, K], the
-        best first.
+      predictions: {name: array}: source_id int64 [B]; classes int, scores
+        float, 0..1, both [B, K], the best first.
       groundtruths: {'label': int [B]}.
 
     Raises:

@@ -153,10 +153,11 @@ class COCOEvaluator:
 
     Args:
       predictions: {name: array}, batch first: source_id [B], -1 for padding;
-        num_detections [B]; detection_boxes [B, M, 4], yxyx;
+        num_detections [B]; detection_boxes [B, M, 4], yxyx, pixels of the
+        network input, or of the image without `need_rescale_bboxes`;
         detection_classes, detection_scores [B, M]; image_info [B, 4, 2] for
-        rescaling and masks; detection_masks [B, M, h, w] for masks, which
-        belong to detection_outer_boxes [B, M, 4] if given.
+        rescaling and masks; detection_masks [B, M, h, w], 0..1, for masks,
+        which belong to detection_outer_boxes [B, M, 4] if given.
       groundtruths: see `GroundtruthCollector.add`; needed, and looked at, only
         without annotations.
 

@@ -145,10 +145,10 @@ class ColumnCOCOeval(cocoeval.COCOeval):
 
     Args:
       dt: int [D], rows of the detections.
-      dt_areas: [N] of all detections.
+      dt_areas: float [N], pixels, of all detections.
 
     Returns:
-      bool [A, D].
+      bool [A, D], for each of the A ranges of areas.
     """
     return _outside(dt_areas[dt], self.params.areaRng)
 
@@ -185,14 +185,25 @@ class ColumnCOCOeval(cocoeval.COCOeval):
 
   def category_values(self, is_precision: bool, iou_threshold: Optional[float],
                       area: str, max_detections: int) -> List[float]:
-    """One figure of COCOeval's summary for every category: [C]."""
+    """One figure of COCOeval's summary for every category: [C] floats.
+
+    Args:
+      is_precision: whether average precision, otherwise average recall.
+      iou_threshold: one of the thresholds; None: the mean over all.
+      area: label of a range of areas, 'all', 'small', 'medium' or 'large'.
+      max_detections: one of the limits.
+    """
     return [_mean_defined(v) for v in self._values(
         is_precision, iou_threshold, area, max_detections).T]
 
   def overall_value(self, is_precision: bool, iou_threshold: Optional[float],
                     area: str, max_detections: int,
                     category_rows: Optional[Sequence[int]] = None) -> float:
-    """One figure of COCOeval's summary, over all or some categories."""
+    """One figure of COCOeval's summary, over all or some categories.
+
+    Args: as of `category_values`, and `category_rows`, rows of the categories;
+      None: all.
+    """
     values = self._values(is_precision, iou_threshold, area, max_detections)
     if category_rows is not None:
       values = values[:, category_rows]
@@ -408,14 +419,16 @@ def precision_recall(
   """Precision at given recalls, the final recall, and the scores there.
 
   Args:
-    is_matched: bool [T, D], best detection first.
+    is_matched: bool [T, D] for T overlaps, best detection first.
     is_ignored: bool [T, D].
-    scores: [D].
+    scores: float [D].
     num_gt: number of objects to find.
-    recalls: [R].
+    recalls: float [R], rising.
 
   Returns:
-    precision [T, R], recall [T], scores [T, R].
+    precision [T, R], recall [T], scores [T, R], float64.
+
+  Source: `COCOeval.accumulate` of pycocotools.
   """
   shape = [len(is_matched), len(recalls)]
   precision, score_at = np.zeros(shape), np.zeros(shape)

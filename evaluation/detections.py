@@ -60,7 +60,7 @@ def select(detections: Detections, keep: np.ndarray) -> Detections:
 
 
 def finite(detections: Detections) -> np.ndarray:
-  """Rows whose box and score are numbers.
+  """bool [N]: rows whose box and score are numbers.
 
   A box of NaN would count as found: no comparison with its overlap is false.
   """
@@ -72,7 +72,7 @@ def num_repeated(*columns: np.ndarray) -> int:
   """Number of rows that are equal to one before.
 
   Args:
-    *columns: [N] or [N, M] each.
+    *columns: [N] or [N, M] each, which make up the rows.
   """
   rows = np.column_stack(columns)
   # NumPy 1.16 does not know rows of nothing.
@@ -80,7 +80,7 @@ def num_repeated(*columns: np.ndarray) -> int:
 
 
 def areas(detections: Detections) -> np.ndarray:
-  """Areas in pixels: of the masks if there are any, else of the boxes."""
+  """Areas float64 [N], pixels: of the masks if any, else of the boxes."""
   if detections.rles is not None:
     return np.array([mask_utils.area(rle) for rle in detections.rles],
                     np.float64)
@@ -95,15 +95,16 @@ def from_predictions(
   """Columns of a batch of predictions.
 
   Args:
-    predictions: see `COCOEvaluator.update`.
+    predictions: see `COCOEvaluator.update`; boxes [B, M, 4], yxyx.
     include_mask: pastes and encodes the masks.
     rescale_boxes: divides boxes by the scale in `image_info`.
     remove_invalid_boxes: takes the first `num_detections` rows only.
     mask_grid: mask_grids.MaskGrid, how the model's masks are sampled.
 
   Returns:
-    (`Detections`: `images` are rows of the batch, `categories` are ids;
-    number of detections left out because they are not finite numbers).
+    (`Detections`: `images` are rows of the batch, `categories` are ids, boxes
+    as there [x, y, width, height]; number of detections left out because they
+    are not finite).
   """
   boxes = _image_boxes(predictions, 'detection_boxes', rescale_boxes)
   num_images, num_slots = boxes.shape[:2]

@@ -38,7 +38,15 @@ class LVISEvaluator(coco_evaluator.COCOEvaluator):
 
   def update(self, predictions: Mapping[str, np.ndarray],
              groundtruths: Optional[Mapping[str, np.ndarray]] = None) -> None:
-    """See `COCOEvaluator.update`; needs annotations."""
+    """Adds a batch; `groundtruths` is not used.
+
+    Args:
+      predictions: {name: array [B, ...]}, see `COCOEvaluator.update`.
+      groundtruths: see there.
+
+    Raises:
+      ValueError: without annotations, and see there.
+    """
     if self._federation is None:
       raise ValueError('The metrics of LVIS need annotations: ground truth '
                        'that comes with the batches does not say which '

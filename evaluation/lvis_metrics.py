@@ -154,7 +154,7 @@ class FederatedCOCOeval(coco_metrics.ColumnCOCOeval):
 
   def ignored_if_unmatched(self, dt: np.ndarray,
                            dt_areas: np.ndarray) -> np.ndarray:
-    """See the base class."""
+    """bool [A, D], as of the base class, with what nobody looked for."""
     return super().ignored_if_unmatched(dt, dt_areas) | self._is_unsure[dt]
 
 

@@ -60,8 +60,8 @@ class SegmentationEvaluator:
     """Adds a batch without padding.
 
     Args:
-      predictions: {name: array}: source_id [B]; masks int [B, h, w, 1], the
-        class of each pixel of the network input; image_info [B, 4, 2].
+      predictions: {name: array}: source_id int64 [B]; masks int [B, h, w, 1],
+        the class of each pixel of the network input; image_info [B, 4, 2].
       groundtruths: {'masks': [B, h, w, 1], 'valid_masks': bool [B, h, w, 1]},
         the true classes, and where they count.
 

@@ -72,6 +72,11 @@ def evaluate(annotations: annotations_lib.Annotations,
              iou_type: str = 'bbox') -> Dict[str, float]:
   """Metrics of an evaluation; see factory.EXTRA_METRICS.
 
+  Args:
+    annotations: `annotations.Annotations`, with masks for 'segm'.
+    detections: `detections.Detections`.
+    iou_type: 'bbox' or 'segm'.
+
   Returns:
     {'AP50', 'cost_<kind>' of each of KINDS, 'cost_false_positives',
     'cost_false_negatives': float}.
