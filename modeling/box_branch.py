@@ -27,7 +27,8 @@ class Stage(NamedTuple):
       fast_rcnn.FastRCNNHead.
     sample: (rois, gt_boxes, gt_classes, same_draw) -> SampledRois, the regions
       that it is trained with; see roi_targets.sample_rois.
-    box_weights: four floats that its encoded boxes are scaled by.
+    box_weights: four floats that its encoded boxes are scaled by; see
+      ops.boxes.
     suffix: suffix of the names of its outputs and losses.
   """
   head: Callable[[tf.Tensor, bool], Tuple[tf.Tensor, tf.Tensor]]
@@ -71,16 +72,17 @@ class BoxBranch:
     Args:
       features: {level: [B, h, w, c]}.
       rois: float32 [B, N, 4], yxyx, pixels of the network input.
-      labels: `gt_boxes` [B, K, 4], `gt_classes` [B, K].
+      labels: `gt_boxes` [B, K, 4], yxyx, same pixels, `gt_classes` [B, K].
       image_shape: float32 [B, 1, 2], (height, width) to clip boxes to; see
         ops.boxes.clip_limits.
       is_training: Python bool; False for the losses of an evaluation: the same
         draw of RoIs for every image, and the heads of inference.
 
     Returns:
-      {'class_outputs': float32 [B, R, C], 'box_outputs': float32 [B, R, C*4 or
-      4], 'class_targets': int32 [B, R], 'box_targets': float32 [B, R, 4]}, the
-      names with the suffix of each stage, and the SampledRois of the last.
+      {'class_outputs': float32 [B, R, C], logits, 'box_outputs': float32
+      [B, R, C*4 or 4], (dy, dx, dh, dw), 'class_targets': int32 [B, R],
+      'box_targets': float32 [B, R, 4]}, the names with the suffix of each
+      stage, and the SampledRois of the last.
     """
     outputs = {}
     previous = None
@@ -188,7 +190,7 @@ class BoxBranch:
 
   def shares_of_objects(
       self, outputs: tensor_types.Nest) -> tensor_types.Tensors:
-    """{`fg_bg_ratio` of each stage of a cascade: float32 []}.
+    """{`fg_bg_ratio` of each stage of a cascade: float32 []}, in 0..1.
 
     Args:
       outputs: result of `training_outputs`.

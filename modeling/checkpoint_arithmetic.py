@@ -80,7 +80,7 @@ def mean(paths: Sequence[str]) -> Dict[str, np.ndarray]:
     paths: prefixes of two checkpoints or more.
 
   Returns:
-    {name: array}.
+    {name: array [...]}, of the shapes and types in the checkpoints.
 
   Raises:
     checkpoint_checks.BrokenCheckpointError: if one is damaged.
@@ -122,7 +122,7 @@ def write(values: Dict[str, np.ndarray], prefix: str) -> None:
   """Writes a checkpoint, which is there as a whole or not at all.
 
   Args:
-    values: {name: array}.
+    values: {name: array [...]}.
     prefix: local prefix of the new checkpoint.
 
   Raises:

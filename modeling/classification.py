@@ -35,7 +35,7 @@ class Classification:
     """Runs the network.
 
     Args:
-      images: [B, H, W, 3], normalised, H and W static.
+      images: [B, H, W, 3], RGB, normalised, H and W static.
       labels: not used.
       mode: one of utils.modes.
 

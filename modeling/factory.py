@@ -115,7 +115,13 @@ def build_mask_rcnn(config):
 
 
 def build_cascade_mask_rcnn(config):
-  """Cascade (Mask) R-CNN of a `cascade_mask_rcnn` configuration."""
+  """Cascade (Mask) R-CNN of a `cascade_mask_rcnn` configuration.
+
+  Raises:
+    ValueError: for more stages than BOX_WEIGHTS has.
+
+  Source: arXiv:1712.00726.
+  """
   norm_activation = normalization.build(config.batch_norm_activation)
   section = config.roi_sampling
   samplers = [_build_sampler(section)]

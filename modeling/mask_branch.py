@@ -50,7 +50,7 @@ class MaskBranch:
     Args:
       features: {level: [B, h, w, c]}.
       sampled: SampledRois of the last box head.
-      gt_masks: [B, K, h, w], each within its box.
+      gt_masks: float32 [B, K, h, w], 0..1, each within its box.
       is_training: Python bool; False for the losses of an evaluation: the head
         of inference.
 
@@ -77,7 +77,7 @@ class MaskBranch:
 
     Args:
       features: {level: [B, h, w, c]}.
-      boxes: float32 [B, M, 4].
+      boxes: float32 [B, M, 4], yxyx, pixels of the network input.
       classes: int32 [B, M].
 
     Returns:

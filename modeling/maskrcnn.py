@@ -50,7 +50,7 @@ class MaskRCNN:
     Args:
       images: [B, H, W, 3], normalised, H and W static.
       labels: `image_info` [B, 4, 2]. In training, and in an evaluation with
-        losses, also `gt_boxes` [B, K, 4] in pixels of the network input,
+        losses, also `gt_boxes` [B, K, 4], yxyx, pixels of the network input,
         `gt_classes` [B, K] and, with a mask branch, `gt_masks` [B, K, h, w]
         within the boxes; padding is -1.
       mode: one of utils.modes.
@@ -159,12 +159,12 @@ class MaskRCNN:
 
     Args:
       outputs: result of `outputs`.
-      labels: with `image_info`; losses are added when `outputs` had the
-        targets.
+      labels: with `image_info` [B, 4, 2]; losses are added when `outputs` had
+        the targets.
       with_losses: False leaves them out (`eval.skip_eval_loss`).
 
     Returns:
-      {prefixed name: tensor of leading dimension B}; losses as `image_losses`.
+      {prefixed name: tensor [B, ...]}; losses as `image_losses`.
     """
     labels = labels or {}
     result = predictions.detection_predictions(outputs, labels)

@@ -80,12 +80,12 @@ def restore_image_layout(images: tf.Tensor, transpose_input: bool,
   pipeline may send HWCN, or HWNC after space-to-depth.
 
   Args:
-    images: a tensor of rank 4.
+    images: what ops.preprocess.transpose_images returns.
     transpose_input: `train.transpose_input`.
     space_to_depth_block_size: `architecture.space_to_depth_block_size`.
 
   Returns:
-    NHWC.
+    [B, H, W, C], the type of `images`.
   """
   if not transpose_input:
     return images
@@ -97,7 +97,18 @@ def restore_image_layout(images: tf.Tensor, transpose_input: bool,
 def model_outputs(model: Any, images: tf.Tensor,
                   labels: Optional[tensor_types.Nest], mode: str,
                   use_bfloat16: bool) -> tensor_types.Nest:
-  """`model.outputs`, in bfloat16 if wanted; floats come back float32."""
+  """`model.outputs`, in bfloat16 if wanted; floats come back float32.
+
+  Args:
+    model: see `make_model_fn`.
+    images: float32 [B, H, W, C].
+    labels: {name: tensor [B, ...]}, or None.
+    mode: one of utils.modes.
+    use_bfloat16: `architecture.use_bfloat16`, where the device has it.
+
+  Returns:
+    {name: tensor or {level: tensor}}, see the model.
+  """
   if not use_bfloat16:
     return model.outputs(images, labels, mode)
   # Variables stay float32 and are read as bfloat16 inside the scope.

@@ -26,7 +26,8 @@ def detection_predictions(
       `groundtruths`, a dict of [B, ...] tensors.
 
   Returns:
-    {prefixed name: tensor of leading dimension B}.
+    {prefixed name: tensor [B, ...]}; boxes stay in pixels of the network input,
+    those of the ground truth in pixels of the image.
   """
   predictions = {fields.PRED + fields.IMAGE_INFO: labels[fields.IMAGE_INFO]}
   for name, value in outputs.items():

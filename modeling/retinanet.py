@@ -156,11 +156,12 @@ class RetinaNet:
 
     Args:
       outputs: result of `outputs`.
-      labels: with `image_info`; losses are added when it has the targets.
+      labels: with `image_info` [B, 4, 2]; losses are added when it has the
+        targets.
       with_losses: False leaves them out (`eval.skip_eval_loss`).
 
     Returns:
-      {prefixed name: tensor of leading dimension B}; losses as `image_losses`.
+      {prefixed name: tensor [B, ...]}; losses as `image_losses`.
     """
     result = predictions_lib.detection_predictions(outputs, labels)
     if with_losses and fields.CLS_TARGETS in labels:

@@ -49,8 +49,9 @@ class RegionProposalNetwork:
 
     Returns:
       {'rpn_score_outputs': {level: float32 [B, h, w, A]}, 'rpn_box_outputs':
-      {level: float32 [B, h, w, A*4]}, 'rpn_rois': float32 [B, R, 4],
-      'rpn_roi_scores': float32 [B, R]}; no gradient flows through the last two.
+      {level: float32 [B, h, w, A*4]}, 'rpn_rois': float32 [B, R, 4], yxyx,
+      pixels of the network input, 'rpn_roi_scores': float32 [B, R]}; no
+      gradient flows through the last two.
     """
     scores, boxes = self._head(features, is_training)
     scores, boxes = tf.nest.map_structure(
@@ -72,7 +73,7 @@ class RegionProposalNetwork:
       image_shape: see there.
 
     Returns:
-      float32 [B, R, 4].
+      float32 [B, R, 4], as 'rpn_rois'.
     """
     if self._train_options == self._test_options:
       return outputs[fields.RPN_ROIS]

@@ -45,8 +45,9 @@ class ShapeMaskBranch:
 
     Args:
       features: {level: [B, h, w, c]}.
-      labels: `mask_boxes` and `mask_outer_boxes` [B, N, 4], `mask_classes`
-        [B, N]. The masks of the targets cover those outer boxes.
+      labels: `mask_boxes` and `mask_outer_boxes` [B, N, 4], yxyx, pixels of the
+        network input, `mask_classes` [B, N]. The masks of the targets cover
+        those outer boxes.
       is_training: Python bool.
 
     Returns:

@@ -33,8 +33,8 @@ class ShapeMask:
     Args:
       images: [B, H, W, 3], normalised, H and W static.
       labels: in training, and in an evaluation with losses, `mask_boxes` and
-        `mask_outer_boxes` [B, N, 4], `mask_classes` [B, N]; outside of training
-        `image_info` [B, 4, 2].
+        `mask_outer_boxes` [B, N, 4], yxyx, pixels of the network input, and
+        `mask_classes` [B, N]; outside of training `image_info` [B, 4, 2].
       mode: one of utils.modes.
 
     Returns:
@@ -116,12 +116,12 @@ class ShapeMask:
 
     Args:
       outputs: result of `outputs`.
-      labels: with `image_info`; losses are added when `outputs` had the
-        targets.
+      labels: with `image_info` [B, 4, 2]; losses are added when `outputs` had
+        the targets.
       with_losses: False leaves them out (`eval.skip_eval_loss`).
 
     Returns:
-      {prefixed name: tensor of leading dimension B}; losses as `image_losses`.
+      {prefixed name: tensor [B, ...]}; losses as `image_losses`.
     """
     labels = labels or {}
     result = self._trunk.predictions(outputs, labels, with_losses=False)

@@ -64,6 +64,7 @@ class AccumulatingOptimizer(optimizers.OptimizerWrapper):
   def apply_gradients(self, grads_and_vars: tensor_types.Gradients,
                       global_step: Optional[tf.Variable] = None,
                       name: Optional[str] = None) -> tf.Operation:
+    """Adds gradients to the sums; applies their mean with the last part."""
     pairs = [(g, v) for g, v in grads_and_vars if g is not None]
     variables = [v for _, v in pairs]
     # Each replica has sums of its own.

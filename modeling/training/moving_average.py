@@ -138,6 +138,11 @@ class AverageSaver(tf.train.Saver):
     self._of_averages = tf.train.Saver(by_name, sharded=True)
 
   def restore(self, sess: tf.Session, save_path: str) -> None:
+    """Restores a checkpoint, as tf.train.Saver does.
+
+    Raises:
+      AverageError: if it has some of the averages only.
+    """
     if self._use_averages(save_path):
       self._of_averages.restore(sess, save_path)
     else:

@@ -60,15 +60,19 @@ class OptimizerWrapper(tf.train.Optimizer):
 
   def compute_gradients(self, loss: tf.Tensor, *args: Any,
                         **kwargs: Any) -> tensor_types.Gradients:
+    """[(gradient, variable)] of a loss [], from the inner optimizer."""
     return self._optimizer.compute_gradients(loss, *args, **kwargs)
 
   def get_slot(self, *args: Any, **kwargs: Any) -> Optional[tf.Variable]:
+    """A slot of the inner optimizer."""
     return self._optimizer.get_slot(*args, **kwargs)
 
   def get_slot_names(self, *args: Any, **kwargs: Any) -> List[str]:
+    """Names of the slots of the inner optimizer."""
     return self._optimizer.get_slot_names(*args, **kwargs)
 
   def variables(self) -> List[tf.Variable]:
+    """The variables of the inner optimizer."""
     return self._optimizer.variables()
 
 
@@ -88,6 +92,7 @@ class GlobalNormClipping(OptimizerWrapper):
   def apply_gradients(self, grads_and_vars: tensor_types.Gradients,
                       global_step: Optional[tf.Variable] = None,
                       name: Optional[str] = None) -> tf.Operation:
+    """Clips the gradients, summed over the replicas, and applies them."""
     grads_and_vars = [(g, v) for g, v in grads_and_vars if g is not None]
     gradients, variables = zip(*grads_and_vars)
     num_replicas = tf.distribute.get_replica_context().num_replicas_in_sync
@@ -115,6 +120,7 @@ class LossScaling(tf.train.experimental.MixedPrecisionLossScaleOptimizer):
   def apply_gradients(self, grads_and_vars: tensor_types.Gradients,
                       global_step: Optional[tf.Variable] = None,
                       name: Optional[str] = None) -> tf.Operation:
+    """Applies the gradients, unless one of them is not finite."""
     num_replicas = tf.distribute.get_replica_context().num_replicas_in_sync
     if num_replicas > 1:
       # TensorFlow looks at the gradients of the first replica only, while
