@@ -21,7 +21,8 @@ def of_detections(answers: Mapping[str, np.ndarray], row: int,
   """The DetectionResult of one image of a batch.
 
   Args:
-    answers: {name: array [B, ...]}; boxes in pixels of the network's input.
+    answers: {name: array [B, ...]}; boxes yxyx, in pixels of the network's
+      input.
     row: int, of the batch.
     mask_grid: mask_grids.MaskGrid of the model.
     **of_image: other fields of the result.
@@ -51,14 +52,28 @@ def of_detections(answers: Mapping[str, np.ndarray], row: int,
 
 def of_classification(answers: Mapping[str, np.ndarray], row: int, top: int = 5,
                       **of_image: Any) -> results.ClassificationResult:
-  """The ClassificationResult of one image of a batch."""
+  """The ClassificationResult of one image of a batch.
+
+  Args:
+    answers: {name: array [B, ...]}, with `probabilities` [B, C].
+    row: int, of the batch.
+    top: int, classes in the result.
+    **of_image: other fields of the result.
+  """
   return results.ClassificationResult(
       answers[networks.PROBABILITIES][row], top, **of_image)
 
 
 def of_segmentation(answers: Mapping[str, np.ndarray], row: int,
                     **of_image: Any) -> results.SegmentationResult:
-  """The SegmentationResult of one image of a batch."""
+  """The SegmentationResult of one image of a batch.
+
+  Args:
+    answers: {name: array [B, ...]}: `masks` [B, h, w, 1], `pixel_scores` and
+      `image_info` [B, 4, 2], or the PNGs of segmentation_outputs.with_pngs.
+    row: int, of the batch.
+    **of_image: other fields of the result.
+  """
   if segmentation_outputs.CATEGORY_BYTES in answers:
     return results.SegmentationResult(
         _pixels(answers[segmentation_outputs.CATEGORY_BYTES][row]),

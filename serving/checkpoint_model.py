@@ -66,7 +66,10 @@ class CheckpointModel:
     graph.finalize()
 
   def prepare(self, image: np.ndarray) -> Tuple[np.ndarray, np.ndarray]:
-    """(float32 [h, w, 3], image_info float32 [4, 2]) of uint8 [H, W, 3]."""
+    """(float32 [h, w, 3], image_info float32 [4, 2]) of uint8 [H, W, 3].
+
+    See inputs.prepare.
+    """
     return self._session.run(self._prepared, {self._image: image})
 
   def run(self, prepared: Sequence[Any]) -> Dict[str, np.ndarray]:

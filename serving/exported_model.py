@@ -154,11 +154,11 @@ class ExportedModel:
     """Runs the graph as it is.
 
     Args:
-      feeds: {tensor name: array}.
+      feeds: {tensor name: array}, [B, ...] as `signature` has them.
       signature: one of `signatures`; None: the one in use.
 
     Returns:
-      {key of the signature: array}.
+      {key of the signature: array [B, ...]}.
     """
     return self._session.run(
         {key: value['tensor']

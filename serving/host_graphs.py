@@ -33,17 +33,17 @@ class Preparation:
       return tf.Session(graph=graph), fed, function(fed)
 
   def prepared(self, image, spec):
-    """(float32 [h, w, 3], image_info)."""
+    """(float32 [h, w, 3], image_info) of uint8 [H, W, 3]: inputs.prepare."""
     return self._run(image, ('prepared', spec),
                      lambda fed: inputs.prepare(fed, spec))
 
   def info(self, image, spec):
-    """image_info of the image in the network's input."""
+    """image_info float32 [4, 2] of uint8 [H, W, 3]; see inputs.prepare."""
     return self._run(image, ('info', spec),
                      lambda fed: inputs.prepare(fed, spec)[1])
 
   def placed(self, image, spec):
-    """(uint8 [h, w, 3], image_info): the image fits into the pixels fed."""
+    """(uint8 [h, w, 3], image_info) of uint8 [H, W, 3], in the size fed."""
     def place(fed):
       pixels, info = preprocess.resize_and_crop_image(fed, spec.size, spec.size)
       return tf.cast(tf.round(pixels), tf.uint8), info
@@ -59,7 +59,12 @@ class Suppression:
     self._lock = threading.Lock()
 
   def __call__(self, boxes, scores):
-    """{name: array [B, ...]} of arrays [B, N, 1 or C, 4] and [B, N, C]."""
+    """{name: array [B, ...]} of ops.detections.detect.
+
+    Args:
+      boxes: float32 [B, N, 1 or C, 4], yxyx, pixels of the network's input.
+      scores: float32 [B, N, C], without background.
+    """
     with self._lock:
       if self._built is None:
         self._built = self._build(boxes.shape, scores.shape)

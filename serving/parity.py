@@ -80,7 +80,7 @@ def made_images(the_plan: Any) -> List[bytes]:
   """Encoded images of odd kinds, for which a plan's inputs have to agree.
 
   Args:
-    the_plan: Any.
+    the_plan: export.Plan.
 
   Returns:
     [bytes]; a JPEG that lies on its side and notes so, a grey PNG, a JPEG; of
@@ -116,11 +116,12 @@ def expected(the_plan: Any,
   """What the checkpoint gives, under the keys of the export's signatures.
 
   Args:
-    the_plan: Any.
+    the_plan: export.Plan.
     images: [bytes].
 
   Returns:
-    [{key: array}], of each image. Segmentation: those of both signatures.
+    [{key: array}] of each image, without the dimension of the batch; boxes
+    [N, 4] in `options.coordinates`. Segmentation: those of both signatures.
   """
   model = checkpoint_model.CheckpointModel(
       the_plan.config, the_plan.checkpoint, the_plan.spec)
@@ -212,7 +213,7 @@ def compare(
 
   Args:
     wanted: result of `expected`.
-    found: [{key: array}].
+    found: [{key: array}], likewise.
     coordinates: one of signatures.COORDINATES.
     tolerances: {key: float} instead of those of TOLERANCES.
 

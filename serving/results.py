@@ -79,6 +79,17 @@ class DetectionResult(_Result):
                mask_boxes: Optional[np.ndarray] = None,
                mask_grid: mask_grids.MaskGrid = mask_grids.CELLS,
                **of_image: Any) -> None:
+    """Takes the objects, the best first.
+
+    Args:
+      boxes: [N, 4], yxyx, pixels of the upright image.
+      scores: [N].
+      classes: [N], from 1.
+      masks: [N, h, w], 0..1 within `mask_boxes`; None without masks.
+      mask_boxes: [N, 4], as `boxes`; None: `boxes`.
+      mask_grid: mask_grids.MaskGrid, how the masks are sampled.
+      **of_image: what is known about the image, see `_Result`.
+    """
     super().__init__(**of_image)
     self._of_image = of_image
     self.boxes = np.asarray(boxes, np.float32).reshape([-1, 4])
@@ -232,6 +243,7 @@ class ClassificationResult(_Result):
 
   def __init__(self, probabilities: np.ndarray, top: int = 5,
                **of_image: Any) -> None:
+    """Takes probabilities [C] of all classes; the best `top` are kept."""
     super().__init__(**of_image)
     self.probabilities = np.asarray(probabilities, np.float32)
     order = np.argsort(-self.probabilities, kind='mergesort')[:top]
@@ -255,14 +267,17 @@ class ClassificationResult(_Result):
     return answer
 
   def resized(self, image: np.ndarray) -> 'ClassificationResult':
-    """The same answer about the image at another size."""
+    """The same answer about the image at another size, uint8 [h, w, 3]."""
     answer = copy.copy(self)
     answer.image, answer.image_size = image, tuple(image.shape[:2])
     return answer
 
   def draw(self, image: Optional[np.ndarray] = None,
            **options: Any) -> np.ndarray:
-    """The image with the classes and their scores; see DetectionResult.draw."""
+    """The image with the classes and their scores, uint8 [H, W, 3].
+
+    For the arguments see DetectionResult.draw.
+    """
     return drawing.draw_classes(self._ground(image), self.names, self.scores,
                                 **options)
 
@@ -286,6 +301,7 @@ class SegmentationResult(_Result):
 
   def __init__(self, label_map: np.ndarray, scores: Optional[np.ndarray] = None,
                **of_image: Any) -> None:
+    """Takes class ids and scores, 0..1 or None, both [height, width]."""
     super().__init__(**of_image)
     self.label_map = np.asarray(label_map, np.int32)
     self.scores = scores
@@ -322,7 +338,7 @@ class SegmentationResult(_Result):
     return answer
 
   def resized(self, image: np.ndarray) -> 'SegmentationResult':
-    """The same answer about the image at another size, without scores."""
+    """The answer about the image as uint8 [h, w, 3], without scores."""
     size = image.shape[1::-1]
     return SegmentationResult(
         cv2.resize(self.label_map, size, interpolation=cv2.INTER_NEAREST),
@@ -330,7 +346,10 @@ class SegmentationResult(_Result):
 
   def draw(self, image: Optional[np.ndarray] = None,
            **options: Any) -> np.ndarray:
-    """The image coloured by class; see DetectionResult.draw."""
+    """The image coloured by class, uint8 [H, W, 3].
+
+    For the arguments see DetectionResult.draw.
+    """
     options = dict(dict(min_size=0), **options)
     return drawing.draw_label_map(self._ground(image), self.label_map,
                                   names=self.class_names, **options)

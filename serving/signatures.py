@@ -74,7 +74,7 @@ def outputs(found: Mapping[str, tf.Tensor], image_info: tf.Tensor,
     options: Options.
 
   Returns:
-    {key: tensor}.
+    {key: tensor [B, ...]}; boxes yxyx, in `options.coordinates`.
 
   Raises:
     ValueError: for unknown coordinates.
@@ -129,8 +129,8 @@ def signature(inputs: tensor_types.Tensors,
   """A signature of the method predict.
 
   Args:
-    inputs: {key: tensor}.
-    found: {key: tensor}.
+    inputs: {key: tensor [B, ...]}.
+    found: {key: tensor [B, ...]}.
 
   Returns:
     SignatureDef.

@@ -49,7 +49,7 @@ def write(the_plan: Any, folder: str, model_name: str) -> None:
 
 
 def example_inputs(the_plan: Any) -> Dict[str, np.ndarray]:
-  """{key of the signature: array} of a request with a grey image."""
+  """{key of the signature: array [B, ...]} of a request of grey images."""
   count = the_plan.batch_size or 1
   height, width = the_plan.spec.size
   pixels = np.full([height, width, 3], 128, np.uint8)
@@ -94,7 +94,7 @@ def predict_log(model_name: str, signature_name: str,
   Args:
     model_name: str.
     signature_name: str.
-    inputs: {key: array}.
+    inputs: {key: array [B, ...]}.
   """
   model_spec = _field(_NAME, model_name.encode('utf-8')) + _field(
       _SIGNATURE_NAME, signature_name.encode('utf-8'))

@@ -70,14 +70,22 @@ class Admission:
       self.num_open -= 1
 
   def check_body(self, size: int) -> None:
-    """Raises RequestError for a body of too many bytes."""
+    """Checks the length of a body.
+
+    Raises:
+      RequestError: for a body of too many bytes.
+    """
     if size > self._max_body_bytes:
       raise errors.RequestError(
           'The body has more than the %d bytes that are allowed.' % (
               self._max_body_bytes), 413, 'body')
 
   def hold(self, size: int) -> None:
-    """Counts bytes; raises RequestError if there is no room for them."""
+    """Counts bytes.
+
+    Raises:
+      RequestError: if there is no room for them.
+    """
     if self.num_bytes + size > self._max_bytes:
       raise errors.overloaded('The requests in progress have reached '
                               'the allowed number of bytes: try '

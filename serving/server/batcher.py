@@ -49,7 +49,7 @@ class Batcher:
     """Starts the thread.
 
     Args:
-      run: (signature name, {key: array}) -> {key: array}.
+      run: (signature name, {key: array [B, ...]}) -> {key: array [B, ...]}.
       max_batch_size: int, rows of one run, where the graph leaves it free.
       batch_timeout_s: float, how long a request waits for others.
       queue_timeout_s: float; a request that waited longer is refused.
@@ -76,13 +76,16 @@ class Batcher:
 
     Args:
       signature: served_model.Signature.
-      feeds: {key: array}.
+      feeds: {key: array [B, ...]}.
       cost: int, for instance pixels.
       is_wanted: () -> bool, whether anybody still waits for the answer.
 
     Returns:
-      concurrent.futures.Future of {key: array}. It raises RequestError, or what
-      the run raised.
+      concurrent.futures.Future of {key: array [B, ...]}. It raises
+      RequestError, or what the run raised.
+
+    Raises:
+      RequestError: if the server is stopping.
     """
     item = _Item(signature, feeds, cost, is_wanted, time.monotonic(),
                  futures.Future())
@@ -259,7 +262,7 @@ def num_rows(feeds: Mapping[str, np.ndarray]) -> Optional[int]:
   """The first dimension that all arrays share; None if they do not.
 
   Args:
-    feeds: {key: array}.
+    feeds: {key: array [B, ...]}.
   """
   counts = {value.shape[0] if value.ndim else None for value in feeds.values()}
   return counts.pop() if len(counts) == 1 else None

@@ -63,7 +63,7 @@ def response(answers: Mapping[str, np.ndarray],
   """The body that answers `:classify`: all classes, the best first.
 
   Args:
-    answers: {key: array}.
+    answers: {key: array [B, ...]}, with `probabilities` [B, C].
     class_names: {class id: name}; others are called by their number.
 
   Returns:

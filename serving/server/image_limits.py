@@ -27,7 +27,7 @@ def check(feeds: Mapping[str, np.ndarray], signature: served_model.Signature,
   """Refuses requests of too many pixels, and what is not an image.
 
   Args:
-    feeds: {key: array} of a request.
+    feeds: {key: array [B, ...]} of a request.
     signature: served_model.Signature.
     max_pixels: int, of all images of the request and all frames of each.
 

@@ -36,7 +36,11 @@ class BatchedModel(exported_model.ExportedModel):
   def run_signature(
       self, feeds: Mapping[str, np.ndarray],
       signature: Optional[Dict[str, Any]] = None) -> Dict[str, np.ndarray]:
-    """As ExportedModel.run_signature, together with other requests."""
+    """As ExportedModel.run_signature, in one batch [B, ...] with others.
+
+    Raises:
+      RequestError: see service.Service.run_and_wait.
+    """
     described = signature or self.signature
     name = next(name for name, one in self.signatures.items()
                 if one is described)

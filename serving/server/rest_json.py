@@ -168,7 +168,7 @@ def tensor(value: Any, key: str, expected: served_model.Tensor) -> np.ndarray:
     expected: served_model.Tensor.
 
   Returns:
-    array, of object for strings.
+    Array of the shape [B, ...] of `expected`, of object for strings.
 
   Raises:
     RequestError: if type or shape are others.
@@ -238,7 +238,7 @@ def predict_response(answers: Mapping[str, np.ndarray], by_rows: bool) -> bytes:
   """The body that answers `:predict`.
 
   Args:
-    answers: {key: array}.
+    answers: {key: array [B, ...]}.
     by_rows: bool, of the Request.
 
   Returns:

@@ -122,10 +122,10 @@ class ServedModel:
 
     Args:
       signature_name: key of `signatures`.
-      feeds: {key of an input: array}.
+      feeds: {key of an input: array [B, ...]}.
 
     Returns:
-      {key of an output: array}.
+      {key of an output: array [B, ...]}.
     """
     signature = self.signatures[signature_name]
     return self.session.run(

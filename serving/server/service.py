@@ -34,7 +34,11 @@ class Limits:
   """
 
   def __init__(self, **changes: Any) -> None:
-    """Takes attributes that differ from the defaults."""
+    """Takes attributes that differ from the defaults.
+
+    Raises:
+      TypeError: for one that does not exist.
+    """
     self.max_requests, self.max_rows = 128, 128
     self.max_body_bytes, self.max_bytes = 2**25, 2**28
     self.max_pixels = 2**26
@@ -101,7 +105,15 @@ class Service:
 
   def check(self, signature: served_model.Signature,
             feeds: Mapping[str, np.ndarray]) -> int:
-    """The pixels of a request; raises RequestError for what is too much."""
+    """The pixels of a request.
+
+    Args:
+      signature: served_model.Signature.
+      feeds: {key: array [B, ...]}.
+
+    Raises:
+      RequestError: for too many rows or pixels.
+    """
     rows = batcher_lib.num_rows(feeds) or 1
     if rows > self.limits.max_rows:
       raise errors.RequestError(
@@ -117,15 +129,15 @@ class Service:
 
     Args:
       signature: served_model.Signature.
-      feeds: {key: array}.
+      feeds: {key: array [B, ...]}.
       cost: int, of `check`.
       is_wanted: () -> bool, whether the client is still there.
 
     Returns:
-      {key: array}.
+      {key: array [B, ...]}.
 
     Raises:
-      RequestError, or what the run raised.
+      RequestError: if the answer takes too long; or what the run raised.
     """
     future = self._batcher.submit(signature, feeds, cost, is_wanted)
     try:
@@ -136,7 +148,18 @@ class Service:
 
   def run_and_wait(self, signature: served_model.Signature,
                    feeds: Mapping[str, np.ndarray]) -> Dict[str, np.ndarray]:
-    """`check` and `run` for another thread than that of the event loop."""
+    """`check` and `run` for another thread than that of the event loop.
+
+    Args:
+      signature: served_model.Signature.
+      feeds: {key: array [B, ...]}.
+
+    Returns:
+      {key: array [B, ...]}.
+
+    Raises:
+      RequestError: see `check`; and if the answer takes too long.
+    """
     future = self._batcher.submit(signature, feeds,
                                   self.check(signature, feeds))
     try:

@@ -71,7 +71,7 @@ def unmatched(wanted: Sequence[Mapping[str, np.ndarray]],
   """The share of objects that are not found again, either way.
 
   Args:
-    wanted: [{key: array}], of each image.
+    wanted: [{key: array}] of each image, `detection_boxes` [N, 4] and so on.
     found: the same of the export.
     score: float, how far scores may differ.
 

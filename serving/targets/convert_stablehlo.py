@@ -31,7 +31,12 @@ _MLIR = xla_client._xla.mlir  # pylint: disable=protected-access
 
 def convert(network: network_graph.Network, request: Mapping[str, Any],
             folder: str, work: str) -> Dict[str, Any]:
-  """Writes model.stablehlo; see exporting.converter_main."""
+  """Writes model.stablehlo; see exporting.converter_main.
+
+  Raises:
+    ConversionError: for a free number of images, or operations that XLA does
+      not have.
+  """
   del request, work
   if None in network.shape:
     raise exporting.ConversionError(

@@ -47,7 +47,7 @@ class Model:
     self._fed = {self._input: images}
 
   def invoke(self) -> List[np.ndarray]:
-    """Runs what was fed; returns the outputs in the order of their keys."""
+    """Runs what was fed; returns [array [B, ...]] in the order of the keys."""
     return self._session.run(list(self._names), self._fed)
 
   def run(self, images: np.ndarray) -> Dict[str, np.ndarray]:

@@ -31,6 +31,9 @@ class Model:
       folder: folder of the export.
       described: dict from description.read.
       threads: None; XLA takes all of them.
+
+    Raises:
+      ValueError: for a number of threads.
     """
     if threads:
       raise ValueError('The number of threads of XLA cannot be chosen here.')
@@ -48,7 +51,7 @@ class Model:
     self._fed = jax.device_put(images, self._device)
 
   def invoke(self) -> List[np.ndarray]:
-    """Runs what was fed; returns arrays in the order of their keys."""
+    """Runs what was fed; returns [array [B, ...]] in the order of the keys."""
     results = self._program.execute_sharded(
         [self._fed]).disassemble_into_single_device_arrays()
     return [np.asarray(result[0]) for result in results]
