@@ -28,12 +28,15 @@ class InputError(ValueError):
 
 @contextlib.contextmanager
 def explained_errors(files, parsers=None):
-  """Raises InputError instead of what a broken record of `files` raises.
+  """A context in which errors of broken records name file and record.
 
   Args:
     files: [path] of the records that are being read.
     parsers: {path: dataloader.parser.Parser} of those that read them: what can
       be decoded may still stop its parser. None: it stops none.
+
+  Raises:
+    InputError: instead of what a broken record of `files` raises.
   """
   try:
     yield

@@ -46,7 +46,15 @@ class GridMatches(NamedTuple):
 
 def check_thresholds(matched_threshold: float,
                      unmatched_threshold: float) -> None:
-  """Raises ValueError when the thresholds are in the wrong order."""
+  """Checks that there is room for ignored anchors, or none.
+
+  Args:
+    matched_threshold: float, smallest IoU of a positive anchor.
+    unmatched_threshold: float; below it an anchor is negative.
+
+  Raises:
+    ValueError: when they are in the wrong order.
+  """
   if unmatched_threshold > matched_threshold:
     raise ValueError('unmatched_threshold %g must not exceed match_threshold '
                      '%g.' % (unmatched_threshold, matched_threshold))

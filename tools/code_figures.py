@@ -24,6 +24,9 @@ NOW = 'now'
 PASSAGE = 8
 # [B, H, W, 3], [K], [..., 4], [].
 _SHAPE = re.compile(r'\[(?:\.\.\.|[\w.*+/ -]+)?(?:, ?[\w.*+/ -]+)*\]')
+# Types of tensors and arrays, as annotations call them.
+_ARRAYS = frozenset(['Tensor', 'ndarray', 'ArrayLike', 'Levels', 'LevelArrays',
+                     'Tensors', 'Nest'])
 _NO_CODE = (tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT,
             tokenize.DEDENT, tokenize.ENCODING, tokenize.ENDMARKER)
 
@@ -39,6 +42,8 @@ class Function(NamedTuple):
       constructor or a call), in a public class, and not inside of another
       function.
     is_annotated: whether all of its parameters and its result are.
+    has_arrays: whether an annotation names a tensor or an array.
+    raises: whether it has a statement that raises an error of its own.
     docstring: its own, '' for none.
   """
   place: str
@@ -46,7 +51,17 @@ class Function(NamedTuple):
   parameters: int
   is_public: bool
   is_annotated: bool
+  has_arrays: bool
+  raises: bool
   docstring: str
+
+  def lacks_shapes(self) -> bool:
+    """Whether it has arrays, and its docstring no shape."""
+    return self.has_arrays and not _SHAPE.search(self.docstring)
+
+  def lacks_errors(self) -> bool:
+    """Whether it raises, and its docstring has no section for it."""
+    return self.raises and 'Raises:' not in self.docstring
 
 
 class File(NamedTuple):
@@ -124,7 +139,20 @@ def _function(node, path, is_public, numbers, ends):
       '%s:%d %s' % (path, first, node.name),
       sum(row in numbers for row in rows), len(arguments), is_public,
       node.returns is not None and all(a.annotation for a in arguments),
+      any(not _ARRAYS.isdisjoint(_words(annotation)) for annotation in
+          [node.returns] + [a.annotation for a in arguments] if annotation),
+      any(isinstance(n, ast.Raise) and n.exc for n in ast.walk(node)),
       ast.get_docstring(node) or '')
+
+
+def _words(annotation):
+  """The names in an annotation, those in quotes too."""
+  for node in ast.walk(annotation):
+    # A text is in `value`, or in Python 3.7 in `s`.
+    for field in ('id', 'attr', 'value', 's'):
+      text = getattr(node, field, None)
+      if isinstance(text, str):
+        yield from re.findall(r'\w+', text)
 
 
 def duplicated(files: Sequence[File]) -> int:
@@ -168,6 +196,12 @@ def figures(files: Sequence[File]) -> Dict[str, str]:
       'docstrings with shapes': _share(
           sum(bool(_SHAPE.search(f.docstring)) for f in documented),
           len(documented)),
+      'public functions of tensors or arrays': '%d' % sum(
+          f.has_arrays for f in public),
+      'of these, without shapes': '%d' % sum(f.lacks_shapes() for f in public),
+      'public functions that raise': '%d' % sum(f.raises for f in public),
+      "of these, without 'Raises:'": '%d' % sum(
+          f.lacks_errors() for f in public),
       'annotated public functions': _share(
           sum(f.is_annotated for f in public), len(public))}
   for room, members in _rooms(files).items():

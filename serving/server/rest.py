@@ -43,7 +43,11 @@ class Rest:
     app.router.add_post('/v1/{tail:.*}', self.ask)
 
   async def tell(self, request: web.Request) -> web.Response:
-    """GET: state or metadata of the model."""
+    """GET: state or metadata of the model.
+
+    Raises:
+      RequestError: for another address, model or version.
+    """
     match = _TELL.match(request.path)
     if not match or not match.group(1):
       raise _malformed(request)
@@ -59,7 +63,12 @@ class Rest:
                         content_type='application/json')
 
   async def ask(self, request: web.Request) -> web.Response:
-    """POST: runs the network."""
+    """POST: runs the network.
+
+    Raises:
+      RequestError: for another address, model or version, or a request that
+        cannot be answered.
+    """
     match = _ASK.match(request.path)
     if not match:
       raise _malformed(request)

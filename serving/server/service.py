@@ -89,7 +89,11 @@ class Service:
         bytes=lambda: self.admission.num_bytes)
 
   async def read(self, place: Any, request: Any) -> bytes:
-    """The body of a request; see admission. Raises RequestError."""
+    """The body of a request; see admission.
+
+    Raises:
+      RequestError: if it is too large, or does not arrive in time.
+    """
     try:
       return await asyncio.wait_for(place.read(request),
                                     self.limits.body_timeout_s)

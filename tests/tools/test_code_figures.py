@@ -71,6 +71,44 @@ def test_shapes_and_shares(module):
       '1, 15, 2 (66.7 %)')
 
 
+_ARRAYS = '''
+def first(boxes: tf.Tensor) -> None:
+  """Boxes [K, 4]."""
+
+def second(boxes: Optional[Sequence['np.ndarray']]) -> None:
+  """Boxes."""
+  raise ValueError('No boxes.')
+
+def third() -> tensor_types.Levels:
+  """Of [] or [B, N].
+
+  Raises:
+    ValueError: always.
+  """
+  raise ValueError('No levels.')
+
+def fourth(count: int) -> str:
+  """Counts."""
+  try:
+    return str(count)
+  except OSError:
+    raise
+'''
+
+
+def test_functions_of_arrays_and_their_errors():
+  file = code_figures.read_file('ops/boxes.py', _ARRAYS)
+  assert [(f.has_arrays, f.lacks_shapes(), f.raises, f.lacks_errors())
+          for f in file.functions] == [
+              (True, False, False, False), (True, True, True, True),
+              (True, False, True, False), (False, False, False, False)]
+  figures = code_figures.figures([file])
+  assert figures['public functions of tensors or arrays'] == '3'
+  assert figures['of these, without shapes'] == '1'
+  assert figures['public functions that raise'] == '2'
+  assert figures["of these, without 'Raises:'"] == '1'
+
+
 def test_a_passage_that_stands_twice_counts_in_both_places():
   lines = ['x%d = %d' % (i, i) for i in range(9)]
   files = [code_figures.read_file('a.py', '\n'.join(lines)),
