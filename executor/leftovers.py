@@ -13,10 +13,10 @@ _UNFINISHED = re.compile(
     r'|\.(index|data-\d{5}-of-\d{5})\.tempstate\d+$'
     r'|^(checkpoint|graph\.pbtxt|model\.ckpt-\d+\.meta)\.tmp[0-9a-f]{32}$'
     r'|^\.(training\.lock|params\.yaml|run\.json|training_finished\.json'
-    r'|divergence\.json)\.\w+$')
+    r'|divergence\.json)\.[\w.-]+$')
 # The same of files that others write, too, at this very moment perhaps.
 _OF_OTHERS = re.compile(
-    r'^\.(status|early_stop)\.json\.\w+$|^training\.lock\.\d+$')
+    r'^\.(status|early_stop)\.json\.[\w.-]+$|^training\.lock\.\d+$')
 _OLD_SECONDS = 3600  # by any two clocks
 
 

@@ -14,8 +14,8 @@ from typing import Iterator
 
 import tensorflow.compat.v1 as tf
 
-from executor import processes
 from modeling import storage
+from utils import processes
 
 _PREFIX = 'pinned.'
 _NAME = re.compile(r'pinned\.(.*)\.(\d+)/?$')
@@ -29,7 +29,7 @@ class GoneError(Exception):
 
 @contextlib.contextmanager
 def pinned(path: str, folder: str) -> Iterator[str]:
-  """Holds a checkpoint.
+  """Holds a checkpoint; what killed evaluations held is removed.
 
   Args:
     path: checkpoint prefix.
@@ -44,7 +44,7 @@ def pinned(path: str, folder: str) -> Iterator[str]:
   """
   target = os.path.join(folder, '%s%s.%d' % (_PREFIX, socket.gethostname(),
                                              os.getpid()))
-  _remove(target)
+  remove_left(folder)
   tf.gfile.MakeDirs(target)
   try:
     with tf.gfile.GFile(os.path.join(target, _OWNER), 'w') as f:
@@ -99,4 +99,6 @@ def _is_in_use(path, host, pid):
 
 def _remove(path):
   if tf.gfile.IsDirectory(path):
-    tf.gfile.DeleteRecursively(path)
+    # Another evaluation may remove what a killed one left at this moment.
+    with contextlib.suppress(tf.errors.NotFoundError):
+      tf.gfile.DeleteRecursively(path)

@@ -18,8 +18,8 @@ from typing import Any, Callable, Iterator, NamedTuple, Optional
 import tensorflow.compat.v1 as tf
 
 from executor import errors
-from executor import processes
 from modeling import storage
+from utils import processes
 
 
 class Kind(NamedTuple):

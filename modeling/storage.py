@@ -5,11 +5,13 @@ import functools
 import json
 import os
 import tempfile
+import time
 from typing import Any, Dict, Iterator, List, Optional
 
 import tensorflow.compat.v1 as tf
 
 from utils import files
+from utils import unfinished
 
 is_remote = files.is_remote
 _TAIL = 2**16  # bytes: more than most lines of a log
@@ -47,16 +49,19 @@ def replaced_folder(folder: str) -> Iterator[str]:
   """Yields a sibling to write to, which then takes the place of the folder.
 
   The old folder stays until the new one is complete, and a failure leaves
-  nothing behind.
+  nothing behind. What a killed process left is removed; if it was killed
+  between taking the old folder away and putting the new one there, the old one
+  is put back first.
 
   Args:
     folder: it may be there.
   """
-  parent, name = os.path.split(folder)
-  temporary = os.path.join(parent, '.%s.%d.new' % (name, os.getpid()))
-  old = os.path.join(parent, '.%s.%d.old' % (name, os.getpid()))
+  parent = os.path.dirname(folder)
+  temporary, old = (os.path.join(parent, unfinished.prefix(folder) + ending)
+                    for ending in ('new', 'old'))
   if parent:
     tf.gfile.MakeDirs(parent)
+  restore_folder(folder)
   try:
     yield temporary
     if tf.gfile.Exists(folder):
@@ -73,6 +78,37 @@ def replaced_folder(folder: str) -> Iterator[str]:
       if tf.gfile.Exists(path) and (
           path == temporary or tf.gfile.Exists(folder)):
         tf.gfile.DeleteRecursively(path)
+
+
+def restore_folder(folder: str) -> None:
+  """Cleans up after processes that were killed in `replaced_folder`.
+
+  Args:
+    folder: the argument of `replaced_folder`.
+  """
+  parent = os.path.dirname(folder)
+  if not tf.gfile.IsDirectory(parent or '.'):
+    return
+  names = [one.rstrip('/') for one in tf.gfile.ListDirectory(parent or '.')
+           if unfinished.is_of(one, folder)]
+  left = [path for path in (os.path.join(parent, name) for name in names)
+          if unfinished.is_left(os.path.basename(path),
+                                functools.partial(_time_of, path))]
+  for path in left:
+    if path.endswith('.old') and not tf.gfile.Exists(folder):
+      tf.gfile.Rename(path, folder)
+      tf.logging.warning(
+          '%s was being replaced by a process that was killed; it is there '
+          'again as it was before.', folder)
+    else:
+      tf.gfile.DeleteRecursively(path)
+
+
+def _time_of(path):
+  try:
+    return tf.gfile.Stat(path).mtime_nsec / 1e9
+  except tf.errors.OpError:  # Whoever wrote it is done, or a bucket has none.
+    return time.time()
 
 
 def write_json(path: str, value: Any) -> None:

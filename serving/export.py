@@ -193,6 +193,7 @@ def export(config: base.Config, checkpoint_path: str, folder: str,
     LoadError: if the checkpoint is of another model.
   """
   folder = _normalized(folder)
+  storage.restore_folder(folder)
   if tf.gfile.Exists(folder) and not override:
     raise ExportError(
         '%s already exists. Give another folder, or replace it with '

@@ -8,17 +8,21 @@ import os
 import tempfile
 from typing import IO, Iterator, Union
 
+from utils import unfinished
+
 
 @contextlib.contextmanager
 def atomic_path(path: str) -> Iterator[str]:
   """Yields a temporary path; on success it replaces `path` in one step.
 
-  A reader sees the old file or the whole new one, never a part of it.
+  A reader sees the old file or the whole new one, never a part of it. Files
+  that killed processes left unfinished in its folder are removed.
   """
   folder = os.path.dirname(os.path.abspath(path))
   os.makedirs(folder, exist_ok=True)
-  handle, temporary = tempfile.mkstemp(
-      prefix='.' + os.path.basename(path) + '.', dir=folder)
+  _remove_left(folder)
+  handle, temporary = tempfile.mkstemp(prefix=unfinished.prefix(path),
+                                       dir=folder)
   os.close(handle)
   try:
     yield temporary
@@ -30,6 +34,17 @@ def atomic_path(path: str) -> Iterator[str]:
   finally:
     if os.path.exists(temporary):
       os.remove(temporary)
+
+
+def _remove_left(folder):
+  """Removes the unfinished files of processes that are gone."""
+  for name in os.listdir(folder):
+    path = os.path.join(folder, name)
+    # Another process may do the same at this moment, or may not be allowed to.
+    with contextlib.suppress(OSError):
+      if (unfinished.is_left(name, lambda: os.path.getmtime(path))  # noqa: B023
+          and not os.path.isdir(path)):
+        os.remove(path)
 
 
 def write_atomically(path: str, content: Union[str, bytes]) -> None:

@@ -59,6 +59,7 @@ def write(target, the_plan, folder, override=False, label_map=None,
     ParityError: if the export answers otherwise than the checkpoint.
   """
   folder = os.path.abspath(str(folder))
+  storage.restore_folder(folder)
   if os.path.exists(folder) and not override:
     raise export.ExportError(
         '%s already exists. Give another folder, or replace it with '

@@ -9,8 +9,8 @@ import pytest
 import tensorflow.compat.v1 as tf
 
 from executor import pins
-from executor import processes
 from tests.executor import toy
+from utils import processes
 
 
 def test_links_and_copies_where_there_are_none(tmp_path, monkeypatch):

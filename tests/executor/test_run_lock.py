@@ -9,9 +9,9 @@ import tensorflow.compat.v1 as tf
 
 from executor import errors
 from executor import leftovers
-from executor import processes
 from executor import run_lock
 from modeling import storage
+from utils import processes
 
 
 @pytest.fixture(name='warnings')

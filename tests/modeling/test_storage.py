@@ -1,11 +1,17 @@
 """Small files: replaced in one step, read though the writer was killed."""
 
 import os
+import re
+import signal
+import subprocess
+import sys
 
 import pytest
 import tensorflow.compat.v1 as tf
 
 from modeling import storage
+from utils import processes
+from utils import unfinished
 
 
 def test_json_lines(tmp_path):
@@ -58,3 +64,58 @@ def test_a_url_that_cannot_be_written_fails_before_the_work(tmp_path):
     with storage.output_path('file://%s/file/b/a.json' % tmp_path):
       began.append(1)
   assert not began
+
+
+def _write(folder, content):
+  """What `replaced_folder` makes of a folder with one file."""
+  with storage.replaced_folder(str(folder)) as temporary:
+    os.makedirs(temporary)
+    with open(os.path.join(temporary, 'a'), 'w') as f:
+      f.write(content)
+      f.flush()
+      os.fsync(f.fileno())
+
+
+_KILLED = """
+import os, signal
+from modeling import storage
+with storage.replaced_folder(%r) as temporary:
+  os.makedirs(temporary)
+  open(os.path.join(temporary, 'a'), 'w').write('half')
+  os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_a_folder_whose_writer_was_killed(tmp_path):
+  """Those of living processes and of other folders are left alone."""
+  folder = tmp_path / 'b'
+  done = subprocess.run([sys.executable, '-c', _KILLED % str(folder)],
+                        stderr=subprocess.PIPE)
+  assert done.returncode == -signal.SIGKILL, done.stderr
+  left, = os.listdir(str(tmp_path))
+  assert left.startswith('.b.') and left.endswith('.new')
+  parent = os.getppid()
+  others = [left.replace('.b.', '.bb.', 1), re.sub(
+      r'\d+-\d*\.new$', '%d-%s.new' % (
+          parent, processes.start_of(parent) or ''), left)]
+  for name in others:
+    (tmp_path / name).mkdir()
+  _write(folder, 'new')
+  assert (folder / 'a').read_text() == 'new'
+  assert sorted(os.listdir(str(tmp_path))) == sorted(others + ['b'])
+
+
+def test_a_writer_killed_between_the_old_folder_and_the_new_one(tmp_path):
+  """The old one is put back, before anything else fails."""
+  folder = tmp_path / 'b'
+  mine = unfinished.prefix(str(folder))
+  dead = mine.replace('.%d-' % os.getpid(), '.%d-' % (2**22 + 5))
+  for ending in ('old', 'new'):
+    (tmp_path / (dead + ending)).mkdir()
+    (tmp_path / (dead + ending) / 'a').write_text(ending)
+  with pytest.raises(RuntimeError):
+    with storage.replaced_folder(str(folder)):
+      raise RuntimeError()
+  assert os.listdir(str(tmp_path)) == ['b']
+  assert (folder / 'a').read_text() == 'old'
+  storage.restore_folder(str(tmp_path / 'missing' / 'b'))

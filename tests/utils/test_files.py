@@ -1,11 +1,16 @@
 """Atomic writing."""
 
 import os
+import re
+import subprocess
+import sys
 
 import pytest
 
 from utils import files
 from utils import label_map
+from utils import processes
+from utils import unfinished
 
 
 def test_writes_text_and_bytes_into_new_folders(tmp_path):
@@ -28,6 +33,32 @@ def test_a_failure_leaves_the_old_file(tmp_path):
   with open(path) as f:
     assert f.read() == 'old'
   assert os.listdir(str(tmp_path)) == ['a.txt']
+
+
+def test_what_killed_writers_left_is_removed(tmp_path):
+  ended = subprocess.Popen([sys.executable, '-c', ''])
+  ended.wait()
+  mine = unfinished.prefix('b.c')
+  dead = mine.replace('.%d-' % os.getpid(), '.%d-' % ended.pid)
+  later = re.sub(r'-\d+\.$', '-1.', mine)  # this pid, of an earlier process
+  here = mine.split('.')[3]
+  far, far_and_old = (mine.replace(here, name) for name in ('far', 'old'))
+  names = [name + 'x8_yabcd' for name in (mine, dead, later, far, far_and_old)]
+  for name in names + ['.b.c.x8_yabcd', '.profile']:
+    (tmp_path / name).write_text('half')
+  (tmp_path / (dead + 'new')).mkdir()
+  os.utime(str(tmp_path / names[-1]), (1e9, 1e9))
+  files.write_atomically(str(tmp_path / 'a.txt'), 'new')
+  assert sorted(os.listdir(str(tmp_path))) == sorted([
+      'a.txt', '.b.c.x8_yabcd', '.profile', dead + 'new', names[0], names[3]]
+      + ([] if processes.start_of(os.getpid()) else [names[2]]))
+
+
+def test_names_of_unfinished_files():
+  name = unfinished.prefix('/x/' + 'a' * 300) + 'new'
+  assert len(name) < 255 - 8
+  assert unfinished.is_of(name, '/y/' + 'a' * 300)
+  assert not unfinished.is_of(name, 'a') and not unfinished.is_of('a', 'a')
 
 
 def test_reads_urls(tmp_path):
