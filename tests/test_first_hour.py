@@ -6,12 +6,8 @@ process evaluates the same training run; then the model is exported, and what
 """
 
 import json
-import os
 import re
 import signal
-import subprocess
-import sys
-import time
 
 import numpy as np
 from PIL import Image
@@ -20,12 +16,11 @@ import pytest
 
 from executor import checkpoints
 from executor import errors
+from tests import programs
 
-_ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 _SIZE = 64  # pixels of a side of an image
 _NUM_IMAGES = 40
 _CLASSES = {3: ('disc', (190, 40, 40)), 7: ('square', (40, 60, 170))}
-_WAIT = 400  # seconds for a training run to come to a step
 
 
 def _scene(seed):
@@ -67,42 +62,11 @@ def _write(folder):
   return path
 
 
-class _Program:
-  """A program of the project with a process group of its own."""
-
-  def __init__(self, log, *arguments):
-    self._log = str(log)
-    with open(self._log, 'w') as output:
-      self._process = subprocess.Popen(
-          [sys.executable] + list(arguments), cwd=_ROOT, stdout=output,
-          stderr=subprocess.STDOUT, start_new_session=True)
-
-  def stop_at(self, step, number):
-    """Sends a signal once training has made a step; returns the exit code."""
-    end = time.monotonic() + _WAIT
-    while max(_steps(self.text), default=-1) < step:
-      assert self._process.poll() is None, self.text
-      assert time.monotonic() < end, self.text
-      time.sleep(.05)
-    if number == signal.SIGKILL:  # Nobody is left to pass it on.
-      os.killpg(self._process.pid, number)
-    else:
-      self._process.send_signal(number)
-    return self._process.wait()
-
-  @property
-  def text(self):
-    with open(self._log, encoding='utf-8') as f:
-      return f.read()
-
-  def end(self):
-    """What it printed, after it ended well."""
-    assert self._process.wait() == 0, self.text
-    return self.text
-
-
 def _call(folder, *arguments):
-  return _Program(folder / 'program.log', *arguments).end()
+  log = folder / 'program.log'
+  if log.exists():
+    log.unlink()  # What it prints is read.
+  return programs.Program(log, *arguments).end()
 
 
 def _steps(text):
@@ -130,20 +94,23 @@ def test_from_images_to_an_answer(tmp_path, number, steps):
 
   # What was learnt is kept: by SIGTERM to the step, by SIGKILL to the last
   # checkpoint.
-  first = _Program(tmp_path / 'first.log', *command)
-  code = first.stop_at(1, number)
+  first = programs.Program(tmp_path / 'first.log', *command)
+  assert first.wait_for(lambda: max(_steps(first.text), default=-1) >= 1), (
+      first.text)
+  if number == signal.SIGKILL:  # Nobody is left to pass it on.
+    assert first.kill()
+  else:
+    code = first.stop(number)
   saved = checkpoints.latest_step(str(run))
   if number == signal.SIGTERM:
     assert code == errors.Terminated.exit_code, first.text
     assert saved >= 1 and 'the same command resumes' in first.text
-  else:
-    assert code == -signal.SIGKILL
 
   # As it says at its end: longer. How much a minute is, the machine decides.
   _call(tmp_path, '-m', 'tools.fit_steps', '--steps=%d' % steps,
         '--config_file=%s' % (output / 'config.yaml'))
-  second = _Program(tmp_path / 'second.log', *command)
-  beside = _Program(
+  second = programs.Program(tmp_path / 'second.log', *command)
+  beside = programs.Program(
       tmp_path / 'beside.log', 'main.py', '--mode=eval',
       '--model_dir=%s' % run, '--config_file=%s' % (output / 'config.yaml'),
       '--params_override=eval.suffix=_beside,eval.min_eval_interval=0')

@@ -2,10 +2,6 @@
 
 import json
 import os
-import signal
-import subprocess
-import sys
-import time
 
 import numpy as np
 import tensorflow.compat.v1 as tf
@@ -14,12 +10,10 @@ from modeling import checkpoint_files
 from modeling import storage
 from modeling import whole_checkpoint
 from tests import model_kinds
+from tests import programs
 from tests.dataloader import examples
 
-_ROOT = os.path.dirname(os.path.dirname(os.path.dirname(
-    os.path.abspath(__file__))))
 _NUM_IMAGES = 14  # Not a multiple of a batch: epochs end within one.
-_WAIT = 1800  # seconds for a process to come to a step, on a busy machine
 # What has a state of its own that a checkpoint has to keep.
 _TRAIN = {'train_batch_size': 4, 'accumulation_steps': 2,
           'moving_average_decay': .99, 'save_checkpoints_steps': 2,
@@ -55,49 +49,27 @@ def write_job(folder, kind, **train):
   return ['--config_file=%s' % path, '--data_dir=%s' % folder]
 
 
-def start(arguments, log):
+def program(arguments, log):
   """Starts main.py; what it prints is added to the file `log`."""
-  with open(str(log), 'a') as output:
-    return subprocess.Popen([sys.executable, 'main.py'] + list(arguments),
-                            cwd=_ROOT, stdout=output, stderr=output)
+  return programs.Program(log, 'main.py', *arguments)
 
 
 def run(arguments, log):
   """Runs main.py to its end; returns its exit code."""
-  return start(arguments, log).wait()
+  return program(arguments, log).wait()
 
 
-def kill_at(process, is_time, seconds=0.):
-  """Kills a process some seconds after something is there.
-
-  Args:
-    process: subprocess.Popen.
-    is_time: () -> bool.
-    seconds: float.
-
-  Returns:
-    Whether it was still running.
-  """
-  end = time.time() + _WAIT
-  while not is_time():
-    if process.poll() is not None:
-      return False
-    if time.time() > end:
-      process.kill()
-      raise AssertionError('The process did not get so far.')
-    time.sleep(.02)
-  time.sleep(seconds)
-  was_alive = process.poll() is None
-  process.send_signal(signal.SIGKILL)
-  process.wait()
-  return was_alive
+def step_reached(model_dir):
+  """The last step in the log of a training run; 0 before the first."""
+  line = storage.last_json_line(os.path.join(str(model_dir),
+                                             'train_metrics.jsonl'))
+  return line['step'] if line else 0
 
 
-def reached(model_dir, step):
-  """Whether the log of a training run has a step."""
-  lines = storage.read_json_lines(os.path.join(str(model_dir),
-                                               'train_metrics.jsonl'))
-  return bool(lines) and lines[-1]['step'] >= step
+def litter(folder):
+  """[name] of the hidden and temporary files and folders of a folder."""
+  return sorted(name for name in os.listdir(str(folder))
+                if name.startswith(('.', 'pinned.')) or 'temp' in name)
 
 
 def differing(folder, other):

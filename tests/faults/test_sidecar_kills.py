@@ -11,10 +11,6 @@ from concurrent import futures
 import json
 import os
 import random
-import signal
-import subprocess
-import sys
-import time
 
 import numpy as np
 import pytest
@@ -23,44 +19,10 @@ from executor import checkpoints
 from executor import evaluation_files
 from tests import model_kinds
 from tests.dataloader import examples
+from tests.faults import kills
 
-_ROOT = os.path.dirname(os.path.dirname(os.path.dirname(
-    os.path.abspath(__file__))))
-_WAIT = 300  # seconds for a process to do what it is killed at
 _SAVED = 4  # steps between two checkpoints, of a quarter of a second each
 _STEPS_OF_KILL = 5  # how far a run comes between two kills, about
-
-
-class _Job:
-  """A process that is started again after it was killed."""
-
-  def __init__(self, arguments, log):
-    self._arguments, self._log = arguments, log
-    self._process = None
-    self.start()
-
-  def start(self):
-    with open(self._log, 'a') as output:
-      self._process = subprocess.Popen(
-          [sys.executable, 'main.py'] + self._arguments, cwd=_ROOT,
-          stdout=output, stderr=output)
-
-  def kill_when(self, is_time, seconds):
-    """Kills it some seconds after `is_time`; False if it had ended."""
-    end = time.monotonic() + _WAIT
-    while not is_time() and time.monotonic() < end:
-      if self._process.poll() is not None:
-        return False
-      time.sleep(.01)
-    time.sleep(seconds)
-    self._process.send_signal(signal.SIGKILL)
-    return self._process.wait() == -signal.SIGKILL
-
-  def end(self):
-    """Waits for the end; returns the exit code, and what it printed."""
-    code = self._process.wait()
-    with open(self._log) as f:
-      return code, f.read()
 
 
 def _configuration(folder, steps):
@@ -117,19 +79,18 @@ def test_training_and_evaluation_that_are_killed(tmp_path):
   steps = _STEPS_OF_KILL * num_kills + _SAVED
   run, config = tmp_path / 'run', _configuration(tmp_path, steps)
   common = ['--model_dir=%s' % run, '--data_dir=%s' % tmp_path]
-  jobs = {'training': _Job(common + ['--mode=train',
-                                     '--config_file=%s' % config],
-                           str(tmp_path / 'training.log')),
-          'evaluation': _Job(common + ['--mode=eval'],
-                             str(tmp_path / 'evaluation.log'))}
+  jobs = {'training': kills.program(
+      common + ['--mode=train', '--config_file=%s' % config],
+      tmp_path / 'training.log'),
+          'evaluation': kills.program(common + ['--mode=eval'],
+                                      tmp_path / 'evaluation.log')}
   with futures.ThreadPoolExecutor(len(jobs)) as pool:
     killed = {name: pool.submit(_kill, name, job, run, seed, num_kills)
               for name, job in jobs.items()}
   killed = {name: future.result() for name, future in killed.items()}
   print('seed %d: killed %s' % (seed, killed))
   for name in ('training', 'evaluation'):
-    code, output = jobs[name].end()
-    assert code == 0, '%s, seed %d:\n%s' % (name, seed, output)
+    jobs[name].end()
   assert min(killed.values()) >= (num_kills + 1) // 2
   _check(run, tmp_path, common, steps)
 
@@ -143,13 +104,9 @@ def _check(run, folder, common, steps):
   lines = evaluation_files.read_evaluated(str(run / 'eval'))
   counts = collections.Counter(line.fingerprint for line in lines)
   assert {name: counts[name] for name in there} == dict.fromkeys(there, 1)
-  assert not list(run.glob('eval/pinned.*'))
-  left = [name for name in os.listdir(str(run)) if 'temp' in name]
-  assert not left, left
-  fresh = _Job(common + ['--mode=eval', '--params_override=eval.suffix=_fresh'],
-               str(folder / 'fresh.log'))
-  code, output = fresh.end()
-  assert code == 0, output
+  assert not kills.litter(run) + kills.litter(run / 'eval')
+  fresh = ['--mode=eval', '--params_override=eval.suffix=_fresh']
+  kills.program(common + fresh, folder / 'fresh.log').end()
   again = {line.fingerprint: line.record for line in
            evaluation_files.read_evaluated(str(run / 'eval_fresh'))}
   assert set(again) == set(there)
