@@ -10,6 +10,7 @@ import tensorflow.compat.v1 as tf
 from configs import base
 from executor import checkpoints
 from executor import errors
+from ops import compat
 
 # TPUEstimator checks the weights after each loop of steps, in these words.
 _NAN_OF_TPU = re.compile(r'Gradient for (\S+?)(?::\d+)? is NaN')
@@ -108,7 +109,8 @@ def _explain_disk(message, config):
   last = checkpoints.latest(folder)
   return '%s, and the job writes to %s: %s\n%s %s' % (
       'A disk can only be read' if _READ_ONLY.search(message)
-      else 'A disk is full', folder, _shortened(message),
+      else 'A disk is full', folder,
+      _shortened(compat.error_reason(message)),
       'The last checkpoint, %s, is not touched.' % last if last
       else 'There is no checkpoint yet.',
       'Make room there (train.keep_checkpoint_max keeps fewer checkpoints), or '
@@ -135,7 +137,7 @@ def _explain_memory(message, config):
 
 def _shortened(message):
   """The beginning of a message, on one line."""
-  text = ' '.join(message.split())
+  text = ' '.join(compat.without_trace(message).split())
   return text if len(text) <= _SHOWN else text[:_SHOWN] + ' ...'
 
 

@@ -111,21 +111,32 @@ def num_tpu_shards() -> int:
   return tpu_function.get_tpu_context().number_of_shards or 1
 
 
-def error_reason(message: str) -> str:
+def without_trace(message: str) -> str:
   """The message of a session's error, without where its operation was made.
 
   Args:
     message: str, of a tf.errors.OpError. TF 2.15 begins it with a stack trace.
 
   Returns:
-    str, one line.
+    str, of one or more lines.
   """
   lines = [line.strip() for line in message.splitlines() if line.strip()]
   for i, line in enumerate(lines[:-1]):
     if line.startswith('Node: '):
-      lines = lines[i + 1:]
-      break
-  return lines[0].split(' [[')[0] if lines else ''
+      return '\n'.join(lines[i + 1:])
+  return '\n'.join(lines)
+
+
+def error_reason(message: str) -> str:
+  """The first line of `without_trace`.
+
+  Args:
+    message: str, of a tf.errors.OpError.
+
+  Returns:
+    str, one line.
+  """
+  return without_trace(message).split('\n')[0].split(' [[')[0]
 
 
 def tpu_shard_index() -> tf.Tensor:

@@ -299,7 +299,7 @@ def main() -> None:
             {'train': args.num_train_shards,
              'validation': args.num_validation_shards}, args.num_processes,
             args.overwrite, args.exif, written_order.seed_of(args), places)
-  except (ValueError, OSError) as e:
+  except (ValueError, OSError, tf.errors.OpError) as e:
     raise SystemExit('Error: %s' % e)
 
 

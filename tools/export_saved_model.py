@@ -19,6 +19,7 @@ import sys
 from typing import Any, Optional, Sequence
 
 from configs import base
+from ops import tensorflow_later as tf
 from tools.common import bool_flags
 from tools.common import config_arguments
 from tools.common import target_export
@@ -143,7 +144,7 @@ def main(arguments: Optional[Sequence[str]] = None) -> int:
   except (target_export.FlagError, base.ConfigError) as e:
     print('Error: %s' % e, file=sys.stderr)
     return 2
-  except ValueError as e:
+  except (ValueError, OSError, tf.errors.OpError) as e:
     print('Error: %s' % e, file=sys.stderr)
     return 1
   return 0

@@ -23,7 +23,7 @@ import sys
 import tempfile
 from typing import Optional, Sequence
 
-from configs import base
+from ops import tensorflow_later as tf
 from tools.common import config_arguments
 from tools.common import numbers
 from utils import files
@@ -137,7 +137,7 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
   signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
   try:
     run(arguments)
-  except (OSError, ValueError, base.ConfigError) as e:
+  except (OSError, ValueError, tf.errors.OpError) as e:
     sys.exit('Error: %s' % e)
 
 

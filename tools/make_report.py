@@ -203,7 +203,7 @@ def main() -> None:
     with storage.output_path(output) as temporary:
       with open(temporary, 'w', encoding='utf-8') as f:
         f.write(page)
-  except ValueError as e:
+  except (ValueError, OSError, tf.errors.OpError) as e:
     raise SystemExit('Error: %s' % e)
   print('The report is %s.' % (output if storage.is_remote(output)
                                else os.path.abspath(output)))

@@ -19,6 +19,7 @@ import sys
 import time
 from typing import Any, Callable
 
+from ops import tensorflow_later as tf
 from tools.common import numbers
 from tools.zoo import small_models
 
@@ -128,7 +129,7 @@ def main() -> None:
   except stages.StageError as e:
     print('Error: %s' % e, file=sys.stderr)
     sys.exit(e.code)
-  except (ValueError, OSError) as e:
+  except (ValueError, OSError, tf.errors.OpError) as e:
     sys.exit('Error: %s' % e)
 
 

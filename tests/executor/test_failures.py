@@ -81,6 +81,15 @@ def test_a_lost_session_is_a_warning_with_its_reason():
     # TensorFlow has one code for memory and disks.
     tf.errors.ResourceExhaustedError(None, None, 'x/part-0; No space left on '
                                      'device'),
+    # TF 2.15 puts where the operation was made first, TF 1.15 last.
+    tf.errors.ResourceExhaustedError(
+        None, None, "Graph execution error:\n\nDetected at node 'save/SaveV2' "
+        "defined at (most recent call last):\n%s\nNode: 'save/SaveV2'\nx/part-0"
+        '; No space left on device\n\t [[{{node save/SaveV2}}]]\nHint: Hm.' % (
+            50 * '    File "main.py", line 1, in <module>\n')),
+    tf.errors.ResourceExhaustedError(
+        None, None, 'x/part-0; No space left on device\n\t [[node save/SaveV2 '
+        '(defined at ops.py:1748) ]]\nHint: Hm.'),
     OSError(errno.ENOSPC, 'No space left on device', 'x/params.yaml')])
 def test_a_full_disk(tmp_path, error):
   path = toy.save_checkpoint(tmp_path, 3, w=[0.])
@@ -89,6 +98,9 @@ def test_a_full_disk(tmp_path, error):
       raise error
   text = str(e.value)
   assert text.startswith('A disk is full') and 'memory' not in text
+  for part in ('File "', 'node', 'Hint'):
+    assert part not in text, text
+  assert 'No space left on device' in text
   assert path in text and 'train.keep_checkpoint_max' in text
 
 

@@ -7,6 +7,7 @@ import sys
 from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple
 
 from configs import base
+from ops import tensorflow_later as tf
 from tools.common import bool_flags
 from tools.common import config_arguments
 
@@ -156,7 +157,7 @@ def main(run: Callable[[argparse.Namespace], Any],
   except (FlagError, base.ConfigError) as e:
     print('Error: %s' % e, file=sys.stderr)
     return 2
-  except (OSError, ValueError) as e:
+  except (OSError, ValueError, tf.errors.OpError) as e:
     print('Error: %s' % e, file=sys.stderr)
     return 1
   return 0
