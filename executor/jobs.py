@@ -27,6 +27,7 @@ from executor import failures
 from executor import followed
 from executor import leftovers
 from executor import loops
+from executor import memory
 from executor import model_dir as model_dir_lib
 from executor import pins
 from executor import precision
@@ -118,7 +119,8 @@ class _Parts:
     self.once = once
     self.is_chief = self.cluster is None or self.cluster.is_chief
     self.eval_after_training = eval_after_training and self.is_chief
-    self.make_hooks = tuple(make_hooks) + tuple(extra_hooks.HOOKS.values())
+    self.make_hooks = (memory.make_hooks(config, self.cluster)
+                       + tuple(make_hooks) + tuple(extra_hooks.HOOKS.values()))
     self.follow = None
     self._mode = mode
     self._model_fns, self._readers = {}, {}  # by mode of utils.modes

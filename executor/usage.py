@@ -33,6 +33,67 @@ def of_process() -> Dict[str, float]:
     return _most_memory()
 
 
+def available(root: str = '/') -> Optional[int]:
+  """Bytes of memory that this process could still take; None if unknown.
+
+  The least of what the machine has and of what the control groups of the
+  process (a container, a unit of systemd) leave. Pages of files, which the
+  kernel gives up when memory is wanted, count as available, and so does swap
+  space of the machine.
+
+  Args:
+    root: the folder of /proc and /sys.
+  """
+  try:
+    with open(os.path.join(root, 'proc/meminfo'), encoding='utf-8') as f:
+      found = [sum(int(line.split()[1]) * 1024 for line in f
+                   if line.startswith(('MemAvailable:', 'SwapFree:')))]
+  except (OSError, ValueError, IndexError):
+    return None
+  found += [room for room in map(_room_of, _groups(root)) if room is not None]
+  return max(0, min(found))
+
+
+def _groups(root):
+  """Folders of the control groups of this process, of both versions."""
+  try:
+    with open(os.path.join(root, 'proc/self/cgroup'), encoding='utf-8') as f:
+      lines = [line.rstrip('\n').split(':', 2) for line in f]
+  except OSError:
+    return []
+  folders = []
+  for _, controllers, path in (line for line in lines if len(line) == 3):
+    if controllers and 'memory' not in controllers.split(','):
+      continue
+    base = os.path.join(root, 'sys/fs/cgroup', 'memory' if controllers else '')
+    parts = [part for part in path.split('/') if part not in ('', '..')]
+    # Each limits all below it; a container may see its own as the root.
+    folders += [os.path.join(base, *parts[:n]) for n in range(len(parts) + 1)]
+  return folders
+
+
+def _room_of(folder):
+  """Bytes that a control group leaves; None where it has no limit."""
+  for limit, used in (('memory.max', 'memory.current'),
+                      ('memory.limit_in_bytes', 'memory.usage_in_bytes')):
+    try:
+      values = [_first_number(os.path.join(folder, name))
+                for name in (limit, used)]
+      with open(os.path.join(folder, 'memory.stat'), encoding='utf-8') as f:
+        stat = dict(line.split() for line in f)
+    except (OSError, ValueError):
+      continue
+    files = sum(int(stat.get('total_' + name, stat.get(name, 0)))
+                for name in ('inactive_file', 'active_file'))
+    return values[0] - values[1] + files
+  return None
+
+
+def _first_number(path):
+  with open(path, encoding='utf-8') as f:
+    return int(f.read())  # 'max': no number, no limit.
+
+
 def _most_memory():
   if resource is None:
     return {}

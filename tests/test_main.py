@@ -15,6 +15,8 @@ import tensorflow.compat.v1 as tf
 
 from configs import factory
 from dataloader import records as records_lib
+from executor import devices
+from executor import usage
 import main
 from tests import golden
 from tests import reference_weights
@@ -238,6 +240,9 @@ def test_killed_and_started_again_is_unbroken(trained, data, tmp_path):
       [sys.executable, 'main.py', '--plugins=%s' % (tmp_path / 'kill.py')]
       + arguments, cwd=_ROOT, capture_output=True)
   assert killed.returncode == -signal.SIGKILL, killed.stderr[-2000:]
+  on_cpu_of_linux = usage.available() and not devices.gpu_names()
+  assert (b' Memory: training is going to take about 0.' in killed.stderr) == (
+      bool(on_cpu_of_linux)), killed.stderr
   assert _steps(run) == [0, 3]
   assert _run(*arguments) == 0
   assert not kills.differing(trained, run)
