@@ -202,6 +202,16 @@ def test_links_lead_somewhere(path):
 
 
 @_of_texts
+def test_every_page_answers_a_question():
+  with open(os.path.join(docs_blocks.ROOT, 'docs', 'questions.md'),
+            encoding='utf-8') as f:
+    linked = set(re.findall(r'\]\((\w+\.md)', f.read()))
+  pages = {os.path.basename(path) for path in _DOCUMENTS
+           if path.startswith('docs/')}
+  assert pages - linked == {'questions.md'}
+
+
+@_of_texts
 @pytest.mark.parametrize('block', _all_blocks(_COMMANDS))
 def test_syntax(block):
   text = block.text.replace('<this repository>', 'repository')
