@@ -385,7 +385,7 @@ def worst_images(mistakes: np.ndarray, count: int) -> np.ndarray:
   """Images with the most mistakes.
 
   Args:
-    mistakes: [I], such as `ImageCounts.missed`.
+    mistakes: [I], numbers or shares, such as `ImageCounts.missed`.
     count: int, how many images at most.
 
   Returns:

@@ -126,6 +126,29 @@ def _frequencies(content, annotations, name):
       'that do.' % (name, found.count(''), len(found))]
 
 
+def is_judged(annotations: annotations_lib.Annotations, federation: Federation,
+              detections: detections_lib.Detections) -> np.ndarray:
+  """bool [D]: detections of categories that were looked for in their images.
+
+  The others are neither right nor wrong.
+
+  Args:
+    annotations: `annotations.Annotations`.
+    federation: `Federation` of the same.
+    detections: `detections.Detections`, rows of the annotations' lists.
+  """
+  known = np.concatenate([
+      _pairs(annotations, annotations.images, annotations.categories),
+      federation.negatives])
+  return np.isin(_pairs(annotations, detections.images, detections.categories),
+                 known)
+
+
+def _pairs(annotations, images, categories):
+  """int64 [N]: images and categories as one number, as in `Federation`."""
+  return images * len(annotations.category_ids) + categories
+
+
 class FederatedCOCOeval(coco_metrics.ColumnCOCOeval):
   """COCOeval of images that are known in part."""
 
@@ -141,15 +164,13 @@ class FederatedCOCOeval(coco_metrics.ColumnCOCOeval):
       iou_type: 'bbox' or 'segm'.
       image_rows: int [I], images to score; all if None.
     """
-    num_categories = len(annotations.category_ids)
-    keys = detections.images * num_categories + detections.categories
-    positives = annotations.images * num_categories + annotations.categories
     kept = (pairs_lib.ranks(detections, by_category=False) < MAX_DETECTIONS)
-    kept &= np.isin(keys, positives) | np.isin(keys, federation.negatives)
-    super().__init__(annotations,
-                     detections_lib.select(detections, kept),
-                     iou_type, image_rows)
-    self._is_unsure = np.isin(keys[kept], federation.not_exhaustive)
+    kept &= is_judged(annotations, federation, detections)
+    detections = detections_lib.select(detections, kept)
+    super().__init__(annotations, detections, iou_type, image_rows)
+    self._is_unsure = np.isin(
+        _pairs(annotations, detections.images, detections.categories),
+        federation.not_exhaustive)
     self.params.maxDets = [MAX_DETECTIONS]
 
   def ignored_if_unmatched(self, dt: np.ndarray,

@@ -135,6 +135,9 @@ def of_records(config: base.Config,
     for annotation in content['annotations']:
       annotation['category_id'] = category_map.category(
           annotation['category_id'])
+    for image in content['images']:
+      for key in set(image).intersection(coco_annotations.FEDERATED_LISTS):
+        image[key] = [category_map.category(i) for i in image[key]]
     names = category_map.names(names)
   return content, names
 

@@ -82,7 +82,7 @@ def build_page(arguments, command):
   if arguments.compare:
     columns.insert(0, analysis_inputs.read_detections(
         arguments.compare, source.annotations, iou_type == 'segm',
-        arguments.suffix)[0])
+        arguments.suffix, source.federation)[0])
     names.insert(0, 'before')
   runs = [analysis_page.make_run(name, source.annotations, one, iou_type)
           for name, one in zip(names, columns)]

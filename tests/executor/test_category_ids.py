@@ -182,6 +182,21 @@ def test_reports_draw_the_records_under_the_ids_of_the_results(tmp_path,
       category_ids * 2)
 
 
+def test_lists_of_lvis_move_with_the_ids(tmp_path, monkeypatch):
+  job = _Job(tmp_path, (0, 1, 2))
+  read = groundtruth.records.read_groundtruth
+
+  def read_with_list(*arguments, **options):
+    content = read(*arguments, **options)
+    content['images'][0]['neg_category_ids'] = [3, 1]
+    return content
+
+  monkeypatch.setattr(groundtruth.records, 'read_groundtruth', read_with_list)
+  content, _ = groundtruth.of_records(
+      job.config(eval__val_json_file=job.own), include_mask=False)
+  assert content['images'][0]['neg_category_ids'] == [2, 0]
+
+
 def test_categories_without_names_are_refused(tmp_path):
   job = _Job(tmp_path, (0, 1, 2))
   content = _content((0, 1, 2))

@@ -10,11 +10,14 @@ import pytest
 import tensorflow.compat.v1 as tf
 
 from configs import factory
+from evaluation import annotations as annotations_lib
+from evaluation import coco_results
 from evaluation import detections as detections_lib
 from executor import model_dir as model_dir_lib
 from tests import browser
 from tools import make_demo_data
 from tools import make_report
+from tools.report import analysis_inputs
 from tools.report import charts
 from tools.report import detection_page
 from tools.report import html_page
@@ -120,6 +123,55 @@ def test_page_of_masks(model_dir, mask_model_dir):
   assert len(differ) == 16 and any(differ[::2]) and any(differ[1::2])
 
 
+def _lvis_folder(model_dir, folder):
+  """An evaluation by the rules of LVIS of the records of the model_dir."""
+  config, _ = factory.load_config('retinanet', extra={
+      'eval.eval_file_pattern': str(model_dir / 'val-*.tfrecord'),
+      'eval.type': 'lvis_box'})
+  model_dir_lib.save_params(config, str(folder / 'params.yaml'))
+  (folder / 'eval').mkdir()
+  (folder / 'eval' / 'metrics.json').write_text(json.dumps({
+      'step': 20, 'AP': .5, 'AP50': .5, 'AP75': .5, 'APs': -1., 'APm': .5,
+      'APl': .5, 'APr': .125, 'APc': .5, 'APf': .5, 'AR@300': .75}))
+  (folder / 'eval' / 'detections.json').write_text(json.dumps([
+      {'image_id': 10001, 'category_id': 1, 'bbox': [5, 5, 40, 30],
+       'score': .9}]))
+  return str(folder)
+
+
+def test_page_of_lvis_says_how_to_read_it(model_dir, tmp_path):
+  """Its images are annotated in part; these records lack the lists."""
+  page = make_report.build_page(_lvis_folder(model_dir, tmp_path))
+  assert 'are not counted against the model in AP' in page
+  assert 'do not have the lists' in page
+  assert '>AP rare</th>' in page and '0.125' in page
+  assert '300 detections per image' in page
+  assert '100 best detections' not in page
+  assert 'LVIS' not in make_report.build_page(str(model_dir))
+
+
+def test_what_nobody_looked_for_is_left_out(tmp_path):
+  """Image 1 shows a 1 and no 2; about 3 nobody knows."""
+  content = {
+      'images': [{'id': 1, 'height': 9, 'width': 9, 'neg_category_ids': [2],
+                  'not_exhaustive_category_ids': []}],
+      'categories': [{'id': i, 'name': str(i)} for i in (1, 2, 3)],
+      'annotations': [{'id': 5, 'image_id': 1, 'category_id': 1,
+                       'bbox': [0, 0, 4, 4], 'area': 16, 'iscrowd': 0}]}
+  annotations = annotations_lib.load(content)
+  detections = detections_lib.Detections(
+      np.zeros([3], int), np.array([2, 1, 0]), np.tile([0., 0, 4, 4], [3, 1]),
+      np.array([.9, .8, .7]), None)
+  federation, note = analysis_inputs.read_federation(content, annotations)
+  assert 'left out of this page' in note
+  path = tmp_path / 'detections.json'
+  path.write_text(json.dumps(coco_results.to_results(
+      detections._replace(categories=detections.categories + 1), [1])))
+  kept, _ = analysis_inputs.read_detections(
+      str(path), annotations, False, federation=federation)
+  assert kept.categories.tolist() == [1, 0]
+
+
 def test_missing_files_name_the_command(tmp_path):
   with pytest.raises(ValueError, match=r'main.py --mode=train writes\.$'):
     make_report.build_page(str(tmp_path))
@@ -197,10 +249,15 @@ def _other_model_dir(folder, model, override, metrics, predictions):
 
 
 def _write_record(path, features):
+  _write_records(path, [features])
+
+
+def _write_records(path, records):
   with tf.io.TFRecordWriter(str(path)) as writer:
-    writer.write(tf.train.Example(features=tf.train.Features(feature={
-        key: tf.train.Feature(bytes_list=tf.train.BytesList(value=[value]))
-        for key, value in features.items()})).SerializeToString())
+    for features in records:
+      writer.write(tf.train.Example(features=tf.train.Features(feature={
+          key: tf.train.Feature(bytes_list=tf.train.BytesList(value=[value]))
+          for key, value in features.items()})).SerializeToString())
 
 
 def _png(array):
@@ -245,10 +302,52 @@ def test_page_of_a_segmentation_model(tmp_path):
        for i, mask in ((0, classes != 2), (1, classes == 1))])
   page = make_report.build_page(folder)
   assert 'Mean IoU 0.500 on 1 images after 20 steps' in page
-  assert '<figcaption>a.png</figcaption>' in page
+  assert '<figcaption>a.png: 0.0 % of the pixels wrong</figcaption>' in page
+  assert 'The worst images' not in page  # There is none.
   _, known, said = re.findall('base64,([^"]*)', page)
   assert known == said  # The model said what is known; ignored pixels stay.
   assert '<td>2</td><td class="n">–</td>' in page
+
+
+def _class_record(name, classes):
+  return {'image/encoded': _png(np.zeros(classes.shape + (3,), np.uint8)),
+          'image/filename': name, 'image/segmentation/class/encoded': _png(
+              classes)}
+
+
+def test_the_worst_segmentation_comes_first(tmp_path):
+  """By the share of wrong pixels among those that have a class."""
+  known = np.zeros([10, 10], np.uint8)
+  partly = np.full([10, 10], 255, np.uint8)
+  partly[0, :4] = 0  # A single row has a class: 1 of 4 pixels is wrong.
+  _write_records(tmp_path / 'val', [
+      _class_record(b'right.png', known), _class_record(b'few.png', known),
+      _class_record(b'worst.png', partly), _class_record(b'none.png', np.full(
+          [10, 10], 255, np.uint8))])
+  # Of 100 pixels 10 are wrong; in the third image one that counts.
+  tenth, corner = np.zeros([2, 10, 10], np.uint8)
+  tenth[3], corner[:, 3] = 1, 1
+  folder = _other_model_dir(
+      tmp_path, 'segmentation',
+      {'eval.eval_file_pattern': str(tmp_path / 'val'),
+       'architecture.num_classes': 2},
+      {'miou': .5, 'eval/iou_class_0': .75, 'eval/iou_class_1': .25},
+      [{'image_id': 40 - i, 'category_id': category,
+        'segmentation': mask_utils.encode(mask)}
+       for i, wrong in enumerate((0 * tenth, tenth, corner, tenth))
+       for category, mask in ((0, 1 - wrong), (1, wrong))])
+  page = make_report.build_page(folder)
+  worst, others = page.split('Images it was not trained on')
+  assert 'largest share of wrong pixels' in worst
+  captions = [re.findall('<figcaption>(.*?)</figcaption>', part)
+              for part in (worst, others)]
+  assert captions == [
+      ['worst.png: 25.0 % of the pixels wrong',
+       'few.png: 10.0 % of the pixels wrong'],
+      ['right.png: 0.0 % of the pixels wrong',
+       'few.png: 10.0 % of the pixels wrong',
+       'worst.png: 25.0 % of the pixels wrong',
+       'none.png: no pixel has a class']]
 
 
 def test_images_are_never_empty():

@@ -9,15 +9,19 @@ from configs import base
 from configs import factory as config_factory
 from evaluation import annotations as annotations_lib
 from evaluation import coco_results
+from evaluation import detections as detections_lib
 from evaluation import ids
+from evaluation import lvis_metrics
 from utils import label_map as label_maps
 
 # name, data: str, of the detections and of the ground truth. annotations:
 # annotations.Annotations. detections: detections.Detections. messages: [str].
 # load_images: ([row of the image_ids]) -> {row: uint8 [h, w, 3]}, of those that
-# can be read.
+# can be read. federation: lvis_metrics.Federation, by which detections are left
+# out that cannot be judged; None: none are.
 Source = collections.namedtuple(
-    'Source', 'name data annotations detections messages load_images')
+    'Source', 'name data annotations detections messages load_images '
+    'federation')
 
 
 def read(arguments, include_mask):
@@ -45,10 +49,11 @@ def read(arguments, include_mask):
                                          include_mask)
   return Source(arguments.detections, arguments.annotations, annotations,
                 detections, annotations.messages + messages,
-                _of_folder(arguments.images, content, annotations))
+                _of_folder(arguments.images, content, annotations), None)
 
 
-def read_detections(path, annotations, include_mask, suffix=''):
+def read_detections(path, annotations, include_mask, suffix='',
+                    federation=None):
   """Reads a results list.
 
   Args:
@@ -56,15 +61,25 @@ def read_detections(path, annotations, include_mask, suffix=''):
     annotations: `annotations.Annotations`.
     include_mask: whether masks are compared.
     suffix: `eval.suffix` of the evaluation in a model_dir.
+    federation: see Source.
 
   Returns:
     (`detections.Detections`, [message]).
   """
   if os.path.isdir(path):
     path = os.path.join(path, 'eval' + suffix, 'detections.json')
-  return coco_results.from_results(
+  detections, messages = coco_results.from_results(
       annotations_lib.read_json(path), annotations, include_mask,
       ignore_unknown_categories=True, name=path)
+  return _judged(annotations, federation, detections), messages
+
+
+def _judged(annotations, federation, detections):
+  """Detections that can be right or wrong."""
+  if federation is None:
+    return detections
+  return detections_lib.select(detections, lvis_metrics.is_judged(
+      annotations, federation, detections))
 
 
 def _of_model_dir(arguments, include_mask, names):
@@ -106,6 +121,10 @@ def of_experiment(config, results, include_mask, names=None,
   detections, messages = coco_results.from_results(
       results, annotations, include_mask, ignore_unknown_categories=True,
       name=name)
+  federation = None
+  if config.eval.type.startswith('lvis'):
+    federation, note = read_federation(content, annotations)
+    messages = [note] + messages
   records = {annotations.image_index[ids.canonical_id(image['id'])]: place
              for place, image in enumerate(content['images'])}
 
@@ -115,7 +134,35 @@ def of_experiment(config, results, include_mask, names=None,
             evaluated_records.images(config, rows_of)}
 
   return Source(name, str(config.eval.eval_file_pattern), annotations,
-                detections, annotations.messages + messages, load_images)
+                _judged(annotations, federation, detections),
+                annotations.messages + messages, load_images, federation)
+
+
+def read_federation(content, annotations):
+  """Which categories were looked for in the images of LVIS.
+
+  Args:
+    content: annotations of LVIS as a dict.
+    annotations: `annotations.Annotations` of the same.
+
+  Returns:
+    (lvis_metrics.Federation, or None where the annotations do not tell;
+    sentences about how to read the page).
+  """
+  partly = (
+      'LVIS: an image is annotated for some categories only, those of its '
+      'objects and those that are listed as absent. Detections of any other '
+      'category are not counted against the model in AP')
+  try:
+    federation = lvis_metrics.load(content, annotations)
+  except ValueError:
+    return None, partly + (
+        '. These records do not have the lists: curves, confusions and worst '
+        'images on this page count such detections as wrong.')
+  return federation, partly + (
+      ', and are left out of this page. Where not every object of a category '
+      'is annotated, AP does not count detections without an object either; '
+      'curves, confusions and worst images count them as wrong.')
 
 
 def _of_folder(folder, content, annotations):

@@ -17,6 +17,9 @@ from utils import object_drawing
 _METRICS = (('AP', 'AP'), ('AP50', 'AP50'), ('AP75', 'AP75'),
             ('APs', 'AP small'), ('APm', 'AP medium'), ('APl', 'AP large'),
             ('ARmax100', 'AR'))
+_LVIS_METRICS = _METRICS[:-1] + (
+    ('APr', 'AP rare'), ('APc', 'AP common'), ('APf', 'AP frequent'),
+    ('AR@300', 'AR'))
 _KINDS = (('', 'box'), ('mask_', 'mask'),
           ('novel_mask_', 'mask of novel classes'),
           ('seen_mask_', 'mask of the other classes'))
@@ -55,7 +58,8 @@ def content(config: base.Config, metrics: Mapping[str, Any], results: Any,
   return html_page.Content(
       figures.capitalize().replace(' ap ', ' AP '),
       len(source.annotations.image_ids),
-      _metric_table(metrics) + _class_table(metrics, run) + _curves(run)
+      _metric_table(metrics, config.eval.type.startswith('lvis'))
+      + _class_table(metrics, run) + _curves(run)
       + _confusions(run),
       _worst_images(run, drawings, min(num_images, _MOST_WORST))
       + [html_page.heading('Images it was not trained on'),
@@ -65,10 +69,18 @@ def content(config: base.Config, metrics: Mapping[str, Any], results: Any,
       source.messages)
 
 
-def _metric_table(metrics):
+def _metric_table(metrics, is_lvis):
   """A row for boxes, one for masks, and two where classes are told apart."""
-  columns = _METRICS + tuple(
+  columns = (_LVIS_METRICS if is_lvis else _METRICS) + tuple(
       (name, name) for name in coco_metrics.limit_names(metrics))
+  limits = (
+      'Rare categories are in up to 10 images of the training set, common ones '
+      'in up to 100. AR is the share of objects that 300 detections per image '
+      'find, the best of all classes together; AP counts as many.'
+  ) if is_lvis else (
+      'AR is the share of objects that 100 detections per image find. All '
+      'count the 100 best detections per image and class; those with max in '
+      'their name count as many as the name says.')
   rows = [[kind] + [metrics.get(prefix + key) for key, _ in columns]
           for prefix, kind in _KINDS if prefix + 'AP' in metrics]
   return [
@@ -78,9 +90,7 @@ def _metric_table(metrics):
           'AP is the precision averaged over recall, classes and the overlaps '
           '0.50 to 0.95 that count as found; AP50 and AP75 take one overlap. '
           'Small is below 32 x 32 pixels, large from 96 x 96 on; "–": there is '
-          'no such object. AR is the share of objects that 100 detections per '
-          'image find. All count the 100 best detections per image and class; '
-          'those with max in their name count as many as the name says.')]
+          'no such object. ' + limits)]
 
 
 def _class_table(metrics, run):
@@ -136,9 +146,9 @@ def _worst_images(run, drawings, count):
   return [html_page.heading('The worst images'),
           html_page.paragraph(
               'Those with the most mistakes, from the scores of the best F1 '
-              'on: objects that are not found and detections of nothing. '
-              '`python -m tools.analyze_detections --model_dir=...` sorts them '
-              'by the kind of mistake.'),
+              'on: objects that are not found and detections of nothing. The '
+              'command python -m tools.analyze_detections --model_dir=... '
+              'sorts them by the kind of mistake.'),
           drawings.show(rows.tolist(), lambda row: '%d not found, %d wrong' % (
               images.missed[row], images.false[row]))]
 

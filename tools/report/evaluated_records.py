@@ -38,14 +38,28 @@ def images(config: base.Config,
   Yields:
     row, uint8 [h, w, 3] RGB, {key: Feature}.
   """
+  wanted = set(rows)
+  for row, features in features_of(config, max(wanted, default=-1) + 1):
+    if row in wanted:
+      yield row, decode(features), features
+
+
+def features_of(config: base.Config,
+                num_records: int) -> Iterator[Tuple[int, Any]]:
+  """Reads the first of the evaluated records; no image is decoded.
+
+  Args:
+    config: an experiment.
+    num_records: how many.
+
+  Yields:
+    row, {key: Feature}.
+  """
   paths = file_patterns.expand(config.eval.eval_file_pattern,
                                'eval.eval_file_pattern')
-  wanted = set(rows)
   for row, (_, _, serialized) in enumerate(
-      record_files.iterate(paths, max(wanted, default=-1) + 1)):
-    if row in wanted:
-      features = examples.features_of(serialized)
-      yield row, decode(features), features
+      record_files.iterate(paths, num_records)):
+    yield row, examples.features_of(serialized)
 
 
 def decode(features: Any) -> np.ndarray:
