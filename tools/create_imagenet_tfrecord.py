@@ -29,6 +29,7 @@ from typing import Dict, Mapping, NamedTuple, Optional
 
 from ops import tensorflow_later as tf
 from tools.common import numbers
+from tools.common import reasons
 from tools.datasets import annotation_checks
 from tools.datasets import image_files
 from tools.datasets import image_folders
@@ -300,7 +301,7 @@ def main() -> None:
              'validation': args.num_validation_shards}, args.num_processes,
             args.overwrite, args.exif, written_order.seed_of(args), places)
   except (ValueError, OSError, tf.errors.OpError) as e:
-    raise SystemExit('Error: %s' % e)
+    raise SystemExit('Error: %s' % reasons.of(e))
 
 
 if __name__ == '__main__':

@@ -26,6 +26,7 @@ from PIL import Image
 
 from ops import tensorflow_later as tf
 from tools.common import numbers
+from tools.common import reasons
 from tools.datasets import annotation_checks
 from tools.datasets import coco_record_writer
 from tools.datasets import image_files
@@ -283,7 +284,7 @@ def main() -> None:
         args.num_shards, args.num_processes, args.overwrite,
         written_order.seed_of(args))
   except (ValueError, OSError, tf.errors.OpError) as e:
-    raise SystemExit('Error: %s' % e)
+    raise SystemExit('Error: %s' % reasons.of(e))
 
 
 if __name__ == '__main__':

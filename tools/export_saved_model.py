@@ -22,6 +22,7 @@ from configs import base
 from ops import tensorflow_later as tf
 from tools.common import bool_flags
 from tools.common import config_arguments
+from tools.common import reasons
 from tools.common import target_export
 
 _INPUT_TYPES = ('image_bytes', 'image_tensor', 'tf_example', 'raw_image_tensor')
@@ -145,7 +146,7 @@ def main(arguments: Optional[Sequence[str]] = None) -> int:
     print('Error: %s' % e, file=sys.stderr)
     return 2
   except (ValueError, OSError, tf.errors.OpError) as e:
-    print('Error: %s' % e, file=sys.stderr)
+    print('Error: %s' % reasons.of(e), file=sys.stderr)
     return 1
   return 0
 

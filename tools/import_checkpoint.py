@@ -26,6 +26,7 @@ from typing import Optional, Sequence
 from ops import tensorflow_later as tf
 from tools.common import config_arguments
 from tools.common import numbers
+from tools.common import reasons
 from utils import files
 
 
@@ -138,7 +139,7 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
   try:
     run(arguments)
   except (OSError, ValueError, tf.errors.OpError) as e:
-    sys.exit('Error: %s' % e)
+    sys.exit('Error: %s' % reasons.of(e))
 
 
 if __name__ == '__main__':

@@ -28,6 +28,7 @@ from modeling import checkpoint_files
 from modeling import kept_names
 from modeling import storage
 from tools.common import numbers
+from tools.common import reasons
 from tools.report import classification_page
 from tools.report import detection_page
 from tools.report import html_page
@@ -204,7 +205,7 @@ def main() -> None:
       with open(temporary, 'w', encoding='utf-8') as f:
         f.write(page)
   except (ValueError, OSError, tf.errors.OpError) as e:
-    raise SystemExit('Error: %s' % e)
+    raise SystemExit('Error: %s' % reasons.of(e))
   print('The report is %s.' % (output if storage.is_remote(output)
                                else os.path.abspath(output)))
 

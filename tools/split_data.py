@@ -41,6 +41,7 @@ from dataloader import file_patterns
 from evaluation import ids
 from ops import tensorflow_later as tf
 from tools import create_yolo_tfrecord
+from tools.common import reasons
 from tools.datasets import annotation_checks
 from tools.datasets import conversion_report
 from tools.datasets import source_set
@@ -425,7 +426,7 @@ def main(argv: Sequence[str]) -> None:
       splits = _DIVIDERS[sources[0]](FLAGS[sources[0]].value, FLAGS.output,
                                      *options)
   except (ValueError, OSError, tf.errors.OpError) as e:
-    sys.exit('Error: %s' % e)
+    sys.exit('Error: %s' % reasons.of(e))
   print(report(splits))
 
 

@@ -21,6 +21,7 @@ from typing import Any, Callable
 
 from ops import tensorflow_later as tf
 from tools.common import numbers
+from tools.common import reasons
 from tools.zoo import small_models
 
 _REPORT_SECONDS = 20.  # that the report takes, about
@@ -130,7 +131,7 @@ def main() -> None:
     print('Error: %s' % e, file=sys.stderr)
     sys.exit(e.code)
   except (ValueError, OSError, tf.errors.OpError) as e:
-    sys.exit('Error: %s' % e)
+    sys.exit('Error: %s' % reasons.of(e))
 
 
 if __name__ == '__main__':

@@ -10,6 +10,7 @@ from configs import base
 from ops import tensorflow_later as tf
 from tools.common import bool_flags
 from tools.common import config_arguments
+from tools.common import reasons
 
 # Appended to the text of --help.
 _RULES = """
@@ -158,7 +159,7 @@ def main(run: Callable[[argparse.Namespace], Any],
     print('Error: %s' % e, file=sys.stderr)
     return 2
   except (OSError, ValueError, tf.errors.OpError) as e:
-    print('Error: %s' % e, file=sys.stderr)
+    print('Error: %s' % reasons.of(e), file=sys.stderr)
     return 1
   return 0
 

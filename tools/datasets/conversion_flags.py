@@ -8,6 +8,7 @@ from absl import app
 from absl import flags
 
 from ops import tensorflow_later as tf
+from tools.common import reasons
 from tools.datasets import coco_record_writer
 from tools.datasets import written_order
 from utils import label_map as label_maps
@@ -115,6 +116,6 @@ def call(main: Callable[[flags.FlagValues], None], values: flags.FlagValues,
   try:
     main(values)
   except (ValueError, OSError, tf.errors.OpError) as e:
-    sys.exit('Error: %s' % e)
+    sys.exit('Error: %s' % reasons.of(e))
   except KeyboardInterrupt:
     sys.exit(128 + signal.SIGINT)
