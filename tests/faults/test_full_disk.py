@@ -85,6 +85,44 @@ def test_training(disk, tmp_path, left):
   assert not kills.differing(tmp_path / 'roomy', run)
 
 
+@pytest.fixture(name='trained')
+def _trained(disk, tmp_path):
+  """(arguments of main.py, model_dir on the disk) of a run that has ended."""
+  job = kills.write_job(tmp_path, 'retinanet', total_steps=2)
+  run = disk / 'run'
+  job.append('--model_dir=%s' % run)
+  kills.program(job + ['--mode=train'], tmp_path / 'train.log').end()
+  return job, run
+
+
+@pytest.mark.slow
+def test_evaluation(disk, trained, tmp_path):
+  job, run = trained
+  evaluate = job + ['--mode=eval', '--eval_once']
+  filler = _fill(disk)
+  _check_says('A disk is full', kills.program(evaluate, tmp_path / 'full.log'))
+  assert not (run / 'eval' / 'metrics.json').exists()
+  assert not kills.litter(run)
+  filler.unlink()
+  kills.program(evaluate, tmp_path / 'again.log').end()
+  assert (run / 'eval' / 'metrics.json').exists()
+
+
+@pytest.mark.slow
+def test_export(disk, trained, tmp_path):
+  _, run = trained
+  folder = disk / 'exports' / 'a'
+  export = ['-m', 'tools.export_saved_model', '--model_dir=%s' % run,
+            '--export_dir=%s' % folder]
+  filler = _fill(disk)
+  _check_says('A disk is full', programs.Program(tmp_path / 'full.log',
+                                                 *export))
+  assert not folder.parent.exists() or not os.listdir(str(folder.parent))
+  filler.unlink()
+  programs.Program(tmp_path / 'again.log', *export).end()
+  assert os.listdir(str(folder.parent)) == ['a']
+
+
 def _coco(folder):
   annotations, images = coco_sets.write(folder)
   return ['tools.create_coco_tfrecord', '--annotations=%s' % annotations,
