@@ -71,6 +71,8 @@ class DataChecker(record_checker.RecordChecker):
     if size and self._anchor_sizes is not None:
       self._match(boxes[~crowds], size, where)
     self._check_masks(masks, boxes, size, where)
+    self._check_cut_masks(
+        features['image/object/cut_mask'].bytes_list.value, masks, size, where)
     return classes.tolist(), boxes.tolist()
 
   def _check_lists(self, features, where):
@@ -187,6 +189,17 @@ class DataChecker(record_checker.RecordChecker):
       if png:
         for level, check, detail in image_checks.check_mask(png, box, size):
           self._add(level, check, '%s, object %d' % (where, i), detail)
+
+  def _check_cut_masks(self, cut_masks, masks, size, where):
+    if cut_masks and len(cut_masks) != len(masks):
+      self._add(ERROR, 'cut_masks', where,
+                'It has %d masks cut to their objects (image/object/cut_mask) '
+                'and %d of the size of the image (image/object/mask): convert '
+                'it again.' % (len(cut_masks), len(masks)))
+    elif self._decode and size:
+      for i, (cut, png) in enumerate(zip(cut_masks, masks)):
+        for finding in image_checks.check_cut_mask(cut, png, size):
+          self._add(*finding[:2], '%s, object %d' % (where, i), finding[2])
 
   def _check_all_labels(self):
     everything = record_checker.EVERYTHING

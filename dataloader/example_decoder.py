@@ -26,7 +26,9 @@ _SIZE_FEATURES = {
     'image/height': tf.FixedLenFeature([], tf.int64, -1),
     'image/width': tf.FixedLenFeature([], tf.int64, -1),
 }
-_MASK_FEATURES = {'image/object/mask': tf.VarLenFeature(tf.string)}
+_MASK, _CUT_MASK = 'image/object/mask', 'image/object/cut_mask'
+_MASK_FEATURES = {key: tf.VarLenFeature(tf.string)
+                  for key in (_MASK, _CUT_MASK)}
 
 
 class ExampleDecoder:
@@ -41,8 +43,9 @@ class ExampleDecoder:
       include_mask: whether masks are read (False ignores them).
       regenerate_source_id: True takes the hash of the image as its id even
         where the record has an id.
-      decode_masks: False returns only the PNG bytes of the masks: the pixels of
-        all objects take much memory.
+      decode_masks: False returns only the PNG bytes of the masks, cut to their
+        objects where the record has them: the pixels of all objects take much
+        memory.
     """
     self._include_mask = include_mask
     self._decode_masks = decode_masks
@@ -79,11 +82,10 @@ class ExampleDecoder:
           'groundtruth_area': _area(parsed, boxes, height, width),
       }
       if self._include_mask:
-        pngs = parsed['image/object/mask']
-        decoded['groundtruth_instance_masks_png'] = pngs
+        decoded['groundtruth_instance_masks_png'] = self._mask_pngs(parsed)
         if self._decode_masks:
-          decoded['groundtruth_instance_masks'] = _decode_masks(pngs, height,
-                                                                width)
+          decoded['groundtruth_instance_masks'] = _decode_masks(
+              parsed[_MASK], height, width)
       return decoded
 
   def _parse(self, serialized):
@@ -95,6 +97,14 @@ class ExampleDecoder:
     # The values of a sparse vector without gaps are the vector.
     return {key: value.values if isinstance(value, tf.SparseTensor) else value
             for key, value in parsed.items()}
+
+  def _mask_pngs(self, parsed):
+    """string [K]; cut to their objects if all are, and if that will do."""
+    if self._decode_masks:
+      return parsed[_MASK]
+    num_objects = tf.size(parsed['image/object/class/label'])
+    return tf.cond(tf.equal(tf.size(parsed[_CUT_MASK]), num_objects),
+                   lambda: parsed[_CUT_MASK], lambda: parsed[_MASK])
 
   def _source_id(self, parsed):
     """Id of the record; where it has none, the hash of the image."""

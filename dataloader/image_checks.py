@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 
 from dataloader import decoding
+from utils import mask_files
 from utils import orientation as orientations
 
 ERROR, WARNING, NOTE = 'error', 'warning', 'note'
@@ -96,6 +97,29 @@ def check_mask(png: bytes, box: np.ndarray,
                     np.float64)
   return found + _check_place(box * (mask.shape * 2),
                               box[[1, 0, 3, 2]] * (mask.shape * 2), around)
+
+
+def check_cut_mask(cut: bytes, png: bytes,
+                   size: Tuple[int, int]) -> List[Tuple[str, str, str]]:
+  """Checks that a mask cut to its object is the mask.
+
+  Args:
+    cut: bytes, of image/object/cut_mask.
+    png: bytes, of image/object/mask.
+    size: (height, width) of the image.
+
+  Returns:
+    [(level, name of the check, what is wrong)].
+  """
+  try:
+    is_equal = np.array_equal(mask_files.decode(cut, *size) > 0,
+                              mask_files.decode(png, *size) > 0)
+  except ValueError as e:
+    return [(ERROR, 'cut_masks', 'image/object/cut_mask: %s' % e)]
+  return [] if is_equal else [
+      (ERROR, 'cut_masks', 'The mask cut to its object, which training reads '
+       '(image/object/cut_mask), is not that of image/object/mask: convert the '
+       'record again.')]
 
 
 def _check_place(pixels, swapped, around):

@@ -1,8 +1,8 @@
 """Instance masks cut out of the image, each at the box of its object.
 
-Masks are PNG files of the size of the image, and an image may have hundreds.
-They are decoded one after the other, and only the sampled pixels of each are
-kept, so that memory does not grow with the image.
+Masks are PNG files of the size of the image, or cut to their objects, and an
+image may have hundreds. They are decoded one after the other, and only the
+sampled pixels of each are kept, so that memory does not grow with the image.
 """
 
 from typing import NamedTuple, Optional, Tuple
@@ -10,8 +10,7 @@ from typing import NamedTuple, Optional, Tuple
 import tensorflow.compat.v1 as tf
 
 from dataloader import mask_cells
-from dataloader.augment import annotated_image
-from ops import image_decoding
+from dataloader import stored_masks
 from utils import mask_grids
 
 
@@ -113,8 +112,8 @@ def crop_masks(pngs, normalized_boxes, crop_sizes, is_mirrored, image_size,
   """Resizes the content of each box to squares, decoding each file once.
 
   Args:
-    pngs: string [K], PNG bytes of the masks; above 0 is inside. Empty bytes are
-      an empty mask. K may be 0.
+    pngs: string [K], PNG bytes of the masks, see `stored_masks.decode`; above 0
+      is inside. Empty bytes are an empty mask. K may be 0.
     normalized_boxes: float32 [K, 4], yxyx, 0..1 of the image.
     crop_sizes: [int], pixels of a side of the results.
     is_mirrored: bool [], whether the boxes are of the mirrored image.
@@ -134,7 +133,7 @@ def crop_masks(pngs, normalized_boxes, crop_sizes, is_mirrored, image_size,
     is 0.
 
   Raises:
-    InvalidArgumentError: when run on a mask of another size than the image.
+    InvalidArgumentError: when run on a mask that does not fit the image.
 
   Source: tf.image.crop_and_resize.
   """
@@ -144,9 +143,7 @@ def crop_masks(pngs, normalized_boxes, crop_sizes, is_mirrored, image_size,
                    nothing, strict=True)
 
   def sample(png, box):
-    mask = image_decoding.decode_mask(png)
-    with tf.control_dependencies([_check_size(mask, image_size, source_id)]):
-      mask = tf.identity(mask)
+    mask = stored_masks.decode(png, image_size, source_id)
     return [GRIDS[grid](mask, box, size, is_mirrored, origins, keep_values)
             for size in crop_sizes]
 
@@ -166,28 +163,19 @@ def crop_masks(pngs, normalized_boxes, crop_sizes, is_mirrored, image_size,
     return masks
 
 
-def _check_size(mask, image_size, source_id):
-  """Assertion that a mask [H, W] has the size of its image."""
-  def text(size):
-    return tf.strings.reduce_join(tf.as_string(size), separator=' x ')
-  return tf.debugging.Assert(
-      tf.reduce_all(tf.equal(tf.shape(mask), image_size)),
-      [tf.strings.join(['Image ', source_id, ' has a mask of ',
-                        text(tf.shape(mask)), ' pixels (height x width); the '
-                        'image has ', text(image_size), '.'])])
-
-
 def _sample_corners(mask, box, crop_size, is_mirrored, origins, keep_values):
-  """Bilinear samples float32 [crop_size, crop_size] of a mask uint8 [H, W]."""
-  height, width = tf.unstack(tf.shape(mask))
+  """Bilinear samples float32 [crop_size, crop_size] of a StoredMask."""
+  height, width = tf.unstack(mask.image_size)
   y0, x0, y1, x1 = tf.unstack(box)
   rows, y_fraction, y_inside = _positions(y0, y1, height, crop_size)
   columns, x_fraction, x_inside = _positions(x0, x1, width, crop_size)
   columns = tf.where(is_mirrored, width - 1 - columns, columns)
   # [2 * crop_size, 2 * crop_size], the neighbours before, then those after.
-  def take(pixels):
-    return tf.gather(tf.gather(pixels, rows), columns, axis=1)
-  pixels = take(mask) if origins is None else look_up(mask, take(origins))
+  if origins is None:
+    pixels = stored_masks.gather(mask, rows, columns)
+  else:
+    pixels = stored_masks.look_up(mask, tf.gather(tf.gather(origins, rows),
+                                                  columns, axis=1))
   if not keep_values:
     pixels = pixels > 0
   above, below = tf.split(tf.cast(pixels, tf.float32), 2)
@@ -198,25 +186,19 @@ def _sample_corners(mask, box, crop_size, is_mirrored, origins, keep_values):
 
 
 def _average_cells(mask, box, crop_size, is_mirrored, origins, keep_values):
-  """Means float32 [crop_size, crop_size] of a mask uint8 [H, W]."""
+  """Means float32 [crop_size, crop_size] of a StoredMask."""
   def read(y0, x0, y1, x1):
     if origins is None:
-      pixels = mask[y0:y1, x0:x1]
+      pixels = stored_masks.window(mask, y0, x0, y1, x1)
     else:
-      pixels = look_up(mask, origins[y0:y1, x0:x1])
+      pixels = stored_masks.look_up(mask, origins[y0:y1, x0:x1])
     return tf.cast(pixels if keep_values else pixels > 0, tf.int32)
-  return mask_cells.means(box, crop_size, tf.shape(mask), is_mirrored, read)
+  return mask_cells.means(box, crop_size, mask.image_size, is_mirrored, read)
 
 
 # Values of `mask_crop_grid`.
 GRIDS = {mask_grids.CORNERS_NAME: _sample_corners,
          mask_grids.CELLS_NAME: _average_cells}
-
-
-def look_up(mask, origins):
-  """Pixels of a mask uint8 [H, W] at places int32 [...]; 0 for NOWHERE."""
-  flat = tf.concat([[0], tf.reshape(mask, [-1])], axis=0)
-  return tf.gather(flat, origins - annotated_image.NOWHERE)
 
 
 def _positions(start, end, length, count):

@@ -8,9 +8,8 @@ import collections
 
 import tensorflow.compat.v1 as tf
 
-from dataloader import mask_crops
+from dataloader import stored_masks
 from dataloader.augment import annotated_image
-from ops import image_decoding
 from ops import preprocess
 
 # The objects to paste, in pixels of the network input. image: float32
@@ -54,7 +53,7 @@ def covered_pixels(sample, output_size, padded_size, legacy):
     size = tf.cast(sample.image_info[0], tf.int32)
     union = tf.foldl(
         lambda known, png: tf.bitwise.bitwise_or(
-            known, _mask(png, sample.origins)),
+            known, _mask(png, sample)),
         sample.masks, initializer=tf.zeros(size, tf.uint8), back_prop=False)
     union = _mirrored(union, sample)
     covered = preprocess.resize_and_crop_masks(
@@ -65,10 +64,15 @@ def covered_pixels(sample, output_size, padded_size, legacy):
     return tf.pad(covered, missing) > 0
 
 
-def _mask(png, origins):
+def _mask(png, sample):
   """uint8 [H, W], 0 or 1, of the bytes of a mask, moved as its image was."""
-  mask = tf.cast(image_decoding.decode_mask(png) > 0, tf.uint8)
-  return mask if origins is None else mask_crops.look_up(mask, origins)
+  mask = stored_masks.decode(png, tf.cast(sample.image_info[0], tf.int32),
+                             sample.record['source_id'])
+  mask = tf.cast(stored_masks.whole(mask) > 0, tf.uint8)
+  if sample.origins is None:
+    return mask
+  flat = tf.concat([[0], tf.reshape(mask, [-1])], axis=0)
+  return tf.gather(flat, sample.origins - annotated_image.NOWHERE)
 
 
 def _mirrored(pixels, sample):
@@ -159,7 +163,7 @@ def _visible_boxes(sample, hidden):
   visible = tf.cast(tf.logical_not(_mirrored(hidden, sample)), tf.uint8)
   width = tf.cast(tf.shape(visible)[1], tf.float32)
   def measure(png):
-    mask = _mask(png, sample.origins) * visible
+    mask = _mask(png, sample) * visible
     y0, y1 = _extent(tf.reduce_max(mask, axis=1))
     x0, x1 = _extent(tf.reduce_max(mask, axis=0))
     x0, x1 = tf.cond(sample.is_mirrored, lambda: (width - x1, width - x0),

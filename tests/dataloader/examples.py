@@ -6,6 +6,8 @@ import numpy as np
 from PIL import Image
 import tensorflow.compat.v1 as tf
 
+from utils import mask_files
+
 
 def image(height, width, seed=0):
   """Random image uint8 [height, width, 3]."""
@@ -67,6 +69,18 @@ def serialize(image=None, boxes=(), classes=(), source_id='7', masks=(),
     features['image/object/mask'] = _bytes(pngs)
   return tf.train.Example(features=tf.train.Features(
       feature=features)).SerializeToString()
+
+
+def with_cut_masks(serialized, keeps_whole=True):
+  """A record with its masks cut to their objects, too, or only so."""
+  example = tf.train.Example.FromString(serialized)
+  features = example.features.feature
+  features['image/object/cut_mask'].bytes_list.value.extend(
+      mask_files.encode_cut(np.array(Image.open(io.BytesIO(png))))
+      for png in features['image/object/mask'].bytes_list.value)
+  if not keeps_whole:
+    del features['image/object/mask']
+  return example.SerializeToString()
 
 
 def write(path, serialized):

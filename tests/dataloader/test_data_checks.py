@@ -10,6 +10,7 @@ import tensorflow.compat.v1 as tf
 from configs import factory
 from dataloader import data_checks
 from tests.dataloader import examples
+from utils import mask_files
 
 _GOOD = dict(boxes=[[.1, .2, .5, .8]], classes=[1])
 
@@ -198,6 +199,18 @@ def test_broken_mask_and_masks_that_nobody_needs():
   assert not _names(_check([_record()]), 'error')
   # Without decoding, only what the lists say.
   assert not _names(_check(broken, 'mask_rcnn', decode=False), 'error')
+
+
+def test_cut_masks_are_those_of_the_image():
+  record = examples.with_cut_masks(_record(masks=[_mask(4, 10, 20, 40)]))
+  assert not _names(_check([record], 'mask_rcnn'), 'error')
+  example = tf.train.Example.FromString(record)
+  cut = example.features.feature['image/object/cut_mask'].bytes_list
+  other = mask_files.encode_cut(_mask(4, 10, 19, 40))
+  for value in ([other], [b'no image'], cut.value[:] * 2):
+    cut.value[:] = value
+    wrong = [example.SerializeToString()]
+    assert 'cut_masks' in _names(_check(wrong, 'mask_rcnn'), 'error')
 
 
 def test_objects_that_no_anchor_fits():

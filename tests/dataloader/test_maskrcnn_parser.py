@@ -313,3 +313,36 @@ def test_policies_move_masks_with_their_boxes():
                    draws=draws)
   np.testing.assert_allclose(labels['gt_boxes'][0], [4, 22, 16, 34], atol=.01)
   assert np.all(labels['gt_masks'][0, 1:-1, 1:-1] == 1.)
+
+
+@pytest.mark.parametrize('grid', ['corners', 'cells'])
+@pytest.mark.parametrize('record, changes, draws', [
+    (_record(num_objects=3), dict(aug_rand_hflip=True), dict(flip=.9)),
+    (_square(20, 10, 60, 3, side=200), dict(aug_policy='test'),
+     dict(sub_policy=0., sign=.1, apply=.5, position=.5))],
+                         ids=['flip', 'moved'])
+def test_masks_cut_to_their_objects_give_the_same(record, grid, changes, draws):
+  parser = _parser(mask_crop_grid=grid, mask_crop_size=9, **changes)
+  _, expected = _run(parser, record, draws=_draws(**draws))
+  _, got = _run(parser, examples.with_cut_masks(record, keeps_whole=False),
+                draws=_draws(**draws))
+  assert expected['gt_masks'].max() == 1.
+  for key in ('gt_boxes', 'gt_classes', 'gt_masks'):
+    np.testing.assert_array_equal(got[key], expected[key], key)
+
+
+@pytest.mark.parametrize('flip', [0., .9])
+def test_cut_masks_are_pasted_the_same(flip):
+  records = _square(10, 10, 10, 3), _square(5, 15, 20, 8)
+  expected = _paste(*records, flip=flip)
+  got = _paste(*[examples.with_cut_masks(r, False) for r in records], flip=flip)
+  for a, b in zip(expected, got):
+    np.testing.assert_array_equal(a, b)
+
+
+def test_cut_masks_of_some_objects_only_are_not_read():
+  record = tf.train.Example.FromString(examples.with_cut_masks(_record()))
+  record.features.feature['image/object/cut_mask'].bytes_list.value.pop()
+  _, expected = _run(_parser(), _record(), draws=_draws())
+  _, got = _run(_parser(), record.SerializeToString(), draws=_draws())
+  np.testing.assert_array_equal(got['gt_masks'], expected['gt_masks'])

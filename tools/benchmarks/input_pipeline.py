@@ -30,6 +30,8 @@ FLAGS = flags.FLAGS
 flags.DEFINE_multi_string('jobs', None, 'Some of JOBS; by default all.')
 flags.DEFINE_multi_string('stages', None, 'Some of STAGES; by default all.')
 flags.DEFINE_float('objects', 6.9, 'Mean number of objects of an image.')
+flags.DEFINE_bool('cut_masks', False, 'Whether the records have masks cut to '
+                  'their objects, too.')
 flags.DEFINE_integer('images', 200, 'Images to time in each stage.',
                      lower_bound=1)
 flags.DEFINE_integer('records', 64, 'Different images.', lower_bound=1)
@@ -165,7 +167,8 @@ def main(argv: Sequence[str]) -> None:
   timings = {}
   with tempfile.TemporaryDirectory() as folder:
     path = os.path.join(folder, 'records')
-    size = input_records.write(path, FLAGS.records, FLAGS.objects)
+    size = input_records.write(path, FLAGS.records, FLAGS.objects,
+                               cut_masks=FLAGS.cut_masks)
     print('%d images of %.0f KiB and %.1f objects.' % (
         FLAGS.records, size, FLAGS.objects))
     for name in FLAGS.jobs or JOBS:

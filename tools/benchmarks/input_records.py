@@ -1,11 +1,10 @@
 """Made-up records for timing the input pipeline."""
 
-import io
-
 import cv2
 import numpy as np
-from PIL import Image
 import tensorflow.compat.v1 as tf
+
+from utils import mask_files
 
 _HEIGHT, _WIDTH = 480, 640
 _QUALITY = 95
@@ -14,7 +13,7 @@ _NUM_CLASSES = 90
 
 
 def write(path: str, num_records: int, num_objects: float,
-          seed: int = 0) -> float:
+          seed: int = 0, cut_masks: bool = False) -> float:
   """Writes records of images with masks, like photographs in size.
 
   Args:
@@ -22,6 +21,7 @@ def write(path: str, num_records: int, num_objects: float,
     num_records: int.
     num_objects: float, mean number of objects of an image.
     seed: int.
+    cut_masks: whether masks are there cut to their objects, too.
 
   Returns:
     float, mean size of a JPEG file in KiB.
@@ -34,7 +34,7 @@ def write(path: str, num_records: int, num_objects: float,
       count = int((i + 1) * num_objects) - int(i * num_objects)
       jpeg = _jpeg(random)
       total += len(jpeg)
-      writer.write(_example(random, jpeg, i, count))
+      writer.write(_example(random, jpeg, i, count, cut_masks))
   return total / 1024. / num_records
 
 
@@ -48,7 +48,7 @@ def _jpeg(random):
                       [cv2.IMWRITE_JPEG_QUALITY, _QUALITY])[1].tobytes()
 
 
-def _example(random, jpeg, number, count):
+def _example(random, jpeg, number, count, cut_masks):
   """Serialized tf.train.Example with `count` elliptic objects."""
   # As in COCO, most objects are small.
   sizes = np.exp(random.uniform(np.log(.03), np.log(.6), [count, 2]))
@@ -69,7 +69,10 @@ def _example(random, jpeg, number, count):
       'image/object/class/label': ints(
           random.randint(1, _NUM_CLASSES + 1, count)),
       'image/object/is_crowd': ints([0] * count),
-      'image/object/mask': texts(masks)}
+      'image/object/mask': texts([mask_files.encode(m) for m in masks])}
+  if cut_masks:
+    features['image/object/cut_mask'] = texts(
+        [mask_files.encode_cut(m) for m in masks])
   for i, side in enumerate(('ymin', 'xmin', 'ymax', 'xmax')):
     features['image/object/bbox/' + side] = floats(boxes[:, i])
   return tf.train.Example(features=tf.train.Features(
@@ -77,12 +80,9 @@ def _example(random, jpeg, number, count):
 
 
 def _ellipse(box):
-  """PNG bytes of the ellipse in a box of 0..1."""
+  """Mask uint8 [H, W] of the ellipse in a box of 0..1."""
   y0, x0, y1, x1 = box * [_HEIGHT, _WIDTH, _HEIGHT, _WIDTH]
   mask = np.zeros([_HEIGHT, _WIDTH], np.uint8)
   cv2.ellipse(mask, (int((x0 + x1) / 2), int((y0 + y1) / 2)),
               (int((x1 - x0) / 2), int((y1 - y0) / 2)), 0, 0, 360, 1, -1)
-  # As upstream's converters write them; other filters take longer to read.
-  stream = io.BytesIO()
-  Image.fromarray(mask).save(stream, 'PNG')
-  return stream.getvalue()
+  return mask

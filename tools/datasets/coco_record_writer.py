@@ -46,6 +46,8 @@ class Options(NamedTuple):
     exif: one of orientation.CHOICES, what annotations of turned images mean.
     shuffle_seed: seed of the random order in which records are written;
       None: in the order of the annotations.
+    cut_masks: where masks are written, they are also written cut to their
+      objects, which are read in a fraction of the time.
   """
   num_shards: Optional[int] = None
   include_masks: Optional[bool] = None
@@ -55,6 +57,7 @@ class Options(NamedTuple):
   num_processes: Optional[int] = None
   exif: str = orientations.UPRIGHT
   shuffle_seed: Optional[int] = written_order.DEFAULT_SEED
+  cut_masks: bool = False
 
 
 def write_dataset(dataset: Dict[str, Any], prefix: str,
@@ -90,7 +93,8 @@ def write_dataset(dataset: Dict[str, Any], prefix: str,
   build = functools.partial(
       record_builder.build_record, load_image=load_image, names=names,
       include_masks=include_masks, clip_boxes=options.clip_boxes,
-      trust_files=options.trust_files, exif=options.exif)
+      trust_files=options.trust_files, exif=options.exif,
+      cut_masks=options.cut_masks)
   num_shards = options.num_shards or written_order.num_shards(
       len(checked.images))
   shards = [SHARD % (prefix, i, num_shards) for i in range(num_shards)]
@@ -104,7 +108,7 @@ def write_dataset(dataset: Dict[str, Any], prefix: str,
     # Reports and annotations keep the order of the input.
     outcomes = [outcome for _, outcome in sorted(
         zip(order, shuffled), key=lambda pair: pair[0])]
-    index = _index(checked, outcomes, include_masks)
+    index = _index(checked, outcomes, include_masks, options.cut_masks)
     index['shards'] = _shard_entries(shuffled, shards, staged)
     annotations = _annotations(checked, outcomes)
     files.write(prefix + '-annotations.json', json.dumps(annotations))
@@ -166,7 +170,7 @@ def _shard_entries(outcomes, shards, staged):
           for i, (path, now) in enumerate(zip(shards, staged))]
 
 
-def _index(checked, outcomes, include_masks):
+def _index(checked, outcomes, include_masks, cut_masks):
   """Content of the index file, but for the shards."""
   written = [o for o in outcomes if o.image]
   skips = checked.skips + [s for o in outcomes for s in o.skips]
@@ -189,6 +193,7 @@ def _index(checked, outcomes, include_masks):
       'num_objects_by_size': conversion_report.count_by_size(
           [a for o in written for a in o.objects]),
       'include_masks': include_masks,
+      'cut_masks': bool(include_masks and cut_masks),
       'category_id_shift': checked.id_shift,
       'label_map': {c['id']: c['name'] for c in checked.categories},
       'notes': notes,

@@ -36,6 +36,10 @@ def define(values: flags.FlagValues) -> None:
   flags.DEFINE_bool('include_masks', None, 'Write a mask for every object. '
                     'Default: when the annotations have masks.',
                     flag_values=values)
+  flags.DEFINE_bool('cut_masks', False, 'Where masks are written, write each '
+                    'also cut to its object, which training reads in a '
+                    'fraction of the time. Upstream ignores them.',
+                    flag_values=values)
   flags.DEFINE_bool('clip_boxes', False, 'Cut boxes at the border of the '
                     'image. Default: objects that reach beyond it are left '
                     'out.', flag_values=values)
@@ -69,7 +73,7 @@ def options(values: flags.FlagValues) -> coco_record_writer.Options:
   return coco_record_writer.Options(
       values.num_shards, values.include_masks, values.clip_boxes,
       values.trust_files, values.overwrite, values.num_processes, values.exif,
-      None if values.keep_order else values.shuffle_seed)
+      None if values.keep_order else values.shuffle_seed, values.cut_masks)
 
 
 def label_map(values: flags.FlagValues) -> Optional[types.LabelMap]:

@@ -41,7 +41,7 @@ def report(index: Dict[str, Any]) -> str:
       count(index['num_records'], 'record'),
       count(index['num_objects'], 'object'),
       count(len(index['label_map']), 'class', 'es'),
-      ' and their masks' if index['include_masks'] else '',
+      _masks_in(index),
       count(len(index['shards']), 'shard'))]
   if index['num_images_without_objects']:
     lines.append('%s without objects; they train as background.' % count(
@@ -57,6 +57,14 @@ def report(index: Dict[str, Any]) -> str:
 def count(number: int, noun: str, plural: str = 's') -> str:
   """'1 shard', '2 shards'; `plural` is what more than one of them add."""
   return '%d %s%s' % (number, noun, '' if number == 1 else plural)
+
+
+def _masks_in(index):
+  """What is written beside the objects."""
+  if not index['include_masks']:
+    return ''
+  return ' and their masks%s' % (
+      ', also cut to their objects,' if index['cut_masks'] else '')
 
 
 def count_by_size(objects: Iterable[Dict[str, Any]]) -> Dict[str, int]:

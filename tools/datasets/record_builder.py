@@ -1,7 +1,6 @@
 """One image and its annotations to one serialized tf.train.Example."""
 
 import hashlib
-import io
 from typing import (
   Any,
   Callable,
@@ -13,13 +12,12 @@ from typing import (
   Tuple,
 )
 
-from PIL import Image
-
 from ops import tensorflow_later as tf
 from tools.datasets import annotation_checks
 from tools.datasets import image_files
 from tools.datasets import object_checks
 from utils import coco_annotations
+from utils import mask_files
 from utils import masks as mask_utils
 from utils import orientation as orientations
 from utils import types
@@ -51,7 +49,8 @@ def build_record(
     task: Tuple[Dict[str, Any], Sequence[Dict[str, Any]]],
     load_image: Callable[[Dict[str, Any]], bytes], names: types.LabelMap,
     include_masks: bool, clip_boxes: bool, trust_files: bool,
-    exif: str = orientations.UPRIGHT) -> Tuple[Optional[bytes], Outcome]:
+    exif: str = orientations.UPRIGHT,
+    cut_masks: bool = False) -> Tuple[Optional[bytes], Outcome]:
   """Makes the record of one image.
 
   Args:
@@ -62,6 +61,8 @@ def build_record(
     clip_boxes: see object_checks.check_objects.
     trust_files: whether an image of another size than annotated is used.
     exif: one of orientation.CHOICES, what annotations of turned images mean.
+    cut_masks: whether, with masks, it also gets a PNG of each cut to its
+      object.
 
   Returns:
     serialized Example (None when the image is left out), Outcome.
@@ -84,7 +85,8 @@ def build_record(
   objects = [_turned(o, encoded.turn, (height, width)) for o in objects]
   image = dict(image, height=encoded.height, width=encoded.width)
   example = tf.train.Example(features=tf.train.Features(
-      feature=_features(image, encoded, objects, names, include_masks)))
+      feature=_features(image, encoded, objects, names, include_masks,
+                        cut_masks)))
   # Deterministic: the same input gives the same bytes.
   return (example.SerializeToString(deterministic=True),
           Outcome(image, objects, skips, encoded.notes + notes,
@@ -113,7 +115,7 @@ def _digest(encoded):
   return hashlib.sha256(encoded.encoded).hexdigest()
 
 
-def _features(image, encoded, objects, names, include_masks):
+def _features(image, encoded, objects, names, include_masks, cut_masks):
   """{feature key: Feature}; the keys are public."""
   features = {
       'image/height': _ints([encoded.height]),
@@ -132,8 +134,12 @@ def _features(image, encoded, objects, names, include_masks):
   if objects:
     features.update(_object_features(encoded, objects, names))
     if include_masks:
+      masks = [mask_utils.decode(o['segmentation']) for o in objects]
       features['image/object/mask'] = _bytes(
-          [_mask_png(o['segmentation']) for o in objects])
+          [mask_files.encode(m) for m in masks])
+      if cut_masks:
+        features['image/object/cut_mask'] = _bytes(
+            [mask_files.encode_cut(m) for m in masks])
   return features
 
 
@@ -157,14 +163,6 @@ def _object_features(encoded, objects, names):
   if any(difficult):
     features['image/object/difficult'] = _ints(difficult)
   return features
-
-
-def _mask_png(rle):
-  """PNG bytes of a mask, of the image's size, values 0 and 1."""
-  # Pillow's filter is read twice as fast as OpenCV's.
-  stream = io.BytesIO()
-  Image.fromarray(mask_utils.decode(rle)).save(stream, 'PNG')
-  return stream.getvalue()
 
 
 def _ints(values):

@@ -147,8 +147,8 @@ class Plan:
   def _convert_boxes(self, tool, flags_of, sides):
     """Both splits of a detector; returns their patterns."""
     common = ['-m', 'tools.' + tool, '--clip_boxes']
-    if self.model != 'mask_rcnn':
-      common.append('--noinclude_masks')
+    common.append('--cut_masks' if self.model == 'mask_rcnn'
+                  else '--noinclude_masks')
     patterns, label_map = [], None
     for name in (recognition.TRAIN, recognition.VAL):
       parts = sides[name]

@@ -75,7 +75,7 @@ def test_files_and_index(write, tmp_path, capsys):
       'num_images_without_objects': 1, 'num_images_over_100_objects': 0,
       'num_objects_by_class': {'1': 3, '3': 1},
       'num_objects_by_size': {'small': 3, 'medium': 0, 'large': 0},
-      'include_masks': True, 'category_id_shift': 0,
+      'include_masks': True, 'cut_masks': False, 'category_id_shift': 0,
       'label_map': {'1': 'disc', '3': 'Box'},
       'notes': ['1 image: opaque alpha channel, left out on reading (b.png)'],
       'shards': [

@@ -11,6 +11,7 @@ import tensorflow.compat.v1 as tf
 
 from tests.tools import coco_sets
 from tools.datasets import record_builder
+from utils import mask_files
 
 _NAMES = {1: 'disc', 3: 'Bällchen'}
 
@@ -27,12 +28,12 @@ def _image(**changes):
 
 
 def _build(image, annotations=(), content=None, masks=True, clip_boxes=False,
-           trust_files=False):
+           trust_files=False, **options):
   """serialized, Outcome."""
   content = content or _png(coco_sets.pixels(0))
   return record_builder.build_record(
       (image, list(annotations)), lambda unused_image: content, _NAMES, masks,
-      clip_boxes, trust_files)
+      clip_boxes, trust_files, **options)
 
 
 def _features(serialized):
@@ -83,6 +84,18 @@ def test_no_masks_unless_asked_for():
   features = _features(_build(_image(), _objects(), masks=False)[0])
   assert 'image/object/mask' not in features
   assert features['image/object/class/label'] == [3, 1]
+
+
+def test_cut_masks():
+  features = _features(_build(_image(), _objects(), cut_masks=True)[0])
+  cut = features.pop('image/object/cut_mask')
+  assert len(cut) == 2
+  for whole, part in zip(features['image/object/mask'], cut):
+    np.testing.assert_array_equal(mask_files.decode(part, 40, 50),
+                                  mask_files.decode(whole, 40, 50))
+  assert features == _features(_build(_image(), _objects())[0])
+  assert 'image/object/cut_mask' not in _features(
+      _build(_image(), _objects(), masks=False, cut_masks=True)[0])
 
 
 def test_captions():
