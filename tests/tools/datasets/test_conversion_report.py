@@ -16,8 +16,9 @@ def _index(**changes):
       'num_images_without_objects': 0, 'num_images_over_100_objects': 0,
       'num_objects_by_class': {1: 4, 3: 1},
       'num_objects_by_size': {'small': 1, 'medium': 2, 'large': 2},
-      'include_masks': False, 'label_map': {1: 'disc', 3: 'box'}, 'notes': [],
-      'shards': [{}, {}], 'skipped': []}, **changes)
+      'include_masks': False, 'cut_masks': False,
+      'label_map': {1: 'disc', 3: 'box'}, 'notes': [], 'shards': [{}, {}],
+      'skipped': []}, **changes)
 
 
 def _skip(reason, kind='object', image=7, annotation=9, detail='box [1]'):
@@ -33,12 +34,15 @@ def test_nothing_special():
       'background).']
 
 
-def test_one_of_each_with_masks():
+@pytest.mark.parametrize('cut_masks, words', [
+    (False, ''), (True, ', also cut to their objects,')])
+def test_one_of_each_with_masks(cut_masks, words):
   first = conversion_report.report(_index(
       num_records=1, num_objects=1, label_map={1: 'disc'}, shards=[{}],
-      num_objects_by_class={1: 1}, include_masks=True)).split('\n')[0]
-  assert first == ('Wrote 1 record with 1 object of 1 class and their masks to '
-                   '1 shard.')
+      num_objects_by_class={1: 1}, include_masks=True,
+      cut_masks=cut_masks)).split('\n')[0]
+  assert first == ('Wrote 1 record with 1 object of 1 class and their masks%s '
+                   'to 1 shard.' % words)
 
 
 @pytest.mark.parametrize('changes, line', [
