@@ -78,6 +78,18 @@ class MaskPostprocess(Postprocess):
 
 
 @dataclasses.dataclass(frozen=True)
+class TestTimeAugmentation:
+  """YAML section `eval.test_time_augmentation` (+); docs/evaluation.md.
+
+  Detections of several views of each image are merged, by evaluation, mode
+  predict and serving.predictor.
+  """
+  flip: bool = False  # also mirrored
+  # Further sizes of the network input, times that of the parser.
+  scales: Tuple[float, ...] = base.option((), at_least=.1, at_most=4)
+
+
+@dataclasses.dataclass(frozen=True)
 class DetectionEval(common.Eval):
   """YAML section `eval` of models with boxes."""
   type: str = base.option('box', choices=common.EVAL_TYPES)
@@ -94,6 +106,7 @@ class DetectionEval(common.Eval):
   # (+) Further metrics, see docs/evaluation.md; names of evaluation.factory's
   # table EXTRA_METRICS.
   extra_metrics: Tuple[str, ...] = ()
+  test_time_augmentation: TestTimeAugmentation = TestTimeAugmentation()  # (+)
 
 
 def _augmentation_rule(key, decider, value):
@@ -132,6 +145,10 @@ class DetectionExperiment(experiment.Experiment):
               'nms_iou_threshold', 'score_threshold', 'pre_nms_num_boxes')),
           effects.unless(lambda c: c.postprocess.apply_nms,
                          'postprocess.apply_nms')),
+      effects.Rule(
+          ('eval.test_time_augmentation',),
+          effects.unless(lambda c: c.postprocess.apply_nms,
+                         'postprocess.apply_nms')),
   ) + tuple(_augmentation_rule(*names) for names in (
       ('randaugment_num_layers', 'aug_policy', 'randaugment'),
       ('randaugment_magnitude', 'aug_policy', 'randaugment'),
@@ -144,6 +161,19 @@ class DetectionExperiment(experiment.Experiment):
     if section.apply_sigmoid and section.score_threshold >= 1:
       yield ('postprocess.score_threshold (%g) must be less than 1: no score '
              'is above it.' % section.score_threshold)
+    yield from self._problems_of_scales()
+
+  def _problems_of_scales(self):
+    """Sentences about scales that show an image as another one does."""
+    size = getattr(self, self.architecture.parser).output_size
+    known = {tuple(size): 1.}  # 1 may stand in the list, or not.
+    for scale in self.eval.test_time_augmentation.scales:
+      scaled = tuple(int(side * scale + .5) for side in size)
+      if scaled in known and scale != 1:
+        yield ('eval.test_time_augmentation.scales: %g fits images into %d x '
+               '%d pixels (height x width), as %g does: leave it out.' % (
+                   (scale,) + scaled + (known[scaled],)))
+      known.setdefault(scaled, scale)
 
   def notes(self, given: Set[str]) -> Iterator[str]:
     yield from super().notes(given)
@@ -159,3 +189,8 @@ class DetectionExperiment(experiment.Experiment):
       yield ('eval.max_detections (%d) is greater than '
              'postprocess.max_total_size (%d): there are never more detections '
              'of an image to count.' % (limit, size))
+    scales = self.eval.test_time_augmentation.scales
+    if scales and set(scales) == {1} and (
+        'eval.test_time_augmentation.scales' in given):
+      yield ('eval.test_time_augmentation.scales (%s) has no effect: images '
+             'are always shown at scale 1.' % list(scales))

@@ -28,9 +28,11 @@ from utils import class_sets
 from utils import fields
 from utils import modes
 from utils import registry
+from utils import views
 
 _ALWAYS = True
 _WITH_GROUNDTRUTHS = (modes.EVAL, modes.PREDICT_WITH_GT)
+_PREDICTING = (modes.PREDICT, modes.PREDICT_WITH_GT)
 _ADVICE_OF_MASKRCNN = (
     'architecture.include_mask is true, so every object needs one: convert '
     'again with --include_masks, or use boxes only with '
@@ -91,6 +93,17 @@ def _has_losses(config, mode):
   return mode == modes.PREDICT_WITH_GT and not config.eval.skip_eval_loss
 
 
+def _has_views(config, mode):
+  """Whether predictions look at an image more than once."""
+  return mode in _PREDICTING and bool(views.of_section(config.eval))
+
+
+def _views(config, section):
+  return labellers.Views(
+      views.of_section(config.eval), section.output_size,
+      2 ** config.architecture.max_level, _dtype(config))
+
+
 def _build_retinanet_parser(config, mode):
   section, anchors = config.retinanet_parser, _anchors(config)
   size = _padded_size(section, anchors)
@@ -104,7 +117,8 @@ def _build_retinanet_parser(config, mode):
           (_ALWAYS, labellers.ImageInfo(size)),
           (has_targets, retinanet_labels.AnchorTargets(section, anchors, size)),
           (mode in _WITH_GROUNDTRUTHS, _groundtruths(config, section, mode)),
-          (mode == modes.PREDICT, labellers.SourceId()))),
+          (mode == modes.PREDICT, labellers.SourceId()),
+          (_has_views(config, mode), _views(config, section)))),
       image_size=size, dtype=_dtype(config))
 
 
@@ -131,7 +145,8 @@ def _build_shapemask_parser(config, mode):
               section, mask_classes,
               config.architecture.clip_boxes_to_border)),
           (mode in _WITH_GROUNDTRUTHS, _groundtruths(config, section, mode)),
-          (mode == modes.PREDICT, labellers.SourceId()))),
+          (mode == modes.PREDICT, labellers.SourceId()),
+          (_has_views(config, mode), _views(config, section)))),
       image_size=size, dtype=_dtype(config), mask_rule=mask_rule)
 
 
@@ -168,8 +183,8 @@ def _build_maskrcnn_parser(config, mode):
               section, has_masks, _capacity_key(config),
               'training' if is_training else 'evaluation')),
           (mode in _WITH_GROUNDTRUTHS, _groundtruths(config, section, mode)),
-          (mode in (modes.PREDICT, modes.PREDICT_WITH_GT),
-           labellers.SourceId()))),
+          (mode in _PREDICTING, labellers.SourceId()),
+          (_has_views(config, mode), _views(config, section)))),
       image_size=size, dtype=_dtype(config), mask_rule=mask_rule,
       needs_source=pastes)
 
@@ -180,7 +195,7 @@ def _build_classification_parser(config, mode):
   if is_training and section.autoaugment_name:
     policy = _POLICIES_OF_CLASSIFIERS[section.autoaugment_name]
   label = classification.ClassLabel(config.architecture.num_classes)
-  if mode in (modes.PREDICT, modes.PREDICT_WITH_GT):
+  if mode in _PREDICTING:
     label = labellers.Labels(*_chosen(
         (_ALWAYS, labellers.SourceId()),
         (mode == modes.PREDICT_WITH_GT, labellers.Named(fields.LABEL, label))))
@@ -207,7 +222,7 @@ def _build_segmentation_parser(config, mode):
   section, is_training = config.segmentation_parser, mode == modes.TRAIN
   size, has_classes = section.output_size, mode != modes.PREDICT
   resizes = is_training or section.resize_eval
-  predicts = mode in (modes.PREDICT, modes.PREDICT_WITH_GT)
+  predicts = mode in _PREDICTING
   return parsing.Parser(
       mode,
       decode=functools.partial(
@@ -288,6 +303,10 @@ def build_parser(config, mode):
   """
   of_family = families.FAMILIES[config.type].parser
   if of_family:
+    if _has_views(config, mode):
+      raise ValueError('eval.test_time_augmentation is set, but the parser of '
+                       'type %r makes no further views of an image.'
+                       % config.type)
     return parts.load(of_family)(config, mode)
   name = config.architecture.parser
   return registry.pick(PARSERS, name, 'architecture.parser')(config, mode)

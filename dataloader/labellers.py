@@ -11,6 +11,8 @@ import tensorflow.compat.v1 as tf
 
 from dataloader import source_ids
 from ops import anchors as anchor_ops
+from ops import preprocess
+from ops import views as view_ops
 from utils import fields
 
 
@@ -72,6 +74,51 @@ class ImageInfo:
   def padding(self):
     return {fields.IMAGE_INFO: tf.constant(
         [self._size, self._size, [1., 1.], [0., 0.]])}
+
+
+class Views:
+  """`views`: the image in other sizes and mirrored; see utils/views.py."""
+
+  def __init__(self, views, output_size, stride, dtype):
+    """Takes what they are.
+
+    Args:
+      views: [utils.views.View], without the plain one.
+      output_size: (height, width), ints, that plain images are fitted into.
+      stride: int, that sides of the network input are multiples of.
+      dtype: type of the images, 'float32' or 'bfloat16'.
+    """
+    self._views = list(views)
+    self._output_size, self._stride = output_size, stride
+    self._dtype = tf.as_dtype(dtype)
+
+  def __call__(self, sample):
+    result = {}
+    for index, view in enumerate(self._views):
+      image, image_info = view_ops.make(
+          sample.record['image'], view, self._output_size, self._stride)
+      result[index] = self._labels(tf.cast(image, self._dtype), image_info)
+    return {fields.VIEWS: result}
+
+  def _labels(self, image, image_info):
+    return {fields.IMAGES: image, fields.IMAGE_INFO: image_info}
+
+  def _padded_size(self, view):
+    return preprocess.compute_padded_size(view.size(self._output_size),
+                                          self._stride)
+
+  def spec(self):
+    return {fields.VIEWS: {index: self._labels(
+        tf.TensorSpec(self._padded_size(view) + [3], self._dtype),
+        tf.TensorSpec([4, 2], tf.float32))
+                           for index, view in enumerate(self._views)}}
+
+  def padding(self):
+    return {fields.VIEWS: {index: dict(
+        ImageInfo(self._padded_size(view)).padding(),
+        **{fields.IMAGES: tf.zeros(self._padded_size(view) + [3],
+                                   self._dtype)})
+                           for index, view in enumerate(self._views)}}
 
 
 class SourceId:

@@ -40,6 +40,7 @@ from executor import watchdog
 from modeling import checkpoint_checks
 from modeling import whole_checkpoint
 from utils import fields
+from utils import views
 
 _REPORT_SECONDS = 10
 
@@ -98,6 +99,20 @@ def _for_people(function, *args):
     return function(*args)
   except ValueError as e:
     raise errors.JobError('The evaluation stopped. %s' % e)
+
+
+def _settings_of(section):
+  """What metrics.json says of how the metrics came about."""
+  if not views.of_section(section):
+    return {}
+  return {'test_time_augmentation': base.to_dict(
+      section.test_time_augmentation)}
+
+
+def _described_views(section):
+  further = views.of_section(section)
+  return (', each in %d views (eval.test_time_augmentation)'
+          % (1 + len(further)) if further else '')
 
 
 def build_evaluator(config, watch=None):
@@ -267,7 +282,8 @@ class Evaluation:
     self._print(step, metrics, losses, time.monotonic() - start)
     self._writer.write(step, metrics, self._evaluator.results(),
                        self._evaluator.results_name,
-                       self._evaluator.category_names)
+                       self._evaluator.category_names,
+                       _settings_of(self._config.eval))
     self._write_summaries(step)
     if self._config.eval.best_metric:
       best_checkpoint.update(self._config, path, metrics, held)
@@ -377,8 +393,9 @@ class Evaluation:
     """The table for people."""
     stream = self._stream or sys.stdout
     count = self._evaluator.num_images
-    stream.write('\nEvaluation at step %d: %d images in %s\n' % (
-        step, count, hooks.format_duration(seconds)))
+    stream.write('\nEvaluation at step %d: %d images in %s%s\n' % (
+        step, count, hooks.format_duration(seconds),
+        _described_views(self._config.eval)))
     if losses:  # A cascade has a dozen.
       stream.write(textwrap.fill(', '.join(
           '%s %.4g' % item for item in sorted(losses.items())), 80) + '\n')

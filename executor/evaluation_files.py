@@ -115,7 +115,8 @@ class ResultWriter:
   def write(self, step: int, metrics: Mapping[str, float],
             results: Optional[Sequence[Dict[str, Any]]] = None,
             results_name: str = 'detections.json',
-            names: Optional[Mapping[Any, str]] = None) -> None:
+            names: Optional[Mapping[Any, str]] = None,
+            settings: Optional[Mapping[str, Any]] = None) -> None:
     """Writes one evaluation, which counts once `mark_done` was called.
 
     Args:
@@ -125,6 +126,8 @@ class ResultWriter:
       results_name: name of its file.
       names: {class id: name}, written to metrics.json as `class_names`, and
         to TensorBoard as further tags of the metrics of classes.
+      settings: JSON values of metrics.json besides the metrics, which say how
+        they came about.
     """
     names = {i: n for i, n in (names or {}).items() if n != str(i)}
     self._writer().add_summary(tf.Summary(value=[
@@ -135,11 +138,10 @@ class ResultWriter:
       with storage.output_path(os.path.join(
           self._folder, results_name)) as path:
         report.write_results(path, results)
-    record = _record(step, metrics)
-    storage.write_json(
-        os.path.join(self._folder, 'metrics.json'),
-        dict(record, class_names={str(i): name for i, name in names.items()})
-        if names else record)
+    record = dict(_record(step, metrics), **settings or {})
+    if names:
+      record['class_names'] = {str(i): name for i, name in names.items()}
+    storage.write_json(os.path.join(self._folder, 'metrics.json'), record)
 
   def write_summaries(self, step: int,
                       values: Sequence[tf.Summary.Value]) -> None:

@@ -14,6 +14,7 @@ from configs import families
 from configs import parts
 from modeling import box_branch
 from modeling import classification
+from modeling import many_views
 from modeling import mask_branch
 from modeling import maskrcnn
 from modeling import model_fn
@@ -27,6 +28,7 @@ from ops import detections
 from ops import roi_targets
 from utils import mask_grids
 from utils import registry
+from utils import views
 
 # Scale the encoded boxes (dy, dx, dh, dw) of each box head; arXiv:1712.00726,
 # section 4.1. A model with a single box head uses the first.
@@ -234,9 +236,41 @@ def build_model(config):
   """
   family = registry.pick(families.FAMILIES, config.type, 'type')
   build = parts.load(family.build)
-  if not family.head:
-    return build(config)
-  return build(config, build_head=parts.load(family.head.build))
+  if family.head:
+    build = functools.partial(build,
+                              build_head=parts.load(family.head.build))
+  return _with_views(config, build(config))
+
+
+def _with_views(config, model):
+  """The model, which looks at several views of an image if it should."""
+  further = views.of_section(config.eval)
+  if not further:
+    return model
+  if not hasattr(model, 'outputs_and_masks'):
+    raise ValueError(
+        'eval.test_time_augmentation is set, but models of type %r cannot look '
+        'at an image more than once: they have no method outputs_and_masks '
+        '(modeling/maskrcnn.py).' % config.type)
+  options = _detection_options(config.postprocess)
+  return many_views.ManyViews(
+      model, further,
+      merge=functools.partial(detections.merge, **{
+          name: options[name] for name in (
+              'nms_version', 'use_batched_nms', 'max_total_size',
+              'nms_iou_threshold')}),
+      mask_grid=_mask_grid(config),
+      clip_to_border=config.architecture.clip_boxes_to_border)
+
+
+def _mask_grid(config):
+  """mask_grids.MaskGrid of the masks that the model gives."""
+  section = getattr(config, config.architecture.parser)
+  if getattr(section, 'mask_crop_grid', '') != mask_grids.CORNERS_NAME:
+    return mask_grids.CELLS
+  # ShapeMask's targets are the crop itself.
+  return mask_grids.corners(
+      0 if config.type == 'shapemask' else section.mask_crop_size)
 
 
 def settings_of(config):

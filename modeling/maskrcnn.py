@@ -5,7 +5,8 @@ region. The parts come from outside: a cascade is a box branch of several
 stages, Faster R-CNN has no mask branch.
 """
 
-from typing import Optional
+import functools
+from typing import Optional, Tuple
 
 import tensorflow.compat.v1 as tf
 
@@ -63,6 +64,22 @@ class MaskRCNN:
       raw boxes and scores, without masks. With `gt_boxes` there is also
       'outputs_of_losses', a dict of what training has.
     """
+    return self.outputs_and_masks(images, labels, mode)[0]
+
+  def outputs_and_masks(
+      self, images: tf.Tensor, labels: Optional[tensor_types.Nest],
+      mode: str) -> Tuple[tensor_types.Nest, Optional[tensor_types.MaskFn]]:
+    """`outputs`, and a function that finds the masks of any boxes.
+
+    Args:
+      images: see `outputs`.
+      labels: see `outputs`.
+      mode: one of utils.modes.
+
+    Returns:
+      The result of `outputs`; (boxes [B, M, 4], classes [B, M], not used) ->
+      result of MaskBranch.detections, or None without a mask branch.
+    """
     is_training, labels = mode == modes.TRAIN, labels or {}
     features = self._backbone(images, is_training)
     features = self._decoder(features, is_training)
@@ -74,13 +91,15 @@ class MaskRCNN:
     if is_training:
       outputs.update(self._second_stage(features, rois, labels, image_shape,
                                         is_training))
-      return outputs
+      return outputs, None
     of_rpn = dict(outputs)
     outputs.update(self._box_branch.detections(features, rois, image_shape))
-    if self._mask_branch and fields.DETECTION_BOXES in outputs:
-      outputs.update(self._mask_branch.detections(
-          features, outputs[fields.DETECTION_BOXES],
-          outputs[fields.DETECTION_CLASSES]))
+    find_masks = None
+    if self._mask_branch:
+      find_masks = functools.partial(self._masks, features)
+      if fields.DETECTION_BOXES in outputs:
+        outputs.update(find_masks(outputs[fields.DETECTION_BOXES],
+                                  outputs[fields.DETECTION_CLASSES]))
     if fields.GT_BOXES in labels:
       rois = self._rpn.training_rois(of_rpn, image_size, image_shape)
       # Another use of the variables that the detections have made.
@@ -89,7 +108,11 @@ class MaskRCNN:
         of_heads = self._second_stage(features, rois, labels, image_shape,
                                       is_training)
       outputs[fields.OUTPUTS_OF_LOSSES] = dict(of_rpn, **of_heads)
-    return outputs
+    return outputs, find_masks
+
+  def _masks(self, features, boxes, classes, outer_boxes=None):
+    del outer_boxes  # These masks cover the boxes.
+    return self._mask_branch.detections(features, boxes, classes)
 
   def _second_stage(self, features, rois, labels, image_shape, is_training):
     """Outputs and targets of the regions that training samples."""

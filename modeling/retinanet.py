@@ -71,6 +71,15 @@ class RetinaNet:
     """
     return self.outputs_and_features(images, labels, mode)[0]
 
+  def outputs_and_masks(
+      self, images: tf.Tensor, labels: Optional[tensor_types.Nest],
+      mode: str) -> Tuple[tensor_types.Nest, None]:
+    """`outputs`, of images [B, H, W, 3], and None, as there are no masks.
+
+    See modeling.maskrcnn.
+    """
+    return self.outputs(images, labels, mode), None
+
   def outputs_and_features(
       self, images: tf.Tensor, labels: Optional[tensor_types.Nest],
       mode: str) -> Tuple[tensor_types.Nest, tensor_types.Levels]:

@@ -1,6 +1,6 @@
 """The mask stage of ShapeMask, arXiv:1904.03239."""
 
-from typing import Callable, Tuple
+from typing import Callable, Optional, Tuple
 
 import tensorflow.compat.v1 as tf
 
@@ -59,14 +59,16 @@ class ShapeMaskBranch:
         labels[fields.MASK_CLASSES], is_training)
 
   def detections(self, features: tensor_types.Levels, boxes: tf.Tensor,
-                 classes: tf.Tensor,
-                 input_size: Tuple[int, int]) -> tensor_types.Tensors:
+                 classes: tf.Tensor, outer_boxes: Optional[tf.Tensor] = None,
+                 *, input_size: Tuple[int, int]) -> tensor_types.Tensors:
     """Runs the heads on detections.
 
     Args:
       features: {level: [B, h, w, c]}.
       boxes: float32 [B, M, 4], yxyx, pixels of the network input.
       classes: int32 [B, M].
+      outer_boxes: float32 [B, M, 4], what the masks cover; None: the boxes,
+        grown and clipped.
       input_size: (height, width), ints, of the network input; a RoI may reach
         into its padding.
 
@@ -75,9 +77,10 @@ class ShapeMaskBranch:
       'detection_outer_boxes' float32 [B, M, 4], and 'detection_masks' float32
       [B, M, S * F, S * F], scores in 0..1 within the outer boxes.
     """
-    outer_boxes = box_ops.outer_boxes(
-        boxes, box_ops.clip_limits(input_size, self._clip_to_border),
-        self._outer_box_scale)
+    if outer_boxes is None:
+      outer_boxes = box_ops.outer_boxes(
+          boxes, box_ops.clip_limits(input_size, self._clip_to_border),
+          self._outer_box_scale)
     outputs = self._run(features, boxes, outer_boxes, classes, False)
     outputs[fields.DETECTION_OUTER_BOXES] = outer_boxes
     outputs[fields.DETECTION_MASKS] = tf.sigmoid(

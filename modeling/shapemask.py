@@ -1,6 +1,7 @@
 """ShapeMask (arXiv:1904.03239): RetinaNet, and masks for its boxes."""
 
-from typing import Optional
+import functools
+from typing import Optional, Tuple
 
 import tensorflow.compat.v1 as tf
 
@@ -44,22 +45,40 @@ class ShapeMask:
       detections, and no masks. With `mask_boxes` there is also
       'outputs_of_losses', those of the mask branch on them.
     """
+    return self.outputs_and_masks(images, labels, mode)[0]
+
+  def outputs_and_masks(
+      self, images: tf.Tensor, labels: Optional[tensor_types.Nest],
+      mode: str) -> Tuple[tensor_types.Nest, tensor_types.MaskFn]:
+    """`outputs`, and a function that finds the masks of any boxes.
+
+    Args:
+      images: see `outputs`.
+      labels: see `outputs`.
+      mode: one of utils.modes.
+
+    Returns:
+      The result of `outputs`; (boxes [B, M, 4], classes [B, M], outer_boxes
+      [B, M, 4] or None) -> result of ShapeMaskBranch.detections.
+    """
     is_training = mode == modes.TRAIN
     labels = labels or {}
     outputs, features = self._trunk.outputs_and_features(images, labels, mode)
+    find_masks = functools.partial(
+        self._mask_branch.detections, features,
+        input_size=images.shape.as_list()[1:3])
     if is_training:
       outputs.update(self._mask_branch.training_outputs(features, labels,
                                                         is_training))
     elif fields.DETECTION_BOXES in outputs:
-      outputs.update(self._mask_branch.detections(
-          features, outputs[fields.DETECTION_BOXES],
-          outputs[fields.DETECTION_CLASSES], images.shape.as_list()[1:3]))
+      outputs.update(find_masks(outputs[fields.DETECTION_BOXES],
+                                outputs[fields.DETECTION_CLASSES]))
     if not is_training and fields.MASK_BOXES in labels:
       # Another use of the variables that the detections have made.
       with tf.variable_scope(tf.get_variable_scope(), reuse=tf.AUTO_REUSE):
         outputs[fields.OUTPUTS_OF_LOSSES] = self._mask_branch.training_outputs(
             features, labels, is_training)
-    return outputs
+    return outputs, find_masks
 
   def losses(self, outputs: tensor_types.Nest, labels: tensor_types.Nest,
              is_training: bool = False) -> tensor_types.Tensors:

@@ -17,6 +17,7 @@ import tensorflow.compat.v1 as tf
 from ops import nms
 from ops import nms_candidates
 from ops import tensor_types
+from utils import fields
 from utils import registry
 
 # How many boxes, and how many pairs of box and class, each try looks at, before
@@ -178,6 +179,53 @@ def detect(
                    lambda: attempt(sizes[1:]))
 
   return _pad(rules, outputs, *attempt(TRY_SIZES))
+
+
+def merge(parts: Sequence[tensor_types.Tensors], nms_version: str = 'v1',
+          use_batched_nms: bool = False, max_total_size: int = 100,
+          nms_iou_threshold: float = 0.5) -> tensor_types.Tensors:
+  """Detections of several views of an image as those of one.
+
+  What the views found, together, goes through the suppression that each of
+  them went through. Of equal scores the earlier view comes first.
+
+  Args:
+    parts: results of `detect`, their boxes [B, M, 4] in the same pixels; M may
+      differ.
+    nms_version: see `detect`, as the following ones.
+    use_batched_nms: bool.
+    max_total_size: int, M.
+    nms_iou_threshold: float.
+
+  Returns:
+    The dict of `detect`; unused places hold boxes of zeros.
+
+  Raises:
+    ValueError: if `nms_version` is unknown.
+
+  Source: the union of boxes in Detectron's im_detect_bbox_aug; detectron2
+    takes it after the suppression of each view, too.
+  """
+  version = 'batched' if use_batched_nms else nms_version
+  rules = registry.pick(NMS_VERSIONS, version, 'nms_version')
+  with tf.name_scope('merge_detections'):
+    boxes, classes, scores = [
+        tf.concat([part[name] for part in parts], axis=1)
+        for name in (fields.DETECTION_BOXES, fields.DETECTION_CLASSES,
+                     fields.DETECTION_SCORES)]
+    in_use = tf.concat([
+        tf.sequence_mask(part[fields.NUM_DETECTIONS],
+                         part[fields.DETECTION_SCORES].shape[1].value)
+        for part in parts], axis=1)
+    # Scores may be logits: padding goes behind all of them.
+    scores = tf.where(in_use, scores, tf.fill(tf.shape(scores),
+                                              scores.dtype.min))
+    scores, order = tf.nn.top_k(scores, scores.shape[1].value)
+    boxes, classes, in_use = [tf.gather(values, order, batch_dims=1)
+                              for values in (boxes, classes, in_use)]
+    ranking = nms_candidates.Ranking(boxes, scores, classes - 1, in_use, None)
+    return _pad(rules._replace(padding_box=False), None, *_suppress(
+        ranking, rules, max_total_size, nms_iou_threshold, None))
 
 
 def _suppress(ranking, rules, max_total_size, iou_threshold, num_classes):

@@ -44,6 +44,10 @@ DenseHead = Callable[[Levels, bool], Tuple[Levels, Levels]]
 # (features [B, h, w, c], is_training) -> features or logits.
 MapHead = Callable[[tf.Tensor, bool], tf.Tensor]
 
+# (boxes [B, M, 4], classes [B, M], outer_boxes [B, M, 4] or left out) ->
+# outputs with `detection_masks`, for boxes in pixels of the network input.
+MaskFn = Callable[..., Tensors]
+
 Variables = Sequence[tf.Variable]
 
 # [(gradient, variable)]; None where a loss does not depend on a variable.

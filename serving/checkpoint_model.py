@@ -17,6 +17,7 @@ from serving import sources
 from utils import fields
 from utils import mask_grids
 from utils import types
+from utils import views as views_lib
 
 
 class CheckpointModel:
@@ -31,7 +32,8 @@ class CheckpointModel:
   """
 
   def __init__(self, config: base.Config, checkpoint: str,
-               spec: Optional[inputs.InputSpec] = None) -> None:
+               spec: Optional[inputs.InputSpec] = None,
+               views: Sequence[views_lib.View] = ()) -> None:
     """Builds the graph and restores the weights.
 
     Args:
@@ -39,6 +41,8 @@ class CheckpointModel:
       checkpoint: prefix. Its moving averages are used where evaluation uses
         them.
       spec: inputs.InputSpec; None: that of the configuration.
+      views: [utils.views.View] that every image is shown in, too; those of
+        `utils.views.of_section`, or none.
 
     Raises:
       LoadError: if the checkpoint is of another model.
@@ -53,22 +57,26 @@ class CheckpointModel:
     graph = tf.Graph()
     with graph.as_default():
       self._image = tf.placeholder(tf.uint8, [None, None, 3], 'image')
-      self._prepared = inputs.prepare(self._image, self.spec)
-      height, width = self.spec.padded_size
-      self._images = tf.placeholder(tf.float32, [None, height, width, 3],
-                                    'images')
-      self._image_info = tf.placeholder(tf.float32, [None, 4, 2], 'image_info')
-      self._outputs = networks.outputs(config, self._images, self._image_info)
+      self._prepared: Tuple[tf.Tensor, ...] = inputs.prepare(self._image,
+                                                             self.spec)
+      for view in views:
+        self._prepared += inputs.prepare_view(
+            self._image, self.spec, view, 2 ** config.architecture.max_level)
+      self._fed = [tf.placeholder(tf.float32, [None] + tensor.shape.as_list())
+                   for tensor in self._prepared]
+      self._outputs = networks.outputs(
+          config, self._fed[0], self._fed[1],
+          views=list(zip(self._fed[2::2], self._fed[3::2])))
     self._session = tf.Session(graph=graph, config=tf.ConfigProto(
         allow_soft_placement=True))
     with graph.as_default():
       restore(config, checkpoint, self._session)
     graph.finalize()
 
-  def prepare(self, image: np.ndarray) -> Tuple[np.ndarray, np.ndarray]:
+  def prepare(self, image: np.ndarray) -> Tuple[np.ndarray, ...]:
     """(float32 [h, w, 3], image_info float32 [4, 2]) of uint8 [H, W, 3].
 
-    See inputs.prepare.
+    See inputs.prepare. Those of further views follow.
     """
     return self._session.run(self._prepared, {self._image: image})
 
@@ -81,10 +89,9 @@ class CheckpointModel:
     Returns:
       {name: array [B, ...]}; see networks.outputs, and `image_info`.
     """
-    images, image_info = [np.stack(values) for values in zip(*prepared)]
-    answers = self._session.run(
-        self._outputs, {self._images: images, self._image_info: image_info})
-    answers[fields.IMAGE_INFO] = image_info
+    values = [np.stack(parts) for parts in zip(*prepared)]
+    answers = self._session.run(self._outputs, dict(zip(self._fed, values)))
+    answers[fields.IMAGE_INFO] = values[1]
     return answers
 
   def class_names(

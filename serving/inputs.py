@@ -10,6 +10,8 @@ import tensorflow.compat.v1 as tf
 
 from configs import base
 from ops import preprocess
+from ops import views as view_ops
+from utils import views as views_lib
 
 # How an image is brought to the network's size. FIT: resized until one side is
 # that of the input. PAD: as it is, unless it is larger than the input. CENTER:
@@ -67,6 +69,22 @@ def input_spec(config: base.Config,
     return InputSpec(FIT if section.resize_eval else PAD, size, size)
   return InputSpec(FIT, size, tuple(preprocess.compute_padded_size(
       size, 2 ** config.architecture.max_level)))
+
+
+def prepare_view(image: tf.Tensor, spec: InputSpec, view: views_lib.View,
+                 stride: int) -> Tuple[tf.Tensor, tf.Tensor]:
+  """`prepare` for a further view of an image.
+
+  Args:
+    image: uint8 [H, W, 3].
+    spec: InputSpec of the plain view, of rule FIT.
+    view: utils.views.View.
+    stride: int, 2**max_level.
+
+  Returns:
+    See `prepare`.
+  """
+  return view_ops.make(image, view, spec.size, stride)
 
 
 def prepare(image: tf.Tensor, spec: InputSpec) -> Tuple[tf.Tensor, tf.Tensor]:

@@ -1,5 +1,7 @@
 """The graph of a trained model: network input to what it answers."""
 
+from typing import Sequence, Tuple
+
 import tensorflow.compat.v1 as tf
 
 from configs import base
@@ -30,14 +32,17 @@ def task_of(config: base.Config) -> str:
   return DETECTION
 
 
-def outputs(config: base.Config, images: tf.Tensor,
-            image_info: tf.Tensor) -> tensor_types.Tensors:
+def outputs(
+    config: base.Config, images: tf.Tensor, image_info: tf.Tensor,
+    views: Sequence[Tuple[tf.Tensor, tf.Tensor]] = ()) -> tensor_types.Tensors:
   """Builds a model and runs it, without training.
 
   Args:
     config: an experiment of configs.factory.
     images: float32 [B, H, W, 3], normalised; H and W static, B may be free.
     image_info: float32 [B, 4, 2]; see serving.inputs.
+    views: [(images, image_info)] of the further views of test-time
+      augmentation, see utils/views.py; without them there is none.
 
   Returns:
     {name: tensor [B, ...]}. Detectors: `num_detections`, `detection_boxes` in
@@ -45,7 +50,11 @@ def outputs(config: base.Config, images: tf.Tensor,
     false the raw tensors. Classifiers: `logits`, `probabilities`, `classes`
     int32 [B]. Segmentation: `masks` int32 [B, H, W, 1] and `pixel_scores`.
   """
-  labels = {fields.IMAGE_INFO: image_info}
+  labels: tensor_types.Nest = {fields.IMAGE_INFO: image_info}
+  if views:
+    labels[fields.VIEWS] = {
+        index: {fields.IMAGES: of_view, fields.IMAGE_INFO: info}
+        for index, (of_view, info) in enumerate(views)}
   model = factory.build_model(config)
   found = model_fn.model_outputs(model, images, labels, modes.PREDICT,
                                   config.architecture.use_bfloat16)

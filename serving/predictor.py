@@ -21,6 +21,7 @@ from serving import inputs
 from serving import networks
 from serving import sources
 from utils import types
+from utils import views
 
 InputError = images_lib.InputError
 LoadError = sources.LoadError
@@ -69,7 +70,8 @@ def load(path: str, checkpoint_path: Optional[str] = None,
                                    params_override)
   spec = inputs.input_spec(source.config, image_size)
   return Predictor(
-      checkpoint_model.CheckpointModel(source.config, source.checkpoint, spec),
+      checkpoint_model.CheckpointModel(source.config, source.checkpoint, spec,
+                                       views.of_section(source.config.eval)),
       batch_size, **options)
 
 

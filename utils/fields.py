@@ -25,6 +25,9 @@ MASK_IS_VALID = 'mask_is_valid'          # int32 [N], 1: may be learnt from
 FINE_MASK_TARGETS = 'fine_mask_targets'  # [N, S*F, S*F], within the outer box;
                                          # MASK_TARGETS [N, S, S] likewise
 GROUNDTRUTHS = 'groundtruths'    # dict, original image pixels
+# Of test-time augmentation: {index: {IMAGES: [h, w, 3], IMAGE_INFO: [4, 2]}}.
+VIEWS = 'views'
+IMAGES = 'images'
 SOURCE_ID = 'source_id'          # int64 []; -1 marks padding of the last batch
 LABEL = 'label'                  # int32 [], class of an image
 MASKS = 'masks'                  # [h, w, 1], class of each pixel

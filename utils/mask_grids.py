@@ -97,6 +97,17 @@ class MaskGrid(NamedTuple):
         np.where(between, 0., stretch) * scales,
         np.where(between, .5, shift - starts) * scales + offset)
 
+  def mirrored_place(self, num_samples: int) -> float:
+    """Where the first sample of a mirrored mask lies in the mask, in samples.
+
+    Sample j lies at this place - j.
+
+    Args:
+      num_samples: int, S, of the masks.
+    """
+    scale, offset = self._samples(num_samples)
+    return scale + 2. * offset
+
   def _pixel_places(self, num_pixels):
     """(stretch, shift): pixel p lies at p * stretch + shift."""
     if self.name == CORNERS_NAME and num_pixels > 1:

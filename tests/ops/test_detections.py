@@ -366,3 +366,56 @@ def test_unknown_version_names_the_known_ones():
   with pytest.raises(ValueError, match='v3.*batched, v1, v2'):
     detections.generate_one_stage_detections(
         *inputs, image_shape=tf.constant([[[128., 128.]]]), nms_version='v3')
+
+
+def _view(*found, places=3):
+  """The dict of `detect` of (class, score, y0, x0, y1, x1), one image."""
+  rows = list(found) + [(1, -1., 0, 0, 0, 0)] * (places - len(found))
+  return {
+      'num_detections': tf.constant([len(found)]),
+      'detection_boxes': tf.constant([[row[2:] for row in rows]], tf.float32),
+      'detection_classes': tf.constant([[row[0] for row in rows]]),
+      'detection_scores': tf.constant([[row[1] for row in rows]], tf.float32)}
+
+
+@pytest.mark.parametrize('version', sorted(detections.NMS_VERSIONS))
+def test_merge_by_hand(version):
+  views = [
+      _view((1, .9, 0, 0, 10, 10), (2, .5, 0, 0, 10, 10)),
+      _view((1, .95, 0, 1, 10, 11), (1, .2, 20, 20, 30, 30)),  # better; new
+      _view((2, .6, 0, 0, 10, 30), (2, .5, 0, 0, 10, 10))]  # apart; a tie
+  with tf.Session() as session:
+    found = session.run(detections.merge(views, version, max_total_size=5))
+  assert found['num_detections'].tolist() == [4]
+  assert found['detection_classes'][0, :4].tolist() == [1, 2, 2, 1]
+  np.testing.assert_allclose(found['detection_scores'][0, :4],
+                             [.95, .6, .5, .2])
+  np.testing.assert_array_equal(found['detection_boxes'][0], [
+      [0, 1, 10, 11], [0, 0, 10, 30], [0, 0, 10, 10], [20, 20, 30, 30],
+      [0, 0, 0, 0]])
+  padding = 0. if version == 'batched' else -1.
+  assert found['detection_scores'][0, 4] == padding
+  assert found['detection_classes'][0, 4] == 1
+
+
+@pytest.mark.parametrize('version, expected', [('v1', 2), ('v2', 1),
+                                               ('batched', 2)])
+def test_merge_has_the_rules_of_its_version(version, expected):
+  """An overlap of exactly the threshold: two boxes, or one."""
+  views = [_view((1, .9, 0, 0, 4, 6)), _view((1, .8, 0, 2, 4, 8))]
+  with tf.Session() as session:
+    found = session.run(detections.merge(views, version))
+    assert found['num_detections'].tolist() == [expected]
+    few = session.run(detections.merge(views, version, max_total_size=1))
+  assert few['num_detections'].tolist() == [1]
+  assert few['detection_boxes'].shape == (1, 1, 4)
+
+
+def test_merge_of_logits():
+  """Scores below the padding's are detections; empty views add nothing."""
+  with tf.Session() as session:
+    found = session.run(detections.merge(
+        [_view(), _view((3, -7., 0, 0, 4, 6))]))
+  assert found['num_detections'].tolist() == [1]
+  assert found['detection_scores'][0, 0] == -7.
+  assert found['detection_classes'][0, 0] == 3
