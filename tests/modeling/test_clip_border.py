@@ -108,7 +108,7 @@ def test_detections(to_border):
       lambda *args: (None, None), lambda *args: tf.zeros([1]),
       lambda *args: tf.zeros([1]), 1.25, None, clip_to_border=to_border)
   boxes.append(shapes.detections(
-      {}, tf.constant([[[0., 0., 60., 60.]]]), None, (_SIDE, _SIDE))[
+      {}, tf.constant([[[0., 0., 60., 60.]]]), None, input_size=(_SIDE, _SIDE))[
           'detection_outer_boxes'])
   with tf.Session() as session:
     for values in session.run(boxes):
