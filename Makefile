@@ -31,7 +31,7 @@ PYTEST = -m pytest -n $(JOBS) --dist worksteal -p no:cacheprovider
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 export PYTHONUNBUFFERED = 1
 
-.PHONY: help setup demo test quick test-all faults mutants lint env tpu-check \
+.PHONY: help setup demo test quick test-all faults mutants bench lint env tpu-check \
   tpu-check-all export-env weights docs audit clean
 
 help:
@@ -41,6 +41,7 @@ help:
 	@echo 'make test-all       the slow ones too'
 	@echo 'make faults         random faults in data, by thousands; jobs killed'
 	@echo 'make mutants        deliberate faults, each of which a test must notice'
+	@echo 'make bench          the speed beside a recorded one, ten minutes'
 	@echo 'make lint           style and types of the code, on RUNTIME=tf2'
 	@echo 'make env            versions, devices, and what will not work here'
 	@echo 'make setup          only the environment'
@@ -87,6 +88,9 @@ faults:
 # Goes on from the results of an earlier run in .mutants.json.
 mutants:
 	@$(IN_ENV) -m tests.mutants --output=.mutants.json
+
+bench:
+	@$(IN_ENV) -m tools.benchmarks.guard
 
 # mypy is with TensorFlow 2.15 only: the one of Python 3.7 is too old.
 lint:

@@ -31,6 +31,7 @@ COMPAT = os.path.join('ops', 'compat.py')
 TELL_THE_VERSION = (
     os.path.join('executor', 'devices.py'), os.path.join('tools', 'env.py'),
     os.path.join('tools', 'benchmark_saved_model.py'),
+    os.path.join('tools', 'benchmarks', 'guard.py'),
     os.path.join('tools', 'benchmarks', 'input_pipeline.py'),
     os.path.join('tools', 'benchmarks', 'ops.py'),
     os.path.join('tools', 'benchmarks', 'saved_model_target.py'),
