@@ -126,14 +126,10 @@ def build_mask_grid(config: base.Config) -> mask_grids.MaskGrid:
   Returns:
     mask_grids.MaskGrid; CELLS for models without masks.
   """
-  section = getattr(config, config.architecture.parser)
   if getattr(config.postprocess, 'legacy_mask_paste', False):
     return mask_grids.LEGACY
-  if getattr(section, 'mask_crop_grid', '') != mask_grids.CORNERS_NAME:
-    return mask_grids.CELLS
-  # ShapeMask's targets are the crop itself.
-  return mask_grids.corners(
-      0 if config.type == 'shapemask' else section.mask_crop_size)
+  return mask_grids.of_parser(getattr(config, config.architecture.parser),
+                              config.type == 'shapemask')
 
 
 def build_evaluator(section: base.Section, annotations: Any = None,

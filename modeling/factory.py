@@ -259,18 +259,10 @@ def _with_views(config, model):
           name: options[name] for name in (
               'nms_version', 'use_batched_nms', 'max_total_size',
               'nms_iou_threshold')}),
-      mask_grid=_mask_grid(config),
+      mask_grid=mask_grids.of_parser(
+          getattr(config, config.architecture.parser),
+          config.type == 'shapemask'),
       clip_to_border=config.architecture.clip_boxes_to_border)
-
-
-def _mask_grid(config):
-  """mask_grids.MaskGrid of the masks that the model gives."""
-  section = getattr(config, config.architecture.parser)
-  if getattr(section, 'mask_crop_grid', '') != mask_grids.CORNERS_NAME:
-    return mask_grids.CELLS
-  # ShapeMask's targets are the crop itself.
-  return mask_grids.corners(
-      0 if config.type == 'shapemask' else section.mask_crop_size)
 
 
 def settings_of(config):

@@ -18,7 +18,7 @@ Of a box from `start` to `stop`, the fraction u of a place is (place - start) /
 * `LEGACY`: upstream's paste, which is the inverse of neither.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -130,3 +130,19 @@ LEGACY = MaskGrid('legacy', 0)
 def corners(crop_size: int = 0) -> MaskGrid:
   """The MaskGrid of upstream's crop; see `MaskGrid`."""
   return MaskGrid(CORNERS_NAME, crop_size)
+
+
+def of_parser(section: Any, is_shapemask: bool) -> MaskGrid:
+  """How the masks of a model lie that learns from the labels of a parser.
+
+  Args:
+    section: YAML section of the parser.
+    is_shapemask: whether the crop itself is the target; other models cut
+      theirs out of it.
+
+  Returns:
+    MaskGrid; CELLS for a parser without masks.
+  """
+  if getattr(section, 'mask_crop_grid', '') != CORNERS_NAME:
+    return CELLS
+  return corners(0 if is_shapemask else section.mask_crop_size)
