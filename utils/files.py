@@ -1,6 +1,7 @@
 """Atomic writing of files, and reading them wherever they are."""
 
 import contextlib
+import functools
 import hashlib
 import importlib
 import io
@@ -15,8 +16,8 @@ from utils import unfinished
 def atomic_path(path: str) -> Iterator[str]:
   """Yields a temporary path; on success it replaces `path` in one step.
 
-  A reader sees the old file or the whole new one, never a part of it. Files
-  that killed processes left unfinished in its folder are removed.
+  A reader sees the old file or the whole new one, never a part of it. What
+  killed processes left unfinished in its folder is removed by the first call.
   """
   folder = os.path.dirname(os.path.abspath(path))
   os.makedirs(folder, exist_ok=True)
@@ -36,8 +37,9 @@ def atomic_path(path: str) -> Iterator[str]:
       os.remove(temporary)
 
 
+@functools.lru_cache(maxsize=None)  # A listing at every write would be slow.
 def _remove_left(folder):
-  """Removes the unfinished files of processes that are gone."""
+  """Removes the unfinished files of processes that are gone, once a folder."""
   for name in os.listdir(folder):
     path = os.path.join(folder, name)
     # Another process may do the same at this moment, or may not be allowed to.
