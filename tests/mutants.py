@@ -21,6 +21,8 @@ import time
 
 import yaml
 
+from tests import runtimes
+
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 _LIST = os.path.join(ROOT, 'tests', 'mutants.yaml')
 _GOAL = 0.95  # share that must be killed
@@ -92,7 +94,8 @@ def _tests_fail(tests, folder):
              '-p', 'no:cacheprovider'] + tests
   try:
     done = subprocess.run(command, cwd=folder, stdout=subprocess.PIPE,
-                          stderr=subprocess.STDOUT, timeout=_TIMEOUT)
+                          stderr=subprocess.STDOUT, timeout=_TIMEOUT,
+                          env=dict(os.environ, **{runtimes.EVERY_CASE: '1'}))
   except subprocess.TimeoutExpired:
     return True
   # 0: all passed; 1: a test failed; 2: one could not be loaded.

@@ -7,6 +7,8 @@ depends on the runtime keeps a case of each kind on both.
 import pytest
 
 RUNTIMES = ('tf1', 'tf2')
+# In the environment: `make test` runs every case, whatever its runtime.
+EVERY_CASE = 'TESTS_OF_BOTH_RUNTIMES'
 
 
 def only(runtime, *values, **options):

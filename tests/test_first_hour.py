@@ -83,8 +83,9 @@ def _scored(folder, annotations, detections):
   return [metrics['AP'], metrics['AP50']]
 
 
+@pytest.mark.one_runtime('tf2')
 @pytest.mark.parametrize('number, steps', [
-    (signal.SIGTERM, 120),
+    (signal.SIGTERM, 80),
     pytest.param(signal.SIGKILL, 400, marks=pytest.mark.slow)])
 def test_from_images_to_an_answer(tmp_path, number, steps):
   data, output = _write(tmp_path / 'my data'), tmp_path / 'out'

@@ -225,6 +225,7 @@ def test_two_processes_share_an_evaluation(tmp_path):
   assert os.listdir(str(folder / 'parts')) == ['request.json']
 
 
+@pytest.mark.one_runtime('tf1')
 def test_a_leader_without_a_sign_of_life_is_not_waited_for(tmp_path):
   """Without eval.eval_timeout, too; one that waits or sleeps is alive."""
   config = toy.config(tmp_path, eval__num_parts=2, eval__part=1,

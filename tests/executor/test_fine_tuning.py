@@ -85,6 +85,7 @@ def _save_classifier(folder):
     tf.train.Saver().save(session, str(folder / 'model.ckpt'), 1)
 
 
+@pytest.mark.one_runtime('tf1')
 def test_backbone_of_a_classifier(tmp_path):
   """The smallest part of what follows: what training begins with."""
   classifier = tmp_path / 'classifier'

@@ -84,6 +84,7 @@ def test_images_on_request(config_of, tmp_path):
     np.testing.assert_allclose(pixels.astype(int), expected, atol=2)
 
 
+@pytest.mark.one_runtime('tf1')
 def test_images_of_the_first_of_several_devices(config_of, tmp_path):
   """And the time that a step waits for the batches of all is measured."""
   config = config_of(train__image_summaries_every_n_steps=2,

@@ -3,6 +3,8 @@
 import subprocess
 import sys
 
+import pytest
+
 
 def _stderr(verbose):
   return _stderr_of(
@@ -46,6 +48,7 @@ def test_tools_print_nothing_of_tensorflow():
   assert 'deprecated' not in lines and 'Chatter' not in lines
 
 
+@pytest.mark.one_runtime('tf1')
 def test_verbose():
   lines = _stderr(True)
   assert 'a line of ours' in lines and 'is deprecated' in lines

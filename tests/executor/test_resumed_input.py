@@ -86,6 +86,7 @@ def test_what_stops_the_input_at_its_start_is_a_sentence(config_of, error):
       raise error
 
 
+@pytest.mark.one_runtime('tf1')
 def test_a_checkpoint_that_leads_to_divergence_twice_is_set_aside(
     config_of, tmp_path):
   """Then the one before it is taken, and still no record is seen again."""
@@ -107,6 +108,7 @@ def test_a_checkpoint_that_leads_to_divergence_twice_is_set_aside(
       str(aside))] == [2, 4]
 
 
+@pytest.mark.one_runtime('tf1')
 def test_the_batch_of_a_divergence_is_read_again(config_of, tmp_path):
   """Ids and batch of a step, with a seed and without; and the next try."""
   for seed in (7, None):

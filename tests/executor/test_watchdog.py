@@ -117,6 +117,7 @@ def test_an_error_of_a_lost_worker_names_it(tmp_path, monkeypatch, is_there):
     assert 'exit code 6' in str(e.value)
 
 
+@pytest.mark.one_runtime('tf1')
 def test_a_process_that_waits_ends():
   code = ('import time\nfrom executor import watchdog\n'
           'watchdog._POLL_SECONDS = .1\n'

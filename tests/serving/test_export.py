@@ -146,6 +146,7 @@ def test_a_folder_that_is_there_is_left_alone(source, tmp_path):
   assert os.listdir(str(tmp_path / 'v1')) == ['mine']
 
 
+@pytest.mark.one_runtime('tf1')
 def test_a_failure_leaves_everything_as_it_was(source, tmp_path):
   def fail(path):
     assert os.path.exists(os.path.join(path, 'saved_model.pb'))

@@ -82,6 +82,7 @@ def written(tmp_path_factory):
   return export.plan(source.config, source.checkpoint), str(folder / 'e')
 
 
+@pytest.mark.one_runtime('tf1')
 def test_an_export_passes(written):
   lines = []
   differences = parity.check(*written, write=lines.append)

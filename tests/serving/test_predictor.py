@@ -213,6 +213,7 @@ def test_names_of_the_configuration(folder, tmp_path):
     predictor.load(folder, label_map=str(tmp_path / 'none.csv'))
 
 
+@pytest.mark.one_runtime('tf1')
 def test_moving_averages_are_the_weights(tmp_path):
   path = small_models.make(tmp_path, 'classification')
   reader = tf.train.load_checkpoint(path)

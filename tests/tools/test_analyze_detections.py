@@ -39,6 +39,7 @@ def _squares(*results):
           for r in results]
 
 
+@pytest.mark.one_runtime('tf1')
 def test_known_figures_and_every_kind_of_error(tmp_path):
   page = _run(tmp_path, coco_files.annotations(), coco_files.results('bbox'))
   stats = coco_files.expected()['bbox']['stats']
@@ -50,6 +51,7 @@ def test_known_figures_and_every_kind_of_error(tmp_path):
   assert 'traffic light: AP50' in page and len(page) < 20e6
 
 
+@pytest.mark.one_runtime('tf2')
 def test_masks(tmp_path):
   page = _run(tmp_path, coco_files.annotations(), coco_files.results('segm'),
               '--type=mask', '--num_images=1')

@@ -115,6 +115,7 @@ def test_the_network_alone_begins_with_the_prepared_image(tmp_path):
   target.close()
 
 
+@pytest.mark.one_runtime('tf1')
 def test_an_export_of_a_detector(tmp_path):
   prefix = small_models.make(tmp_path / 'run', 'retinanet')
   path = export.export(small_models.config('retinanet'), prefix,

@@ -106,6 +106,7 @@ def test_reader_gets_what_was_annotated(paths, tmp_path):
                                 coco_sets.pixels(1))
 
 
+@pytest.mark.one_runtime('tf2')
 def test_both_spellings_give_the_same_files(paths, tmp_path):
   """Ours, and the command of upstream's script."""
   _run('--annotations=' + paths[0], '--images=' + paths[1],
@@ -257,6 +258,7 @@ def test_wrong_command_is_one_message(arguments, message):
   assert error.value.code.startswith('Error: ') and message in error.value.code
 
 
+@pytest.mark.one_runtime('tf1')
 def test_message_is_all_there_is(tmp_path):
   status, out, err = _program('--images=%s' % tmp_path, '--output=x')
   assert (status, out) == (1, '')

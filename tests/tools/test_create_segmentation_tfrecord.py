@@ -254,6 +254,7 @@ def test_folder_instead_of_a_prefix(raw):
         str(raw / 'images'), str(raw / 'labels'), str(raw / 'out') + '/')
 
 
+@pytest.mark.one_runtime('tf1')
 def test_as_a_program(raw):
   (raw / 'list.txt').write_text('a.jpg\nb\n')
   command = [sys.executable, '-m', 'tools.create_segmentation_tfrecord',

@@ -44,6 +44,7 @@ def test_an_export(model_dir, tmp_path, capsys):
   assert '--override_export_dir' in capsys.readouterr().err
 
 
+@pytest.mark.one_runtime('tf1')
 def test_a_difference_is_an_error_and_writes_nothing(
     model_dir, tmp_path, capsys, monkeypatch):
   monkeypatch.setitem(parity.TOLERANCES, 'logits', -1.)

@@ -96,6 +96,7 @@ def test_an_archive_of_another_row(archive, tmp_path):
   assert os.listdir(str(tmp_path / 'made')) == []
 
 
+@pytest.mark.one_runtime('tf1')
 def test_what_is_written(arrays, tmp_path, capsys):
   some = 'retinanet/class_net/class-predict/bias'
   folder = _without_others(arrays, tmp_path, **{

@@ -28,6 +28,7 @@ def _small(tmp_path_factory):
   return json.loads(path.read_text()), statistics.model_statistics(config)
 
 
+@pytest.mark.one_runtime('tf1')
 def test_file(small):
   content, stats = small
   assert set(content) == {'params', 'flops', 'variables'}

@@ -1,6 +1,7 @@
 """A batch that was saved when a run diverged, looked at again."""
 
 import numpy as np
+import pytest
 import tensorflow.compat.v1 as tf
 
 from configs import io
@@ -31,6 +32,7 @@ def _save_weights(config, folder):
     tf.train.Saver().save(session, str(folder / 'model.ckpt'), 0)
 
 
+@pytest.mark.one_runtime('tf1')
 def test_names_the_image_and_the_gradients(tmp_path, capsys):
   config = replicas.config_of('classification', tmp_path)
   (tmp_path / 'params.yaml').write_text(io.dump_yaml(config))

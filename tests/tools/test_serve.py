@@ -79,6 +79,7 @@ def test_serves_until_a_signal(folder, number):
     assert errors.count('"POST /v1/models/shapes:predict HTTP/1.1" 200') == 2
 
 
+@pytest.mark.one_runtime('tf1')
 def test_clients_of_the_documents(folder, tmp_path):
   """They compile, and the one for REST prints what the model sees."""
   files = {b.argument: b.text for b in docs_blocks.read('docs/serving.md')

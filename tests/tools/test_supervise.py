@@ -55,6 +55,7 @@ def test_restarts_with_growing_waits_until_it_ends_well(tmp_path, capfd):
   assert 'restart 3 of 10 in 4 s' in capfd.readouterr().err
 
 
+@pytest.mark.one_runtime('tf1')
 def test_a_command_that_was_killed_may_have_lacked_memory(tmp_path, capfd):
   code = supervise.supervise(supervise.parse_arguments(
       ['--max_restarts=1', '--output=%s' % (tmp_path / 'log'), '--',

@@ -52,7 +52,7 @@ def _png(seed=0, height=50, width=80):
     pytest.param('retinanet', {'input_type': 'tf_example'},
                  marks=pytest.mark.slow),
     runtimes.only('tf1', 'mask_rcnn', {'batch_size': -1}),
-    ('classification', {'batch_size': -1}),
+    runtimes.only('tf1', 'classification', {'batch_size': -1}),
     runtimes.only('tf2', 'segmentation', {'batch_size': 1})])
 def test_the_page_sees_what_the_predictor_sees(exported, model, options):
   folder = exported(model, **options)

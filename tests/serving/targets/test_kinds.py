@@ -47,6 +47,7 @@ def _write(name, source, folder, **options):
                      report=lambda line: None, **options)
 
 
+@pytest.mark.one_runtime('tf1')
 def test_a_frozen_graph_takes_any_number_of_images(made, tmp_path):
   described = _write('frozen_graph', made('segmentation'), tmp_path / 'e')
   assert {name for name, _, _ in described['check']} == {

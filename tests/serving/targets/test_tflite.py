@@ -42,6 +42,7 @@ def _write(source, folder, *arguments, **options):
                       report=lambda line: None, **options)
 
 
+@pytest.mark.one_runtime('tf1')
 def test_a_classifier_and_what_lies_beside_it(classifier, tmp_path):
   described = _write(classifier, tmp_path / 'e', batch_size=2, label_map={
       1: 'cat', 2: 'dög'})

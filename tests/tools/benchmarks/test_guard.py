@@ -49,6 +49,7 @@ def test_the_exit_status(monkeypatch, tmp_path, capsys, recorded, strict, code):
   assert 'Recorded on another processor (of another kind' in printed
 
 
+@pytest.mark.one_runtime('tf1')
 def test_a_benchmark_runs_between_two_units(monkeypatch):
   monkeypatch.setattr(guard, 'BENCHMARKS', {
       'ops': ['ops', '--cases=image_resize_640', '--repeats=1']})
@@ -57,6 +58,7 @@ def test_a_benchmark_runs_between_two_units(monkeypatch):
   assert ratios['ops/image_resize_640'] > 0
 
 
+@pytest.mark.one_runtime('tf2')
 def test_a_benchmark_that_fails_is_named(monkeypatch, capsys):
   monkeypatch.setattr(guard, 'BENCHMARKS', {'ops': ['ops', '--cases=nothing']})
   monkeypatch.setattr(guard, 'fixed_work', lambda: .5)

@@ -26,6 +26,7 @@ def test_enough():
   assert not trial._is_enough([i * 1. for i in range(12)])
 
 
+@pytest.mark.one_runtime('tf1')
 def test_failure_tells_what_was_printed(tmp_path):
   path = tmp_path / 'wrong.yaml'
   path.write_text('train: {no_such_key: 1}\n')
