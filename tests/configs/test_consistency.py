@@ -8,6 +8,7 @@ import pytest
 from configs import base
 from configs import factory
 from configs import io
+from tests import runtimes
 from tests.configs import published
 
 
@@ -291,7 +292,8 @@ def _ours():
                           recursive=True))
 
 
-@pytest.mark.parametrize('source', list(factory.MODELS) + _ours())
+@pytest.mark.parametrize('source', runtimes.alternate(
+    list(factory.MODELS) + _ours()))
 def test_every_file_and_default_and_its_params_file(source, tmp_path):
   """None of them contradicts itself or holds a key that does nothing."""
   if source in factory.MODELS:

@@ -17,6 +17,21 @@ class FixedDraws:
     self._values = values
     self.asked = []
 
+  def values(self):
+    """{name: value}, those of the other image after 'source_'."""
+    result = {'source_' + k: v for k, v in (self._source or {}).items()}
+    result.update(self._values)
+    return {k: v for k, v in result.items() if v is not None}
+
+  @classmethod
+  def of_values(cls, values):
+    """The inverse of `values`."""
+    start = 'source_'
+    source = {k[len(start):]: v for k, v in values.items()
+              if k.startswith(start)}
+    return cls(source or None, **{k: v for k, v in values.items()
+                                  if not k.startswith(start)})
+
   def uniform(self, purpose, shape=(), low=0., high=1.):
     """The value itself, whatever the range."""
     del low, high

@@ -7,9 +7,11 @@ import numpy as np
 import tensorflow.compat.v1 as tf
 
 from dataloader import draws as draws_lib
+from dataloader import factory
 from dataloader import labellers
 from ops import anchors as anchor_ops
 from tests import golden
+from tests import graphs
 from tests.dataloader import fixed_draws
 from utils import modes
 
@@ -18,40 +20,90 @@ RECORDS = {c.name: c.inputs['serialized'].tobytes()
            for c in golden.load_cases('examples_decoder')}
 
 
-def run(parser, serialized, **arguments):
-  """(image, labels) of a record as arrays."""
-  result, = _run(parser, [{'serialized': serialized}], **arguments)
-  return result
+_OF_ANCHORS = ('min_level', 'max_level', 'num_scales', 'aspect_ratios',
+               'anchor_size')
 
 
-def run_seeds(parser, serialized, seeds):
-  """[(image, labels)] of a record for each of the seeds, by one graph.
+def run(parser, serialized, seed=None, draws=None):
+  """(image, labels) of a record as arrays.
 
   Args:
-    parser: Parser.
-    serialized: bytes.
-    seeds: [(int, int)].
+    parser: Parser; equal ones of `build` have one graph.
+    serialized: bytes, or a pair of them.
+    seed: (int, int).
+    draws: FixedDraws, instead of those of the seed; or a function that makes
+      other ones.
   """
-  return _run(parser, [{'serialized': serialized, 'seed': seed}
-                       for seed in seeds],
-              seed=tf.placeholder(tf.int64, [2]))
+  values = {'record%d' % i: one for i, one in enumerate(
+      serialized if isinstance(serialized, tuple) else [serialized])}
+  if seed is not None:
+    values['seed'] = seed
+  if isinstance(draws, fixed_draws.FixedDraws):
+    values.update(draws.values())
 
+  def build_graph():
+    fed = {name: _placeholder(name, value) for name, value in values.items()}
+    records = tuple(fed['record%d' % i] for i in range(2)
+                    if 'record%d' % i in fed)
+    drawn = draws
+    if isinstance(draws, fixed_draws.FixedDraws):
+      drawn = fixed_draws.FixedDraws.of_values(
+          {name: fed[name] for name in draws.values()})
+    elif draws is not None:
+      drawn = draws()
+    parsed = parser(records if len(records) > 1 else records[0],
+                    seed=fed.get('seed'), draws=drawn)
+    if isinstance(parsed, dict):
+      parsed = parsed['images'], parsed['labels']
+    return fed, parsed
 
-def _run(parser, feeds, **arguments):
-  """[(image, labels)] of each of the feeds, {'serialized' or 'seed': value}."""
-  fed = {'serialized': tf.placeholder(tf.string, []),
-         'seed': arguments.get('seed')}
-  parsed = parser(fed['serialized'], **arguments)
-  if isinstance(parsed, dict):
-    parsed = parsed['images'], parsed['labels']
   # The graph optimizer reorders products, which changes the last bit of boxes,
   # and with it which of two equally good anchors is taken.
   config = tf.ConfigProto()
   config.graph_options.rewrite_options.disable_meta_optimizer = True
-  with tf.Session(config=config) as session:
-    return [session.run(parsed, {fed[name]: value
-                                 for name, value in feed.items()})
-            for feed in feeds]
+  is_shared = hasattr(parser, 'key') and not callable(draws)
+  if not is_shared:
+    return graphs.Graph(build_graph, config).run(**values)
+  key = parser.key, sorted((name, np.shape(value))
+                           for name, value in values.items())
+  return graphs.shared(key, build_graph, config).run(**values)
+
+
+def _placeholder(name, value):
+  if name.startswith('record'):
+    return tf.placeholder(tf.string, [])
+  return tf.placeholder(tf.int64 if name == 'seed' else tf.float32,
+                        np.shape(value))
+
+
+def run_seeds(parser, serialized, seeds):
+  """[(image, labels)] of a record for each of the seeds.
+
+  Args:
+    parser: Parser of `build`, so that there is one graph for all.
+    serialized: bytes.
+    seeds: [(int, int)].
+  """
+  return [run(parser, serialized, seed=seed) for seed in seeds]
+
+
+def build(name, section, mode, anchors, emit_anchor_boxes=False, **arguments):
+  """Parser of dataloader.factory, which `run` knows again.
+
+  Args:
+    name, section, anchors, **arguments: of `config`; anchors: or None.
+    mode: of utils.modes.
+    emit_anchor_boxes: see `with_anchor_boxes`.
+  """
+  parser = factory.build_parser(
+      config(name, section, anchors, **arguments), mode)
+  if emit_anchor_boxes:
+    parser = with_anchor_boxes(parser, anchors)
+  parser.key = (name, sorted(section.items()), mode,
+                anchors and [getattr(anchors, key) for key in _OF_ANCHORS],
+                emit_anchor_boxes,
+                sorted(arguments.items()))
+  return parser
 
 
 def config(name, section, anchors=None, num_classes=91, dtype='float32',
@@ -110,8 +162,7 @@ def mode(case):
 
 def anchors(case):
   """The AnchorGenerator of a case."""
-  return anchor_ops.AnchorGenerator(*[case.params[k] for k in (
-      'min_level', 'max_level', 'num_scales', 'aspect_ratios', 'anchor_size')])
+  return anchor_ops.AnchorGenerator(*[case.params[k] for k in _OF_ANCHORS])
 
 
 def dtype(case):

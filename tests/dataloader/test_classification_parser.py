@@ -86,7 +86,7 @@ def test_window_and_flip_of_training():
   """A window of the size of the output is copied; mirrored above 0.5."""
   whole = _noise(20, 30)
   record = _record(whole)
-  window = tf.constant([5, 7, 6, 8])
+  window = [5, 7, 6, 8]
   images = [parser_cases.run(
       _parser(modes.TRAIN, aug_rand_hflip=is_on), record,
       draws=fixed_draws.FixedDraws(flip=u, window=window))[0]

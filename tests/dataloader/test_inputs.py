@@ -96,7 +96,8 @@ def test_missing_file_pattern(mode, key):
     inputs.build_input_fn(_config(''), mode)
 
 
-@pytest.mark.parametrize('mode', [modes.TRAIN, modes.PREDICT_WITH_GT])
+@pytest.mark.parametrize('mode', runtimes.alternate([modes.TRAIN,
+                                                     modes.PREDICT_WITH_GT]))
 def test_sstable_is_read_as_tfrecord(pattern, mode):
   """It is the default of ShapeMask; the configuration notes it."""
   config = _config(pattern, train={'train_dataset_type': 'sstable'},
@@ -236,6 +237,7 @@ def test_classifiers_are_augmented_in_training(tmp_path, name):
   def images(name, mode):
     config = base.override(config_factory.default_config('classification'), {
         'classification_parser': {'autoaugment_name': name,
+                                  'randaug_num_layers': 1,
                                   'output_size': [32, 32]},
         'architecture': {'use_bfloat16': False},
         'train': {'train_file_pattern': path, 'seed': 1,

@@ -6,6 +6,7 @@ import tensorflow.compat.v1 as tf
 
 from dataloader import mask_crops
 from tests import golden
+from tests import runtimes
 from tests.dataloader import examples
 
 # Grey values up to 255 in float32, interpolated in another order; 2e-4 was
@@ -54,8 +55,8 @@ def test_equals_the_reference(case):
                                  atol=_ROUNDING)
 
 
-@pytest.mark.parametrize('size', [1, 2, 28])
-@pytest.mark.parametrize('is_mirrored', [False, True])
+@pytest.mark.parametrize('size, is_mirrored', runtimes.product(
+    [1, 2, 28], [False, True]))
 def test_equals_the_stock_operation_on_whole_images(size, is_mirrored):
   random = np.random.RandomState(1)
   masks = (random.uniform(size=[40, 33, 47]) < .5) * np.uint8(255)
@@ -104,8 +105,8 @@ def _cell_means(mask, box, size, is_mirrored):
   return result
 
 
-@pytest.mark.parametrize('is_mirrored', [False, True])
-@pytest.mark.parametrize('size', [1, 3, 8])
+@pytest.mark.parametrize('size, is_mirrored', runtimes.product(
+    [1, 3, 8], [False, True]))
 def test_cells_are_means_over_their_area(size, is_mirrored):
   """Of boxes within, beyond and outside of the image; on whole points."""
   random = np.random.RandomState(size)

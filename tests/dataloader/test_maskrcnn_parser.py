@@ -5,9 +5,9 @@ import pytest
 import tensorflow.compat.v1 as tf
 
 from dataloader import draws as draws_lib
-from dataloader import factory
 from ops import anchors as anchor_ops
 from tests import golden
+from tests import runtimes
 from tests.dataloader import examples
 from tests.dataloader import fixed_draws
 from tests.dataloader import parser_cases
@@ -31,12 +31,10 @@ def _parser(mode=modes.TRAIN, num_classes=91, emit_anchor_boxes=False,
             dtype='float32', include_mask=True, anchors=None,
             skip_eval_loss=False, **changes):
   anchors = anchors or anchor_ops.AnchorGenerator(3, 5, 1, (1., 2., .5), 4.)
-  parser = factory.build_parser(parser_cases.config(
-      'maskrcnn_parser', dict(SECTION, **changes), anchors, num_classes, dtype,
-      skip_eval_loss=skip_eval_loss, include_mask=include_mask), mode)
-  if emit_anchor_boxes:
-    parser = parser_cases.with_anchor_boxes(parser, anchors)
-  return parser
+  return parser_cases.build(
+      'maskrcnn_parser', dict(SECTION, **changes), mode, anchors,
+      emit_anchor_boxes, num_classes=num_classes, dtype=dtype,
+      skip_eval_loss=skip_eval_loss, include_mask=include_mask)
 
 
 def _draws(flip=0., **values):
@@ -60,9 +58,9 @@ def test_reference(case):
   parser_cases.check(case, image, labels)
 
 
-@pytest.mark.parametrize('include_mask', [False, True])
-@pytest.mark.parametrize('emit_anchor_boxes', [False, True])
-@pytest.mark.parametrize('mode', modes.ALL)
+@pytest.mark.parametrize('mode, emit_anchor_boxes, include_mask',
+                         runtimes.product(modes.ALL, [False, True],
+                                          [False, True]))
 def test_emits_its_spec(mode, emit_anchor_boxes, include_mask):
   parser = _parser(mode, emit_anchor_boxes=emit_anchor_boxes,
                    include_mask=include_mask)
@@ -131,7 +129,7 @@ def test_anchors_are_drawn_from_the_seed():
 def test_targets_of_an_evaluation_are_those_of_training():
   """Of the same draw, without augmentation and without crowds."""
   record = _record(num_objects=3, is_crowd=[0, 1, 0])
-  _, expected = _run(_parser(), record, draws=draws_lib.of_image(
+  _, expected = _run(_parser(), record, draws=lambda: draws_lib.of_image(
       tf.constant('cat_12')))
   parser = _parser(modes.PREDICT_WITH_GT, aug_rand_hflip=True,
                    aug_scale_min=.5, aug_scale_max=2.)
@@ -215,10 +213,7 @@ def _pasting_parser(**changes):
 def _pasted(parser, target, source, flip=0., source_flip=0., count=.999):
   """(image, labels) of a record with the objects of another one."""
   draws = _draws(flip, count=count, source={'flip': source_flip})
-  records = tf.placeholder(tf.string, [2])
-  parsed = parser((records[0], records[1]), draws=draws)
-  with tf.Session() as session:
-    return session.run(parsed, {records: [target, source]})
+  return _run(parser, (target, source), draws=draws)
 
 
 @pytest.mark.parametrize('case', PASTES, ids=lambda c: c.name)
@@ -315,13 +310,16 @@ def test_policies_move_masks_with_their_boxes():
   assert np.all(labels['gt_masks'][0, 1:-1, 1:-1] == 1.)
 
 
-@pytest.mark.parametrize('grid', ['corners', 'cells'])
-@pytest.mark.parametrize('record, changes, draws', [
-    (_record(num_objects=3), dict(aug_rand_hflip=True), dict(flip=.9)),
-    (_square(20, 10, 60, 3, side=200), dict(aug_policy='test'),
-     dict(sub_policy=0., sign=.1, apply=.5, position=.5))],
-                         ids=['flip', 'moved'])
-def test_masks_cut_to_their_objects_give_the_same(record, grid, changes, draws):
+_CUT = {'flip': (_record(num_objects=3), dict(aug_rand_hflip=True),
+                 dict(flip=.9)),
+        'moved': (_square(20, 10, 60, 3, side=200), dict(aug_policy='test'),
+                  dict(sub_policy=0., sign=.1, apply=.5, position=.5))}
+
+
+@pytest.mark.parametrize('grid, name', runtimes.product(['corners', 'cells'],
+                                                        sorted(_CUT)))
+def test_masks_cut_to_their_objects_give_the_same(grid, name):
+  record, changes, draws = _CUT[name]
   parser = _parser(mask_crop_grid=grid, mask_crop_size=9, **changes)
   _, expected = _run(parser, record, draws=_draws(**draws))
   _, got = _run(parser, examples.with_cut_masks(record, keeps_whole=False),

@@ -175,6 +175,7 @@ for mode in ('train', 'eval'):
 '''
 
 
+@pytest.mark.one_runtime('tf1')  # as of the recipes of a family, on tf2
 def test_the_recipe_of_an_augmentation_step(tmp_path):
   """Two files are edited in a copy; nothing else."""
   copy = tmp_path / 'copy'

@@ -54,11 +54,12 @@ def _read(reader, num_batches, batch_size=20, num_calls=0, context=None):
   """(ids, seeds [n, 2]) of so many batches."""
   with tf.Graph().as_default():
     dataset = reader({'batch_size': batch_size}, context, num_calls=num_calls)
-    batch = tf.data.make_one_shot_iterator(dataset).get_next()
+    batches = tf.data.make_one_shot_iterator(
+        dataset.take(num_batches).batch(num_batches)).get_next()
     with tf.Session() as session:
-      batches = [session.run(batch) for _ in range(num_batches)]
-  return (np.concatenate([labels['id'] for _, labels in batches]),
-          np.concatenate([images for images, _ in batches]))
+      images, labels = session.run(batches)
+  assert labels['id'].shape == (num_batches, batch_size)
+  return labels['id'].ravel(), images.reshape([-1, 2])
 
 
 def _reader(pattern, seed=3, **options):

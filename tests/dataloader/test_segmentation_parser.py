@@ -7,7 +7,6 @@ from PIL import Image
 import pytest
 import tensorflow.compat.v1 as tf
 
-from dataloader import factory
 from tests import golden
 from tests.dataloader import fixed_draws
 from tests.dataloader import parser_cases
@@ -19,9 +18,9 @@ SECTION = dict(output_size=(8, 10), resize_eval=False, ignore_label=255,
 
 
 def _parser(mode, num_classes=256, dtype='float32', **changes):
-  return factory.build_parser(parser_cases.config(
-      'segmentation_parser', dict(SECTION, **changes), None, num_classes,
-      dtype), mode)
+  return parser_cases.build(
+      'segmentation_parser', dict(SECTION, **changes), mode, None,
+      num_classes=num_classes, dtype=dtype)
 
 
 def _png(array):

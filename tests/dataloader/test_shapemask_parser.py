@@ -5,9 +5,9 @@ import pytest
 import tensorflow.compat.v1 as tf
 
 from dataloader import draws as draws_lib
-from dataloader import factory
 from ops import anchors as anchor_ops
 from tests import golden
+from tests import runtimes
 from tests.dataloader import examples
 from tests.dataloader import fixed_draws
 from tests.dataloader import parser_cases
@@ -31,12 +31,10 @@ SECTION = dict(
 def _parser(mode=modes.TRAIN, num_classes=91, emit_anchor_boxes=False,
             dtype='float32', anchors=None, skip_eval_loss=False, **changes):
   anchors = anchors or anchor_ops.AnchorGenerator(3, 5, 1, (1., 2., .5), 4.)
-  parser = factory.build_parser(parser_cases.config(
-      'shapemask_parser', dict(SECTION, **changes), anchors, num_classes,
-      dtype, skip_eval_loss), mode)
-  if emit_anchor_boxes:
-    parser = parser_cases.with_anchor_boxes(parser, anchors)
-  return parser
+  return parser_cases.build(
+      'shapemask_parser', dict(SECTION, **changes), mode, anchors,
+      emit_anchor_boxes, num_classes=num_classes, dtype=dtype,
+      skip_eval_loss=skip_eval_loss)
 
 
 def _draws(flip=0., jitter=0., **values):
@@ -80,8 +78,8 @@ def test_masks_of_255_are_those_of_1():
   assert (grown >= expected).all() and grown.sum() > 1.05 * expected.sum()
 
 
-@pytest.mark.parametrize('emit_anchor_boxes', [False, True])
-@pytest.mark.parametrize('mode', modes.ALL)
+@pytest.mark.parametrize('mode, emit_anchor_boxes',
+                         runtimes.product(modes.ALL, [False, True]))
 def test_emits_its_spec(mode, emit_anchor_boxes):
   parser = _parser(mode, emit_anchor_boxes=emit_anchor_boxes)
   parser_cases.check_spec(parser, parser_cases.RECORDS['full_png'])
@@ -179,16 +177,16 @@ def test_targets_of_an_evaluation_are_those_of_training():
   """Of the same draw: objects and noise of their boxes."""
   record = _record(3)
   changes = dict(box_jitter_scale=.1, num_sampled_masks=2)
-  _, expected = _run(_parser(**changes), record, draws=draws_lib.of_image(
-      tf.constant('cat_12')))
+  _, expected = _run(_parser(**changes), record,
+                     draws=lambda: draws_lib.of_image(tf.constant('cat_12')))
   _, labels = _run(_parser(modes.PREDICT_WITH_GT, **changes), record)
   for name, value in expected.items():
     tf.nest.map_structure(np.testing.assert_array_equal, labels[name], value)
 
 
 @pytest.mark.parametrize('mask_train_class, expected', [
-    ('all', [1, 1, 1, 1]), ('voc', [1, 1, 0, 0]), ('nonvoc', [0, 0, 1, 0]),
-    ((2, 11), [0, 1, 1, 0])])
+    ('all', [1, 1, 1, 1]), runtimes.only('tf1', 'voc', [1, 1, 0, 0]),
+    runtimes.only('tf2', 'nonvoc', [0, 0, 1, 0]), ((2, 11), [0, 1, 1, 0])])
 def test_validity_by_class(mask_train_class, expected):
   record = _record(3, classes=[1, 2, 11])
   _, labels = _run(_parser(mask_train_class=mask_train_class), record,
@@ -209,7 +207,7 @@ def _masks_of(record):
       'image/object/mask'].bytes_list.value)
 
 
-@pytest.mark.parametrize('has_list', [False, True])
+@pytest.mark.parametrize('has_list', runtimes.alternate([False, True]))
 def test_classes_without_masks_need_none(has_list):
   pngs = [b'', _masks_of(_record())[1]] if has_list else []
   record = _record(masks=[], mask_pngs=pngs)

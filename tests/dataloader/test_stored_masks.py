@@ -8,6 +8,7 @@ import tensorflow.compat.v1 as tf
 
 from dataloader import mask_crops
 from dataloader import stored_masks
+from tests import runtimes
 from tests.utils import test_mask_files
 from utils import mask_files
 
@@ -24,7 +25,8 @@ def _run(tensors):
     return session.run(tensors)
 
 
-@pytest.mark.parametrize('encode', [mask_files.encode, mask_files.encode_cut])
+@pytest.mark.parametrize('encode', runtimes.alternate(
+    [mask_files.encode, mask_files.encode_cut]))
 def test_reads_the_pixels_of_the_image(encode):
   random = np.random.RandomState(1)
   for mask in test_mask_files.masks():
@@ -46,9 +48,8 @@ def test_reads_the_pixels_of_the_image(encode):
       np.testing.assert_array_equal(window, mask[a:c, b:d])
 
 
-@pytest.mark.parametrize('grid', ['corners', 'cells'])
-@pytest.mark.parametrize('is_mirrored', [False, True])
-@pytest.mark.parametrize('is_moved', [False, True])
+@pytest.mark.parametrize('grid, is_mirrored, is_moved', runtimes.product(
+    ['corners', 'cells'], [False, True], [False, True]))
 def test_crops_are_equal_to_the_bit(grid, is_mirrored, is_moved):
   random = np.random.RandomState(2)
   masks = test_mask_files.masks()

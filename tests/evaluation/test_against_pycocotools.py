@@ -17,6 +17,7 @@ import pytest
 from evaluation import annotations as annotations_lib
 from evaluation import coco_metrics
 from evaluation import coco_results
+from tests import runtimes
 from tests.evaluation import random_sets
 
 _PARTS = 10  # of 50 sets each
@@ -68,7 +69,7 @@ def _compare(seed, iou_type):
   return engine.eval['precision'].max() > 0
 
 
-@pytest.mark.parametrize('part', range(_PARTS))
+@pytest.mark.parametrize('part', runtimes.alternate(range(_PARTS)))
 def test_random_sets(part):
   found = [_compare(seed, 'segm' if seed % 5 == 4 else 'bbox')
            for seed in range(50 * part, 50 * (part + 1))]

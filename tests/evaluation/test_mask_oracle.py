@@ -3,18 +3,19 @@
 The crop is the parser's and the model's own; see mask_oracle.py.
 """
 
+import functools
 import gzip
 import json
 
 import numpy as np
 import pytest
 
+from tests import runtimes
 from tests.evaluation import mask_oracle
 from utils import mask_grids
 from utils import masks
 
-# Whole numbers and NumPy: no runtime has a part in it.
-pytestmark = pytest.mark.one_runtime('tf2')
+# Whole numbers and NumPy: no runtime has a part in it, so a case is for one.
 
 # (side of the parser's crop, side of the targets; None: the crop, as of
 # ShapeMask).
@@ -33,6 +34,7 @@ def _coco(step):
       a for a in content['annotations'] if a['image_id'] in ids])
 
 
+@functools.lru_cache(None)
 def _cells():
   """Two images of ellipses of the sizes of nuclei, which touch the border.
 
@@ -71,8 +73,8 @@ def _limit(grid, sizes):
   return _POINTS if grid == 'corners' and is_coarse else .99
 
 
-@pytest.mark.parametrize('grid', sorted(mask_oracle.GRIDS))
-@pytest.mark.parametrize('sizes', [(112, 28), (112, 56), (64, None)])
+@pytest.mark.parametrize('sizes, grid', runtimes.product(
+    [(112, 28), (112, 56), (64, None)], sorted(mask_oracle.GRIDS)))
 def test_perfect_masks_of_some_coco_images(grid, sizes):
   annotations = _coco(step=5)
   cropper = mask_oracle.Cropper(grid, *sizes)
@@ -94,8 +96,8 @@ def test_perfect_masks_of_coco(grid, sizes):
   assert metrics['mask_APs'] > .985
 
 
-@pytest.mark.parametrize('grid', sorted(mask_oracle.GRIDS))
-@pytest.mark.parametrize('sizes', _SIZES)
+@pytest.mark.parametrize('sizes, grid', runtimes.product(
+    _SIZES, sorted(mask_oracle.GRIDS)))
 def test_perfect_masks_of_many_small_objects(grid, sizes):
   """Compared with the boxes, of which 100 of an image are scored, too."""
   metrics = mask_oracle.evaluate(_cells(), mask_oracle.Cropper(grid, *sizes))
@@ -103,7 +105,7 @@ def test_perfect_masks_of_many_small_objects(grid, sizes):
   assert metrics['mask_AP'] > .99 * metrics['AP']
 
 
-@pytest.mark.parametrize('grid', sorted(mask_oracle.GRIDS))
+@pytest.mark.parametrize('grid', runtimes.alternate(sorted(mask_oracle.GRIDS)))
 def test_any_box_gives_back_what_it_holds(grid):
   """Boxes with corners between pixels, beyond the image, and far too large."""
   random = np.random.RandomState(3)

@@ -7,6 +7,8 @@ from ops import boxes as box_ops
 from ops import detections
 from ops import nms_candidates
 from tests import golden
+from tests import graphs
+from tests import runtimes
 from tests.ops import greedy_nms
 
 # In the file for information; it shows a fault of one kernel.
@@ -72,7 +74,9 @@ def _reference_one_stage(case, **options):
       tf.constant(inputs['image_shape']), **dict(case.params, **options))
 
 
-@pytest.mark.parametrize('case', _ONE_STAGE, ids=lambda c: c.name)
+@pytest.mark.parametrize('case', runtimes.share(
+    _ONE_STAGE, lambda case: case.params.get('nms_version'), on_both=2),
+                         ids=lambda c: c.name)
 def test_one_stage_equals_reference(case):
   _check(_run(_reference_one_stage(case)), case)
 
@@ -156,26 +160,51 @@ def _flat(box_outputs, class_outputs, anchors, num_classes=4, size=128):
         by_level[level].reshape(len(by_level[level]), -1, width)
         for level in (3, 4, 5)], axis=1)
 
-  flat_anchors = np.concatenate([anchors[level] for level in (3, 4, 5)])
-  boxes = box_ops.clip_boxes(box_ops.decode_boxes(
-      tf.constant(join(box_outputs, 4)), tf.constant(flat_anchors)),
-                             (size, size))
-  scores = tf.sigmoid(join(class_outputs, num_classes))[:, :, 1:]
-  boxes, scores = _run([boxes, scores])
+  values = {'boxes': join(box_outputs, 4),
+            'anchors': np.concatenate([anchors[level] for level in (3, 4, 5)]),
+            'logits': join(class_outputs, num_classes)}
+  def build():
+    inputs = {name: tf.placeholder(tf.float32, [None] * value.ndim)
+              for name, value in values.items()}
+    boxes = box_ops.clip_boxes(box_ops.decode_boxes(
+        tf.ensure_shape(inputs['boxes'], [None, None, 4]),
+        tf.ensure_shape(inputs['anchors'], [None, 4])), (size, size))
+    return inputs, (boxes, tf.sigmoid(inputs['logits'])[:, :, 1:])
+  boxes, scores = graphs.shared(('detections.flat', size), build).run(**values)
   return boxes[:, :, None], scores
+
+
+def _detected(inputs, version, **params):
+  """What is found among the outputs of `_dense_inputs`.
+
+  The arrays are fed to a graph that cases of the same parameters share.
+  """
+  values = {'%s%d' % (name, level): value
+            for name, by_level in zip(('boxes', 'classes'), inputs)
+            for level, value in by_level.items()}
+  batch_size = len(values['boxes3'])
+  def build():
+    fed = {name: tf.placeholder(tf.float32, value.shape)
+           for name, value in values.items()}
+    return fed, detections.generate_one_stage_detections(
+        *[{level: fed['%s%d' % (name, level)] for level in (3, 4, 5)}
+          for name in ('boxes', 'classes')], anchors=inputs[2],
+        image_shape=tf.constant([[[128., 128.]]] * batch_size),
+        nms_version=version, **params)
+  return graphs.shared(('detections', version, batch_size,
+                        detections.TRY_SIZES, sorted(params.items())),
+                       build).run(**values)
 
 
 def _check_tries(inputs, version, **params):
   """Compares with suppression box by box among all pairs."""
-  result = _run(detections.generate_one_stage_detections(
-      *inputs, image_shape=tf.constant([[[128., 128.]]] * 2),
-      nms_version=version, **params))
+  result = _detected(inputs, version, **params)
   for image, expected in _slow(*_flat(*inputs), version=version, **params):
     _compare(result, image, expected)
 
 
-@pytest.mark.parametrize('version', _VERSIONS)
-@pytest.mark.parametrize('try_sizes', [(), (64,), (16, 200), (2048, 16384)])
+@pytest.mark.parametrize('try_sizes, version', runtimes.product(
+    [(), (64,), (16, 200), (2048, 16384)], _VERSIONS), ids=str)
 def test_tries_end_in_the_complete_result(version, try_sizes, monkeypatch):
   """First try, a later one or everything: the detections are the same."""
   monkeypatch.setattr(detections, 'TRY_SIZES', try_sizes)
@@ -184,12 +213,11 @@ def test_tries_end_in_the_complete_result(version, try_sizes, monkeypatch):
       score_threshold=.3, pre_nms_num_boxes=150)
 
 
-@pytest.mark.parametrize('version', _VERSIONS)
-@pytest.mark.parametrize('limit,score_threshold', [(3, .6), (5000, .05)])
-@pytest.mark.parametrize('try_sizes', [(300,), (1400,)])
-def test_places_stay_free(version, limit, score_threshold, try_sizes,
-                          monkeypatch):
+@pytest.mark.parametrize('try_sizes, limits, version', runtimes.product(
+    [(300,), (1400,)], [(3, .6), (5000, .05)], _VERSIONS), ids=str)
+def test_places_stay_free(version, limits, try_sizes, monkeypatch):
   """Few boxes remain, so the search goes on to the end, or to the limit."""
+  limit, score_threshold = limits
   monkeypatch.setattr(detections, 'TRY_SIZES', try_sizes)
   _check_tries(
       _dense_inputs(seed=2), version, max_total_size=200,
@@ -207,8 +235,8 @@ def test_background_scores_do_not_matter(version, monkeypatch):
                score_threshold=.6, pre_nms_num_boxes=150)
 
 
-@pytest.mark.parametrize('version', _VERSIONS)
-@pytest.mark.parametrize('levels', [1, 5, 50])
+@pytest.mark.parametrize('version, levels', runtimes.product(
+    _VERSIONS, [1, 5, 50]))
 def test_tries_with_many_ties(version, levels, monkeypatch):
   """Scores of few values, for which a partial view is easily wrong."""
   monkeypatch.setattr(detections, 'TRY_SIZES', (100, 400))
@@ -228,9 +256,7 @@ def test_boxes_without_area(version):
     value[...] = np.float32([0., 0., -20., -20.] * 4)
   params = {'max_total_size': 100, 'nms_iou_threshold': .5,
             'score_threshold': .5}
-  result = _run(detections.generate_one_stage_detections(
-      box_outputs, class_outputs, anchors,
-      tf.constant([[[128., 128.]]] * 2), nms_version=version, **params))
+  result = _detected((box_outputs, class_outputs, anchors), version, **params)
   for image in range(2):
     num = result['num_detections'][image]
     rows = set(zip(result['detection_classes'][image, :num],
@@ -279,9 +305,7 @@ def test_equal_scores_everywhere(version):
     value[...] = 0.
   params = {'max_total_size': 30, 'nms_iou_threshold': .5,
             'score_threshold': .1}
-  result = _run(detections.generate_one_stage_detections(
-      box_outputs, class_outputs, anchors, tf.constant([[[128., 128.]]]),
-      nms_version=version, **params))
+  result = _detected((box_outputs, class_outputs, anchors), version, **params)
   for image, expected in _slow(*_flat(box_outputs, class_outputs, anchors),
                                version=version, **params):
     _compare(result, image, expected)
@@ -299,7 +323,9 @@ def test_batched_flag_is_the_batched_version():
     np.testing.assert_array_equal(flag[key], name[key])
 
 
-@pytest.mark.parametrize('version', _VERSIONS)
+@pytest.mark.parametrize('version', [
+    runtimes.only('tf2', 'batched'), runtimes.only('tf1', 'v1'),
+    runtimes.only('tf2', 'v2')])
 def test_batch_may_be_unknown(version, monkeypatch):
   monkeypatch.setattr(detections, 'TRY_SIZES', (64, 512))
   box_values, class_values, anchors = _dense_inputs(seed=7, batch_size=3)
@@ -326,7 +352,7 @@ def test_batch_may_be_unknown(version, monkeypatch):
   assert results[3]['detection_boxes'].max() <= 127.
 
 
-@pytest.mark.parametrize('version', _VERSIONS)
+@pytest.mark.parametrize('version', runtimes.alternate(_VERSIONS))
 def test_compiles_with_xla(version, monkeypatch):
   """As on a TPU: static shapes, functional control flow."""
   monkeypatch.setattr(detections, 'TRY_SIZES', (64,))

@@ -8,6 +8,7 @@ from tensorflow.python.tpu import tpu_function
 from ops import compat
 from ops import losses
 from tests import golden
+from tests import runtimes
 
 CASES = golden.load_cases('losses')
 
@@ -162,7 +163,8 @@ def test_class_loss_equals_the_slow_one(gamma):
   np.testing.assert_allclose(_run(loss), expected, rtol=1e-5)
 
 
-@pytest.mark.parametrize('gamma', [0., 1.5, 2., 2.5])
+@pytest.mark.parametrize('gamma', runtimes.alternate([0., 1.5, 2., 2.5],
+                                                     both=[1.5]))
 def test_gradient_equals_differences(gamma):
   x = np.linspace(-4., 4., 9).astype(np.float32).reshape([1, 1, 3, 3])
   targets = tf.constant([0, -1, 2], shape=[1, 1, 3, 1])

@@ -8,6 +8,7 @@ from ops import anchors
 from ops import boxes as box_ops
 from ops import matching
 from tests import golden
+from tests import runtimes
 from tests.ops import full_matching
 
 
@@ -70,12 +71,13 @@ def _random_boxes(rng, kind, size, grid):
   return np.clip(corners, 0, [height - 1, width - 1] * 2)
 
 
-@pytest.mark.parametrize('size,anchor_args', [
-    ((128, 192), (3, 6, 2, [1., 2., .5], 4.)),
-    ((100, 60), (3, 4, 2, [.3, 1., 3.3], 4.)),
-    ((64, 64), (5, 7, 1, [1.], 1.))])
-@pytest.mark.parametrize('thresholds', [(.5, .5), (.7, .3), (.9, .05)])
-def test_grid_matches_equal_the_full_matrix(size, anchor_args, thresholds):
+@pytest.mark.parametrize('of_anchors, thresholds', runtimes.product(
+    [((128, 192), (3, 6, 2, [1., 2., .5], 4.)),
+     ((100, 60), (3, 4, 2, [.3, 1., 3.3], 4.)),
+     ((64, 64), (5, 7, 1, [1.], 1.))], [(.5, .5), (.7, .3), (.9, .05)]),
+                         ids=str)
+def test_grid_matches_equal_the_full_matrix(of_anchors, thresholds):
+  size, anchor_args = of_anchors
   grid = anchors.make_grid(
       anchors.AnchorGenerator(*anchor_args).boxes(size), size)
   boxes = tf.placeholder(tf.float32, [None, 4])

@@ -5,6 +5,7 @@ import tensorflow.compat.v1 as tf
 from ops import nms
 from ops import portability
 from tests import golden
+from tests import runtimes
 from tests.ops import greedy_nms
 
 _PADDED = [c for c in golden.load_cases('nms_padded')
@@ -79,12 +80,11 @@ def test_stock_kernel_and_select_equal_reference(case):
 
 
 @pytest.mark.usefixtures('form')
-@pytest.mark.parametrize('inclusive', [False, True])
-@pytest.mark.parametrize('num_boxes,max_output_size,iou_threshold', [
+@pytest.mark.parametrize('sizes, inclusive', runtimes.product([
     (1, 5, 0.5), (100, 100, 0.3), (128, 20, 0.5), (129, 128, 0.7),
-    (600, 300, 0.2), (600, 30, 0.5)])
-def test_select_equals_greedy_suppression(num_boxes, max_output_size,
-                                          iou_threshold, inclusive):
+    (600, 300, 0.2), (600, 30, 0.5)], [False, True]), ids=str)
+def test_select_equals_greedy_suppression(sizes, inclusive):
+  num_boxes, max_output_size, iou_threshold = sizes
   boxes = _random_boxes(np.random.RandomState(num_boxes), (2, num_boxes))
   boxes[:, num_boxes // 2:] = np.round(boxes[:, num_boxes // 2:] / 16.) * 16.
   positions, num_kept = _run(nms.select(

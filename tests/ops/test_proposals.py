@@ -8,6 +8,8 @@ from ops import anchors as anchor_ops
 from ops import boxes as box_ops
 from ops import proposals
 from tests import golden
+from tests import graphs
+from tests import runtimes
 from tests.ops import greedy_nms
 
 _CASES = [c for c in golden.load_cases('roi_proposals') if c.outputs]
@@ -97,21 +99,51 @@ def _outputs(seed, batch_size=2, size=(64, 96)):
 _SHAPES = np.float32([[64., 96.], [50., 80.]])  # of two images
 
 
+def _fed(outputs):
+  """(placeholders of outputs, the values of them) by name, for tests.graphs."""
+  values = {'%s%d' % (name, level): value
+            for name, by_level in zip(('boxes', 'scores'), outputs)
+            for level, value in by_level.items()}
+  return {name: tf.placeholder(tf.float32, value.shape)
+          for name, value in values.items()}, values
+
+
+def _by_level(inputs, name):
+  return {level: inputs['%s%d' % (name, level)] for level in LEVELS}
+
+
+def _proposed(outputs, **params):
+  """(rois, scores) of outputs as `_outputs` makes them, with their checks."""
+  def build():
+    inputs, _ = _fed(outputs)
+    return inputs, proposals.generate_proposals(
+        _by_level(inputs, 'boxes'), _by_level(inputs, 'scores'), outputs[2],
+        tf.constant(_SHAPES), **params)
+  graph = graphs.shared(('proposals', sorted(params.items())), build)
+  size = graph.outputs[1].shape[1].value
+  assert graph.outputs[0].shape.as_list() == [2, size, 4]
+  return graph.run(**_fed(outputs)[1])
+
+
+def _decoded(outputs):
+  """({level: boxes}, {level: scores after the sigmoid}) of outputs."""
+  def build():
+    inputs, _ = _fed(outputs)
+    return inputs, (
+        {level: box_ops.decode_boxes(
+            tf.reshape(value, [2, -1, 4]), outputs[2][level][np.newaxis])
+         for level, value in _by_level(inputs, 'boxes').items()},
+        {level: tf.sigmoid(value)
+         for level, value in _by_level(inputs, 'scores').items()})
+  return graphs.shared('proposals.decoded', build).run(**_fed(outputs)[1])
+
+
 def _check(outputs, **params):
   """Compares with the slow path; returns the number of proposals."""
-  box_outputs, score_outputs, anchors = outputs
-  rois, scores = proposals.generate_proposals(
-      _constants(box_outputs), _constants(score_outputs), anchors,
-      tf.constant(_SHAPES), **params)
-  size = scores.shape[1].value
-  assert rois.shape.as_list() == [2, size, 4]
-  to_scores = tf.sigmoid if params.pop('apply_sigmoid', True) else tf.constant
-  rois, scores, decoded, all_scores = _run([
-      rois, scores,
-      {level: box_ops.decode_boxes(
-          value.reshape([2, -1, 4]), anchors[level][np.newaxis])
-       for level, value in box_outputs.items()},
-      {level: to_scores(value) for level, value in score_outputs.items()}])
+  rois, scores = _proposed(outputs, **params)
+  decoded, all_scores = _decoded(outputs)
+  if not params.pop('apply_sigmoid', True):
+    all_scores = outputs[1]
   padding = 0. if params.get('use_batched_nms') else -1.
   nums = []
   for image in range(2):
@@ -128,8 +160,8 @@ def _check(outputs, **params):
   return nums
 
 
-@pytest.mark.parametrize('use_batched_nms', [False, True])
-@pytest.mark.parametrize('params', [
+@pytest.mark.parametrize('params, pre_and_post, use_batched_nms',
+                         runtimes.product([
     {'nms_threshold': .7},
     {'nms_threshold': .3, 'score_threshold': .4},
     {'nms_threshold': .5, 'min_size_threshold': 24.},
@@ -137,9 +169,9 @@ def _check(outputs, **params):
     {'nms_threshold': 0.},
     {'nms_threshold': 0., 'score_threshold': .3, 'min_size_threshold': 16.},
     {'nms_threshold': .6, 'clip_boxes': False},
-], ids=lambda params: '-'.join(sorted(params)))
-@pytest.mark.parametrize('pre,post', [(100, 30), (50, 120)])
-def test_equals_the_slow_one(pre, post, params, use_batched_nms):
+], [(100, 30), (50, 120)], [False, True]), ids=str)
+def test_equals_the_slow_one(params, pre_and_post, use_batched_nms):
+  pre, post = pre_and_post
   nums = _check(_outputs(seed=pre), pre_nms_top_k=pre, post_nms_top_k=post,
                 use_batched_nms=use_batched_nms, **params)
   assert max(nums) > 0
@@ -204,9 +236,9 @@ def test_degenerate_boxes(delta, use_batched_nms):
   outputs = _outputs(seed=8)
   for boxes in outputs[0].values():
     boxes[...] = np.float32(delta * 3)
-  rois, scores = _run(proposals.generate_proposals(
-      _constants(outputs[0]), _constants(outputs[1]), outputs[2],
-      tf.constant(_SHAPES), 50, 20, .7, use_batched_nms=use_batched_nms))
+  rois, scores = _proposed(
+      outputs, pre_nms_top_k=50, post_nms_top_k=20, nms_threshold=.7,
+      use_batched_nms=use_batched_nms)
   assert np.isfinite(rois).all() and np.isfinite(scores).all()
   assert (rois >= 0.).all()
   assert (rois <= np.tile(_SHAPES - 1., [1, 2])[:, np.newaxis]).all()
@@ -224,17 +256,17 @@ def test_batch_may_be_unknown_and_anchors_per_image(use_batched_nms):
       inputs[0], inputs[1], anchors, shapes, 60, 30, .7,
       use_batched_nms=use_batched_nms)
   assert outputs[0].shape.as_list() == [None, 30, 4]
-  expected = _run(proposals.generate_proposals(
-      _constants(values[0]), _constants(values[1]), values[2],
-      tf.constant(_SHAPES), 60, 30, .7, use_batched_nms=use_batched_nms))
-  for size in (1, 2):
-    feeds = {shapes: _SHAPES[:size, np.newaxis]}
-    for level in LEVELS:
-      feeds[anchors[level]] = np.stack([values[2][level]] * size)
-      for placeholders, arrays in zip(inputs, values):
-        feeds[placeholders[level]] = arrays[level][:size]
-    for value, of_all in zip(_run(outputs, feeds), expected):
-      np.testing.assert_allclose(value, of_all[:size], atol=1e-4)
+  expected = _proposed(values, pre_nms_top_k=60, post_nms_top_k=30,
+                       nms_threshold=.7, use_batched_nms=use_batched_nms)
+  with tf.Session() as session:
+    for size in (1, 2):
+      feeds = {shapes: _SHAPES[:size, np.newaxis]}
+      for level in LEVELS:
+        feeds[anchors[level]] = np.stack([values[2][level]] * size)
+        for placeholders, arrays in zip(inputs, values):
+          feeds[placeholders[level]] = arrays[level][:size]
+      for value, of_all in zip(session.run(outputs, feeds), expected):
+        np.testing.assert_allclose(value, of_all[:size], atol=1e-4)
 
 
 def test_no_gradient():
@@ -254,9 +286,9 @@ def test_negative_threshold_is_an_error():
                                  nms_threshold=-.1)
 
 
-@pytest.mark.parametrize('params', [
-    {}, {'use_batched_nms': True}, {'min_size_threshold': 8.},
-    {'score_threshold': .3}], ids=str)
+@pytest.mark.parametrize('params', runtimes.alternate([
+    {}, {'use_batched_nms': True}, {'score_threshold': .3},
+    {'min_size_threshold': 8.}]), ids=str)
 def test_compiles_with_xla(params):
   """As on a TPU: static shapes, functional control flow."""
   box_outputs, score_outputs, anchors = _outputs(seed=12)

@@ -7,6 +7,7 @@ import tensorflow.compat.v1 as tf
 from ops import compat
 from ops import roi_align
 from tests import golden
+from tests import runtimes
 from tests.ops import slow_align
 
 _MULTILEVEL = golden.load_cases('roi_align')
@@ -108,11 +109,11 @@ def test_beyond_the_map_by_hand():
   assert faded.ravel().tolist() == [1. - 2. * 2., 5. * .75, 0.]
 
 
-@pytest.mark.parametrize('method', sorted(roi_align.METHODS))
-@pytest.mark.parametrize('border', ['clamp', 'fade'])
-@pytest.mark.parametrize('size,image', [(1, (64, 96)), (3, (100, 36)),
-                                        (7, (64, 64))])
-def test_values_and_gradient_equal_the_slow_path(size, image, border, method):
+@pytest.mark.parametrize('sizes, border, method', runtimes.product(
+    [(1, (64, 96)), (3, (100, 36)), (7, (64, 64))], ['clamp', 'fade'],
+    sorted(roi_align.METHODS)), ids=str)
+def test_values_and_gradient_equal_the_slow_path(sizes, border, method):
+  size, image = sizes
   rng = np.random.RandomState(size)
   values = _random_features(rng, image)
   rois = _random_rois(rng, (2, 30))

@@ -7,6 +7,7 @@ import tensorflow.compat.v1 as tf
 from ops import boxes as box_ops
 from ops import roi_targets
 from tests import golden
+from tests import runtimes
 from tests.ops import test_sampling
 
 _CASES = golden.load_cases('roi_sampling')
@@ -181,14 +182,14 @@ def _check(inputs, num_samples, fg_fraction, **params):
   return sampled
 
 
-@pytest.mark.parametrize('params', [
+@pytest.mark.parametrize('params, sampling', runtimes.product([
     {}, {'mix_gt_boxes': False}, {'sample_padding': True},
     {'fg_iou_thresh': .6, 'bg_iou_thresh_hi': .3, 'bg_iou_thresh_lo': .1},
-    {'fg_iou_thresh': .1, 'bg_iou_thresh_hi': .1}], ids=str)
-@pytest.mark.parametrize('num_samples,fg_fraction', [
-    (20, .25), (20, 1.), (50, 0.), (100, .25)])
-def test_sampling_equals_the_slow_one(num_samples, fg_fraction, params):
+    {'fg_iou_thresh': .1, 'bg_iou_thresh_hi': .1}],
+    [(20, .25), (20, 1.), (50, 0.), (100, .25)]), ids=str)
+def test_sampling_equals_the_slow_one(params, sampling):
   """Every image for itself, full of objects, with few and without."""
+  num_samples, fg_fraction = sampling
   _check(_inputs(num_samples, num_objects=(6, 5, 2, 1, 0)), num_samples,
          fg_fraction, **params)
 

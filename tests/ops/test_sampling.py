@@ -6,6 +6,7 @@ import tensorflow.compat.v1 as tf
 
 from ops import sampling
 from tests import golden
+from tests import runtimes
 
 
 def _run(fetches, feeds=None):
@@ -50,11 +51,12 @@ def test_equals_the_reference(case):
                            permutation=inputs['perm']), case.outputs['static'])
 
 
-@pytest.mark.parametrize('candidates,positives', [
-    (0., .5), (.1, .5), (.5, 0.), (.5, .1), (.9, .5), (1., .9), (.9, 1.)])
-@pytest.mark.parametrize('num_samples', [1, 16, 30, 40])
-def test_equals_the_slow_one(candidates, positives, num_samples):
+@pytest.mark.parametrize('shares, num_samples', runtimes.product([
+    (0., .5), (.1, .5), (.5, 0.), (.5, .1), (.9, .5), (1., .9), (.9, 1.)],
+    [1, 16, 30, 40]), ids=str)
+def test_equals_the_slow_one(shares, num_samples):
   """Every image of a batch for itself; also with too few of anything."""
+  candidates, positives = shares
   rng = np.random.RandomState(num_samples)
   shape = (20, 30)
   indicator = rng.uniform(size=shape) < candidates

@@ -11,18 +11,28 @@ from ops import matching
 from ops import sampling
 from ops import targets
 from tests import golden
+from tests import graphs
 from tests.ops import full_matching
+
+
+def _key(generator, size):
+  """What tells the anchors of an image from others, for tests.graphs."""
+  return list(size), [(level, boxes.shape, boxes[0].tolist())
+                      for level, boxes in sorted(generator.boxes(size).items())]
 
 
 def _label(generator, size, boxes, classes, *thresholds):
   """Labels through placeholders of unknown K, as the input pipeline has."""
-  box_input = tf.placeholder(tf.float32, [None, 4])
-  class_input = tf.placeholder(tf.int64, [None])
-  labels = targets.label_retinanet_anchors(
-      generator.boxes(size), box_input, class_input, size, *thresholds)
-  with tf.Session() as session:
-    result = session.run(labels, {box_input: np.reshape(boxes, [-1, 4]),
-                                  class_input: classes})
+  def build():
+    inputs = {'boxes': tf.placeholder(tf.float32, [None, 4]),
+              'classes': tf.placeholder(tf.int64, [None])}
+    return inputs, targets.label_retinanet_anchors(
+        generator.boxes(size), inputs['boxes'], inputs['classes'], size,
+        *thresholds)
+  graph = graphs.shared(('targets.label', _key(generator, size), thresholds),
+                        build)
+  labels = graph.outputs
+  result = graph.run(boxes=np.reshape(boxes, [-1, 4]), classes=classes)
   for level, value in labels[0].items():  # shapes are static
     assert value.shape.as_list() == list(result[0][level].shape)
     assert labels[1][level].shape.as_list() == list(result[1][level].shape)
@@ -31,12 +41,13 @@ def _label(generator, size, boxes, classes, *thresholds):
 
 def _match(generator, size, boxes, *thresholds):
   """The box of every anchor, -1 for background, -2 where it is ignored."""
-  box_input = tf.placeholder(tf.float32, [None, 4])
-  matches = matching.match_grid_anchors(
-      box_input, anchors.make_grid(generator.boxes(size), size), *thresholds)
-  with tf.Session() as session:
-    anchor_ids, box_ids, is_positive = session.run(
-        matches, {box_input: np.reshape(boxes, [-1, 4])})
+  def build():
+    box_input = tf.placeholder(tf.float32, [None, 4])
+    return {'boxes': box_input}, matching.match_grid_anchors(
+        box_input, anchors.make_grid(generator.boxes(size), size), *thresholds)
+  anchor_ids, box_ids, is_positive = graphs.shared(
+      ('targets.match', _key(generator, size), thresholds), build).run(
+          boxes=np.reshape(boxes, [-1, 4]))
   result = np.full(len(generator.flat(size)), matching.NEGATIVE)
   result[anchor_ids] = np.where(is_positive, box_ids, matching.IGNORED)
   return result
@@ -155,17 +166,22 @@ def _label_rpn(generator, size, boxes, *parameters):
   """RPN labels through placeholders of unknown K, with static shapes out.
 
   Args:
-    parameters: tuples of what follows `image_size`.
+    parameters: tuples of what follows `image_size`; the draw function comes
+      last, and what it draws is told by its name.
 
   Returns:
     [(score_targets, box_targets)], one for each tuple.
   """
-  box_input = tf.placeholder(tf.float32, [None, 4])
-  labels = [
-      targets.label_rpn_anchors(generator.boxes(size), box_input, size, *values)
-      for values in parameters]
-  with tf.Session() as session:
-    results = session.run(labels, {box_input: np.reshape(boxes, [-1, 4])})
+  def build():
+    box_input = tf.placeholder(tf.float32, [None, 4])
+    return {'boxes': box_input}, [
+        targets.label_rpn_anchors(generator.boxes(size), box_input, size,
+                                  *values) for values in parameters]
+  graph = graphs.shared(
+      ('targets.label_rpn', _key(generator, size),
+       [values[:-1] + (values[-1].__name__,) for values in parameters]), build)
+  labels = graph.outputs
+  results = graph.run(boxes=np.reshape(boxes, [-1, 4]))
   for tensor, value in zip(tf.nest.flatten(labels), tf.nest.flatten(results)):
     assert tensor.shape.as_list() == list(value.shape)
   return results
@@ -178,8 +194,10 @@ def _flat(by_level):
 def _random_draw(seed):
   """A draw function; other numbers for every call."""
   numbers = iter(range(100))
-  return lambda size, count: sampling.draw_distinct(
-      size, count, [seed, next(numbers)])
+  def draw(size, count):
+    return sampling.draw_distinct(size, count, [seed, next(numbers)])
+  draw.__name__ = 'random_%d' % seed
+  return draw
 
 
 @pytest.mark.parametrize('case', golden.load_cases('anchor_labels_rpn'),
@@ -222,18 +240,21 @@ def test_rpn_labels_equal_the_reference(case):
 def _slow_rpn_matches(generator, size, boxes, match_threshold,
                       unmatched_threshold):
   """By the full matrix of overlaps; matches and box targets of all anchors."""
-  boxes = np.reshape(boxes, [-1, 4]).astype(np.float32)
   flat = generator.flat(size)
-  overlaps = box_ops.paired_iou(
-      tf.constant(boxes[:, np.newaxis]), tf.constant(flat[np.newaxis]))
-  match = full_matching.match_anchors(
-      overlaps, match_threshold, unmatched_threshold)
-  # Row 0 is for those without a match.
-  encoded = box_ops.encode_anchor_targets(
-      tf.gather(np.concatenate([flat[:1], boxes]), tf.maximum(match + 1, 0)),
-      flat)
-  with tf.Session() as session:
-    return session.run([match, encoded])
+  def build():
+    box_input = tf.placeholder(tf.float32, [None, 4])
+    overlaps = box_ops.paired_iou(
+        box_input[:, tf.newaxis], tf.constant(flat[np.newaxis]))
+    match = full_matching.match_anchors(
+        overlaps, match_threshold, unmatched_threshold)
+    # Row 0 is for those without a match.
+    encoded = box_ops.encode_anchor_targets(
+        tf.gather(tf.concat([flat[:1], box_input], axis=0),
+                  tf.maximum(match + 1, 0)), flat)
+    return {'boxes': box_input}, [match, encoded]
+  return graphs.shared(
+      ('targets.slow', _key(generator, size), match_threshold,
+       unmatched_threshold), build).run(boxes=np.reshape(boxes, [-1, 4]))
 
 
 def _slow_rpn(match, encoded, batch_size, fg_fraction, take):

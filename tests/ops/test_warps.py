@@ -8,6 +8,7 @@ import tensorflow.compat.v1 as tf
 
 from ops import warps
 from tests import golden
+from tests import runtimes
 
 _CASES = golden.load_cases('autoaugment_primitives')
 _WARPS = {'shift_x': (warps.shift_x, warps.shift_boxes_x, 40.),
@@ -82,8 +83,8 @@ def _box_of(image):
                    columns.max() + 1])
 
 
-@pytest.mark.parametrize('legacy', [False, True])
-@pytest.mark.parametrize('name', sorted(_WARPS))
+@pytest.mark.parametrize('name, legacy', runtimes.product(sorted(_WARPS),
+                                                          [False, True]))
 def test_the_box_is_found_again_in_the_warped_image(name, legacy):
   """Of random boxes, sizes and strengths; the oracle of all warps."""
   random = np.random.RandomState(len(name))

@@ -6,6 +6,7 @@ import pytest
 from dataloader.augment import annotated_image
 from dataloader.augment import operations
 from tests import golden
+from tests import runtimes
 from tests.dataloader.augment import cases
 
 _LEVELS = golden.load_cases('autoaugment_level_to_arg')
@@ -136,7 +137,8 @@ def test_reference_of_a_larger_image(case):
                              atol=1e-6)
 
 
-@pytest.mark.parametrize('name', sorted(operations.OPERATIONS))
+@pytest.mark.parametrize('name', runtimes.alternate(
+    sorted(operations.OPERATIONS)))
 def test_origins_move_with_the_pixels(name):
   """Every pixel that an operation only moves is found through its origin."""
   random = np.random.RandomState(3)

@@ -58,7 +58,7 @@ def test_what_a_step_reads():
 
 
 @pytest.mark.parametrize('model', [
-    'classification', runtimes.only('tf2', 'mask_rcnn')])
+    runtimes.only('tf1', 'classification'), runtimes.only('tf2', 'mask_rcnn')])
 def test_both_forms_have_the_same_draws(model):
   """The n-th draw of one step is the n-th of the other one."""
   config, _ = factory.load_config(model, None, test_labels_spec.SMALL[model])

@@ -47,7 +47,7 @@ def test_the_two_readings_of_a_row_are_told_apart(lists, one, other):
 
 
 @pytest.mark.parametrize('config_file', [
-    'zoo/classification_resnet34.yaml',
+    runtimes.only('tf1', 'zoo/classification_resnet34.yaml'),
     runtimes.only('tf2', 'spinenet/spinenet-mbconv49_retinanet.yaml')])
 def test_the_lists_are_those_of_the_code(lists, config_file):
   row, = [row for row in zoo_rows.ROWS if row.config_file == config_file]
