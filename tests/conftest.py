@@ -56,3 +56,17 @@ def fresh_graph():
   tf.reset_default_graph()
   yield
   tf.reset_default_graph()
+
+
+@pytest.fixture(name='unoptimized')
+def _unoptimized():
+  """Sessions without settings of their own run graphs as they are written.
+
+  To rewrite a graph takes longer than to run it a few times, and a session
+  does so again for all that it is asked for.
+  """
+  from tensorflow.compat.v2 import config  # Tests of plain Python stay light.
+
+  config.optimizer.set_experimental_options({'disable_meta_optimizer': True})
+  yield
+  config.optimizer.set_experimental_options({'disable_meta_optimizer': False})

@@ -21,6 +21,8 @@ from tests.dataloader import examples
 from utils import fields
 from utils import modes
 
+pytestmark = pytest.mark.usefixtures('unoptimized')
+
 _NUMBER = 5
 
 
@@ -84,7 +86,7 @@ class _Model:
 
 
 @pytest.mark.parametrize('kind', [
-    'shapemask', runtimes.only('tf2', 'mask_rcnn'),
+    runtimes.only('tf1', 'shapemask'), runtimes.only('tf2', 'mask_rcnn'),
     runtimes.only('tf1', 'cascade_mask_rcnn')])
 def test_losses_are_those_of_the_images(kind, tmp_path):
   model = _Model(kind, tmp_path)

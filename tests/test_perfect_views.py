@@ -17,10 +17,13 @@ from executor import evaluation
 from modeling import factory
 from modeling import predictions
 from tests import model_kinds
+from tests import runtimes
 from tests.dataloader import examples
 from tests.executor import toy
 from utils import fields
 from utils import modes
+
+pytestmark = pytest.mark.usefixtures('unoptimized')
 
 _PLACES, _SAMPLES = 6, 56  # of detections; samples of a side of a mask
 _OUTER = 2.  # sides of the boxes of masks, over those of boxes
@@ -174,11 +177,11 @@ class _Estimator:
 
 
 @pytest.mark.parametrize('settings, finds_all, has_outer_boxes', [
-    ({}, True, False),
-    ({'flip': True}, True, True),
-    ({'flip': True, 'scales': _SCALES}, True, False),
-    ({'flip': True, 'scales': _SCALES}, False, True),
-    ({'scales': _SCALES}, False, False)])
+    runtimes.only('tf1', {}, True, False),
+    runtimes.only('tf2', {'flip': True}, True, True),
+    runtimes.only('tf1', {'flip': True, 'scales': _SCALES}, True, False),
+    runtimes.only('tf2', {'flip': True, 'scales': _SCALES}, False, True),
+    runtimes.only('tf1', {'scales': _SCALES}, False, False)])
 def test_average_precision_is_one(settings, finds_all, has_outer_boxes,
                                   tmp_path, monkeypatch):
   network = _PerfectNetwork(finds_all, has_outer_boxes)

@@ -35,6 +35,17 @@ def names():
   return [name for name, _ in variables()]
 
 
+class Unnormalized:
+  """In the place of a BatchNormActivation: an activation, but no variables.
+
+  A normalization is half of the graph of a backbone; for tests of sizes.
+  """
+  activate = staticmethod(tf.nn.relu)
+
+  def __call__(self, inputs, is_training, relu=True, name=None):
+    return self.activate(inputs) if relu else inputs
+
+
 def ramp(*shape):
   """float32 0, 1, 2, ... of this shape."""
   return np.arange(np.prod(shape), dtype=np.float32).reshape(shape)

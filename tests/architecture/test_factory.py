@@ -20,7 +20,9 @@ SMALL = {'architecture': {'min_level': 3, 'max_level': 5, 'num_classes': 3},
          'resnet': {'resnet_depth': 10}, 'fpn': {'fpn_feat_dims': 2},
          'retinanet_head': {'num_convs': 1, 'num_filters': 2},
          'anchor': {'num_scales': 2, 'aspect_ratios': [1., 2., .5]}}
-SMALLEST = ('resnet', 'spinenet', 'spinenet_mbconv', 'efficientnet-b0')
+# Graphs that take seconds to build; the runtime that builds them.
+_LARGE = {'spinenet': 'tf1', 'spinenet_mbconv': 'tf2',
+          'efficientnet-b0': 'tf1'}
 
 
 def _config(*overrides):
@@ -43,11 +45,13 @@ def _named(config, **names):
 
 
 @pytest.mark.parametrize('name', [
-    pytest.param(name, marks=[] if name in SMALLEST else [pytest.mark.slow])
+    runtimes.only(_LARGE[name], name) if name in _LARGE
+    else pytest.param(name, marks=[] if name == 'resnet' else [
+        pytest.mark.slow])
     for name in sorted(backbones.BACKBONES)])
 def test_every_backbone(name):
   config = _config({'architecture': {'backbone': name}})
-  features = factory.build_backbone(config, _norm(config))(
+  features = factory.build_backbone(config, graphs.Unnormalized())(
       tf.zeros([1, 64, 64, 3]), False)
   for level in (3, 4, 5):
     assert features[level].shape.as_list()[:3] == [1, 64 >> level, 64 >> level]
@@ -81,9 +85,6 @@ PAIRS = [(backbone, decoder)
                           'efficientnet-b0')
          for decoder in sorted(decoders.DECODERS)
          if decoder != 'identity' or backbone.startswith('spinenet')]
-# Graphs that take seconds to build; the runtime that builds them.
-_LARGE = {'spinenet': 'tf1', 'spinenet_mbconv': 'tf2',
-          'efficientnet-b0': 'tf1'}
 
 
 @pytest.mark.parametrize('backbone,decoder', [
@@ -96,7 +97,7 @@ def test_every_pyramid_on_every_family_with_every_head(backbone, decoder):
                        'multilevel_features': decoder},
       'spinenet': {'model_id': '49S'}, 'spinenet_mbconv': {'model_id': '49XS'},
       'nasfpn': {'fpn_feat_dims': 2, 'num_repeats': 1}})
-  norm = _norm(config)
+  norm = graphs.Unnormalized()
   features = factory.build_backbone(config, norm)(
       tf.zeros([1, 128, 128, 3]), False)
   pyramid = factory.build_decoder(config, norm)(features, False)
@@ -189,7 +190,8 @@ def test_folded_images_come_from_the_configuration():
 
 
 @pytest.mark.parametrize('name,num_enlarged', [
-    ('spinenet', 5), ('spinenet_mbconv', 5)])
+    runtimes.only('tf1', 'spinenet', 5),
+    runtimes.only('tf2', 'spinenet_mbconv', 5)])
 def test_sections_of_the_spinenets_are_obeyed(monkeypatch, name, num_enlarged):
   """Stochastic depth and the kind of resize."""
   rates, enlarged = [], []
@@ -201,7 +203,7 @@ def test_sections_of_the_spinenets_are_obeyed(monkeypatch, name, num_enlarged):
   config = _config({
       'architecture': {'backbone': name, 'max_level': 4},
       name: {'init_drop_connect_rate': .5, 'use_native_resize_op': True}})
-  factory.build_backbone(config, _norm(config))(
+  factory.build_backbone(config, graphs.Unnormalized())(
       tf.zeros([1, 128, 128, 3]), True)
   assert rates[-1] == .5 and len(set(rates)) >= 15
   assert len(enlarged) == num_enlarged
@@ -210,7 +212,7 @@ def test_sections_of_the_spinenets_are_obeyed(monkeypatch, name, num_enlarged):
 def test_width_of_spinenets_pyramid():
   config = _config({'architecture': {'backbone': 'spinenet'},
                     'spinenet': {'endpoints_num_filters': 7}})
-  features = factory.build_backbone(config, _norm(config))(
+  features = factory.build_backbone(config, graphs.Unnormalized())(
       tf.zeros([1, 128, 128, 3]), True)
   assert features[5].shape.as_list() == [1, 4, 4, 7]
 

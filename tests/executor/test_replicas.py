@@ -55,14 +55,13 @@ class _AverageOfParts:
 
 
 def _one_device(model, folder, parts=1, **changes):
-  """Trains; returns its folder. Beside it lies the start of the others."""
-  start = folder / 'start'
-  replicas.train(replicas.config_of(model, start, **changes), max_steps=1)
-  one = replicas.start_from(folder / 'one', start)
+  """Trains; returns its folder. Next to it is `start`, where others start."""
+  one = folder / 'one'
   config = replicas.config_of(model, one, **changes)
   whole = factory.build_model(config)
   replicas.train(config, model=_AverageOfParts(whole, parts)
                  if parts > 1 else whole)
+  replicas.start_from(folder / 'start', one)
   return one
 
 

@@ -80,18 +80,24 @@ class ReferenceCase:
     return labels
 
   def load_weights(self, session):
-    """Sets every model variable by the formula, the others by default."""
-    session.run(tf.global_variables_initializer())
+    """Sets every model variable by the formula, the others by default.
+
+    Returns:
+      {name: array} of the former.
+    """
     slots = ('/Momentum', '/moving_normalizer')
-    variables = [v for v in tf.global_variables()
-                 if v.op.name != 'global_step'
-                 and not v.op.name.endswith(slots)]
+    variables, others = [], []
+    for v in tf.global_variables():
+      is_other = v.op.name == 'global_step' or v.op.name.endswith(slots)
+      (others if is_other else variables).append(v)
+    weights = {v.op.name: reference_weights.weight(
+        v.op.name, v.shape.as_list(), self.settings['gains'])
+               for v in variables}
     # One run for all: a run for each takes many seconds.
-    session.run(
-        [v.initializer for v in variables],
-        {v.initializer.inputs[1]: reference_weights.weight(
-            v.op.name, v.shape.as_list(), self.settings['gains'])
-         for v in variables})
+    session.run([v.initializer for v in variables + others],
+                {v.initializer.inputs[1]: weights[v.op.name]
+                 for v in variables})
+    return weights
 
 
 def stored_part(actual, expected, name):

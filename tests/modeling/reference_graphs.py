@@ -4,6 +4,7 @@ import collections
 import contextlib
 from unittest import mock
 
+import numpy as np
 import tensorflow.compat.v1 as tf
 
 from architecture import factory as parts
@@ -52,21 +53,31 @@ def train(case):
   """Runs the training graph of a ReferenceCase for three steps."""
   with _recorded_features() as endpoints, _recorded_gradients() as gradients:
     spec, outputs = _training_step(case)
-  pairs = [(v, g) for g, v in gradients if g is not None]
   no_gradient = [v.op.name for g, v in gradients if g is None]
-  norms = {v.op.name: tf.norm(g) for v, g in pairs}
-  dots = {v.op.name: tf.reduce_sum(v.read_value() * g) for v, g in pairs}
-  lengths = {v.op.name: tf.norm(v.read_value()) for v in tf.global_variables()
-             if v.dtype.base_dtype == tf.float32}
+  gradients = {v.op.name: tf.convert_to_tensor(g) for g, v in gradients
+               if g is not None}
   losses = dict(tf.get_collection(summaries.TRAINING_SCALARS))
   with tf.Session() as session:
-    case.load_weights(session)
-    values = session.run([outputs, endpoints, losses, norms, dots])
-    total_losses = [session.run([spec.loss, spec.train_op])[0]
-                    for _ in range(_NUM_STEPS)]
-    lengths = session.run(lengths)
-  return Training(*values, no_gradient=no_gradient, total_losses=total_losses,
-                  lengths=lengths, variables=_variables())
+    weights = case.load_weights(session)
+    # What else is asked for is from before the update. All steps fetch the
+    # same: the graph of other fetches would be prepared once more.
+    fetches = [outputs, endpoints, losses, gradients, spec.loss, spec.train_op]
+    steps = [session.run(fetches)[:-1] for _ in range(_NUM_STEPS)]
+    lengths = session.run({v.op.name: v for v in tf.global_variables()
+                           if v.dtype.base_dtype == tf.float32})
+  outputs, endpoints, losses, gradients, _ = steps[0]
+  return Training(
+      outputs, endpoints, losses,
+      gradients={name: _length(g) for name, g in gradients.items()},
+      dots={name: np.sum(weights[name] * np.float64(g))
+            for name, g in gradients.items()},
+      no_gradient=no_gradient, total_losses=[step[-1] for step in steps],
+      lengths={name: _length(value) for name, value in lengths.items()},
+      variables=_variables())
+
+
+def _length(array):
+  return np.sqrt(np.sum(np.square(array, dtype=np.float64)))
 
 
 @contextlib.contextmanager

@@ -22,16 +22,19 @@ _EVERYTHING = {
               'recompute_activations': True}}
 # Other parts that draw: {name: (model, changes, how many draws at least)}.
 _CASES = {model: (model, {}, 8) for model in config_factory.MODELS}
+_AT_ONCE = {'accumulation_steps': 1}  # Others accumulate; it takes seconds.
 _CASES.update({
     'nasfpn': ('retinanet', {
         'architecture': dict(test_labels_spec.SMALL['retinanet'][
             'architecture'], multilevel_features='nasfpn', max_level=7),
+        'train': _AT_ONCE,
         'retinanet_parser': {'output_size': [128, 128]},
         'nasfpn': {'fpn_feat_dims': 8, 'num_repeats': 1,
                    'init_drop_connect_rate': .2}}, 12),
     'efficientnet': ('classification', {
         'architecture': dict(test_labels_spec.SMALL['classification'][
-            'architecture'], backbone='efficientnet-b0')}, 8),
+            'architecture'], backbone='efficientnet-b0'),
+        'train': _AT_ONCE}, 8),
     'spinenet': ('classification', {
         'architecture': dict(test_labels_spec.SMALL['classification'][
             'architecture'], backbone='spinenet'),
@@ -81,7 +84,7 @@ def _draws(operations):
 
 @pytest.mark.parametrize('name', runtimes.alternate(
     sorted(name for name in _CASES if 'spinenet' not in name),
-    both=('classification', 'mask_rcnn')) + [
+    both=('classification',)) + [
         pytest.param(name, marks=pytest.mark.slow)
         for name in sorted(_CASES) if 'spinenet' in name])
 def test_training_draws_from_its_seed_and_step_alone(name):

@@ -16,6 +16,8 @@ from tests import runtimes
 from utils import fields
 from utils import modes
 
+pytestmark = pytest.mark.usefixtures('unoptimized')
+
 BATCH, SIDE = 2, 64
 _TWO_STAGE = {
     'use_tpu': False, 'resnet': {'resnet_depth': 10},
@@ -105,49 +107,91 @@ def test_every_model_has_a_small_configuration():
   assert set(SMALL) == set(config_factory.MODELS)
 
 
-@pytest.mark.parametrize('mode', runtimes.alternate(
-    sorted(ESTIMATOR_MODES), both=(modes.TRAIN,)))
-@pytest.mark.parametrize('model', sorted(config_factory.MODELS))
-def test_a_random_batch_of_the_specification(model, mode):
-  config = _config(model)
-  labels = random_batch(dataloader_factory.build_parser(
-      config, mode).labels_spec())
-  images = tf.constant(np.random.RandomState(1).randn(BATCH, SIDE, SIDE, 3),
-                       tf.float32)
-  features = images
+# Both runtimes train the simple ones, and build the others in one mode each.
+_TRAINED = ['classification', 'retinanet', 'segmentation',
+            runtimes.only('tf1', 'mask_rcnn'),
+            runtimes.only('tf1', 'shapemask'),
+            runtimes.only('tf2', 'cascade_mask_rcnn')]
+_ON_TF1 = ('cascade_mask_rcnn', 'classification', 'retinanet')
+_EVALUATED = [runtimes.only('tf1' if model in _ON_TF1 else 'tf2', model)
+              for model in sorted(SMALL)]
+_PREDICTED = [runtimes.only('tf2' if model in _ON_TF1 else 'tf1', model)
+              for model in sorted(SMALL)]
+
+
+def test_every_model_is_built_in_every_mode():
+  for cases in (_TRAINED, _EVALUATED, _PREDICTED):
+    names = [getattr(case, 'values', (case,))[0] for case in cases]
+    assert sorted(names) == sorted(config_factory.MODELS)
+
+
+def _images():
+  return tf.constant(np.random.RandomState(1).randn(BATCH, SIDE, SIDE, 3),
+                     tf.float32)
+
+
+def _spec(features, config, mode):
+  """The EstimatorSpec; `features` are (images, labels)."""
+  images, labels = features
   if ESTIMATOR_MODES[mode] == tf.estimator.ModeKeys.PREDICT:
-    features, labels = {'images': images, 'labels': labels}, None
-  spec = factory.build_model_fn(config)(features, labels,
-                                        ESTIMATOR_MODES[mode], {})
+    images, labels = {'images': images, 'labels': labels}, None
+  return factory.build_model_fn(config)(images, labels, ESTIMATOR_MODES[mode],
+                                        {})
+
+
+def _random(config, mode):
+  """Images and labels of the parser's specification."""
+  return _images(), random_batch(dataloader_factory.build_parser(
+      config, mode).labels_spec())
+
+
+def _check_predictions(predictions, losses):
+  assert {len(value) for value in predictions.values()} == {BATCH}
+  assert fields.PRED + fields.SOURCE_ID in predictions
+  assert {name for name in predictions if name.startswith(fields.LOSS)
+          } == {fields.LOSS + name for name in losses}
+
+
+@pytest.mark.parametrize('model', _TRAINED)
+def test_a_random_batch_is_trained_on(model):
+  config = _config(model)
+  spec = _spec(_random(config, modes.TRAIN), config, modes.TRAIN)
   with tf.Session() as session:
     session.run([tf.global_variables_initializer(),
                  tf.local_variables_initializer()])
-    if mode == modes.TRAIN:
-      loss, _ = session.run([spec.loss, spec.train_op])
-      assert np.isfinite(loss)
-    else:
-      predictions = session.run(spec.predictions)
-      assert {len(value) for value in predictions.values()} == {BATCH}
-      assert fields.PRED + fields.SOURCE_ID in predictions
-      names = (metric_names.losses(config) if mode == modes.PREDICT_WITH_GT
-               else ())
-      assert {name for name in predictions if name.startswith(fields.LOSS)
-              } == {fields.LOSS + name for name in names}
+    loss, _ = session.run([spec.loss, spec.train_op])
+    assert np.isfinite(loss)
 
 
-@pytest.mark.parametrize('model', sorted(config_factory.MODELS))
-def test_a_batch_of_padding_alone(model):
-  """What fills up the last batch gives finite numbers."""
+@pytest.mark.parametrize('model', _PREDICTED)
+def test_a_random_batch_without_ground_truth(model):
   config = _config(model)
-  parser = dataloader_factory.build_parser(config, modes.PREDICT_WITH_GT)
-  features = tf.nest.map_structure(lambda t: tf.stack([t] * BATCH),
-                                   parser.padding_example())
-  spec = factory.build_model_fn(config)(
-      features, None, tf.estimator.ModeKeys.PREDICT, {})
+  spec = _spec(_random(config, modes.PREDICT), config, modes.PREDICT)
   with tf.Session() as session:
     session.run(tf.global_variables_initializer())
-    predictions = session.run(spec.predictions)
-  assert (predictions[fields.PRED + fields.SOURCE_ID] == -1).all()
-  for name, value in predictions.items():
+    _check_predictions(session.run(spec.predictions), losses=())
+
+
+@pytest.mark.parametrize('model', _EVALUATED)
+def test_batches_of_an_evaluation(model):
+  """A random one, and one of what fills up the last batch."""
+  config, mode = _config(model), modes.PREDICT_WITH_GT
+  example = dataloader_factory.build_parser(config, mode).padding_example()
+  padding = tf.nest.map_structure(
+      lambda t: tf.stack([t] * BATCH), (example['images'], example['labels']))
+  inputs = tf.nest.map_structure(
+      lambda t: tf.placeholder(t.dtype, t.shape), padding)
+  spec = _spec(inputs, config, mode)
+  predictions = []
+  with tf.Session() as session:
+    session.run(tf.global_variables_initializer())
+    for batch in session.run([_random(config, mode), padding]):
+      tf.nest.assert_same_structure(batch, inputs)
+      predictions.append(session.run(spec.predictions, dict(zip(
+          tf.nest.flatten(inputs), tf.nest.flatten(batch)))))
+  _check_predictions(predictions[0], metric_names.losses(config))
+  # Padding gives finite numbers.
+  assert (predictions[1][fields.PRED + fields.SOURCE_ID] == -1).all()
+  for name, value in predictions[1].items():
     if name.startswith((fields.LOSS, fields.PRED)):
       assert np.isfinite(value).all(), name

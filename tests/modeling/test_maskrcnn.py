@@ -4,6 +4,7 @@ Against the reference: test_maskrcnn_reference.py.
 """
 
 import dataclasses
+import functools
 
 import numpy as np
 import pytest
@@ -18,6 +19,8 @@ from modeling.training import summaries
 from tests import runtimes
 from utils import fields
 from utils import modes
+
+pytestmark = pytest.mark.usefixtures('unoptimized')
 
 BATCH, SIZE, NUM_CLASSES = 2, 64, 4
 SMALL = {
@@ -91,21 +94,46 @@ def _labels(objects=2):
   return labels
 
 
-def _train(config, labels=None, steps=2):
-  """(losses over steps, scalars of the first) on one batch."""
-  tf.reset_default_graph()
-  tf.set_random_seed(0)
-  spec = factory.build_model_fn(config)(
-      _images(), _labels() if labels is None else labels(),
-      tf.estimator.ModeKeys.TRAIN, {})
-  scalars = dict(tf.get_collection(summaries.TRAINING_SCALARS))
-  with tf.Session() as session:
-    session.run(tf.global_variables_initializer())
-    first = session.run(scalars)
-    losses = [session.run([spec.loss, spec.train_op])[0] for _ in range(steps)]
-    parameters = session.run(tf.trainable_variables())
-  assert all(np.isfinite(values).all() for values in parameters)
-  return losses, first
+class _Training:
+  """The training step of a configuration, on labels that are fed."""
+
+  def __init__(self, config):
+    with tf.Graph().as_default() as graph, tf.Session() as session:
+      tf.set_random_seed(0)
+      images, labels = _images(), _labels()
+      self._images, labels = session.run([images, labels])
+      self._labels = tf.nest.map_structure(
+          lambda x: tf.placeholder(x.dtype, x.shape), labels)
+      spec = factory.build_model_fn(config)(
+          tf.constant(self._images), self._labels,
+          tf.estimator.ModeKeys.TRAIN, {})
+      self._step = [spec.loss, dict(tf.get_collection(
+          summaries.TRAINING_SCALARS)), spec.train_op]
+      self._start = tf.global_variables_initializer()
+      self._trained = tf.trainable_variables()
+      self.variables = tf.global_variables()
+    self._session = tf.Session(graph=graph)
+
+  def run(self, labels=None, steps=2):
+    """(losses over steps, scalars of the first), from the start on."""
+    with tf.Graph().as_default(), tf.Session() as session:
+      labels = session.run(_labels() if labels is None else labels())
+    fed = dict(zip(tf.nest.flatten(self._labels), tf.nest.flatten(labels)))
+    self._session.run(self._start)
+    values = [self._session.run(self._step, fed)[:2] for _ in range(steps)]
+    parameters = self._session.run(self._trained)
+    assert all(np.isfinite(values).all() for values in parameters)
+    return [loss for loss, _ in values], values[0][1]
+
+
+@functools.lru_cache(maxsize=None)
+def _mask_rcnn():
+  """The training step that several tests share."""
+  return _Training(_config())
+
+
+def _training(options):
+  return _Training(_config(**options)) if options else _mask_rcnn()
 
 
 def _predict(config, **options):
@@ -123,32 +151,31 @@ CASCADE = dict(model='cascade_mask_rcnn', roi_sampling={
     'cascade_iou_thresholds': [.6, .7]})
 
 
-@pytest.mark.parametrize('options', [
-    {}, runtimes.only('tf2', {'architecture': {'include_mask': False},
-                              'eval': {'type': 'box'}}),
-    runtimes.only('tf1', CASCADE),
-    dict(CASCADE, frcnn_head={'class_agnostic_bbox_pred': True,
-                              'cascade_class_ensemble': True})],
+_OF_STAGES = {
+    '%s_%d' % (name, i) for i in range(3)
+    for name in ('fg_bg_ratio', 'fast_rcnn_class_loss', 'fast_rcnn_box_loss')}
+_WITHOUT_MASKS = {'architecture': {'include_mask': False},
+                  'eval': {'type': 'box'}}
+
+
+@pytest.mark.parametrize('options, tags', [
+    ({}, {'mask_loss'}), runtimes.only('tf2', _WITHOUT_MASKS, set()),
+    runtimes.only('tf1', dict(CASCADE, **_WITHOUT_MASKS), _OF_STAGES),
+    (dict(CASCADE, frcnn_head={'class_agnostic_bbox_pred': True,
+                               'cascade_class_ensemble': True}),
+     {'mask_loss'} | _OF_STAGES)],
                          ids=['mask', 'faster', 'cascade', 'agnostic cascade'])
-def test_training_lowers_the_loss(options):
-  losses, scalars = _train(_config(**options), steps=8)
+def test_training_lowers_the_loss(options, tags):
+  """And has the public tags of its scalars."""
+  losses, scalars = _training(options).run(steps=8)
   assert np.isfinite(losses).all() and losses[-1] < losses[0]
   assert scalars['model_loss'] == pytest.approx(sum(
       scalars[name] for name in fields.TWO_STAGE_LOSSES if name in scalars),
                                                 rel=1e-5)
-
-
-def test_training_scalars_have_the_public_tags():
-  _, scalars = _train(_config(), steps=1)
-  common = {'rpn_score_loss', 'rpn_box_loss', 'fast_rcnn_class_loss',
-            'fast_rcnn_box_loss', 'model_loss', 'l2_regularization_loss',
-            'learning_rate', 'gradient_norm'}
-  assert set(scalars) == common | {'mask_loss'}
-  _, scalars = _train(_config(architecture={'include_mask': False},
-                              eval={'type': 'box'}, **CASCADE), steps=1)
-  assert set(scalars) == common | {
-      '%s_%d' % (name, i) for i in range(3)
-      for name in ('fg_bg_ratio', 'fast_rcnn_class_loss', 'fast_rcnn_box_loss')}
+  assert set(scalars) == tags | {
+      'rpn_score_loss', 'rpn_box_loss', 'fast_rcnn_class_loss',
+      'fast_rcnn_box_loss', 'model_loss', 'l2_regularization_loss',
+      'learning_rate', 'gradient_norm'}
 
 
 OPTIONS = {
@@ -170,20 +197,20 @@ OPTIONS = {
 def test_options_train_and_predict(name):
   """Mask R-CNN with class-agnostic boxes does not build in the reference."""
   config = _config(**OPTIONS[name])
-  losses, _ = _train(config)
-  assert np.isfinite(losses).all()
-  assert all(v.dtype.base_dtype != tf.bfloat16 for v in tf.global_variables())
-  tf.reset_default_graph()
+  training = _Training(config)
+  assert np.isfinite(training.run()[0]).all()
+  assert all(v.dtype.base_dtype != tf.bfloat16 for v in training.variables)
   side = config.architecture.mask_target_size
   predictions = _predict(config)
   assert predictions['pred_detection_masks'].shape == (BATCH, 6, side, side)
   assert predictions['pred_detection_boxes'].dtype == np.float32
 
 
-@pytest.mark.parametrize('options', [{}, CASCADE], ids=['mask', 'cascade'])
+@pytest.mark.parametrize('options', [{}, runtimes.only('tf2', CASCADE)],
+                         ids=['mask', 'cascade'])
 def test_images_without_objects(options):
   """Padding only: no object for any loss, and nothing that is not a number."""
-  losses, scalars = _train(_config(**options), lambda: _labels(objects=0))
+  losses, scalars = _training(options).run(lambda: _labels(objects=0))
   assert np.isfinite(losses).all()
   assert scalars['rpn_box_loss'] == scalars['fast_rcnn_box_loss'] == 0.
   assert scalars['mask_loss'] == 0.
@@ -198,19 +225,19 @@ def test_gradients_without_any_sampled_anchor():
       result[fields.RPN_SCORE_TARGETS][level] *= 0
       result[fields.RPN_SCORE_TARGETS][level] -= 1
     return result
-  losses, scalars = _train(_config(), labels)
+  losses, scalars = _mask_rcnn().run(labels)
   assert np.isfinite(losses).all() and scalars['rpn_score_loss'] == 0.
 
 
-@pytest.mark.parametrize('use_batch_norm', [False, True])
+@pytest.mark.parametrize('use_batch_norm', runtimes.alternate([False, True]))
 def test_batch_statistics_of_masks_are_those_of_all_regions(use_batch_norm):
   """So background may be left out without them only."""
-  factory.build_model_fn(_config(
+  factory.build_model(_config(
       mrcnn_head={'use_batch_norm': use_batch_norm},
       roi_sampling={'num_samples_per_image': 48},
       roi_proposal={'rpn_post_nms_top_k': 48},
-      mask_sampling={'num_mask_samples_per_image': 40}))(
-          _images(), _labels(), tf.estimator.ModeKeys.TRAIN, {})
+      mask_sampling={'num_mask_samples_per_image': 40})).outputs(
+          _images(), _labels(), modes.TRAIN)
   names = [op.name for op in tf.get_default_graph().get_operations()
            if op.type == 'Switch' and op.name.startswith('cond')]
   assert bool(names) != use_batch_norm
@@ -228,6 +255,7 @@ def test_prediction_keys_and_shapes():
   assert masks.min() >= 0. and masks.max() <= 1.
 
 
+@pytest.mark.one_runtime('tf1')
 def test_without_masks():
   predictions = _predict(_config(architecture={'include_mask': False},
                                  eval={'type': 'box'}))
@@ -235,6 +263,7 @@ def test_without_masks():
   assert not [v for v in tf.global_variables() if 'mask' in v.op.name]
 
 
+@pytest.mark.one_runtime('tf2')
 def test_without_suppression_boxes_and_scores_come_raw():
   """There are no detections that masks could belong to."""
   predictions = _predict(_config(postprocess={'apply_nms': False}))
@@ -249,23 +278,30 @@ def test_without_suppression_boxes_and_scores_come_raw():
 _ALL = {'roi_sampling': {'num_samples_per_image': 17},
         'fpn': {'use_batch_norm': False}}
 _EVALUATED = [
-    _ALL, runtimes.only('tf2', dict(_ALL, architecture={'include_mask': False},
-                                    eval={'type': 'box'})),
+    runtimes.only('tf1', _ALL), runtimes.only('tf2', dict(
+        _ALL, **_WITHOUT_MASKS)),
     runtimes.only('tf1', dict(_ALL, model='cascade_mask_rcnn', roi_sampling={
         'num_samples_per_image': 17, 'cascade_iou_thresholds': [.6, .7]}))]
 
 
+def _placeholders(nest):
+  """For any number of images."""
+  return tf.nest.map_structure(
+      lambda t: tf.placeholder(t.dtype, [None] + t.shape.as_list()[1:]), nest)
+
+
+def _run(fetches, inputs, values):
+  """Runs on some images, with the same weights at every call."""
+  tf.set_random_seed(1)
+  with tf.Session() as session:
+    session.run(tf.global_variables_initializer())
+    fed = session.run(values)
+    return session.run(fetches, dict(zip(
+        tf.nest.flatten(inputs), tf.nest.flatten(fed))))
+
+
 def _part(nest, first, last):
   return tf.nest.map_structure(lambda t: t[first:last], nest)
-
-
-def _of_graph(build):
-  """(values, names of variables) of what `build` makes in a new graph."""
-  with tf.Graph().as_default(), initial_values.seeded(1):
-    fetches = build()
-    with tf.Session() as session:
-      session.run(tf.global_variables_initializer())
-      return session.run(fetches), [v.name for v in tf.global_variables()]
 
 
 @pytest.mark.parametrize('options', _EVALUATED, ids=['mask', 'faster',
@@ -273,22 +309,23 @@ def _of_graph(build):
 def test_losses_of_an_evaluation_are_those_of_training(options):
   """Of each image alone, without a variable or a detection of their own."""
   model = factory.build_model(_config(**options))
-  def predict(has_targets):
-    labels = _labels()
-    if not has_targets:
-      labels = {fields.IMAGE_INFO: labels[fields.IMAGE_INFO]}
+  batch = _images(), _labels()
+  inputs = images, labels = _placeholders(batch)
+  def predict(labels):
     return model.predictions(
-        model.outputs(_images(), labels, modes.PREDICT), labels)
-  def train(i):
-    labels = _part(_labels(), i, i + 1)
-    return model.losses(
-        model.outputs(_images()[i:i + 1], labels, modes.TRAIN), labels)
-  without, variables = _of_graph(lambda: predict(False))
-  predictions, variables_with_losses = _of_graph(lambda: predict(True))
-  assert variables_with_losses == variables
+        model.outputs(images, labels, modes.PREDICT), labels)
+  with initial_values.seeded(1), tf.variable_scope('model'):
+    without = predict({fields.IMAGE_INFO: labels[fields.IMAGE_INFO]})
+  variables = list(tf.global_variables())
+  with tf.variable_scope('model', reuse=True):
+    predictions = predict(labels)
+  with tf.variable_scope('model', reuse=True):
+    losses = model.losses(model.outputs(images, labels, modes.TRAIN), labels)
+  assert tf.global_variables() == variables
+  without, predictions = _run([without, predictions], inputs, batch)
   for name, value in without.items():
     np.testing.assert_array_equal(predictions.pop(name), value, name)
-  alone = [_of_graph(lambda i=i: train(i))[0] for i in range(BATCH)]
+  alone = [_run(losses, inputs, _part(batch, i, i + 1)) for i in range(BATCH)]
   expected = {'loss_' + name: [one[name] for one in alone]
               for name in alone[0] if not name.startswith('fg_bg')}
   assert set(predictions) == set(expected)
@@ -297,20 +334,20 @@ def test_losses_of_an_evaluation_are_those_of_training(options):
                                err_msg=name)
 
 
-@pytest.mark.parametrize('options', [{}, runtimes.only('tf2', CASCADE)])
+@pytest.mark.parametrize('options', runtimes.alternate([{}, CASCADE]))
 def test_losses_of_an_evaluation_do_not_depend_on_its_batches(options):
   """Ten of 17 RoIs are drawn, in every run and batch the same."""
   model = factory.build_model(_config(**options))
-  def predict(first, last):
-    images, labels = _part(tf.nest.map_structure(
-        lambda t: tf.concat([t, t[::-1]], axis=0),
-        (_images(), _labels())), first, last)
+  batch = tf.nest.map_structure(
+      lambda t: tf.concat([t, t[::-1]], axis=0), (_images(), _labels()))
+  inputs = images, labels = _placeholders(batch)
+  with initial_values.seeded(1):
     predictions = model.predictions(
         model.outputs(images, labels, modes.PREDICT), labels)
-    return {name: value for name, value in predictions.items()
+  losses = {name: value for name, value in predictions.items()
             if name.startswith('loss_')}
   whole, again, one, two = [
-      _of_graph(lambda limits=limits: predict(*limits))[0]
+      _run(losses, inputs, _part(batch, *limits))
       for limits in ((0, 3), (0, 3), (0, 1), (1, 3))]
   assert 'loss_model_loss' in whole
   for name, value in whole.items():
@@ -327,6 +364,7 @@ def test_losses_need_targets():
     model.losses(outputs, info)
 
 
+@pytest.mark.one_runtime('tf1')
 def test_head_of_a_cascade_of_one_stage_has_the_name_of_its_layer():
   """Published copy-paste models are of this kind."""
   model = factory.build_model(_config('cascade_mask_rcnn'))

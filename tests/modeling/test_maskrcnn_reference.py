@@ -4,6 +4,8 @@ import pytest
 
 from tests.modeling import reference_checks
 
+pytestmark = pytest.mark.usefixtures('unoptimized')
+
 CASES = reference_checks.cases(
     'faster_rcnn', 'mask_rcnn', 'cascade', slow='.*spinenet',
     tf1=['faster_rcnn_resnet50'], tf2=['cascade_mask_rcnn_resnet50'])

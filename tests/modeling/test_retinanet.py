@@ -4,6 +4,8 @@ import pytest
 
 from tests.modeling import reference_checks
 
+pytestmark = pytest.mark.usefixtures('unoptimized')
+
 # Each member of a family costs as much again; the smallest shows the code.
 PREDICTIONS = reference_checks.cases(
     'retinanet', slow='retinanet_spinenet49$',

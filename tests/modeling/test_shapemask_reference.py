@@ -4,6 +4,8 @@ import pytest
 
 from tests.modeling import reference_checks
 
+pytestmark = pytest.mark.usefixtures('unoptimized')
+
 CASES = reference_checks.cases('shapemask')
 
 

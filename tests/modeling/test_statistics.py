@@ -23,8 +23,7 @@ _SLOW = re.compile(
     r'.*(eff(b7|icientnet-(b7|l2))|classification_resnet(101|152|200)'
     r'|spinenet(49_mrcnn|96|143|190))')
 # Run on both runtimes, the others on one of them in turn.
-_BOTH = ('retinanet_resnet18_fpn_640', 'mask_rcnn_resnet50_fpn_1024',
-         'shapemask_resnet50_fpn_640', 'classification_resnet18_224',
+_BOTH = ('retinanet_resnet18_fpn_640', 'classification_resnet18_224',
          'segmentation_resnet50_fpn_512')
 
 

@@ -92,12 +92,14 @@ def test_a_lite_has_relu6_and_no_squeeze_and_excitation():
   assert not {'Sigmoid', 'Relu', 'Mean'} & set(types)
 
 
+@pytest.mark.one_runtime('tf1')
 def test_no_imagenet_head():
   """Checkpoints with and without it load."""
   _build()(tf.zeros([1, 64, 64, 3]), True)
   assert not [n for n in graphs.names() if '/head/' in n]
 
 
+@pytest.mark.one_runtime('tf2')
 def test_stochastic_depth_rises_from_block_to_block(monkeypatch):
   rates = []
   monkeypatch.setattr(layers, 'drop_connect',
@@ -171,6 +173,7 @@ def test_settings_of_the_section():
   np.testing.assert_allclose(moving, .5 * mean, rtol=1e-5)
 
 
+@pytest.mark.one_runtime('tf1')
 def test_common_section_freezes_batch_norm():
   _build(batch_norm_activation__batch_norm_trainable=False)(
       tf.zeros([1, 32, 32, 3]), True)

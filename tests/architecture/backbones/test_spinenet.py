@@ -18,9 +18,9 @@ from tests.architecture import graphs
 pytestmark = pytest.mark.one_runtime('tf2')
 
 
-def _spinenet(model_id='49S', min_level=3, max_level=7, **arguments):
+def _spinenet(model_id='49S', min_level=3, max_level=7, norm=None, **arguments):
   return spinenet.SpineNet(model_id, min_level, max_level,
-                           normalization.BatchNormActivation(), **arguments)
+                           norm or graphs.Unnormalized(), **arguments)
 
 
 def _sizes(features):
@@ -79,7 +79,8 @@ def _resampled(width, kind, level, target, **arguments):
   feature = scale_permuted.Feature(tf.zeros([1, width, width, 40]), level, kind)
   block = scale_permuted.Block(target, 'residual', (0, 1), False)
   size = -(-width * 2 ** level // 2 ** target)
-  return _spinenet(**arguments)._resample(
+  return _spinenet(norm=normalization.BatchNormActivation(),
+                   **arguments)._resample(
       feature, block, (size, size), False, '3_1')
 
 

@@ -3,7 +3,6 @@
 import pytest
 import tensorflow.compat.v1 as tf
 
-from architecture import normalization
 from architecture.backbones import spinenet_mbconv
 from configs import backbones
 from configs import base
@@ -15,8 +14,7 @@ pytestmark = pytest.mark.one_runtime('tf1')
 
 def _network(model_id='49XS', min_level=3, max_level=7, **arguments):
   return spinenet_mbconv.SpineNetMBConv(
-      model_id, min_level, max_level, normalization.BatchNormActivation(),
-      **arguments)
+      model_id, min_level, max_level, graphs.Unnormalized(), **arguments)
 
 
 @pytest.mark.parametrize('model_id,width,filters', [
