@@ -24,7 +24,9 @@ from typing import Dict, Iterable, Mapping, Optional, Sequence, Tuple
 import cv2
 import numpy as np
 
+from ops import tensorflow_later as tf
 from tools.common import numbers
+from tools.common import reasons
 from tools.datasets import mask_clusters
 from tools.datasets import mask_shapes
 from utils import files
@@ -173,8 +175,8 @@ def parse_arguments(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
 def main() -> None:
   try:
     run(parse_arguments())
-  except (ValueError, OSError) as e:
-    raise SystemExit('Error: %s' % e)
+  except (ValueError, OSError, tf.errors.OpError) as e:
+    raise SystemExit('Error: %s' % reasons.of(e))
 
 
 if __name__ == '__main__':

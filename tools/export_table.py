@@ -18,8 +18,10 @@ import sys
 import tempfile
 from typing import Any, Dict, List, Optional, Sequence
 
+from ops import tensorflow_later as tf
 from serving.targets import environment
 from tools.common import config_arguments
+from tools.common import reasons
 
 _COLUMNS = ('model', 'target', 'NMS', 'result',
             'operations apart from the built-in ones', 'greatest difference',
@@ -217,8 +219,8 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
       return code
     config_arguments.start_tensorflow()
     run(values)
-  except (OSError, ValueError) as e:
-    print('Error: %s' % e, file=sys.stderr)
+  except (OSError, ValueError, tf.errors.OpError) as e:
+    print('Error: %s' % reasons.of(e), file=sys.stderr)
     return 1
   return 0
 

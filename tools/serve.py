@@ -19,7 +19,9 @@ import re
 import sys
 from typing import Any, Optional, Sequence
 
+from ops import tensorflow_later as tf
 from tools.common import numbers
+from tools.common import reasons
 
 _DESCRIPTIONS = (
     ('max_requests', int, 128, 'requests in progress at once; more are '
@@ -113,8 +115,8 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
         arguments.saved_model, arguments.name, make_limits(arguments),
         label_map=arguments.label_map, num_threads=arguments.threads,
         with_page=not arguments.no_page, min_score=arguments.min_score)
-  except sources.LoadError as e:
-    print('Error: %s' % e, file=sys.stderr)
+  except (sources.LoadError, tf.errors.OpError) as e:
+    print('Error: %s' % reasons.of(e), file=sys.stderr)
     return 1
   server = lifecycle.Server(
       app, service, arguments.host, arguments.port, arguments.grace_s,

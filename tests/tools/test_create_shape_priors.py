@@ -1,6 +1,7 @@
 """Tests of tools/create_shape_priors.py and the modules it is made of."""
 
 import json
+import os
 import sys
 
 import cv2
@@ -141,3 +142,26 @@ def test_what_cannot_be_made(arguments, message, tmp_path, monkeypatch):
   with pytest.raises(SystemExit, match=message):
     create_shape_priors.main()
   assert not (tmp_path / 'priors.npy').exists()
+
+
+def test_a_record_that_is_cut_off(tmp_path, monkeypatch):
+  path = _records(tmp_path / 'a')
+  os.truncate(path, os.path.getsize(path) - 20)
+  monkeypatch.setattr(sys, 'argv', [
+      'x', '--input_file_pattern=' + path, '--class_agnostic',
+      '--output=' + str(tmp_path / 'priors.npy')])
+  with pytest.raises(SystemExit, match='Error: .*truncated'):
+    create_shape_priors.main()
+
+
+def test_a_full_disk(tmp_path, monkeypatch):
+  """As TensorFlow says it of a file elsewhere."""
+  def fail(path, data):
+    raise tf.errors.ResourceExhaustedError(
+        None, None, path + '; No space left on device')
+  monkeypatch.setattr(create_shape_priors.files, 'write_atomically', fail)
+  monkeypatch.setattr(sys, 'argv', [
+      'x', '--input_file_pattern=' + _records(tmp_path / 'a'),
+      '--class_agnostic', '--output=' + str(tmp_path / 'priors.npy')])
+  with pytest.raises(SystemExit, match='Error: A disk is full: .*priors.npy'):
+    create_shape_priors.main()

@@ -11,7 +11,9 @@ import threading
 import urllib.request
 
 import pytest
+import tensorflow.compat.v1 as tf
 
+from serving.server import image_model
 from tests import docs_blocks
 from tests import runtimes
 from tests.serving.server import servers
@@ -124,6 +126,14 @@ def test_a_port_in_use_and_no_model(folder, tmp_path, capsys):
   assert serve.main(['--saved_model=%s' % folder, '--label_map=%s' % (
       tmp_path / 'no.csv')]) == 1
   assert 'label map' in capsys.readouterr().err
+
+
+def test_a_model_that_cannot_run(folder, capsys, monkeypatch):
+  def fail(self):
+    raise tf.errors.ResourceExhaustedError(None, None, 'OOM of a tensor')
+  monkeypatch.setattr(image_model.Detect, 'warm_up', fail)
+  assert serve.main(['--saved_model=%s' % folder]) == 1
+  assert capsys.readouterr().err.endswith('Error: OOM of a tensor\n')
 
 
 @pytest.mark.parametrize('arguments, sentence', [
