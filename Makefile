@@ -4,6 +4,7 @@
 #   RUNTIME=tf1   Python 3.7, TensorFlow 1.15: the default where there is one
 #   RUNTIME=tf2   Python 3.11, TensorFlow 2.15
 #   DEVICE=gpu    TensorFlow 2.15 with the libraries of NVIDIA GPUs
+#   BUILD=mkl     with RUNTIME=tf1: Intel's build, faster on CPUs
 #   PYTHON=...    the interpreter that a new environment is built from
 #   JOBS=...      test processes
 #   TESTS=...     folders or files of tests, instead of all
@@ -14,6 +15,7 @@
 
 RUNTIME ?=
 DEVICE ?=
+BUILD ?=
 MODEL ?= retinanet
 CONFIG ?=
 TOPOLOGY ?= v3:2x2
@@ -23,7 +25,7 @@ TESTS ?= tests
 SCRIPTS = tools/setup_env.sh .ci/run
 
 # Expands to the Python of the environment, which exists from then on.
-ENVIRONMENT = $(if $(filter gpu,$(DEVICE)),gpu,$(RUNTIME))
+ENVIRONMENT = $(if $(filter gpu,$(DEVICE)),gpu,$(RUNTIME)$(addprefix -,$(BUILD)))
 IN_ENV = venv=$$(bash tools/setup_env.sh $(ENVIRONMENT)) && "$$venv/bin/python"
 # Neighbouring tests stay in one process, which makes what they share once.
 PYTEST = -m pytest -n $(JOBS) --dist worksteal -p no:cacheprovider

@@ -13,13 +13,16 @@ import tensorflow.compat.v1 as tf
 import tensorflow.compat.v2 as compat_v2
 from tensorflow.compat.v2 import summary
 from tensorflow.compiler.tf2xla.python import xla
+from tensorflow.python import pywrap_tensorflow
 from tensorflow.python.ops import control_flow_util
 from tensorflow.python.tpu import tpu_function
 
 VERSION = tf.__version__  # for records and messages
 IS_TF2 = tf.__version__.startswith('2.')
+# oneDNN's kernels are in every 2.15, in 1.15 only in Intel's build.
+HAS_ONEDNN = IS_TF2 or pywrap_tensorflow.IsMklEnabled()
 # On CPUs; see ops/convolution.py.
-HAS_SLOW_CONVOLUTION_GRADIENTS = not IS_TF2
+HAS_SLOW_CONVOLUTION_GRADIENTS = not HAS_ONEDNN
 HAS_TFLITE_LOOPS = IS_TF2  # in its converter
 HAS_TPU_VMS = IS_TF2  # whose TPU is part of the machine itself
 HAS_BFLOAT16_ON_GPUS = IS_TF2

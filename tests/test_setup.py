@@ -14,7 +14,7 @@ _PROGRAMS = ('awk', 'bash', 'cat', 'cut', 'dirname', 'flock', 'head', 'ls',
              'mkdir', 'rm', 'sh', 'sha256sum', 'sort', 'tail', 'uname')
 _LOCKS = {'tf1': 'py37-tf115', 'tf2': 'py311-tf215'}
 _OTHERS = {'docs': 'py311-docs', 'export': 'py311-export',
-           'gpu': 'py311-tf215-gpu'}
+           'gpu': 'py311-tf215-gpu', 'tf1-mkl': 'py37-tf115-mkl'}
 _COMPILER_LOCK = os.path.join('tools', 'tpu', 'requirements')
 
 
@@ -123,7 +123,7 @@ def _complete_environment(clone, runtime):
 
 
 @pytest.mark.parametrize('runtime', sorted(_LOCKS) + [
-    'docs', 'export', 'gpu', 'tpu'])
+    'docs', 'export', 'gpu', 'tf1-mkl', 'tpu'])
 def test_complete_environment_is_left_alone(clone, runtime):
   _complete_environment(clone, runtime)
   result = _set_up(clone, runtime)
@@ -163,6 +163,8 @@ def test_changed_lock_file_builds_again(clone):
 
 @pytest.mark.parametrize('arguments, environment, message', [
     (['tf3'], {}, "RUNTIME is 'tf3'; it can be tf1 or tf2."),
+    (['tf2-mkl'], {}, 'BUILD=mkl needs RUNTIME=tf1.'),
+    (['tf1-mkl'], {}, 'no Python 3.7 found on PATH, with pyenv, uv or conda.'),
     (['tf1'], {}, 'no Python 3.7 found on PATH, with pyenv, uv or conda.'),
     (['tf2'], {'PYTHON': '/bin/false'}, 'PYTHON=/bin/false is not a Python '
      '3.11 with the modules venv and ensurepip.'),
@@ -192,6 +194,13 @@ def test_the_packages_for_gpus_are_those_of_tf2():
   assert gpu.pop('tensorflow') == runtime.pop('tensorflow-cpu')
   assert runtime.items() <= gpu.items()
   assert all(name.startswith('nvidia-') for name in set(gpu) - set(runtime))
+
+
+def test_intels_build_is_all_that_differs_from_tf1():
+  runtime, mkl = dict(_pins('tf1')), dict(_pins('tf1-mkl'))
+  assert runtime.pop('tensorflow') == '1.15.0'
+  assert mkl.pop('intel-tensorflow') == '1.15.2'
+  assert mkl == runtime
 
 
 def test_nothing_is_pinned_that_nothing_needs():

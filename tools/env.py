@@ -20,8 +20,9 @@ _ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 # 3.10 is what TPU VMs of TF 2.15 bring.
 _LOCKS = {(3, 7): 'py37-tf115', (3, 10): 'py310-tf215-tpu',
           (3, 11): 'py311-tf215'}
-_SHOWN = ('tensorflow', 'tensorflow-cpu', 'numpy', 'protobuf', 'pycocotools',
-          'opencv-python-headless', 'Pillow', 'PyYAML')
+_INTEL = 'intel-tensorflow'
+_SHOWN = ('tensorflow', 'tensorflow-cpu', _INTEL, 'numpy', 'protobuf',
+          'pycocotools', 'opencv-python-headless', 'Pillow', 'PyYAML')
 # CUDA 10.0, with which TF 1.15 is built, ends at the Turing generation.
 _TF1_MAX_CAPABILITY = 7.5
 _DRIVER = '/proc/driver/nvidia'
@@ -156,8 +157,9 @@ def report() -> List[str]:
   problems = gpu_problems(gpus, tf.VERSION, tf.test.is_built_with_cuda(),
                           len(visible))
   if python in _LOCKS:
+    build = '-mkl' if _INTEL in installed else ''
     problems += package_problems(
-        os.path.join(_ROOT, 'requirements', _LOCKS[python]), installed)
+        os.path.join(_ROOT, 'requirements', _LOCKS[python] + build), installed)
   else:
     problems.append('Python %d.%d has not been tried; 3.7, 3.10 and 3.11 have.'
                     % python)

@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
 # Makes the virtual environment of one runtime inside the clone.
 #
-#   bash tools/setup_env.sh [tf1|tf2|gpu|tpu|export|docs]
+#   bash tools/setup_env.sh [tf1|tf1-mkl|tf2|gpu|tpu|export|docs]
 #
 # Prints the folder of the environment on stdout and everything else on
 # stderr. Without an argument: tf1 if this machine has a Python 3.7, else tf2.
-# gpu is tf2 with the build for NVIDIA GPUs (`make setup DEVICE=gpu`). The others
-# are not runtimes: they hold the TPU compiler (`make tpu-check`), the
+# gpu is tf2 with the build for NVIDIA GPUs (`make setup DEVICE=gpu`), tf1-mkl
+# is tf1 with Intel's build (`make setup RUNTIME=tf1 BUILD=mkl`). The others are
+# not runtimes: they hold the TPU compiler (`make tpu-check`), the
 # converters of tools.export_onnx and the like, and MkDocs (`make docs`).
 # PYTHON=/path/to/python uses that interpreter. An environment that is complete
 # and belongs to the present lock file is left as it is.
@@ -81,7 +82,7 @@ download_python() {
 
 choose_runtime() {
   case ${1:-} in
-    tf1 | tf2 | gpu | tpu | export | docs) echo "$1" ;;
+    tf1 | tf1-mkl | tf2 | gpu | tpu | export | docs) echo "$1" ;;
     '')
       if [[ -f .venv-tf1/.complete ]] || find_python 3.7 >/dev/null; then
         echo tf1
@@ -90,6 +91,7 @@ choose_runtime() {
         echo tf2
       fi
       ;;
+    *-mkl) die "BUILD=mkl needs RUNTIME=tf1." ;;
     *) die "RUNTIME is '$1'; it can be tf1 or tf2." ;;
   esac
 }
@@ -102,7 +104,7 @@ choose_python() {
     echo "$PYTHON"
   elif find_python "$2"; then
     return
-  elif [[ $1 == tf1 ]]; then
+  elif [[ $1 == tf1* ]]; then
     die "no Python $2 found on PATH, with pyenv, uv or conda. Install one" \
       '(docs/getting_started.md), name it with PYTHON=/path/to/python, or use' \
       'RUNTIME=tf2.'
@@ -140,6 +142,7 @@ main() {
   runtime=$(choose_runtime "${1:-}")
   case $runtime in
     tf1) version=3.7 lock=requirements/py37-tf115 ;;
+    tf1-mkl) version=3.7 lock=requirements/py37-tf115-mkl ;;
     tf2) version=3.11 lock=requirements/py311-tf215 ;;
     gpu) version=3.11 lock=requirements/py311-tf215-gpu ;;
     tpu) version=3.11 lock=tools/tpu/requirements modules='jaxlib, libtpu' ;;
