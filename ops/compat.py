@@ -26,7 +26,6 @@ HAS_SLOW_CONVOLUTION_GRADIENTS = not HAS_ONEDNN
 HAS_TFLITE_LOOPS = IS_TF2  # in its converter
 HAS_TPU_VMS = IS_TF2  # whose TPU is part of the machine itself
 HAS_BFLOAT16_ON_GPUS = IS_TF2
-HAS_BILINEAR_GRADIENT_IN_XLA = IS_TF2  # of tf.image.resize_bilinear
 # Takes the next batch into the graph of a step, on each of several devices as
 # well: what hands batches over to them (MultiDeviceIteratorGetNextFromShard) is
 # in a function behind it. Errors of an input name it.

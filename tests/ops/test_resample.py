@@ -61,20 +61,37 @@ def test_native_resize_for_xla(size, monkeypatch):
                              atol=1e-5)
 
 
-@pytest.mark.parametrize('size', [(6, 8), (7, 9), (2, 3), (3, 4), (33, 70)])
+@pytest.mark.parametrize('size', [
+    (6, 8), (7, 9), (2, 3), (3, 4), (33, 70), (12, 4), (15, 28)])
 def test_bilinear_resize_for_xla(size, monkeypatch):
   """The values and gradients of the kernel."""
   rng = np.random.RandomState(0)
   x = tf.constant(rng.randn(2, 3, 4, 5), tf.float32)
   weights = tf.constant(rng.randn(2, *(size + (5,))), tf.float32)
-  monkeypatch.setattr(compat, 'HAS_BILINEAR_GRADIENT_IN_XLA', False)
   results = []
   for for_xla in (False, True):
     monkeypatch.setattr(compat, 'in_xla_context', lambda f=for_xla: f)
     y = resample.resize_bilinear(x, size)
     results.append(_run([y, tf.gradients(y * weights, x)[0]]))
   for plain, compiled in zip(*results):
-    np.testing.assert_allclose(plain, compiled, rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(plain, compiled, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize('shape, scale', [
+    ((2, 3, 5, 4), (2, 4)), ((1, 1, 1, 2), (3, 2)), ((1, 6, 1, 1), (1, 5)),
+    ((3, 4, 4, 21), (4, 4)), ((1, 7, 2, 3), (8, 7)), ((1, 5, 3, 2), (1, 1))])
+def test_whole_scales_for_xla_are_those_of_the_kernel(shape, scale,
+                                                      monkeypatch):
+  x = np.random.RandomState(0).randn(*shape).astype(np.float32)
+  batch = tf.placeholder(tf.float32, (None,) + shape[1:])
+  size = shape[1] * scale[0], shape[2] * scale[1]
+  kernel = resample.resize_bilinear(batch, size)
+  monkeypatch.setattr(compat, 'in_xla_context', lambda: True)
+  ours = resample.resize_bilinear(batch, size)
+  assert ours.shape.as_list() == [None] + list(size) + [shape[3]]
+  with tf.Session() as session:
+    ours, kernel = session.run([ours, kernel], {batch: x})
+  np.testing.assert_allclose(ours, kernel, rtol=1e-6, atol=1e-6)
 
 
 def test_image_kernels_equal_the_reference():
