@@ -123,6 +123,32 @@ def _size_problems(config):
     yield 'anchor.aspect_ratios [] must hold at least one ratio.'
 
 
+def pyramid_size_problems(config: base.Config) -> Iterator[str]:
+  """Yields a sentence about sides that the levels of a pyramid do not share.
+
+  A level and the next coarser one, enlarged, are added up.
+
+  Args:
+    config: experiment whose images are not padded to the coarsest stride.
+  """
+  architecture = config.architecture
+  if architecture.multilevel_features == 'identity':
+    return
+  last = (backbones.BACKBONES[architecture.backbone].levels or _STAGES)[1]
+  fixed = decoders.DECODERS[architecture.multilevel_features].levels
+  low, high = fixed or (architecture.min_level,
+                        min(architecture.max_level, last))
+  size = getattr(config, architecture.parser).output_size
+  stride = 2 ** high
+  if any(-(-side // 2 ** low) % 2 ** (high - low) for side in size):
+    nearest = [max(1, int(side / stride + .5)) * stride for side in size]
+    yield ('%s.output_size %s must have sides that are multiples of %d, so '
+           'that the levels of architecture.multilevel_features (%r) fit each '
+           'other: such as %s.' % (
+               architecture.parser, list(size), stride,
+               architecture.multilevel_features, nearest))
+
+
 def _partition_problems(train, architecture):
   """Spatial partitioning: cores for an image, and how they cut it."""
   dims, cores = train.input_partition_dims, train.num_cores_per_replica

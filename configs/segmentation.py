@@ -95,6 +95,7 @@ class Segmentation(experiment.Experiment):
 
   def problems(self, trains: bool = True) -> Iterator[str]:
     yield from super().problems(trains)
+    yield from model_checks.pyramid_size_problems(self)
     level, architecture = self.segmentation_head.level, self.architecture
     if not (architecture.use_pyramid_fusion  # It resizes all to that level.
             or architecture.min_level <= level <= architecture.max_level):

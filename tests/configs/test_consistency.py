@@ -103,6 +103,12 @@ _PARTITION = 'train.input_partition_dims'
      'architecture.max_level=8', ["('spinenet_mbconv')", 'max_level (8)']),
     ('segmentation', 'segmentation_head.level=2',
      ['segmentation_head.level (2)', 'architecture.min_level (3)']),
+    ('segmentation', 'segmentation_parser.output_size=[513, 520]',
+     ['segmentation_parser.output_size [513, 520]', 'multiples of 32',
+      '[512, 512]']),
+    ('segmentation', 'segmentation_parser.output_size=[480, 512],'
+     'architecture.multilevel_features=nasfpn',
+     ['multiples of 128', '[512, 512]']),
     ('segmentation', 'architecture.num_classes=2,'
      'segmentation_loss.class_weights=[0, 0]', ['class_weights [0.0, 0.0]']),
     ('retinanet', 'anchor.aspect_ratios=[]', ['anchor.aspect_ratios []']),
