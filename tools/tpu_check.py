@@ -7,8 +7,8 @@ Builds the training and the prediction step at the configured size and lowers
 them to HLO, the form that XLA compiles: each operation without a lowering and
 each size that only a run decides is reported. --run also runs the training
 step, small, plain and as XLA compiles it for this CPU, and compares the losses.
---topology compiles it with the compiler of Cloud TPUs for a TPU that is only
-named, and prints what it needs; see docs/tpu_check.md.
+--topology compiles it, or the step of --job, with the compiler of Cloud TPUs
+for a TPU that is only named, and prints what it needs; see docs/tpu_check.md.
 
 Exit codes: 0 ready; 1 something was found; 2 the check itself could not run.
 """
@@ -48,8 +48,8 @@ def parse_arguments(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
                       'step at --image_size, or 128, and compare the losses')
   parser.add_argument(
       '--topology', action='append', default=[], help='compile the training '
-      'step for it; may be repeated. Some are: %s' % ', '.join(
-          chips.TOPOLOGIES))
+      'step, or that of --job, for it; may be repeated. Some are: %s'
+      % ', '.join(chips.TOPOLOGIES))
   parser.add_argument('--replicas', type=numbers.whole(), default=1,
                       help='devices '
                       'that train together (default: %(default)s)')
@@ -93,11 +93,11 @@ def run(arguments: argparse.Namespace, folder: str) -> Dict[str, Any]:
     results['comparison'] = _compare(small, checks.TOLERANCE)
     ready &= all(line['difference'] <= checks.TOLERANCE
                  for line in results['comparison'])
-  if arguments.topology and 'train' in results['lowering'] and (
-      not results['lowering']['train']['problems']):
+  job = arguments.job or 'train'
+  if arguments.topology and not results['lowering'][job]['problems']:
     results['programs'] = [
         program for topology in arguments.topology
-        for program in _compile(check, results['lowering']['train'], topology,
+        for program in _compile(check, job, results['lowering'][job], topology,
                                 batch, arguments)]
     ready &= _all_fit(results['programs'])
   return dict(results, ready=ready)
@@ -111,7 +111,7 @@ def _lower(check, arguments, batch):
   for name in [arguments.job] if arguments.job else steps.JOBS:
     found = check.lower(
         name, batch, arguments.module or (
-            bool(arguments.topology) and name == 'train'))
+            bool(arguments.topology) and name == (arguments.job or 'train')))
     found['problems'] = report.lowering_problems(found)
     for problem in found['problems']:
       print('%-8s %s' % (name, problem))
@@ -137,17 +137,17 @@ def _compare(check, tolerance):
   return [line._asdict() for line in lines]
 
 
-def _compile(check, found, topology, batch, arguments):
+def _compile(check, job, found, topology, batch, arguments):
   """Results of compilations for one topology, the configured batch first."""
   results = []
 
   def show(result):
-    results.append(result)
+    results.append(dict(result, job=job))
     _print_program(result)
 
   show(check.compile(found, topology, batch, arguments.text))
   if arguments.largest_batch and 'error' not in results[0]:
-    largest = check.largest_batch(results[0], show)
+    largest = check.largest_batch(results[0], show, job)
     results[0]['largest_batch'] = largest
     print('The largest batch of a core of %s that fits is %d.' % (
         results[0]['device'], largest))

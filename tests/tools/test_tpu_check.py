@@ -39,7 +39,8 @@ def _pretend_to_compile(monkeypatch, fixed, each, limit):
   """
   def compile_for(self, found, topology, batch, text=False):
     result = {'device': 'TPU v3', 'topology': topology, 'replicas': 1,
-              'batch': batch, 'seconds': 1., 'program': {'instructions': 3}}
+              'batch': batch, 'seconds': 1.,
+              'program': {'instructions': 3, 'moved_bytes': 5, 'heaviest': []}}
     needed = fixed + batch * each
     if needed > limit:
       return dict(result, error='RESOURCE_EXHAUSTED: too large')
@@ -98,6 +99,21 @@ def test_the_largest_batch(arguments, monkeypatch, tmp_path, limit, expected,
   assert code == 0
   assert [program['batch'] for program in programs] == attempts
   assert programs[0]['largest_batch'] == expected
+
+
+def test_the_step_of_a_prediction_is_compiled(arguments, monkeypatch, tmp_path):
+  jobs = []
+  def lower(self, job, batch, wants_module=False):
+    jobs.append((job, batch, wants_module))
+    return _LOWERS
+  monkeypatch.setattr(checks.Check, 'lower', lower)
+  _pretend_to_compile(monkeypatch, _GB, _GB // 2, 16 * _GB)
+  options = ['--topology=v3:2x2', '--largest_batch', '--job=predict']
+  assert tpu_check.main(arguments + options) == 0
+  assert jobs == [('predict', 8, True), ('predict', 16, True),
+                  ('predict', 30, True)]
+  programs = _results(tmp_path)['programs']
+  assert {program['job'] for program in programs} == {'predict'}
 
 
 def test_what_cannot_be_run_is_exit_code_2(arguments, monkeypatch, capsys):

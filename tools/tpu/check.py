@@ -99,7 +99,8 @@ class Check:
     return result
 
   def largest_batch(self, first: Dict[str, Any],
-                    show: Callable[[Dict[str, Any]], None]) -> int:
+                    show: Callable[[Dict[str, Any]], None],
+                    job: str = 'train') -> int:
     """Finds the largest batch of a replica that fits.
 
     Estimates it from two compilations and confirms it by a third; where that
@@ -108,6 +109,7 @@ class Check:
     Args:
       first: result of `compile`, a batch that fits.
       show: function of a result of `compile`, called for every one.
+      job: see `lower`.
 
     Returns:
       int.
@@ -119,7 +121,7 @@ class Check:
 
     def attempt(batch_size):
       result = self.compile(
-          self.lower('train', batch_size, True), topology, batch_size)
+          self.lower(job, batch_size, True), topology, batch_size)
       show(result)
       if 'error' in result and 'RESOURCE_EXHAUSTED' not in result['error']:
         raise environments.ToolError(result['error'])

@@ -76,7 +76,10 @@ def compile_module(module: bytes, topology: str,
     return dict(result, error=str(e)[:_MAX_ERROR],
                 seconds=time.time() - began), ''
   text = '\n'.join(m.to_string() for m in executable.hlo_modules())
-  program = hlo.summarize(text)
+  traffic = list(hlo.of_instructions(text))
+  program = dict(
+      hlo.summarize(text), moved_bytes=sum(one.bytes for one in traffic),
+      heaviest=[one._asdict() for one in hlo.heaviest(traffic)])
   return dict(result, seconds=time.time() - began,
               memory=_memory(executable), cost=_cost(executable, program),
               program=program), text
@@ -200,10 +203,10 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
     os.environ.setdefault(name, value)
   with open(os.path.join(arguments.folder, 'hlo.pb'), 'rb') as f:
     module = f.read()
-  with _lock_file() as lock:
-    fcntl.flock(lock, fcntl.LOCK_EX)
-    result, text = compile_module(module, arguments.topology,
-                                  arguments.replicas)
+  # Open to the end of the process, as long as libtpu is held.
+  lock = _lock_file()
+  fcntl.flock(lock, fcntl.LOCK_EX)
+  result, text = compile_module(module, arguments.topology, arguments.replicas)
   path = os.path.join(arguments.folder, result_name(arguments.topology))
   with open(path, 'w') as f:
     json.dump(result, f, indent=1)

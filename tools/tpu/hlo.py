@@ -5,8 +5,9 @@ module after it, and these run in different environments.
 """
 
 import collections
+import heapq
 import re
-from typing import Any, Dict
+from typing import Any, Dict, Iterable, Iterator, List, NamedTuple
 
 # `%name = type opcode(operands), attributes`; the type of several results is in
 # parentheses and contains spaces.
@@ -15,6 +16,18 @@ _INSTRUCTION = re.compile(
     r'(?P<type>\(.*?\)|\S+) (?P<opcode>[a-z][a-z0-9\-]*)\(')
 _OP_NAME = re.compile(r'op_name="([^"]*)"')
 _TARGET = re.compile(r'custom_call_target="([^"]*)"')
+
+_ARRAY = re.compile(r'(?P<kind>[a-z]+)(?P<bits>\d*)[a-z0-9]*'
+                    r'\[(?P<dims>[\d,]*)\](?:\{(?P<layout>[^}]*)\})?')
+_TILE = re.compile(r'T\(([\d,]+)\)')
+_OPERAND = re.compile(r'%([\w.\-]+)')
+# They name memory, or wait for what another instruction began; the bodies of
+# loops and branches are computations of their own.
+_MOVES_NOTHING = re.compile(
+    r'parameter|constant|tuple|get-tuple-element|bitcast|after-all|while|'
+    r'conditional|call|.*-done')
+
+_UPDATE = 'dynamic-update-slice'  # also in names of fusions
 
 # Marks a sum over all replicas until there is a compiler that has one.
 CROSS_REPLICA_SUM = 'sum_over_all_replicas'
@@ -46,6 +59,102 @@ def summarize(text: str) -> Dict[str, Any]:
   return {'instructions': sum(opcodes.values()),
           'opcodes': dict(opcodes.most_common()),
           'custom_calls': dict(calls), 'dynamic': dynamic}
+
+
+class Traffic(NamedTuple):
+  """What an instruction reads from and writes to the memory of a device.
+
+  Attributes:
+    name: of the instruction in the compiled program.
+    opcode: 'fusion', 'copy' and so on.
+    operation: of TensorFlow; of a fusion the last one in it.
+    bytes: operands and results, with the padding of their tiles; an operand
+      of which only a part is read counts as a whole.
+  """
+  name: str
+  opcode: str
+  operation: str
+  bytes: int
+
+
+def heaviest(traffic: Iterable[Traffic], count: int = 10) -> List[Traffic]:
+  """Those that move most, largest first.
+
+  Args:
+    traffic: from `of_instructions`.
+    count: int.
+  """
+  return heapq.nlargest(count, traffic, key=lambda one: one.bytes)
+
+
+def of_instructions(text: str) -> Iterator[Traffic]:
+  """What each instruction of a compiled program moves.
+
+  Args:
+    text: the text of a compiled HLO module, with layouts.
+
+  Yields:
+    Traffic of the program itself; not of the bodies of loops, nor of branches.
+  """
+  types, inside = {}, False
+  for line in text.splitlines():
+    inside = line.startswith('ENTRY ') or (inside and not line.startswith('}'))
+    match = _INSTRUCTION.match(line) if inside else None
+    if not match:
+      continue
+    types[match.group('name')] = match.group('type')
+    if not _MOVES_NOTHING.fullmatch(match.group('opcode')):
+      operands = _OPERAND.findall(line[match.end():].split(')', 1)[0])
+      yield Traffic(
+          match.group('name'), match.group('opcode'), _first(_OP_NAME, line),
+          _moved(match, [types[name] for name in operands if name in types]))
+
+
+def _moved(match, operands):
+  """Bytes that an instruction reads and writes.
+
+  Args:
+    match: of _INSTRUCTION.
+    operands: [type].
+  """
+  result = match.group('type')
+  is_update = _UPDATE in match.group('name') or _UPDATE in match.group('opcode')
+  if is_update and result in operands:
+    # It takes the place of the operand, of which the rest is not touched.
+    operands.remove(result)
+    return 2 * sum(map(bytes_of, operands))
+  return bytes_of(result) + sum(map(bytes_of, operands))
+
+
+def bytes_of(text: str) -> int:
+  """Bytes of the memory of a device that a type takes.
+
+  Args:
+    text: such as 'f32[8,160]{1,0:T(8,128)}', or several in parentheses. What
+      has a memory space, S(1) of the layout, is in memory within the core: 0.
+
+  Returns:
+    int; the last two dimensions of a layout are padded to those of its tile.
+  """
+  total = 0
+  for match in _ARRAY.finditer(text):
+    layout = match.group('layout') or ''
+    if 'S(' in layout:
+      continue
+    dims = [int(d) for d in match.group('dims').split(',') if d]
+    order = [int(d) for d in layout.split(':')[0].split(',') if d]
+    tile = _TILE.search(layout)
+    if tile and len(order) == len(dims):
+      # Both lists from the fastest dimension on.
+      for axis, side in zip(order, reversed(tile.group(1).split(','))):
+        dims[axis] += -dims[axis] % int(side)
+    size = 1
+    for dim in dims:
+      size *= dim
+    # pred is a byte, a token nothing.
+    bits = int(match.group('bits') or (match.group('kind') == 'pred') * 8)
+    total += size * max(bits, 8 * (bits > 0)) // 8
+  return total
 
 
 def _first(pattern, line):

@@ -5,6 +5,7 @@ from typing import Any, Dict, List, Sequence
 from tools.tpu import chips
 
 _SHOWN = 10  # names of a list that are printed; all are in the JSON file
+_MAX_NAME = 90  # characters; a fusion is named after all its operations
 
 
 def lowering_problems(found: Dict[str, Any]) -> List[str]:
@@ -112,6 +113,9 @@ def figure_lines(result: Dict[str, Any], numbers: Dict[str, Any],
         memory['code'] / 1e9)),
       ('operations', '%.1f GFLOP' % (numbers['flops'] / 1e9)),
       ('moved', '%.2f GB' % (numbers['moved_bytes'] / 1e9)),
+      ('  of it', 'at most %.2f outside of loops and branches; both branches '
+       'count, and the body of a loop once' % (
+           result['program']['moved_bytes'] / 1e9)),
       ('intensity', '%.0f FLOP a byte; both limits meet at %.0f' % (
           numbers['flops_per_byte'], numbers['ridge_flops_per_byte'])),
       ('roofline time', '%.1f ms at least, by %s (computing %.1f, traffic %.1f)'
@@ -121,7 +125,18 @@ def figure_lines(result: Dict[str, Any], numbers: Dict[str, Any],
       ('infeed of a step', '%.2f MB' % (numbers['infeed_bytes'] / 1e6)),
       ('program', '%d instructions, compiled in %.0f s' % (
           result['program']['instructions'], result['seconds']))]
-  return ['%-20s %s' % row for row in rows]
+  return ['%-20s %s' % row for row in rows] + [
+      '%-20s %s' % ('' if i else 'moves most', line) for i, line in enumerate(
+          _traffic_lines(result['program']['heaviest'],
+                         numbers['moved_bytes']))]
+
+
+def _traffic_lines(heaviest, moved_bytes):
+  """A line about each of the heaviest instructions."""
+  for one in heaviest:
+    yield '%7.3f GB %5.1f %%  %s %s, of %s' % (
+        one['bytes'] / 1e9, 100. * one['bytes'] / max(moved_bytes, 1.),
+        one['opcode'], one['name'], one['operation'][:_MAX_NAME])
 
 
 def largest_batch(sizes: Sequence[int], needed: Sequence[float],

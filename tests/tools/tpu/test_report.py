@@ -42,7 +42,9 @@ def _result():
           'memory': {'needed': 4e9, 'arguments': 3e8, 'temporaries': 3.6e9,
                      'code': 1e8},
           'cost': {'flops': 61.5e12, 'bytes': 45e9, 'seconds': 1.},
-          'program': {'instructions': 5}, 'seconds': 2.}
+          'program': {'instructions': 5, 'moved_bytes': 2e10, 'heaviest': [
+              {'name': 'fusion.7', 'opcode': 'fusion', 'bytes': 9e9,
+               'operation': 'fpn/Conv2D'}]}, 'seconds': 2.}
 
 
 def test_roofline_of_a_core():
@@ -56,6 +58,8 @@ def test_roofline_of_a_core():
   assert numbers['fits']
   text = '\n'.join(report.figure_lines(_result(), numbers, 8))
   assert '1000.0 ms at least, by computing' in text
+  assert 'at most 20.00 outside of loops and branches' in text
+  assert '9.000 GB  20.0 %  fusion fusion.7, of fpn/Conv2D' in text
   assert '4.00 GB of 16.62 GB' in text and 'DOES NOT FIT' not in text
 
 
