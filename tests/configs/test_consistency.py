@@ -106,6 +106,9 @@ _PARTITION = 'train.input_partition_dims'
     ('segmentation', 'segmentation_parser.output_size=[513, 520]',
      ['segmentation_parser.output_size [513, 520]', 'multiples of 32',
       '[512, 512]']),
+    # 66 cells of level 3, 33 of level 4, 17 of level 5.
+    ('segmentation', 'segmentation_parser.output_size=[512, 528]',
+     ['[512, 528]', 'such as [512, 544]']),
     ('segmentation', 'segmentation_parser.output_size=[480, 512],'
      'architecture.multilevel_features=nasfpn',
      ['multiples of 128', '[512, 512]']),
@@ -283,6 +286,10 @@ def test_keys_of_training_are_not_noted_where_there_is_none():
     ('retinanet', 'postprocess.use_batched_nms=true'),
     ('mask_rcnn', 'eval.test_time_augmentation.flip=true,'
      'eval.test_time_augmentation.scales=[0.75, 1, 1.5]'),
+    ('segmentation', 'segmentation_parser.output_size=[480, 511]'),
+    ('segmentation', 'segmentation_parser.output_size=[500, 333],'
+     'architecture.backbone=spinenet,'
+     'architecture.multilevel_features=identity'),
     ('retinanet', 'train.num_cores_per_replica=1'),
     ('retinanet', _PARTITION + '=[[1, 2, 2, 1], null],'
      'train.num_cores_per_replica=4'),
