@@ -141,12 +141,12 @@ def pyramid_size_problems(config: base.Config) -> Iterator[str]:
   size = getattr(config, architecture.parser).output_size
   stride = 2 ** high
   if any(-(-side // 2 ** low) % 2 ** (high - low) for side in size):
-    nearest = [max(1, int(side / stride + .5)) * stride for side in size]
+    larger = [-(-side // stride) * stride for side in size]
     yield ('%s.output_size %s must have sides that are multiples of %d, so '
            'that the levels of architecture.multilevel_features (%r) fit each '
            'other: such as %s.' % (
                architecture.parser, list(size), stride,
-               architecture.multilevel_features, nearest))
+               architecture.multilevel_features, larger))
 
 
 def _partition_problems(train, architecture):

@@ -105,7 +105,7 @@ _PARTITION = 'train.input_partition_dims'
      ['segmentation_head.level (2)', 'architecture.min_level (3)']),
     ('segmentation', 'segmentation_parser.output_size=[513, 520]',
      ['segmentation_parser.output_size [513, 520]', 'multiples of 32',
-      '[512, 512]']),
+      'such as [544, 544]']),
     # 66 cells of level 3, 33 of level 4, 17 of level 5.
     ('segmentation', 'segmentation_parser.output_size=[512, 528]',
      ['[512, 528]', 'such as [512, 544]']),

@@ -98,7 +98,7 @@ def test_a_palette_is_not_taken_for_colours(raw):
 def test_the_parser_reads_them(raw):
   _convert(raw)
   config, _ = config_factory.load_config('segmentation', extra={
-      'segmentation_parser.output_size': [8, 8],
+      'segmentation_parser.output_size': [32, 32],
       'architecture.num_classes': 3})
   parser = factory.build_parser(config, modes.EVAL)
   record, = [r for r in _records(raw) if b'a.jpg' in r]
