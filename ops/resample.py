@@ -84,7 +84,8 @@ def resize_bilinear(images: tf.Tensor,
   Returns:
     float32 [B, height, width, C].
   """
-  if compat.in_xla_context():
+  # A size that a run decides is one of the input pipeline, on the host.
+  if compat.in_xla_context() and not tf.is_tensor(size):
     return _resize_bilinear_for_xla(images, size)
   return tf.image.resize_bilinear(images, size)
 

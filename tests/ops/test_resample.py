@@ -94,6 +94,14 @@ def test_whole_scales_for_xla_are_those_of_the_kernel(shape, scale,
   np.testing.assert_allclose(ours, kernel, rtol=1e-6, atol=1e-6)
 
 
+def test_a_size_that_the_run_decides(monkeypatch):
+  monkeypatch.setattr(compat, 'in_xla_context', lambda: True)
+  x = tf.constant(np.arange(6.), tf.float32, shape=[1, 2, 3, 1])
+  got, expected = _run([resample.resize_bilinear(x, tf.constant([4, 5])),
+                        tf.image.resize_bilinear(x, [4, 5])])
+  np.testing.assert_array_equal(got, expected)
+
+
 def test_image_kernels_equal_the_reference():
   for case in _cases('tf1_resize_images'):
     x = case.inputs['x']
