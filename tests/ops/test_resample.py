@@ -94,6 +94,16 @@ def test_whole_scales_for_xla_are_those_of_the_kernel(shape, scale,
   np.testing.assert_allclose(ours, kernel, rtol=1e-6, atol=1e-6)
 
 
+@pytest.mark.parametrize('size', [(8, 12), (7, 9)])
+def test_no_form_of_the_kernel_for_xla(size, monkeypatch):
+  """It takes more memory than a TPU core has, as does that of its gradient."""
+  monkeypatch.setattr(compat, 'in_xla_context', lambda: True)
+  x = tf.placeholder(tf.float32, [2, 4, 6, 3])
+  tf.gradients(resample.resize_bilinear(x, size), x)
+  types = {op.type for op in tf.get_default_graph().get_operations()}
+  assert not [kind for kind in types if 'ResizeBilinear' in kind]
+
+
 def test_a_size_that_the_run_decides(monkeypatch):
   monkeypatch.setattr(compat, 'in_xla_context', lambda: True)
   x = tf.constant(np.arange(6.), tf.float32, shape=[1, 2, 3, 1])

@@ -67,7 +67,7 @@ class Traffic(NamedTuple):
   Attributes:
     name: of the instruction in the compiled program.
     opcode: 'fusion', 'copy' and so on.
-    operation: of TensorFlow; of a fusion the last one in it.
+    operation: of TensorFlow; of a fusion several, with semicolons between.
     bytes: operands and results, with the padding of their tiles; an operand
       of which only a part is read counts as a whole.
   """
