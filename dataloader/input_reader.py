@@ -1,6 +1,5 @@
 """TFRecord files to batches; the input function of every model."""
 
-import os
 import random
 from typing import Any, Callable, List, Mapping, NamedTuple, Optional, Tuple
 
@@ -12,6 +11,7 @@ from dataloader import record_order
 from ops import compat
 from ops import preprocess
 from utils import modes
+from utils import processors
 
 DEFAULT_BUFFER_BYTES = 1 << 29  # of train.shuffle_buffer_bytes
 _READ_BUFFER = 1 << 20   # bytes
@@ -111,7 +111,8 @@ class InputReader:
                               else is_deterministic)
     self._cache_records = cache_records
     self._buffer_bytes = shuffle_buffer_bytes
-    self._num_parallel_calls = num_parallel_calls or os.cpu_count()
+    self._num_parallel_calls = (num_parallel_calls or
+                                processors.available())
     self._num_examples = num_examples
     self._part = part
     self._image_layout = image_layout

@@ -8,6 +8,7 @@ import tensorflow.compat.v1 as tf
 
 from configs import base
 from executor import cluster as cluster_lib
+from utils import processors
 
 _NVIDIA_DRIVER = '/proc/driver/nvidia/version'
 _NVIDIA_GPUS = '/proc/driver/nvidia/gpus/*'
@@ -64,4 +65,4 @@ def describe(config: base.Config, num_replicas: int,
     return 'Devices: %s; evaluation and prediction use one.' % used
   if gpus:
     return 'Devices: one GPU (%s).' % gpus[0]
-  return 'Devices: CPU (%d cores), no GPU and no TPU.' % (os.cpu_count() or 1)
+  return 'Devices: CPU (%d cores), no GPU and no TPU.' % processors.available()

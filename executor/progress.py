@@ -8,6 +8,7 @@ import tensorflow.compat.v1 as tf
 
 from executor import log
 from ops import compat
+from utils import processors
 
 _REDRAW_SECONDS = .5
 _WIDTH = 24  # characters of the bar
@@ -68,8 +69,13 @@ def input_wait() -> Optional[tf.Tensor]:
   """Seconds that a call waits for its batch, as a tensor to fetch with it.
 
   Returns:
-    float64 []; None where the graph has no iterator (a TPU's is elsewhere).
+    float64 []; None where the graph has no iterator (a TPU's is elsewhere), and
+    on one core, where it cannot be told: the one thread that runs operations
+    comes back to the clock after much of the step, when the batch was there
+    all along.
   """
+  if processors.available() < 2:
+    return None
   fetched: List[tf.Operation] = [
       op for op in tf.get_default_graph().get_operations()
       if op.type == compat.NEXT_BATCH

@@ -19,6 +19,7 @@ from configs import base
 from dataloader import file_patterns
 from modeling import storage
 from utils import packages
+from utils import processors
 from utils import text_files
 from utils import version
 
@@ -68,7 +69,7 @@ def describe(config: base.Config, argv: Sequence[str],
       'git': git_state(),
       'seed': config.train.seed,
       'machine': {'host': platform.node(), 'system': platform.platform(),
-                  'processors': os.cpu_count(), 'devices': devices},
+                  'processors': processors.available(), 'devices': devices},
       'python': platform.python_version(),
       'packages': packages.installed(),
       'data': {'train': data_set(config.train.train_file_pattern),

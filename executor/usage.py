@@ -9,6 +9,8 @@ try:
 except ImportError:  # Windows has none.
   resource = None  # type: ignore[assignment]
 
+from utils import control_groups
+
 _WARM_UP = 5  # reports until every buffer is full
 # name: (unit, factor and amount of growth that are reported)
 _LIMITS = {'memory_gib': ('GiB of memory', 1.5, 1.),
@@ -50,26 +52,9 @@ def available(root: str = '/') -> Optional[int]:
                    if line.startswith(('MemAvailable:', 'SwapFree:')))]
   except (OSError, ValueError, IndexError):
     return None
-  found += [room for room in map(_room_of, _groups(root)) if room is not None]
+  groups = control_groups.folders('memory', root)
+  found += [room for room in map(_room_of, groups) if room is not None]
   return max(0, min(found))
-
-
-def _groups(root):
-  """Folders of the control groups of this process, of both versions."""
-  try:
-    with open(os.path.join(root, 'proc/self/cgroup'), encoding='utf-8') as f:
-      lines = [line.rstrip('\n').split(':', 2) for line in f]
-  except OSError:
-    return []
-  folders = []
-  for _, controllers, path in (line for line in lines if len(line) == 3):
-    if controllers and 'memory' not in controllers.split(','):
-      continue
-    base = os.path.join(root, 'sys/fs/cgroup', 'memory' if controllers else '')
-    parts = [part for part in path.split('/') if part not in ('', '..')]
-    # Each limits all below it; a container may see its own as the root.
-    folders += [os.path.join(base, *parts[:n]) for n in range(len(parts) + 1)]
-  return folders
 
 
 def _room_of(folder):

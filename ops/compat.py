@@ -7,6 +7,7 @@ Everything else in the repository is written once, against
 
 import contextlib
 import ctypes
+import os
 from typing import Any, Iterator, List, Optional
 
 import tensorflow.compat.v1 as tf
@@ -16,6 +17,8 @@ from tensorflow.compiler.tf2xla.python import xla
 from tensorflow.python import pywrap_tensorflow
 from tensorflow.python.ops import control_flow_util
 from tensorflow.python.tpu import tpu_function
+
+from utils import processors
 
 VERSION = tf.__version__  # for records and messages
 IS_TF2 = tf.__version__.startswith('2.')
@@ -39,9 +42,16 @@ def enable_graph_mode() -> None:
   Resource variables read a consistent value inside a step (reference variables
   may be read after their update) and are what a TPU uses anyway. Names and
   checkpoints do not depend on the kind.
+
+  Kernels get no more threads than a limit of processor time leaves cores
+  (`utils/processors.py`), unless TF_NUM_INTRAOP_THREADS is set already: of the
+  options of sessions, those of the first one would count for all.
   """
   tf.disable_v2_behavior()
   tf.enable_resource_variables()
+  threads = processors.threads()
+  if threads:
+    os.environ.setdefault('TF_NUM_INTRAOP_THREADS', str(threads))
 
 
 def keep_freed_memory() -> None:

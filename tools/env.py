@@ -14,6 +14,7 @@ from typing import List, Mapping, NamedTuple, Optional, Sequence
 
 from ops import tensorflow_later as tf
 from utils import packages
+from utils import processors
 from utils import version as version_lib
 
 _ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
@@ -148,7 +149,7 @@ def report() -> List[str]:
            'Python %s (%s)' % (platform.python_version(), sys.executable),
            ', '.join('%s %s' % (name, installed[name.lower()])
                      for name in _SHOWN if name.lower() in installed),
-           'CPU: %d cores, %s' % (os.cpu_count() or 1, platform.machine())]
+           'CPU: %d cores, %s' % (processors.available(), platform.machine())]
   gpus = installed_gpus()
   visible = tf.config.experimental.list_physical_devices('GPU')
   lines.append('GPU: %s' % (', '.join(g.name for g in gpus) or 'none'))

@@ -1,18 +1,17 @@
 """The line about devices."""
 
-import os
-
 import pytest
 
 from executor import cluster
 from executor import devices
 from tests.executor import toy
+from utils import processors
 
 
 def test_cpu():
   line = devices.describe(toy.config('/m'), 1)
   assert line == ('Devices: CPU (%d cores), no GPU and no TPU.'
-                  % os.cpu_count())
+                  % processors.available())
 
 
 @pytest.mark.parametrize('num_gpus, replicas, words', [

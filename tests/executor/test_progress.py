@@ -12,6 +12,7 @@ from executor import hooks
 from executor import log
 from executor import progress
 from tests.executor import toy
+from utils import processors
 
 
 class _Terminal(io.StringIO):
@@ -80,7 +81,17 @@ def test_lines_come_by_time(tmp_path, caplog):
   assert re.search(r'memory [\d.]+ GiB', lines[2]) and 'left' not in lines[2]
 
 
-def test_wait_for_data_is_measured(tmp_path, caplog):
+def test_wait_for_data_is_not_told_on_one_core(tmp_path, caplog, monkeypatch):
+  """There it read 99 % with batches that were always ready."""
+  monkeypatch.setattr(processors, 'available', lambda: 1)
+  tf.logging.set_verbosity(tf.logging.INFO)
+  with caplog.at_level('INFO'):
+    _train(tmp_path, toy.input_fn, 1.)
+  lines = _lines(caplog)
+  assert 'steps/s' in lines[1] and 'waiting' not in '\n'.join(lines)
+
+
+def test_wait_for_data_is_measured(tmp_path, caplog, monkeypatch):
   """A slow pipeline is what most of the time goes to."""
   def slow_input_fn(params):
     def wait(x, y):
@@ -90,6 +101,7 @@ def test_wait_for_data_is_measured(tmp_path, caplog):
         lambda x, y: tuple(tf.py_func(wait, [x, y], [tf.float32] * 2))).map(
             lambda x, y: (tf.ensure_shape(x, [4, 2]),
                           tf.ensure_shape(y, [4, 2])))
+  monkeypatch.setattr(processors, 'available', lambda: 2)
   tf.logging.set_verbosity(tf.logging.INFO)
   with caplog.at_level('INFO'):
     # By this clock a step takes as long as each batch does, at least.

@@ -1,9 +1,13 @@
 """What hides the differences between the two TensorFlows."""
 
+import os
+
+import pytest
 import tensorflow.compat.v1 as tf
 from tensorflow.python.tpu import tpu_function
 
 from ops import compat
+from utils import processors
 
 
 def test_the_version():
@@ -16,6 +20,19 @@ def test_graph_mode_has_graphs_and_resource_variables():
   variable = tf.get_variable('x', [])
   assert variable.dtype == tf.float32  # not a reference: float32_ref
   assert variable.op.type == 'VarHandleOp'
+
+
+@pytest.mark.parametrize('limit, before, after', [
+    (3, None, '3'), (3, '7', '7'), (0, None, None)])
+def test_kernels_have_the_threads_that_a_limit_leaves(monkeypatch, limit,
+                                                      before, after):
+  name = 'TF_NUM_INTRAOP_THREADS'
+  monkeypatch.setenv(name, before or '')  # Put back as it was in the end.
+  if before is None:
+    monkeypatch.delenv(name)
+  monkeypatch.setattr(processors, 'threads', lambda: limit)
+  compat.enable_graph_mode()
+  assert os.environ.get(name) == after
 
 
 def test_tpu_context():

@@ -25,6 +25,7 @@ import tensorflow.compat.v1 as tf
 
 from configs import base
 from configs import factory
+from utils import processors
 
 FLAGS = flags.FLAGS
 flags.DEFINE_multi_string('jobs', None, 'Some of JOBS; by default all.')
@@ -108,7 +109,8 @@ def dataset(stage: str, config: base.Config,
       sample = parser.prepare(record, seed)
       return sample.image, sample.boxes
   numbered = tf.data.Dataset.zip((records, tf.data.Dataset.range(2**62)))
-  return numbered.map(parse, num_parallel_calls=os.cpu_count()).prefetch(2), 1
+  return numbered.map(
+      parse, num_parallel_calls=processors.available()).prefetch(2), 1
 
 
 def measure(stage: str, config: base.Config, batch_size: int,

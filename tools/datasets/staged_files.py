@@ -11,6 +11,7 @@ from typing import Any, Callable, Iterator, Optional, Sequence
 from dataloader import file_patterns
 from dataloader import sessions
 from ops import tensorflow_later as tf
+from utils import processors
 
 
 class StagedFiles:
@@ -111,7 +112,8 @@ def map_in_processes(function: Callable[[Any], Any], tasks: Sequence[Any],
   Raises:
     ChildProcessError: if a process died.
   """
-  num_processes = min(num_processes or os.cpu_count() or 1, max(len(tasks), 1))
+  num_processes = min(num_processes or processors.available(),
+                      max(len(tasks), 1))
   if num_processes == 1:
     for task in tasks:
       yield function(task)
