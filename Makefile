@@ -12,6 +12,7 @@
 #   CONFIG=...    tpu-check: YAML file over the model's defaults
 #   TOPOLOGY=...  tpu-check: the TPU to compile for
 #   OPTIONS=...   tpu-check: further flags of tools.tpu_check
+#   BASE=...      bench: the commit to compare with, instead of a record
 
 RUNTIME ?=
 DEVICE ?=
@@ -20,6 +21,7 @@ MODEL ?= retinanet
 CONFIG ?=
 TOPOLOGY ?= v3:2x2
 OPTIONS ?=
+BASE ?=
 JOBS ?= $(shell n=$$(nproc 2>/dev/null || echo 2); echo $$((n > 4 ? 4 : n)))
 TESTS ?= tests
 SCRIPTS = tools/setup_env.sh .ci/run
@@ -43,7 +45,7 @@ help:
 	@echo 'make test-all       the slow ones too'
 	@echo 'make faults         random faults in data, by thousands; jobs killed'
 	@echo 'make mutants        deliberate faults, each of which a test must notice'
-	@echo 'make bench          the speed beside a recorded one, ten minutes'
+	@echo 'make bench          the speed beside that of a commit (BASE=main)'
 	@echo 'make lint           style and types of the code, on RUNTIME=tf2'
 	@echo 'make env            versions, devices, and what will not work here'
 	@echo 'make setup          only the environment'
@@ -92,7 +94,7 @@ mutants:
 	@$(IN_ENV) -m tests.mutants --output=.mutants.json
 
 bench:
-	@$(IN_ENV) -m tools.benchmarks.guard
+	@$(IN_ENV) -m tools.benchmarks.guard $(if $(BASE),--base=$(BASE))
 
 # mypy is with TensorFlow 2.15 only: the one of Python 3.7 is too old.
 lint:

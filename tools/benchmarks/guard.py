@@ -1,28 +1,45 @@
-"""Compares the speed of this code with the speed that was recorded.
+"""Compares the speed of this code with that of a commit, or with a record.
 
+  make bench BASE=main
+  python -m tools.benchmarks.guard --base=HEAD~3 --only=train --rounds=5
   make bench
-  python -m tools.benchmarks.guard --only=train --rounds=5
   python -m tools.benchmarks.guard --record
 
 Runs a few of the other benchmarks, each between two runs of a fixed piece of
 work that has nothing to do with this code, and divides: such ratios are alike
-on machines of one kind, whatever else they do. What takes a tenth more or less
-than recorded for this runtime is told; the exit status is 1 only with --strict.
-The record also says on which processor it was made: on another one, a ratio may
-differ for no reason that lies in the code.
+on one machine, whatever else it does. What takes a tenth more or less is told;
+the exit status is 1 only with --strict.
+
+With --base, the code of that commit runs in turns with this one, by the same
+interpreter: a difference then comes from the code. Without it, the record of
+this runtime is compared, and what it shows may be the machine: processors of
+one name had figures from -13 to +93 % of each other for the same code.
 """
 
 import argparse
+import contextlib
 import datetime
+import itertools
 import json
 import os
 import platform
 import statistics
 import subprocess
 import sys
+import tarfile
 import tempfile
 import time
-from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Sequence
+import types
+from typing import (
+  Any,
+  Dict,
+  Iterator,
+  List,
+  Mapping,
+  NamedTuple,
+  Optional,
+  Sequence,
+)
 
 from tools.common import numbers
 from utils import files
@@ -48,21 +65,21 @@ BENCHMARKS: Mapping[str, Sequence[str]] = {
 
 
 class Change(NamedTuple):
-  """One figure beside the recorded one.
+  """One figure beside an earlier one.
 
   Attributes:
     name: 'benchmark/case'.
     ratio: CPU seconds in units of the fixed work.
-    recorded: the same, recorded; None where there is none.
+    before: the same, of the commit or the record; None where there is none.
   """
   name: str
   ratio: float
-  recorded: Optional[float]
+  before: Optional[float]
 
   @property
   def share(self) -> float:
-    """By how much more time it takes, as a share; 0 without a record."""
-    return self.ratio / self.recorded - 1. if self.recorded else 0.
+    """By how much more time it takes, as a share; 0 without an earlier one."""
+    return self.ratio / self.before - 1. if self.before else 0.
 
 
 def fixed_work() -> float:
@@ -85,40 +102,70 @@ def fixed_work() -> float:
 
 
 def measure(names: Sequence[str], rounds: int,
-            show: Any = print) -> Dict[str, float]:
+            folders: Mapping[str, str] = types.MappingProxyType({'': _ROOT}),
+            show: Any = print) -> Dict[str, Dict[str, float]]:
   """Runs benchmarks in turns.
 
   Args:
     names: of BENCHMARKS.
     rounds: how often each.
+    folders: {what to call it: folder of the code}, which run in turns.
     show: function of a line, for progress.
 
   Returns:
-    {'benchmark/case': median of CPU seconds in units of `fixed_work`}.
+    {what it is called: {'benchmark/case': median of CPU seconds in units of
+    `fixed_work`}}.
 
   Raises:
     RuntimeError: with the last lines of a benchmark that failed.
   """
-  ratios: Dict[str, List[float]] = {}
-  for turn in range(rounds):
-    for name in names:
-      before = fixed_work()
-      seconds = _run(BENCHMARKS[name])
-      unit = (before + fixed_work()) / 2.
-      show('round %d of %d: %s (unit: %.3f CPU s)' % (turn + 1, rounds, name,
-                                                      unit))
-      for case, cpu in seconds.items():
-        ratios.setdefault('%s/%s' % (name, case), []).append(cpu / unit)
-  return {name: statistics.median(values) for name, values in ratios.items()}
+  ratios: Dict[str, Dict[str, List[float]]] = {called: {} for called in folders}
+  for turn, name, called in itertools.product(range(rounds), names, folders):
+    before = fixed_work()
+    seconds = _run(BENCHMARKS[name], folders[called])
+    unit = (before + fixed_work()) / 2.
+    show('round %d of %d: %s%s (unit: %.3f CPU s)' % (
+        turn + 1, rounds, name, called and ' of ' + called, unit))
+    for case, cpu in seconds.items():
+      ratios[called].setdefault('%s/%s' % (name, case), []).append(cpu / unit)
+  return {called: {name: statistics.median(values)
+                   for name, values in found.items()}
+          for called, found in ratios.items()}
 
 
-def _run(command):
+@contextlib.contextmanager
+def checked_out(commit: str) -> Iterator[str]:
+  """A folder with the code of a commit, for as long as the context lasts.
+
+  Args:
+    commit: whatever git takes for one.
+
+  Yields:
+    Path of a temporary folder.
+
+  Raises:
+    RuntimeError: with git's own words.
+  """
+  with tempfile.TemporaryDirectory() as folder:
+    path = os.path.join(folder, 'base.tar')
+    done = subprocess.run(
+        ['git', 'archive', '--output=' + path, commit], cwd=_ROOT,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    if done.returncode:
+      raise RuntimeError('git cannot give the code of %s: %s' % (
+          commit, done.stdout.decode('utf-8', 'replace').strip()))
+    with tarfile.open(path) as archive:
+      archive.extractall(os.path.join(folder, 'code'))  # git's own
+    yield os.path.join(folder, 'code')
+
+
+def _run(command, root):
   """{case: CPU seconds} of a benchmark in a process of its own."""
   with tempfile.TemporaryDirectory() as folder:
     path = os.path.join(folder, 'figures.json')
     done = subprocess.run(
         [sys.executable, '-m', 'tools.benchmarks.' + command[0]] +
-        list(command[1:]) + ['--json=' + path], cwd=_ROOT,
+        list(command[1:]) + ['--json=' + path], cwd=root,
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     if done.returncode:
       raise RuntimeError('python -m tools.benchmarks.%s ended with %d:\n%s' % (
@@ -131,37 +178,47 @@ def _run(command):
 
 
 def compare(ratios: Mapping[str, float],
-            recorded: Mapping[str, float]) -> List[Change]:
-  """Each figure beside the recorded one, in the order of `ratios`."""
-  return [Change(name, ratio, recorded.get(name))
+            before: Mapping[str, float]) -> List[Change]:
+  """Each figure beside an earlier one, in the order of `ratios`."""
+  return [Change(name, ratio, before.get(name))
           for name, ratio in ratios.items()]
 
 
-def lines(changes: Sequence[Change]) -> List[str]:
-  """A table, and a sentence about what is slower or faster than recorded."""
+def lines(changes: Sequence[Change], called: str = 'recorded') -> List[str]:
+  """A table, and a sentence about what is slower or faster.
+
+  Args:
+    changes: results of `compare`.
+    called: what to call the earlier figures.
+
+  Returns:
+    Lines.
+  """
   width = max(len(change.name) for change in changes)
-  rows = ['%-*s %9s %9s %8s' % (width, 'figure', 'now', 'recorded', 'change')]
+  column = max(9, len(called))
+  rows = ['%-*s %9s %*s %8s' % (width, 'figure', 'now', column, called,
+                                'change')]
   for change in changes:
-    recorded, by = '-', '-'
-    if change.recorded is not None:
-      recorded = '%.4f' % change.recorded
+    before, by = '-', '-'
+    if change.before is not None:
+      before = '%.4f' % change.before
       by = '%+.0f %%' % (100 * change.share)
-    rows.append('%-*s %9.4f %9s %8s' % (width, change.name, change.ratio,
-                                        recorded, by))
+    rows.append('%-*s %9.4f %*s %8s' % (width, change.name, change.ratio,
+                                        column, before, by))
   for word, found in (('Slower', slower(changes)), ('Faster', faster(changes))):
     if found:
-      rows.append('%s than recorded by over %.0f %%: %s.' % (
-          word, 100 * _LIMIT, ', '.join(found)))
+      rows.append('%s than %s by over %.0f %%: %s.' % (
+          word, called, 100 * _LIMIT, ', '.join(found)))
   return rows
 
 
 def slower(changes: Sequence[Change]) -> List[str]:
-  """Names of the figures that take too much longer than recorded."""
+  """Names of the figures that take too much longer than before."""
   return [c.name for c in changes if c.share > _LIMIT]
 
 
 def faster(changes: Sequence[Change]) -> List[str]:
-  """Names of the figures that take that much less than recorded."""
+  """Names of the figures that take that much less than before."""
   return [c.name for c in changes if c.share < -_LIMIT]
 
 
@@ -210,25 +267,48 @@ def parse_arguments(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
       help='one of the benchmarks; may be repeated (default: all)')
   add('--rounds', type=numbers.whole(), default=3,
       help='how often each runs (default: %(default)s)')
+  add('--base', metavar='COMMIT',
+      help='compares with the code of a commit, which runs in turns with this')
   add('--record', action='store_true',
       help='replaces the recorded figures by those of this call')
   add('--strict', action='store_true',
-      help='ends with exit status 1 if something is slower than recorded')
+      help='ends with exit status 1 if something is slower')
   add('--file', default=RECORD, help='of the record (default: %(default)s)')
-  return parser.parse_args(argv)
+  values = parser.parse_args(argv)
+  if values.base and values.record:
+    parser.error('--record keeps the figures of this code, --base compares '
+                 'them with those of a commit: give one of the two.')
+  return values
 
 
 def main(argv: Optional[Sequence[str]] = None) -> int:
   """Runs the program; returns the exit code."""
   values = parse_arguments(argv)
-  from ops import compat
-  runtime = 'tf2' if compat.IS_TF2 else 'tf1'
-  record = read_record(values.file, runtime)
   try:
-    ratios = measure(values.only or list(BENCHMARKS), values.rounds)
+    if values.base:
+      return _compare_with_commit(values)
+    return _compare_with_record(values)
   except RuntimeError as e:
     print('Error: %s' % e, file=sys.stderr)
     return 1
+
+
+def _compare_with_commit(values):
+  """Runs both in turns; returns the exit code."""
+  with checked_out(values.base) as folder:
+    found = measure(values.only or list(BENCHMARKS), values.rounds,
+                    {values.base: folder, 'this': _ROOT})
+  changes = compare(found['this'], found[values.base])
+  print('\n'.join(lines(changes, values.base)))
+  return int(values.strict and bool(slower(changes)))
+
+
+def _compare_with_record(values):
+  """Runs the code; returns the exit code."""
+  from ops import compat
+  runtime = 'tf2' if compat.IS_TF2 else 'tf1'
+  record = read_record(values.file, runtime)
+  ratios = measure(values.only or list(BENCHMARKS), values.rounds)['']
   changes = compare(ratios, record.get('ratios', {}))
   print('\n'.join(lines(changes)))
   if values.record:
@@ -237,9 +317,10 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
   if not record:
     print('Nothing is recorded for this runtime in %s: --record does it, on a '
           'machine with nothing else to do.' % values.file)
-  elif record['processor'] != processor():
-    print('Recorded on another processor (%s; this is %s): a difference need '
-          'not come from the code.' % (record['processor'], processor()))
+  else:
+    print('Recorded on %s, %s; this is %s. Between two machines a difference '
+          'need not come from the code: --base=COMMIT tells.'
+          % (record['date'], record['processor'], processor()))
   return int(values.strict and bool(slower(changes)))
 
 
