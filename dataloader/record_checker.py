@@ -60,6 +60,8 @@ class RecordChecker:
     self._decode = decode
     self._first_of_id = {}
     self._digests = set()
+    self._images = set()  # digests
+    self._in_both = []  # where in the other records
     self.findings = []
     self.num_records = self.num_without_objects = self.num_crowds = 0
     self.class_counts = collections.Counter()
@@ -92,8 +94,30 @@ class RecordChecker:
     for level, check, detail in found:
       self._add(level, check, where, detail)
     digest = hashlib.md5(encoded)
+    self._images.add(digest.digest())
     digest.update(repr(self._check_labels(features, size, where)).encode())
     self._digests.add(digest.digest())
+
+  def compare(self, path: str, number: int, serialized: bytes) -> None:
+    """Looks for the image of an evaluation among those that were checked.
+
+    Args:
+      path: path of its file.
+      number: int, in the file, from 0.
+      serialized: bytes; what is not an Example counts as another image.
+    """
+    try:
+      encoded = first_bytes(examples.features_of(serialized), 'image/encoded')
+    except examples.ExampleError:
+      return
+    if encoded and hashlib.md5(encoded).digest() in self._images:
+      self._in_both.append('%s: record %d' % (path, number))
+
+  def not_compared(self, reason: str) -> None:
+    """Adds the finding that the images of the evaluation cannot be read."""
+    self._add(NOTE, 'not_compared', EVERYTHING,
+              'Their images are not compared with those of the evaluation: %s'
+              % reason)
 
   def _check_kinds(self, features, where):
     for key, kind in sorted(_KINDS.items()):
@@ -150,6 +174,10 @@ class RecordChecker:
                     num_copies, self.num_records,
                     ' Nothing can be learnt from such a set.' if all_are
                     else ''))
+    if self._in_both:
+      self._add(WARNING, 'images_in_both', self._in_both[0],
+                '%d of the images to evaluate are trained on, too: the '
+                'evaluation looks better than it is.' % len(self._in_both))
     order = {ERROR: 0, WARNING: 1, NOTE: 2}
     self.findings.sort(key=lambda f: (order[f.level], f.check))
     return self.findings

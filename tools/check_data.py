@@ -9,9 +9,11 @@ inverted, outlying, empty or exchanged boxes; ids that occur twice; missing,
 empty or line-like masks; images that TensorFlow cannot decode, that a camera
 turned, that have no objects, or more than labels hold; objects that no anchor
 fits; and sets from which nothing can be learnt: all crowds, all ignored, one
-class, copies. For classifiers and segmentation it checks labels and label maps.
-Prints one line for each kind of finding with its first example, and how random
-the order is in which training will read the records.
+class, copies. Images of eval.eval_file_pattern that are trained on, too, are
+counted (not with --records or --max_records). For classifiers and segmentation
+it checks labels and label maps. Prints one line for each kind of finding with
+its first example, and how random the order is in which training will read the
+records.
 
 Exit status: 0 no errors; 1 errors; 2 nothing could be checked.
 """
@@ -48,7 +50,8 @@ _MAX_ROWS = 200  # findings on the page; the JSON file has all
 
 def check_records(config: base.Config, pattern: str, key: str,
                   max_records: Optional[int] = None,
-                  decode: bool = True) -> Any:
+                  decode: bool = True,
+                  eval_pattern: Optional[str] = None) -> Any:
   """Reads and checks records.
 
   Args:
@@ -57,6 +60,8 @@ def check_records(config: base.Config, pattern: str, key: str,
     key: configuration key or flag of the pattern, for the error.
     max_records: int; None: all.
     decode: whether images and masks are decoded.
+    eval_pattern: records of the evaluation, of which the images are compared
+      with these; None: they are not.
 
   Returns:
     Any, finished.
@@ -77,6 +82,14 @@ def check_records(config: base.Config, pattern: str, key: str,
       record_files.iterate(files, max_records), 'Checking', max_records,
       unit=' records', delay=5):
     checker.check(path, number, serialized)
+  if eval_pattern:
+    try:
+      others = file_patterns.expand(eval_pattern, 'eval.eval_file_pattern')
+      for path, number, serialized in tqdm.tqdm(
+          record_files.iterate(others), 'Comparing', unit=' records', delay=5):
+        checker.compare(path, number, serialized)
+    except (ValueError, OSError) as e:
+      checker.not_compared(str(e))
   checker.finish()
   return checker
 
@@ -188,7 +201,9 @@ def main(argv: Sequence[str]) -> int:
     key = '--records' if FLAGS.records else 'train.train_file_pattern'
     checker = check_records(
         config, FLAGS.records or config.train.train_file_pattern, key,
-        FLAGS.max_records, FLAGS.decode)
+        FLAGS.max_records, FLAGS.decode,
+        None if FLAGS.records or FLAGS.max_records
+        else config.eval.eval_file_pattern)
     names = (label_maps.read_label_map(config.eval.label_map)
              if config.eval.label_map else {})
   except (base.ConfigError, ValueError, OSError) as error:

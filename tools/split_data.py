@@ -12,8 +12,9 @@ so on, with a name on each line; --images and --yolo write the same with a path
 on each line. The classes of --images are its subfolders, those of --yolo are in
 the label files. Every split gets about the same share of each class, rare
 classes first (--nostratify: of the images only). Images of one group, such as a
-patient, a place or a video, stay together. The same --seed gives the same
-splits. No file is ever replaced.
+patient, a place or a video, stay together. Without groups, files of the same
+content do; --annotations and --xml need --images=FOLDER for it. The same --seed
+gives the same splits. No file is ever replaced.
 """
 
 import collections
@@ -44,7 +45,9 @@ from tools import create_yolo_tfrecord
 from tools.common import reasons
 from tools.datasets import annotation_checks
 from tools.datasets import conversion_report
+from tools.datasets import image_names
 from tools.datasets import source_set
+from tools.datasets import voc_images
 from utils import coco_annotations
 from utils import files
 from utils import text_files
@@ -55,7 +58,8 @@ FLAGS = flags.FLAGS
 flags.DEFINE_string('annotations', None, 'COCO file to divide.')
 flags.DEFINE_string('voc', None, 'Folder of a VOC set to divide.')
 flags.DEFINE_string('xml', None, "Folder of VOC's .xml files to divide.")
-flags.DEFINE_string('images', None, 'Folder of images to divide.')
+flags.DEFINE_string('images', None, 'Folder of images to divide, or of those '
+                    'of --annotations or --xml.')
 flags.DEFINE_string('yolo', None, 'Folder of images with labels of YOLO to '
                     'divide, or a data.yaml, of which the key `train` counts.')
 flags.DEFINE_string('output', None, 'What the names of the written files begin '
@@ -227,8 +231,13 @@ def write_new(contents: Mapping[str, str]) -> None:
 
 def split_coco(path: str, prefix: str, shares: Mapping[str, float],
                group: Optional[Callable[[str], Any]], seed: int = 0,
-               stratify: bool = True) -> Dict[str, List[Item]]:
-  """Divides a COCO file; returns {split name: [Item]}."""
+               stratify: bool = True,
+               images: Optional[str] = None) -> Dict[str, List[Item]]:
+  """Divides a COCO file; returns {split name: [Item]}.
+
+  See `split` and `group_of`; `images` is the folder of the images, of which
+  copies stay in one split, or None.
+  """
   raw = text_files.read_json(path, tf.gfile.Open)
   try:
     content = coco_annotations.clean(raw, path)
@@ -241,11 +250,16 @@ def split_coco(path: str, prefix: str, shares: Mapping[str, float],
            for image in content['images']]
   # The place in the list tells images of one name apart; an image that is
   # listed twice stays in one split.
-  places = {}
-  items = [Item(i, classes[image['id']] if stratify else {},
-                group(name) if group else str(places.setdefault(
-                    values.canonical_id(image['id']), i)))
-           for i, (image, name) in enumerate(zip(content['images'], names))]
+  places: Dict[Any, int] = {}
+  contents = {} if group else _contents(images, names)
+  by_content: Dict[str, str] = {}
+  items: List[Item] = []
+  for i, (image, name) in enumerate(zip(content['images'], names)):
+    first = places.setdefault(values.canonical_id(image['id']), i)
+    own = (items[first].group if first < i else
+           by_content.setdefault(contents.get(name, 'image %d' % i), str(i)))
+    items.append(Item(i, classes[image['id']] if stratify else {},
+                      group(name) if group else own))
   splits = split(items, shares, seed)
   listed = {image['id'] for image in content['images']}
   lost = [a['image_id'] for a in content['annotations']
@@ -253,15 +267,15 @@ def split_coco(path: str, prefix: str, shares: Mapping[str, float],
   if lost:
     print('%d annotations belong to images that are not listed (%s): no split '
           'has them.' % (len(lost), ids.name_some(sorted(set(lost), key=str))))
-  contents = {}
+  texts = {}
   for name, chosen in splits.items():
-    places = [item.name for item in chosen]
-    image_ids = {content['images'][i]['id'] for i in places}
-    part = dict(raw, images=[raw['images'][i] for i in places], annotations=[
+    listed = [item.name for item in chosen]
+    image_ids = {content['images'][i]['id'] for i in listed}
+    part = dict(raw, images=[raw['images'][i] for i in listed], annotations=[
         given for given, a in zip(raw['annotations'], content['annotations'])
         if a['image_id'] in image_ids])
-    contents['%s-%s.json' % (prefix, name)] = json.dumps(part)
-  write_new(contents)
+    texts['%s-%s.json' % (prefix, name)] = json.dumps(part)
+  write_new(texts)
   return splits
 
 
@@ -269,8 +283,9 @@ def split_voc(data_dir: str, shares: Mapping[str, float],
               group: Optional[Callable[[str], Any]], seed: int = 0,
               stratify: bool = True) -> Dict[str, List[Item]]:
   """Divides the annotated images of a VOC folder."""
-  splits = split(_voc_items(os.path.join(data_dir, 'Annotations'), group,
-                            stratify), shares, seed)
+  splits = split(_voc_items(
+      os.path.join(data_dir, 'Annotations'), group, stratify,
+      os.path.join(data_dir, 'JPEGImages')), shares, seed)
   write_new({os.path.join(data_dir, 'ImageSets', 'Main', name + '.txt'):
              _lines(chosen) for name, chosen in splits.items()})
   return splits
@@ -278,26 +293,58 @@ def split_voc(data_dir: str, shares: Mapping[str, float],
 
 def split_xml(annotations: str, prefix: str, shares: Mapping[str, float],
               group: Optional[Callable[[str], Any]], seed: int = 0,
-              stratify: bool = True) -> Dict[str, List[Item]]:
-  """Divides the files of a folder of VOC annotations."""
-  splits = split(_voc_items(annotations, group, stratify), shares, seed)
+              stratify: bool = True,
+              images: Optional[str] = None) -> Dict[str, List[Item]]:
+  """Divides the files of a folder of VOC annotations.
+
+  See `split` and `group_of`; `images` is the folder of the images, of which
+  copies stay in one split, or None.
+  """
+  splits = split(_voc_items(annotations, group, stratify, images), shares,
+                 seed)
   write_new({'%s-%s.txt' % (prefix, name): _lines(chosen)
              for name, chosen in splits.items()})
   return splits
 
 
-def _voc_items(annotations, group, stratify):
+def _voc_items(annotations, group, stratify, images):
   """[Item] of a folder of .xml files."""
-  items = []
-  for file_name in file_patterns.names_in(annotations, '.xml'):
-    name = file_name[:-len('.xml')]
-    root = text_files.read_xml(os.path.join(annotations, file_name),
-                               tf.gfile.Open)
+  roots = {file_name[:-len('.xml')]: text_files.read_xml(
+      os.path.join(annotations, file_name), tf.gfile.Open)
+           for file_name in file_patterns.names_in(annotations, '.xml')}
+  used, contents = {}, {}
+  if images and not group and tf.gfile.IsDirectory(images):
+    used = voc_images.find(images, {
+        name: (root.findtext('filename') or '').strip()
+        for name, root in roots.items()}).used
+    contents = _contents(images, used.values())
+  items, by_content = [], {}
+  for name, root in roots.items():
     classes = collections.Counter(
         (e.findtext('name') or '').strip() for e in root.findall('object'))
+    own = by_content.setdefault(contents.get(used.get(name), name), name)
     items.append(Item(name, classes if stratify else {},
-                      group(name) if group else name))
+                      group(name) if group else own))
   return items
+
+
+def _contents(folder, names):
+  """{name: path of the first file of the same content}, of those with a file.
+
+  Args:
+    folder: the folder of the images; None: nothing is known of any.
+    names: their files within it, as annotations name them.
+  """
+  if not folder:
+    return {}
+  names = list(filter(None, collections.OrderedDict.fromkeys(names)))
+  found, _ = image_names.meant(folder, names)
+  found = {name: found.get(name, name) for name in names}
+  paths = {name: os.path.join(folder, file_name)
+           for name, file_name in found.items()
+           if image_names.is_file(folder, file_name)}
+  originals = _originals(paths.values())
+  return {name: originals.get(path, path) for name, path in paths.items()}
 
 
 def _originals(paths):
@@ -372,8 +419,10 @@ def split_images(folder: str, prefix: str, shares: Mapping[str, float],
 
 
 # Flag: (its value, prefix, shares, group, seed, stratify) -> splits.
-_DIVIDERS = {'annotations': split_coco, 'xml': split_xml,
-             'images': split_images, 'yolo': split_yolo}
+_DIVIDERS: Dict[str, Callable[..., Dict[str, List[Item]]]] = {
+    'annotations': split_coco, 'xml': split_xml, 'images': split_images,
+    'yolo': split_yolo}
+_WITH_IMAGES = {'annotations', 'xml'}  # These take their folder besides.
 
 
 def _lines(items):
@@ -413,10 +462,15 @@ def main(argv: Sequence[str]) -> None:
     if len(argv) > 1:
       raise ConversionError('Unexpected argument %r.' % argv[1])
     sources = [name for name in ('voc', *_DIVIDERS) if FLAGS[name].value]
+    images = {}
+    if _WITH_IMAGES.intersection(sources) and FLAGS.images:
+      sources.remove('images')
+      images = {'images': FLAGS.images}
     if len(sources) != 1 or bool(FLAGS.output) == bool(FLAGS.voc):
       raise ConversionError(
-          'Give --annotations=FILE, --images=FOLDER, --xml=FOLDER or '
-          '--yolo=FOLDER, and --output=PREFIX; or --voc=FOLDER.')
+          'Give --annotations=FILE or --xml=FOLDER, with --images=FOLDER or '
+          'without, --images=FOLDER or --yolo=FOLDER, and --output=PREFIX; or '
+          '--voc=FOLDER.')
     options = (read_shares(FLAGS.shares),
                group_of(FLAGS.group_pattern, FLAGS.groups), FLAGS.seed,
                FLAGS.stratify)
@@ -424,7 +478,7 @@ def main(argv: Sequence[str]) -> None:
       splits = split_voc(FLAGS.voc, *options)
     else:
       splits = _DIVIDERS[sources[0]](FLAGS[sources[0]].value, FLAGS.output,
-                                     *options)
+                                     *options, **images)
   except (ValueError, OSError, tf.errors.OpError) as e:
     sys.exit('Error: %s' % reasons.of(e))
   print(report(splits))

@@ -6,9 +6,11 @@ import sys
 
 import pytest
 
+from configs import factory
 from tests import docs_blocks
 from tests import runtimes
 from tests.dataloader import examples
+from tools import check_data
 
 
 def _run(tmp_path, boxes, *arguments):
@@ -46,6 +48,34 @@ def test_nothing_to_check(tmp_path):
   process = _run(tmp_path, [], '--records=%s' % (tmp_path / 'empty'))
   assert process.returncode == 1
   assert 'no_objects' in process.stdout and 'Traceback' not in process.stderr
+
+
+@pytest.mark.parametrize('name, check, detail', [
+    ('eval', 'images_in_both', '2 of the images to evaluate are trained on'),
+    ('none', 'not_compared', 'eval.eval_file_pattern: '),
+    ('other', None, None), ('', None, None)])
+def test_images_of_training_and_evaluation(tmp_path, name, check, detail):
+  """Labels, ids and the order may differ; the images are the same."""
+  def write(name, seeds):
+    return examples.write(tmp_path / name, [examples.serialize(
+        examples.image(20, 30, seed), [[.1, .1, .9, .1 * (i + 2)]], [1],
+        source_id='%s %d' % (name, i)) for i, seed in enumerate(seeds)])
+  train = write('train', range(5))
+  write('eval', [7, 4, 8, 0])
+  write('other', [7, 8])
+  config, _ = factory.load_config('retinanet', None, {
+      'architecture': {'num_classes': 2},
+      'train': {'train_file_pattern': train},
+      'eval': {'eval_file_pattern': name and str(tmp_path / name)}})
+  checker = check_data.check_records(
+      config, train, 'key', eval_pattern=config.eval.eval_file_pattern)
+  found = {f.check: f for f in checker.findings
+           if f.check in ('images_in_both', 'not_compared')}
+  assert list(found) == ([check] if check else [])
+  if check:
+    assert detail in found[check].detail
+  if name == 'eval':
+    assert found[check].where == '%s: record 1' % (tmp_path / name)
 
 
 @pytest.mark.one_runtime('tf2')

@@ -139,6 +139,59 @@ def test_class_folders(tmp_path):
   assert sorted(p.split('/')[-2] for p in paths) == ['cat', 'cat', 'dog']
 
 
+def _annotated_copies(tmp_path):
+  """Images 0 to 9 in a.. and, of the same content and size, in b..."""
+  annotations = tmp_path / 'Annotations'
+  images = tmp_path / 'JPEGImages'
+  annotations.mkdir()
+  images.mkdir()
+  for name in (letter + str(i) for letter in 'ab' for i in range(10)):
+    (images / (name + '.jpg')).write_bytes(name[1:].encode())
+    (annotations / (name + '.xml')).write_text(
+        '<annotation><filename>%s.jpg</filename></annotation>' % name)
+  (tmp_path / 'all.json').write_text(json.dumps({
+      'images': [{'id': i, 'file_name': 'a%d.jpg' % (i % 10) if i < 10
+                  # As a program on Windows wrote it.
+                  else 'C:\\set\\b%d.jpg' % (i % 10)} for i in range(20)],
+      'annotations': [], 'categories': []}))
+
+
+def _divided(tmp_path, how, seed, with_images=True):
+  """{split: names of the images} by annotations of one of the kinds."""
+  images = {'images': str(tmp_path / 'JPEGImages')} if with_images else {}
+  out = str(tmp_path / ('out%d' % len(list(tmp_path.iterdir()))))
+  if how == 'coco':
+    splits = split_data.split_coco(str(tmp_path / 'all.json'), out, SHARES,
+                                   None, seed, **images)
+    return {name: {'ab'[i.name // 10] + str(i.name % 10) for i in items}
+            for name, items in splits.items()}
+  if how == 'xml':
+    return {name: set(names) for name, names in _names(split_data.split_xml(
+        str(tmp_path / 'Annotations'), out, SHARES, None, seed,
+        **images)).items()}
+  return {name: set(names) for name, names in _names(split_data.split_voc(
+      str(tmp_path), SHARES, None, seed)).items()}
+
+
+@pytest.mark.parametrize('how', ['coco', 'xml', 'voc'])
+def test_copies_of_an_annotated_image_stay_in_one_split(tmp_path, capsys, how):
+  _annotated_copies(tmp_path)
+  splits = _divided(tmp_path, how, 0)
+  numbers = [{name[1:] for name in names} for names in splits.values()]
+  assert [len(n) for n in numbers] == [8, 2] and not numbers[0] & numbers[1]
+  assert [len(n) for n in splits.values()] == [16, 4]
+  assert '10 images have the same content as another' in capsys.readouterr().out
+
+
+@pytest.mark.parametrize('how', ['coco', 'xml'])
+def test_a_split_without_copies_does_not_depend_on_the_images(tmp_path, how):
+  _annotated_copies(tmp_path)
+  for path in (tmp_path / 'JPEGImages').iterdir():
+    path.write_bytes(path.name.encode())
+  assert (_divided(tmp_path, how, 3)
+          == _divided(tmp_path, how, 3, with_images=False))
+
+
 @pytest.mark.parametrize('seed', range(3))
 def test_copies_of_an_image_stay_in_one_split(tmp_path, capsys, seed):
   for folder in 'ab':

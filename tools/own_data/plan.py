@@ -121,12 +121,13 @@ class Plan:
       raise recognition.RecognitionError(
           '%s: there is no set to train on, only %s.' % (
               self._options.data, ' and '.join(sorted(splits))))
-    flag, ending = _SPLIT_FLAGS[self._found.kind](parts)
+    *flags, ending = _SPLIT_FLAGS[self._found.kind](parts)
     prefix = self.path('splits', 'part')
     files = {name: '%s-%s%s' % (prefix, name, ending)
              for name in (recognition.TRAIN, recognition.VAL)}
-    arguments = ['-m', 'tools.split_data', flag, '--output=' + prefix,
-                 '--shares=' + SHARES, '--seed=%d' % self._options.seed]
+    arguments = ['-m', 'tools.split_data'] + flags + [
+        '--output=' + prefix, '--shares=' + SHARES,
+        '--seed=%d' % self._options.seed]
     if self._options.group_pattern:
       arguments.append('--group_pattern=' + self._options.group_pattern)
     self._add('split', arguments, self._sources(), list(files.values()),
@@ -170,10 +171,7 @@ class Plan:
     def flags_of(parts):
       if 'data_dir' in parts and 'list' not in parts:
         return ['--data_dir=' + parts['data_dir'], '--split=' + parts['split']]
-      folder = parts.get('data_dir', '')
-      annotations = parts.get('annotations',
-                              os.path.join(folder, 'Annotations'))
-      images = parts.get('images', os.path.join(folder, 'JPEGImages'))
+      annotations, images = _voc_folders(parts)
       return ['--annotations=' + annotations, '--images=' + images] + (
           ['--list=' + parts['list']] if 'list' in parts else [])
     return self._convert_boxes('create_voc_tfrecord', flags_of, sides)
@@ -288,13 +286,21 @@ class Plan:
         parts['data'])
 
 
+def _voc_folders(parts):
+  """(folder of annotations, folder of images) of parts of a VOC set."""
+  folder = parts.get('data_dir', '')
+  return (parts.get('annotations', os.path.join(folder, 'Annotations')),
+          parts.get('images', os.path.join(folder, 'JPEGImages')))
+
+
 # What of the parts tools.split_data divides, and what its files end with.
 _SPLIT_FLAGS = {
     recognition.COCO: lambda parts: (
-        '--annotations=' + parts['annotations'], '.json'),
-    recognition.VOC: lambda parts: ('--xml=' + parts.get(
-        'annotations', os.path.join(parts.get('data_dir', ''),
-                                    'Annotations')), '.txt'),
+        '--annotations=' + parts['annotations'], '--images=' + parts['images'],
+        '.json'),
+    recognition.VOC: lambda parts: (
+        '--xml=' + _voc_folders(parts)[0], '--images=' + _voc_folders(parts)[1],
+        '.txt'),
     recognition.YOLO: lambda parts: (
         '--yolo=' + (parts.get('data') or parts['images']), '.txt'),
     recognition.CLASSES: lambda parts: ('--images=' + parts['folder'], '.txt'),
