@@ -19,6 +19,7 @@ import time
 
 from evaluation import analysis as analysis_lib
 from evaluation import tide
+from tools.common import config_arguments
 from tools.common import numbers
 from tools.report import analysis_drawings
 from tools.report import analysis_inputs
@@ -56,10 +57,14 @@ def parse_arguments(argv=None):
                       help='images of each kind of error (default: 6)')
   parser.add_argument('--output', metavar='PAGE.html',
                       help='default: analysis.html, in model_dir if given')
+  config_arguments.add_override(parser)
   arguments = parser.parse_args(argv)
   if bool(arguments.model_dir) == bool(arguments.annotations
                                        and arguments.detections):
     parser.error('Give --annotations and --detections, or --model_dir.')
+  if arguments.params_override and not arguments.model_dir:
+    parser.error('--params_override changes what --model_dir says: give that, '
+                 'too.')
   return arguments
 
 

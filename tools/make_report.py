@@ -19,18 +19,17 @@ from typing import Optional
 
 import tensorflow.compat.v1 as tf
 
-from configs import base
-from configs import factory
 from executor import hooks
 from executor import log as log_lib
 from executor import run_record
 from modeling import checkpoint_files
-from modeling import kept_names
 from modeling import storage
+from tools.common import config_arguments
 from tools.common import numbers
 from tools.common import reasons
 from tools.report import classification_page
 from tools.report import detection_page
+from tools.report import evaluated_run
 from tools.report import html_page
 from tools.report import segmentation_page
 from utils import text_files
@@ -43,7 +42,8 @@ _CONTENT = {'classification': classification_page.content,
 
 
 def build_page(model_dir: str, suffix: str = '', num_images: int = 12,
-               min_score: Optional[float] = None, command: str = '') -> str:
+               min_score: Optional[float] = None, command: str = '',
+               params_override: Optional[str] = None) -> str:
   """Builds the page.
 
   Args:
@@ -53,6 +53,7 @@ def build_page(model_dir: str, suffix: str = '', num_images: int = 12,
     min_score: detections below it are not drawn; None: below the score of the
       best F1 of their class.
     command: str, shown at the top.
+    params_override: over the params.yaml of model_dir, or None.
 
   Returns:
     HTML text.
@@ -60,10 +61,7 @@ def build_page(model_dir: str, suffix: str = '', num_images: int = 12,
   Raises:
     ValueError: if a file is missing; the message names what writes it.
   """
-  config, _ = factory.load_config(
-      params_file=_existing(os.path.join(model_dir, 'params.yaml'), 'train'))
-  config = base.override(
-      config, kept_names.changes(config.eval.label_map, model_dir)[0])
+  config = evaluated_run.read_config(model_dir, params_override)
   eval_dir = os.path.join(model_dir, 'eval' + suffix)
   metrics = _load_json(os.path.join(eval_dir, 'metrics.json'))
   if config.type in _CONTENT:
@@ -87,15 +85,11 @@ def build_page(model_dir: str, suffix: str = '', num_images: int = 12,
                         content.notes)
 
 
-def _existing(path, mode):
-  if not tf.gfile.Exists(path):
-    raise ValueError('There is no %s, which main.py --mode=%s writes.%s' % (
-        path, mode, checkpoint_files.hint_about(os.path.dirname(path))))
-  return path
-
-
 def _load_json(path):
-  return text_files.read_json(_existing(path, 'eval'))
+  if not tf.gfile.Exists(path):
+    raise ValueError('There is no %s, which main.py --mode=eval writes.%s' % (
+        path, checkpoint_files.hint_about(os.path.dirname(path))))
+  return text_files.read_json(path)
 
 
 def _read_log(path):
@@ -109,10 +103,11 @@ def _facts(config, model_dir, content, log, command):
   train, section = config.train, config.eval
   facts = [
       ('training run', model_dir),
-      ('evaluated on', '%s, %d images' % (section.eval_file_pattern,
-                                          content.num_images)),
-      ('trained on', str(train.train_file_pattern)),
-      ('model', _model_text(config))]
+      ('evaluated on', '%s, %d images' % (_pattern_text(
+          section.eval_file_pattern), content.num_images))]
+  if train.train_file_pattern:
+    facts.append(('trained on', _pattern_text(train.train_file_pattern)))
+  facts.append(('model', _model_text(config)))
   if log:
     facts.append(('trained', 'until ' + _date(log[-1]['time'])))
   run = run_record.read(model_dir)
@@ -121,6 +116,10 @@ def _facts(config, model_dir, content, log, command):
   facts.append(('this page', '%s, version %s, TensorFlow %s' % (
       _date(time.time()), version.VERSION, tf.VERSION)))
   return facts + ([('made by command', command)] if command else [])
+
+
+def _pattern_text(pattern):
+  return pattern if isinstance(pattern, str) else ', '.join(pattern)
 
 
 def _model_text(config):
@@ -193,6 +192,7 @@ def main() -> None:
   parser.add_argument('--min_score', type=numbers.share, metavar='SCORE',
                       help='detections below it are not drawn (default: below '
                       'the score of the best F1 of their class)')
+  config_arguments.add_override(parser)
   args = parser.parse_args()
   log_lib.set_up()
   output = args.output or os.path.join(args.model_dir, 'report.html')
@@ -200,7 +200,7 @@ def main() -> None:
                      + [shlex.quote(a) for a in sys.argv[1:]])
   try:
     page = build_page(args.model_dir, args.suffix, args.num_images,
-                      args.min_score, command)
+                      args.min_score, command, args.params_override)
     with storage.output_path(output) as temporary:
       with open(temporary, 'w', encoding='utf-8') as f:
         f.write(page)

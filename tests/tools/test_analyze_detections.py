@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 
 import numpy as np
 from PIL import Image
@@ -15,6 +16,7 @@ from tests.evaluation import coco_files
 from tests.evaluation import random_sets
 from tools import analyze_detections
 from tools import make_demo_data
+from tools import make_report
 
 _EVIL = '<img src=x onerror=alert(1)>"\'&'
 
@@ -151,6 +153,29 @@ def test_a_model_dir(model_dir):
   assert 'disc' in page and page.count('base64,') >= 2
 
 
+def test_records_that_were_moved(model_dir, tmp_path, capsys):
+  """Of a training run that was copied from another machine, for instance."""
+  config, _ = factory.load_config('retinanet', extra={
+      'eval.eval_file_pattern': '/gone/val-*'})
+  model_dir_lib.save_params(config, str(tmp_path / 'params.yaml'))
+  shutil.copytree(str(model_dir / 'eval'), str(tmp_path / 'eval'))
+  arguments = ['--model_dir=%s' % tmp_path]
+  assert analyze_detections.main(arguments) == 1
+  error = capsys.readouterr().err
+  assert "no file matches '/gone/val-*'. It is that of %s" % (
+      tmp_path / 'params.yaml') in error
+  assert '--params_override=eval.eval_file_pattern=...' in error
+  there = 'eval.eval_file_pattern=%s' % (model_dir / 'val-*.tfrecord')
+  assert analyze_detections.main(
+      arguments + ['--params_override=' + there]) == 0
+  assert 'disc' in (tmp_path / 'analysis.html').read_text()
+  (tmp_path / 'eval' / 'metrics.json').write_text('{"step": 20, "AP": 0.625}')
+  with pytest.raises(ValueError, match='--params_override='):
+    make_report.build_page(str(tmp_path))
+  page = make_report.build_page(str(tmp_path), params_override=there)
+  assert 'Box AP 0.625 on 4 images' in page and '>trained on<' not in page
+
+
 @pytest.mark.parametrize('arguments, message', [
     (['--model_dir=nowhere'], 'no nowhere/params.yaml'),
     (['--annotations=nowhere.json', '--detections=d.json'], 'nowhere.json')])
@@ -166,6 +191,13 @@ def test_one_source(capsys, arguments):
   with pytest.raises(SystemExit):
     analyze_detections.parse_arguments(arguments)
   assert 'or --model_dir' in capsys.readouterr().err
+
+
+def test_an_override_is_of_a_model_dir(capsys):
+  with pytest.raises(SystemExit):
+    analyze_detections.parse_arguments(
+        ['--annotations=a', '--detections=d', '--params_override=a=b'])
+  assert '--model_dir says' in capsys.readouterr().err
 
 
 @pytest.mark.slow

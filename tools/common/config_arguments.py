@@ -21,6 +21,18 @@ def add(parser: argparse.ArgumentParser) -> None:
                       'file, over --config_file')
 
 
+def add_override(parser: argparse.ArgumentParser) -> None:
+  """Adds --params_override of tools that take all else from a model_dir.
+
+  Args:
+    parser: argparse.ArgumentParser.
+  """
+  parser.add_argument(
+      '--params_override', metavar='TEXT',
+      help='YAML text, a.b=c pairs, or a file, over the params.yaml of '
+      'model_dir, such as eval.eval_file_pattern=... where the records are now')
+
+
 def load(arguments: argparse.Namespace) -> base.Config:
   """The configuration of the arguments; prints the notes about it.
 

@@ -5,8 +5,6 @@ import os
 
 import numpy as np
 
-from configs import base
-from configs import factory as config_factory
 from evaluation import annotations as annotations_lib
 from evaluation import coco_results
 from evaluation import detections as detections_lib
@@ -84,15 +82,9 @@ def _judged(annotations, federation, detections):
 
 def _of_model_dir(arguments, include_mask, names):
   """Source of a training run that was evaluated."""
-  from modeling import checkpoint_files
-  from modeling import kept_names
-  params = os.path.join(arguments.model_dir, 'params.yaml')
-  if not os.path.exists(params):
-    raise ValueError('There is no %s, which main.py --mode=train writes.%s' % (
-        params, checkpoint_files.hint_about(arguments.model_dir)))
-  config, _ = config_factory.load_config(params_file=params)
-  config = base.override(config, kept_names.changes(
-      config.eval.label_map, arguments.model_dir)[0])
+  from tools.report import evaluated_run
+  config = evaluated_run.read_config(arguments.model_dir,
+                                     arguments.params_override)
   path = os.path.join(arguments.model_dir, 'eval' + arguments.suffix,
                       'detections.json')
   return of_experiment(config, annotations_lib.read_json(path), include_mask,
