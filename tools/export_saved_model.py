@@ -36,7 +36,8 @@ def parser() -> argparse.ArgumentParser:
   config_arguments.add(result)
   add = result.add_argument
   add('--model_dir', help='folder of the training run: params.yaml and the '
-                          'newest checkpoint')
+                          'newest checkpoint; or the name of a model that '
+                          'comes with the code')
   add('--checkpoint_path', help='this checkpoint instead of the newest one')
   add('--export_dir', required=True,
       help='folder to write; it appears when it is complete')
@@ -100,7 +101,6 @@ def run(values: Any) -> None:
   from serving import export
   from serving import parity
   from serving import signatures
-  from serving import sources
   if values.use_tpu:
     raise target_export.FlagError(
         '--use_tpu: there is no graph for TPUs. Without the flag the export '
@@ -111,11 +111,7 @@ def run(values: Any) -> None:
       values.cast_detection_classes_to_float)
   images = target_export.image_files('check_images', values.check_images)
   image_size = target_export.image_size(values.input_image_size)
-  source = sources.find_checkpoint(
-      values.model_dir, values.checkpoint_path, values.model,
-      values.config_file, values.params_override)
-  for note in source.notes:
-    print('Note: %s' % note)
+  source = target_export.source_of(values)
   what = dict(
       input_type=values.input_type, batch_size=values.batch_size,
       input_name=values.input_name, image_size=image_size, options=options,

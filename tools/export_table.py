@@ -22,6 +22,7 @@ from ops import tensorflow_later as tf
 from serving.targets import environment
 from tools.common import config_arguments
 from tools.common import reasons
+from tools.zoo import small_models
 
 _COLUMNS = ('model', 'target', 'NMS', 'result',
             'operations apart from the built-in ones', 'greatest difference',
@@ -42,7 +43,8 @@ def parse_arguments(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
       prog='python -m tools.export_table', description=__doc__,
       formatter_class=argparse.RawDescriptionHelpFormatter)
   add = parser.add_argument
-  add('--model_dir', required=True, help='folder of a training run')
+  add('--model_dir', required=True, help='folder of a training run, or the '
+      'name of a model that comes with the code')
   add('--params_override', help='over its configuration')
   add('--targets', default=','.join(_TARGETS), help='(default: %(default)s)')
   add('--header', action='store_true',
@@ -184,7 +186,8 @@ def run(values: argparse.Namespace) -> None:
   from ops import compat
   from serving import sources
   source = sources.find_checkpoint(
-      values.model_dir, params_override=values.params_override)
+      small_models.resolve(values.model_dir),
+      params_override=values.params_override)
   if values.header:
     print('Written on %s with TensorFlow %s.\n\n%s' % (
         datetime.date.today().isoformat(), compat.VERSION,

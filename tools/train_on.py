@@ -77,6 +77,19 @@ def _options(args):
                       args.seed, args.group_pattern, flags)
 
 
+def _check_place(options):
+  """Raises ValueError for an output that would become part of the data."""
+  output = os.path.abspath(options.output)
+  for name in ('data', 'images'):
+    place = getattr(options, name)
+    if place and os.path.isdir(place) and (output + os.sep).startswith(
+        os.path.join(os.path.abspath(place), '')):
+      raise ValueError(
+          '--output=%s lies within --%s=%s, and its files would be taken for '
+          'data. Choose a folder outside of it.' % (options.output, name,
+                                                    place))
+
+
 def train_on(options: Any, show: Callable[[str], Any] = print,
              clock: Callable[[], float] = time.time) -> None:
   """Runs all stages.
@@ -87,6 +100,7 @@ def train_on(options: Any, show: Callable[[str], Any] = print,
     clock: () -> seconds.
 
   Raises:
+    ValueError: if the output is part of the data.
     recognition.RecognitionError: if the data are not recognised.
     stages.StageError: when a stage fails.
   """
@@ -94,6 +108,7 @@ def train_on(options: Any, show: Callable[[str], Any] = print,
   from tools.own_data import recognition
   from tools.own_data import stages
   start = clock()
+  _check_place(options)
   found = recognition.recognise(options.data, options.images, options.model)
   show('%s holds %s%s.' % (options.data, found.kind, '' if found.has_splits
                            else ' without a division into train and val'))
@@ -101,7 +116,6 @@ def train_on(options: Any, show: Callable[[str], Any] = print,
     show(note)
   plan = plan_lib.Plan(found, options)
   state = stages.State(options.output)
-  os.makedirs(options.output, exist_ok=True)
   for number, stage in enumerate(plan.stages, 1):
     arguments, changed = None, ()
     if stage.name == 'fit':

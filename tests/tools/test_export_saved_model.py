@@ -9,6 +9,7 @@ from serving import parity
 from tests import golden
 from tests.serving import small_models
 from tools import export_saved_model
+from tools.common import target_export
 
 
 @pytest.fixture(scope='module')
@@ -71,3 +72,12 @@ def test_wrong_flags(model_dir, tmp_path, capsys, more, code, words):
   assert error.startswith('Error: ') and any(
       word in error for word in words.split('|'))
   assert not os.path.exists(str(tmp_path / 'v1'))
+
+
+@pytest.mark.one_runtime('tf2')
+def test_a_model_that_comes_with_the_code_by_its_name():
+  values = export_saved_model.parser().parse_args(
+      ['--export_dir=x', '--model_dir=blood_cells'])
+  source = target_export.source_of(values)
+  assert source.config.type == 'retinanet'
+  assert os.path.exists(source.checkpoint + '.index')

@@ -130,6 +130,44 @@ def test_foreign_output(tmp_path):
     train_on.train_on(options, lambda line: None)
 
 
+def test_an_output_within_the_data(tmp_path):
+  voc_files.write(tmp_path / 'voc')
+  options = _plan(tmp_path / 'voc', tmp_path / 'voc' / 'out')._options
+  with pytest.raises(ValueError, match='lies within --data='):
+    train_on.train_on(options, lambda line: None)
+  assert not (tmp_path / 'voc' / 'out').exists()
+
+
+def test_stages_do_not_depend_on_how_paths_are_spelled(tmp_path, monkeypatch):
+  """All but the commands themselves, which a person reads."""
+  voc_files.write(tmp_path / 'voc')
+  (tmp_path / 'voc' / 'ImageSets').rename(tmp_path / 'lists')
+  monkeypatch.chdir(str(tmp_path))
+  keys = [[stage.key for stage in _plan(data, output).stages]
+          for data, output in (('voc', 'out'), ('./voc', '../%s/out' %
+                                                tmp_path.name),
+                               (tmp_path / 'voc', tmp_path / 'out'))]
+  assert keys[0] == keys[1] == keys[2]
+  other = [stage.key for stage in _plan('voc', 'out', seed=1).stages]
+  changed = [a != b for a, b in zip(keys[0], other)]
+  assert changed[0] and not all(changed)
+
+
+def test_a_model_of_other_data_is_not_gone_on_with(tmp_path):
+  """Of another seed or size, that is; its record says what it began from."""
+  voc_files.write(tmp_path / 'voc')
+  def origin(**changes):
+    (train,) = [stage for stage in _plan(tmp_path / 'voc', tmp_path / 'out',
+                                         **changes).stages
+                if stage.name == 'train']
+    assert train.folder == str(tmp_path / 'out/model')
+    assert train.origin[1] == [str(tmp_path / 'out/data')]
+    return train.origin[0]
+  assert origin() == origin()
+  assert origin() != origin(config_flags=['--image_size=64'])
+  assert origin() != origin(minutes=3.)
+
+
 def _run(folder, output):
   return subprocess.run(
       [sys.executable, '-m', 'tools.train_on', '--data=%s' % folder,

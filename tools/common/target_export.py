@@ -11,6 +11,7 @@ from ops import tensorflow_later as tf
 from tools.common import bool_flags
 from tools.common import config_arguments
 from tools.common import reasons
+from tools.zoo import small_models
 
 # Appended to the text of --help.
 _RULES = """
@@ -52,7 +53,8 @@ def parser(name: str, description: str,
   config_arguments.add(made)
   add = made.add_argument
   add('--model_dir', help='folder of the training run: params.yaml and the '
-                          'newest checkpoint')
+                          'newest checkpoint; or the name of a model that '
+                          'comes with the code')
   add('--checkpoint_path', help='this checkpoint instead of the newest one')
   add('--export_dir', required=True,
       help='folder to write; it appears when it is complete and checked')
@@ -124,14 +126,9 @@ def write(values: argparse.Namespace, function: Callable[..., Dict[str, Any]],
   Raises:
     ValueError: saying what is wrong.
   """
-  from serving import sources
   images = image_files('check_images', values.check_images)
   size = image_size(values.input_image_size)
-  source = sources.find_checkpoint(
-      values.model_dir, values.checkpoint_path, values.model,
-      values.config_file, values.params_override)
-  for note in source.notes:
-    print('Note: %s' % note)
+  source = source_of(values)
   described = function(
       source.config, source.checkpoint, values.export_dir,
       batch_size=None if values.batch_size == -1 else values.batch_size,
@@ -139,6 +136,28 @@ def write(values: argparse.Namespace, function: Callable[..., Dict[str, Any]],
       label_map=values.label_map, images=images, **options)
   print('%s is exported to %s.' % (source.checkpoint, values.export_dir))
   return described
+
+
+def source_of(values: argparse.Namespace) -> Any:
+  """What is exported; prints the notes about it.
+
+  Args:
+    values: namespace with the flags of a checkpoint and its configuration.
+
+  Returns:
+    serving.sources.Checkpoint.
+
+  Raises:
+    ValueError: saying what is wrong.
+  """
+  from serving import sources
+  source = sources.find_checkpoint(
+      values.model_dir and small_models.resolve(values.model_dir),
+      values.checkpoint_path, values.model, values.config_file,
+      values.params_override)
+  for note in source.notes:
+    print('Note: %s' % note)
+  return source
 
 
 def main(run: Callable[[argparse.Namespace], Any],

@@ -29,6 +29,9 @@ class Stage(typing.NamedTuple):
     outputs: [path] of files whose presence shows that it has run.
     replaced: [path] of the outputs that it does not replace itself.
     key: str, which differs where its result would, apart from the inputs.
+    folder: what it resumes, or None.
+    origin: (key, [path]): where one of them has changed, there is nothing to
+      resume.
   """
   name: str
   arguments: list
@@ -36,6 +39,8 @@ class Stage(typing.NamedTuple):
   outputs: list
   replaced: list
   key: str
+  folder: Optional[str] = None
+  origin: tuple = ('', ())
 
 
 class Options(typing.NamedTuple):
@@ -101,9 +106,24 @@ class Plan:
     return ['-m', 'tools.fit_steps', '--config_file=' + self.config_file,
             '--minutes=%.3g' % minutes]
 
-  def _add(self, name, arguments, inputs, outputs, replaced=(), key=''):
+  def _add(self, name, arguments, inputs, outputs, replaced=(), key='',
+           **resumed):
     self.stages.append(Stage(name, arguments, inputs, outputs, list(replaced),
-                             key or ' '.join(arguments)))
+                             key or self._key(arguments), **resumed))
+
+  def _key(self, arguments):
+    """The arguments, however the paths of data and output are spelled."""
+    places = {self._options.output: 'OUTPUT', self._options.data: 'DATA',
+              self._options.images: 'IMAGES'}
+    words = []
+    for argument in arguments:
+      option, sign, value = argument.rpartition('=')
+      for place, word in places.items():
+        if place and (value + os.sep).startswith(place + os.sep):
+          value = word + value[len(place):]
+          break
+      words.append(option + sign + value)
+    return ' '.join(words + sorted(map(os.path.abspath, self._sources())))
 
   def _sources(self):
     options = self._options
@@ -236,12 +256,13 @@ class Plan:
     records = [self.path('data')]
     self._add('configure', arguments, records, [self.config_file],
               [self.config_file])
+    key = self._key(arguments)
     self._add('check', ['-m', 'tools.check_data',
                         '--config_file=' + self.config_file,
                         '--json=' + self.path('check.json')],
-              records, [self.path('check.json')], key=' '.join(arguments))
-    self._add('fit', self.fit(options.minutes), records, [],
-              key=' '.join(arguments))
+              records, [self.path('check.json')], key=key)
+    self._add('fit', self.fit(options.minutes), records, [], key=key)
+    self._origin = (key, records)
 
   def _learn(self):
     finished = os.path.join(self.model_dir, 'training_finished.json')
@@ -249,7 +270,8 @@ class Plan:
     self._add('train', ['main.py', '--mode=train',
                         '--config_file=' + self.config_file,
                         '--model_dir=' + self.model_dir],
-              [self.config_file], [finished])
+              [self.config_file] + self._origin[1], [finished],
+              folder=self.model_dir, origin=self._origin)
     self._add('evaluate', ['main.py', '--mode=eval', '--eval_once',
                            '--model_dir=' + self.model_dir],
               [self.config_file, finished], [metrics])

@@ -1,6 +1,7 @@
 """Runs commands one after the other, and resumes where it was interrupted."""
 
 import hashlib
+import itertools
 import json
 import os
 import shlex
@@ -8,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from typing import Any, Callable, Iterable, Optional, Sequence, Tuple
+from typing import Any, Callable, Dict, Iterable, Optional, Sequence, Tuple
 
 from utils import files
 from utils import version
@@ -24,12 +25,14 @@ class StageError(Exception):
     self.code = code
 
 
-def digest(paths: Iterable[str]) -> str:
+def digest(paths: Iterable[str],
+           name_of: Callable[[str], str] = os.path.abspath) -> str:
   """A digest of the names, sizes and times of files.
 
   Args:
     paths: files, and folders of which all files count; one that is missing
       counts, too.
+    name_of: function of a path, what to call it.
 
   Returns:
     64 hexadecimal digits.
@@ -38,9 +41,9 @@ def digest(paths: Iterable[str]) -> str:
   for path in paths:
     for name in _files(path):
       stat = os.stat(name)
-      result.update(('%s %d %d\n' % (name, stat.st_size,
+      result.update(('%s %d %d\n' % (name_of(name), stat.st_size,
                                      stat.st_mtime_ns)).encode())
-    result.update(('%s.\n' % path).encode())
+    result.update(('%s.\n' % name_of(path)).encode())
   return result.hexdigest()
 
 
@@ -52,7 +55,11 @@ def _files(path):
 
 
 class State:
-  """What has been done in a folder: a file of stages with their digests."""
+  """What has been done in a folder: a file of stages with their digests.
+
+  Files in the folder are known by their names within it, so that it may be
+  moved, or called by another path.
+  """
 
   def __init__(self, folder: str) -> None:
     """Reads it, or begins in an empty folder.
@@ -60,16 +67,40 @@ class State:
     Raises:
       StageError: if the folder has files that something else wrote.
     """
+    self._folder = os.path.abspath(folder)
     self._path = os.path.join(folder, STATE)
-    self._done = {}
+    self._done: Dict[str, Any] = {}
+    self._running: Optional[str] = None  # begun and not done
+    self._origins: Dict[str, str] = {}
     if os.path.exists(self._path):
       with open(self._path) as f:
-        self._done = json.load(f)['stages']
+        content = json.load(f)
+      self._done = content['stages']
+      self._running = content.get('running')
+      self._origins = content.get('origins', {})
+      if 'origins' not in content:  # Of a version that kept paths as typed.
+        for entry in self._done.values():
+          entry['outputs'] = {self._name(path): value for path, value in
+                              entry['outputs'].items()}
     elif os.path.isdir(folder) and os.listdir(folder):
       raise StageError(
           '%s has files that this command did not write, such as %s. Choose '
           'another --output, so that nothing is overwritten.' % (
               folder, sorted(os.listdir(folder))[0]))
+    else:
+      os.makedirs(folder, exist_ok=True)
+      self._write()  # From now on, what is in it is from here.
+
+  def _write(self):
+    files.write_atomically(self._path, json.dumps(
+        {'version': version.VERSION, 'stages': self._done,
+         'running': self._running, 'origins': self._origins}, indent=1))
+
+  def _name(self, path):
+    """A path as the file has it: of the folder, or else from the root."""
+    path = os.path.abspath(path)
+    inside = os.path.relpath(path, self._folder)
+    return path if inside.split(os.sep)[0] == os.pardir else inside
 
   def is_done(self, stage: Any) -> bool:
     """Whether a stage has run on the same inputs, and its files are there."""
@@ -78,8 +109,11 @@ class State:
                 and all(map(os.path.exists, stage.outputs)))
 
   def _inputs(self, stage):
-    return '%s %s' % (hashlib.sha256(stage.key.encode()).hexdigest()[:16],
-                      digest(stage.inputs)[:16])
+    return self._summary(stage.key, stage.inputs)
+
+  def _summary(self, key, paths):
+    return '%s %s' % (hashlib.sha256(key.encode()).hexdigest()[:16],
+                      digest(paths, self._name)[:16])
 
   def make_room(self, stage: Any) -> None:
     """Removes files of a stage that its command would not replace.
@@ -87,18 +121,45 @@ class State:
     Raises:
       StageError: for a file that was changed since.
     """
-    written = {}
+    written: Dict[str, str] = {}
     for entry in self._done.values():
       written.update(entry['outputs'])
     for path in stage.replaced:
       if not os.path.exists(path):
         continue
-      if written.get(path) != files.sha256(path):
+      # What a stage has left that was interrupted is its own.
+      if (self._running != stage.name
+          and written.get(self._name(path)) != files.sha256(path)):
         raise StageError(
             '%s was changed by hand, and the data or the flags have changed '
             'since it was written. Move it away, or choose another --output.'
             % path)
       os.remove(path)
+
+  def begin(self, stage: Any) -> Optional[str]:
+    """Notes that a stage begins.
+
+    What it would resume is moved away if it began from other data or flags:
+    it would go on with what it has learnt from those, and an evaluation could
+    be of images that it was trained on.
+
+    Args:
+      stage: plan.Stage.
+
+    Returns:
+      Where its folder has been moved; None: it stays.
+    """
+    self._running = stage.name
+    moved = None
+    if stage.folder:
+      origin = self._summary(*stage.origin)
+      if (self._origins.get(stage.name, origin) != origin
+          and os.path.isdir(stage.folder) and os.listdir(stage.folder)):
+        moved = _free_name(stage.folder)
+        os.rename(stage.folder, moved)
+      self._origins[stage.name] = origin
+    self._write()
+    return moved
 
   def mark_done(self, stage: Any, command: str, seconds: float,
                 changed: Sequence[str] = ()) -> None:
@@ -115,10 +176,16 @@ class State:
     self._done[stage.name] = {
         'command': command, 'seconds': round(seconds, 1),
         'inputs': self._inputs(stage),
-        'outputs': {path: files.sha256(path)
+        'outputs': {self._name(path): files.sha256(path)
                     for path in list(stage.outputs) + list(changed)}}
-    files.write_atomically(self._path, json.dumps(
-        {'version': version.VERSION, 'stages': self._done}, indent=1))
+    self._running = None
+    self._write()
+
+
+def _free_name(path):
+  """`path` with the first number for which there is no file."""
+  return next(name for name in ('%s-%d' % (path, i) for i in itertools.count(1))
+              if not os.path.exists(name))
 
 
 def command_line(arguments: Sequence[str]) -> str:
@@ -181,8 +248,13 @@ def run(stage: Any, state: State, number: int, total: int,
     show('%s: done before.' % title)
     return False
   state.make_room(stage)
+  moved = state.begin(stage)
   command = command_line(arguments or stage.arguments)
-  show('\n%s\n$ %s' % (title, command))
+  show('\n%s' % title)
+  if moved:
+    show('The data or the flags have changed: it begins anew. What there was '
+         'is kept in %s.' % moved)
+  show('$ %s' % command)
   start = time.time()
   code, number = call(arguments or stage.arguments)
   if code:

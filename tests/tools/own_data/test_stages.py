@@ -1,6 +1,6 @@
 """Stages: run once, again when what they read has changed, nothing lost."""
 
-
+import json
 import signal
 
 import pytest
@@ -114,3 +114,75 @@ def test_a_signal_at_the_end_of_a_stage_ends_the_rest(folder):
     _run(folder, stage)
   assert error.value.code == 128 + signal.SIGTERM
   assert stages.State(str(folder / 'out')).is_done(stage)
+
+
+def _learning(folder, **changes):
+  """Adds the content of a.txt to out/model/log, and ends by out/end."""
+  log, end = folder / 'out/model/log', folder / 'out/end'
+  code = ('import os\nos.makedirs(%r, exist_ok=True)\n'
+          'open(%r, "a").write(open(%r).read())\nopen(%r, "w")\n' % (
+              str(log.parent), str(log), str(folder / 'a.txt'), str(end)))
+  stage = _stage(folder, name='train', arguments=['-c', code],
+                 outputs=[str(end)], replaced=[])
+  return stage._replace(**dict(dict(
+      folder=str(log.parent), origin=('seed 0', [str(folder / 'a.txt')])),
+                               **changes))
+
+
+def test_what_was_learnt_from_other_data_is_put_away(folder):
+  """Not gone on with: it may have seen what is for evaluation now."""
+  log = folder / 'out/model/log'
+  _run(folder, _learning(folder))
+  # As after an interruption, and after a change of the configuration by hand.
+  (folder / 'out/end').unlink()
+  assert _run(folder, _learning(folder, key='more steps'))[0]
+  assert log.read_text() == 'oneone'
+  (folder / 'a.txt').write_text('other')
+  ran, text = _run(folder, _learning(folder))
+  assert ran and log.read_text() == 'other'
+  assert 'have changed: it begins anew' in text and '/out/model-1.' in text
+  assert (folder / 'out/model-1/log').read_text() == 'oneone'
+  _run(folder, _learning(folder, key='1', origin=('seed 1', [])))
+  assert (folder / 'out/model-2/log').read_text() == 'other'
+  assert not _run(folder, _learning(folder, key='1', origin=('seed 1', [])))[0]
+
+
+def test_an_interrupted_first_stage_is_resumed(folder):
+  """What it has left is its own, even if it was killed."""
+  stage = _stage(folder)
+  code = stage.arguments[1]
+  killed = stage._replace(arguments=['-c', code + ';raise SystemExit(9)'])
+  with pytest.raises(stages.StageError, match='exit code 9'):
+    _run(folder, killed)
+  assert (folder / 'out' / 'b.txt').exists()
+  (folder / 'a.txt').write_text('mended')
+  assert _run(folder, stage)[0]
+  assert (folder / 'out' / 'b.txt').read_text() == 'MENDED'
+
+
+def test_a_folder_that_was_moved_or_is_called_otherwise(folder, monkeypatch):
+  _run(folder, _stage(folder))
+  (folder / 'other').mkdir()
+  (folder / 'out').rename(folder / 'other' / 'place')
+  moved = _stage(folder, outputs=[str(folder / 'other/place/b.txt')])
+  moved = moved._replace(replaced=moved.outputs)
+  state = stages.State(str(folder / 'other/place'))
+  assert state.is_done(moved)
+  monkeypatch.chdir(str(folder / 'other'))
+  relative = moved._replace(outputs=['place/b.txt'], inputs=['../a.txt'],
+                            replaced=['place/b.txt'])
+  state = stages.State('place')
+  assert state.is_done(relative)
+  state.make_room(relative)  # No complaint that it was changed.
+
+
+def test_an_earlier_version_kept_paths_as_typed(folder):
+  _run(folder, _stage(folder))
+  path = folder / 'out' / stages.STATE
+  content = json.loads(path.read_text())
+  (entry,) = content['stages'].values()
+  entry['outputs'] = {str(folder / 'out' / 'b.txt'): value
+                      for value in entry['outputs'].values()}
+  path.write_text(json.dumps({'version': '0', 'stages': content['stages']}))
+  (folder / 'a.txt').write_text('other')
+  assert _run(folder, _stage(folder))[0]
