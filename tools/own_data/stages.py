@@ -252,7 +252,7 @@ def run(stage: Any, state: State, number: int, total: int,
   command = command_line(arguments or stage.arguments)
   show('\n%s' % title)
   if moved:
-    show('The data or the flags have changed: it begins anew. What there was '
+    show('The data or the flags have changed: it starts over. What there was '
          'is kept in %s.' % moved)
   show('$ %s' % command)
   start = time.time()

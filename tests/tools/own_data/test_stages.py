@@ -140,7 +140,7 @@ def test_what_was_learnt_from_other_data_is_put_away(folder):
   (folder / 'a.txt').write_text('other')
   ran, text = _run(folder, _learning(folder))
   assert ran and log.read_text() == 'other'
-  assert 'have changed: it begins anew' in text and '/out/model-1.' in text
+  assert 'have changed: it starts over' in text and '/out/model-1.' in text
   assert (folder / 'out/model-1/log').read_text() == 'oneone'
   _run(folder, _learning(folder, key='1', origin=('seed 1', [])))
   assert (folder / 'out/model-2/log').read_text() == 'other'
