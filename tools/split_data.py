@@ -95,7 +95,9 @@ def split(items: Sequence[Item], shares: Mapping[str, float],
 
   The units are the groups. Again and again, the class that fewest of the units
   left have is taken, and each unit with it goes to the split that lacks most
-  of this class, then of images.
+  of this class, then of images. Where many rare classes add up to a split that
+  is far from its share of the images, units move afterwards, none that is the
+  only one with a class in the largest split. No split stays empty.
 
   Args:
     items: [Item].
@@ -106,7 +108,7 @@ def split(items: Sequence[Item], shares: Mapping[str, float],
     {split name: [Item]}, in the order of the items.
 
   Raises:
-    ConversionError: if there is no item.
+    ConversionError: if there are fewer units than splits.
 
   Source: Sechidis et al., On the stratification of multi-label data (2011).
   """
@@ -115,6 +117,12 @@ def split(items: Sequence[Item], shares: Mapping[str, float],
   units = collections.OrderedDict()
   for item in items:
     units.setdefault(item.group, []).append(item)
+  if len(units) < len(shares):
+    raise ConversionError(
+        'There %s %s, too few for %d splits (%s): each needs one.' % (
+            'is' if len(units) == 1 else 'are', conversion_report.count(
+                len(units), 'image' if len(units) == len(items) else
+                'group'), len(shares), ', '.join(shares)))
   order = sorted(units)
   random.Random(seed).shuffle(order)
   counts = {group: _counts(units[group]) for group in order}
@@ -129,11 +137,74 @@ def split(items: Sequence[Item], shares: Mapping[str, float],
       place[group] = name
       for counted, number in counts[group].items():
         wanted[name][counted] -= number
+  _keep_shares(place, counts, order, totals, wanted, shares)
   return {name: [i for i in items if place[i.group] == name]
           for name in shares}
 
 
 _IMAGES = None  # key of the number of images among those of the classes
+_TOLERANCE = .2  # of the images of a split, by which it may miss its share
+
+
+def _keep_shares(place, counts, order, totals, wanted, shares):
+  """Moves units where a split is empty or far from its share of the images.
+
+  A class of one or two units is in the training set as a whole, and one of
+  three is in a small split with a third of them; of many such classes, this is
+  not the share of the images.
+
+  Args:
+    place: {group: split}, changed.
+    counts: {group: Counter} as `_counts` returns them.
+    order: [group], in the order of the seed.
+    totals: Counter, the sum of the counts.
+    wanted: {split: {key: number that it lacks}}, changed.
+    shares: {split: share}.
+  """
+  largest = max(shares, key=lambda n: shares[n])
+  units = collections.Counter()  # (split, key): units
+  for group in order:
+    units.update((place[group], key) for key in counts[group])
+
+  def lost(group):
+    """Number of classes that the largest split would have no longer."""
+    return sum(units[largest, key] < 2 for key in counts[group]
+               if place[group] == largest and key is not _IMAGES)
+
+  def gain(group, to):
+    """By how much a move brings the classes of a unit nearer their shares."""
+    # Rounded, as the order of the classes of an image is not fixed.
+    return round(sum((wanted[to][key] - wanted[place[group]][key])
+                     * number / totals[key]
+                     for key, number in counts[group].items()), 6)
+
+  def move(group, to):
+    for key, number in counts[group].items():
+      wanted[place[group]][key] += number
+      wanted[to][key] -= number
+      units[place[group], key] -= 1
+      units[to, key] += 1
+    place[group] = to
+
+  empty = [name for name in shares if not units[name, _IMAGES]]
+  for name in empty:
+    givers = [g for g in order if units[place[g], _IMAGES] > 1]
+    move(min(givers, key=lambda g: (lost(g), -gain(g, name),
+                                    counts[g][_IMAGES])), name)
+  # Large groups seldom add up to a share.
+  least = 1.5 * totals[_IMAGES] / len(order)
+  if not empty and all(abs(wanted[name][_IMAGES]) <= max(
+      _TOLERANCE * share * totals[_IMAGES], least)
+                       for name, share in shares.items()):
+    return
+  for to in sorted(shares, key=lambda n: -wanted[n][_IMAGES]):
+    for group in sorted(order, key=lambda g: -gain(g, to)):
+      giver, size = place[group], counts[group][_IMAGES]
+      # One has too many, the other too few, also after the move or less so.
+      if (giver != to and size < 2 * wanted[to][_IMAGES]
+          and size < -2 * wanted[giver][_IMAGES]
+          and units[giver, _IMAGES] > 1 and not lost(group)):
+        move(group, to)
 
 
 def _counts(items):
@@ -444,11 +515,15 @@ def report(splits: Mapping[str, Sequence[Item]]) -> str:
         ', ' + count(len({i.group for i in items}), 'group')
         if has_groups else '',
         ', ' + count(len(classes), 'class', 'es') if classes else ''))
-    if not items:
-      lines.append('%s is empty: there are too few %s.' % (
-          name, 'groups' if has_groups else 'images'))
   everything = set().union(*(set(_counts(i)) for i in splits.values()))
+  marked = {name: sum(bool(i.classes) for i in items)
+            for name, items in splits.items()}
   for name, items in splits.items():
+    if 2 * marked[name] * total < len(items) * sum(marked.values()):
+      lines.append(
+          '%s has objects in %d of %s only: an image with the only objects of a '
+          'class is trained on. --nostratify divides regardless of classes.' % (
+              name, marked[name], count(len(items), 'image')))
     missing = sorted(map(str, everything - set(_counts(items)) - {_IMAGES}))
     if missing:
       lines.append('%s has no object of %s: %s%s.' % (
