@@ -8,11 +8,11 @@ records/train-00000-of-00032.tfrecord and so on, records/train-label_map.csv,
 records/train-annotations.json (what evaluation compares with) and
 records/train-index.json (counts, ids, what was left out and why). Classes are
 numbered from 1 in alphabetical order of all annotations, so that every split
-gets the same numbers; --label_map gives others. The corners of a box are taken
-as its edges, unchanged, although VOC counts pixels from 1.
+gets the same numbers; --label_map gives others. Annotations and images may be
+in subfolders. The corners of a box are taken as its edges, unchanged, although
+VOC counts pixels from 1.
 """
 
-import collections
 import functools
 import os
 from typing import Any, Dict, NamedTuple, Optional
@@ -23,7 +23,6 @@ from dataloader import file_patterns
 from ops import tensorflow_later as tf
 from tools.datasets import coco_record_writer
 from tools.datasets import conversion_flags
-from tools.datasets import image_folders
 from tools.datasets import image_names
 from tools.datasets import source_set
 from tools.datasets import voc_images
@@ -59,7 +58,8 @@ def source_of(data_dir: str, split: Optional[str]) -> Source:
     ConversionError: naming the lists there are, if it is none of them.
   """
   annotations = os.path.join(data_dir, 'Annotations')
-  _annotated(annotations)  # Without any, it is not the folder of a VOC set.
+  # Without any, it is not the folder of a VOC set.
+  voc_images.annotation_files(annotations)
   folder = os.path.join(data_dir, 'ImageSets', 'Main')
   path = os.path.join(folder, split + '.txt') if split else None
   if path and not tf.gfile.Exists(path):
@@ -97,16 +97,10 @@ def convert_source(source: Source, prefix: str,
   Raises:
     ConversionError: if a folder or list is missing or a file is unusable.
   """
-  paths = _annotated(source.annotations)
+  paths = voc_images.annotation_files(source.annotations)
   all_names, notes = sorted(paths), []
-  names = _listed(source.list, all_names, notes) if source.list else all_names
-  missing = sorted(set(names) - set(all_names))
-  if missing:
-    raise ConversionError(
-        '%d images of the split %s have no file in %s, such as %s.xml. An '
-        'image without objects needs one as well.' % (
-            len(missing), image_folders.stem(source.list or ''),
-            os.path.basename(source.annotations), missing[0]))
+  names = (voc_images.listed(source.list, source.annotations, paths, notes)
+           if source.list else all_names)
   # All of them are read, so that class ids do not depend on the split.
   roots = {name: text_files.read_xml(paths[name], tf.gfile.Open)
            for name in all_names}
@@ -141,49 +135,6 @@ def convert_source(source: Source, prefix: str,
   return coco_record_writer.write_dataset(
       dataset, prefix, functools.partial(_load_image, source.images),
       options, label_map)
-
-
-def _annotated(folder):
-  """{name without .xml: path} of the files in a folder."""
-  paths = {name[:-len('.xml')]: os.path.join(folder, name)
-           for name in file_patterns.names_in(folder, '.xml')}
-  if not paths:
-    raise ConversionError('There is no .xml file in %s.' % folder)
-  return paths
-
-
-def _listed(path, all_names, notes):
-  """Image names of a list, each once.
-
-  Args:
-    path: path of the list.
-    all_names: names of all annotations.
-    notes: [str], extended.
-
-  Returns:
-    [name].
-  """
-  known = set(all_names)
-  names = [_known_name(line, known)
-           for line in text_files.read_lines(path, tf.gfile.Open) if line]
-  unique = list(collections.OrderedDict.fromkeys(names))
-  if len(unique) < len(names):
-    notes.append('%d lines of %s repeat an image; each is used once.' % (
-        len(names) - len(unique), os.path.basename(path)))
-  return unique
-
-
-def _known_name(line, known):
-  """The name in a line of a list.
-
-  The lists of single classes have a number behind the name, other programs
-  write the name or path of the image. Names may have blanks, though.
-  """
-  first = line.rsplit(None, 1)[0]
-  texts = [line, first, line.split()[0]]
-  texts += [os.path.splitext(os.path.basename(text.replace('\\', '/')))[0]
-            for text in texts]
-  return next((text for text in texts if text in known), texts[2])
 
 
 def _class_ids(roots, notes):

@@ -8,7 +8,8 @@
 
 --annotations (COCO) writes OUTPUT-train.json and so on; --voc writes lists into
 ImageSets/Main; --xml, a folder of the files of VOC, writes OUTPUT-train.txt and
-so on, with a name on each line; --images and --yolo write the same with a path
+so on, with a name on each line; --list=trainval.txt divides only the images in
+a list of VOC; --images and --yolo write the same with a path
 on each line. The classes of --images are its subfolders, those of --yolo are in
 the label files. Every split gets about the same share of each class, rare
 classes first (--nostratify: of the images only). Images of one group, such as a
@@ -38,7 +39,6 @@ from typing import (
 from absl import app
 from absl import flags
 
-from dataloader import file_patterns
 from evaluation import ids
 from ops import tensorflow_later as tf
 from tools import create_yolo_tfrecord
@@ -58,6 +58,9 @@ FLAGS = flags.FLAGS
 flags.DEFINE_string('annotations', None, 'COCO file to divide.')
 flags.DEFINE_string('voc', None, 'Folder of a VOC set to divide.')
 flags.DEFINE_string('xml', None, "Folder of VOC's .xml files to divide.")
+flags.DEFINE_string('list', None, 'File with the names of the images that '
+                    'count, one in each line, with --voc or --xml. Default: '
+                    'all of them.')
 flags.DEFINE_string('images', None, 'Folder of images to divide, or of those '
                     'of --annotations or --xml.')
 flags.DEFINE_string('yolo', None, 'Folder of images with labels of YOLO to '
@@ -137,7 +140,7 @@ def split(items: Sequence[Item], shares: Mapping[str, float],
       place[group] = name
       for counted, number in counts[group].items():
         wanted[name][counted] -= number
-  _keep_shares(place, counts, order, totals, wanted, shares)
+  _Division(place, counts, order, wanted, shares).fill()
   return {name: [i for i in items if place[i.group] == name]
           for name in shares}
 
@@ -146,65 +149,82 @@ _IMAGES = None  # key of the number of images among those of the classes
 _TOLERANCE = .2  # of the images of a split, by which it may miss its share
 
 
-def _keep_shares(place, counts, order, totals, wanted, shares):
-  """Moves units where a split is empty or far from its share of the images.
+class _Division:
+  """Units in splits, of which some are moved.
 
   A class of one or two units is in the training set as a whole, and one of
   three is in a small split with a third of them; of many such classes, this is
   not the share of the images.
-
-  Args:
-    place: {group: split}, changed.
-    counts: {group: Counter} as `_counts` returns them.
-    order: [group], in the order of the seed.
-    totals: Counter, the sum of the counts.
-    wanted: {split: {key: number that it lacks}}, changed.
-    shares: {split: share}.
   """
-  largest = max(shares, key=lambda n: shares[n])
-  units = collections.Counter()  # (split, key): units
-  for group in order:
-    units.update((place[group], key) for key in counts[group])
 
-  def lost(group):
-    """Number of classes that the largest split would have no longer."""
-    return sum(units[largest, key] < 2 for key in counts[group]
-               if place[group] == largest and key is not _IMAGES)
+  def __init__(self, place, counts, order, wanted, shares):
+    """Takes a division.
 
-  def gain(group, to):
+    Args:
+      place: {group: split}, changed.
+      counts: {group: Counter} as `_counts` returns them.
+      order: [group], in the order of the seed.
+      wanted: {split: {key: number that it lacks}}, changed.
+      shares: {split: share}.
+    """
+    self._place, self._counts, self._order = place, counts, order
+    self._wanted, self._shares = wanted, shares
+    self._totals = sum(counts.values(), collections.Counter())
+    self._largest = max(shares, key=lambda n: shares[n])
+    self._units = collections.Counter()  # (split, key): units
+    for group in order:
+      self._units.update((place[group], key) for key in counts[group])
+
+  def fill(self):
+    """Moves units where a split is empty or far from its share of images."""
+    empty = [n for n in self._shares if not self._units[n, _IMAGES]]
+    for name in empty:
+      self._move(min(
+          (g for g in self._order if self._units[self._place[g], _IMAGES] > 1),
+          key=lambda g: (self._lost(g), -self._gain(g, name),
+                         self._counts[g][_IMAGES])), name)
+    if empty or not self._are_near():
+      for to in sorted(self._shares, key=lambda n: -self._wanted[n][_IMAGES]):
+        for group in sorted(self._order, key=lambda g: -self._gain(g, to)):
+          if self._is_better(group, to):
+            self._move(group, to)
+
+  def _are_near(self):
+    """Whether every split has about its share of the images."""
+    num_images = self._totals[_IMAGES]
+    # Large groups seldom add up to a share.
+    least = 1.5 * num_images / len(self._order)
+    return all(abs(self._wanted[name][_IMAGES]) <= max(
+        _TOLERANCE * share * num_images, least)
+               for name, share in self._shares.items())
+
+  def _is_better(self, group, to):
+    """Whether a move brings two splits nearer to their shares of the images."""
+    giver, size = self._place[group], self._counts[group][_IMAGES]
+    return (giver != to and size < 2 * self._wanted[to][_IMAGES]
+            and size < -2 * self._wanted[giver][_IMAGES]
+            and self._units[giver, _IMAGES] > 1 and not self._lost(group))
+
+  def _lost(self, group):
+    """Number of classes that the largest split has in this unit only."""
+    return sum(self._units[self._largest, key] < 2
+               for key in self._counts[group] if key is not _IMAGES
+               ) if self._place[group] == self._largest else 0
+
+  def _gain(self, group, to):
     """By how much a move brings the classes of a unit nearer their shares."""
+    wanted, giver = self._wanted, self._wanted[self._place[group]]
     # Rounded, as the order of the classes of an image is not fixed.
-    return round(sum((wanted[to][key] - wanted[place[group]][key])
-                     * number / totals[key]
-                     for key, number in counts[group].items()), 6)
+    return round(sum((wanted[to][key] - giver[key]) * number / self._totals[key]
+                     for key, number in self._counts[group].items()), 6)
 
-  def move(group, to):
-    for key, number in counts[group].items():
-      wanted[place[group]][key] += number
-      wanted[to][key] -= number
-      units[place[group], key] -= 1
-      units[to, key] += 1
-    place[group] = to
-
-  empty = [name for name in shares if not units[name, _IMAGES]]
-  for name in empty:
-    givers = [g for g in order if units[place[g], _IMAGES] > 1]
-    move(min(givers, key=lambda g: (lost(g), -gain(g, name),
-                                    counts[g][_IMAGES])), name)
-  # Large groups seldom add up to a share.
-  least = 1.5 * totals[_IMAGES] / len(order)
-  if not empty and all(abs(wanted[name][_IMAGES]) <= max(
-      _TOLERANCE * share * totals[_IMAGES], least)
-                       for name, share in shares.items()):
-    return
-  for to in sorted(shares, key=lambda n: -wanted[n][_IMAGES]):
-    for group in sorted(order, key=lambda g: -gain(g, to)):
-      giver, size = place[group], counts[group][_IMAGES]
-      # One has too many, the other too few, also after the move or less so.
-      if (giver != to and size < 2 * wanted[to][_IMAGES]
-          and size < -2 * wanted[giver][_IMAGES]
-          and units[giver, _IMAGES] > 1 and not lost(group)):
-        move(group, to)
+  def _move(self, group, to):
+    for key, number in self._counts[group].items():
+      self._wanted[self._place[group]][key] += number
+      self._wanted[to][key] -= number
+      self._units[self._place[group], key] -= 1
+      self._units[to, key] += 1
+    self._place[group] = to
 
 
 def _counts(items):
@@ -352,11 +372,12 @@ def split_coco(path: str, prefix: str, shares: Mapping[str, float],
 
 def split_voc(data_dir: str, shares: Mapping[str, float],
               group: Optional[Callable[[str], Any]], seed: int = 0,
-              stratify: bool = True) -> Dict[str, List[Item]]:
-  """Divides the annotated images of a VOC folder."""
+              stratify: bool = True,
+              among: Optional[str] = None) -> Dict[str, List[Item]]:
+  """Divides the annotated images of a VOC folder; `among`: see split_xml."""
   splits = split(_voc_items(
       os.path.join(data_dir, 'Annotations'), group, stratify,
-      os.path.join(data_dir, 'JPEGImages')), shares, seed)
+      os.path.join(data_dir, 'JPEGImages'), among), shares, seed)
   write_new({os.path.join(data_dir, 'ImageSets', 'Main', name + '.txt'):
              _lines(chosen) for name, chosen in splits.items()})
   return splits
@@ -364,25 +385,31 @@ def split_voc(data_dir: str, shares: Mapping[str, float],
 
 def split_xml(annotations: str, prefix: str, shares: Mapping[str, float],
               group: Optional[Callable[[str], Any]], seed: int = 0,
-              stratify: bool = True,
-              images: Optional[str] = None) -> Dict[str, List[Item]]:
-  """Divides the files of a folder of VOC annotations.
+              stratify: bool = True, images: Optional[str] = None,
+              among: Optional[str] = None) -> Dict[str, List[Item]]:
+  """Divides the files of a folder of VOC annotations, and of folders in it.
 
   See `split` and `group_of`; `images` is the folder of the images, of which
-  copies stay in one split, or None.
+  copies stay in one split, or None; `among` is the path of a list of the images
+  that count, or None: all.
   """
-  splits = split(_voc_items(annotations, group, stratify, images), shares,
-                 seed)
+  splits = split(_voc_items(annotations, group, stratify, images, among),
+                 shares, seed)
   write_new({'%s-%s.txt' % (prefix, name): _lines(chosen)
              for name, chosen in splits.items()})
   return splits
 
 
-def _voc_items(annotations, group, stratify, images):
+def _voc_items(annotations, group, stratify, images, among=None):
   """[Item] of a folder of .xml files."""
-  roots = {file_name[:-len('.xml')]: text_files.read_xml(
-      os.path.join(annotations, file_name), tf.gfile.Open)
-           for file_name in file_patterns.names_in(annotations, '.xml')}
+  paths = voc_images.annotation_files(annotations)
+  notes: List[str] = []
+  names = (voc_images.listed(among, annotations, paths, notes) if among
+           else sorted(paths))
+  for note in notes:
+    print(note)
+  roots = {name: text_files.read_xml(paths[name], tf.gfile.Open)
+           for name in names}
   used, contents = {}, {}
   if images and not group and tf.gfile.IsDirectory(images):
     used = voc_images.find(images, {
@@ -521,9 +548,9 @@ def report(splits: Mapping[str, Sequence[Item]]) -> str:
   for name, items in splits.items():
     if 2 * marked[name] * total < len(items) * sum(marked.values()):
       lines.append(
-          '%s has objects in %d of %s only: an image with the only objects of a '
-          'class is trained on. --nostratify divides regardless of classes.' % (
-              name, marked[name], count(len(items), 'image')))
+          '%s has objects in %d of %s only: an image with the only objects of '
+          'a class is trained on. --nostratify divides regardless of classes.'
+          % (name, marked[name], count(len(items), 'image')))
     missing = sorted(map(str, everything - set(_counts(items)) - {_IMAGES}))
     if missing:
       lines.append('%s has no object of %s: %s%s.' % (
@@ -537,10 +564,14 @@ def main(argv: Sequence[str]) -> None:
     if len(argv) > 1:
       raise ConversionError('Unexpected argument %r.' % argv[1])
     sources = [name for name in ('voc', *_DIVIDERS) if FLAGS[name].value]
-    images = {}
+    more = {}
     if _WITH_IMAGES.intersection(sources) and FLAGS.images:
       sources.remove('images')
-      images = {'images': FLAGS.images}
+      more['images'] = FLAGS.images
+    if FLAGS.list:
+      if not {'voc', 'xml'}.intersection(sources):
+        raise ConversionError('--list goes with --voc or --xml.')
+      more['among'] = FLAGS.list
     if len(sources) != 1 or bool(FLAGS.output) == bool(FLAGS.voc):
       raise ConversionError(
           'Give --annotations=FILE or --xml=FOLDER, with --images=FOLDER or '
@@ -550,10 +581,10 @@ def main(argv: Sequence[str]) -> None:
                group_of(FLAGS.group_pattern, FLAGS.groups), FLAGS.seed,
                FLAGS.stratify)
     if FLAGS.voc:
-      splits = split_voc(FLAGS.voc, *options)
+      splits = split_voc(FLAGS.voc, *options, **more)
     else:
       splits = _DIVIDERS[sources[0]](FLAGS[sources[0]].value, FLAGS.output,
-                                     *options, **images)
+                                     *options, **more)
   except (ValueError, OSError, tf.errors.OpError) as e:
     sys.exit('Error: %s' % reasons.of(e))
   print(report(splits))

@@ -405,3 +405,15 @@ def test_folders_and_a_list_elsewhere(voc, tmp_path):
       str(voc), 'train', str(tmp_path / 'usual'), coco_record_writer.Options())
   assert index['num_objects_by_class'] == usual['num_objects_by_class']
   assert index['num_records'] == usual['num_records'] > 0
+
+
+def test_subfolders(voc):
+  """All images count, those in a folder as well as the rest."""
+  for folder, ending in (('Annotations', '.xml'), ('JPEGImages', '.jpg')):
+    (voc / folder / 'cam0').mkdir()
+    (voc / folder / (_FIRST + ending)).rename(
+        voc / folder / 'cam0' / (_FIRST + ending))
+  assert _convert(voc, None)['num_records'] == 7
+  assert _objects(_features(voc)['cam0/' + _FIRST])
+  # The list names the file alone.
+  assert _convert(voc)['num_records'] == 4

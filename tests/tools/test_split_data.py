@@ -298,6 +298,29 @@ def test_xml_files(tmp_path):
   assert sorted(p.suffix for p in (tmp_path / 'xml').iterdir()) == ['.xml'] * 10
 
 
+def test_xml_files_of_a_list_and_in_subfolders(tmp_path, capsys):
+  _voc(tmp_path / 'xml')
+  (tmp_path / 'xml' / 'sub').mkdir()
+  for name in ('7', '8', '9'):
+    (tmp_path / 'xml' / (name + '.xml')).rename(
+        tmp_path / 'xml' / 'sub' / (name + '.xml'))
+  splits = split_data.split_xml(str(tmp_path / 'xml'), str(tmp_path / 'all'),
+                                SHARES, None)
+  assert sorted(sum(_names(splits).values(), [])) == list('0123456') + [
+      'sub/7', 'sub/8', 'sub/9']
+  among = tmp_path / 'trainval.txt'
+  among.write_text('0\n1 1\nimages/2.jpg\n8\nsub/9.jpg\n1\n')
+  splits = split_data.split_xml(str(tmp_path / 'xml'), str(tmp_path / 'part'),
+                                SHARES, None, among=str(among))
+  assert sorted(sum(_names(splits).values(), [])) == ['0', '1', '2', 'sub/8',
+                                                      'sub/9']
+  assert '1 lines of trainval.txt repeat' in capsys.readouterr().out
+  among.write_text('gone\n')
+  with pytest.raises(ConversionError, match='trainval have no file in xml'):
+    split_data.split_xml(str(tmp_path / 'xml'), str(tmp_path / 'part'), SHARES,
+                         None, among=str(among))
+
+
 @pytest.mark.parametrize('by_file', [False, True])
 def test_yolo(tmp_path, by_file):
   for i in range(10):

@@ -1,4 +1,4 @@
-"""Which image a Pascal VOC annotation belongs to.
+"""The annotations of Pascal VOC, and which image each of them belongs to.
 
 Programs copy <filename> from one annotation to the next, so the image that has
 the name of the XML file goes before it.
@@ -6,12 +6,15 @@ the name of the XML file goes before it.
 
 import collections
 import os
-from typing import Dict, Iterable, List, Mapping, NamedTuple, Tuple
+import posixpath
+from typing import Collection, Dict, Iterable, List, Mapping, NamedTuple, Tuple
 
 from dataloader import file_patterns
+from ops import tensorflow_later as tf
 from tools.datasets import annotation_checks
 from tools.datasets import image_folders
 from tools.datasets import image_names
+from utils import text_files
 
 AMBIGUOUS = 'several images have the name of the annotation'
 TAKEN = 'its image is that of another annotation'
@@ -44,6 +47,97 @@ class Found(NamedTuple):
             for name in names if name in self.unusable]
 
 
+def annotation_files(folder: str) -> Dict[str, str]:
+  """The annotations in a folder and in the folders within it.
+
+  Args:
+    folder: path; a name, not a pattern.
+
+  Returns:
+    {path within the folder, with '/', without .xml: path}.
+
+  Raises:
+    ConversionError: if there is none.
+  """
+  paths = {name[:-len('.xml')]: os.path.join(folder, name)
+           for name in _below(folder, '.xml')}
+  if not paths:
+    raise annotation_checks.ConversionError('There is no .xml file in %s.'
+                                            % folder)
+  return paths
+
+
+def has_annotations(folder: str) -> bool:
+  """Whether there is one in a folder or in the folders within it."""
+  return any(_below(folder, '.xml'))
+
+
+def _below(folder, ending):
+  """Paths within a folder of the files with an ending, hidden ones left out."""
+  for current, _, _ in tf.gfile.Walk(folder) if tf.gfile.IsDirectory(
+      folder) else ():
+    inside = os.path.relpath(current, folder).replace(os.sep, '/')
+    # The folder itself may be called . or .data.
+    if inside == '.':
+      inside = ''
+    if not any(part.startswith('.') for part in inside.split('/')):
+      for name in file_patterns.names_in(current, ending):
+        yield posixpath.join(inside, name)
+
+
+def listed(path: str, annotations: str, known: Collection[str],
+           notes: List[str]) -> List[str]:
+  """The annotations that a list names, each once.
+
+  Args:
+    path: path of the list.
+    annotations: the folder of the annotations, for messages.
+    known: the names of all annotations.
+    notes: extended by sentences.
+
+  Returns:
+    [name].
+
+  Raises:
+    ConversionError: if an image of the list has no annotation, or none is
+      named.
+  """
+  by_stem = image_folders.by_stem(name + '.xml' for name in known)
+  names = [_known_name(line, known, by_stem)
+           for line in text_files.read_lines(path, tf.gfile.Open) if line]
+  if not names:
+    raise annotation_checks.ConversionError('%s names no image.' % path)
+  missing = sorted(set(names) - set(known))
+  if missing:
+    raise annotation_checks.ConversionError(
+        '%d images of the split %s have no file in %s, such as %s.xml. An '
+        'image without objects needs one as well.' % (
+            len(missing), image_folders.stem(path),
+            os.path.basename(annotations), missing[0]))
+  unique = list(collections.OrderedDict.fromkeys(names))
+  if len(unique) < len(names):
+    notes.append('%d lines of %s repeat an image; each is used once.' % (
+        len(names) - len(unique), os.path.basename(path)))
+  return unique
+
+
+def _known_name(line, known, by_stem):
+  """The name in a line of a list.
+
+  The lists of single classes have a number behind the name, other programs
+  write the name or path of the image. Names may have blanks, though.
+  """
+  first = line.split()[0]
+  texts = [text.replace('\\', '/')
+           for text in (line, line.rsplit(None, 1)[0], first)]
+  texts += [os.path.splitext(text)[0] for text in texts]
+  texts += [os.path.basename(text) for text in texts]
+  # In subfolders, where the list does not say in which one.
+  texts += [by_stem[text][0][:-len('.xml')] for text in texts
+            if len(by_stem.get(text, ())) == 1]
+  return next((text for text in texts if text in known), first)
+
+
 def find(folder: str, given: Mapping[str, str]) -> Found:
   """Finds the images.
 
@@ -54,21 +148,32 @@ def find(folder: str, given: Mapping[str, str]) -> Found:
   Returns:
     Found.
   """
-  listed = set(file_patterns.names_in(folder, image_folders.EXTENSIONS))
+  files = set(_below(folder, image_folders.EXTENSIONS))
   by_stem = collections.defaultdict(list)
-  for file_name in sorted(listed):
+  for file_name in sorted(files):
     by_stem[os.path.splitext(file_name)[0]].append(file_name)
+  # Annotations may lie in subfolders and images not, and the other way round.
+  anywhere = image_folders.by_stem(sorted(files))
   found = Found({}, {}, {})
   for name in sorted(given):
-    _choose(found, name, given[name], folder, listed, by_stem)
+    own = by_stem.get(name) or anywhere.get(
+        os.path.basename(name), [])
+    _choose(found, name, given[name], own,
+            _existing(given[name], folder, files, by_stem))
   _leave_out_taken(found)
   return found
 
 
-def _choose(found, name, file_name, folder, listed, by_stem):
-  """Puts the image of one annotation into `found`."""
-  own = by_stem.get(name, ())
-  named = _existing(file_name, folder, listed, by_stem)
+def _choose(found, name, file_name, own, named):
+  """Puts the image of one annotation into `found`.
+
+  Args:
+    found: Found.
+    name: of the annotation.
+    file_name: its <filename>, may be ''.
+    own: [file] that are called as the annotation is.
+    named: the file that <filename> means, or None.
+  """
   if named in own:
     found.used[name] = named
   elif len(own) > 1:
@@ -83,12 +188,12 @@ def _choose(found, name, file_name, folder, listed, by_stem):
     found.used[name] = named or file_name or name
 
 
-def _existing(file_name, folder, listed, by_stem):
+def _existing(file_name, folder, files, by_stem):
   """The file that is meant by <filename>, or None."""
   spellings = [file_name] + [s for s, _ in image_names.other_spellings(
       file_name)] if file_name else []
   for spelling in spellings:
-    if spelling in listed or '/' in spelling and (
+    if spelling in files or '/' in spelling and (
         image_names.is_file(folder, spelling)):
       return spelling
     if len(by_stem.get(spelling, ())) == 1:
@@ -102,8 +207,9 @@ def _leave_out_taken(found):
   for name, file_name in found.used.items():
     by_file[file_name].append(name)
   for file_name, names in by_file.items():
-    stem = os.path.splitext(os.path.basename(file_name))[0]
-    owner = stem if stem in names else min(names)
+    stem = os.path.splitext(file_name)[0]
+    owner = next((n for n in (stem, os.path.basename(stem)) if n in names),
+                 min(names))
     for name in names:
       if name != owner:
         del found.used[name]

@@ -322,7 +322,7 @@ _SPLIT_FLAGS = {
         '.json'),
     recognition.VOC: lambda parts: (
         '--xml=' + _voc_folders(parts)[0], '--images=' + _voc_folders(parts)[1],
-        '.txt'),
+        *(['--list=' + parts['among']] if 'among' in parts else []), '.txt'),
     recognition.YOLO: lambda parts: (
         '--yolo=' + (parts.get('data') or parts['images']), '.txt'),
     recognition.CLASSES: lambda parts: ('--images=' + parts['folder'], '.txt'),

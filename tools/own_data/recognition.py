@@ -12,6 +12,7 @@ from dataloader import file_patterns
 from tools.datasets import annotation_checks
 from tools.datasets import image_folders
 from tools.datasets import label_images
+from tools.datasets import voc_images
 from utils import text_files
 
 RecognitionError = annotation_checks.ConversionError
@@ -28,6 +29,8 @@ TRAIN, VAL, TEST, ALL = 'train', 'val', 'test', 'all'
 _SPLITS = ((TRAIN, r'(^|[\W_\d])(train|training)(ing)?\d*($|[\W_])'),
            (VAL, r'(^|[\W_\d])(val|valid|validation|dev)\d*($|[\W_])'),
            (TEST, r'(^|[\W_\d])(test|testing)\d*($|[\W_])'))
+_XML_FOLDERS = ('Annotations', 'annotations', 'xmls', 'labels')
+_TRAIN_VAL = 'trainval'  # the list of VOC of the images of both
 _IMAGE_FOLDERS = ('images', 'image', 'imgs', 'img', 'JPEGImages', 'photos')
 _LABEL_FOLDERS = ('labels', 'label', 'masks', 'mask', 'annotations',
                   'SegmentationClass', 'gt')
@@ -45,9 +48,9 @@ class Found(typing.NamedTuple):
   Attributes:
     kind: one of the kinds above.
     splits: {TRAIN, VAL, TEST or ALL: parts}; parts are {name: path}: COCO:
-      annotations, images; VOC: data_dir and list, or annotations and images;
-      YOLO: data, split, or images; class folders: folder; label maps: images,
-      labels.
+      annotations, images; VOC: data_dir and split, or annotations and images,
+      and list, or among, a list of those to divide; YOLO: data, split, or
+      images; class folders: folder; label maps: images, labels.
     notes: [sentence] about what was chosen.
     classes: YOLO: the path of the list of classes, or None.
   """
@@ -248,26 +251,18 @@ def _images_of(content, path, folder=None):
 
 def _voc(folder, images):
   """Found, or None."""
-  if file_patterns.names_in(os.path.join(folder, 'Annotations'), '.xml'):
-    if images is None and os.path.isdir(os.path.join(folder, 'JPEGImages')):
-      lists = os.path.join(folder, 'ImageSets', 'Main')
-      splits = {split: {'data_dir': folder, 'split': split}
-                for split in (TRAIN, VAL, TEST)
-                if os.path.exists(os.path.join(lists, split + '.txt'))}
-      if TRAIN not in splits or VAL not in splits:
-        splits = {ALL: {'annotations': os.path.join(folder, 'Annotations'),
-                        'images': os.path.join(folder, 'JPEGImages')}}
-      return Found(VOC, splits, [])
-    images = images or _xml_images(folder)
-    return Found(VOC, {ALL: {
-        'annotations': os.path.join(folder, 'Annotations'),
-        'images': images}}, [])
+  splits = _voc_folders_of_splits(folder, images)
+  if splits:
+    return Found(VOC, splits, [])
+  annotations = os.path.join(folder, 'Annotations')
+  if os.path.isdir(annotations) and voc_images.has_annotations(annotations):
+    return _voc_as_published(folder, annotations, images)
   places = {ALL: folder}
   places.update({split_of(name): os.path.join(folder, name)
                  for name in _folders(folder) if split_of(name)})
   splits = {}
   for split, place in places.items():
-    for inside in ('', 'annotations', 'labels', 'xmls'):
+    for inside in ('', 'annotations', 'xmls', 'labels'):
       annotations = os.path.normpath(os.path.join(place, inside))
       if split not in splits and file_patterns.names_in(annotations, '.xml'):
         splits[split] = {'annotations': annotations,
@@ -276,7 +271,86 @@ def _voc(folder, images):
     return None
   if TRAIN in splits:
     splits.pop(ALL, None)
+  elif len(splits) > 1 and splits.get(ALL, {}).get(
+      'annotations') == os.path.normpath(folder):
+    raise RecognitionError(
+        '%s has annotations (.xml) itself and in %s: move those to train on '
+        'into %s.' % (folder, ' and '.join(
+            sorted(p['annotations'] for s, p in splits.items() if s != ALL)),
+                      os.path.join(folder, TRAIN)))
   return Found(VOC, splits, [])
+
+
+def _voc_as_published(folder, annotations, images):
+  """Found in a folder with Annotations, and perhaps JPEGImages and lists."""
+  jpegs = os.path.join(folder, 'JPEGImages')
+  is_usual = images is None and os.path.isdir(jpegs)
+  lists = _voc_lists(folder)
+  parts = {'annotations': annotations, 'images': jpegs if is_usual
+           else images or _xml_images(folder)}
+  if TRAIN in lists and VAL in lists:
+    return Found(VOC, {
+        split: {'data_dir': folder, 'split': split} if is_usual
+               else dict(parts, list=path)
+        for split, path in lists.items() if split != _TRAIN_VAL}, [])
+  # What is in none of these, such as the images of a test, is left alone.
+  among = lists.get(_TRAIN_VAL) or lists.get(TRAIN)
+  if lists and not among:
+    raise RecognitionError(
+        '%s has no train.txt and no trainval.txt, which would say what is '
+        'trained on, only %s.txt.' % (
+            os.path.join(folder, 'ImageSets', 'Main'),
+            '.txt and '.join(lists)))
+  notes = []
+  if among:
+    parts['among'] = among
+    notes.append('The images in %s are divided; others are left alone.'
+                 % among)
+  return Found(VOC, {ALL: parts}, notes)
+
+
+def _voc_folders_of_splits(folder, images):
+  """{split: parts} of folders such as annotations/train; {} without such.
+
+  Raises:
+    RecognitionError: if none of them is of the images to train on.
+  """
+  for kind in _XML_FOLDERS:
+    place = os.path.join(folder, kind)
+    names = {split_of(name): name
+             for name in (_folders(place) if os.path.isdir(place) else ())
+             if split_of(name)
+             and voc_images.has_annotations(os.path.join(place, name))}
+    if names and TRAIN not in names:
+      raise RecognitionError(
+          '%s has annotations of %s and no folder %s: put those to train on '
+          'into one.' % (place, ' and '.join(sorted(names.values())), TRAIN))
+    if names:
+      homes = [images] if images else [
+          os.path.join(folder, name) for name in _IMAGE_FOLDERS]
+      return {split: {'annotations': os.path.join(place, name),
+                      'images': _home_of_split(homes, name)}
+              for split, name in names.items()}
+  return {}
+
+
+def _home_of_split(homes, name):
+  """The folder of the images of a split within the folders of all."""
+  inside = [os.path.join(home, name) for home in homes]
+  found = [path for path in inside + homes if os.path.isdir(path)]
+  if not found:
+    raise RecognitionError('Where are the images of %s (--images=FOLDER)? '
+                           'There is no %s.' % (name, inside[0]))
+  return found[0]
+
+
+def _voc_lists(folder):
+  """{split: path of its list} of a VOC set."""
+  paths = collections.OrderedDict(
+      (split, os.path.join(folder, 'ImageSets', 'Main', split + '.txt'))
+      for split in (TRAIN, VAL, TEST, _TRAIN_VAL))
+  return collections.OrderedDict(
+      (split, path) for split, path in paths.items() if os.path.exists(path))
 
 
 def _xml_images(folder, annotations=None):

@@ -52,3 +52,25 @@ def test_files_of_one_stem(tmp_path):
                 'b.jpg', 'b.PNG')
   assert found.used == {'a': 'a.png'}
   assert found.unusable == {'b': (voc_images.AMBIGUOUS, 'b.PNG and b.jpg')}
+
+
+def test_subfolders(tmp_path):
+  """Of annotations and images alike, of one of them, and of equal names."""
+  found = _find(tmp_path, {'u/a': 'a.jpg', 'v/a': 'a.jpg', 'u/b': '', 'c': '',
+                           'v/d': 'd.jpg'},
+                'u/a.jpg', 'v/a.jpg', 'b.jpg', 'w/c.png', 'x/d.jpg', 'y/d.png')
+  assert found.used == {'u/a': 'u/a.jpg', 'v/a': 'v/a.jpg', 'u/b': 'b.jpg',
+                        'c': 'w/c.png'}
+  assert found.unusable == {'v/d': (voc_images.AMBIGUOUS,
+                                    'x/d.jpg and y/d.png')}
+
+
+def test_annotations_in_subfolders(tmp_path):
+  for name in ('a.xml', 'u/b.XML', 'u/v/c.xml', '.idea/w.xml', 'u/._b.xml'):
+    path = tmp_path / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(b'')
+  assert sorted(voc_images.annotation_files(str(tmp_path))) == [
+      'a', 'u/b', 'u/v/c']
+  assert voc_images.has_annotations(str(tmp_path / 'u'))
+  assert not voc_images.has_annotations(str(tmp_path / '.idea' / 'none'))

@@ -101,6 +101,74 @@ def test_voc(tmp_path):
   assert sorted(recognition.recognise(str(tmp_path)).splits) == ['all']
 
 
+@pytest.mark.parametrize('names, divided', [
+    (('trainval', 'test'), 'trainval'), (('train', 'test'), 'train'),
+    (('train', 'trainval', 'test'), 'trainval')])
+def test_a_test_list_of_voc_is_left_alone(tmp_path, names, divided):
+  voc_files.write(tmp_path)
+  lists = tmp_path / 'ImageSets' / 'Main'
+  members = (lists / 'train.txt').read_text()
+  for path in lists.iterdir():
+    path.unlink()
+  for name in names:
+    (lists / (name + '.txt')).write_text(members)
+  found = recognition.recognise(str(tmp_path))
+  assert list(found.splits) == ['all']
+  assert found.splits['all']['among'] == str(lists / (divided + '.txt'))
+  assert 'others are left alone' in found.notes[0]
+  options = plan.Options(str(tmp_path), None, None, 1, str(tmp_path / 'out'), 0,
+                         None, [])
+  assert '--list=%s' % (lists / (divided + '.txt')) in plan.Plan(
+      found, options).stages[0].arguments
+  for name in set(names) - {'test'}:
+    (lists / (name + '.txt')).unlink()
+  with pytest.raises(RecognitionError, match=r'only test\.txt'):
+    recognition.recognise(str(tmp_path))
+
+
+def test_voc_lists_and_another_folder_of_images(tmp_path):
+  voc_files.write(tmp_path / 'set')
+  (tmp_path / 'set' / 'JPEGImages').rename(tmp_path / 'photos')
+  found = recognition.recognise(str(tmp_path / 'set'), str(tmp_path / 'photos'))
+  assert found.has_splits
+  assert found.splits['val'] == {
+      'annotations': str(tmp_path / 'set' / 'Annotations'),
+      'images': str(tmp_path / 'photos'),
+      'list': str(tmp_path / 'set' / 'ImageSets' / 'Main' / 'val.txt')}
+
+
+def test_voc_in_subfolders(tmp_path):
+  (tmp_path / 'Annotations' / 'cam0').mkdir(parents=True)
+  (tmp_path / 'Annotations' / 'cam0' / 'a.xml').write_text('<annotation/>')
+  _image(tmp_path / 'JPEGImages' / 'cam0' / 'a.jpg')
+  assert recognition.recognise(str(tmp_path)).kind == 'VOC'
+
+
+@pytest.mark.parametrize('annotations', ['Annotations', 'annotations', 'xmls'])
+def test_voc_folders_of_splits(tmp_path, annotations):
+  for split in ('train', 'val'):
+    path = tmp_path / annotations / split / 'a.xml'
+    path.parent.mkdir(parents=True)
+    path.write_text('<annotation/>')
+    _image(tmp_path / 'images' / split / 'a.jpg')
+  found = recognition.recognise(str(tmp_path))
+  assert found.kind == 'VOC' and found.has_splits
+  assert found.splits['val'] == {
+      'annotations': str(tmp_path / annotations / 'val'),
+      'images': str(tmp_path / 'images' / 'val')}
+  (tmp_path / annotations / 'train').rename(tmp_path / annotations / 'test')
+  with pytest.raises(RecognitionError, match='no folder train'):
+    recognition.recognise(str(tmp_path))
+
+
+def test_voc_annotations_outside_of_the_only_split(tmp_path):
+  for name in ('a', 'test/b'):
+    _image(tmp_path / (name + '.jpg'))
+    (tmp_path / (name + '.xml')).write_text('<annotation/>')
+  with pytest.raises(RecognitionError, match='move those to train on into'):
+    recognition.recognise(str(tmp_path))
+
+
 def test_voc_as_exported(tmp_path):
   voc_files.write(tmp_path / 'source')
   for split in ('train', 'valid'):
