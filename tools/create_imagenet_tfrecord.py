@@ -13,11 +13,13 @@ reads
 and writes records/train/train-00000-of-01024 ...,
 records/validation/validation-00000-of-00128 ..., an index for each set of what
 was written and what was left out and why, and records/label_map.csv.
-Classes are numbered from 1 in the order of their names. Without a folder
-validation, there is only the training set. --train and --validation name other
-folders of class folders, or lists of images (tools.split_data writes some)
-whose folders are their classes. What is not a JPEG becomes one, and
-images are turned as their EXIF orientation says.
+Classes are numbered from 1 in the order of their names; images in folders
+within a class folder are of that class. Without a folder validation, there is
+only the training set. --train and --validation name other folders of class
+folders, or lists of images (tools.split_data writes some) whose folders are
+their classes; with --class_root=FOLDER, the first folders below that one are.
+What is not a JPEG becomes one, and images are turned as their EXIF orientation
+says.
 """
 
 import argparse
@@ -34,6 +36,7 @@ from tools.datasets import annotation_checks
 from tools.datasets import image_files
 from tools.datasets import image_folders
 from tools.datasets import image_record_writer
+from tools.datasets import source_set
 from tools.datasets import written_order
 from utils import label_map as label_maps
 from utils import orientation as orientations
@@ -64,7 +67,8 @@ def convert(
     num_processes: Optional[int] = None, overwrite: bool = False,
     exif: str = orientations.UPRIGHT,
     shuffle_seed: Optional[int] = written_order.DEFAULT_SEED,
-    places: Optional[Mapping[str, str]] = None) -> Dict[str, int]:
+    places: Optional[Mapping[str, str]] = None,
+    class_root: Optional[str] = None) -> Dict[str, int]:
   """Converts both sets; prints what was left out and why.
 
   Args:
@@ -78,6 +82,8 @@ def convert(
       names.
     places: {'train': path, 'validation': path} of folders or lists instead of
       `raw_data_dir`.
+    class_root: folder of the class folders of the images in lists; None: the
+      folder of an image is its class.
 
   Returns:
     {'train': number of records, 'validation': ...}.
@@ -87,7 +93,7 @@ def convert(
   """
   num_shards = num_shards or SHARDS
   if places:
-    sets, labels = _placed_sets(places)
+    sets, labels = _placed_sets(places, class_root)
   else:
     sets, labels = _usual_sets(raw_data_dir)
   names = {i: synset for synset, i in labels.items()}
@@ -123,43 +129,55 @@ def _usual_sets(raw_data_dir):
   return sets, labels
 
 
-def _placed_sets(places):
+def _placed_sets(places, class_root):
   """The same of folders or lists, {set: path}."""
-  synsets = (_synsets(places['train']) if os.path.isdir(places['train'])
-             else sorted({_class_of(path) for path in _listed(
-                 places['train'])}))
+  images = {name: _listed(path, class_root) for name, path in places.items()
+            if not os.path.isdir(path)}
+  synsets = (sorted({synset for _, synset, _ in images['train']})
+             if 'train' in images else _synsets(places['train']))
   labels = _labels(synsets)
-  return collections.OrderedDict(
-      (name, _by_class(path, labels) if os.path.isdir(path)
-       else _of_list(path, labels)) for name, path in places.items()), labels
+  sets = collections.OrderedDict()
+  for name, path in places.items():
+    if name in images:
+      _check_known({synset for _, synset, _ in images[name]}, labels, path)
+      sets[name] = [SourceImage(image, '%s/%s' % (synset, inside), synset,
+                                labels[synset])
+                    for image, synset, inside in images[name]]
+    else:
+      sets[name] = _by_class(path, labels)
+  return sets, labels
 
 
 def _labels(synsets):
   return {synset: i + 1 for i, synset in enumerate(synsets)}
 
 
-def _listed(path):
-  """[path of an image] in the lines of a list, from its folder on."""
+def _listed(path, class_root):
+  """[(path of an image, its class, its path within that)] of a list."""
   here = os.path.dirname(path)
   images = [os.path.normpath(os.path.join(here, line))
             for line in text_files.read_lines(path) if line]
-  if not images:
-    raise ConversionError('%s names no image.' % path)
-  return images
+  found, others = [], []
+  for image in images:
+    if class_root:
+      parts = os.path.relpath(image, class_root).split(os.sep)
+    else:
+      parts = image.split(os.sep)[-2:]
+    if len(parts) < 2 or parts[0] == os.pardir:
+      others.append(image)
+    else:
+      found.append((image, parts[0], '/'.join(parts[1:])))
+  _note_without_class(others, class_root)
+  if not found:
+    raise ConversionError('%s names no image%s.' % (
+        path, ' in a folder of %s' % class_root if others else ''))
+  return found
 
 
-def _class_of(path):
-  return os.path.basename(os.path.dirname(path))
-
-
-def _of_list(path, labels):
-  """[SourceImage] of a list; the folder of an image is its class."""
-  images = _listed(path)
-  _check_known({_class_of(image) for image in images}, labels, path)
-  return [SourceImage(image, '%s/%s' % (_class_of(image),
-                                        os.path.basename(image)),
-                      _class_of(image), labels[_class_of(image)])
-          for image in images]
+def _note_without_class(images, folder):
+  if images:
+    print('%d images are not used, since they are in no class folder of %s, '
+          'such as %s.' % (len(images), folder, os.path.basename(images[0])))
 
 
 def _folders(folder):
@@ -193,10 +211,15 @@ def _by_class(folder, labels):
   """[SourceImage] of a set with a folder for each class."""
   synsets = _folders(folder)
   _check_known(synsets, labels, folder)
-  images = [SourceImage(os.path.join(folder, synset, image),
-                        '%s/%s' % (synset, image), synset, labels[synset])
-            for synset in synsets
-            for image in _images_in(os.path.join(folder, synset))]
+  _note_without_class(_images_in(folder), folder)
+  images = []
+  for synset in synsets:
+    inside, notes = source_set.walk_images(os.path.join(folder, synset))
+    for note in notes:
+      print(note)
+    images.extend(SourceImage(os.path.join(folder, synset, image),
+                              '%s/%s' % (synset, image), synset, labels[synset])
+                  for image in inside)
   if not images:
     raise ConversionError('There is no image (%s) below %s.' % (
         ', '.join(image_folders.EXTENSIONS), folder))
@@ -274,6 +297,9 @@ def main() -> None:
     parser.add_argument('--' + name, metavar='PATH', help='folder of class '
                         'folders, or list of images, instead of that in '
                         '--raw_data_dir')
+  parser.add_argument('--class_root', metavar='FOLDER', help='of images in '
+                      'lists: the class is the first folder below this one '
+                      '(default: the folder of the image)')
   parser.add_argument('--output', '--local_scratch_dir', required=True,
                       help='folder of the records')
   parser.add_argument('--num_processes', type=numbers.whole(),
@@ -299,7 +325,8 @@ def main() -> None:
     convert(args.raw_data_dir, args.output,
             {'train': args.num_train_shards,
              'validation': args.num_validation_shards}, args.num_processes,
-            args.overwrite, args.exif, written_order.seed_of(args), places)
+            args.overwrite, args.exif, written_order.seed_of(args), places,
+            args.class_root)
   except (ValueError, OSError, tf.errors.OpError) as e:
     raise SystemExit('Error: %s' % reasons.of(e))
 

@@ -498,14 +498,14 @@ def split_yolo(source: str, prefix: str, shares: Mapping[str, float],
 def split_images(folder: str, prefix: str, shares: Mapping[str, float],
                  group: Optional[Callable[[str], Any]], seed: int = 0,
                  stratify: bool = True) -> Dict[str, List[Item]]:
-  """Divides the images of a folder; folders in it are the classes."""
+  """Divides the images of a folder; the first folders in it are the classes."""
   names, notes = source_set.walk_images(folder)
   for note in notes:
     print(note)
   places = {name: os.path.join(folder, name) for name in names}
   originals = {} if group else _originals(places.values())
-  items = [Item(name, {os.path.dirname(name): 1}
-                if stratify and os.path.dirname(name) else {},
+  items = [Item(name, {name.split('/')[0]: 1}
+                if stratify and '/' in name else {},
                 group(name) if group
                 else originals.get(places[name], places[name]))
            for name in names]

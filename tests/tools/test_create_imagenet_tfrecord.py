@@ -210,3 +210,28 @@ def test_other_places(raw, tmp_path):
   with pytest.raises(ValueError, match='without a folder in train.* n01'):
     create_imagenet_tfrecord.convert(None, str(tmp_path / 'more'), _SHARDS,
                                      num_processes=1, places=places)
+
+
+def test_folders_within_class_folders(tmp_path, capsys):
+  """The first folder is the class, in a folder and in lists of it."""
+  root = tmp_path / 'set'
+  for i, name in enumerate(('a/1.jpg', 'a/deep/2.jpg', 'b/deep/2.jpg',
+                            'b/x/y/3.jpg', 'stray.jpg')):
+    _save(root / name, value=40 * i)
+  lists = {}
+  for name, lines in (('train', ['a/1.jpg', 'b/deep/2.jpg', 'b/x/y/3.jpg']),
+                      ('validation', ['a/deep/2.jpg', 'stray.jpg'])):
+    lists[name] = str(tmp_path / (name + '.txt'))
+    (tmp_path / (name + '.txt')).write_text(
+        ''.join('%s\n' % (root / line) for line in lines))
+  for places, counts in (({'train': str(root)}, {'train': 4}),
+                         (lists, {'train': 3, 'validation': 1})):
+    assert create_imagenet_tfrecord.convert(
+        None, str(tmp_path / 'out'), _SHARDS, num_processes=1, places=places,
+        class_root=str(root)) == counts
+    assert '1 images are not used, since they are in no class folder' in (
+        capsys.readouterr().out)
+    classes = {f['image/source_id'].bytes_list.value[0]:
+               f['image/class/label'].int64_list.value[0]
+               for f in _read(tmp_path, 'train').values()}
+    assert classes[b'b/x/y/3.jpg'] == 2 and set(classes.values()) == {1, 2}

@@ -161,7 +161,8 @@ def test_voc_lists(tmp_path):
 
 
 def test_class_folders(tmp_path):
-  for name in ['cat/%d.jpg' % i for i in range(10)] + [
+  for name in ['cat/%s%d.jpg' % ('old/' if i % 2 else '', i)
+               for i in range(10)] + [
       'dog/%d.jpg' % i for i in range(5)]:
     path = tmp_path / 'images' / name
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -170,7 +171,20 @@ def test_class_folders(tmp_path):
                           split_data.group_of())
   paths = (tmp_path / 'l-val.txt').read_text().split()
   assert len(paths) == 3
-  assert sorted(p.split('/')[-2] for p in paths) == ['cat', 'cat', 'dog']
+  root = str(tmp_path / 'images') + '/'
+  assert sorted(p.replace(root, '').split('/')[0] for p in paths) == [
+      'cat', 'cat', 'dog']
+
+
+def test_a_class_folder_of_folders_is_one_class(tmp_path):
+  for name in ('cat/a/1.jpg', 'cat/b/2.jpg', 'dog/3.jpg', 'dog/4.jpg'):
+    path = tmp_path / 'images' / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(b'')
+  splits = split_data.split_images(
+      str(tmp_path / 'images'), str(tmp_path / 'l'), SHARES, None)
+  assert {key for items in splits.values() for i in items
+          for key in i.classes} == {'cat', 'dog'}
 
 
 def _annotated_copies(tmp_path):

@@ -212,10 +212,12 @@ class Plan:
               for name, split in (('train', recognition.TRAIN),
                                   ('validation', recognition.VAL))}
     folder = self.path('data')
+    train = sides[recognition.TRAIN]
     self._add('convert', [
         '-m', 'tools.create_imagenet_tfrecord'] + [
-            '--%s=%s' % item for item in sorted(places.items())] + [
-                '--output=' + folder, '--num_train_shards=8',
+            '--%s=%s' % item for item in sorted(places.items())] + (
+                ['--class_root=' + train['folder']] if 'list' in train else []
+            ) + ['--output=' + folder, '--num_train_shards=8',
                 '--num_validation_shards=2'],
               self._sources() + [p for p in places.values()
                                  if os.path.splitext(p)[1] == '.txt'],
