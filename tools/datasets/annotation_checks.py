@@ -76,6 +76,7 @@ def check_dataset(dataset: Dict[str, Any],
   """
   skips, notes = list(dataset.get('skips', [])), list(dataset.get('notes', []))
   dataset = _clean(dataset)
+  dataset['categories'] = _without_repeated(dataset, label_map, notes)
   notes.extend(coco_annotations.doubts(dataset))
   images = _unique_images(dataset['images'], skips)
   categories, new_ids, id_shift = _category_ids(dataset, label_map, notes)
@@ -154,6 +155,29 @@ def _unique_images(images, skips):
   return list(unique.values())
 
 
+def _without_repeated(dataset, label_map, notes):
+  """The categories but for those that only repeat the name of another one.
+
+  Roboflow puts the name of the project in front of the classes, as a category
+  without objects, and a project is often called as its only class is.
+  """
+  used = {a['category_id'] for a in dataset['annotations']}
+  ids_by_name = collections.defaultdict(list)
+  for category in dataset['categories']:
+    ids_by_name[category['name']].append(category['id'])
+  in_map = collections.Counter((label_map or {}).values())
+  kept = []
+  for category in dataset['categories']:
+    others = [i for i in ids_by_name[category['name']] if i in used]
+    if category['id'] in used or not others or in_map[category['name']] > 1:
+      kept.append(category)
+    else:
+      notes.append('The category %d, %r, is left out: no object has it, and '
+                   'the category %d has the same name.' % (
+                       category['id'], category['name'], others[0]))
+  return kept
+
+
 def _category_ids(dataset, label_map, notes):
   """Final categories, {id in the source: final id} and the shift between."""
   categories = {}
@@ -201,16 +225,14 @@ def _ids_by_name(categories, used, label_map, notes):
     raise ConversionError('The label map has the id %d; classes start at 1, '
                           '0 is the background.' % min(label_map))
   exact = {name: i for i, name in label_map.items()}
-  if len(exact) < len(label_map):
-    name = next(n for i, n in label_map.items() if exact[n] != i)
-    raise ConversionError('The label map gives the name %r to two ids.' % name)
+  repeated = _ids_of_repeated(categories, label_map)
   folded = {name.lower(): i for i, name in label_map.items()}
   new_ids = {}
   for old, name in categories.items():
     if name not in exact and name.lower() in folded:
       notes.append('The class %r is taken for %r of the label map.' % (
           name, label_map[folded[name.lower()]]))
-    new_id = exact.get(name, folded.get(name.lower()))
+    new_id = repeated.get(old, exact.get(name, folded.get(name.lower())))
     if new_id is not None:
       new_ids[old] = new_id
     elif old in used:
@@ -218,6 +240,27 @@ def _ids_by_name(categories, used, label_map, notes):
           name, ', '.join(sorted(exact))))
   return [{'id': i, 'name': label_map[i]} for i in sorted(label_map)], (
       new_ids), 0
+
+
+def _ids_of_repeated(categories, label_map):
+  """{id in the source: final id} of names that several ids of the map have.
+
+  Raises:
+    ConversionError: if the source has another number of them.
+  """
+  result = {}
+  for name, number in collections.Counter(label_map.values()).items():
+    if number == 1:
+      continue
+    olds = sorted(i for i, other in categories.items() if other == name)
+    news = sorted(i for i, other in label_map.items() if other == name)
+    if len(olds) not in (0, number):
+      raise ConversionError(
+          'The label map gives the name %r to %d ids, and %d of the categories '
+          '%s it. Give every class a name of its own.' % (
+              name, number, len(olds), 'has' if len(olds) == 1 else 'have'))
+    result.update(zip(olds, news))
+  return result
 
 
 def _with_new_ids(image, new_ids):

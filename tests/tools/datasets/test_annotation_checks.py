@@ -90,6 +90,34 @@ def test_a_category_called_background_is_no_class():
   assert "'_background_', is left out" in checked.notes[0]
 
 
+def test_a_project_called_as_its_class_is_no_class():
+  """As Roboflow exports it."""
+  dataset = coco_sets.dataset()
+  dataset['categories'].insert(0, {'id': 0, 'name': 'disc',
+                                   'supercategory': 'none'})
+  checked = _check(dataset)
+  assert _categories(checked) == {1: 'disc', 3: 'Box'}
+  assert checked.id_shift == 0
+  note, = checked.notes
+  assert note == ("The category 0, 'disc', is left out: no object has it, and "
+                  'the category 1 has the same name.')
+  again = _check(dataset, _categories(checked))  # the other split
+  assert [a['category_id'] for a in again.annotations['7']] == [3, 1, 1]
+
+
+def test_two_classes_of_one_name_stay_two_in_both_splits():
+  dataset = coco_sets.dataset()
+  for category in dataset['categories']:
+    category['name'] = 'disc'
+  label_map = _categories(_check(dataset))
+  checked = _check(dataset, {i + 5: name for i, name in label_map.items()})
+  assert [a['category_id'] for a in checked.annotations['7']] == [8, 6, 6]
+  # Also where a split has only one of them.
+  dataset['annotations'] = dataset['annotations'][1:2]
+  assert [a['category_id'] for a in _check(
+      dataset, label_map).annotations['7']] == [1]
+
+
 @pytest.mark.parametrize('category_id, message', [
     (-2, "'disc' has the negative id -2"), (3, 'Two categories have the id 3'),
 ])
@@ -116,7 +144,7 @@ def test_label_map_gives_the_ids():
 
 
 @pytest.mark.parametrize('label_map, message', [
-    ({1: 'Box', 2: 'disc', 3: 'Box'}, "gives the name 'Box' to two ids"),
+    ({1: 'Box', 2: 'disc', 3: 'Box'}, "gives the name 'Box' to 2 ids"),
     ({1: 'disc'}, "lacks the class 'Box'. It has: disc."),
     ({0: 'disc', 1: 'Box'}, 'has the id 0; classes start at 1'),
     ({}, 'The label map is empty'),
