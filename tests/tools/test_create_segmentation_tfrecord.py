@@ -132,7 +132,8 @@ def test_a_list_of_names(raw):
      'another size'),
     (lambda raw: (raw / 'labels' / 'c.png').write_text('x'),
      'label map cannot be read'),
-    (lambda raw: _save_image(raw / 'labels' / 'c.png'), 'has colours'),
+    (lambda raw: Image.new('RGB', _SIZE[::-1], (9, 0, 0)).save(
+        str(raw / 'labels' / 'c.png')), 'has colours'),
     (lambda raw: _save_label(raw / 'labels' / 'c.png', _classes(9)),
      'class 9 is not in the label map'),
     (lambda raw: None, 'has no label map'),
@@ -192,6 +193,20 @@ def test_values_become_classes(raw, capsys):
                        values={255: 1}))
   assert index['counts'] == {'0': 41, '1': 29}
   assert 'Warning' not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize('mode', ['RGB', 'RGBA', 'LA'])
+def test_equal_channels_are_one(raw, mode):
+  for name in ('a.png', 'b.png'):
+    Image.fromarray(_classes(0, 1)).convert(mode).save(
+        str(raw / 'labels' / name))
+  assert _convert(raw)['counts'] == {'0': 36, '1': 34}
+  Image.fromarray(_classes(0, 1)).convert('RGBA').save(
+      str(raw / 'labels' / 'a.png'))
+  transparent = Image.new('RGBA', _SIZE[::-1], (1, 1, 1, 128))
+  transparent.save(str(raw / 'labels' / 'b.png'))
+  skip, = _convert(raw)['skipped']
+  assert 'has colours' in skip['reason']
 
 
 @pytest.mark.parametrize('classes, words', [

@@ -2,7 +2,8 @@
 
 What counts are the numbers as they are stored: of a file with a palette the
 indices, not the colours that a viewer shows. Colours are never turned to gray:
-two of them may become one.
+two of them may become one. Three equal channels, as OpenCV writes a mask, count
+as one.
 """
 
 import io
@@ -21,6 +22,10 @@ class LabelError(ValueError):
   """A file that cannot be used, with the reason."""
 
 
+class ColourError(LabelError):
+  """A file of colours."""
+
+
 def read(path: str) -> np.ndarray:
   """The numbers in a file.
 
@@ -31,16 +36,24 @@ def read(path: str) -> np.ndarray:
     int32 [h, w].
 
   Raises:
-    LabelError: if it cannot be read, or has colours.
+    LabelError: if it cannot be read.
+    ColourError: if it has colours.
   """
   image = load(path)
   if image.format == 'JPEG':
     raise LabelError('the label map is a JPEG, which changes values; save it '
                      'as PNG from the source')
-  if image.mode not in NUMBERS:
-    raise LabelError('the label map has colours (Pillow mode %s); its values '
-                     'must be the classes, in one channel' % image.mode)
-  return np.asarray(image).astype(np.int32)
+  if image.mode in NUMBERS:
+    return np.asarray(image).astype(np.int32)
+  if image.mode in ('RGB', 'RGBA', 'LA'):
+    channels = np.asarray(image)
+    shown = channels[..., :{'LA': 1}.get(image.mode, 3)]
+    is_opaque = image.mode == 'RGB' or np.all(channels[..., -1] == 255)
+    if is_opaque and np.all(shown == shown[..., :1]):
+      return shown[..., 0].astype(np.int32)
+  raise ColourError('the label map has colours (Pillow mode %s); its values '
+                    'must be the classes: save it with one channel, in which '
+                    'each colour is the number of its class' % image.mode)
 
 
 def load(path: str) -> Image.Image:

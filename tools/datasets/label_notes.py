@@ -1,12 +1,14 @@
 """Doubts about the label maps of a conversion."""
 
-from typing import Any, Dict, List, Mapping, Sequence
+from typing import Any, Dict, Iterable, List, Mapping, Optional, Sequence
 
 PIXELS, IGNORED = 'pixels', 'ignored_pixels'
 LABEL_MAPS, MASKS = 'label_maps', 'label_maps_of_0_and_ignored'
 
+_SHOWN = 6  # values in a flag that is proposed
+_NEAR = 16  # gray levels between values that mean the same
 _ALL_IGNORED = .999
-_MANY_CLASSES = 64  # more in one label map than any data set has
+MANY_CLASSES = 64  # more in one label map than any data set has
 
 
 def measures(counts: Mapping[int, int], ignore_label: int) -> Dict[str, float]:
@@ -21,6 +23,28 @@ def measures(counts: Mapping[int, int], ignore_label: int) -> Dict[str, float]:
   """
   return {PIXELS: sum(counts.values()), IGNORED: counts.get(ignore_label, 0),
           LABEL_MAPS: 1, MASKS: int(set(counts) == {0, ignore_label})}
+
+
+def are_doubtful(num_values: int, highest: int) -> bool:
+  """Whether values are high, and too few for the numbers of classes."""
+  return highest >= MANY_CLASSES and 2 * num_values <= highest
+
+
+def values_flag(values: Iterable[int]) -> Optional[str]:
+  """--values for masks of these values; None where they are too many.
+
+  High values next to each other, such as 254 and 255, become one class: what
+  smoothing leaves of white.
+  """
+  shown = [v for v in sorted(values) if v]
+  if len(shown) > _SHOWN:
+    return None
+  pairs, class_id, before = [], 0, 0
+  for value in shown:
+    class_id += before < MANY_CLASSES or value - before > _NEAR
+    pairs.append('%d:%d' % (value, class_id))
+    before = value
+  return '--values=' + ','.join(pairs)
 
 
 def lines(index: Dict[str, Any], ids: Sequence[int], ignore_label: int,
@@ -58,15 +82,16 @@ def lines(index: Dict[str, Any], ids: Sequence[int], ignore_label: int,
     result.append(
         'Warning: all pixels have the same class, %d. A model has nothing to '
         'distinguish. Are these the right label maps?' % ids[0])
-  if not has_names and ids and ids[-1] >= _MANY_CLASSES and (
-      2 * len(ids) <= ids[-1]):
+  if not has_names and ids and are_doubtful(len(ids), ids[-1]):
+    flag = values_flag(ids + [ignore_label] * bool(sums[IGNORED]))
     result.append(
         'Warning: values reach %d, but only %d of them occur. Classes are 0, '
-        '1, 2 and so on. If these are masks, --values=%d:1 makes them class 1; '
-        'if they were saved as JPEG or resized with interpolation, create them '
-        'again.'
-        % (ids[-1], len(ids), ids[-1]))
-  if len(ids) > _MANY_CLASSES:
+        '1, 2 and so on.%s If they were saved as JPEG or resized with '
+        'interpolation, create them again.'
+        % (ids[-1], len(ids), ' If they are masks, convert again with %s, or '
+           'with the classes that they mean.' % flag
+           if flag else ''))
+  if len(ids) > MANY_CLASSES:
     result.append(
         'Warning: %d different values occur. Were label maps saved as JPEG, or '
         'resized with interpolation? That makes classes that do not exist.'

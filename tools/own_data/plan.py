@@ -3,20 +3,16 @@
 Each is a tool of its own; `train_on` only runs them one after the other.
 """
 
-import collections
 import os
 import typing
 from typing import List, Optional, Tuple
 
-import numpy as np
-
-from tools.datasets import label_images
+from tools.own_data import mask_values
 from tools.own_data import recognition
 
 SHARES = 'train:0.8,val:0.2'
 _MODELS = {recognition.CLASSES: 'classification',
            recognition.LABEL_MAPS: 'segmentation'}
-_MASKS_LOOKED_AT = 20
 
 
 class Stage(typing.NamedTuple):
@@ -229,6 +225,8 @@ class Plan:
 
   def _convert_label_maps(self, sides):
     patterns = []
+    flags = mask_values.flags([sides[recognition.TRAIN],
+                               sides[recognition.VAL]])
     for name in (recognition.TRAIN, recognition.VAL):
       parts = sides[name]
       arguments = ['-m', 'tools.create_segmentation_tfrecord',
@@ -236,9 +234,7 @@ class Plan:
                    '--label_dir=' + parts['labels']]
       if 'list' in parts:
         arguments.append('--list=' + parts['list'])
-      if are_black_and_white(parts['labels']):
-        arguments.append('--values=255:1')
-      prefix = self._convert(name, arguments,
+      prefix = self._convert(name, arguments + flags,
                              [parts['list']] if 'list' in parts else [],
                              self._found.classes)
       patterns.append(prefix + '-*.tfrecord')
@@ -336,17 +332,3 @@ _CONVERSIONS = {
     recognition.YOLO: Plan._convert_yolo,
     recognition.CLASSES: Plan._convert_classes,
     recognition.LABEL_MAPS: Plan._convert_label_maps}
-
-
-def are_black_and_white(folder: str) -> bool:
-  """Whether label maps have the values 0 and 255 only, as drawn masks do."""
-  values = collections.Counter()
-  names = [n for n in sorted(os.listdir(folder))
-           if n.lower().endswith(label_images.EXTENSIONS)]
-  for name in names[:_MASKS_LOOKED_AT]:
-    try:
-      values.update(np.unique(label_images.read(
-          os.path.join(folder, name))).tolist())
-    except label_images.LabelError:
-      continue  # The converter says what is wrong with it.
-  return set(values) in ({0, 255}, {255})

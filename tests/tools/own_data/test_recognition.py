@@ -259,9 +259,6 @@ def test_label_maps(tmp_path, labels):
   found = recognition.recognise(str(tmp_path))
   assert found.kind == 'label maps'
   assert found.splits['all']['labels'] == str(tmp_path / labels)
-  assert plan.are_black_and_white(str(tmp_path / labels))
-  _mask(tmp_path / labels / 'a.png', [0, 1])
-  assert not plan.are_black_and_white(str(tmp_path / labels))
 
 
 def test_class_folders(tmp_path):

@@ -1,0 +1,114 @@
+"""What the values of label maps mean, decided once for a whole set."""
+
+import collections
+from concurrent import futures
+import os
+from typing import Any, Dict, Iterable, List, Sequence
+
+import numpy as np
+
+from tools.datasets import annotation_checks
+from tools.datasets import image_folders
+from tools.datasets import label_images
+from tools.datasets import label_notes
+
+_FILES_AT_ONCE = 200
+_WHITE = 255
+_BETWEEN = .1  # share of the pixels between black and white, where resized
+
+
+def flags(parts: Iterable[Dict[str, Any]]) -> List[str]:
+  """How tools.create_segmentation_tfrecord is to read label maps.
+
+  All files count: the first ones may be black, and a split need not have every
+  value. Reading ends early only where the values are those of classes.
+
+  Args:
+    parts: [{'images', 'labels': folder}] of all splits.
+
+  Returns:
+    Arguments: --values=255:1 for masks of 0 and 255, as programs draw them;
+    else none.
+
+  Raises:
+    ConversionError: if a model would learn classes that do not exist, or none.
+  """
+  paths = _label_maps(parts)
+  counts, example = np.zeros(256, np.int64), {}
+  with futures.ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+    for start in range(0, len(paths), _FILES_AT_ONCE):
+      for path, own in zip(paths[start:], pool.map(
+          _counts, paths[start:start + _FILES_AT_ONCE])):
+        counts += own
+        for value in np.flatnonzero(own):
+          example.setdefault(int(value), path)
+      ids = [v for v in example if v != _WHITE]
+      if 0 < max(ids, default=0) < label_notes.MANY_CLASSES:
+        return []
+  _check(example, counts)
+  return ['--values=%d:1' % _WHITE] if set(example) in (
+      {0, _WHITE}, {_WHITE}) else []
+
+
+def _label_maps(parts):
+  """[path] of the label maps of images."""
+  paths = collections.OrderedDict()
+  for part in parts:
+    paired = image_folders.PairedFolders(part['images'], part['labels'],
+                                         label_images.EXTENSIONS)
+    paths.update((path, None) for path in map(paired.label, paired.stems())
+                 if path)
+  return list(paths)
+
+
+def _counts(path):
+  """int64 [256]: pixels of each value; of none, where it cannot be read."""
+  try:
+    values = label_images.read(path).ravel()
+  except label_images.ColourError as e:
+    # Files of black alone would be left of such a set.
+    raise annotation_checks.ConversionError('%s: %s.' % (path, e))
+  except label_images.LabelError:
+    return np.zeros(256, np.int64)  # The converter says what is wrong with it.
+  # The same for values that are no class.
+  return np.bincount(values[(values >= 0) & (values < 256)], minlength=256)
+
+
+def _check(example: Dict[int, str], counts: Sequence[int]) -> None:
+  """Raises ConversionError where values are not classes, nor black and white.
+
+  Args:
+    example: {value: path of a file with it}.
+    counts: pixels of each of the 256 values.
+  """
+  found = sorted(example)
+  others = [v for v in found if v not in (0, _WHITE)]
+  if found == [0]:
+    raise annotation_checks.ConversionError(
+        'All pixels of all label maps are 0, so there is nothing to learn. Are '
+        'they the right files, such as %s?' % example[0])
+  if not label_notes.are_doubtful(len(set(found) - {_WHITE}),
+                                  max(others, default=0)) and (
+      not _is_resized(counts)):
+    return
+  where = '%s has the value %d' % (example[others[-1]], others[-1])
+  if label_notes.values_flag(found):
+    raise annotation_checks.ConversionError(
+        'The label maps have the values %s (%s); as classes, these would be '
+        'expected to be 0, 1, 2 and so on. Say what they mean with '
+        'tools.create_segmentation_tfrecord, once for each split, such as %s, '
+        'and continue with tools.new_config; or save them again.' % (
+            ', '.join(map(str, found)), where, label_notes.values_flag(found)))
+  raise annotation_checks.ConversionError(
+      'The label maps have %d values (%s), as JPEG or resizing with '
+      'interpolation makes them, and not those of classes: 0, 1, 2 and so on. '
+      'Save them again from their source; if they are masks, with 0 and 255 '
+      'only, such as 255 * (mask > 127).' % (len(found), where))
+
+
+def _is_resized(counts):
+  """Whether black and white dominate, with all kinds of gray between them."""
+  between = [n for n in counts[1:_WHITE] if n]
+  return counts[0] and counts[_WHITE] and (
+      len(between) > label_notes.MANY_CLASSES
+      and sum(between) < _BETWEEN * sum(counts))
