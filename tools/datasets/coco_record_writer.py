@@ -20,6 +20,7 @@ from ops import tensorflow_later as tf
 from tools.datasets import annotation_checks
 from tools.datasets import conversion_report
 from tools.datasets import image_notes
+from tools.datasets import object_checks
 from tools.datasets import old_shards
 from tools.datasets import record_builder
 from tools.datasets import staged_files
@@ -177,12 +178,16 @@ def _index(checked, outcomes, include_masks, cut_masks):
   _check_usable(outcomes, skips)
   counts = [len(o.objects) for o in written]
   objects = [o.objects for o in written]
+  cut = [annotation_checks.Skip('object', o.image['id'], a['id'],
+                                object_checks.BEYOND, 'box %s' % (a['bbox'],))
+         for o in written for a in o.cut]
   notes = checked.notes + _image_notes(written) + (
       conversion_report.teaching_doubts(objects)) + (
-          conversion_report.corner_suspicion(
-          skips, checked.annotations,
-          {str(o.image['id']): (o.image['height'], o.image['width'])
-           for o in written}))
+          conversion_report.cut_boxes(cut, sum(counts))) + (
+              conversion_report.corner_suspicion(
+                  skips + cut, checked.annotations,
+                  {str(o.image['id']): (o.image['height'], o.image['width'])
+                   for o in written}))
   return {
       'num_records': len(written),
       'num_objects': sum(counts),
@@ -198,6 +203,8 @@ def _index(checked, outcomes, include_masks, cut_masks):
       'label_map': {c['id']: c['name'] for c in checked.categories},
       'notes': notes,
       'skipped': [s._asdict() for s in skips],
+      'cut': [{'image': s.image, 'annotation': s.annotation,
+               'detail': s.detail} for s in cut],
   }
 
 

@@ -13,6 +13,7 @@ _NUM_CLASSES = 20  # classes that are listed
 # `max_num_instances` of every parser unless it is set, and the number of
 # detections of an image that the COCO metric looks at.
 _LIMIT = 100
+_MANY_CUT = .2  # share of the boxes; at most a few are in usual data
 _MANY_CROWDS = .5  # share of the objects; in COCO it is below 0.02
 
 
@@ -114,14 +115,19 @@ def _skip_lines(skipped):
     by_reason.setdefault((skip['kind'], skip['reason']), []).append(skip)
   lines = []
   for (kind, reason), skips in by_reason.items():
-    examples = '; '.join(_name(s) for s in skips[:_NUM_EXAMPLES])
-    if len(skips) > _NUM_EXAMPLES:
-      examples += '; ... (all of them in the index file)'
     lines.append('Left out %s (%s): %s' % (count(len(skips), kind), reason,
-                                           examples))
+                                           _examples(skips)))
   reasons = {s['reason'] for s in skipped}
   lines.extend(_ADVICE[r] for r in _ADVICE if r in reasons)
   return lines
+
+
+def _examples(skips):
+  """The first of some entries of the index."""
+  examples = '; '.join(_name(s) for s in skips[:_NUM_EXAMPLES])
+  if len(skips) > _NUM_EXAMPLES:
+    examples += '; ... (all of them in the index file)'
+  return examples
 
 
 def _name(skip):
@@ -179,6 +185,26 @@ def teaching_doubts(
     doubts.append('%d of %d objects have the class and the box of another one '
                   'in their image.' % (num_repeated, len(objects)))
   return doubts
+
+
+def cut_boxes(cut: Sequence[Any], num_objects: int) -> List[str]:
+  """A sentence about boxes that were cut at the border of their images.
+
+  Args:
+    cut: [Skip] of their objects, which are not left out.
+    num_objects: of all that were written.
+
+  Returns:
+    [str], empty or one line.
+  """
+  if not cut:
+    return []
+  doubt = '' if len(cut) <= _MANY_CUT * num_objects else (
+      ' So many of them suggest that the annotations are of images of another '
+      'size, or their boxes of another form.')
+  return ['%d of %d boxes reached beyond their image and were cut at its '
+          'border: %s.%s' % (len(cut), num_objects,
+                             _examples([s._asdict() for s in cut]), doubt)]
 
 
 def corner_suspicion(skips: Iterable[Any],

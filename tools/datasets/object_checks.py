@@ -10,6 +10,7 @@ from utils import types
 # Reasons that the report has an advice for.
 BEYOND = 'box beyond the border of the image'
 NO_MASK = 'no mask'
+_ROUNDING = .1  # pixels, of numbers that were written as text
 
 
 class _Unusable(Exception):
@@ -49,6 +50,23 @@ def check_objects(
     if not include_masks and _is_line(annotation.get('segmentation')):
       notes.append('polygon of less than three points, only the box is used')
   return kept, skips, notes
+
+
+def cut_boxes(annotations: Sequence[Dict[str, Any]],
+              kept: Sequence[Dict[str, Any]]) -> List[Dict[str, Any]]:
+  """The annotations of which the box was cut at the border of the image.
+
+  Args:
+    annotations: [annotation] as given.
+    kept: those of them that `check_objects` returned.
+
+  Returns:
+    [annotation] as given; less than a rounding error is no cut.
+  """
+  boxes = {annotation['id']: annotation['bbox'] for annotation in kept}
+  return [a for a in annotations if a['id'] in boxes and a.get('bbox')
+          and max(abs(old - new) for old, new in zip(
+              _box(a), boxes[a['id']])) > _ROUNDING]
 
 
 def _complete(annotation, height, width, include_masks, clip_boxes):

@@ -37,12 +37,14 @@ class Outcome(NamedTuple):
     skips: the entries that were left out.
     notes: [sentence] for the user.
     digest: the same for images of the same content, or None.
+    cut: [annotation], as given, of which the box was cut.
   """
   image: Optional[Dict[str, Any]]
   objects: List[Dict[str, Any]]
   skips: List[annotation_checks.Skip]
   notes: List[str]
   digest: Optional[str] = None
+  cut: Sequence[Dict[str, Any]] = ()
 
 
 def build_record(
@@ -82,6 +84,7 @@ def build_record(
         width, height, size[1], size[0]))
   objects, skips, notes = object_checks.check_objects(
       annotations, image['id'], height, width, include_masks, clip_boxes)
+  cut = object_checks.cut_boxes(annotations, objects)
   objects = [_turned(o, encoded.turn, (height, width)) for o in objects]
   image = dict(image, height=encoded.height, width=encoded.width)
   example = tf.train.Example(features=tf.train.Features(
@@ -90,7 +93,7 @@ def build_record(
   # Deterministic: the same input gives the same bytes.
   return (example.SerializeToString(deterministic=True),
           Outcome(image, objects, skips, encoded.notes + notes,
-                  _digest(encoded)))
+                  _digest(encoded), cut))
 
 
 def _turned(annotation, orientation, size):

@@ -337,3 +337,17 @@ def test_boxes_written_as_corners_are_suspected(write):
       coco_sets.rectangle(i, 7, 1, (0, 0, 1, 1), bbox=[30, 20, 45, 35])
       for i in range(1, 5)] + [coco_sets.rectangle(9, 7, 1, (0, 0, 5, 5))]
   assert '4 of the 4 boxes' in write(dataset)['notes'][-1]
+
+
+def test_boxes_that_are_cut_are_counted(write, capsys):
+  dataset = coco_sets.dataset()
+  dataset['annotations'][0]['bbox'] = [30, 5, 500, 15]
+  index = write(dataset, clip_boxes=True, include_masks=False)
+  assert index['skipped'] == []
+  assert index['cut'] == [{'image': 7, 'annotation': 1,
+                           'detail': 'box [30, 5, 500, 15]'}]
+  output = capsys.readouterr().out
+  assert ('1 of 4 boxes reached beyond their image and were cut at its border: '
+          'image 7, annotation 1 (box [30, 5, 500, 15]). So many') in output
+  index = write(clip_boxes=True)
+  assert index['cut'] == [] and 'beyond' not in capsys.readouterr().out

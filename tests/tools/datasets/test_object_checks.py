@@ -164,3 +164,11 @@ def test_area_as_annotated():
 def test_crowd_marks(value, expected):
   kept, skips, _ = _check([_object(iscrowd=value)])
   assert (kept[0]['iscrowd'] if kept else skips[0].reason) == expected
+
+
+def test_boxes_that_were_cut():
+  given = [_object(id=1), _object(id=2, bbox=[-1, 5, 30, 15]),
+           _object(id=3, bbox=[10, 5, _SIZE[1] - 9.95, 15]),
+           _object(id=4, bbox=None), _object(id=5, bbox=[1, 1, 0, 3])]
+  kept, _, _ = _check(given, clip_boxes=True)
+  assert object_checks.cut_boxes(given, kept) == [given[1]]
