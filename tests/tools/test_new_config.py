@@ -45,6 +45,11 @@ def test_small_objects_keep_their_pixels():
   assert config.architecture.num_classes == 3
 
 
+def test_class_ids_that_no_model_can_have():
+  with pytest.raises(ValueError, match='id is 25002.*--class_ids=renumber'):
+    _made(_summary([(.5, .5)], highest_class=25002))
+
+
 def test_large_objects_need_less():
   large, _, _ = _made(_summary([(.5, .5)] * 30))
   small, _, _ = _made(_summary([(.02, .02)] * 30))

@@ -8,7 +8,16 @@ dictionary first, so what is wrong with data is found and reported once, here.
 
 import collections
 import math
-from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Sequence
+from typing import (
+  Any,
+  Collection,
+  Dict,
+  List,
+  Mapping,
+  NamedTuple,
+  Optional,
+  Sequence,
+)
 
 from utils import coco_annotations
 from utils import types
@@ -51,6 +60,11 @@ class Checked(NamedTuple):
   notes: List[str]
 
 
+# What becomes of class ids: nothing, numbers from 1 on, or these where the ids
+# are sparse.
+KEEP, RENUMBER, AUTO = 'keep', 'renumber', 'auto'
+CLASS_IDS = (KEEP, RENUMBER, AUTO)
+_FEW_GAPS = 100  # ids without a class that do no harm
 _LARGEST_CLASS = 2**31 - 1  # what class ids of labels are, int32
 
 
@@ -58,8 +72,17 @@ class ConversionError(ValueError):
   """Annotations that cannot be converted, with what to do about it."""
 
 
+def are_sparse(ids: Collection[int]) -> bool:
+  """Whether most numbers up to the highest class id are no classes.
+
+  In COCO, 80 of 90 are; a model has outputs for all of them.
+  """
+  return max(ids, default=0) > 2 * len(ids) + _FEW_GAPS
+
+
 def check_dataset(dataset: Dict[str, Any],
-                  label_map: Optional[types.LabelMap] = None) -> Checked:
+                  label_map: Optional[types.LabelMap] = None,
+                  class_ids: str = KEEP) -> Checked:
   """Checks ids and references; what concerns single images comes later.
 
   Args:
@@ -67,6 +90,7 @@ def check_dataset(dataset: Dict[str, Any],
       of lines for the report, and 'skips', a list of Skip of what it lacks.
     label_map: {id: name} that the records shall use, or None for the ids of
       the annotations.
+    class_ids: one of CLASS_IDS, without a label map.
 
   Returns:
     Checked.
@@ -79,7 +103,8 @@ def check_dataset(dataset: Dict[str, Any],
   dataset['categories'] = _without_repeated(dataset, label_map, notes)
   notes.extend(coco_annotations.doubts(dataset))
   images = _unique_images(dataset['images'], skips)
-  categories, new_ids, id_shift = _category_ids(dataset, label_map, notes)
+  categories, new_ids, id_shift = _category_ids(
+      dataset, label_map, class_ids, notes)
   images = [_with_new_ids(image, new_ids) for image in images]
   annotations = _annotations_by_image(dataset['annotations'], images, new_ids,
                                       skips, notes)
@@ -178,7 +203,7 @@ def _without_repeated(dataset, label_map, notes):
   return kept
 
 
-def _category_ids(dataset, label_map, notes):
+def _category_ids(dataset, label_map, class_ids, notes):
   """Final categories, {id in the source: final id} and the shift between."""
   categories = {}
   for category in dataset['categories']:
@@ -197,6 +222,14 @@ def _category_ids(dataset, label_map, notes):
   if categories.get(0, '').strip('_').lower() == 'background':
     notes.append('The category 0, %r, is left out: it is what no object is.'
                  % categories.pop(0))
+  if class_ids == RENUMBER or class_ids == AUTO and are_sparse(categories):
+    new_ids = {old: i for i, old in enumerate(sorted(categories), 1)}
+    if any(old != new for old, new in new_ids.items()):
+      notes.append('The classes are numbered from 1 to %d here, in the order '
+                   'of their ids (%d to %d).' % (
+                       len(categories), min(categories), max(categories)))
+    return [dict(c, id=new_ids[c['id']]) for c in dataset['categories']
+            if c['id'] in new_ids], new_ids, 0
   if 0 in categories:
     # Class 0 is the background: an object of class 0 would never be learnt.
     id_shift = 1

@@ -49,6 +49,7 @@ class Options(NamedTuple):
       None: in the order of the annotations.
     cut_masks: where masks are written, they are also written cut to their
       objects, which are read in a fraction of the time.
+    class_ids: see annotation_checks.check_dataset.
   """
   num_shards: Optional[int] = None
   include_masks: Optional[bool] = None
@@ -59,6 +60,7 @@ class Options(NamedTuple):
   exif: str = orientations.UPRIGHT
   shuffle_seed: Optional[int] = written_order.DEFAULT_SEED
   cut_masks: bool = False
+  class_ids: str = annotation_checks.KEEP
 
 
 def write_dataset(dataset: Dict[str, Any], prefix: str,
@@ -88,7 +90,8 @@ def write_dataset(dataset: Dict[str, Any], prefix: str,
         '%r is a folder. The output is what the names of the files begin with, '
         'such as %strain.' % (prefix, prefix))
   old = old_shards.find(prefix, overwrite=options.overwrite)
-  checked = annotation_checks.check_dataset(dataset, label_map)
+  checked = annotation_checks.check_dataset(dataset, label_map,
+                                            options.class_ids)
   include_masks = _include_masks(checked, options)
   names = {c['id']: c['name'] for c in checked.categories}
   build = functools.partial(

@@ -9,6 +9,7 @@ from absl import flags
 
 from ops import tensorflow_later as tf
 from tools.common import reasons
+from tools.datasets import annotation_checks
 from tools.datasets import coco_record_writer
 from tools.datasets import written_order
 from utils import label_map as label_maps
@@ -66,6 +67,11 @@ def define(values: flags.FlagValues) -> None:
                     'the annotations.', flag_values=values)
   flags.DEFINE_string('label_map', None, 'File of rows `id:name`: the class '
                       'ids to use, found by name.', flag_values=values)
+  flags.DEFINE_enum(
+      'class_ids', annotation_checks.KEEP, list(annotation_checks.CLASS_IDS),
+      'Without --label_map: keep the ids of the annotations, renumber the '
+      'classes from 1 on in their order, or auto: renumber them where the '
+      'highest id is far above their number.', flag_values=values)
 
 
 def options(values: flags.FlagValues) -> coco_record_writer.Options:
@@ -73,7 +79,8 @@ def options(values: flags.FlagValues) -> coco_record_writer.Options:
   return coco_record_writer.Options(
       values.num_shards, values.include_masks, values.clip_boxes,
       values.trust_files, values.overwrite, values.num_processes, values.exif,
-      None if values.keep_order else values.shuffle_seed, values.cut_masks)
+      None if values.keep_order else values.shuffle_seed, values.cut_masks,
+      values.class_ids)
 
 
 def label_map(values: flags.FlagValues) -> Optional[types.LabelMap]:

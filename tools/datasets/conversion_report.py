@@ -3,6 +3,7 @@
 import collections
 from typing import Any, Dict, Iterable, List, Mapping, Sequence, Tuple
 
+from tools.datasets import annotation_checks
 from tools.datasets import object_checks
 from tools.datasets import record_builder
 from utils import object_sizes
@@ -144,6 +145,11 @@ def _settings(index):
     return []
   lines = ['Set architecture.num_classes: %d (the highest class id is %d; 0 is '
            'the background).' % (max(ids) + 1, max(ids))]
+  if annotation_checks.are_sparse(ids):
+    lines.append(
+        'A model has outputs for all numbers up to %d, and only %d of them are '
+        'classes: --class_ids=renumber numbers them from 1 on.' % (
+            max(ids), len(ids)))
   if index['max_num_objects'] > _LIMIT:
     lines.append(
         'Up to %d objects in one image (%d images have more than %d): set '

@@ -163,7 +163,7 @@ class Plan:
 
   def _convert_boxes(self, tool, flags_of, sides):
     """Both splits of a detector; returns their patterns."""
-    common = ['-m', 'tools.' + tool, '--clip_boxes']
+    common = ['-m', 'tools.' + tool, '--clip_boxes', '--class_ids=auto']
     common.append('--cut_masks' if self.model == 'mask_rcnn'
                   else '--noinclude_masks')
     patterns, label_map = [], None

@@ -23,6 +23,7 @@ _MIN_SIDE = 64  # pixels
 # Aspect ratios that differ more are fitted into a square.
 _SQUARE_SPREAD = 1.3
 _COCO_LIMIT = 100  # detections of an image that COCO's metrics count
+_MOST_CLASSES = 20000  # the loss has a table of this squared, 2 GB at 23,000
 # Scale jitter, for small sets. Masks are smaller than boxes, so that they are
 # reduced less.
 _JITTER = {'retinanet': (.7, 1.4), 'mask_rcnn': (.8, 1.5)}
@@ -164,6 +165,12 @@ def _num_classes(summary, options):
     raise ValueError('The records have an object of class %d, and there are '
                      '%d classes, 0 to %d (--num_classes, --label_map).' % (
                          summary.highest_class, number, number - 1))
+  if number > _MOST_CLASSES and summary.kind == record_summary.DETECTION:
+    raise ValueError(
+        'The highest class id is %d, and a model has outputs for all numbers '
+        'up to it. Convert again with --class_ids=renumber, which numbers the '
+        'classes from 1 on; other splits with the --label_map that this '
+        'writes.' % (number - 1))
   names = [options.names[i] for i in sorted(options.names)]
   if summary.kind != record_summary.SEGMENTATION:
     names = ['background'] + [n for i, n in sorted(options.names.items()) if i]

@@ -81,6 +81,28 @@ def test_ids_from_0_are_raised():
   assert "start at 0 ('disc')" in note and 'raised by 1' in note
 
 
+@pytest.mark.parametrize('ids, class_ids, expected', [
+    ((25000, 25001), 'auto', {1: 'disc', 2: 'Box'}),
+    ((25001, 25000), 'renumber', {2: 'disc', 1: 'Box'}),
+    ((90, 3), 'auto', {90: 'disc', 3: 'Box'}),
+    ((90, 3), 'renumber', {2: 'disc', 1: 'Box'}),
+    ((0, 900), 'auto', {1: 'disc', 2: 'Box'}),
+    ((25000, 25001), 'keep', {25000: 'disc', 25001: 'Box'})])
+def test_sparse_ids(ids, class_ids, expected):
+  dataset = coco_sets.dataset()
+  new = {c['id']: i for c, i in zip(dataset['categories'], ids)}
+  for category in dataset['categories']:
+    category['id'] = new[category['id']]
+  for annotation in dataset['annotations']:
+    annotation['category_id'] = new[annotation['category_id']]
+  checked = annotation_checks.check_dataset(dataset, None, class_ids)
+  assert _categories(checked) == expected
+  by_name = {name: i for i, name in expected.items()}
+  assert [a['category_id'] for a in checked.annotations['7']] == [
+      by_name['Box'], by_name['disc'], by_name['disc']]
+  assert len(checked.notes) == (expected.get(ids[0]) != 'disc')
+
+
 def test_a_category_called_background_is_no_class():
   dataset = coco_sets.dataset()
   dataset['categories'].append({'id': 0, 'name': '_background_'})

@@ -83,7 +83,7 @@ def test_files_and_index(write, tmp_path, capsys):
            'source_ids': ['7', '12'], 'num_bytes': _size(out, 0)},
           {'file': 'train-00001-of-00002.tfrecord', 'num_records': 1,
            'source_ids': ['scan/b'], 'num_bytes': _size(out, 1)}],
-      'skipped': []}
+      'skipped': [], 'cut': []}
   assert label_maps.read_label_map(str(out / 'train-label_map.csv')) == {
       1: 'disc', 3: 'Box'}
   for shard in index['shards']:
@@ -243,6 +243,17 @@ def test_raised_ids_are_raised_everywhere(write, tmp_path):
   assert [a['category_id'] for a in annotations['annotations']] == [4, 1, 1, 1]
   example = _examples(tmp_path / 'out' / 'train-00000-of-00002.tfrecord')[0]
   assert list(example['image/object/class/label'].int64_list.value) == [4, 1, 1]
+
+
+def test_sparse_ids_are_renumbered_everywhere(write, tmp_path):
+  dataset = coco_sets.dataset()
+  dataset['categories'][0]['id'] = 25000
+  for annotation in dataset['annotations'][1:]:
+    annotation['category_id'] = 25000
+  index = write(dataset, class_ids='auto')
+  assert index['label_map'] == {1: 'Box', 2: 'disc'}
+  stored = json.loads((tmp_path / 'out' / 'train-annotations.json').read_text())
+  assert [a['category_id'] for a in stored['annotations']] == [1, 2, 2, 2]
 
 
 def _without_masks(dataset, ids):
