@@ -83,7 +83,7 @@ def lines(index: Dict[str, Any], ids: Sequence[int], ignore_label: int,
         'Warning: all pixels have the same class, %d. A model has nothing to '
         'distinguish. Are these the right label maps?' % ids[0])
   if not has_names and ids and are_doubtful(len(ids), ids[-1]):
-    flag = values_flag(ids + [ignore_label] * bool(sums[IGNORED]))
+    flag = values_flag(list(ids) + [ignore_label] * bool(sums[IGNORED]))
     result.append(
         'Warning: values reach %d, but only %d of them occur. Classes are 0, '
         '1, 2 and so on.%s If they were saved as JPEG or resized with '

@@ -61,7 +61,7 @@ def cut_boxes(annotations: Sequence[Dict[str, Any]],
     kept: those of them that `check_objects` returned.
 
   Returns:
-    [annotation] as given; less than a rounding error is no cut.
+    [annotation] as given; less than a rounding error does not count.
   """
   boxes = {annotation['id']: annotation['bbox'] for annotation in kept}
   return [a for a in annotations if a['id'] in boxes and a.get('bbox')

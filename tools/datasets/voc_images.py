@@ -152,7 +152,7 @@ def find(folder: str, given: Mapping[str, str]) -> Found:
   by_stem = collections.defaultdict(list)
   for file_name in sorted(files):
     by_stem[os.path.splitext(file_name)[0]].append(file_name)
-  # Annotations may lie in subfolders and images not, and the other way round.
+  # Only the annotations may lie in subfolders, or only the images.
   anywhere = image_folders.by_stem(sorted(files))
   found = Found({}, {}, {})
   for name in sorted(given):

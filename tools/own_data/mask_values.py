@@ -3,7 +3,7 @@
 import collections
 from concurrent import futures
 import os
-from typing import Any, Dict, Iterable, List, Sequence
+from typing import Any, Dict, Iterable, List
 
 import numpy as np
 
@@ -74,12 +74,12 @@ def _counts(path):
   return np.bincount(values[(values >= 0) & (values < 256)], minlength=256)
 
 
-def _check(example: Dict[int, str], counts: Sequence[int]) -> None:
+def _check(example: Dict[int, str], counts: np.ndarray) -> None:
   """Raises ConversionError where values are not classes, nor black and white.
 
   Args:
     example: {value: path of a file with it}.
-    counts: pixels of each of the 256 values.
+    counts: int64 [256], pixels of each value.
   """
   found = sorted(example)
   others = [v for v in found if v not in (0, _WHITE)]
