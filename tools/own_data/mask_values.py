@@ -2,7 +2,6 @@
 
 import collections
 from concurrent import futures
-import os
 from typing import Any, Dict, Iterable, List
 
 import numpy as np
@@ -11,6 +10,7 @@ from tools.datasets import annotation_checks
 from tools.datasets import image_folders
 from tools.datasets import label_images
 from tools.datasets import label_notes
+from utils import processors
 
 _FILES_AT_ONCE = 200
 _WHITE = 255
@@ -35,7 +35,7 @@ def flags(parts: Iterable[Dict[str, Any]]) -> List[str]:
   """
   paths = _label_maps(parts)
   counts, example = np.zeros(256, np.int64), {}
-  with futures.ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+  with futures.ThreadPoolExecutor(processors.available()) as pool:
     for start in range(0, len(paths), _FILES_AT_ONCE):
       for path, own in zip(paths[start:], pool.map(
           _counts, paths[start:start + _FILES_AT_ONCE])):
