@@ -5,12 +5,13 @@
   python -m tools.create_yolo_tfrecord --images=set/images/train \\
       --classes=set/classes.txt --output=records/train
 
-A text file next to each image, or in the folder `labels` where the image is in
-a folder `images`, has a line for each object: `class x y width height`, the
-center and size as fractions of the image, or `class x y x y ...`, a polygon. An
-image without a file, or with an empty one, has no object. Class 0 of YOLO
-becomes class 1, as 0 is the background here. Writes the same files as
-create_coco_tfrecord.
+A text file in the folder `labels` where the image is in a folder `images`, or
+next to the image, has a line for each object: `class x y width height`, the
+center and size as fractions of the image, or `class x y x y ...`, a polygon.
+Where data.yaml has `kpt_shape: [N, 2 or 3]`, or with --keypoints=N,2 or N,3,
+the numbers after the box are keypoints, which are not used. An image without a
+file, or with an empty one, has no object. Class 0 of YOLO becomes class 1, as 0
+is the background here. Writes the same files as create_coco_tfrecord.
 """
 
 import collections
@@ -18,12 +19,14 @@ import os
 from typing import Any, Dict, List, Optional, Sequence, Tuple
 
 from absl import flags
+import numpy as np
 import yaml
 
 from dataloader import file_patterns
 from ops import tensorflow_later as tf
 from tools.datasets import coco_record_writer
 from tools.datasets import conversion_flags
+from tools.datasets import image_folders
 from tools.datasets import image_names
 from tools.datasets import source_set
 from utils import text_files
@@ -33,15 +36,23 @@ from utils import values as values_lib
 ConversionError = source_set.ConversionError
 # What programs leave among the label files.
 _NO_LABELS = ('classes.txt', 'train.txt', 'val.txt', 'test.txt', 'README.txt')
+_IMAGE_FOLDERS = ('images', 'image', 'imgs', 'img', 'JPEGImages', 'photos')
 _LARGEST_SHARE = 1.5  # beyond it, a coordinate is in pixels
 _NAMED = 5  # classes in a message
+# To tell keypoints from polygons where nothing says what the numbers are.
+_LINES_LOOKED_AT = 200
+_POSE_SHARE = .9  # of the lines, whose points lie in the box of the line
+_VISIBILITIES = (0, 1, 2)
+_AROUND = 1.1  # Keypoints may lie a little outside of the box.
+_CORNER_ERROR = .01
+_MANY_LINES = 10  # so that polygons would not all be left of and above .67
 
 
 def convert(images: Sequence[Tuple[str, str]], names: Sequence[str],
             prefix: str, options: coco_record_writer.Options,
             label_map: Optional[types.LabelMap] = None,
-            labels: Optional[str] = None,
-            source: str = '') -> Dict[str, Any]:
+            labels: Optional[str] = None, source: str = '',
+            keypoints: Optional[Tuple[int, int]] = None) -> Dict[str, Any]:
   """Converts one split.
 
   Args:
@@ -52,6 +63,8 @@ def convert(images: Sequence[Tuple[str, str]], names: Sequence[str],
     label_map: {id: name} or None.
     labels: folder of the label files; None: where YOLO looks for them.
     source: the folder, list or data.yaml of the images, for messages.
+    keypoints: (number of an object, numbers of each), which follow a box and
+      are not used; None: not known, so that what looks like it is an error.
 
   Returns:
     The index; see coco_record_writer.write_dataset.
@@ -65,35 +78,33 @@ def convert(images: Sequence[Tuple[str, str]], names: Sequence[str],
                           'classes.' % repeated[0])
   found = source_set.SourceSet()
   found.set_classes(names)
-  without, paths, owners, folders = 0, {}, {}, {}
+  paths, owners, folders = {}, {}, {}
   for folder, name in images:
     path = os.path.join(folder, name)
     if name in paths:
       raise ConversionError('Two images have the name %s: %s and %s.' % (
           name, paths[name], path))
     paths[name] = path
-    label = (os.path.join(labels, os.path.splitext(name)[0] + '.txt')
-             if labels else label_path(path))
+  places = {name: _found_label(path, name, labels)
+            for name, path in paths.items()}
+  found_labels = [place for place, exists in places.values() if exists]
+  without = len(images) - len(found_labels)
+  if not found_labels:
+    _check_background(paths, places, source, labels)
+  if keypoints is None:
+    _check_not_poses(found_labels)
+  for name, (label, exists) in places.items():
+    path = paths[name]
     folders.setdefault(os.path.dirname(label), set()).add(
         os.path.dirname(path))
     size = source_set.image_size(path, options.exif)
     found.add_image(name, name, size)
-    if not tf.gfile.Exists(label) and tf.gfile.Exists(label[:-4] + '.TXT'):
-      label = label[:-4] + '.TXT'
     if owners.setdefault(label, name) != name:
       found.notes.append('The images %s and %s have the same label file, %s. '
                          'Which of them is meant?' % (
                              owners[label], name, label))
-    if not tf.gfile.Exists(label):
-      without += 1
-      continue
-    _add_objects(found, name, label, names, size or (1, 1))
-  if without == len(images):
-    raise ConversionError(
-        'None of %d images has a label file, such as %s for %s. Are they in '
-        'another folder (--labels)?' % (
-            without, label, path) if images else 'There is no image%s.' % (
-                ' in ' + source if source else ''))
+    if exists:
+      _add_objects(found, name, label, names, size or (1, 1), keypoints)
   if without:
     found.notes.append('%d images have no label file: they are taken as images '
                        'without objects.'
@@ -140,8 +151,8 @@ def classes_of(image: str) -> 'collections.Counter[str]':
   Args:
     image: the path of the image.
   """
-  path = label_path(image)
-  if not tf.gfile.Exists(path):
+  path, exists = _found_label(image)
+  if not exists:
     return collections.Counter()
   return collections.Counter(
       line.split()[0] for line in text_files.read_lines(path, tf.gfile.Open)
@@ -150,15 +161,108 @@ def classes_of(image: str) -> 'collections.Counter[str]':
 
 def label_path(image: str) -> str:
   """Where YOLO looks for the labels of an image: images/ becomes labels/."""
+  return _with_labels(image, ('images',)) or os.path.splitext(image)[0] + '.txt'
+
+
+def _with_labels(image, names):
+  """Label file in the folder `labels` beside one of these names, or None."""
   parts = image.split('/')
-  places = [i for i, part in enumerate(parts[:-1]) if part == 'images']
-  if places:
-    parts[places[-1]] = 'labels'
+  places = [i for i, part in enumerate(parts[:-1]) if part in names]
+  if not places:
+    return None
+  parts[places[-1]] = 'labels'
   return os.path.splitext('/'.join(parts))[0] + '.txt'
 
 
-def _add_objects(found, image_id, path, names, size):
+def _found_label(image, name=None, labels=None):
+  """(label file of an image, whether there is one).
+
+  Args:
+    image: the path of the image.
+    name: its path within the folder of the images; with `labels`.
+    labels: folder of the label files, or None.
+  """
+  if labels:
+    candidates = [os.path.join(labels, os.path.splitext(name)[0] + '.txt')]
+  else:
+    folder, own = os.path.split(os.path.splitext(image)[0] + '.txt')
+    candidates = [label_path(image), _with_labels(image, _IMAGE_FOLDERS),
+                  os.path.join(folder, own),
+                  os.path.join(folder, 'labels', own)]
+  for path in dict.fromkeys(filter(None, candidates)):
+    for spelling in (path, path[:-4] + '.TXT'):
+      if tf.gfile.Exists(spelling):
+        return spelling, True
+  return candidates[0], False
+
+
+def _check_background(images, places, source, labels):
+  """Raises ConversionError unless images without any label file are plausible.
+
+  They are background where the label files of other images lie as they should.
+
+  Args:
+    images: {name: path}.
+    places: {name: (where its label file would be, False)}.
+    source: the folder, list or data.yaml of the images.
+    labels: folder of the label files that the user gives, or None.
+  """
+  if not images:
+    raise ConversionError('There is no image%s.' % (
+        ' in ' + source if source else ''))
+  name, path = next(iter(images.items()))
+  stems = {image_folders.stem(n) for n in images}
+  has_others = False
+  for found in [] if labels else _label_files(_roots(path, source)):
+    if _has_image(found):
+      has_others = True
+    elif image_folders.stem(found) in stems:
+      raise ConversionError(
+          'None of %d images has a label file where it is looked for, such as '
+          '%s for %s. But there is %s: is that the folder (--labels)?' % (
+              len(images), places[name][0], path, found))
+  if not has_others:
+    raise ConversionError(
+        'None of %d images has a label file, such as %s for %s. Are they in '
+        'another folder (--labels)? If there is no object in any of them, '
+        'an empty label file says so.' % (len(images), places[name][0], path))
+
+
+def _roots(image, source):
+  """Folders below which the label files of a set with an image are."""
+  parts = image.split('/')
+  places = [i for i, part in enumerate(parts[:-1]) if part in _IMAGE_FOLDERS]
+  roots = ['/'.join(parts[:places[-1]]) if places else os.path.dirname(image)]
+  if source.lower().endswith(('.yaml', '.yml')):
+    roots.append(os.path.dirname(source))
+  return [root or '.' for root in roots]
+
+
+def _label_files(folders):
+  """Paths of the label files in folders, and in the folders in them."""
+  for folder in folders:
+    for place, _, names in tf.gfile.Walk(folder):
+      for name in sorted(names):
+        if name.lower().endswith('.txt') and name not in _NO_LABELS:
+          yield os.path.join(place, name)
+
+
+def _has_image(label):
+  """Whether an image has this label file."""
+  stem, parts = os.path.splitext(label)[0], label.split('/')
+  stems = [stem]
+  places = [i for i, part in enumerate(parts[:-1]) if part == 'labels']
+  if places:
+    stems += ['/'.join(parts[:places[-1]] + [name] + stem.split('/')[
+        places[-1] + 1:]) for name in _IMAGE_FOLDERS]
+  return any(tf.gfile.Exists(s + ending) for s in stems
+             for extension in image_folders.EXTENSIONS
+             for ending in (extension, extension.upper()))
+
+
+def _add_objects(found, image_id, path, names, size, keypoints):
   """Adds the objects of a label file."""
+  extra = keypoints[0] * keypoints[1] if keypoints else 0
   for line_number, line in enumerate(
       text_files.read_lines(path, tf.gfile.Open), 1):
     if not line:
@@ -170,6 +274,13 @@ def _add_objects(found, image_id, path, names, size):
     values = [source_set.number(text, where) for text in line.split()]
     name = _class_name(values[0], names, where)
     shares = values[1:]
+    if extra:
+      if len(shares) not in (4, 4 + extra):
+        raise ConversionError(
+            '%s has %d numbers; with %d keypoints of %d numbers it needs %d '
+            '(kpt_shape, --keypoints).' % (
+                where, len(values), keypoints[0], keypoints[1], 5 + extra))
+      shares = shares[:4]
     _check_shares(shares, where)
     height, width = size
     if len(shares) == 4:
@@ -182,6 +293,75 @@ def _add_objects(found, image_id, path, names, size):
       found.add_object(image_id, name, segmentation=[[
           source_set.within(share) * (height if i % 2 else width)
           for i, share in enumerate(shares)]])
+
+
+def _check_not_poses(paths):
+  """Raises ConversionError if boxes are followed by keypoints, it seems.
+
+  They have as many numbers as some polygons, and would give boxes around
+  numbers of several kinds.
+
+  Args:
+    paths: [path of a label file].
+  """
+  rows = []
+  for path in paths:
+    for line in text_files.read_lines(path, tf.gfile.Open):
+      try:
+        numbers = list(map(float, line.split()))[1:]
+      except ValueError:
+        return  # It is an error of its own.
+      if numbers:
+        rows.append(numbers)
+    if len(rows) >= _LINES_LOOKED_AT:
+      break
+  if len({len(row) for row in rows}) != 1:
+    return
+  for size in (3, 2):
+    count, rest = divmod(len(rows[0]) - 4, size)
+    if count > 0 and not rest and _are_poses(np.array(rows), size):
+      raise ConversionError(
+          '%s: each line looks like a box and %d keypoint(s) of %d numbers, '
+          'not like a polygon. If it is, write `kpt_shape: [%d, %d]` into '
+          'data.yaml, next to `names`, or give --keypoints=%d,%d; the boxes '
+          'are used. If it is not: `kpt_shape: [0, 2]`, or --keypoints=0,2.' % (
+              paths[0], count, size, count, size, count, size))
+
+
+def _are_poses(rows, size):
+  """Whether rows are boxes with keypoints.
+
+  Args:
+    rows: float [N, 4 + K * size].
+    size: of a keypoint: 2, or 3 with its visibility.
+
+  Returns:
+    bool: whether points lie in the box; and the visibilities are some, or,
+    without them, the width and height would be a corner far from the others, or
+    many boxes are within the image.
+  """
+  points = rows[:, 4:].reshape([len(rows), -1, size])
+  x, y = points[..., 0], points[..., 1]
+  is_seen = (x != 0) | (y != 0)
+  xy, wh = rows[:, 0:2], rows[:, 2:4]
+  is_inside = ((2 * abs(x - xy[:, :1]) <= wh[:, :1] * _AROUND)
+               & (2 * abs(y - xy[:, 1:]) <= wh[:, 1:] * _AROUND))
+  if np.mean(np.all(is_inside | ~is_seen, axis=1)) < _POSE_SHARE:
+    return False
+  if size == 3:
+    return bool(np.isin(points[..., 2], _VISIBILITIES).all())
+  if points.shape[1] == 2 and np.allclose(
+      xy + points[:, 0], wh + points[:, 1], atol=_CORNER_ERROR):
+    return False  # Rotated rectangles: the diagonals have one center.
+  x, y = np.where(is_seen, [x, y], [xy[:, :1], xy[:, 1:]])
+  points = np.stack([np.hstack([xy[:, :1], x]), np.hstack([xy[:, 1:], y])], -1)
+  low, high = points.min(axis=1), points.max(axis=1)
+  extents = (high - low).max(axis=1)
+  away = np.maximum(low - wh, wh - high).max(axis=1)
+  if np.median(away - extents) > 0:
+    return True
+  return len(rows) >= _MANY_LINES and bool(np.all(
+      (xy - wh / 2 > -_CORNER_ERROR) & (xy + wh / 2 < 1 + _CORNER_ERROR)))
 
 
 def _class_name(index, names, where):
@@ -210,7 +390,10 @@ def _check_shares(shares, where):
   if max(map(abs, shares)) > _LARGEST_SHARE:
     raise ConversionError(
         '%s has the coordinate %g. Coordinates are fractions of the image, 0 '
-        'to 1, not pixels.' % (where, max(shares, key=abs)))
+        'to 1, not pixels%s.' % (
+            where, max(shares, key=abs),
+            '; for keypoints, data.yaml needs kpt_shape (--keypoints)'
+            if len(shares) > 4 and max(shares) == 2 else ''))
 
 
 def read_data_file(
@@ -240,7 +423,33 @@ def read_data_file(
       raise ConversionError('%s: %s: %.80r is not a path.' % (
           path, split, entry))
     images.extend(_images_of(_find(path, content.get('path'), entry, split)))
-  return images, _names(content, path)
+  return _of_folders(images), _names(content, path)
+
+
+def _of_folders(images):
+  """Images of several folders, each once, with names that differ.
+
+  Args:
+    images: [(folder, path within it)].
+
+  Returns:
+    The same; where two have one name, it gets as many folders as all share.
+  """
+  paths = collections.OrderedDict()
+  for folder, name in images:
+    folder = folder if '://' in folder else os.path.normpath(folder)
+    paths.setdefault(os.path.normpath(os.path.join(folder, name)),
+                     (folder, name))
+  if len(paths) < len(images):
+    print('%d images are in several of the folders; each is used once.' % (
+        len(images) - len(paths)))
+  images = list(paths.values())
+  if len({name for _, name in images}) == len(images):
+    return images
+  folders = [folder.split('/') for folder, _ in images]
+  shared = os.path.commonprefix(folders)
+  return [('/'.join(shared), '/'.join(parts[len(shared):] + [name]))
+          for parts, (_, name) in zip(folders, images)]
 
 
 def _read_yaml(path):
@@ -264,6 +473,16 @@ def _find(path, root, entry, split):
   for candidate in candidates:
     if tf.gfile.Exists(candidate):
       return candidate
+  # The path of another computer: as much of its end as there is here. Of
+  # `images` alone it is not clear which.
+  parts = list(filter(None, entry.split('/')))
+  for first in range(1, len(parts)):
+    candidate = os.path.join(here, *parts[first:])
+    if parts[first:] != ['images'] and '..' not in parts[first:] and (
+        tf.gfile.Exists(candidate)):
+      print('%s: %s: there is no %s; %s is used.' % (
+          path, split, entry, candidate))
+      return candidate
   raise ConversionError('%s: %s: there is no %s.' % (
       path, split, ', nor '.join(dict.fromkeys(candidates))))
 
@@ -271,13 +490,19 @@ def _find(path, root, entry, split):
 def _images_of(path):
   """[(folder, path within it)] of a folder, or of a list of paths."""
   if tf.gfile.IsDirectory(path):
-    names, notes = source_set.walk_images(path)
+    names, notes = source_set.walk_images(path, labels=('.txt',))
     for note in notes:
       print(note)
     return [(path, name) for name in names]
   here = os.path.dirname(path)
   lines = [line for line in text_files.read_lines(path, tf.gfile.Open) if line]
   files, notes = image_names.meant_once(here, lines)
+  if lines and not any(tf.gfile.Exists(os.path.join(here, files[line]))
+                       for line in lines):
+    raise ConversionError(
+        'None of the %d images in the list %s is there, such as %s. Paths in '
+        'it are within the folder of the list, or absolute.' % (
+            len(lines), path, lines[0]))
   names = list(dict.fromkeys(os.path.normpath(files[line]) for line in lines))
   if len(names) < len(lines):
     notes.append('%d lines of %s repeat an image; each is used once.' % (
@@ -331,6 +556,37 @@ def read_classes(path: str) -> List[str]:
   return names
 
 
+def read_keypoints(path: str) -> Optional[Tuple[int, int]]:
+  """(number of keypoints of an object, numbers of each) of a data.yaml.
+
+  Args:
+    path: the path of a data.yaml or of a list of classes.
+
+  Returns:
+    Two ints, or None where the file does not say it.
+
+  Raises:
+    ConversionError: if `kpt_shape` is not of this form.
+  """
+  if not path.lower().endswith(('.yaml', '.yml')):
+    return None
+  shape = _read_yaml(path).get('kpt_shape')
+  return None if shape is None else _keypoints(
+      shape, '%s: kpt_shape' % path)
+
+
+def _keypoints(shape, where):
+  """Two ints; raises ConversionError for anything else."""
+  numbers = [values_lib.canonical_id(n) for n in shape] if isinstance(
+      shape, list) else []
+  if len(numbers) != 2 or not isinstance(
+      numbers[0], int) or numbers[0] < 0 or numbers[1] not in (2, 3):
+    raise ConversionError(
+        '%s is %r; it has to be the number of keypoints of an object and the '
+        'numbers of each, 2 or 3, such as 17 and 3.' % (where, shape))
+  return numbers[0], numbers[1]
+
+
 def define_flags(values: flags.FlagValues) -> None:
   """Defines the flags in flags.FlagValues."""
   for name, meaning in (
@@ -341,7 +597,10 @@ def define_flags(values: flags.FlagValues) -> None:
       ('labels', 'Folder of the label files. Default: `labels` next to '
        '`images`, or the folder of the images.'),
       ('classes', 'File with the name of a class in each line, or a '
-       'data.yaml, for --images.')):
+       'data.yaml, for --images.'),
+      ('keypoints', 'N,2 or N,3: that boxes are followed by N keypoints of 2 '
+       'or 3 numbers; 0,2: that there are none. Default: kpt_shape of '
+       'data.yaml.')):
     flags.DEFINE_string(name, None, meaning, flag_values=values)
   flags.DEFINE_string('split', 'train', 'Key of the images in --data.',
                       flag_values=values)
@@ -362,9 +621,13 @@ def main(values: flags.FlagValues) -> None:
   elif not values.data:
     raise ConversionError('Give --classes=FILE with the name of a class in '
                           'each line.')
+  if values.keypoints:
+    keypoints = _keypoints(values.keypoints.split(','), '--keypoints')
+  else:
+    keypoints = read_keypoints(values.data or values.classes)
   convert(images, names, values.output, conversion_flags.options(values),
           conversion_flags.label_map(values), values.labels,
-          values.data or values.images)
+          values.data or values.images, keypoints)
 
 
 if __name__ == '__main__':

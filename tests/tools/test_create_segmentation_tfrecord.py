@@ -107,6 +107,21 @@ def test_the_parser_reads_them(raw):
                                 _classes(0, 1, 255))
 
 
+@pytest.mark.parametrize('folder', ['labels', 'images'])
+def test_label_maps_with_a_suffix(raw, folder):
+  """As a_mask.png; one of just the same name goes before it."""
+  _save_label(raw / folder / 'a_mask.png', _classes(3))
+  _save_label(raw / folder / 'b_mask.png', _classes(3))
+  _save_label(raw / folder / 'c-Labels.png', _classes(3))
+  index = create_segmentation_tfrecord.convert(
+      str(raw / 'images'), str(raw / folder), str(raw / 'out' / 'train'),
+      num_processes=1)
+  assert index['skipped'] == []
+  assert sorted(_features(raw)) == [b'a', b'b', b'c']
+  assert sorted(index['counts']) == (
+      ['3'] if folder == 'images' else ['0', '1', '2', '3'])
+
+
 def test_index_counts_pixels(raw, capsys):
   index = _convert(raw, label_map={0: 'ground', 1: 'disc', 2: 'ring',
                                    3: 'star'}, num_shards=1)

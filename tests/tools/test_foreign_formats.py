@@ -6,7 +6,9 @@ Each gets the same two objects in its own form; what is written must agree.
 import base64
 import io
 import json
+import os
 
+from absl import flags
 import numpy as np
 from PIL import Image
 import pytest
@@ -511,3 +513,189 @@ def test_yolo_list_of_another_place(folder, tmp_path):
   create_yolo_tfrecord.convert(images, names, _prefix(folder), OPTIONS)
   found, _ = _written(folder)
   assert found == {'a.jpg': BOXES}
+
+
+def _pose_line(index, box, size, points=((.1, .2), (.9, .8))):
+  """A box, and points in it, each with its visibility if size is 3."""
+  x, y, w, h = box
+  shares = [value for i, (px, py) in enumerate(points)
+            for value in ((x + px * w) / SIZE[1], (y + py * h) / SIZE[0],
+                          2 - i)[:size]]
+  return _yolo_line(index, box)[:-1] + ''.join(' %g' % s for s in shares) + '\n'
+
+
+def _converted(folder, text, **options):
+  images, names = _yolo(folder, text)
+  create_yolo_tfrecord.convert(images, names, _prefix(folder), OPTIONS,
+                               **options)
+  return _written(folder)[0]['a.jpg']
+
+
+@pytest.mark.parametrize('size', [2, 3])
+def test_boxes_before_keypoints(folder, size):
+  text = ''.join(_pose_line(i, BOXES[name], size)
+                 for i, name in enumerate(('dog', 'cat')))
+  # A line may have no keypoints.
+  both = text + _yolo_line(1, BOXES['cat'])
+  assert _converted(folder, both, keypoints=(2, size)) == BOXES
+  with pytest.raises(ConversionError, match='like a box and 2 keypoint.*'
+                     r'kpt_shape: \[2, %d\].*--keypoints=2,%d' % (size, size)):
+    _converted(folder, text * 5)
+  with pytest.raises(ConversionError, match='line 1 has %d numbers; with 5 ' % (
+      5 + 2 * size)):
+    _converted(folder, text, keypoints=(5, size))
+
+
+def test_large_boxes_before_keypoints(folder):
+  """Width and height could be a corner among the keypoints."""
+  box = [10., 8., 30., 24.]
+  text = _pose_line(0, box, 2, [(.1, .1), (.9, .9), (.5, .2)])
+  with pytest.raises(ConversionError, match='looks like a box and 3 keypoint'):
+    _converted(folder, text * 10)
+
+
+@pytest.mark.parametrize('lines', [
+    # Rotated rectangles, where they could be boxes with keypoints.
+    '0 .4 .4 .5 .4 .5 .5 .4 .5\n' * 20,
+    '0 .4 .45 .45 .4 .5 .45 .45 .5\n' * 20,
+    # Quadrilaterals all over the image.
+    ''.join('0 %g %g %g %g %g %g %g %g\n' % (
+        x, .1, x + .12, .12, x + .1, .22, x, .2)
+            for x in np.linspace(.05, .85, 20)),
+    # Triangles, and polygons of several lengths.
+    '0 .1 .1 .3 .1 .3 .3\n0 .7 .7 .9 .7 .9 .9\n',
+    '0 .2 .1 .6 .1 .6 .5 .2 .5\n0 .2 .1 .6 .1 .6 .5\n'],
+                         ids=['upright', 'rotated', 'quadrilaterals',
+                              'triangles', 'lengths'])
+def test_polygons_are_not_taken_for_keypoints(folder, lines):
+  images, names = _yolo(folder, lines)
+  index = create_yolo_tfrecord.convert(images, names, _prefix(folder), OPTIONS)
+  assert index['num_objects'] == lines.count('\n')
+
+
+def test_what_looks_like_keypoints_may_be_polygons(folder):
+  text = _pose_line(0, BOXES['dog'], 2)
+  assert _converted(folder, text, keypoints=(0, 2))['dog'] != BOXES['dog']
+
+
+@pytest.mark.parametrize('shape, expected', [
+    ('[17, 3]', (17, 3)), ('["2", 2.0]', (2, 2)), ('[0, 2]', (0, 2)),
+    ('', None)])
+def test_shape_of_keypoints(folder, shape, expected):
+  _yolo(folder, names='[a]\nkpt_shape: %s' % shape)
+  path = str(folder / 'data.yaml')
+  assert create_yolo_tfrecord.read_keypoints(path) == expected
+  assert create_yolo_tfrecord.read_keypoints('classes.txt') is None
+  for wrong in ('17', '[17]', '[2, 4]', '[a, 3]', '[-1, 2]'):
+    (folder / 'data.yaml').write_text('names: [a]\nkpt_shape: ' + wrong)
+    with pytest.raises(ConversionError, match='kpt_shape is'):
+      create_yolo_tfrecord.read_keypoints(path)
+
+
+@pytest.mark.parametrize('in_file', [False, True])
+def test_keypoints_of_a_list_of_images(folder, in_file):
+  """As tools.split_data writes it; what is known comes with the classes."""
+  _yolo(folder, _pose_line(0, BOXES['dog'], 3),
+        names='[dog]' + '\nkpt_shape: [2, 3]' * in_file)
+  (folder / 'part.txt').write_text('images/a.jpg\n')
+  values = flags.FlagValues()
+  create_yolo_tfrecord.define_flags(values)
+  values(['x', '--images=%s' % (folder / 'part.txt'), '--num_shards=1',
+          '--classes=%s' % (folder / 'data.yaml'),
+          '--output=%s' % _prefix(folder)]
+         + ['--keypoints=2,3'] * (not in_file))
+  create_yolo_tfrecord.main(values)
+  assert _written(folder)[0] == {'images/a.jpg': {'dog': BOXES['dog']}}
+
+
+@pytest.mark.parametrize('image, label', [
+    ('images/a.jpg', 'images/a.txt'), ('images/set/a.jpg', 'images/set/a.txt'),
+    ('a.jpg', 'labels/a.txt'), ('photos/x/a.jpg', 'labels/x/a.txt'),
+    ('images/x/a.jpg', 'labels/x/a.TXT')])
+def test_places_of_yolo_labels(tmp_path, image, label):
+  """Of labelImg among others; `images` may be a folder around the set."""
+  _save(tmp_path / image)
+  (tmp_path / label).parent.mkdir(parents=True, exist_ok=True)
+  (tmp_path / label).write_text(_yolo_line(0, BOXES['dog']))
+  create_yolo_tfrecord.convert([(str(tmp_path), image)], ['dog'],
+                               _prefix(tmp_path), OPTIONS)
+  assert _written(tmp_path)[0][image] == {'dog': BOXES['dog']}
+  assert create_yolo_tfrecord.classes_of(str(tmp_path / image)) == {'0': 1}
+  # Where YOLO looks goes first.
+  first = create_yolo_tfrecord.label_path(str(tmp_path / image))
+  if not label.endswith('.TXT') and first != str(tmp_path / label):
+    os.makedirs(os.path.dirname(first), exist_ok=True)
+    with open(first, 'w') as f:
+      f.write('')
+    assert not create_yolo_tfrecord.classes_of(str(tmp_path / image))
+
+
+def test_yolo_folders_with_equal_names(folder, capsys):
+  for name in ('b', 'b/sub'):
+    (folder / name / 'images').mkdir(parents=True)
+    _save(folder / name / 'images' / 'a.jpg')
+  _yolo(folder)
+  (folder / 'b' / 'labels').mkdir()
+  (folder / 'b' / 'labels' / 'a.txt').write_text(
+      _yolo_line(0, BOXES['dog']))
+  (folder / 'data.yaml').write_text(
+      'train: [images, b/images, ./images]\nval: b/sub/images\n'
+      'names: [dog, cat]\n')
+  images, names = create_yolo_tfrecord.read_data_file(
+      str(folder / 'data.yaml'), 'train')
+  assert '3 images are in several of the folders' in capsys.readouterr().out
+  create_yolo_tfrecord.convert(images, names, _prefix(folder), OPTIONS)
+  found, _ = _written(folder)
+  assert found['images/a.jpg'] == BOXES
+  assert found['b/images/a.jpg'] == {'dog': BOXES['dog']}
+  assert sorted(found) == ['b/images/a.jpg', 'images/a.jpg', 'images/b.jpg',
+                           'images/sub/c.jpg']
+
+
+@pytest.mark.parametrize('by_file', [False, True])
+def test_yolo_images_that_are_all_background(folder, by_file, capsys):
+  """Those of val have no object, as the label files of train lie right."""
+  _save(folder / 'images' / 'val' / 'd.jpg')
+  _yolo(folder)
+  source = str(folder / ('data.yaml' if by_file else 'images/val'))
+  images = [(str(folder / 'images' / 'val'), 'd.jpg')]
+  def convert():
+    create_yolo_tfrecord.convert(images, ['dog', 'cat'], _prefix(folder),
+                                 OPTIONS, source=source)
+  convert()
+  assert _written(folder)[0] == {'d.jpg': {}}
+  assert '1 images have no label file' in capsys.readouterr().out
+  (folder / 'labels' / 'valid').mkdir()
+  (folder / 'labels' / 'valid' / 'd.txt').write_text('0 .5 .5 .1 .1\n')
+  with pytest.raises(ConversionError, match='But there is .*valid/d.txt'):
+    convert()
+
+
+def test_yolo_paths_of_another_computer(folder, capsys):
+  _yolo(folder)
+  path = folder / 'data.yaml'
+  for entry in ('/home/joe/set/images/sub', 'C:\\joe\\set\\images\\sub'):
+    path.write_text("train: '%s'\nnames: [a]\n" % entry)
+    images, _ = create_yolo_tfrecord.read_data_file(str(path), 'train')
+    assert [name for _, name in images] == ['c.jpg']
+    assert 'there is no' in capsys.readouterr().out
+  path.write_text('train: /home/joe/images\nnames: [a]\n')
+  with pytest.raises(ConversionError, match='there is no /home/joe/images'):
+    create_yolo_tfrecord.read_data_file(str(path), 'train')
+
+
+def test_yolo_labels_are_not_told_to_be_unused(folder, capsys):
+  (folder / 'images' / 'a.txt').write_text('0 .5 .5 .1 .1\n')
+  (folder / 'images' / 'notes.pdf').write_text('')
+  create_yolo_tfrecord._images_of(str(folder / 'images'))
+  assert '1 files in %s are not used' % (
+      folder / 'images') in capsys.readouterr().out
+
+
+def test_yolo_lists_of_another_computer(folder):
+  (folder / 'train.txt').write_text('data/images/sub/c.jpg\n')
+  images = create_yolo_tfrecord._images_of(str(folder / 'train.txt'))
+  assert images == [(str(folder), 'images/sub/c.jpg')]
+  (folder / 'train.txt').write_text('data/images/gone.jpg\n')
+  with pytest.raises(ConversionError, match='None of the 1 images in the list'):
+    create_yolo_tfrecord._images_of(str(folder / 'train.txt'))

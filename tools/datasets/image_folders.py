@@ -2,6 +2,7 @@
 
 import collections
 import os
+import re
 from typing import Dict, Iterable, List, Optional, Tuple
 
 from ops import tensorflow_later as tf
@@ -10,16 +11,20 @@ from ops import tensorflow_later as tf
 # decoded; its ending only tells what is not meant to be one.
 EXTENSIONS = ('.jpg', '.jpeg', '.jfif', '.png', '.bmp', '.gif', '.webp', '.tif',
               '.tiff', '.ppm', '.pgm')
+# What programs add to the name of an image for that of its label map.
+_LABEL_SUFFIX = re.compile(r'[_-](mask|label|gt|seg|segmentation)s?$',
+                           re.IGNORECASE)
 
 
 def listed(
-    folder: str,
-    extensions: Tuple[str, ...] = EXTENSIONS) -> Tuple[List[str], List[str]]:
+    folder: str, extensions: Tuple[str, ...] = EXTENSIONS,
+    labels: Tuple[str, ...] = ()) -> Tuple[List[str], List[str]]:
   """The files of a folder that may be images.
 
   Args:
     folder: path; a name, not a pattern.
     extensions: in lower case.
+    labels: endings of files next to images that are used, too, in lower case.
 
   Returns:
     [name] in order, and [note for people] about files with other endings.
@@ -32,7 +37,8 @@ def listed(
       continue
     if name.lower().endswith(extensions):
       names.append(name)
-    elif not tf.gfile.IsDirectory(os.path.join(folder, name)):
+    elif not name.lower().endswith(labels) and not tf.gfile.IsDirectory(
+        os.path.join(folder, name)):
       others.append(name)
   return names, _passed_over(folder, others)
 
@@ -69,7 +75,9 @@ class AmbiguityError(ValueError):
 class PairedFolders:
   """Images and label maps of the same names, in two folders or in one.
 
-  In one folder a label map is not a candidate for the image of its name.
+  A label map may have a suffix, as a_mask.png for a.jpg; one of just the same
+  name goes before it. In one folder a label map is not a candidate for the
+  image of its name.
   """
 
   def __init__(self, image_dir: str, label_dir: str,
@@ -86,13 +94,27 @@ class PairedFolders:
     labels, _ = listed(label_dir, label_extensions)
     self._images, self._labels = by_stem(images), by_stem(labels)
     self._is_one = os.path.realpath(image_dir) == os.path.realpath(label_dir)
+    self._add_suffixed()
+
+  def _add_suffixed(self):
+    """Gives label maps with a suffix to the images without a label map."""
+    added = collections.OrderedDict()
+    for name, files in self._labels.items():
+      image = _LABEL_SUFFIX.sub('', name)
+      own = self._labels.get(image, [])
+      if image != name and image in self._images and (
+          not own or self._is_one and own == self._images[image]):
+        added.setdefault(image, []).extend(files)
+        if self._is_one:
+          self._images.pop(name, None)
+    self._labels.update(added)
 
   def stems(self) -> List[str]:
     """Names without ending of the images, in order."""
     if not self._is_one:
       return list(self._images)
     return [name for name, files in self._images.items()
-            if len(files) > 1 or name not in self._labels]
+            if len(files) > 1 or self._labels.get(name) != files]
 
   def image(self, name: str) -> Optional[str]:
     """The file of an image.

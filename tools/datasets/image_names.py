@@ -37,8 +37,11 @@ def other_spellings(name: str) -> List[Tuple[str, str]]:
   plain = spellings[-1][0]
   spellings += [(unicodedata.normalize(form, s), ACCENTS) for s in (name, plain)
                 for form in ('NFC', 'NFD')]
-  spellings += [(os.path.basename(s), FOLDERS)
-                for s, _ in [(slashes, '')] + spellings]
+  whole = [slashes] + [s for s, _ in spellings]
+  # data/images/a.jpg may be images/a.jpg here, or else a.jpg.
+  spellings += [(s.split('/', left_out)[-1].lstrip('/'), FOLDERS)
+                for left_out in range(1, plain.count('/') + 1)
+                for s in whole if s.count('/') >= left_out]
   found = collections.OrderedDict()
   for spelling, how in spellings:
     if spelling and spelling != name:
@@ -91,16 +94,14 @@ def meant(folder: str,
   Returns:
     {name: name of a file}, [note for people].
   """
-  last_parts = collections.Counter(
-      os.path.basename(other_spelling) for other_spelling in
-      (urllib.parse.unquote(n.replace('\\', '/')) for n in set(names)))
   taken, found, reasons = set(names), {}, collections.OrderedDict()
+  endings = _count_endings(taken)
   for name in collections.OrderedDict.fromkeys(names):
     if not _may_differ(name, folder) or is_file(folder, name):
       continue
     for spelling, how in other_spellings(name):
       if spelling in taken or not is_file(folder, spelling) or (
-          how == FOLDERS and last_parts[os.path.basename(spelling)] > 1):
+          how == FOLDERS and endings[urllib.parse.unquote(spelling)] > 1):
         continue
       taken.add(spelling)
       found[name] = spelling
@@ -110,6 +111,15 @@ def meant(folder: str,
       '%d file names do not exist as they are written; %s: %r is %r.' % (
           len(given), how, given[0], found[given[0]])
       for how, given in reasons.items()]
+
+
+def _count_endings(names):
+  """Counter of the names that end with each of their last parts."""
+  endings = collections.Counter()
+  for name in names:
+    parts = urllib.parse.unquote(name.replace('\\', '/')).split('/')
+    endings.update('/'.join(parts[i:]) for i in range(len(parts)))
+  return endings
 
 
 def meant_once(folder: str,

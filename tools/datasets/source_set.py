@@ -196,11 +196,13 @@ def image_size(path: str,
   return (width, height) if turns else (height, width)
 
 
-def walk_images(folder: str) -> Tuple[List[str], List[str]]:
+def walk_images(
+    folder: str, labels: Tuple[str, ...] = ()) -> Tuple[List[str], List[str]]:
   """The images in a folder and the folders in it.
 
   Args:
     folder: path.
+    labels: see image_folders.listed.
 
   Returns:
     [path within the folder], with '/', in order; [note].
@@ -216,7 +218,7 @@ def walk_images(folder: str) -> Tuple[List[str], List[str]]:
     # Hidden folders within it; the folder itself may be called . or .data.
     if inside != '.' and any(p.startswith('.') for p in inside.split('/')):
       continue
-    names, more = image_folders.listed(current)
+    names, more = image_folders.listed(current, labels=labels)
     paths.extend(n if inside == '.' else inside + '/' + n for n in names)
     notes.extend(more)
   return sorted(paths), notes

@@ -11,8 +11,11 @@ import yaml
 from dataloader import file_patterns
 from tools.datasets import annotation_checks
 from tools.datasets import image_folders
+from tools.datasets import image_names
 from tools.datasets import label_images
+from tools.datasets import source_set
 from tools.datasets import voc_images
+from tools.own_data import foreign
 from utils import text_files
 
 RecognitionError = annotation_checks.ConversionError
@@ -20,6 +23,10 @@ RecognitionError = annotation_checks.ConversionError
 
 class NoTrainingSetError(RecognitionError):
   """A data.yaml that names classes and no images to train on."""
+
+
+class NotYamlError(RecognitionError):
+  """A file with the ending of YAML that is not YAML."""
 
 
 COCO, VOC, YOLO, CLASSES, LABEL_MAPS = (
@@ -34,8 +41,14 @@ _TRAIN_VAL = 'trainval'  # the list of VOC of the images of both
 _IMAGE_FOLDERS = ('images', 'image', 'imgs', 'img', 'JPEGImages', 'photos')
 _LABEL_FOLDERS = ('labels', 'label', 'masks', 'mask', 'annotations',
                   'SegmentationClass', 'gt')
+_SAME = '='  # instead of the name of a folder of labels: where the images are
 _CLASS_FILES = ('classes.txt', 'obj.names', 'labels/classes.txt',
-                'labels.txt', 'names.txt')
+                '_darknet.labels', 'labels.txt', 'names.txt')
+# What is a part of a set, not a class of images.
+_PARTS = re.compile(
+    r'(%s|xmls?|jsons?|(train|training|val|valid|validation|dev|test|testing)'
+    r'[\W_]*(set|data|images|imgs)?)[\W_\d]*$' % '|'.join(
+        _IMAGE_FOLDERS + _LABEL_FOLDERS), re.IGNORECASE)
 _LOOKED_AT = 20  # images that are looked for, to find their folder
 # Which kinds a model learns from.
 _OF_MODEL = {'retinanet': (COCO, YOLO, VOC), 'mask_rcnn': (COCO, YOLO, VOC),
@@ -90,15 +103,16 @@ def recognise(data: str, images: Optional[str] = None,
     return found
   folder = data
   while True:
-    for kind in kinds:
-      found = _FINDERS[kind](folder, images)
-      if found:
-        return found
+    found = _of_folder(folder, images, model, kinds)
+    if found:
+      return found
     # An archive often has one folder around everything.
     inside = _folders(folder)
     if len(inside) != 1:
       break
     folder = os.path.join(folder, inside[0])
+  if COCO in kinds:
+    _stop_for(foreign.sentence(data, own=True))
   raise RecognitionError(
       '%s: nothing was recognised%s.%s Looked for: a COCO file (.json with '
       'images and annotations); data.yaml, or folders images and labels '
@@ -108,7 +122,65 @@ def recognise(data: str, images: Optional[str] = None,
       'convert with tools.create_labelme_tfrecord, create_cvat_tfrecord or '
       'create_csv_tfrecord; then continue with tools.new_config.' % (
           data, ' that --model=%s learns from' % model if model else '',
-          _hint_about_parent(data, images, kinds)))
+          ''.join(' ' + hint for hint in (
+              _hint_about_parent(data, images, kinds),
+              _hint_about_folders(data, kinds)) if hint)))
+
+
+def _of_folder(folder, images, model, kinds):
+  """Found of the first of the kinds that a folder holds, or None."""
+  for kind in kinds:
+    if kind == VOC:
+      _stop_for(foreign.sentence(folder, ['.xml']))
+    found = _FINDERS[kind](folder, images)
+    if found:
+      if kind == CLASSES and model is None:
+        _refuse_annotated(folder, found)
+      return found._replace(notes=found.notes + _unused(folder, found))
+  return None
+
+
+def _stop_for(sentence):
+  """Raises RecognitionError with a sentence, if there is one."""
+  if sentence:
+    raise RecognitionError(sentence)
+
+
+def _unused(folder, found):
+  """[note] about images for evaluation that are not used."""
+  if found.has_splits or TRAIN not in found.splits:
+    return []
+  places = [folder] + [os.path.join(folder, name) for name in _IMAGE_FOLDERS]
+  unused = [os.path.join(place, name) for place in places
+            if os.path.isdir(place) for name in _folders(place)
+            if split_of(name) == VAL]
+  return ['%s is not used, as it has no annotations of %s; train is divided '
+          'instead.' % (unused[0], found.kind)] if unused else []
+
+
+def _refuse_annotated(folder, found):
+  """Stops before annotated images are taken for class folders.
+
+  Raises:
+    RecognitionError: naming a file, and the command that converts it.
+  """
+  sentence = foreign.sentence(folder, own=True) or next(filter(None, (
+      _annotated(parts['folder']) for parts in found.splits.values())), None)
+  _stop_for(sentence and sentence + (
+      ' If the folders are classes of images: --model=classification.'))
+
+
+def _annotated(folder):
+  """A sentence about files that go with images in folders, or None."""
+  for name in _folders_of_images(folder):
+    place = os.path.join(folder, name)
+    stems = {image_folders.stem(n) for n in _images_in(place)}
+    for other in file_patterns.names_in(place, ('.txt', '.json', '.xml')):
+      if image_folders.stem(other) in stems:
+        return ('%s has the name of an image next to it, as annotations have, '
+                'and what it holds was not recognised.' % (
+                    os.path.join(place, other)))
+  return None
 
 
 def _hint_about_parent(data, images, kinds):
@@ -118,10 +190,25 @@ def _hint_about_parent(data, images, kinds):
   for kind in (VOC, YOLO):
     try:
       if kind in kinds and _FINDERS[kind](parent, images):
-        return ' But %s holds %s: give that folder.' % (parent, kind)
+        return 'But %s holds %s: give that folder.' % (parent, kind)
     except (RecognitionError, ValueError, OSError):
       pass  # A hint is not worth an error.
-  return ''
+  return None
+
+
+def _hint_about_folders(folder, kinds):
+  """A sentence about folders of images that do not make classes, or None."""
+  if CLASSES not in kinds:
+    return None
+  names = _folders_of_images(folder)
+  parts = [name for name in names if _PARTS.match(name)]
+  if parts:
+    return ('No annotations of the images in %s were found, and folders of '
+            'such names are not classes.' % ' and '.join(parts))
+  if len(names) == 1:
+    return ('There is one class folder, %s: classification needs images of two '
+            'classes or more.' % names[0])
+  return None
 
 
 def split_of(name: str) -> Optional[str]:
@@ -148,9 +235,9 @@ def _of_file(path, images):
 
 def _folders(folder):
   """Sorted names of the folders in a folder, hidden ones left out."""
-  return sorted(name for name in os.listdir(folder)
-                if not name.startswith(('.', '__'))
-                and os.path.isdir(os.path.join(folder, name)))
+  with os.scandir(folder) as entries:
+    return sorted(entry.name for entry in entries
+                  if not entry.name.startswith(('.', '__')) and entry.is_dir())
 
 
 def _images_in(folder):
@@ -185,7 +272,8 @@ def _coco(folder, images):
       path = os.path.join(place, name)
       content = _coco_content(path)
       if content and any('bbox' in a or 'segmentation' in a
-                         for a in content['annotations'][:_LOOKED_AT]):
+                         for a in content['annotations']
+                         if isinstance(a, dict)):
         contents[path] = content
   if not contents:
     return None
@@ -211,8 +299,7 @@ def _one_file(paths, contents, notes):
   instances = [p for p in paths if os.path.basename(p).startswith('instances')]
   chosen = sorted(instances or paths, key=lambda p: (len(p), p))
   if len(chosen) > 1:
-    names = [{str(i.get('file_name')) for i in contents[p]['images']}
-             for p in chosen]
+    names = [set(_file_names(contents[p])) for p in chosen]
     if any(n != names[0] for n in names):
       raise RecognitionError(
           'There are several COCO files: %s. Name one (--data=FILE '
@@ -222,10 +309,16 @@ def _one_file(paths, contents, notes):
   return chosen[0]
 
 
+def _file_names(content):
+  """[name] of the images of a COCO file that have one."""
+  return [image['file_name'] for image in content['images']
+          if isinstance(image, dict)
+          and isinstance(image.get('file_name'), str) and image['file_name']]
+
+
 def _images_of(content, path, folder=None):
   """The folder in which the images of a COCO file are."""
-  names = [str(image.get('file_name', '')) for image in
-           content['images'][:_LOOKED_AT]]
+  names = _file_names(content)[:_LOOKED_AT]
   here = os.path.dirname(path)
   roots = list(collections.OrderedDict.fromkeys(
       [here, folder or here, os.path.dirname(os.path.abspath(here))]))
@@ -236,7 +329,9 @@ def _images_of(content, path, folder=None):
              if os.path.isdir(place) for name in _folders(place)
              if split_of(name) and split_of(name) == split_of(stem)]
   def count(place):
-    return sum(os.path.exists(os.path.join(place, name)) for name in names)
+    meant, _ = image_names.meant(place, names)  # as the converter does
+    return sum(image_names.is_file(place, meant.get(name, name))
+               for name in names)
   best = max(places, key=count)  # the first of equal ones
   if not names or 2 * count(best) < len(names):
     raise RecognitionError(
@@ -370,7 +465,7 @@ def _yolo_of_file(path):
   try:
     content = yaml.safe_load(text_files.read(path))
   except yaml.YAMLError as e:
-    raise RecognitionError('%s is not YAML: %s' % (path, e))
+    raise NotYamlError('%s is not YAML: %s' % (path, e))
   if not isinstance(content, dict) or 'names' not in content:
     raise RecognitionError('%s is not a data.yaml of YOLO: it has no list '
                            '`names`.' % path)
@@ -402,20 +497,15 @@ def _yolo(folder, images):
       return _yolo_of_file(path)
     except NoTrainingSetError:
       classes = path  # of the folders images and labels next to it
+    except NotYamlError:
+      if any(line.startswith('names') for line in text_files.read_lines(path)):
+        raise  # It is meant to be one, and says which images are which.
     except RecognitionError:
       continue
-  pairs = _pairs(folder, lambda f: [
-      n for n in file_patterns.names_in(f, '.txt') if n != 'classes.txt'],
-                 ('labels', ''))
-  pairs = {split: pair for split, pair in pairs.items()
-           if _is_yolo(pair['labels'], pair['images'])}
-  if not pairs and _is_yolo_in_subfolders(folder):
-    pairs = {ALL: {'images': os.path.join(folder, 'images')}}
+  pairs = _yolo_pairs(folder)
   if not pairs:
     return None
-  classes = classes or next((
-      os.path.join(folder, name) for name in _CLASS_FILES
-      if os.path.exists(os.path.join(folder, name))), None)
+  classes = classes or _class_file(folder, pairs)
   if not classes:
     raise RecognitionError(
         '%s holds labels of YOLO, but no list of the classes: write their '
@@ -425,65 +515,159 @@ def _yolo(folder, images):
                       for split, pair in pairs.items()}, [], classes)
 
 
-def _is_yolo_in_subfolders(folder):
-  """Whether `images` has folders of images, and `labels` the same of labels."""
-  images = os.path.join(folder, 'images')
-  if not os.path.isdir(images):
-    return False
-  return any(_is_yolo(os.path.join(folder, 'labels', name),
-                      os.path.join(images, name)) for name in _folders(images))
+def _yolo_pairs(folder):
+  """{split: {'images', 'labels'}}.
 
-
-def _is_yolo(labels, images):
-  """Whether the text files in a folder have lines of YOLO."""
-  stems = {image_folders.stem(n) for n in _images_in(images)}
-  own = [n for n in file_patterns.names_in(labels, '.txt')
-         if os.path.splitext(n)[0] in stems]
-  for name in own[:_LOOKED_AT]:
-    lines = [line for line in text_files.read_lines(os.path.join(labels, name))
-             if line]
-    if lines:
-      return bool(re.match(r'^\d+(\s+[-+.\de]+){4,}$', lines[0]))
-  if own and not any(os.path.getsize(os.path.join(labels, n)) for n in own):
+  Raises:
+    RecognitionError: if there are only label files without a line.
+  """
+  without_lines = []
+  def is_pair(images, labels, split):
+    files = _yolo_files(images, labels)
+    if split == ALL and any(_PARTS.match(part) for name in files
+                            for part in name.split('/')[:-1]):
+      return False  # It is about the sets in it, not one of its own.
+    lines = _first_lines(labels, files)
+    if files and not lines:
+      without_lines.append(labels)
+    return any(map(_is_yolo, lines[:1]))
+  pairs = _pairs(folder, is_pair, ('labels', _SAME))
+  if not pairs and without_lines:
     raise RecognitionError(
         '%s: the label files of all images (.txt) are empty, so there is no '
-        'object to learn.' % labels)
-  return False
+        'object to learn.' % without_lines[0])
+  if TRAIN in pairs and VAL not in pairs:
+    # All images of it may be without an object, and without a label file.
+    others = _pairs(folder, lambda images, labels, split: bool(
+        source_set.walk_images(images)[0]), (_SAME,))
+    if VAL in others:
+      pairs[VAL] = others[VAL]
+  return pairs
+
+
+def _yolo_files(images, labels):
+  """[path within `labels`] of text files that have the names of images."""
+  paths = sorted(os.path.relpath(os.path.join(place, name), labels)
+                 for place, _, names in os.walk(labels) for name in names
+                 if name.lower().endswith('.txt'))
+  if not paths:
+    return []  # Without listing a million images.
+  stems = {os.path.splitext(n)[0] for n in source_set.walk_images(images)[0]}
+  return [path for path in paths if os.path.splitext(path)[0] in stems]
+
+
+def _first_lines(labels, names):
+  """[the first line of a file], of those with lines, as far as looked at."""
+  firsts = []
+  for name in names:
+    if os.path.getsize(os.path.join(labels, name)):
+      lines = text_files.read_lines(os.path.join(labels, name))
+      firsts.extend(list(filter(None, lines))[:1])
+    if len(firsts) == _LOOKED_AT:
+      break
+  return firsts
+
+
+def _is_yolo(line):
+  """Whether a line is a class and four numbers or more."""
+  try:
+    numbers = [float(text) for text in line.split()]
+  except ValueError:
+    return False
+  return len(numbers) > 4 and numbers[0] >= 0 and numbers[0].is_integer()
+
+
+def _class_file(folder, pairs):
+  """The list of the classes; None without one.
+
+  Raises:
+    RecognitionError: if two lists differ.
+  """
+  places = [folder] + sorted({
+      place for pair in pairs.values() for kind in ('labels', 'images')
+      for place, _, _ in os.walk(pair[kind])})
+  paths = [os.path.join(place, name) for place in places
+           for name in _CLASS_FILES]
+  paths = [path for path in paths if os.path.exists(path)]
+  # The folder of the set goes before those of its splits.
+  own = [path for path in paths if os.path.dirname(path) == folder]
+  if own:
+    return own[0]
+  contents = [text_files.read(path).split() for path in paths]
+  for path, content in zip(paths, contents):
+    if content != contents[0]:
+      raise RecognitionError(
+          '%s and %s name different classes. Write the list that is right into '
+          '%s.' % (paths[0], path, os.path.join(folder, _CLASS_FILES[0])))
+  return paths[0] if paths else None
 
 
 # Label maps.
 
 
 def _label_maps(folder, images):
-  """Found, or None."""
+  """Found, or None.
+
+  Raises:
+    RecognitionError: if label maps are found that cannot be used.
+  """
   del images
-  pairs = _pairs(folder, lambda f: [
-      n for n in _images_in(f) if n.lower().endswith(label_images.EXTENSIONS)],
-                 _LABEL_FOLDERS)
-  pairs = {split: pair for split, pair in pairs.items()
-           if _have_same_names(pair['images'], pair['labels'])}
-  return Found(LABEL_MAPS, pairs, []) if pairs else None
+  pairs = _pairs(folder, _has_label_map, _LABEL_FOLDERS + (_SAME,))
+  if not pairs:
+    _pairs(folder, _refuse_lossy, _LABEL_FOLDERS)
+    return None
+  if ALL in pairs and pairs[ALL]['images'] == pairs[ALL]['labels']:
+    raise RecognitionError(
+        '%s holds images and their label maps in one folder. To divide them '
+        'into train and val, the label maps have to be in a folder of their '
+        'own: move them into %s.' % (
+            pairs[ALL]['images'], os.path.join(pairs[ALL]['images'], 'masks')))
+  return Found(LABEL_MAPS, pairs, [])
 
 
-def _have_same_names(images, labels):
-  stems = {image_folders.stem(n) for n in _images_in(images)}
-  return images != labels and bool(
-      stems & {image_folders.stem(n) for n in _images_in(labels)})
+def _has_label_map(images, labels, split=ALL):
+  """Whether some images in a folder have a label map in another."""
+  del split
+  paired = image_folders.PairedFolders(images, labels, label_images.EXTENSIONS)
+  try:
+    return any(paired.label(name) for name in paired.stems())
+  except image_folders.AmbiguityError:
+    return True  # The converter names the two files.
 
 
-def _pairs(folder, labels_in, label_folders):
-  """{split: {'images', 'labels'}} of folders images/SPLIT or SPLIT/images."""
+def _refuse_lossy(images, labels, split):
+  """Raises RecognitionError for label maps that are JPEG files."""
+  del split
+  paired = image_folders.PairedFolders(images, labels, ('.jpg', '.jpeg'))
+  path = next(filter(None, map(paired.label, paired.stems())), None)
+  if path:
+    raise RecognitionError(
+        'The label maps are JPEG files, such as %s. JPEG changes values, and '
+        'with them the classes: save them as PNG from their source.' % path)
+  return False
+
+
+def _pairs(folder, is_pair, label_folders):
+  """{split: {'images', 'labels'}} of folders images/SPLIT or SPLIT/images.
+
+  Args:
+    folder: path.
+    is_pair: (folder of images, folder of labels, split) -> whether they are.
+    label_folders: names of folders of labels; _SAME: that of the images.
+  """
   pairs = {}
   for image_name in _IMAGE_FOLDERS + ('',):
+    forms = {split: _split_folders(folder, image_name, split)
+             for split in (ALL, TRAIN, VAL, TEST)}
     for label_name in label_folders:
-      for split in (ALL, TRAIN, VAL, TEST):
-        for inside in _split_folders(folder, image_name, split):
-          images = os.path.join(folder, inside % image_name)
-          labels = os.path.join(folder, inside % label_name)
-          if split not in pairs and _images_in(images) and os.path.isdir(
-              labels) and labels_in(labels):
-            pairs[split] = {'images': os.path.normpath(images),
-                            'labels': os.path.normpath(labels)}
+      name = image_name if label_name == _SAME else label_name
+      for split, insides in forms.items():
+        for inside in insides:
+          images = os.path.normpath(os.path.join(folder, inside % image_name))
+          labels = os.path.normpath(os.path.join(folder, inside % name))
+          if split not in pairs and os.path.isdir(images) and os.path.isdir(
+              labels) and is_pair(images, labels, split):
+            pairs[split] = {'images': images, 'labels': labels}
   if TRAIN in pairs:
     pairs.pop(ALL, None)
   return pairs
@@ -511,6 +695,11 @@ def _classes(folder, images):
             for name in _folders(folder) if split_of(name)
             and _class_names(os.path.join(folder, name))}
   if TRAIN in splits:
+    names = _class_names(splits[TRAIN]['folder'])
+    if len(names) < 2:
+      raise RecognitionError(
+          '%s has one class folder, %s: classification needs images of two '
+          'classes or more.' % (splits[TRAIN]['folder'], names[0]))
     return Found(CLASSES, splits, [])
   if len(_class_names(folder)) > 1:
     return Found(CLASSES, {ALL: {'folder': folder}}, [])
@@ -518,7 +707,29 @@ def _classes(folder, images):
 
 
 def _class_names(folder):
+  """Names of the folders of images that are classes.
+
+  Raises:
+    RecognitionError: if there are others, so that it is not clear.
+  """
+  names = _folders_of_images(folder)
+  parts = [name for name in names if _PARTS.match(name)]
+  classes = [name for name in names if name not in parts]
+  # A train is a thing, too; among other classes, and without a val.
+  if not parts or parts == ['train'] and len(classes) > 1:
+    return names
+  if len(classes) > 1:
+    raise RecognitionError(
+        '%s has folders of images that may be classes, such as %s and %s, and '
+        '%s, which does not name a class. Move one kind away, or rename it.' % (
+            folder, classes[0], classes[1], ' and '.join(parts)))
+  return []
+
+
+def _folders_of_images(folder):
   """Names of the folders that have images."""
+  if not os.path.isdir(folder):
+    return []
   return [name for name in _folders(folder)
           if _images_in(os.path.join(folder, name))]
 

@@ -7,6 +7,7 @@ from PIL import Image
 import pytest
 
 from tests import voc_files
+from tools.datasets import image_names
 from tools.own_data import plan
 from tools.own_data import recognition
 
@@ -295,3 +296,230 @@ def test_a_model_decides(tmp_path):
   assert recognition.recognise(str(tmp_path)).kind == 'VOC'
   found = recognition.recognise(str(tmp_path), model='segmentation')
   assert found.kind == 'label maps'
+
+
+def _write(path, content):
+  path.parent.mkdir(parents=True, exist_ok=True)
+  path.write_text(content if isinstance(content, str) else json.dumps(content))
+
+
+@pytest.mark.parametrize('name, content, message', [
+    ('a.json', {'shapes': []}, 'labelme.*create_labelme_tfrecord'),
+    ('via.json', {'a.jpg1': {'filename': 'a.jpg', 'regions': []}}, 'VIA.*COCO'),
+    ('_annotations.csv', 'filename,width,height,class,xmin,ymin,xmax,ymax\n',
+     'a table.*create_csv_tfrecord'),
+    ('x.createml.json', [{'image': 'a.jpg', 'annotations': []}], 'CreateML'),
+    ('result.json', [{'data': {}, 'annotations': []}], 'Label Studio'),
+    ('a.jpg.json', {'size': {}, 'objects': []}, 'Supervisely'),
+    ('a.xml', '<annotations/>', 'CVAT.*create_cvat_tfrecord'),
+    ('person_keypoints.json', {'images': [], 'annotations': [
+        {'keypoints': [1, 1, 2]}]}, 'only with `keypoints`'),
+    ('all.json', {'images': [], 'annotations': []}, 'annotations` is empty')])
+def test_annotations_of_another_command(tmp_path, name, content, message):
+  """Not taken for images of the classes train and val."""
+  for split in ('train', 'val'):
+    _image(tmp_path / split / 'a.jpg')
+    _write(tmp_path / split / name, content)
+  with pytest.raises(RecognitionError, match=message):
+    recognition.recognise(str(tmp_path))
+
+
+def test_annotations_next_to_class_folders(tmp_path):
+  for name in ('cat', 'dog'):
+    _image(tmp_path / name / 'a.jpg')
+    _write(tmp_path / name / 'a.json', {'shapes': []})
+  with pytest.raises(RecognitionError, match='labelme.*--model=classification'):
+    recognition.recognise(str(tmp_path))
+  found = recognition.recognise(str(tmp_path), model='classification')
+  assert found.kind == 'class folders'
+
+
+def test_cvat_with_its_images(tmp_path):
+  """Not an annotation of VOC."""
+  _image(tmp_path / 'images' / 'a.jpg')
+  _write(tmp_path / 'annotations.xml', '<annotations/>')
+  with pytest.raises(RecognitionError, match='CVAT.*create_cvat_tfrecord'):
+    recognition.recognise(str(tmp_path))
+
+
+@pytest.mark.parametrize('names', [
+    ('train', 'val'), ('train2017', 'test'), ('images', 'masks'),
+    ('train', 'cat'), ('Training set', 'validation_set'), ('JPEGImages', 'gt')])
+def test_parts_of_a_set_are_no_classes(tmp_path, names):
+  for i, name in enumerate(names):
+    _image(tmp_path / name / ('%d.jpg' % i))
+  with pytest.raises(RecognitionError, match='such names are not classes'):
+    recognition.recognise(str(tmp_path))
+  with pytest.raises(RecognitionError, match='such names are not classes'):
+    recognition.recognise(str(tmp_path), model='classification')
+
+
+def test_class_folders_among_others(tmp_path):
+  for name in ('bus', 'car', 'train', 'test_tube'):
+    _image(tmp_path / name / 'a.jpg')
+  assert recognition.recognise(str(tmp_path)).kind == 'class folders'
+  _image(tmp_path / 'masks' / 'b.jpg')
+  with pytest.raises(RecognitionError, match='bus and car, and masks and trai'):
+    recognition.recognise(str(tmp_path), model='classification')
+
+
+def test_one_class(tmp_path):
+  _image(tmp_path / 'cat' / 'a.jpg')
+  with pytest.raises(RecognitionError, match='one class folder, cat'):
+    recognition.recognise(str(tmp_path))
+  for split in ('train', 'val'):
+    _image(tmp_path / 'set' / split / 'cat' / 'a.jpg')
+  with pytest.raises(RecognitionError, match='one class folder, cat'):
+    recognition.recognise(str(tmp_path / 'set'))
+
+
+def test_label_maps_with_a_suffix(tmp_path):
+  for kind, label in (('images', 'a.png'), ('masks', 'a_mask.png')):
+    _mask(tmp_path / 'two' / kind / label, [0, 1])
+  found = recognition.recognise(str(tmp_path / 'two'))
+  assert found.kind == 'label maps'
+  for split in ('train', 'valid'):
+    _image(tmp_path / 'one' / split / 'a.jpg')
+    _mask(tmp_path / 'one' / split / 'a_mask.png', [0, 1])
+  found = recognition.recognise(str(tmp_path / 'one'))
+  assert found.kind == 'label maps' and found.has_splits
+  with pytest.raises(RecognitionError, match='in one folder.*own'):
+    recognition.recognise(str(tmp_path / 'one' / 'train'))
+
+
+def test_label_maps_that_lose_their_values(tmp_path):
+  for kind in ('images', 'masks'):
+    _image(tmp_path / kind / 'a.jpg')
+  with pytest.raises(RecognitionError, match='JPEG.*masks/a.jpg.*as PNG'):
+    recognition.recognise(str(tmp_path))
+
+
+@pytest.mark.parametrize('name', [
+    'images\\a.jpg', '/label-studio/data/upload/1/a.jpg', 'https://x.y/a.jpg',
+    'export/images/a.jpg', '../images/a.jpg', 'a%2Ejpg'])
+def test_names_of_images_as_the_converter_reads_them(tmp_path, name):
+  _coco(tmp_path / 'result.json', [name])
+  _image(tmp_path / 'images' / 'a.jpg')
+  found = recognition.recognise(str(tmp_path))
+  assert found.kind == 'COCO'
+  folder = found.splits['all']['images']
+  assert image_names.is_file(folder, image_names.meant(folder, [name])[0][name])
+
+
+def test_coco_files_with_entries_of_other_kinds(tmp_path):
+  (tmp_path / 'all.json').write_text(json.dumps({
+      'images': [None, {'file_name': 3}, {'file_name': 'a.jpg'}],
+      'annotations': [None, {}, {'bbox': [0, 0, 2, 2]}]}))
+  _image(tmp_path / 'a.jpg')
+  found = recognition.recognise(str(tmp_path))
+  assert found.splits['all']['images'] == str(tmp_path)
+
+
+def test_yolo_labels_next_to_images(tmp_path):
+  """As labelImg leaves them, with the classes among them."""
+  _yolo(tmp_path, label='images/a.txt')
+  (tmp_path / 'images' / 'classes.txt').write_text('cat\n')
+  (tmp_path / 'other').mkdir()
+  found = recognition.recognise(str(tmp_path))
+  assert found.kind == 'YOLO'
+  assert found.splits == {'all': {'images': str(tmp_path / 'images')}}
+  assert found.classes == str(tmp_path / 'images' / 'classes.txt')
+
+
+def test_yolo_labels_are_no_class_folders(tmp_path):
+  for name in ('cam0', 'cam1'):
+    _yolo(tmp_path, name + '/a.jpg', name + '/a.txt')
+  (tmp_path / 'classes.txt').write_text('cat\n')
+  found = recognition.recognise(str(tmp_path))
+  assert found.kind == 'YOLO'
+  assert found.splits == {'all': {'images': str(tmp_path)}}
+
+
+def test_folders_around_splits_are_no_set(tmp_path):
+  for split in ('train', 'val'):
+    _yolo(tmp_path, 'set/%s/a.jpg' % split, 'set/%s/a.txt' % split)
+  (tmp_path / 'set' / 'classes.txt').write_text('cat\n')
+  assert recognition.recognise(str(tmp_path)).has_splits
+
+
+def test_yolo_splits_with_subfolders(tmp_path):
+  for split in ('train', 'val'):
+    _yolo(tmp_path, 'images/%s/cam0/a.jpg' % split,
+          'labels/%s/cam0/a.txt' % split)
+  (tmp_path / 'classes.txt').write_text('cat\n')
+  found = recognition.recognise(str(tmp_path))
+  assert found.kind == 'YOLO' and found.has_splits
+
+
+@pytest.mark.parametrize('label', [None, ''])
+def test_yolo_val_without_objects(tmp_path, label):
+  """Without label files, or with empty ones, it is evaluated all the same."""
+  _yolo(tmp_path, 'images/train/a.jpg', 'labels/train/a.txt')
+  _image(tmp_path / 'images' / 'val' / 'b.jpg')
+  (tmp_path / 'classes.txt').write_text('cat\n')
+  if label is not None:
+    _write(tmp_path / 'labels' / 'val' / 'b.txt', label)
+  found = recognition.recognise(str(tmp_path))
+  assert found.splits['val'] == {'images': str(tmp_path / 'images' / 'val')}
+
+
+@pytest.mark.parametrize('line, is_yolo', [
+    ('0.0 0.5 0.5 0.2 0.2', True), ('0 1.0E-01 5e-1 2E-1 0.2', True),
+    ('0 .5 .5 .2', False), ('0.5 .5 .5 .2 .2', False), ('a dog', False),
+    ('Car 0.00 0 1.57 599 156', False), ('-1 .5 .5 .2 .2', False)])
+def test_lines_of_yolo(tmp_path, line, is_yolo):
+  _yolo(tmp_path)
+  (tmp_path / 'labels' / 'a.txt').write_text(line + '\n')
+  (tmp_path / 'classes.txt').write_text('cat\n')
+  if is_yolo:
+    assert recognition.recognise(str(tmp_path)).kind == 'YOLO'
+  else:
+    with pytest.raises(RecognitionError, match='nothing was recognised'):
+      recognition.recognise(str(tmp_path))
+
+
+def test_classes_of_darknet(tmp_path):
+  for split in ('train', 'valid'):
+    _yolo(tmp_path, split + '/a.jpg', split + '/a.txt')
+    (tmp_path / split / '_darknet.labels').write_text('cat\ndog\n')
+  found = recognition.recognise(str(tmp_path))
+  assert found.classes == str(tmp_path / 'train' / '_darknet.labels')
+  (tmp_path / 'valid' / '_darknet.labels').write_text('dog\ncat\n')
+  with pytest.raises(RecognitionError, match='name different classes'):
+    recognition.recognise(str(tmp_path))
+
+
+def test_data_yaml_that_is_not_yaml(tmp_path):
+  _yolo(tmp_path)
+  (tmp_path / 'classes.txt').write_text('cat\n')
+  (tmp_path / 'other.yaml').write_text('a: [\n')
+  assert recognition.recognise(str(tmp_path)).kind == 'YOLO'
+  (tmp_path / 'data.yaml').write_text('train: images\n\tnames: [a]\n')
+  with pytest.raises(RecognitionError, match='data.yaml is not YAML'):
+    recognition.recognise(str(tmp_path))
+
+
+@pytest.mark.parametrize('name, content, message', [
+    ('cam0/a.txt', 'Car 0.00 0 1.57', 'cam0/a.txt has the name of an image'),
+    ('cam0/a.xml', '<annotation/>', 'a.xml has .* Pascal VOC: give its folder'),
+    ('meta/all.json', {'images': [], 'annotations': [{'bbox': []}]},
+     'all.json has .* COCO: give its folder or file')])
+def test_annotations_in_places_that_are_not_read(tmp_path, name, content,
+                                                 message):
+  """They are not silently left out, with the folders as classes."""
+  for folder in ('cam0', 'cam1'):
+    _image(tmp_path / folder / 'a.jpg')
+  _write(tmp_path / name, content)
+  with pytest.raises(RecognitionError, match=message + '.*=classification'):
+    recognition.recognise(str(tmp_path))
+  found = recognition.recognise(str(tmp_path), model='classification')
+  assert found.kind == 'class folders'
+
+
+def test_images_for_evaluation_without_annotations(tmp_path):
+  _image(tmp_path / 'images' / 'train' / 'a.jpg')
+  _mask(tmp_path / 'masks' / 'train' / 'a.png', [0, 1])
+  _image(tmp_path / 'images' / 'val' / 'b.jpg')
+  found = recognition.recognise(str(tmp_path))
+  assert sorted(found.splits) == ['train']
+  assert 'images/val is not used' in found.notes[0]
