@@ -43,6 +43,26 @@ def test_good_records():
   assert checker.size_counts == {'small': 6, 'medium': 0, 'large': 0}
 
 
+@pytest.mark.parametrize('seeds, count', [([7, 4, 8, 0], 2), ([7, 8], 0)])
+def test_images_that_are_trained_on_and_evaluated(seeds, count):
+  """Whatever their ids and labels are."""
+  def record(seed, **arguments):
+    return examples.serialize(examples.image(40, 50, seed), size=(40, 50),
+                              **dict(_GOOD, **arguments))
+  config, _ = factory.load_config('retinanet', None,
+                                  'architecture.num_classes=4')
+  checker = data_checks.for_config(config)
+  for i in range(5):
+    checker.check('train', i, record(i, source_id=str(i)))
+  for i, seed in enumerate(seeds):
+    checker.compare('val', i, record(seed, classes=[2], source_id='val'))
+  checker.compare('val', len(seeds), b'no example')
+  found = [f for f in checker.finish() if f.check == 'images_in_both']
+  assert [(f.level, f.where) for f in found] == (
+      [('warning', 'val: record 1')] if count else [])
+  assert all(f.detail.startswith('%d of the images' % count) for f in found)
+
+
 @pytest.mark.parametrize('changes, level, check', [
     ({'classes': [0]}, 'error', 'class_0'),
     ({'classes': [4]}, 'error', 'class_range'),
