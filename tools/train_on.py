@@ -101,7 +101,7 @@ def train_on(options: Any, show: Callable[[str], Any] = print,
 
   Raises:
     ValueError: if the output is part of the data.
-    recognition.RecognitionError: if the data are not recognised.
+    layouts.RecognitionError: if the data are not recognised.
     stages.StageError: when a stage fails.
   """
   from tools.own_data import plan as plan_lib

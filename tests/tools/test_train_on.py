@@ -15,6 +15,7 @@ from tools import create_coco_tfrecord
 from tools import create_voc_tfrecord
 from tools import create_yolo_tfrecord
 from tools import train_on
+from tools.own_data import layouts
 from tools.own_data import plan
 from tools.own_data import recognition
 from tools.own_data import stages
@@ -94,7 +95,7 @@ def test_a_set_without_training_images(tmp_path):
   path.parent.mkdir()
   path.write_text(json.dumps({'images': [], 'annotations': [
       {'id': 1, 'image_id': 1, 'category_id': 1, 'bbox': [0, 0, 1, 1]}]}))
-  with pytest.raises(recognition.RecognitionError):
+  with pytest.raises(layouts.RecognitionError):
     _plan(tmp_path)
 
 

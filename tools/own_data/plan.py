@@ -7,12 +7,12 @@ import os
 import typing
 from typing import List, Optional, Tuple
 
+from tools.own_data import layouts
 from tools.own_data import mask_values
-from tools.own_data import recognition
 
 SHARES = 'train:0.8,val:0.2'
-_MODELS = {recognition.CLASSES: 'classification',
-           recognition.LABEL_MAPS: 'segmentation'}
+_MODELS = {layouts.CLASSES: 'classification',
+           layouts.LABEL_MAPS: 'segmentation'}
 
 
 class Stage(typing.NamedTuple):
@@ -62,7 +62,7 @@ class Options(typing.NamedTuple):
   config_flags: list
 
 
-def model_of(found: recognition.Found, model: Optional[str] = None) -> str:
+def model_of(found: layouts.Found, model: Optional[str] = None) -> str:
   """The model for what was recognised."""
   return model or _MODELS.get(found.kind, 'retinanet')
 
@@ -70,11 +70,11 @@ def model_of(found: recognition.Found, model: Optional[str] = None) -> str:
 class Plan:
   """The stages of a data set."""
 
-  def __init__(self, found: recognition.Found, options: Options) -> None:
+  def __init__(self, found: layouts.Found, options: Options) -> None:
     """Plans.
 
     Args:
-      found: recognition.Found.
+      found: layouts.Found.
       options: Options.
     """
     self._found, self._options = found, options
@@ -132,15 +132,15 @@ class Plan:
     if self._found.has_splits:
       return self._found.splits
     splits = self._found.splits
-    parts = splits.get(recognition.ALL) or splits.get(recognition.TRAIN)
+    parts = splits.get(layouts.ALL) or splits.get(layouts.TRAIN)
     if not parts:
-      raise recognition.RecognitionError(
+      raise layouts.RecognitionError(
           '%s: there is no set to train on, only %s.' % (
               self._options.data, ' and '.join(sorted(splits))))
     *flags, ending = _SPLIT_FLAGS[self._found.kind](parts)
     prefix = self.path('splits', 'part')
     files = {name: '%s-%s%s' % (prefix, name, ending)
-             for name in (recognition.TRAIN, recognition.VAL)}
+             for name in (layouts.TRAIN, layouts.VAL)}
     arguments = ['-m', 'tools.split_data'] + flags + [
         '--output=' + prefix, '--shares=' + SHARES,
         '--seed=%d' % self._options.seed]
@@ -167,7 +167,7 @@ class Plan:
     common.append('--cut_masks' if self.model == 'mask_rcnn'
                   else '--noinclude_masks')
     patterns, label_map = [], None
-    for name in (recognition.TRAIN, recognition.VAL):
+    for name in (layouts.TRAIN, layouts.VAL):
       parts = sides[name]
       prefix = self._convert(
           name, common + flags_of(parts),
@@ -205,10 +205,10 @@ class Plan:
 
   def _convert_classes(self, sides):
     places = {name: sides[split].get('list', sides[split]['folder'])
-              for name, split in (('train', recognition.TRAIN),
-                                  ('validation', recognition.VAL))}
+              for name, split in (('train', layouts.TRAIN),
+                                  ('validation', layouts.VAL))}
     folder = self.path('data')
-    train = sides[recognition.TRAIN]
+    train = sides[layouts.TRAIN]
     self._add('convert', [
         '-m', 'tools.create_imagenet_tfrecord'] + [
             '--%s=%s' % item for item in sorted(places.items())] + (
@@ -225,9 +225,9 @@ class Plan:
 
   def _convert_label_maps(self, sides):
     patterns = []
-    flags = mask_values.flags([sides[recognition.TRAIN],
-                               sides[recognition.VAL]])
-    for name in (recognition.TRAIN, recognition.VAL):
+    flags = mask_values.flags([sides[layouts.TRAIN],
+                               sides[layouts.VAL]])
+    for name in (layouts.TRAIN, layouts.VAL):
       parts = sides[name]
       arguments = ['-m', 'tools.create_segmentation_tfrecord',
                    '--image_dir=' + parts['images'],
@@ -315,20 +315,20 @@ def _voc_folders(parts):
 
 # What of the parts tools.split_data divides, and what its files end with.
 _SPLIT_FLAGS = {
-    recognition.COCO: lambda parts: (
+    layouts.COCO: lambda parts: (
         '--annotations=' + parts['annotations'], '--images=' + parts['images'],
         '.json'),
-    recognition.VOC: lambda parts: (
+    layouts.VOC: lambda parts: (
         '--xml=' + _voc_folders(parts)[0], '--images=' + _voc_folders(parts)[1],
         *(['--list=' + parts['among']] if 'among' in parts else []), '.txt'),
-    recognition.YOLO: lambda parts: (
+    layouts.YOLO: lambda parts: (
         '--yolo=' + (parts.get('data') or parts['images']), '.txt'),
-    recognition.CLASSES: lambda parts: ('--images=' + parts['folder'], '.txt'),
-    recognition.LABEL_MAPS: lambda parts: (
+    layouts.CLASSES: lambda parts: ('--images=' + parts['folder'], '.txt'),
+    layouts.LABEL_MAPS: lambda parts: (
         '--images=' + parts['images'], '.txt')}
 # (plan, {split: parts}) -> patterns of the records.
 _CONVERSIONS = {
-    recognition.COCO: Plan._convert_coco, recognition.VOC: Plan._convert_voc,
-    recognition.YOLO: Plan._convert_yolo,
-    recognition.CLASSES: Plan._convert_classes,
-    recognition.LABEL_MAPS: Plan._convert_label_maps}
+    layouts.COCO: Plan._convert_coco, layouts.VOC: Plan._convert_voc,
+    layouts.YOLO: Plan._convert_yolo,
+    layouts.CLASSES: Plan._convert_classes,
+    layouts.LABEL_MAPS: Plan._convert_label_maps}

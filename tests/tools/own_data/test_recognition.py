@@ -8,10 +8,11 @@ import pytest
 
 from tests import voc_files
 from tools.datasets import image_names
+from tools.own_data import layouts
 from tools.own_data import plan
 from tools.own_data import recognition
 
-RecognitionError = recognition.RecognitionError
+RecognitionError = layouts.RecognitionError
 
 
 def _image(path, size=(8, 6)):
@@ -39,7 +40,7 @@ def _coco(path, names=('a.jpg',)):
     ('training', 'train'), ('my_dev.json', 'val'), ('trains', None),
     ('straining', None), ('interval', None), ('latest.json', None)])
 def test_names_of_splits(name, split):
-  assert recognition.split_of(name) == split
+  assert layouts.split_of(name) == split
 
 
 def test_coco_file(tmp_path):
