@@ -19,33 +19,23 @@ import os
 from typing import Any, Dict, List, Optional, Sequence, Tuple
 
 from absl import flags
-import numpy as np
 import yaml
 
 from dataloader import file_patterns
 from ops import tensorflow_later as tf
 from tools.datasets import coco_record_writer
 from tools.datasets import conversion_flags
-from tools.datasets import image_folders
 from tools.datasets import image_names
 from tools.datasets import source_set
+from tools.datasets import yolo_labels
+from tools.datasets import yolo_poses
 from utils import text_files
 from utils import types
 from utils import values as values_lib
 
 ConversionError = source_set.ConversionError
-# What programs leave among the label files.
-_NO_LABELS = ('classes.txt', 'train.txt', 'val.txt', 'test.txt', 'README.txt')
-_IMAGE_FOLDERS = ('images', 'image', 'imgs', 'img', 'JPEGImages', 'photos')
 _LARGEST_SHARE = 1.5  # beyond it, a coordinate is in pixels
 _NAMED = 5  # classes in a message
-# To tell keypoints from polygons where nothing says what the numbers are.
-_LINES_LOOKED_AT = 200
-_POSE_SHARE = .9  # of the lines, whose points lie in the box of the line
-_VISIBILITIES = (0, 1, 2)
-_AROUND = 1.1  # Keypoints may lie a little outside of the box.
-_CORNER_ERROR = .01
-_MANY_LINES = 10  # so that polygons would not all be left of and above .67
 
 
 def convert(images: Sequence[Tuple[str, str]], names: Sequence[str],
@@ -85,14 +75,14 @@ def convert(images: Sequence[Tuple[str, str]], names: Sequence[str],
       raise ConversionError('Two images have the name %s: %s and %s.' % (
           name, paths[name], path))
     paths[name] = path
-  places = {name: _found_label(path, name, labels)
+  places = {name: yolo_labels.find(path, name, labels)
             for name, path in paths.items()}
   found_labels = [place for place, exists in places.values() if exists]
   without = len(images) - len(found_labels)
   if not found_labels:
-    _check_background(paths, places, source, labels)
+    yolo_labels.check_background(paths, places, source, labels)
   if keypoints is None:
-    _check_not_poses(found_labels)
+    yolo_poses.check_none(found_labels)
   for name, (label, exists) in places.items():
     path = paths[name]
     folders.setdefault(os.path.dirname(label), set()).add(
@@ -132,7 +122,7 @@ def _unused(labels, folders):
     unused += [os.path.join(folder, name)
                for name in file_patterns.names_in(folder, '.txt')
                if os.path.join(folder, name) not in labels
-               and name not in _NO_LABELS
+               and name not in yolo_labels.NO_LABELS
                and os.path.splitext(name)[0] not in stems]
   if not unused:
     return []
@@ -151,113 +141,12 @@ def classes_of(image: str) -> 'collections.Counter[str]':
   Args:
     image: the path of the image.
   """
-  path, exists = _found_label(image)
+  path, exists = yolo_labels.find(image)
   if not exists:
     return collections.Counter()
   return collections.Counter(
       line.split()[0] for line in text_files.read_lines(path, tf.gfile.Open)
       if line)
-
-
-def label_path(image: str) -> str:
-  """Where YOLO looks for the labels of an image: images/ becomes labels/."""
-  return _with_labels(image, ('images',)) or os.path.splitext(image)[0] + '.txt'
-
-
-def _with_labels(image, names):
-  """Label file in the folder `labels` beside one of these names, or None."""
-  parts = image.split('/')
-  places = [i for i, part in enumerate(parts[:-1]) if part in names]
-  if not places:
-    return None
-  parts[places[-1]] = 'labels'
-  return os.path.splitext('/'.join(parts))[0] + '.txt'
-
-
-def _found_label(image, name=None, labels=None):
-  """(label file of an image, whether there is one).
-
-  Args:
-    image: the path of the image.
-    name: its path within the folder of the images; with `labels`.
-    labels: folder of the label files, or None.
-  """
-  if labels:
-    candidates = [os.path.join(labels, os.path.splitext(name)[0] + '.txt')]
-  else:
-    folder, own = os.path.split(os.path.splitext(image)[0] + '.txt')
-    candidates = [label_path(image), _with_labels(image, _IMAGE_FOLDERS),
-                  os.path.join(folder, own),
-                  os.path.join(folder, 'labels', own)]
-  for path in dict.fromkeys(filter(None, candidates)):
-    for spelling in (path, path[:-4] + '.TXT'):
-      if tf.gfile.Exists(spelling):
-        return spelling, True
-  return candidates[0], False
-
-
-def _check_background(images, places, source, labels):
-  """Raises ConversionError unless images without any label file are plausible.
-
-  They are background where the label files of other images lie as they should.
-
-  Args:
-    images: {name: path}.
-    places: {name: (where its label file would be, False)}.
-    source: the folder, list or data.yaml of the images.
-    labels: folder of the label files that the user gives, or None.
-  """
-  if not images:
-    raise ConversionError('There is no image%s.' % (
-        ' in ' + source if source else ''))
-  name, path = next(iter(images.items()))
-  stems = {image_folders.stem(n) for n in images}
-  has_others = False
-  for found in [] if labels else _label_files(_roots(path, source)):
-    if _has_image(found):
-      has_others = True
-    elif image_folders.stem(found) in stems:
-      raise ConversionError(
-          'None of %d images has a label file where it is looked for, such as '
-          '%s for %s. But there is %s: is that the folder (--labels)?' % (
-              len(images), places[name][0], path, found))
-  if not has_others:
-    raise ConversionError(
-        'None of %d images has a label file, such as %s for %s. Are they in '
-        'another folder (--labels)? If there is no object in any of them, '
-        'an empty label file says so.' % (len(images), places[name][0], path))
-
-
-def _roots(image, source):
-  """Folders below which the label files of a set with an image are."""
-  parts = image.split('/')
-  places = [i for i, part in enumerate(parts[:-1]) if part in _IMAGE_FOLDERS]
-  roots = ['/'.join(parts[:places[-1]]) if places else os.path.dirname(image)]
-  if source.lower().endswith(('.yaml', '.yml')):
-    roots.append(os.path.dirname(source))
-  return [root or '.' for root in roots]
-
-
-def _label_files(folders):
-  """Paths of the label files in folders, and in the folders in them."""
-  for folder in folders:
-    for place, _, names in tf.gfile.Walk(folder):
-      for name in sorted(names):
-        if name.lower().endswith('.txt') and name not in _NO_LABELS:
-          yield os.path.join(place, name)
-
-
-def _has_image(label):
-  """Whether an image has this label file."""
-  stem, parts = os.path.splitext(label)[0], label.split('/')
-  stems = [stem]
-  places = [i for i, part in enumerate(parts[:-1]) if part == 'labels']
-  if places:
-    stems += ['/'.join(parts[:places[-1]] + [name] + stem.split('/')[
-        places[-1] + 1:]) for name in _IMAGE_FOLDERS]
-  return any(tf.gfile.Exists(s + ending) for s in stems
-             for extension in image_folders.EXTENSIONS
-             for ending in (extension, extension.upper()))
 
 
 def _add_objects(found, image_id, path, names, size, keypoints):
@@ -293,75 +182,6 @@ def _add_objects(found, image_id, path, names, size, keypoints):
       found.add_object(image_id, name, segmentation=[[
           source_set.within(share) * (height if i % 2 else width)
           for i, share in enumerate(shares)]])
-
-
-def _check_not_poses(paths):
-  """Raises ConversionError if boxes are followed by keypoints, it seems.
-
-  They have as many numbers as some polygons, and would give boxes around
-  numbers of several kinds.
-
-  Args:
-    paths: [path of a label file].
-  """
-  rows = []
-  for path in paths:
-    for line in text_files.read_lines(path, tf.gfile.Open):
-      try:
-        numbers = list(map(float, line.split()))[1:]
-      except ValueError:
-        return  # It is an error of its own.
-      if numbers:
-        rows.append(numbers)
-    if len(rows) >= _LINES_LOOKED_AT:
-      break
-  if len({len(row) for row in rows}) != 1:
-    return
-  for size in (3, 2):
-    count, rest = divmod(len(rows[0]) - 4, size)
-    if count > 0 and not rest and _are_poses(np.array(rows), size):
-      raise ConversionError(
-          '%s: each line looks like a box and %d keypoint(s) of %d numbers, '
-          'not like a polygon. If it is, write `kpt_shape: [%d, %d]` into '
-          'data.yaml, next to `names`, or give --keypoints=%d,%d; the boxes '
-          'are used. If it is not: `kpt_shape: [0, 2]`, or --keypoints=0,2.' % (
-              paths[0], count, size, count, size, count, size))
-
-
-def _are_poses(rows, size):
-  """Whether rows are boxes with keypoints.
-
-  Args:
-    rows: float [N, 4 + K * size].
-    size: of a keypoint: 2, or 3 with its visibility.
-
-  Returns:
-    bool: whether points lie in the box; and the visibilities are some, or,
-    without them, the width and height would be a corner far from the others, or
-    many boxes are within the image.
-  """
-  points = rows[:, 4:].reshape([len(rows), -1, size])
-  x, y = points[..., 0], points[..., 1]
-  is_seen = (x != 0) | (y != 0)
-  xy, wh = rows[:, 0:2], rows[:, 2:4]
-  is_inside = ((2 * abs(x - xy[:, :1]) <= wh[:, :1] * _AROUND)
-               & (2 * abs(y - xy[:, 1:]) <= wh[:, 1:] * _AROUND))
-  if np.mean(np.all(is_inside | ~is_seen, axis=1)) < _POSE_SHARE:
-    return False
-  if size == 3:
-    return bool(np.isin(points[..., 2], _VISIBILITIES).all())
-  if points.shape[1] == 2 and np.allclose(
-      xy + points[:, 0], wh + points[:, 1], atol=_CORNER_ERROR):
-    return False  # Rotated rectangles: the diagonals have one center.
-  x, y = np.where(is_seen, [x, y], [xy[:, :1], xy[:, 1:]])
-  points = np.stack([np.hstack([xy[:, :1], x]), np.hstack([xy[:, 1:], y])], -1)
-  low, high = points.min(axis=1), points.max(axis=1)
-  extents = (high - low).max(axis=1)
-  away = np.maximum(low - wh, wh - high).max(axis=1)
-  if np.median(away - extents) > 0:
-    return True
-  return len(rows) >= _MANY_LINES and bool(np.all(
-      (xy - wh / 2 > -_CORNER_ERROR) & (xy + wh / 2 < 1 + _CORNER_ERROR)))
 
 
 def _class_name(index, names, where):

@@ -21,6 +21,7 @@ from tools import create_labelme_tfrecord
 from tools import create_yolo_tfrecord
 from tools.datasets import coco_record_writer
 from tools.datasets import source_set
+from tools.datasets import yolo_labels
 
 SIZE = (40, 50)
 BOXES = {'cat': [10., 4., 20., 16.], 'dog': [5., 20., 10., 10.]}  # xywh
@@ -498,7 +499,7 @@ def test_hidden_folders(tmp_path, monkeypatch):
 
 def test_yolo_folder_with_a_backslash(tmp_path):
   """On this system it is a sign like others."""
-  assert create_yolo_tfrecord.label_path('/a\\b/images/c.jpg') == (
+  assert yolo_labels.label_path('/a\\b/images/c.jpg') == (
       '/a\\b/labels/c.txt')
 
 
@@ -622,7 +623,7 @@ def test_places_of_yolo_labels(tmp_path, image, label):
   assert _written(tmp_path)[0][image] == {'dog': BOXES['dog']}
   assert create_yolo_tfrecord.classes_of(str(tmp_path / image)) == {'0': 1}
   # Where YOLO looks goes first.
-  first = create_yolo_tfrecord.label_path(str(tmp_path / image))
+  first = yolo_labels.label_path(str(tmp_path / image))
   if not label.endswith('.TXT') and first != str(tmp_path / label):
     os.makedirs(os.path.dirname(first), exist_ok=True)
     with open(first, 'w') as f:
