@@ -21,17 +21,14 @@ gives the same splits. No file is ever replaced.
 import collections
 import json
 import os
-import random
 import re
 import sys
 from typing import (
   Any,
   Callable,
   Dict,
-  Iterable,
   List,
   Mapping,
-  NamedTuple,
   Optional,
   Sequence,
 )
@@ -47,6 +44,7 @@ from tools.datasets import annotation_checks
 from tools.datasets import conversion_report
 from tools.datasets import image_names
 from tools.datasets import source_set
+from tools.datasets import stratification
 from tools.datasets import voc_images
 from utils import coco_annotations
 from utils import files
@@ -54,6 +52,8 @@ from utils import text_files
 from utils import values
 
 ConversionError = annotation_checks.ConversionError
+Item = stratification.Item
+Splits = Dict[str, List[Item]]  # {name of a split: [Item]}
 FLAGS = flags.FLAGS
 flags.DEFINE_string('annotations', None, 'COCO file to divide.')
 flags.DEFINE_string('voc', None, 'Folder of a VOC set to divide.')
@@ -77,169 +77,6 @@ flags.DEFINE_string('groups', None, 'CSV file of image name and group, instead '
                     'of --group_pattern.')
 flags.DEFINE_bool('stratify', True, 'Give each split its share of every class.')
 flags.DEFINE_integer('seed', 0, 'Seed of the division.')
-
-
-class Item(NamedTuple):
-  """An image to be assigned.
-
-  Attributes:
-    name: name of the file; of a COCO file its place in the list.
-    classes: those of its objects.
-    group: images of the same one stay together.
-  """
-  name: Any
-  classes: Iterable[Any]
-  group: Any
-
-
-def split(items: Sequence[Item], shares: Mapping[str, float],
-          seed: int = 0) -> Dict[str, List[Item]]:
-  """Divides items by iterative stratification.
-
-  The units are the groups. Again and again, the class that fewest of the units
-  left have is taken, and each unit with it goes to the split that lacks most
-  of this class, then of images. Where many rare classes add up to a split that
-  is far from its share of the images, units move afterwards, none that is the
-  only one with a class in the largest split. No split stays empty.
-
-  Args:
-    items: [Item].
-    shares: {split name: share}, which add up to 1.
-    seed: int.
-
-  Returns:
-    {split name: [Item]}, in the order of the items.
-
-  Raises:
-    ConversionError: if there are fewer units than splits.
-
-  Source: Sechidis et al., On the stratification of multi-label data (2011).
-  """
-  if not items:
-    raise ConversionError('There is no image to divide.')
-  units = collections.OrderedDict()
-  for item in items:
-    units.setdefault(item.group, []).append(item)
-  if len(units) < len(shares):
-    raise ConversionError(
-        'There %s %s, too few for %d splits (%s): each needs one.' % (
-            'is' if len(units) == 1 else 'are', conversion_report.count(
-                len(units), 'image' if len(units) == len(items) else
-                'group'), len(shares), ', '.join(shares)))
-  order = sorted(units)
-  random.Random(seed).shuffle(order)
-  counts = {group: _counts(units[group]) for group in order}
-  totals = sum(counts.values(), collections.Counter())
-  wanted = {name: {key: share * n for key, n in totals.items()}
-            for name, share in shares.items()}
-  place = {}
-  for key in _rarest_first(counts, order):
-    for group in sorted((g for g in order if g not in place and counts[g][key]),
-                        key=lambda g: -counts[g][key]):
-      name = max(shares, key=lambda n: (wanted[n][key], wanted[n][_IMAGES]))
-      place[group] = name
-      for counted, number in counts[group].items():
-        wanted[name][counted] -= number
-  _Division(place, counts, order, wanted, shares).fill()
-  return {name: [i for i in items if place[i.group] == name]
-          for name in shares}
-
-
-_IMAGES = None  # key of the number of images among those of the classes
-_TOLERANCE = .2  # of the images of a split, by which it may miss its share
-
-
-class _Division:
-  """Units in splits, of which some are moved.
-
-  A class of one or two units is in the training set as a whole, and one of
-  three is in a small split with a third of them; of many such classes, this is
-  not the share of the images.
-  """
-
-  def __init__(self, place, counts, order, wanted, shares):
-    """Takes a division.
-
-    Args:
-      place: {group: split}, changed.
-      counts: {group: Counter} as `_counts` returns them.
-      order: [group], in the order of the seed.
-      wanted: {split: {key: number that it lacks}}, changed.
-      shares: {split: share}.
-    """
-    self._place, self._counts, self._order = place, counts, order
-    self._wanted, self._shares = wanted, shares
-    self._totals = sum(counts.values(), collections.Counter())
-    self._largest = max(shares, key=lambda n: shares[n])
-    self._units = collections.Counter()  # (split, key): units
-    for group in order:
-      self._units.update((place[group], key) for key in counts[group])
-
-  def fill(self):
-    """Moves units where a split is empty or far from its share of images."""
-    empty = [n for n in self._shares if not self._units[n, _IMAGES]]
-    for name in empty:
-      self._move(min(
-          (g for g in self._order if self._units[self._place[g], _IMAGES] > 1),
-          key=lambda g: (self._lost(g), -self._gain(g, name),
-                         self._counts[g][_IMAGES])), name)
-    if empty or not self._are_near():
-      for to in sorted(self._shares, key=lambda n: -self._wanted[n][_IMAGES]):
-        for group in sorted(self._order, key=lambda g: -self._gain(g, to)):
-          if self._is_better(group, to):
-            self._move(group, to)
-
-  def _are_near(self):
-    """Whether every split has about its share of the images."""
-    num_images = self._totals[_IMAGES]
-    # Large groups seldom add up to a share.
-    least = 1.5 * num_images / len(self._order)
-    return all(abs(self._wanted[name][_IMAGES]) <= max(
-        _TOLERANCE * share * num_images, least)
-               for name, share in self._shares.items())
-
-  def _is_better(self, group, to):
-    """Whether a move brings two splits nearer to their shares of the images."""
-    giver, size = self._place[group], self._counts[group][_IMAGES]
-    return (giver != to and size < 2 * self._wanted[to][_IMAGES]
-            and size < -2 * self._wanted[giver][_IMAGES]
-            and self._units[giver, _IMAGES] > 1 and not self._lost(group))
-
-  def _lost(self, group):
-    """Number of classes that the largest split has in this unit only."""
-    return sum(self._units[self._largest, key] < 2
-               for key in self._counts[group] if key is not _IMAGES
-               ) if self._place[group] == self._largest else 0
-
-  def _gain(self, group, to):
-    """By how much a move brings the classes of a unit nearer their shares."""
-    wanted, giver = self._wanted, self._wanted[self._place[group]]
-    # Rounded, as the order of the classes of an image is not fixed.
-    return round(sum((wanted[to][key] - giver[key]) * number / self._totals[key]
-                     for key, number in self._counts[group].items()), 6)
-
-  def _move(self, group, to):
-    for key, number in self._counts[group].items():
-      self._wanted[self._place[group]][key] += number
-      self._wanted[to][key] -= number
-      self._units[self._place[group], key] -= 1
-      self._units[to, key] += 1
-    self._place[group] = to
-
-
-def _counts(items):
-  """Counter of the images with each class, and of all images, of a unit."""
-  result = collections.Counter({_IMAGES: len(items)})
-  for item in items:
-    result.update(set(item.classes))
-  return result
-
-
-def _rarest_first(counts, order):
-  """Keys in the order of the number of units with them; images come last."""
-  units = collections.Counter(
-      key for group in order for key in counts[group] if key is not _IMAGES)
-  return sorted(units, key=lambda key: (units[key], str(key))) + [_IMAGES]
 
 
 def read_shares(text: str) -> Dict[str, float]:
@@ -323,7 +160,7 @@ def write_new(contents: Mapping[str, str]) -> None:
 def split_coco(path: str, prefix: str, shares: Mapping[str, float],
                group: Optional[Callable[[str], Any]], seed: int = 0,
                stratify: bool = True,
-               images: Optional[str] = None) -> Dict[str, List[Item]]:
+               images: Optional[str] = None) -> Splits:
   """Divides a COCO file; returns {split name: [Item]}.
 
   See `split` and `group_of`; `images` is the folder of the images, of which
@@ -351,7 +188,7 @@ def split_coco(path: str, prefix: str, shares: Mapping[str, float],
            by_content.setdefault(contents.get(name, 'image %d' % i), str(i)))
     items.append(Item(i, classes[image['id']] if stratify else {},
                       group(name) if group else own))
-  splits = split(items, shares, seed)
+  splits = stratification.split(items, shares, seed)
   listed = {image['id'] for image in content['images']}
   lost = [a['image_id'] for a in content['annotations']
           if a['image_id'] not in listed]
@@ -373,9 +210,9 @@ def split_coco(path: str, prefix: str, shares: Mapping[str, float],
 def split_voc(data_dir: str, shares: Mapping[str, float],
               group: Optional[Callable[[str], Any]], seed: int = 0,
               stratify: bool = True,
-              among: Optional[str] = None) -> Dict[str, List[Item]]:
+              among: Optional[str] = None) -> Splits:
   """Divides the annotated images of a VOC folder; `among`: see split_xml."""
-  splits = split(_voc_items(
+  splits = stratification.split(_voc_items(
       os.path.join(data_dir, 'Annotations'), group, stratify,
       os.path.join(data_dir, 'JPEGImages'), among), shares, seed)
   write_new({os.path.join(data_dir, 'ImageSets', 'Main', name + '.txt'):
@@ -386,15 +223,15 @@ def split_voc(data_dir: str, shares: Mapping[str, float],
 def split_xml(annotations: str, prefix: str, shares: Mapping[str, float],
               group: Optional[Callable[[str], Any]], seed: int = 0,
               stratify: bool = True, images: Optional[str] = None,
-              among: Optional[str] = None) -> Dict[str, List[Item]]:
+              among: Optional[str] = None) -> Splits:
   """Divides the files of a folder of VOC annotations, and of folders in it.
 
   See `split` and `group_of`; `images` is the folder of the images, of which
   copies stay in one split, or None; `among` is the path of a list of the images
   that count, or None: all.
   """
-  splits = split(_voc_items(annotations, group, stratify, images, among),
-                 shares, seed)
+  splits = stratification.split(
+      _voc_items(annotations, group, stratify, images, among), shares, seed)
   write_new({'%s-%s.txt' % (prefix, name): _lines(chosen)
              for name, chosen in splits.items()})
   return splits
@@ -474,7 +311,7 @@ def _originals(paths):
 
 def split_yolo(source: str, prefix: str, shares: Mapping[str, float],
                group: Optional[Callable[[str], Any]], seed: int = 0,
-               stratify: bool = True) -> Dict[str, List[Item]]:
+               stratify: bool = True) -> Splits:
   """Divides the images of a folder or data.yaml, by their label files."""
   if source.lower().endswith(('.yaml', '.yml')):
     images, _ = create_yolo_tfrecord.read_data_file(source, 'train')
@@ -489,7 +326,7 @@ def split_yolo(source: str, prefix: str, shares: Mapping[str, float],
                else collections.Counter())
     items.append(Item(path, classes, group(name) if group
                       else originals.get(path, path)))
-  splits = split(items, shares, seed)
+  splits = stratification.split(items, shares, seed)
   write_new({'%s-%s.txt' % (prefix, name): _lines(chosen)
              for name, chosen in splits.items()})
   return splits
@@ -497,7 +334,7 @@ def split_yolo(source: str, prefix: str, shares: Mapping[str, float],
 
 def split_images(folder: str, prefix: str, shares: Mapping[str, float],
                  group: Optional[Callable[[str], Any]], seed: int = 0,
-                 stratify: bool = True) -> Dict[str, List[Item]]:
+                 stratify: bool = True) -> Splits:
   """Divides the images of a folder; the first folders in it are the classes."""
   names, notes = source_set.walk_images(folder)
   for note in notes:
@@ -509,7 +346,7 @@ def split_images(folder: str, prefix: str, shares: Mapping[str, float],
                 group(name) if group
                 else originals.get(places[name], places[name]))
            for name in names]
-  splits = split(items, shares, seed)
+  splits = stratification.split(items, shares, seed)
   write_new({'%s-%s.txt' % (prefix, name): _lines(
       i._replace(name=os.path.join(os.path.abspath(folder), i.name))
       for i in chosen) for name, chosen in splits.items()})
@@ -517,7 +354,7 @@ def split_images(folder: str, prefix: str, shares: Mapping[str, float],
 
 
 # Flag: (its value, prefix, shares, group, seed, stratify) -> splits.
-_DIVIDERS: Dict[str, Callable[..., Dict[str, List[Item]]]] = {
+_DIVIDERS: Dict[str, Callable[..., Splits]] = {
     'annotations': split_coco, 'xml': split_xml, 'images': split_images,
     'yolo': split_yolo}
 _WITH_IMAGES = {'annotations', 'xml'}  # These take their folder besides.
@@ -536,13 +373,13 @@ def report(splits: Mapping[str, Sequence[Item]]) -> str:
                    for items in splits.values())
   lines = []
   for name, items in splits.items():
-    classes = [k for k in _counts(items) if k is not _IMAGES]
+    classes = stratification.classes_of(items)
     lines.append('%s: %s (%.1f %%)%s%s.' % (
         name, count(len(items), 'image'), 100. * len(items) / max(total, 1),
         ', ' + count(len({i.group for i in items}), 'group')
         if has_groups else '',
         ', ' + count(len(classes), 'class', 'es') if classes else ''))
-  everything = set().union(*(set(_counts(i)) for i in splits.values()))
+  everything = set().union(*map(stratification.classes_of, splits.values()))
   marked = {name: sum(bool(i.classes) for i in items)
             for name, items in splits.items()}
   for name, items in splits.items():
@@ -551,7 +388,7 @@ def report(splits: Mapping[str, Sequence[Item]]) -> str:
           '%s has objects in %d of %s only: an image with the only objects of '
           'a class is trained on. --nostratify divides regardless of classes.'
           % (name, marked[name], count(len(items), 'image')))
-    missing = sorted(map(str, everything - set(_counts(items)) - {_IMAGES}))
+    missing = sorted(map(str, everything - stratification.classes_of(items)))
     if missing:
       lines.append('%s has no object of %s: %s%s.' % (
           name, count(len(missing), 'class', 'es'), ', '.join(missing[:5]),

@@ -6,6 +6,7 @@ import json
 import pytest
 
 from tools import split_data
+from tools.datasets import stratification
 
 ConversionError = split_data.ConversionError
 SHARES = collections.OrderedDict([('train', .8), ('val', .2)])
@@ -24,7 +25,7 @@ def test_shares_and_classes():
   # A class of which there are five images only.
   items = _items(200) + [split_data.Item('r%d' % i, {'rare': 1}, 'r%d' % i)
                          for i in range(5)]
-  splits = split_data.split(items, SHARES)
+  splits = stratification.split(items, SHARES)
   names = _names(splits)
   assert sorted(sum(names.values(), [])) == sorted(i.name for i in items)
   assert abs(len(names['val']) - 41) <= 2
@@ -36,7 +37,7 @@ def test_shares_and_classes():
 
 
 def test_groups_stay_together():
-  splits = split_data.split(_items(200, group_size=7), SHARES)
+  splits = stratification.split(_items(200, group_size=7), SHARES)
   groups = [{i.group for i in items} for items in splits.values()]
   assert not groups[0] & groups[1]
   assert 25 <= len(splits['val']) <= 55
@@ -47,45 +48,46 @@ def test_groups_stay_together():
 def test_many_classes_of_few_images(num_classes, per_class):
   items = _items(per_class * num_classes, num_classes)
   items += [split_data.Item('only', {'only': 1}, 'only')]
-  splits = split_data.split(items, SHARES)
+  splits = stratification.split(items, SHARES)
   assert abs(len(splits['val']) - .2 * len(items)) < 1.1
   # What is judged has been trained on.
   assert {key for i in splits['train'] for key in i.classes} == set(
       range(num_classes)) | {'only'}
-  assert split_data.split(items, SHARES) == splits
+  assert stratification.split(items, SHARES) == splits
 
 
 def test_no_split_is_empty():
   items = [split_data.Item(str(i), {'same': 1, i: 1}, str(i)) for i in range(5)]
-  assert len(split_data.split(items, SHARES)['val']) == 1
-  assert [len(s) for s in split_data.split(items[:2], SHARES).values()] == [
+  assert len(stratification.split(items, SHARES)['val']) == 1
+  assert [len(s) for s in stratification.split(items[:2], SHARES).values()] == [
       1, 1]
   grouped = [i._replace(group=str(int(i.name) // 3)) for i in items]
-  assert sorted(map(len, split_data.split(grouped, SHARES).values())) == [2, 3]
+  assert sorted(map(len, stratification.split(
+      grouped, SHARES).values())) == [2, 3]
   with pytest.raises(ConversionError, match='is 1 image, too few for 2 splits'):
-    split_data.split(items[:1], SHARES)
+    stratification.split(items[:1], SHARES)
   with pytest.raises(ConversionError, match='is 1 group, too few'):
-    split_data.split(grouped[:3], SHARES)
+    stratification.split(grouped[:3], SHARES)
 
 
 def test_a_split_almost_without_objects():
   items = [split_data.Item('%03d' % i, {i: 1} if i < 40 else {}, i)
            for i in range(50)]
-  splits = split_data.split(items, SHARES)
+  splits = stratification.split(items, SHARES)
   assert len(splits['val']) == 10
   assert 'val has objects in 0 of 10 images only' in split_data.report(splits)
 
 
 def test_seed():
-  first, again, other = [_names(split_data.split(_items(100), SHARES, seed))
+  first, again, other = [_names(stratification.split(_items(100), SHARES, seed))
                          for seed in (1, 1, 2)]
   assert first == again != other
 
 
 def test_order_of_the_input_does_not_matter():
   items = _items(100)
-  first = _names(split_data.split(items, SHARES))
-  second = _names(split_data.split(items[::-1], SHARES))
+  first = _names(stratification.split(items, SHARES))
+  second = _names(stratification.split(items[::-1], SHARES))
   assert {k: sorted(v) for k, v in first.items()} == {
       k: sorted(v) for k, v in second.items()}
 
