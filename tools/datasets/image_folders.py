@@ -11,6 +11,8 @@ from ops import tensorflow_later as tf
 # decoded; its ending only tells what is not meant to be one.
 EXTENSIONS = ('.jpg', '.jpeg', '.jfif', '.png', '.bmp', '.gif', '.webp', '.tif',
               '.tiff', '.ppm', '.pgm')
+# What folders of images are called.
+NAMES = ('images', 'image', 'imgs', 'img', 'JPEGImages', 'photos')
 # What programs add to the name of an image for that of its label map.
 _LABEL_SUFFIX = re.compile(r'[_-](mask|label|gt|seg|segmentation)s?$',
                            re.IGNORECASE)

@@ -9,7 +9,6 @@ from tools.datasets import image_folders
 
 # What programs leave among the label files.
 NO_LABELS = ('classes.txt', 'train.txt', 'val.txt', 'test.txt', 'README.txt')
-_IMAGE_FOLDERS = ('images', 'image', 'imgs', 'img', 'JPEGImages', 'photos')
 
 
 def label_path(image: str) -> str:
@@ -40,7 +39,7 @@ def find(image: str, name: str = '',
     candidates = [os.path.join(labels, os.path.splitext(name)[0] + '.txt')]
   else:
     folder, own = os.path.split(os.path.splitext(image)[0] + '.txt')
-    candidates = [label_path(image), _with_labels(image, _IMAGE_FOLDERS),
+    candidates = [label_path(image), _with_labels(image, image_folders.NAMES),
                   os.path.join(folder, own),
                   os.path.join(folder, 'labels', own)]
   for path in dict.fromkeys(filter(None, candidates)):
@@ -87,7 +86,8 @@ def check_background(images: Mapping[str, str],
 def _roots(image, source):
   """Folders below which the label files of a set with an image are."""
   parts = image.split('/')
-  places = [i for i, part in enumerate(parts[:-1]) if part in _IMAGE_FOLDERS]
+  places = [i for i, part in enumerate(parts[:-1])
+            if part in image_folders.NAMES]
   roots = ['/'.join(parts[:places[-1]]) if places else os.path.dirname(image)]
   if source.lower().endswith(('.yaml', '.yml')):
     roots.append(os.path.dirname(source))
@@ -110,7 +110,7 @@ def _has_image(label):
   places = [i for i, part in enumerate(parts[:-1]) if part == 'labels']
   if places:
     stems += ['/'.join(parts[:places[-1]] + [name] + stem.split('/')[
-        places[-1] + 1:]) for name in _IMAGE_FOLDERS]
+        places[-1] + 1:]) for name in image_folders.NAMES]
   return any(tf.gfile.Exists(s + ending) for s in stems
              for extension in image_folders.EXTENSIONS
              for ending in (extension, extension.upper()))

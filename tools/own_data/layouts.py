@@ -12,7 +12,7 @@ RecognitionError = annotation_checks.ConversionError
 COCO, VOC, YOLO, CLASSES, LABEL_MAPS = (
     'COCO', 'VOC', 'YOLO', 'class folders', 'label maps')
 TRAIN, VAL, TEST, ALL = 'train', 'val', 'test', 'all'
-IMAGE_FOLDERS = ('images', 'image', 'imgs', 'img', 'JPEGImages', 'photos')
+IMAGE_FOLDERS = image_folders.NAMES
 LABEL_FOLDERS = ('labels', 'label', 'masks', 'mask', 'annotations',
                  'SegmentationClass', 'gt')
 SAME = '='  # instead of the name of a folder of labels: where the images are
