@@ -48,6 +48,7 @@ RECORD = os.path.join(os.path.dirname(os.path.abspath(__file__)),
                       'recorded_speed.json')
 _ROOT = os.path.dirname(os.path.dirname(os.path.dirname(
     os.path.abspath(__file__))))
+_THIS = 'this code'  # which no commit can be called
 _LIMIT = .1  # share of the time by which a figure may differ
 
 # {name: module of tools.benchmarks and its arguments}. --json is added.
@@ -297,8 +298,8 @@ def _compare_with_commit(values):
   """Runs both in turns; returns the exit code."""
   with checked_out(values.base) as folder:
     found = measure(values.only or list(BENCHMARKS), values.rounds,
-                    {values.base: folder, 'this': _ROOT})
-  changes = compare(found['this'], found[values.base])
+                    {values.base: folder, _THIS: _ROOT})
+  changes = compare(found[_THIS], found[values.base])
   print('\n'.join(lines(changes, values.base)))
   return int(values.strict and bool(slower(changes)))
 

@@ -105,7 +105,7 @@ def test_the_code_of_a_commit_runs_in_turns(monkeypatch, tmp_path, capsys):
   assert ran == ['ops', 'ops', 'step', 'step'] * 2
   lines = capsys.readouterr().out.splitlines()
   assert [line.split(' (')[0] for line in lines[:2]] == [
-      'round 1 of 2: ops of HEAD', 'round 1 of 2: ops of this']
+      'round 1 of 2: ops of HEAD', 'round 1 of 2: ops of this code']
   assert 'ops/x      6.0000    4.0000    +50 %' in lines
   assert lines[-1] == 'Slower than HEAD by over 10 %: ops/x, train/x.'
   assert guard.main(arguments + ['--strict']) == 1
