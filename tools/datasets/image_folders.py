@@ -3,7 +3,7 @@
 import collections
 import os
 import re
-from typing import Dict, Iterable, List, Optional, Tuple
+from typing import Dict, Iterable, Iterator, List, Optional, Tuple
 
 from ops import tensorflow_later as tf
 
@@ -16,6 +16,22 @@ NAMES = ('images', 'image', 'imgs', 'img', 'JPEGImages', 'photos')
 # What programs add to the name of an image for that of its label map.
 _LABEL_SUFFIX = re.compile(r'[_-](mask|label|gt|seg|segmentation)s?$',
                            re.IGNORECASE)
+
+
+def visible(folder: str) -> Iterator[Tuple[str, str]]:
+  """A folder and the folders in it, at any depth, hidden ones left out.
+
+  Args:
+    folder: path; it may itself be called . or .data.
+
+  Yields:
+    path, and the path within `folder`, with '/'; '' for that one.
+  """
+  for current, _, _ in tf.gfile.Walk(folder):
+    inside = os.path.relpath(current, folder).replace(os.sep, '/')
+    inside = '' if inside == '.' else inside
+    if not any(part.startswith('.') for part in inside.split('/')):
+      yield current, inside
 
 
 def listed(

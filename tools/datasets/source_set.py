@@ -8,7 +8,7 @@ for all formats.
 import collections
 import functools
 import math
-import os
+import posixpath
 from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple
 
 from PIL import Image
@@ -213,13 +213,9 @@ def walk_images(
   if not tf.gfile.IsDirectory(folder):
     raise ConversionError('There is no folder %s of images.' % folder)
   paths, notes = [], []
-  for current, _, _ in tf.gfile.Walk(folder):
-    inside = os.path.relpath(current, folder).replace(os.sep, '/')
-    # Hidden folders within it; the folder itself may be called . or .data.
-    if inside != '.' and any(p.startswith('.') for p in inside.split('/')):
-      continue
+  for current, inside in image_folders.visible(folder):
     names, more = image_folders.listed(current, labels=labels)
-    paths.extend(n if inside == '.' else inside + '/' + n for n in names)
+    paths.extend(posixpath.join(inside, name) for name in names)
     notes.extend(more)
   return sorted(paths), notes
 

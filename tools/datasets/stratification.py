@@ -72,7 +72,7 @@ def split(items: Sequence[Item], shares: Mapping[str, float],
       place[group] = name
       for counted, number in counts[group].items():
         wanted[name][counted] -= number
-  _Division(place, counts, order, wanted, shares).fill()
+  _Division(place, counts, order, totals, wanted, shares).fill()
   return {name: [i for i in items if place[i.group] == name]
           for name in shares}
 
@@ -85,19 +85,20 @@ class _Division:
   not the share of the images.
   """
 
-  def __init__(self, place, counts, order, wanted, shares):
+  def __init__(self, place, counts, order, totals, wanted, shares):
     """Takes a division.
 
     Args:
       place: {group: split}, changed.
       counts: {group: Counter} as `_counts` returns them.
       order: [group], in the order of the seed.
+      totals: Counter, the sum of `counts`.
       wanted: {split: {key: number that it lacks}}, changed.
       shares: {split: share}.
     """
     self._place, self._counts, self._order = place, counts, order
     self._wanted, self._shares = wanted, shares
-    self._totals = sum(counts.values(), collections.Counter())
+    self._totals = totals
     self._largest = max(shares, key=lambda n: shares[n])
     self._units = collections.Counter()  # (split, key): units
     for group in order:

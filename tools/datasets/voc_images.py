@@ -74,13 +74,8 @@ def has_annotations(folder: str) -> bool:
 
 def _below(folder, ending):
   """Paths within a folder of the files with an ending, hidden ones left out."""
-  for current, _, _ in tf.gfile.Walk(folder) if tf.gfile.IsDirectory(
-      folder) else ():
-    inside = os.path.relpath(current, folder).replace(os.sep, '/')
-    # The folder itself may be called . or .data.
-    if inside == '.':
-      inside = ''
-    if not any(part.startswith('.') for part in inside.split('/')):
+  if tf.gfile.IsDirectory(folder):
+    for current, inside in image_folders.visible(folder):
       for name in file_patterns.names_in(current, ending):
         yield posixpath.join(inside, name)
 
