@@ -27,6 +27,7 @@ from typing import Any, Callable, Deque, Optional, Sequence
 
 from tools.common import numbers
 from utils import files
+from utils import processes
 
 _LINES = 500  # kept of the output
 _LONGEST_WAIT = 600.  # seconds
@@ -84,7 +85,7 @@ class _Run:
     del frame
     self.is_ending = True
     if self.process is not None and self.process.poll() is None:
-      self.process.send_signal(number)
+      processes.send_signal(self.process, number)
 
   def run(self, command: Sequence[str], lines: Deque[bytes]) -> int:
     """Runs the command, shows its output and keeps the last lines."""

@@ -1,7 +1,9 @@
-"""Whether another process of this machine lives, which left something."""
+"""Other processes of this machine: whether one lives, and signals to it."""
 
+import contextlib
 import os
-from typing import Optional
+import subprocess
+from typing import Any, Optional
 
 
 def start_of(pid: int) -> Optional[str]:
@@ -34,3 +36,17 @@ def lives(pid: int, started: Optional[str] = None) -> bool:
     return False
   now = start_of(pid)
   return started is None or now is None or started == now
+
+
+def send_signal(process: 'subprocess.Popen[Any]', number: int) -> None:
+  """Sends a signal to a process of this one, unless it has ended.
+
+  A handler of signals may run between the end of a process and the note about
+  it in `process`; Python 3.7 then raises an error.
+
+  Args:
+    process: subprocess.Popen.
+    number: of the signal.
+  """
+  with contextlib.suppress(ProcessLookupError):
+    process.send_signal(number)

@@ -12,6 +12,7 @@ import time
 from typing import Any, Callable, Dict, Iterable, Optional, Sequence, Tuple
 
 from utils import files
+from utils import processes
 from utils import version
 
 STATE = 'train_on.json'
@@ -210,7 +211,7 @@ def call(arguments: Sequence[str]) -> Tuple[int, Optional[int]]:
     received.append(number)
     if number != signal.SIGINT:  # Ctrl-C on a terminal reaches both.
       for process in started:
-        process.send_signal(number)
+        processes.send_signal(process, number)
   previous = {number: signal.signal(number, pass_on)
               for number in (signal.SIGINT, signal.SIGTERM)}
   try:
