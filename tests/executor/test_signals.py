@@ -7,14 +7,18 @@ import sys
 import pytest
 
 # What runs the tests may ignore SIGHUP, as nohup does; children inherit it.
+# A call of C code says that it is ready from a thread, a moment after it has
+# begun: Python would handle a signal from just before it only at its end.
 _BEGIN = '''
-import ctypes, signal, time
+import ctypes, signal, threading, time
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
 from executor import signals
 signals.install()
 signals._grace[0] = .5
+def ready_soon():
+  threading.Timer(.5, print, ["ready"], {"flush": True}).start()
 def sleep():
-  print("ready", flush=True)
+  ready_soon()
   time.sleep(60)
 '''
 # A loop that swallows whatever is raised, as some code of TensorFlow does.
@@ -26,10 +30,9 @@ while True:
     pass
 '''
 # C code that does not come back: a mutex that is locked twice. No handler of
-# Python runs in the meantime. It is ready a moment after that has begun.
+# Python runs in the meantime.
 _HOLDS = '''
-import threading
-threading.Timer(.5, print, ["ready"], {"flush": True}).start()
+ready_soon()
 mutex = ctypes.create_string_buffer(64)
 for _ in range(2):
   ctypes.CDLL(None).pthread_mutex_lock(mutex)
