@@ -145,9 +145,9 @@ class Train:
   frozen_variable_prefix: Optional[str] = base.option(None, pattern=True)
   checkpoint: Checkpoint = Checkpoint()
   # (+) Without a TPU: float16 (GPUs, with loss scaling) or bfloat16, as on a
-  # TPU; null: float32.
+  # TPU; auto: bfloat16 where it is faster than float32; null: float32.
   mixed_precision: Optional[str] = base.option(
-      None, choices=('float16', 'bfloat16'))
+      None, choices=('float16', 'bfloat16', 'auto'))
   use_xla: bool = False  # (+) on GPUs: compile the step with XLA
   # (+) A timeline of one step in so many in model_dir/profile (of one loop of
   # steps on a TPU VM; TPU nodes write none); null: none.
@@ -212,9 +212,10 @@ class Eval:
   # Records to evaluate; null: all.
   eval_samples: Optional[int] = base.option(5000, at_least=1)
   # (+) Number format of evaluations and predictions, however they are started
-  # and whatever training uses; float16 needs a GPU.
+  # and whatever training uses; float16 needs a GPU; auto: the faster one of the
+  # other two.
   precision: str = base.option(
-      'float32', choices=('float32', 'bfloat16', 'float16'))
+      'float32', choices=('float32', 'bfloat16', 'float16', 'auto'))
   eval_file_pattern: FilePattern = ''
   eval_dataset_type: str = base.option('tfrecord', choices=DATASET_TYPES)
   skip_eval_loss: bool = False  # no losses, for which labels need targets

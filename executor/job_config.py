@@ -13,6 +13,7 @@ from executor import model_dir as model_dir_lib
 from executor import precision
 from modeling import kept_names
 from ops import compat
+from ops import number_formats
 from utils import files
 from utils import tpu_names
 
@@ -32,8 +33,9 @@ _FLAG_KEYS = {
 }
 # --precision -> the value of architecture.use_bfloat16 on a TPU, and of
 # train.mixed_precision elsewhere; of eval.precision where nothing is trained.
-_PRECISIONS_OF_TPU = {'bfloat16': True, 'float32': False}
-_PRECISIONS = {'bfloat16': 'bfloat16', 'float16': 'float16', 'float32': None}
+_PRECISIONS_OF_TPU = {'bfloat16': True, 'float32': False, 'auto': True}
+_PRECISIONS = {'bfloat16': 'bfloat16', 'float16': 'float16', 'float32': None,
+               'auto': 'auto'}
 # {key: value that switches it off}, of what XLA and the TPU's tools do instead.
 _NOT_ON_TPU = {'train.mixed_precision': None, 'train.use_xla': False,
                'train.profile_every_n_steps': None,
@@ -95,6 +97,11 @@ def resolve(flags: Any, mode: str,
     changes.update(data_changes)
   mixed_precision = changes.get('train.mixed_precision',
                                 config.train.mixed_precision)
+  if mixed_precision == number_formats.AUTO and not use_tpu:
+    choice = number_formats.resolve(mixed_precision)
+    mixed_precision = _PRECISIONS[choice.name]
+    changes['train.mixed_precision'] = mixed_precision
+    flag_notes.append('train.mixed_precision is auto: %s, %s.' % choice)
   off = _not_on_tpu(flags, config) if use_tpu else {}
   changes.update(_platform_changes(use_tpu, mode, mixed_precision), **off)
   if use_tpu:

@@ -13,9 +13,8 @@ from configs import base
 from executor import devices
 from executor import errors
 from ops import compat
+from ops import number_formats
 
-# Cores for products in float16 came with Volta, bfloat16 with Ampere.
-_MIN_CAPABILITY = {'float16': 7.0, 'bfloat16': 8.0}
 _XLA_ON_CPU = '--tf_xla_cpu_global_jit'
 
 
@@ -63,7 +62,7 @@ def for_evaluation(config: base.Config) -> base.Config:
     The experiment with the keys that the graph, the reader and the session
     read.
   """
-  wanted = config.eval.precision
+  wanted = evaluation_format(config).name
   is_mixed = wanted != 'float32' and not config.use_tpu
   return base.override(config, {
       'architecture': {'use_bfloat16': wanted == 'bfloat16'},
@@ -71,10 +70,16 @@ def for_evaluation(config: base.Config) -> base.Config:
                 'input_partition_dims': None, 'num_cores_per_replica': None}})
 
 
+def evaluation_format(config: base.Config) -> number_formats.Choice:
+  """The number format of evaluation and prediction, on this machine."""
+  return number_formats.resolve(config.eval.precision, config.use_tpu)
+
+
 def describe_evaluation(config: base.Config) -> str:
   """A sentence about the number format of evaluation and prediction."""
-  return ('Evaluation and prediction compute in %s (eval.precision).'
-          % config.eval.precision)
+  choice = evaluation_format(config)
+  return 'Evaluation and prediction compute in %s (eval.precision%s).' % (
+      choice.name, choice.reason and ': auto, ' + choice.reason)
 
 
 def check_evaluation(
@@ -103,7 +108,8 @@ def check(config: base.Config, gpus: Optional[Sequence[str]] = None,
   """Checks that a job can use the number format of the configuration.
 
   Args:
-    config: experiment; `train.mixed_precision` is read.
+    config: experiment; `train.mixed_precision` is read, whose `auto` is
+      resolved before (executor.job_config).
     gpus: [device name] instead of those that TensorFlow sees.
     capabilities: [float] of the GPUs, instead of asking; None where unknown.
     key: the configuration key that set it, for the message.
@@ -129,10 +135,11 @@ def check(config: base.Config, gpus: Optional[Sequence[str]] = None,
         'to float16, or use RUNTIME=tf2.' % key)
   capabilities = (compat.gpu_capabilities() if capabilities is None
                   else capabilities)
-  old = [c for c in capabilities if c and c < _MIN_CAPABILITY[wanted]]
+  least = number_formats.MIN_GPU_CAPABILITY
+  old = [c for c in capabilities if c and c < least[wanted]]
   if old:
     raise errors.SetupError(
         '%s is %s, which needs GPUs of compute capability %.1f or more; one '
         'here has %.1f. Set it to %s.' % (
-            key, wanted, _MIN_CAPABILITY[wanted], min(old),
-            'float16' if min(old) >= _MIN_CAPABILITY['float16'] else none))
+            key, wanted, least[wanted], min(old),
+            'float16' if min(old) >= least['float16'] else none))

@@ -29,6 +29,9 @@ HAS_SLOW_CONVOLUTION_GRADIENTS = not HAS_ONEDNN
 HAS_TFLITE_LOOPS = IS_TF2  # in its converter
 HAS_TPU_VMS = IS_TF2  # whose TPU is part of the machine itself
 HAS_BFLOAT16_ON_GPUS = IS_TF2
+# oneDNN's kernels alone use the instructions for it, and may be switched off.
+HAS_BFLOAT16_ON_CPUS = IS_TF2 and os.environ.get(
+    'TF_ENABLE_ONEDNN_OPTS', '1').lower() not in ('0', 'false')
 # Takes the next batch into the graph of a step, on each of several devices as
 # well: what hands batches over to them (MultiDeviceIteratorGetNextFromShard) is
 # in a function behind it. Errors of an input name it.

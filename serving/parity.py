@@ -295,7 +295,9 @@ def lines(differences: Sequence[Difference]) -> List[str]:
 def check(the_plan: Any, folder: str,
           images: Optional[Sequence[bytes]] = None,
           tolerances: Optional[Mapping[str, float]] = None,
-          write: Callable[[str], Any] = print) -> List[Difference]:
+          write: Callable[[str], Any] = print,
+          comparison: Callable[..., List[Difference]] = compare
+          ) -> List[Difference]:
   """Compares an export with its checkpoint.
 
   Args:
@@ -304,6 +306,7 @@ def check(the_plan: Any, folder: str,
     images: [bytes]; None: `made_images`.
     tolerances: {key: float} instead of those of TOLERANCES.
     write: function of a line.
+    comparison: stands in for `compare`.
 
   Returns:
     [Difference].
@@ -313,8 +316,8 @@ def check(the_plan: Any, folder: str,
   """
   images = images or made_images(the_plan)
   found = answers_of_export(folder, images)
-  return settle(compare(expected(the_plan, images), found,
-                        the_plan.options.coordinates, tolerances),
+  return settle(comparison(expected(the_plan, images), found,
+                           the_plan.options.coordinates, tolerances),
                 len(images), write)
 
 

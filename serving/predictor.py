@@ -35,7 +35,7 @@ _NUM_RUNS = 2
 def load(path: str, checkpoint_path: Optional[str] = None,
          model: Optional[str] = None, config_file: Optional[str] = None,
          params_override: Any = None, batch_size: Optional[int] = None,
-         **options: Any) -> 'Predictor':
+         precision: Optional[str] = None, **options: Any) -> 'Predictor':
   """Loads a trained model.
 
   Args:
@@ -48,6 +48,10 @@ def load(path: str, checkpoint_path: Optional[str] = None,
       'postprocess.score_threshold=0.3'.
     batch_size: int, images that the network sees at once; None: 1 on a CPU,
       8 on a GPU, what it was exported with in an exported folder.
+    precision: number format of the network: 'float32'; 'bfloat16'; 'auto', the
+      faster of these two on this machine; None: `eval.precision` of the
+      configuration, which is float32 unless it was set. An exported model
+      keeps that of its export.
     **options: arguments of `Predictor`, and `image_size`, (height, width) that
       images are resized to instead of that of the configuration.
 
@@ -61,13 +65,14 @@ def load(path: str, checkpoint_path: Optional[str] = None,
   compat.enable_graph_mode()
   image_size = options.pop('image_size', None)
   if path and sources.is_saved_model(str(path)):
-    if checkpoint_path or model or config_file or params_override or image_size:
+    if (checkpoint_path or model or config_file or params_override
+        or image_size or precision):
       raise LoadError(
-          '%s is an exported model, whose checkpoint and configuration are '
-          'fixed: load its model_dir to change them.' % path)
+          '%s is an exported model, whose checkpoint, configuration and '
+          'precision are fixed: load its model_dir to change them.' % path)
     return Predictor(exported_model.ExportedModel(path), batch_size, **options)
   source = sources.find_checkpoint(path, checkpoint_path, model, config_file,
-                                   params_override)
+                                   params_override, precision)
   spec = inputs.input_spec(source.config, image_size)
   return Predictor(
       checkpoint_model.CheckpointModel(source.config, source.checkpoint, spec,

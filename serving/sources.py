@@ -12,6 +12,7 @@ from modeling import checkpoint_checks
 from modeling import checkpoint_files
 from modeling import kept_names
 from modeling import whole_checkpoint
+from ops import number_formats
 
 _SAVED_MODEL = ('saved_model.pb', 'saved_model.pbtxt')
 _EXPECTED = ('a model_dir (with params.yaml and checkpoints), a checkpoint '
@@ -19,9 +20,12 @@ _EXPECTED = ('a model_dir (with params.yaml and checkpoints), a checkpoint '
              'saved_model.pb)')
 # What a model is trained with and not used with.
 _WITHOUT_TRAINING = {
-    'use_tpu': False, 'architecture.use_bfloat16': False,
-    'train.mixed_precision': None, 'train.input_partition_dims': None,
-    'train.num_cores_per_replica': None}
+    'use_tpu': False, 'train.mixed_precision': None,
+    'train.input_partition_dims': None, 'train.num_cores_per_replica': None}
+
+# float16 is what TensorFlow makes of a float32 graph, in a job on GPUs.
+PRECISIONS = (number_formats.FLOAT32, number_formats.BFLOAT16,
+              number_formats.AUTO)
 
 
 class Checkpoint(NamedTuple):
@@ -50,7 +54,9 @@ def is_saved_model(path: str) -> bool:
 def find_checkpoint(path: Optional[str], checkpoint_path: Optional[str] = None,
                     model: Optional[str] = None,
                     config_file: Optional[str] = None,
-                    params_override: Any = None) -> Checkpoint:
+                    params_override: Any = None,
+                    precision: Optional[str] = number_formats.FLOAT32
+                    ) -> Checkpoint:
   """Finds a checkpoint and the configuration that it was trained with.
 
   Args:
@@ -59,9 +65,10 @@ def find_checkpoint(path: Optional[str], checkpoint_path: Optional[str] = None,
     model: name of the model, where there is no params.yaml.
     config_file: over params.yaml; see configs.factory.load_config.
     params_override: over `config_file`.
+    precision: one of PRECISIONS, of the network; None: `eval.precision`.
 
   Returns:
-    Checkpoint; the configuration computes in float32, on no TPU.
+    Checkpoint; the configuration is one without a TPU.
 
   Raises:
     LoadError: if there is no checkpoint, or nothing tells its configuration.
@@ -86,8 +93,24 @@ def find_checkpoint(path: Optional[str], checkpoint_path: Optional[str] = None,
   name_changes, name_notes = kept_names.changes(
       config.eval.label_map,
       os.path.dirname(params_file) if params_file else None)
-  config = base.override(config, name_changes)
+  choice = number_formats.resolve(_precision(config, precision))
+  if choice.reason:
+    notes.append('Computes in %s, %s.' % choice)
+  config = base.override(base.override(config, name_changes), {'architecture': {
+      'use_bfloat16': choice.name == number_formats.BFLOAT16}})
   return Checkpoint(config, checkpoint, notes + name_notes)
+
+
+def _precision(config, precision):
+  """The one of PRECISIONS that is wanted."""
+  if precision is None:
+    precision = config.eval.precision
+    if precision == number_formats.FLOAT16:
+      return number_formats.FLOAT32
+  if precision not in PRECISIONS:
+    raise LoadError('precision is %r: it can be %s.' % (
+        precision, ' or '.join(PRECISIONS)))
+  return precision
 
 
 def _params_file(folder):

@@ -1,4 +1,4 @@
-"""How many processor cores this process may use.
+"""How many processor cores this process may use, and what they can do.
 
 `os.cpu_count()` counts those of the machine. A container, a pod or a job of
 Slurm often has a few of many, and as many threads as the machine has cores get
@@ -36,6 +36,20 @@ def threads(root: str = '/') -> int:
   """
   cores = available(root)
   return cores if cores < _bound() else 0
+
+
+def has_bfloat16_products(root: str = '/') -> bool:
+  """Whether the processor has matrix units for bfloat16 (Intel's AMX).
+
+  Args:
+    root: the folder of /proc.
+  """
+  try:
+    with open(os.path.join(root, 'proc/cpuinfo'), encoding='utf-8') as f:
+      flags = [line for line in f if line.startswith('flags')]
+  except OSError:  # macOS and Windows have no such file, nor the units.
+    return False
+  return bool(flags) and all('amx_bf16' in line.split() for line in flags)
 
 
 def _bound():

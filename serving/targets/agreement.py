@@ -10,6 +10,7 @@ import numpy as np
 
 from serving import networks
 from serving import parity
+from serving import signatures
 from utils import fields
 
 # name of the difference: the share of the checkpoint's objects without one of
@@ -18,7 +19,8 @@ UNMATCHED = 'unmatched_detections'
 _OVERLAP = .5
 _DETECTIONS = (fields.NUM_DETECTIONS, fields.DETECTION_BOXES,
                fields.DETECTION_CLASSES, fields.DETECTION_SCORES,
-               fields.DETECTION_MASKS, fields.DETECTION_OUTER_BOXES)
+               fields.DETECTION_MASKS, fields.DETECTION_OUTER_BOXES,
+               signatures.PASTED_MASKS)
 
 
 class Allowed(NamedTuple):
@@ -36,6 +38,10 @@ class Allowed(NamedTuple):
   box: float
 
 
+# Of a network that computes in bfloat16, whose numbers have 8 binary digits.
+BFLOAT16 = Allowed(.05, .15, .03, .02)
+
+
 def comparison(allowed: Allowed,
                side: int) -> Callable[..., List[parity.Difference]]:
   """Makes a function that stands in for parity.compare.
@@ -45,9 +51,10 @@ def comparison(allowed: Allowed,
     side: int, the longer side of the network's input.
 
   Returns:
-    function of (wanted, found), lists of {key: array}, that returns
-    [parity.Difference].
+    function of (wanted, found), lists of {key: array}, and what else
+    parity.compare takes, that returns [parity.Difference].
   """
+  # Coordinates that are no pixels of the input differ by less.
   tolerances = {
       networks.PROBABILITIES: allowed.score, fields.RAW_SCORES: allowed.score,
       networks.PIXEL_SCORES: allowed.score, fields.MASKS: allowed.pixels,
@@ -55,10 +62,11 @@ def comparison(allowed: Allowed,
       fields.RAW_ENCODED_BOXES: np.inf,  # RAW_BOXES are made of them
       fields.LOGITS: np.inf, fields.CLASSES: np.inf}  # see PROBABILITIES
 
-  def compare(wanted, found):
+  def compare(wanted, found, coordinates=signatures.MODEL, more=None):
     others = [{key: value for key, value in answer.items()
                if key not in _DETECTIONS} for answer in found]
-    differences = parity.compare(wanted, others, tolerances=tolerances)
+    differences = parity.compare(wanted, others, coordinates,
+                                 dict(tolerances, **more or {}))
     if fields.DETECTION_BOXES in wanted[0]:
       share = unmatched(wanted, found, allowed.score)
       differences.append(parity.Difference(UNMATCHED, share, allowed.objects))

@@ -8,6 +8,7 @@ from configs import base
 from executor import job_config
 from executor import model_dir as model_dir_lib
 from executor import precision
+from ops import number_formats
 from tests.executor import toy
 
 _NAMES = ('model model_dir config_file params_override use_tpu tpu tpu_zone '
@@ -82,6 +83,41 @@ def test_precision_without_a_tpu(wanted, mixed, use_bfloat16):
       params_override='train.mixed_precision=%s' % (mixed or 'null'))
   assert config.train.mixed_precision == mixed
   assert config.architecture.use_bfloat16 == use_bfloat16
+
+
+@pytest.mark.parametrize('name, mixed', [
+    ('bfloat16', 'bfloat16'), ('float32', None)])
+@pytest.mark.parametrize('flags', [
+    dict(precision='auto'), dict(params_override='train.mixed_precision=auto')])
+def test_auto_is_resolved_and_explained(monkeypatch, name, mixed, flags):
+  monkeypatch.setattr(
+      number_formats, 'resolve',
+      lambda wanted: number_formats.Choice(name, 'because of ' + wanted))
+  config, notes = _resolve(**flags)
+  assert config.train.mixed_precision == mixed
+  assert config.architecture.use_bfloat16 == bool(mixed)
+  assert 'train.mixed_precision is auto: %s, because of auto.' % name in notes
+
+
+def test_auto_on_a_tpu():
+  config, _ = _resolve(precision='auto', use_tpu=True)
+  assert config.architecture.use_bfloat16
+  config, _ = _resolve(params_override='train.mixed_precision=auto',
+                       use_tpu=True)
+  assert config.train.mixed_precision is None
+
+
+@pytest.mark.parametrize('name', ['bfloat16', 'float32'])
+def test_auto_of_an_evaluation(monkeypatch, tmp_path, name):
+  monkeypatch.setattr(
+      number_formats, 'resolve',
+      lambda wanted, use_tpu: number_formats.Choice(name, 'as I say'))
+  model_dir_lib.save_config(toy.config(tmp_path))
+  config, _ = _resolve('eval', model_dir=str(tmp_path), precision='auto')
+  assert config.architecture.use_bfloat16 == (name == 'bfloat16')
+  assert precision.describe_evaluation(config) == (
+      'Evaluation and prediction compute in %s (eval.precision: auto, as I '
+      'say).' % name)
 
 
 def test_keys_that_a_tpu_does_not_need():

@@ -153,6 +153,23 @@ def test_another_size_of_the_input(folder):
   assert larger(IMAGES[0]).image_size == (50, 80)
 
 
+def test_bfloat16(folder, detect):
+  """It is near float32, not equal; the key of evaluation sets it, too."""
+  exact = detect(IMAGES[0])
+  rounded = predictor.load(folder, precision='bfloat16')(IMAGES[0])
+  difference = np.abs(rounded.scores - exact.scores).max()
+  assert 0 < difference < .05
+  _same(predictor.load(
+      folder, params_override='eval.precision=bfloat16')(IMAGES[0]), rounded)
+  _same(predictor.load(
+      folder, precision='float32',
+      params_override='eval.precision=bfloat16')(IMAGES[0]), exact)
+  _same(predictor.load(  # for GPUs, in jobs
+      folder, params_override='eval.precision=float16')(IMAGES[0]), exact)
+  with pytest.raises(predictor.LoadError, match="'half'.*float32 or bfloat16"):
+    predictor.load(folder, precision='half')
+
+
 @pytest.mark.one_runtime('tf1')
 def test_a_checkpoint_and_its_files_are_a_path(folder, detect):
   prefix = str(folder / 'model.ckpt-7')

@@ -5,7 +5,9 @@ import os
 
 import pytest
 
+from serving import export_notes
 from serving import parity
+from serving.targets import agreement
 from tests import golden
 from tests.serving import small_models
 from tools import export_saved_model
@@ -54,6 +56,19 @@ def test_a_difference_is_an_error_and_writes_nothing(
   printed = capsys.readouterr()
   assert 'logits' in printed.err and '<--' in printed.out
   assert os.listdir(str(tmp_path)) == []
+
+
+def test_bfloat16_is_compared_with_float32(
+    model_dir, tmp_path, capsys, monkeypatch):
+  arguments = ['--model_dir', model_dir, '--export_dir', str(tmp_path / 'v1'),
+               '--precision=bfloat16']
+  monkeypatch.setattr(agreement, 'BFLOAT16', agreement.Allowed(0., 0., 0., 0.))
+  assert export_saved_model.main(arguments) == 1  # It is not float32.
+  assert 'probabilities' in capsys.readouterr().err
+  monkeypatch.undo()
+  assert export_saved_model.main(arguments) == 0
+  notes = export_notes.read(str(tmp_path / 'v1'))
+  assert notes.config.architecture.use_bfloat16
 
 
 @pytest.mark.parametrize('more,code,words', [

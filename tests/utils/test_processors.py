@@ -55,3 +55,15 @@ def test_without_control_groups(tmp_path, monkeypatch):
 
 def test_this_machine():
   assert 1 <= processors.available() <= os.cpu_count()
+
+
+@pytest.mark.parametrize('text, has', [
+    ('flags : sse avx512_bf16 amx_bf16\nflags : amx_bf16 sse\n', True),
+    ('flags : sse avx512_bf16\n', False),
+    ('flags : amx_bf16\nflags : sse\n', False),  # cores of two kinds
+    ('flags : amx_bf16_later\n', False), ('model : amx_bf16\n', False),
+    (None, False)])
+def test_matrix_units(tmp_path, text, has):
+  if text:
+    _write(tmp_path / 'proc/cpuinfo', text)
+  assert processors.has_bfloat16_products(str(tmp_path)) == has

@@ -138,11 +138,12 @@ def write(values: argparse.Namespace, function: Callable[..., Dict[str, Any]],
   return described
 
 
-def source_of(values: argparse.Namespace) -> Any:
+def source_of(values: argparse.Namespace, precision: str = 'float32') -> Any:
   """What is exported; prints the notes about it.
 
   Args:
     values: namespace with the flags of a checkpoint and its configuration.
+    precision: number format of the network, one of serving.sources.PRECISIONS.
 
   Returns:
     serving.sources.Checkpoint.
@@ -154,7 +155,7 @@ def source_of(values: argparse.Namespace) -> Any:
   source = sources.find_checkpoint(
       values.model_dir and small_models.resolve(values.model_dir),
       values.checkpoint_path, values.model, values.config_file,
-      values.params_override)
+      values.params_override, precision)
   for note in source.notes:
     print('Note: %s' % note)
   return source

@@ -68,6 +68,9 @@ def _add_settings(group):
                           'names in the configuration or the export)')
   group.add_argument('--batch_size', metavar='N', type=numbers.whole(),
                      help='images at once (default: 1 on a CPU, 8 on a GPU)')
+  group.add_argument('--precision', choices=('float32', 'bfloat16', 'auto'),
+                     help='number format of the network; auto: the faster one '
+                     'here (default: eval.precision of the configuration)')
 
 
 def _add_files(group):
@@ -143,7 +146,8 @@ def _check(parser, arguments):
   if arguments.saved_model and (arguments.model_dir
                                 or arguments.checkpoint_path):
     parser.error('--saved_model excludes --model_dir and --checkpoint_path.')
-  for name in ('model', 'config_file', 'params_override', 'image_size'):
+  for name in ('model', 'config_file', 'params_override', 'image_size',
+               'precision'):
     if arguments.saved_model and getattr(arguments, name):
       parser.error('--saved_model excludes --%s: an export is fixed. Use '
                    '--model_dir to change it.' % name)

@@ -59,7 +59,8 @@ def _name(arguments):
 def load(arguments: argparse.Namespace) -> predictor.Predictor:
   """predictor.Predictor of the arguments."""
   options = dict(follow_exif=not arguments.ignore_exif,
-                 label_map=arguments.label_map, batch_size=arguments.batch_size)
+                 label_map=arguments.label_map, batch_size=arguments.batch_size,
+                 precision=arguments.precision)
   if arguments.saved_model:
     return predictor.load(arguments.saved_model, **options)
   return predictor.load(
