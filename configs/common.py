@@ -145,7 +145,7 @@ class Train:
   frozen_variable_prefix: Optional[str] = base.option(None, pattern=True)
   checkpoint: Checkpoint = Checkpoint()
   # (+) Without a TPU: float16 (GPUs, with loss scaling) or bfloat16, as on a
-  # TPU; auto: bfloat16 where it is faster than float32; null: float32.
+  # TPU; auto: bfloat16 on CPUs that are faster in it; null: float32.
   mixed_precision: Optional[str] = base.option(
       None, choices=('float16', 'bfloat16', 'auto'))
   use_xla: bool = False  # (+) on GPUs: compile the step with XLA

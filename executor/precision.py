@@ -15,6 +15,8 @@ from executor import errors
 from ops import compat
 from ops import number_formats
 
+# Cores for products in float16 came with Volta, bfloat16 with Ampere.
+_MIN_CAPABILITY = {'float16': 7.0, 'bfloat16': 8.0}
 _XLA_ON_CPU = '--tf_xla_cpu_global_jit'
 
 
@@ -135,11 +137,10 @@ def check(config: base.Config, gpus: Optional[Sequence[str]] = None,
         'to float16, or use RUNTIME=tf2.' % key)
   capabilities = (compat.gpu_capabilities() if capabilities is None
                   else capabilities)
-  least = number_formats.MIN_GPU_CAPABILITY
-  old = [c for c in capabilities if c and c < least[wanted]]
+  old = [c for c in capabilities if c and c < _MIN_CAPABILITY[wanted]]
   if old:
     raise errors.SetupError(
         '%s is %s, which needs GPUs of compute capability %.1f or more; one '
         'here has %.1f. Set it to %s.' % (
-            key, wanted, least[wanted], min(old),
-            'float16' if min(old) >= least['float16'] else none))
+            key, wanted, _MIN_CAPABILITY[wanted], min(old),
+            'float16' if min(old) >= _MIN_CAPABILITY['float16'] else none))

@@ -6,8 +6,6 @@ from ops import compat
 from utils import processors
 
 FLOAT32, BFLOAT16, FLOAT16, AUTO = 'float32', 'bfloat16', 'float16', 'auto'
-# Cores for products in float16 came with Volta, bfloat16 with Ampere.
-MIN_GPU_CAPABILITY = {FLOAT16: 7.0, BFLOAT16: 8.0}
 
 
 class Choice(NamedTuple):
@@ -25,25 +23,20 @@ def resolve(wanted: str, use_tpu: bool = False) -> Choice:
   """The number format of a key's value.
 
   Args:
-    wanted: one of the four; AUTO is the fastest format in which models trained
-      here have learned as much as in float32: BFLOAT16 or FLOAT32.
+    wanted: one of the four. AUTO is BFLOAT16 where that was measured to be
+      faster, and models to learn as much, and FLOAT32 elsewhere.
     use_tpu: bool, whether a TPU computes.
 
   Returns:
-    Choice; the same on all hosts whose devices are alike.
+    Choice.
   """
   if wanted != AUTO:
     return Choice(wanted, '')
   if use_tpu:
     return Choice(BFLOAT16, 'the number format of a TPU')
-  capabilities = compat.gpu_capabilities()
-  if capabilities:
-    least = MIN_GPU_CAPABILITY[BFLOAT16]
-    if compat.HAS_BFLOAT16_ON_GPUS and all(
-        c is not None and c >= least for c in capabilities):
-      return Choice(BFLOAT16, 'for which the GPUs here have tensor cores')
-    return Choice(FLOAT32, 'because bfloat16 needs GPUs of compute capability '
-                  '%.1f or more and TensorFlow 2' % least)
+  if compat.has_gpu():
+    return Choice(FLOAT32, 'because for GPUs the choice is yours (docs/gpu.md, '
+                  'Precision)')
   if not compat.HAS_BFLOAT16_ON_CPUS:
     return Choice(FLOAT32, 'because TensorFlow %s has no fast bfloat16 on CPUs '
                   'here (oneDNN)' % compat.VERSION)
