@@ -217,12 +217,15 @@ def _check_shares(shares, where):
 
 
 def read_data_file(
-    path: str, split: Optional[str]) -> Tuple[List[Tuple[str, str]], List[str]]:
+    path: str, split: Optional[str],
+    content: Optional[Dict[str, Any]] = None
+) -> Tuple[List[Tuple[str, str]], List[str]]:
   """What a data.yaml says.
 
   Args:
     path: the path of the file.
     split: key of the images, such as train.
+    content: result of `read_yaml`; None: it is read.
 
   Returns:
     [(folder, path within it)], [class name].
@@ -230,7 +233,7 @@ def read_data_file(
   Raises:
     ConversionError: naming the file and the key.
   """
-  content = _read_yaml(path)
+  content = read_yaml(path) if content is None else content
   if not content.get(split):
     raise ConversionError(
         '%s has no key %r with the folder of the images; it has %s.' % (
@@ -272,8 +275,15 @@ def _of_folders(images):
           for parts, (_, name) in zip(folders, images)]
 
 
-def _read_yaml(path):
-  """The mapping in a YAML file; empty where it is none."""
+def read_yaml(path: str) -> Dict[str, Any]:
+  """The mapping in a data.yaml; empty where it is none.
+
+  Args:
+    path: the path of the file.
+
+  Raises:
+    ConversionError: if it is not YAML.
+  """
   try:
     content = yaml.safe_load(text_files.read(path, tf.gfile.Open))
   except yaml.YAMLError as e:
@@ -362,10 +372,23 @@ def _names(content, path):
   return [str(name).strip() for name in names]
 
 
-def read_classes(path: str) -> List[str]:
-  """[class name] of a file with one a line, or of a data.yaml."""
-  if path.lower().endswith(('.yaml', '.yml')):
-    return _names(_read_yaml(path), path)
+def _is_yaml(path):
+  return path.lower().endswith(('.yaml', '.yml'))
+
+
+def read_classes(
+    path: str, content: Optional[Dict[str, Any]] = None) -> List[str]:
+  """[class name] of a file with one a line, or of a data.yaml.
+
+  Args:
+    path: the path of the file.
+    content: result of `read_yaml`; None: it is read.
+
+  Raises:
+    ConversionError: naming the file and what is wrong in it.
+  """
+  if _is_yaml(path):
+    return _names(read_yaml(path) if content is None else content, path)
   names = '\n'.join(text_files.read_lines(path, tf.gfile.Open)).rstrip('\n')
   if not names:
     raise ConversionError('%s names no class.' % path)
@@ -376,11 +399,14 @@ def read_classes(path: str) -> List[str]:
   return names
 
 
-def read_keypoints(path: str) -> Optional[Tuple[int, int]]:
+def read_keypoints(
+    path: str, content: Optional[Dict[str, Any]] = None
+) -> Optional[Tuple[int, int]]:
   """(number of keypoints of an object, numbers of each) of a data.yaml.
 
   Args:
     path: the path of a data.yaml or of a list of classes.
+    content: result of `read_yaml`; None: it is read.
 
   Returns:
     Two ints, or None where the file does not say it.
@@ -388,9 +414,9 @@ def read_keypoints(path: str) -> Optional[Tuple[int, int]]:
   Raises:
     ConversionError: if `kpt_shape` is not of this form.
   """
-  if not path.lower().endswith(('.yaml', '.yml')):
+  if not _is_yaml(path):
     return None
-  shape = _read_yaml(path).get('kpt_shape')
+  shape = (read_yaml(path) if content is None else content).get('kpt_shape')
   return None if shape is None else _keypoints(
       shape, '%s: kpt_shape' % path)
 
@@ -432,19 +458,24 @@ def main(values: flags.FlagValues) -> None:
   if not values.output or bool(values.data) == bool(values.images):
     raise ConversionError('Give --data=data.yaml, or --images=FOLDER and '
                           '--classes=FILE; and --output=PREFIX.')
+  # Of thousands of names, it takes seconds to parse.
+  contents = {path: read_yaml(path) for path in {values.data, values.classes}
+              if path and (path == values.data or _is_yaml(path))}
   if values.data:
-    images, names = read_data_file(values.data, values.split)
+    images, names = read_data_file(values.data, values.split,
+                                   contents[values.data])
   else:
     images = _images_of(values.images)
   if values.classes:
-    names = read_classes(values.classes)
+    names = read_classes(values.classes, contents.get(values.classes))
   elif not values.data:
     raise ConversionError('Give --classes=FILE with the name of a class in '
                           'each line.')
   if values.keypoints:
     keypoints = _keypoints(values.keypoints.split(','), '--keypoints')
   else:
-    keypoints = read_keypoints(values.data or values.classes)
+    path = values.data or values.classes
+    keypoints = read_keypoints(path, contents.get(path))
   convert(images, names, values.output, conversion_flags.options(values),
           conversion_flags.label_map(values), values.labels,
           values.data or values.images, keypoints)

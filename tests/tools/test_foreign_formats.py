@@ -516,6 +516,27 @@ def test_yolo_list_of_another_place(folder, tmp_path):
   assert found == {'a.jpg': BOXES}
 
 
+@pytest.mark.parametrize('arguments, times', [
+    (['--data={yaml}'], 1), (['--data={yaml}', '--classes={yaml}'], 1),
+    (['--images={images}', '--classes={yaml}'], 1),
+    (['--images={images}', '--classes={classes}'], 0)])
+def test_a_data_yaml_is_parsed_once(folder, monkeypatch, arguments, times):
+  """Of thousands of classes it takes seconds."""
+  _yolo(folder)
+  (folder / 'classes.txt').write_text('dog\ncat\n')
+  parsed, load = [], create_yolo_tfrecord.yaml.safe_load
+  monkeypatch.setattr(create_yolo_tfrecord.yaml, 'safe_load',
+                      lambda text: parsed.append(text) or load(text))
+  values = flags.FlagValues()
+  create_yolo_tfrecord.define_flags(values)
+  values(['x', '--output=%s' % _prefix(folder)] + [a.format(
+      yaml=folder / 'data.yaml', images=folder / 'images',
+      classes=folder / 'classes.txt') for a in arguments])
+  create_yolo_tfrecord.main(values)
+  assert len(parsed) == times
+  assert _written(folder)[0]['a.jpg'] == BOXES
+
+
 def _pose_line(index, box, size, points=((.1, .2), (.9, .8))):
   """A box, and points in it, each with its visibility if size is 3."""
   x, y, w, h = box
