@@ -70,12 +70,29 @@ def images_in(folder: str) -> List[str]:
   return image_folders.listed(folder)[0]
 
 
+def only_folder(folder: str) -> Optional[str]:
+  """The path of the folder in a folder, if there is exactly one; or None."""
+  names = folders(folder)
+  return os.path.join(folder, names[0]) if len(names) == 1 else None
+
+
+def home_of_images(folder: str) -> Optional[str]:
+  """A folder that has images, or the one in it if it has no file; or None."""
+  if images_in(folder):
+    return folder
+  inside = only_folder(folder)
+  is_around = inside and not any(
+      os.path.isfile(os.path.join(folder, name)) for name in os.listdir(folder)
+      if not name.startswith('.'))
+  return inside if is_around and images_in(inside) else None
+
+
 def folders_of_images(folder: str) -> List[str]:
-  """Names of the folders that have images."""
+  """Names of the folders that have images, or whose only folder has some."""
   if not os.path.isdir(folder):
     return []
   return [name for name in folders(folder)
-          if images_in(os.path.join(folder, name))]
+          if home_of_images(os.path.join(folder, name))]
 
 
 def pairs_of(folder: str, is_pair: Callable[[str, str, str], bool],

@@ -1,6 +1,8 @@
 """Which kind of data a folder or file holds, and where its parts are."""
 
+import collections
 import os
+import shlex
 from typing import Optional
 
 from dataloader import file_patterns
@@ -17,6 +19,8 @@ _OF_OBJECTS = (layouts.COCO, layouts.YOLO, layouts.VOC)
 _OF_MODEL = {'retinanet': _OF_OBJECTS, 'mask_rcnn': _OF_OBJECTS,
              'classification': (layouts.CLASSES,),
              'segmentation': (layouts.LABEL_MAPS,)}
+_LOOKED_INTO = 60  # folders in which data are looked for
+_NAMED = 3  # folders in a message
 
 
 def recognise(data: str, images: Optional[str] = None,
@@ -32,7 +36,8 @@ def recognise(data: str, images: Optional[str] = None,
     Found.
 
   Raises:
-    RecognitionError: saying what was looked for, if nothing is recognised.
+    RecognitionError: saying what was looked for, if nothing is recognised;
+      with the folders that may be meant, if there are several.
   """
   if not os.path.exists(data):
     raise layouts.RecognitionError(
@@ -45,16 +50,10 @@ def recognise(data: str, images: Optional[str] = None,
       raise layouts.RecognitionError('--model=%s does not learn from %s.' % (
           model, found.kind))
     return found
-  folder = data
-  while True:
-    found = _of_folder(folder, images, model, kinds)
-    if found:
-      return found
-    # An archive often has one folder around everything.
-    inside = layouts.folders(folder)
-    if len(inside) != 1:
-      break
-    folder = os.path.join(folder, inside[0])
+  found = _of_folder(data, images, model, kinds) or _within(
+      data, data, images, model, kinds)
+  if found:
+    return found
   if layouts.COCO in kinds:
     _stop_for(foreign.sentence(data, own=True))
   raise layouts.RecognitionError(
@@ -69,6 +68,80 @@ def recognise(data: str, images: Optional[str] = None,
           ''.join(' ' + hint for hint in (
               _hint_about_parent(data, images, kinds),
               _hint_about_folders(data, kinds)) if hint)))
+
+
+def _within(folder, data, images, model, kinds):
+  """Found of the only folder around everything, or in others, or None.
+
+  An archive often has one folder around everything, next to which notes and
+  other folders come to lie.
+
+  Raises:
+    RecognitionError: if several folders may be meant, or what is in the only
+      one cannot be used.
+  """
+  inside = [os.path.join(folder, name) for name in layouts.folders(folder)]
+  if len(inside) == 1:
+    found = _of_folder(inside[0], images, model, kinds)
+    return _noted(found, inside[0], data) if found else _within(
+        inside[0], data, images, model, kinds)
+  candidates, reasons = collections.OrderedDict(), []
+  for place in inside[:_LOOKED_INTO]:
+    if _is_part(os.path.basename(place)):
+      continue  # What others are evaluated by is not trained on instead.
+    try:
+      while place and place not in candidates:
+        found = _of_folder(place, images, model, kinds)
+        if found:
+          candidates[place] = found
+        else:
+          place = layouts.only_folder(place)
+    except layouts.RecognitionError as e:
+      reasons.append(e)
+  if not candidates:
+    if len(reasons) == 1:
+      raise reasons[0]
+    return None
+  place, found = next(iter(candidates.items()))
+  others = layouts.folders_of_images(folder)
+  # It may be one of the classes, with folders in it.
+  if len(candidates) > 1 or found.kind == layouts.CLASSES and others:
+    _stop_for(_several(candidates, others, data))
+  found = _noted(found, place, data)
+  return found._replace(notes=found.notes + [
+      'Another folder was passed over: %s' % e for e in reasons])
+
+
+def _noted(found, place, data):
+  """Found with a sentence about the folder that is used."""
+  return found._replace(notes=[
+      '%s is used, the only folder in %s that holds %s.' % (
+          place, data, found.kind)] + found.notes)
+
+
+def _is_part(name):
+  """Whether a folder is called as a part of a set, or as one to judge by."""
+  return layouts.PARTS.match(name) or layouts.split_of(name) in (
+      layouts.VAL, layouts.TEST)
+
+
+def _several(candidates, others, data):
+  """Sentences that leave the choice among folders to the user.
+
+  Args:
+    candidates: {path: Found}.
+    others: [name] of folders of images without a set.
+    data: path, the folder that was given.
+  """
+  lines = ['%s: it is not clear which folder in it is meant%s. Give one:' % (
+      data, ', as there are also images in %s' % ' and '.join(others[:_NAMED])
+      if others else '')]
+  lines += ['  python -m tools.train_on --data=%s ...  # %s' % (
+      shlex.quote(place), found.kind) for place, found in candidates.items()]
+  if {found.kind for found in candidates.values()} == {layouts.CLASSES}:
+    lines.append('Or, if these folders are themselves the classes, move the '
+                 'images of each directly into it.')
+  return '\n'.join(lines)
 
 
 def _of_folder(folder, images, model, kinds):
@@ -134,7 +207,7 @@ def _refuse_annotated(folder, found):
 def _annotated(folder):
   """A sentence about files that go with images in folders, or None."""
   for name in layouts.folders_of_images(folder):
-    place = os.path.join(folder, name)
+    place = layouts.home_of_images(os.path.join(folder, name))
     stems = {image_folders.stem(n) for n in layouts.images_in(place)}
     for other in file_patterns.names_in(place, ('.txt', '.json', '.xml')):
       if image_folders.stem(other) in stems:

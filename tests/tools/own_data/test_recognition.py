@@ -524,3 +524,111 @@ def test_images_for_evaluation_without_annotations(tmp_path):
   found = recognition.recognise(str(tmp_path))
   assert sorted(found.splits) == ['train']
   assert 'images/val is not used' in found.notes[0]
+
+
+def _coco_set(folder):
+  _coco(folder / 'all.json')
+  _image(folder / 'images' / 'a.jpg')
+
+
+def _yolo_set(folder):
+  for split in ('train', 'val'):
+    _yolo(folder, 'images/%s/a.jpg' % split, 'labels/%s/a.txt' % split)
+  (folder / 'classes.txt').write_text('cat\n')
+
+
+def _label_map_set(folder):
+  _image(folder / 'images' / 'a.jpg')
+  _mask(folder / 'masks' / 'a.png', [0, 1])
+
+
+def _class_set(folder):
+  for name in ('cat', 'dog'):
+    _image(folder / name / 'a.jpg')
+
+
+def _divided_class_set(folder):
+  _class_set(folder / 'train')
+  _class_set(folder / 'val')
+
+
+_SETS = {'COCO': _coco_set, 'VOC': voc_files.write, 'YOLO': _yolo_set,
+         'label maps': _label_map_set, 'class folders': _class_set,
+         'class folders, divided': _divided_class_set}
+
+
+@pytest.mark.parametrize('name', sorted(_SETS))
+@pytest.mark.parametrize('others', [[], ['docs/a.pdf', '.git/x',
+                                         'code/src/main.py']])
+def test_a_folder_around_the_data(tmp_path, name, others):
+  """Next to which other folders may lie; which one is used is told."""
+  place = tmp_path / 'download' / 'dataset_v2'
+  place.mkdir(parents=True)
+  _SETS[name](place)
+  for other in others:
+    _write(tmp_path / 'download' / other, 'x')
+  found = recognition.recognise(str(tmp_path))
+  assert found.kind == name.split(',')[0]
+  assert found.has_splits == recognition.recognise(str(place)).has_splits
+  assert found.notes[0].startswith('%s is used, the only folder in %s' % (
+      place, tmp_path))
+  assert all(str(place) in path for parts in found.splits.values()
+             for path in parts.values() if '/' in path)
+  assert not recognition.recognise(str(place)).notes
+
+
+@pytest.mark.parametrize('name', sorted(_SETS))
+def test_several_folders_that_may_be_meant(tmp_path, name):
+  for place in ('old set', 'v2'):
+    (tmp_path / place).mkdir()
+    _SETS[name](tmp_path / place)
+  with pytest.raises(RecognitionError) as error:
+    recognition.recognise(str(tmp_path))
+  lines = str(error.value).splitlines()
+  assert lines[1:3] == [
+      "  python -m tools.train_on --data='%s/old set' ...  # %s" % (
+          tmp_path, name.split(',')[0]),
+      '  python -m tools.train_on --data=%s/v2 ...  # %s' % (
+          tmp_path, name.split(',')[0])]
+  assert ('themselves the classes' in lines[-1]) == name.startswith('class')
+
+
+def test_a_set_next_to_what_cannot_be_used(tmp_path):
+  _label_map_set(tmp_path / 'good')
+  _yolo(tmp_path / 'other')  # Without a list of its classes.
+  found = recognition.recognise(str(tmp_path))
+  assert found.kind == 'label maps'
+  assert 'passed over: %s/other holds labels of YOLO' % tmp_path in (
+      found.notes[-1])
+  (tmp_path / 'good' / 'masks' / 'a.png').unlink()
+  with pytest.raises(RecognitionError, match='no list of the classes'):
+    recognition.recognise(str(tmp_path))
+
+
+@pytest.mark.parametrize('part', ['val', 'test', 'set_for_test'])
+def test_what_is_judged_by_is_not_trained_on(tmp_path, part):
+  _label_map_set(tmp_path / part)
+  _write(tmp_path / 'train' / 'notes.txt', 'x')
+  with pytest.raises(RecognitionError):
+    plan.Plan(recognition.recognise(str(tmp_path)), plan.Options(
+        str(tmp_path), None, None, 1, 'out', 0, None, []))
+
+
+def test_a_class_with_folders_is_not_the_set(tmp_path):
+  """Of cat/a, cat/b and dog, not a and b are the classes."""
+  for name in ('cat/a', 'cat/b', 'dog'):
+    _image(tmp_path / name / '1.jpg')
+  with pytest.raises(RecognitionError, match='also images in dog'):
+    recognition.recognise(str(tmp_path))
+
+
+def test_images_one_folder_below_their_class(tmp_path):
+  for name in ('cat', 'dog'):
+    for split in ('train', 'val'):
+      _image(tmp_path / split / name / 'images' / 'a.jpg')
+  assert recognition.recognise(str(tmp_path)).has_splits
+  found = recognition.recognise(str(tmp_path / 'train'))
+  assert found.splits == {'all': {'folder': str(tmp_path / 'train')}}
+  _write(tmp_path / 'train' / 'cat' / 'images' / 'a.txt', 'Car 0.00 0 1.57')
+  with pytest.raises(RecognitionError, match='has the name of an image next'):
+    recognition.recognise(str(tmp_path / 'train'))
