@@ -248,7 +248,8 @@ def main() -> None:
                       help='what the objects are')
   parser.add_argument('--output', required=True,
                       help='path prefix of the annotations')
-  parser.add_argument('--val_every', type=numbers.whole(2), default=4,
+  parser.add_argument('--val_every', type=numbers.whole(2, or_none=True),
+                      default=4,
                       help='one of this many images is for validation '
                            '(default: 4); 0: one file for all images')
   parser.add_argument('--separate', action='store_true',

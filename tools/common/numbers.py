@@ -5,11 +5,12 @@ import math
 from typing import Callable
 
 
-def whole(smallest: int = 1) -> Callable[[str], int]:
+def whole(smallest: int = 1, or_none: bool = False) -> Callable[[str], int]:
   """Whole numbers of at least `smallest`.
 
   Args:
     smallest: the least number that makes sense.
+    or_none: whether 0 does, too.
 
   Returns:
     Function text -> int, which raises argparse.ArgumentTypeError.
@@ -19,9 +20,12 @@ def whole(smallest: int = 1) -> Callable[[str], int]:
       value = int(text)
     except ValueError:
       value = None
+    if or_none and value == 0:
+      return value
     if value is None or value < smallest:
       raise argparse.ArgumentTypeError(
-          '%r is not a whole number of at least %d' % (text, smallest))
+          '%r is not a whole number of at least %d%s' % (
+              text, smallest, ', nor 0' if or_none else ''))
     return value
   return number
 

@@ -15,6 +15,7 @@ _ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.dirname(
 
 @pytest.mark.parametrize('kind, text, value', [
     (numbers.whole(), '1', 1), (numbers.whole(0), '0', 0),
+    (numbers.whole(2, or_none=True), '0', 0),
     (numbers.positive, '.5', .5), (numbers.share, '0', 0),
     (numbers.share, '1', 1)])
 def test_good_numbers(kind, text, value):
@@ -25,6 +26,7 @@ def test_good_numbers(kind, text, value):
     (numbers.whole(), '0', "'0' is not a whole number of at least 1"),
     (numbers.whole(0), '-1', "'-1' is not a whole number of at least 0"),
     (numbers.whole(), '1.5', 'whole number'),
+    (numbers.whole(2, or_none=True), '1', 'of at least 2, nor 0'),
     (numbers.positive, '0', "'0' is not a number above 0"),
     (numbers.positive, 'inf', 'above 0'),
     (numbers.positive, 'nan', 'above 0'),
