@@ -54,6 +54,9 @@ def parser() -> argparse.ArgumentParser:
                       'such as a patient or a video, stay in one split')
   result.add_argument('--seed', type=int, default=0, help='seed of the split '
                       '(default: %(default)d)')
+  result.add_argument('--label_maps', choices=('classes',), help='classes: the '
+                      'values of label maps are classes, even where they look '
+                      'like the numbers of objects')
   result.add_argument('--image_size', metavar='N or H,W', help='default: as '
                       'the objects need and the minutes allow')
   result.add_argument('--batch_size', type=numbers.whole())
@@ -74,7 +77,7 @@ def _options(args):
     model = model or starts.read(args.start).model
   return plan.Options(args.data.rstrip('/') or args.data, args.images,
                       model, args.minutes, args.output.rstrip('/'),
-                      args.seed, args.group_pattern, flags)
+                      args.seed, args.group_pattern, flags, args.label_maps)
 
 
 def _check_place(options):
@@ -114,8 +117,8 @@ def train_on(options: Any, show: Callable[[str], Any] = print,
                            else ' without a division into train and val'))
   for note in found.notes:
     show(note)
-  plan = plan_lib.Plan(found, options)
   state = stages.State(options.output)
+  plan = plan_lib.Plan(found, options, state.remember)
   for number, stage in enumerate(plan.stages, 1):
     arguments, changed = None, ()
     if stage.name == 'fit':

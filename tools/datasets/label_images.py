@@ -39,7 +39,11 @@ def read(path: str) -> np.ndarray:
     LabelError: if it cannot be read.
     ColourError: if it has colours.
   """
-  image = load(path)
+  return numbers(load(path))
+
+
+def numbers(image: Image.Image) -> np.ndarray:
+  """The numbers in a loaded image, int32 [h, w]; raises as `read`."""
   if image.format == 'JPEG':
     raise LabelError('the label map is a JPEG, which changes values; save it '
                      'as PNG from the source')
@@ -54,6 +58,11 @@ def read(path: str) -> np.ndarray:
   raise ColourError('the label map has colours (Pillow mode %s); its values '
                     'must be the classes: save it with one channel, in which '
                     'each colour is the number of its class' % image.mode)
+
+
+def is_wide(image: Image.Image) -> bool:
+  """Whether an image has room for numbers above 255."""
+  return image.mode.startswith('I')
 
 
 def load(path: str) -> Image.Image:

@@ -2,7 +2,7 @@
 
 import collections
 from concurrent import futures
-from typing import Any, Dict, Iterable, List
+from typing import Any, Callable, Dict, Iterable, List
 
 import numpy as np
 
@@ -10,14 +10,25 @@ from tools.datasets import annotation_checks
 from tools.datasets import image_folders
 from tools.datasets import label_images
 from tools.datasets import label_notes
+from tools.own_data import instance_maps
 from utils import processors
 
 _FILES_AT_ONCE = 200
 _WHITE = 255
+_RULES = '1'  # of what is remembered; another one where _read has changed
 _BETWEEN = .1  # share of the pixels between black and white, where resized
 
 
-def flags(parts: Iterable[Dict[str, Any]]) -> List[str]:
+def compute(name: str, key: str, paths: Iterable[str],
+            function: Callable[[], Any]) -> Any:
+  """As stages.State.remember, without a memory."""
+  del name, key, paths
+  return function()
+
+
+def flags(parts: Iterable[Dict[str, Any]], output: str = '',
+          are_classes: bool = False,
+          remember: Callable[..., Any] = compute) -> List[str]:
   """How tools.create_segmentation_tfrecord is to read label maps.
 
   All files count: the first ones may be black, and a split need not have every
@@ -25,6 +36,10 @@ def flags(parts: Iterable[Dict[str, Any]]) -> List[str]:
 
   Args:
     parts: [{'images', 'labels': folder}] of all splits.
+    output: of train_on, for a message.
+    are_classes: whether the user says so, where values look like the numbers
+      of objects.
+    remember: see stages.State.remember.
 
   Returns:
     Arguments: --values=255:1 for masks of 0 and 255, as programs draw them;
@@ -33,21 +48,45 @@ def flags(parts: Iterable[Dict[str, Any]]) -> List[str]:
   Raises:
     ConversionError: if a model would learn classes that do not exist, or none.
   """
+  parts = list(parts)
   paths = _label_maps(parts)
-  counts, example = np.zeros(256, np.int64), {}
-  with futures.ThreadPoolExecutor(processors.available()) as pool:
-    for start in range(0, len(paths), _FILES_AT_ONCE):
-      for path, own in zip(paths[start:], pool.map(
-          _counts, paths[start:start + _FILES_AT_ONCE])):
-        counts += own
-        for value in np.flatnonzero(own):
-          example.setdefault(int(value), path)
-      ids = [v for v in example if v != _WHITE]
-      if 0 < max(ids, default=0) < label_notes.MANY_CLASSES:
-        return []
+  found = remember('values of label maps', _RULES, paths, lambda: _read(paths))
+  counts = np.array(found['counts'], np.int64)
+  if found['objects'] and not are_classes and not _is_resized(counts):
+    raise annotation_checks.ConversionError(instance_maps.sentences(
+        found['objects'], parts, output))
+  if found['are_classes'] or found['is_higher']:
+    return []  # The converter names the files with values above 255.
+  example = {int(value): path for value, path in found['examples'].items()}
   _check(example, counts)
   return ['--values=%d:1' % _WHITE] if set(example) in (
       {0, _WHITE}, {_WHITE}) else []
+
+
+def _read(paths):
+  """What is found in label maps: a dict that JSON can hold."""
+  counts, example = np.zeros(256, np.int64), {}
+  numbers, are_classes, is_higher = instance_maps.Numbers(), False, False
+  with futures.ThreadPoolExecutor(processors.available()) as pool:
+    for start in range(0, len(paths), _FILES_AT_ONCE):
+      for path, (own, higher, is_wide) in zip(paths[start:], pool.map(
+          _counts, paths[start:start + _FILES_AT_ONCE])):
+        counts += own
+        is_higher |= bool(len(higher))
+        values = np.flatnonzero(own)
+        for value in values:
+          example.setdefault(int(value), path)
+        numbers.add(path, np.concatenate([values[values > 0], higher]), is_wide)
+      ids = [v for v in example if v != _WHITE]
+      are_classes = 0 < max(ids, default=0) < label_notes.MANY_CLASSES
+      if are_classes:
+        break
+  are_objects = numbers.may_be_of_objects() and instance_maps.have_one_region(
+      map(label_images.read, numbers.sample()))
+  return {'counts': counts.tolist(),
+          'examples': {str(value): path for value, path in example.items()},
+          'are_classes': are_classes, 'is_higher': is_higher,
+          'objects': numbers.summary() if are_objects else None}
 
 
 def _label_maps(parts):
@@ -62,16 +101,27 @@ def _label_maps(parts):
 
 
 def _counts(path):
-  """int64 [256]: pixels of each value; of none, where it cannot be read."""
+  """What one file has; nothing, where it cannot be read.
+
+  Returns:
+    int64 [256], pixels of each value; the higher values that occur; whether
+    there is room for them.
+  """
+  nothing = np.zeros(0, np.int64)
   try:
-    values = label_images.read(path).ravel()
+    image = label_images.load(path)
+    values = label_images.numbers(image).ravel()
   except label_images.ColourError as e:
     # Files of black alone would be left of such a set.
     raise annotation_checks.ConversionError('%s: %s.' % (path, e))
   except label_images.LabelError:
-    return np.zeros(256, np.int64)  # The converter says what is wrong with it.
+    # The converter says what is wrong with it.
+    return np.zeros(256, np.int64), nothing, False
   # The same for values that are no class.
-  return np.bincount(values[(values >= 0) & (values < 256)], minlength=256)
+  inside = (values >= 0) & (values < 256)
+  higher = nothing if inside.all() else np.unique(values[values >= 256])
+  return (np.bincount(values[inside], minlength=256), higher,
+          label_images.is_wide(image))
 
 
 def _check(example: Dict[int, str], counts: np.ndarray) -> None:

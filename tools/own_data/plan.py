@@ -5,7 +5,7 @@ Each is a tool of its own; `train_on` only runs them one after the other.
 
 import os
 import typing
-from typing import List, Optional, Tuple
+from typing import Any, Callable, List, Optional, Tuple
 
 from tools.own_data import layouts
 from tools.own_data import mask_values
@@ -51,6 +51,8 @@ class Options(typing.NamedTuple):
     seed: int, of the split.
     group_pattern: see tools.split_data, or None.
     config_flags: [str], further arguments of tools.new_config.
+    label_maps: 'classes': their values are classes, whatever they look like;
+      None: as it seems.
   """
   data: str
   images: typing.Any
@@ -60,6 +62,7 @@ class Options(typing.NamedTuple):
   seed: int
   group_pattern: typing.Any
   config_flags: list
+  label_maps: Optional[str] = None
 
 
 def model_of(found: layouts.Found, model: Optional[str] = None) -> str:
@@ -70,14 +73,17 @@ def model_of(found: layouts.Found, model: Optional[str] = None) -> str:
 class Plan:
   """The stages of a data set."""
 
-  def __init__(self, found: layouts.Found, options: Options) -> None:
+  def __init__(self, found: layouts.Found, options: Options,
+               remember: Callable[..., Any] = mask_values.compute) -> None:
     """Plans.
 
     Args:
       found: layouts.Found.
       options: Options.
+      remember: see stages.State.remember.
     """
     self._found, self._options = found, options
+    self._remember = remember
     self.model = model_of(found, options.model)
     self._label_map = None
     self.stages = []
@@ -225,8 +231,9 @@ class Plan:
 
   def _convert_label_maps(self, sides):
     patterns = []
-    flags = mask_values.flags([sides[layouts.TRAIN],
-                               sides[layouts.VAL]])
+    flags = mask_values.flags(
+        [sides[layouts.TRAIN], sides[layouts.VAL]], self._options.output,
+        self._options.label_maps == 'classes', self._remember)
     for name in (layouts.TRAIN, layouts.VAL):
       parts = sides[name]
       arguments = ['-m', 'tools.create_segmentation_tfrecord',

@@ -73,12 +73,14 @@ class State:
     self._done: Dict[str, Any] = {}
     self._running: Optional[str] = None  # begun and not done
     self._origins: Dict[str, str] = {}
+    self._remembered: Dict[str, Any] = {}
     if os.path.exists(self._path):
       with open(self._path) as f:
         content = json.load(f)
       self._done = content['stages']
       self._running = content.get('running')
       self._origins = content.get('origins', {})
+      self._remembered = content.get('remembered', {})
       if 'origins' not in content:  # Of a version that kept paths as typed.
         for entry in self._done.values():
           entry['outputs'] = {self._name(path): value for path, value in
@@ -95,7 +97,8 @@ class State:
   def _write(self):
     files.write_atomically(self._path, json.dumps(
         {'version': version.VERSION, 'stages': self._done,
-         'running': self._running, 'origins': self._origins}, indent=1))
+         'running': self._running, 'origins': self._origins,
+         'remembered': self._remembered}, indent=1))
 
   def _name(self, path):
     """A path as the file has it: of the folder, or else from the root."""
@@ -115,6 +118,28 @@ class State:
   def _summary(self, key, paths):
     return '%s %s' % (hashlib.sha256(key.encode()).hexdigest()[:16],
                       digest(paths, self._name)[:16])
+
+  def remember(self, name: str, key: str, paths: Iterable[str],
+               function: Callable[[], Any]) -> Any:
+    """What was found in files, without reading them again.
+
+    Args:
+      name: what is remembered.
+      key: differs where the function would find something else in them.
+      paths: files; whether they are the same, their names, sizes and times
+        tell.
+      function: finds it, as something that JSON can hold.
+
+    Returns:
+      Its result, now or in an earlier process.
+    """
+    inputs = self._summary(key, paths)
+    entry = self._remembered.get(name)
+    if not entry or entry['inputs'] != inputs:
+      entry = {'inputs': inputs, 'value': function()}
+      self._remembered[name] = entry
+      self._write()
+    return entry['value']
 
   def make_room(self, stage: Any) -> None:
     """Removes files of a stage that its command would not replace.

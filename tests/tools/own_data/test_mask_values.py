@@ -4,10 +4,12 @@ import numpy as np
 from PIL import Image
 import pytest
 
+from tools import train_on
 from tools.datasets import annotation_checks
 from tools.own_data import mask_values
 from tools.own_data import plan
 from tools.own_data import recognition
+from tools.own_data import stages
 
 
 def _save(folder, name, values, mode=None):
@@ -84,3 +86,44 @@ def test_a_broken_file_is_left_to_the_converter(tmp_path):
   _save(tmp_path, 'b', [0, 255])
   (tmp_path / 'masks' / 'b.png').write_bytes(b'no image')
   assert mask_values.flags(_parts(tmp_path)) == ['--values=255:1']
+
+
+def test_masks_are_read_again_where_one_has_changed(tmp_path, monkeypatch):
+  """Not at each start of the same command."""
+  for name in 'ab':
+    _save(tmp_path, name, [0, 255])
+  reads, load = [], mask_values.label_images.load
+  monkeypatch.setattr(mask_values.label_images, 'load',
+                      lambda path: reads.append(path) or load(path))
+
+  def flags(**options):
+    """In a new process of the command, so to say."""
+    del reads[:]
+    return mask_values.flags(_parts(tmp_path), remember=stages.State(
+        str(tmp_path / 'out')).remember, **options)
+  assert flags() == ['--values=255:1'] and len(reads) == 2
+  assert flags() == ['--values=255:1'] and not reads
+  _save(tmp_path, 'b', [0, 1])
+  assert flags() == [] and len(reads) == 2
+  assert flags() == [] and not reads
+  _save(tmp_path, 'b', [0, 200])
+  for count in (2, 0):  # What is wrong is remembered, too.
+    with pytest.raises(annotation_checks.ConversionError, match='200'):
+      flags()
+    assert len(reads) == count
+  _save(tmp_path, 'c', [0, 255])
+  (tmp_path / 'masks' / 'b.png').unlink()
+  assert flags() == ['--values=255:1'] and len(reads) == 2
+  monkeypatch.setattr(mask_values, '_RULES', 'others')
+  assert flags() == ['--values=255:1'] and len(reads) == 2
+
+
+def test_train_on_remembers(tmp_path, monkeypatch):
+  for name in 'abcde':
+    _save(tmp_path / 'set', name, [0, 255])
+  monkeypatch.setattr(stages, 'run', lambda *_: None)
+  options = plan.Options(str(tmp_path / 'set'), None, None, 1,
+                         str(tmp_path / 'out'), 0, None, [])
+  train_on.train_on(options, lambda line: None)
+  monkeypatch.setattr(mask_values, '_read', lambda paths: 1 / 0)
+  train_on.train_on(options, lambda line: None)
