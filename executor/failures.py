@@ -25,6 +25,7 @@ _COMPILATION = re.compile(
 _NO_ROOM = re.compile(r'No space left on device|Disk quota exceeded')
 _READ_ONLY = re.compile(r'Read-only file system')
 _ERRORS_OF_DISKS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
+_MANY_CLASSES = 1000  # from here on, their outputs may be what fills a device
 _SHOWN = 400  # characters of TensorFlow's message
 
 
@@ -125,6 +126,9 @@ def _explain_memory(message, config):
                config.eval.eval_batch_size, config.predict.predict_batch_size))
   remedies = ['a smaller batch', 'train.accumulation_steps (the same batch in '
               'parts)', 'train.recompute_activations', 'smaller images']
+  classes = config.architecture.num_classes
+  if classes >= _MANY_CLASSES:
+    remedies.append('fewer classes (architecture.num_classes is %d)' % classes)
   if config.use_tpu:
     remedies.append('spatial partitioning; `python -m tools.tpu_check` reports '
                     'what fits')

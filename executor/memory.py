@@ -34,6 +34,10 @@ _IN_PLACE = frozenset([
 # as a share, and what TensorFlow takes for a graph and its threads, in bytes.
 _OVERHEAD, _BASE = 1.15, 2.**29
 _PREFETCHED = 3  # batches that are made before they are needed
+_UNCERTAINTY = 1.25  # of the estimate; up to 1.12 was measured
+# Fewer classes are not what fills a machine, and their number may be that of
+# the features of a layer by chance.
+_MANY_CLASSES = 1000
 _GIB = 2. ** 30
 _SOURCES = frozenset(['IteratorGetNext', 'Placeholder'])
 
@@ -56,7 +60,8 @@ class Preflight(tf.train.SessionRunHook):
     if room is None or self._is_done:
       return
     self._is_done = True
-    estimate = peak(tf.get_default_graph())
+    estimate = peak(tf.get_default_graph(),
+                    self._config.architecture.num_classes)
     warning = check(self._config, estimate, room, _records(self._config))
     tf.logging.info('%s', describe(estimate, room))
     if warning:
@@ -91,11 +96,16 @@ class Peak(NamedTuple):
     batch: bytes of what the input returns.
     tensors: bytes of the tensors that are held at the worst moment, the batch
       included, variables not.
+    class_variables: bytes of those of the variables that grow with the number
+      of classes, if it is a large one.
+    class_tensors: the same of the tensors.
   """
   variables: int
   gradients: int
   batch: int
   tensors: int
+  class_variables: int = 0
+  class_tensors: int = 0
 
 
 def needed(estimate: Peak, records: int = 0) -> float:
@@ -123,22 +133,43 @@ def check(config: base.Config, estimate: Peak, room: int,
     A sentence to warn with; None if everything should fit.
 
   Raises:
-    errors.SetupError: if the variables alone do not fit.
+    errors.SetupError: if the variables alone do not fit, or what does not is
+      for the most part due to a large number of classes.
   """
   if estimate.variables > room:
     raise errors.SetupError(
         'The weights and what the optimizer keeps take %.1f GiB, and %.1f GiB '
         'of memory are available. Use a machine with more memory or a smaller '
-        'model, or end other programs.' % (
-            estimate.variables / _GIB, room / _GIB))
-  if needed(estimate, records) <= room:
+        'model, or end other programs.%s' % (
+            estimate.variables / _GIB, room / _GIB, _about_classes(
+                config, estimate.class_variables, estimate.variables)))
+  wanted = needed(estimate, records)
+  if wanted <= room:
     return None
+  about_classes = _about_classes(
+      config, estimate.class_variables + estimate.class_tensors,
+      estimate.variables + estimate.tensors)
+  if about_classes and wanted > _UNCERTAINTY * room:
+    raise errors.SetupError(
+        'Training is going to take about %.1f GiB of memory, and %.1f GiB are '
+        'available.%s' % (wanted / _GIB, room / _GIB, about_classes))
   size = estimator_lib.replica_batch_size(config, 1)
   fixed = estimate._replace(batch=0, tensors=estimate.gradients)
   for_images = room - needed(fixed, records)
   of_an_image = (needed(estimate) - needed(fixed)) / size
-  return _advice(config, needed(estimate, records), room,
-                 int(max(0, for_images) / of_an_image))
+  return _advice(config, wanted, room, int(max(0, for_images) / of_an_image)
+                 ) + about_classes
+
+
+def _about_classes(config, of_classes, total):
+  """A sentence, if most of so many bytes is due to the classes; else ''."""
+  if 2 * of_classes < total or not total:
+    return ''
+  return (' %.1f GiB of it are due to architecture.num_classes: %d, as every '
+          'number up to it has its own outputs. Set it to the highest class id '
+          '+ 1; converters number ids that are far apart from 1 on '
+          '(--class_ids=renumber).' % (
+              of_classes / _GIB, config.architecture.num_classes))
 
 
 def _advice(config, wanted, room, fitting):
@@ -186,7 +217,7 @@ def _records(config):
                                                train.shuffle_buffer_bytes)
 
 
-def peak(graph: tf.Graph) -> Peak:
+def peak(graph: tf.Graph, num_classes: int = 0) -> Peak:
   """The memory of a training graph, from the static shapes of its tensors.
 
   Tensors are made in the order in which the graph was built, and live until
@@ -196,6 +227,7 @@ def peak(graph: tf.Graph) -> Peak:
 
   Args:
     graph: of training, complete.
+    num_classes: of the model.
 
   Returns:
     Peak.
@@ -203,9 +235,21 @@ def peak(graph: tf.Graph) -> Peak:
   operations = _of_the_batch(graph)
   with graph.as_default():
     variables, weights = tf.global_variables(), tf.trainable_variables()
+  tensors, class_tensors = _most_held(operations, num_classes)
   return Peak(sum(map(_size, variables)), sum(map(_size, weights)),
               sum(_size(t) for op in operations if op.type in _SOURCES
-                  for t in op.outputs), _most_held(operations))
+                  for t in op.outputs), tensors,
+              sum(_size(v) for v in variables
+                  if _is_of_classes(v, num_classes)),
+              class_tensors)
+
+
+def _is_of_classes(tensor, num_classes):
+  """Whether a tensor or variable has a value, or several, for each class."""
+  if num_classes < _MANY_CLASSES or not tensor.shape.ndims:
+    return False
+  last = tensor.shape.as_list()[-1]
+  return bool(last) and last % num_classes == 0
 
 
 def _of_the_batch(graph):
@@ -222,12 +266,15 @@ def _of_the_batch(graph):
   return [op for op in operations if op in reached]
 
 
-def _most_held(operations: Sequence[tf.Operation]) -> int:
-  """The largest number of bytes that are held after one of the operations."""
+def _most_held(operations: Sequence[tf.Operation],
+               num_classes: int) -> Tuple[int, int]:
+  """Bytes after one of the operations: the most held, and those of classes."""
   roots = _roots(operations)
   held: Dict[str, int] = {}
+  of_classes: Dict[str, int] = {}
   ends = _last_uses(operations, roots)
-  now = most = 0
+  now = of_classes_now = 0
+  most = (0, 0)
   for i, op in enumerate(operations):
     inputs = {roots[t.name] for t in op.inputs if t.name in roots}
     free = [name for name in inputs if ends[name] == i and held.get(name)]
@@ -239,14 +286,17 @@ def _most_held(operations: Sequence[tf.Operation]) -> int:
           op.type in _IN_PLACE) else []
       if reused:
         free.remove(reused[0])
-        held.pop(reused[0])
-      else:
-        now += size
+        now -= held.pop(reused[0])
+        of_classes_now -= of_classes.pop(reused[0])
       held[tensor.name] = size
-    most = max(most, now)
+      of_classes[tensor.name] = size * _is_of_classes(tensor, num_classes)
+      now += size
+      of_classes_now += of_classes[tensor.name]
+    most = max(most, (now, of_classes_now))
     free += [t.name for t in op.outputs if ends.get(t.name, -1) <= i
              and roots[t.name] == t.name]
     now -= sum(held.pop(name) for name in free)
+    of_classes_now -= sum(of_classes.pop(name) for name in free)
   return most
 
 

@@ -15,6 +15,9 @@ from ops import tensor_types
 
 _EPSILON = 1e-20  # added to normalisers
 _IGNORED = -2  # class target of an anchor that takes no part in the loss
+# Classes of which a table of all rows is made. It grows with their square: of
+# 5000 classes, those of five levels would not find room in a graph of 2 GiB.
+_MOST_OF_A_TABLE = 2048
 
 
 def _focal_terms(x, gamma):
@@ -189,6 +192,10 @@ def _rows_of_classes(targets, num_classes, on, off, ignored):
   Returns:
     float32 [N, C].
   """
+  if num_classes > _MOST_OF_A_TABLE:
+    is_own = tf.equal(targets[:, tf.newaxis], tf.range(num_classes))
+    return tf.where_v2(tf.equal(targets, _IGNORED)[:, tf.newaxis], ignored,
+                       tf.where_v2(is_own, on, off))
   # Copying rows of a table is nine times as fast as the one-hot kernel of
   # TF 1.15 on a CPU. Rows: background, the classes, ignored.
   table = np.full([num_classes + 2, num_classes], off, np.float32)

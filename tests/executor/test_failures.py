@@ -37,7 +37,10 @@ def test_memory_of_a_gpu(tmp_path):
       None, None, 'OOM when allocating tensor with shape[64,256,200,336]')
   text = failures.explain(error, toy.config(tmp_path))
   assert 'memory of the device' in text and '[64,256,200,336]' in text
-  assert 'tpu' not in text.lower()
+  assert 'tpu' not in text.lower() and 'num_classes' not in text
+  text = failures.explain(error, toy.config(
+      tmp_path, architecture__num_classes=10**6))
+  assert 'fewer classes (architecture.num_classes is 1000000)' in text
 
 
 @pytest.mark.parametrize('message', [

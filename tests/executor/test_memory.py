@@ -3,12 +3,16 @@
 import pytest
 import tensorflow.compat.v1 as tf
 
+from configs import factory
+from dataloader import inputs
 from executor import devices
 from executor import errors
 from executor import estimator as estimator_lib
 from executor import loops
 from executor import memory
 from executor import usage
+from modeling import factory as model_factory
+from tests import model_kinds
 from tests.executor import toy
 from utils import modes
 
@@ -92,6 +96,83 @@ def test_the_largest_batch_that_fits(tmp_path):
   # Records that are kept take the room of images.
   config = toy.config(tmp_path, train__train_batch_size=5)
   assert '4 images at once' in memory.check(config, _estimate(5), room, _GIB)
+
+
+def test_a_large_number_of_classes_is_named(tmp_path):
+  """It is refused where a batch cannot fit; before, TensorFlow gave up."""
+  config = toy.config(tmp_path, architecture__num_classes=10**6)
+
+  def text(of_variables, of_tensors, room):
+    estimate = memory.Peak(4 * _GIB, _GIB, 0, 20 * _GIB, of_variables * _GIB,
+                           of_tensors * _GIB)
+    try:
+      return memory.check(config, estimate, int(room * _GIB)) or ''
+    except errors.SetupError as e:
+      return 'Refused. %s' % e
+  wanted = 4 + 20 * 1.15 + .5
+  refused = text(3, 12, wanted / 1.3)
+  for part in ('Refused. Training is going to take about 27.5 GiB',
+               '15.0 GiB of it are due to architecture.num_classes: 1000000'):
+    assert part in refused
+  # Nearly enough, and not mainly the classes: as for any other model.
+  near = text(3, 12, wanted / 1.2)
+  assert near.startswith('Training is') and 'num_classes' in near
+  other = text(3, 8, wanted / 4)
+  assert other.startswith('Training is') and 'num_classes' not in other
+  assert not text(3, 12, wanted)
+  weights = text(3, 0, 3.9)
+  assert weights.startswith('Refused. The weights') and 'num_classes' in weights
+  assert 'num_classes' not in text(1, 0, 3.9)
+
+
+def test_what_grows_with_the_classes():
+  """Logits of one and of two values for each class, and 999 features."""
+  def found(num_classes):
+    with tf.Graph().as_default() as graph:
+      x = tf.placeholder(tf.float32, [2, 8])
+      one = tf.matmul(x, tf.get_variable('one', [8, 2000]))
+      two = tf.matmul(x, tf.get_variable('two', [8, 4000]))
+      features = tf.matmul(x, tf.get_variable('features', [8, 999]))
+      tf.concat([one, two, features], 1)
+      return memory.peak(graph, num_classes)
+  of_2000 = found(2000)
+  assert of_2000.class_variables == 4 * 8 * (2000 + 4000)
+  assert of_2000.class_tensors == 4 * 2 * (2000 + 4000)
+  assert of_2000.tensors == 4 * 2 * 2 * (2000 + 4000 + 999)
+  without = of_2000._replace(class_variables=0, class_tensors=0)
+  assert found(0) == without
+  assert found(8) == without  # Any layer may have 8 features.
+
+
+@pytest.mark.parametrize('kind', [
+    'retinanet',
+    pytest.param('mask_rcnn', marks=pytest.mark.one_runtime('tf2')),
+    pytest.param('segmentation', marks=pytest.mark.one_runtime('tf1'))])
+def test_the_graph_of_a_million_classes(tmp_path, kind):
+  """It can be built, and its outputs are what the estimate is made of."""
+  with tf.python_io.TFRecordWriter(str(tmp_path / 'train')) as writer:
+    for i in range(4):
+      pixels = model_kinds.image(64, 64, seed=i)
+      writer.write(model_kinds.record(str(i + 1), pixels, model_kinds.objects(
+          64, 64, 3, seed=i)))
+  sections = {'segmentation_loss': {'class_weights': []}} if (
+      kind == 'segmentation') else {}
+  config = factory.load_config(kind, config_file=str(model_kinds.write_config(
+      tmp_path / 'c.yaml', kind, architecture={'num_classes': 10**6},
+      train={'train_file_pattern': str(tmp_path / 'train')}, **sections)))[0]
+  with tf.Graph().as_default() as graph:
+    tf.train.get_or_create_global_step()
+    batches = estimator_lib.with_batch_size(inputs.build_input_fn(
+        config, modes.TRAIN), config, modes.TRAIN)({})
+    features, labels = tf.data.make_initializable_iterator(batches).get_next()
+    model_factory.build_model_fn(config)(
+        features, labels, tf.estimator.ModeKeys.TRAIN, {})
+    found = memory.peak(graph, 10**6)
+  assert 2 * (found.class_variables + found.class_tensors) > (
+      found.variables + found.tensors)
+  with pytest.raises(errors.SetupError,
+                     match='due to architecture.num_classes: 1000000'):
+    memory.check(config, found, int((found.variables + found.tensors) / 2))
 
 
 def test_a_training_run_says_what_it_takes(tmp_path, monkeypatch):

@@ -196,6 +196,24 @@ def test_extreme_logits_stay_finite(gamma):
   np.testing.assert_allclose(value[:, 1], [0., .25 * 200.], rtol=1e-5)
 
 
+def test_focal_loss_with_and_without_a_table(monkeypatch):
+  """Of many classes, which no table of all rows can hold, it is the same."""
+  rng = np.random.RandomState(0)
+  logits = {3: tf.constant(rng.randn(2, 3, 2, 3 * 4), tf.float32)}
+  targets = np.resize(np.arange(-2, 5, dtype=np.int32), [2, 3, 2, 3])
+  found = []
+  for most in (4, 3):
+    monkeypatch.setattr(losses, '_MOST_OF_A_TABLE', most)
+    loss = losses.retinanet_class_loss(
+        logits, {3: tf.constant(targets)}, tf.constant([1., 2.]), 4, .25, 1.5)
+    of_images = losses.image_class_losses(
+        logits, {3: tf.constant(targets)}, tf.constant([1., 2.]), 4, .25, 1.5)
+    found.append(_run([loss, of_images, tf.gradients(loss, logits[3])[0]]))
+  for got, expected in zip(*found):
+    np.testing.assert_array_equal(got, expected)
+  assert np.all(found[0][2].reshape([-1, 4])[targets.ravel() == -2] == 0)
+
+
 def test_focal_by_hand():
   """At a logit of 0, p = 1/2: alpha * (1/2)**2 * log 2."""
   got = _run(_focal_loss(tf.zeros([2]), tf.constant([1., 0.]), .25, 2., 2.))
