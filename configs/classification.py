@@ -16,7 +16,8 @@ class ClassificationArchitecture(common.Architecture):
   parser: str = base.option(
       'classification_parser', choices=('classification_parser',))
   # ImageNet labels are 1 to 1000; 0 is not used.
-  num_classes: int = base.option(1001, at_least=2)
+  num_classes: int = base.option(
+      1001, at_least=2, at_most=common.MOST_CLASSES)
   # Published files set it.
   multilevel_features: Optional[str] = base.option(
       None, choices=tuple(decoders.DECODERS),

@@ -40,7 +40,8 @@ class DetectionArchitecture(common.Architecture):
   multilevel_features: str = base.option(
       'fpn', choices=tuple(decoders.DECODERS))
   # Class 0, the background, counts; COCO ids reach up to 90.
-  num_classes: int = base.option(91, at_least=2)
+  num_classes: int = base.option(
+      91, at_least=2, at_most=common.MOST_CLASSES)
   # (+) Boxes of a network input of S pixels end at S, where its last pixel
   # does, and not at S - 1 as upstream. In training and for detections.
   clip_boxes_to_border: bool = False

@@ -17,7 +17,9 @@ class SegmentationArchitecture(common.Architecture):
   """YAML section `architecture` of segmentation."""
   parser: str = base.option(
       'segmentation_parser', choices=('segmentation_parser',))
-  num_classes: int = base.option(21, at_least=2)  # Pascal VOC and background
+  # Pascal VOC and background.
+  num_classes: int = base.option(
+      21, at_least=2, at_most=common.MOST_CLASSES)
   multilevel_features: str = base.option(
       'fpn', choices=tuple(decoders.DECODERS))
   use_aspp: bool = False  # dilated convolutions; arXiv:1706.05587

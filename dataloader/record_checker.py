@@ -2,6 +2,7 @@
 
 import collections
 import hashlib
+import itertools
 from typing import Any, List, Mapping, NamedTuple
 
 from dataloader import examples
@@ -38,6 +39,7 @@ _KINDS.update({'image/object/bbox/' + side: 'float_list'
                for side in ('ymin', 'xmin', 'ymax', 'xmax')})
 
 _MANY_COPIES = .5  # share of the records
+_NAMED_CLASSES = 20  # in a note
 
 
 class RecordChecker:
@@ -188,14 +190,17 @@ class RecordChecker:
 
   def _missing_classes(self, first):
     """Adds the classes from `first` on that do not occur."""
-    missing = [i for i in range(first, self._num_classes)
-               if i not in self.class_counts]
+    # A configuration may by mistake have more of them than a list can hold.
+    classes = range(first, self._num_classes)
+    missing = len(classes) - sum(i in classes for i in self.class_counts)
     if missing:
+      shown = itertools.islice(
+          (i for i in classes if i not in self.class_counts), _NAMED_CLASSES)
       self._add(NOTE, 'class_gaps', EVERYTHING,
                 '%d of %d classes have no %s: %s%s.' % (
-                    len(missing), self._num_classes - first,
-                    self.UNIT.rstrip('s'), ', '.join(map(str, missing[:20])),
-                    ' ...' if len(missing) > 20 else ''))
+                    missing, len(classes), self.UNIT.rstrip('s'),
+                    ', '.join(map(str, shown)),
+                    ' ...' if missing > _NAMED_CLASSES else ''))
 
 
 def first_bytes(features: Mapping[str, Any], key: str) -> bytes:

@@ -1,6 +1,7 @@
 """Tests of dataloader/data_checks.py."""
 
 import io
+import tracemalloc
 
 import numpy as np
 from PIL import Image
@@ -181,9 +182,29 @@ def test_an_id_that_occurs_twice():
 
 
 def test_classes_without_objects_and_no_objects_at_all():
-  assert 'class_gaps' in _names(_check([_record(classes=[2])]))
+  (finding,) = [f for f in _check([_record(classes=[2])]).findings
+                if f.check == 'class_gaps']
+  assert finding.detail == '2 of 3 classes have no object: 1, 3.'
   assert 'no_objects' in _names(_check([_record(boxes=[], classes=[])]), )
   assert 'no_example' in _names(_check([b'\xff\xff']), 'error')
+
+
+def test_a_huge_number_of_classes_is_not_listed():
+  config, _ = factory.load_config('retinanet', None,
+                                  'architecture.num_classes=10000000')
+  checker = data_checks.for_config(config, False)
+  checker.check('a.tfrecord', 0, _record(classes=[2]))
+  checker.class_counts.update([0, 10**7])  # Not among the classes.
+  tracemalloc.start()
+  try:
+    checker.finish()
+    assert tracemalloc.get_traced_memory()[1] < 2**20
+  finally:
+    tracemalloc.stop()
+  (finding,) = [f for f in checker.findings if f.check == 'class_gaps']
+  assert finding.detail == (
+      '9999998 of 9999999 classes have no object: %s ....' % ', '.join(
+          map(str, [1] + list(range(3, 22)))))
 
 
 def test_sizes_are_those_of_the_converter():
