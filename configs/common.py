@@ -14,8 +14,8 @@ plugins.load()
 FilePattern = Union[str, Tuple[str, ...]]
 # 'sstable' stands in older files; records are read as TFRecord all the same.
 DATASET_TYPES = ('tfrecord', 'sstable')
-# More would take sizes beyond 32 bits, as the outputs of all classes and anchors
-# are channels of one layer; which of fewer fit, executor/memory.py tells.
+# More would take sizes beyond 32 bits, as the outputs of all classes and
+# anchors are channels of one layer; executor/memory.py says how many fit.
 MOST_CLASSES = 10**7
 EVAL_TYPES = ('box', 'box_and_mask', 'shapemask_box_and_mask', 'lvis_box',
               'lvis_box_and_mask', 'customized')
