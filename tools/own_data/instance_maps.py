@@ -76,14 +76,17 @@ class Numbers:
 
 def have_one_region(files: Iterable[np.ndarray]) -> bool:
   """Whether nearly all numbers of label images, int [h, w], are one region."""
-  single = total = 0
+  single = several = specks = 0
   for numbers in files:
     for place in _places(numbers):
+      if place.sum() <= _SPECK:
+        specks += 1  # Also what the border leaves of an object.
+        continue
       # Objects touch each other: of equal pixels only, corners connect.
       count, _ = cv2.connectedComponents(place.astype(np.uint8))
-      single += count == 2 and place.sum() > _SPECK
-      total += 1
-  return bool(total) and single >= _MOST * total
+      single += count == 2
+      several += count > 2
+  return single > specks and single >= _MOST * (single + several)
 
 
 def _places(numbers):

@@ -122,6 +122,10 @@ def test_regions_counted_by_hand():
   numbers[9:, 9:] = 2
   assert not instance_maps.have_one_region([numbers])
   assert not instance_maps.have_one_region([np.eye(2, dtype=np.int64)])
+  numbers[9:, 9:], numbers[11, :6] = 0, [4, 4, 5, 6, 0, 7]
+  assert not instance_maps.have_one_region([numbers])  # 2 objects, 4 specks.
+  numbers[11, 2:] = 0
+  assert instance_maps.have_one_region([numbers])
   assert not instance_maps.have_one_region([np.zeros([2, 2], np.int64)])
 
 
