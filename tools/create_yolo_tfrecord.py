@@ -218,7 +218,7 @@ def _check_shares(shares, where):
 
 def read_data_file(
     path: str, split: Optional[str],
-    content: Optional[Dict[str, Any]] = None
+    content: Optional[Dict[Any, Any]] = None
 ) -> Tuple[List[Tuple[str, str]], List[str]]:
   """What a data.yaml says.
 
@@ -275,7 +275,7 @@ def _of_folders(images):
           for parts, (_, name) in zip(folders, images)]
 
 
-def read_yaml(path: str) -> Dict[str, Any]:
+def read_yaml(path: str) -> Dict[Any, Any]:
   """The mapping in a data.yaml; empty where it is none.
 
   Args:
@@ -377,7 +377,7 @@ def _is_yaml(path):
 
 
 def read_classes(
-    path: str, content: Optional[Dict[str, Any]] = None) -> List[str]:
+    path: str, content: Optional[Dict[Any, Any]] = None) -> List[str]:
   """[class name] of a file with one a line, or of a data.yaml.
 
   Args:
@@ -400,7 +400,7 @@ def read_classes(
 
 
 def read_keypoints(
-    path: str, content: Optional[Dict[str, Any]] = None
+    path: str, content: Optional[Dict[Any, Any]] = None
 ) -> Optional[Tuple[int, int]]:
   """(number of keypoints of an object, numbers of each) of a data.yaml.
 
