@@ -31,7 +31,7 @@ class Numbers:
   """What is counted while label images are read."""
 
   def __init__(self) -> None:
-    self._files_of: 'collections.Counter[int]' = collections.Counter()
+    self._files_of: collections.Counter[int] = collections.Counter()
     self._gapless = self._highest = 0
     self._is_wide = False
     self._paths: List[str] = []

@@ -81,10 +81,10 @@ def home_of_images(folder: str) -> Optional[str]:
   if images_in(folder):
     return folder
   inside = only_folder(folder)
-  is_around = inside and not any(
+  has_files = any(
       os.path.isfile(os.path.join(folder, name)) for name in os.listdir(folder)
       if not name.startswith('.'))
-  return inside if is_around and images_in(inside) else None
+  return inside if inside and not has_files and images_in(inside) else None
 
 
 def folders_of_images(folder: str) -> List[str]:
