@@ -75,10 +75,11 @@ flags.DEFINE_integer('train_steps', None, 'train.total_steps')
 flags.DEFINE_integer('eval_batch_size', None, 'eval.eval_batch_size')
 flags.DEFINE_integer('iterations_per_loop', None, 'train.iterations_per_loop')
 flags.DEFINE_bool('skip_host_call', None, 'the opposite of enable_summary')
-flags.DEFINE_string('precision', None, 'float32, bfloat16, float16 or auto (the '
-                                       'fastest that learns as much), for '
-                                       'training, or for the evaluation in the '
-                                       'modes eval and predict')
+flags.DEFINE_string('precision', None, 'float32, bfloat16, float16 or auto '
+                                       '(bfloat16 on CPUs that are faster in '
+                                       'it), for training, or for the '
+                                       'evaluation in the modes eval and '
+                                       'predict')
 
 
 def _given_flags():

@@ -321,6 +321,8 @@ def _train_lines(summary, options):
        'if the loss diverges, a third of it'),
       ('train.gradient_clip_norm', 10., ''),
       ('train.transpose_input', False, 'for TPUs only'),
+      ('train.mixed_precision', 'auto',
+       'bfloat16 on CPUs that are faster in it'),
       ('train.save_checkpoints_secs', 60.,
        'an interrupted training run loses no more'),
       ('train.log_every_steps', log_every_steps(steps), '')]
