@@ -10,6 +10,7 @@ import sys
 from absl import flags
 from absl.testing import flagsaver
 import numpy as np
+from PIL import Image
 import pytest
 import tensorflow.compat.v1 as tf
 
@@ -19,11 +20,13 @@ from executor import devices
 from executor import usage
 import main
 from tests import golden
+from tests import nuclei_files
 from tests import reference_weights
 from tests import runtimes
 from tests.dataloader import examples
 from tests.executor import replicas
 from tests.faults import kills
+from tools.zoo import small_models
 
 _ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 _SIZE = 64
@@ -346,24 +349,71 @@ def test_evaluation_waits_for_its_training_run(data, tmp_path):
   assert _metric_steps(run) == [1]
 
 
-@pytest.mark.slow
-def test_two_processes_share_an_evaluation(copy):
-  """Nothing but the folder connects them; equal digits to one process."""
-  assert _run('--mode=eval', '--eval_once', '--model_dir=%s' % copy) == 0
+def _share(model_dir, *flags):
+  """Evaluates once by one process, once by two; returns both.
+
+  Returns:
+    Two of ({name: value} of metrics.json without its time, the text of
+    detections.json), and the output of the process that merges.
+  """
+  assert _run('--mode=eval', '--eval_once', '--model_dir=%s' % model_dir,
+              *flags) == 0
   jobs = [subprocess.Popen(
-      [sys.executable, 'main.py', '--mode=eval', '--model_dir=%s' % copy,
-       '--params_override={eval: {suffix: _two, num_parts: 2, part: %d, '
-       'eval_timeout: 300}}' % part], cwd=_ROOT, stdout=subprocess.PIPE,
+      [sys.executable, 'main.py', '--mode=eval', '--eval_once',
+       '--model_dir=%s' % model_dir] + list(flags) + [
+           '--params_override={eval: {suffix: _two, num_parts: 2, part: %d, '
+           'eval_timeout: 300}}' % part], cwd=_ROOT, stdout=subprocess.PIPE,
       stderr=subprocess.STDOUT, universal_newlines=True) for part in (1, 0)]
   outputs = [job.communicate()[0] for job in jobs]
   assert [job.returncode for job in jobs] == [0, 0], ''.join(outputs)
-  assert 'Evaluation at step 5: 5 images' in outputs[1]
-  one, two = ({name: (copy / folder / name).read_text() for name in (
-      'metrics.json', 'detections.json')} for folder in ('eval', 'eval_two'))
-  assert one['detections.json'] == two['detections.json']
-  one, two = (json.loads(files['metrics.json']) for files in (one, two))
-  assert one.pop('time') < two.pop('time')
+  found = []
+  for folder in ('eval', 'eval_two'):
+    metrics = json.loads((model_dir / folder / 'metrics.json').read_text())
+    del metrics['time']
+    found.append((metrics,
+                  (model_dir / folder / 'detections.json').read_text()))
+  return found[0], found[1], outputs[1]
+
+
+@pytest.mark.slow
+def test_two_processes_share_an_evaluation(copy):
+  """Nothing but the folder connects them; equal digits to one process."""
+  one, two, output = _share(copy)
   assert one == two
+  assert 'Evaluation at step 5: 5 images' in output
+
+
+@pytest.mark.slow
+def test_two_processes_share_an_evaluation_of_masks(tmp_path):
+  """A model that has learnt, on cuts of real nuclei: masks, of two stages."""
+  nuclei_files.write(tmp_path / 'images', num_images=4)
+  nuclei = Image.open(os.path.join(_ROOT, 'docs', 'notebooks', 'nuclei.png'))
+  for i in range(4):
+    path = str(tmp_path / 'images' / ('image_%d' % i) / 'images'
+               / ('image_%d.png' % i))
+    width, height = Image.open(path).size
+    nuclei.convert('RGBA').crop(
+        (40 * i, 30 * i, 40 * i + width, 30 * i + height)).save(path)
+  for arguments in (
+      ['-m', 'tools.create_mask_annotations', '--class_name=nucleus',
+       '--images=%s' % (tmp_path / 'images'), '--val_every=0',
+       '--output=%s' % (tmp_path / 'objects')],
+      ['-m', 'tools.create_coco_tfrecord',
+       '--images=%s' % (tmp_path / 'images'),
+       '--annotations=%s' % (tmp_path / 'objects.json'),
+       '--output=%s' % (tmp_path / 'val')]):
+    subprocess.check_call([sys.executable] + arguments, cwd=_ROOT)
+  run = tmp_path / 'run'
+  shutil.copytree(small_models.resolve('nuclei'), str(run))
+  override = tmp_path / 'eval.yaml'
+  override.write_text(json.dumps({'eval': {
+      'eval_file_pattern': str(tmp_path / 'val-*.tfrecord'),
+      'eval_batch_size': 1}}))
+  one, two, output = _share(run, '--config_file=%s' % override)
+  assert one == two
+  assert '4 images' in output
+  found = json.loads(one[1])
+  assert len(found) > 4 and all(d['segmentation']['counts'] for d in found)
 
 
 @pytest.mark.one_runtime('tf1')
