@@ -27,6 +27,7 @@ HAS_ONEDNN = IS_TF2 or pywrap_tensorflow.IsMklEnabled()
 # On CPUs; see ops/convolution.py.
 HAS_SLOW_CONVOLUTION_GRADIENTS = not HAS_ONEDNN
 HAS_TFLITE_LOOPS = IS_TF2  # in its converter
+HAS_TFLITE_EXCEPTIONS = IS_TF2  # from quantization
 HAS_TPU_VMS = IS_TF2  # whose TPU is part of the machine itself
 HAS_BFLOAT16_ON_GPUS = IS_TF2
 # oneDNN's kernels alone use the instructions for it, and may be switched off.
@@ -55,6 +56,23 @@ def enable_graph_mode() -> None:
   threads = processors.threads()
   if threads:
     os.environ.setdefault('TF_NUM_INTRAOP_THREADS', str(threads))
+
+
+def quantized_except(converter: Any, names: List[str]) -> bytes:
+  """A TFLite model of 8-bit integers, some of whose operations are float32.
+
+  Args:
+    converter: tf.lite.TFLiteConverter with a representative data set.
+    names: of these operations.
+
+  Returns:
+    The content of its file.
+  """
+  from tensorflow.lite.python import convert
+  # As tf.lite.experimental.QuantizationDebugger does, which makes another model
+  # to be looked into as well.
+  converter._experimental_calibrate_only = True  # pylint: disable=protected-access
+  return convert.mlir_quantize(converter.convert(), denylisted_nodes=names)
 
 
 def keep_freed_memory() -> None:

@@ -14,6 +14,7 @@ from ops import compat
 from serving.targets import exporting
 from serving.targets import network_graph
 from serving.targets import run_tflite
+from utils import fields
 
 
 def convert(network: network_graph.Network, request: Dict[str, Any],
@@ -22,11 +23,21 @@ def convert(network: network_graph.Network, request: Dict[str, Any],
 
   Built-in operations where that is possible, else those of TensorFlow beside
   them (the "select" operations, which need a larger library on the device).
+
+  Raises:
+    ConversionError: where this TensorFlow has no form of the network, or one
+      that answers otherwise.
   """
   del work
   compat.enable_graph_mode()
   if network.graph.library.function:
     _check_loops(request)
+  if (request['quantization'] == 'int8' and _decoding(network)
+      and not compat.HAS_TFLITE_EXCEPTIONS):
+    raise exporting.ConversionError(
+        'The converter of TensorFlow %s rounds the coordinates of boxes to 8 '
+        "bits as well: convert with 2.15 ('make setup RUNTIME=tf2')." % (
+            compat.VERSION))
   try:
     content, select = _content(network, request, False), False
   except Exception as e:  # pylint: disable=broad-except
@@ -62,7 +73,37 @@ def _content(network, request, select):
         [graph.get_tensor_by_name(name) for name in ends.values()]
         for ends in (network.inputs, network.outputs)])
     _set_options(converter, request, select)
-    return converter.convert()
+    kept = _decoding(network)
+    if request['quantization'] != 'int8' or not kept:
+      return converter.convert()
+    return compat.quantized_except(converter, kept)
+
+
+def _decoding(network):
+  """[name] of the operations that decode the boxes of a dense head.
+
+  They stay in float32: of 256 coordinates, the boxes of the network have one
+  pixel of precision at best, and those of objects of ten pixels are lost.
+  """
+  ends = [network.outputs.get(key) for key in (fields.RAW_BOXES,
+                                               fields.RAW_ENCODED_BOXES)]
+  if not all(ends):
+    return []
+  boxes, encoded = (_ancestors(network.graph, name) for name in ends)
+  return sorted(boxes - encoded)
+
+
+def _ancestors(graph, name):
+  """{name} of the operations that a tensor is computed by."""
+  inputs = {node.name: [of.split(':')[0].lstrip('^') for of in node.input]
+            for node in graph.node}
+  found, left = set(), [name.split(':')[0]]
+  while left:
+    operation = left.pop()
+    if operation not in found:
+      found.add(operation)
+      left += inputs[operation]
+  return found
 
 
 def _set_options(converter, request, select):

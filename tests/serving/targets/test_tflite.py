@@ -14,10 +14,12 @@ from serving import export
 from serving import input_types
 from serving import parity
 from serving import sources
+from serving.targets import agreement
 from serving.targets import run_tflite
 from serving.targets import tflite
 from tests.serving import small_models
 from tests.serving.targets import perturbed
+from tools.zoo import small_models as zoo_models
 
 
 def _encoded(image):
@@ -83,6 +85,28 @@ def test_quantizations(classifier, tmp_path, monkeypatch, quantization):
   perturbed.instead(monkeypatch, -3.)
   with pytest.raises(parity.ParityError, match='probabilities'):
     _write(classifier, tmp_path / 'p', quantization, representative)
+
+
+def test_coordinates_are_not_rounded_to_8_bits(tmp_path, monkeypatch):
+  """Only what they are decoded of is."""
+  source = sources.find_checkpoint(
+      zoo_models.resolve('blood_cells'),
+      params_override='postprocess.apply_nms=false')
+  options = dict(image_size=(64, 64))
+  # It has learnt from other images than these.
+  monkeypatch.setitem(tflite.QUANTIZATIONS, tflite.INT8,
+                      agreement.Allowed(1., 1., 1., 10.))
+  if not compat.IS_TF2:
+    with pytest.raises(ValueError, match='coordinates.*RUNTIME=tf2'):
+      _write(source, tmp_path / 'e', tflite.INT8, IMAGES, **options)
+    return
+  described = _write(source, tmp_path / 'e', tflite.INT8, IMAGES, **options)
+  model = run_tflite.Model(str(tmp_path / 'e'), described)
+  answer = model.run(np.zeros([1, 64, 64, 3], np.float32))
+  encoded, boxes = answer['raw_encoded_boxes'], answer['raw_boxes']
+  assert len(np.unique(encoded)) <= 256
+  inside = boxes[(boxes > 0) & (boxes < 64)]
+  assert len(np.unique(inside)) > 500
 
 
 @pytest.mark.slow
