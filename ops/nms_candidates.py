@@ -10,6 +10,7 @@ from typing import NamedTuple, Optional, Sequence
 import tensorflow.compat.v1 as tf
 
 from ops import boxes as box_ops
+from ops import portability
 from ops import tensor_types
 
 # Rounding may order sigmoid scores unlike their logits, by about this much.
@@ -213,7 +214,7 @@ def _gather_rows(levels, rows):
   result, start = None, 0
   for values in levels:
     num_rows = values.shape[1].value
-    local = tf.clip_by_value(rows - start, 0, num_rows - 1)
+    local = portability.clip_indices(rows - start, num_rows - 1)
     part = tf.reshape(tf.gather(values, local, batch_dims=1), [-1, width])
     # Selecting whole rows is faster than broadcasting the condition.
     result = part if result is None else tf.where(

@@ -29,3 +29,16 @@ def is_required() -> bool:
 def has_loops() -> bool:
   """Whether the program that the default graph is made for supports loops."""
   return not tf.get_collection(_NO_LOOPS)
+
+
+def clip_indices(values: tf.Tensor, last: int) -> tf.Tensor:
+  """Integers, no less than 0 and no more than `last`.
+
+  In the order of tf.clip_by_value, first `last` and then 0, the converter of
+  TFLite makes a Relu6 of it where `last` is 6, which it has for floats alone.
+
+  Args:
+    values: integers of any shape.
+    last: int, 0 or more.
+  """
+  return tf.minimum(tf.maximum(values, 0), last)

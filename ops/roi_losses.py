@@ -10,6 +10,7 @@ from typing import Optional, Sequence
 import tensorflow.compat.v1 as tf
 
 from ops import losses as loss_ops
+from ops import portability
 from ops import tensor_types
 
 
@@ -168,7 +169,7 @@ def boxes_of_class(box_outputs: tf.Tensor, classes: tf.Tensor) -> tf.Tensor:
   num_rois, depth = box_outputs.shape.as_list()[1:]
   num_classes = depth // 4
   rows = tf.range(tf.size(classes)) * num_classes + tf.reshape(
-      tf.clip_by_value(classes, 0, num_classes - 1), [-1])
+      portability.clip_indices(classes, num_classes - 1), [-1])
   boxes = tf.gather(tf.reshape(box_outputs, [-1, 4]), rows)
   return tf.reshape(boxes, [-1, num_rois, 4])
 

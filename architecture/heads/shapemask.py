@@ -17,6 +17,7 @@ from architecture import layers
 from architecture.heads import retinanet
 from ops import convolution
 from ops import masks as mask_ops
+from ops import portability
 from ops import roi_align
 from ops import tensor_types
 
@@ -98,8 +99,8 @@ class ShapePriorHead:
 
   def _rows(self, classes):
     """Rows of the priors, int32 [B * N]."""
-    return tf.clip_by_value(tf.reshape(tf.cast(classes, tf.int32), [-1]), 0,
-                            len(self._priors) - 1)
+    return portability.clip_indices(
+        tf.reshape(tf.cast(classes, tf.int32), [-1]), len(self._priors) - 1)
 
   def _weights(self, embedding, classes):
     """Weights of the priors, float32 [B * N, K], from embeddings [B * N, D]."""
@@ -175,8 +176,8 @@ class _RefiningHead:
 
   def _rows(self, classes):
     """The channel of each mask, int32 [B * N]."""
-    return tf.clip_by_value(tf.reshape(tf.cast(classes, tf.int32), [-1]), 0,
-                            self._num_masks - 1)
+    return portability.clip_indices(
+        tf.reshape(tf.cast(classes, tf.int32), [-1]), self._num_masks - 1)
 
   def _predict(self, x, classes, is_training):
     """Logits [B * N, S, S] from features [B * N, S, S, D]."""
