@@ -294,12 +294,13 @@ def test_what_the_predictor_is_told(tmp_path, monkeypatch):
   assert infer.main(['--saved_model=export', '--batch_size=2'] + files) == 0
   assert infer.main(['--model_dir=m', '--checkpoint_path=c', '--config_file=f',
                      '--model=retinanet', '--params_override=p',
-                     '--image_size=64,96', '--label_map=l'] + files) == 0
+                     '--image_size=64,96', '--label_map=l',
+                     '--precision=auto'] + files) == 0
   assert told == [
       (('export',), dict(follow_exif=True, label_map=None, batch_size=2)),
       (('m', 'c', 'retinanet', 'f', 'p'), dict(
           follow_exif=True, label_map='l', batch_size=None,
-          image_size=(64, 96)))]
+          image_size=(64, 96), precision='auto'))]
 
 
 @pytest.mark.one_runtime('tf1')

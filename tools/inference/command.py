@@ -59,15 +59,15 @@ def _name(arguments):
 def load(arguments: argparse.Namespace) -> predictor.Predictor:
   """predictor.Predictor of the arguments."""
   options = dict(follow_exif=not arguments.ignore_exif,
-                 label_map=arguments.label_map, batch_size=arguments.batch_size,
-                 precision=arguments.precision)
+                 label_map=arguments.label_map, batch_size=arguments.batch_size)
   if arguments.saved_model:
     return predictor.load(arguments.saved_model, **options)
   return predictor.load(
       arguments.model_dir and small_models.resolve(arguments.model_dir),
       arguments.checkpoint_path, arguments.model,
       arguments.config_file, arguments.params_override,
-      image_size=arguments.image_size, **options)
+      image_size=arguments.image_size, precision=arguments.precision,
+      **options)
 
 
 def select(arguments: argparse.Namespace,
