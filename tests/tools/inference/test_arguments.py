@@ -46,6 +46,8 @@ def test_the_home_folder(monkeypatch):
      'excludes'),
     (['--saved_model=s', '--image_size=64', '--input=a', '--output=o'],
      'an export is fixed'),
+    (['--saved_model=s', '--precision=auto', '--input=a', '--output=o'],
+     'an export is fixed'),
     (['--model_dir=m', '--output=o'], 'Give --input'),
     (['--model_dir=m', '--input=a'], 'Give --output'),
     (_LEAST + ['--label_map_format=json'], 'json is not known'),
