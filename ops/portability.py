@@ -38,7 +38,7 @@ def clip_indices(values: tf.Tensor, last: int) -> tf.Tensor:
   TFLite makes a Relu6 of it where `last` is 6, which it has for floats alone.
 
   Args:
-    values: integers of any shape.
+    values: integers [...].
     last: int, 0 or more.
   """
   return tf.minimum(tf.maximum(values, 0), last)
