@@ -42,7 +42,7 @@ def resolve(wanted: str, use_tpu: bool = False) -> Choice:
                   'here (oneDNN)' % compat.VERSION)
   if processors.has_bfloat16_products():
     return Choice(BFLOAT16, 'for which this processor has matrix units (AMX)')
-  # With AVX-512's instructions for bfloat16 alone, a training step took 1.4
-  # times as long as in float32, and without them 3.5 times.
+  # With AVX-512's instructions for bfloat16 alone, a step took 1.4 times the
+  # CPU time of float32, and without them 3.5 times.
   return Choice(FLOAT32, 'because this processor has no matrix units for '
                 'bfloat16 (AMX)')

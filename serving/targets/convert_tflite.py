@@ -32,18 +32,18 @@ def convert(network: network_graph.Network, request: Dict[str, Any],
   compat.enable_graph_mode()
   if network.graph.library.function:
     _check_loops(request)
-  if (request['quantization'] == 'int8' and _decoding(network)
-      and not compat.HAS_TFLITE_EXCEPTIONS):
+  kept = _decoding(network) if request['quantization'] == 'int8' else []
+  if kept and not compat.HAS_TFLITE_EXCEPTIONS:
     raise exporting.ConversionError(
         'The converter of TensorFlow %s rounds the coordinates of boxes to 8 '
         "bits as well: convert with 2.15 ('make setup RUNTIME=tf2')." % (
             compat.VERSION))
   try:
-    content, select = _content(network, request, False), False
+    content, select = _content(network, request, kept, False), False
   except Exception as e:  # pylint: disable=broad-except
     # Failures of the converter have many types.
     print('Without select operations: %s' % e)
-    content, select = _content(network, request, True), True
+    content, select = _content(network, request, kept, True), True
   path = os.path.join(folder, run_tflite.FILE)
   with open(path, 'wb') as f:
     f.write(content)
@@ -65,18 +65,17 @@ def _check_loops(request):
         'dynamic_range, or %s' % without)
 
 
-def _content(network, request, select):
-  """bytes of the file."""
+def _content(network, request, kept, select):
+  """bytes of the file; `kept`: [name] of operations that stay in float32."""
   with tf.Graph().as_default() as graph, tf.Session(graph=graph) as session:
     tf.import_graph_def(network.graph, name='')
     converter = tf.lite.TFLiteConverter.from_session(session, *[
         [graph.get_tensor_by_name(name) for name in ends.values()]
         for ends in (network.inputs, network.outputs)])
     _set_options(converter, request, select)
-    kept = _decoding(network)
-    if request['quantization'] != 'int8' or not kept:
-      return converter.convert()
-    return compat.quantized_except(converter, kept)
+    if kept:
+      return compat.quantized_except(converter, kept)
+    return converter.convert()
 
 
 def _decoding(network):
@@ -89,14 +88,14 @@ def _decoding(network):
                                                fields.RAW_ENCODED_BOXES)]
   if not all(ends):
     return []
-  boxes, encoded = (_ancestors(network.graph, name) for name in ends)
+  inputs = {node.name: [of.split(':')[0].lstrip('^') for of in node.input]
+            for node in network.graph.node}
+  boxes, encoded = (_ancestors(inputs, name) for name in ends)
   return sorted(boxes - encoded)
 
 
-def _ancestors(graph, name):
+def _ancestors(inputs, name):
   """{name} of the operations that a tensor is computed by."""
-  inputs = {node.name: [of.split(':')[0].lstrip('^') for of in node.input]
-            for node in graph.node}
   found, left = set(), [name.split(':')[0]]
   while left:
     operation = left.pop()
