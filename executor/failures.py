@@ -10,6 +10,7 @@ import tensorflow.compat.v1 as tf
 from configs import base
 from executor import checkpoints
 from executor import errors
+from executor import memory
 from ops import compat
 
 # TPUEstimator checks the weights after each loop of steps, in these words.
@@ -25,7 +26,6 @@ _COMPILATION = re.compile(
 _NO_ROOM = re.compile(r'No space left on device|Disk quota exceeded')
 _READ_ONLY = re.compile(r'Read-only file system')
 _ERRORS_OF_DISKS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
-_MANY_CLASSES = 1000  # from here on, their outputs may be what fills a device
 _SHOWN = 400  # characters of TensorFlow's message
 
 
@@ -127,7 +127,7 @@ def _explain_memory(message, config):
   remedies = ['a smaller batch', 'train.accumulation_steps (the same batch in '
               'parts)', 'train.recompute_activations', 'smaller images']
   classes = config.architecture.num_classes
-  if classes >= _MANY_CLASSES:
+  if classes >= memory.MANY_CLASSES:
     remedies.append('fewer classes (architecture.num_classes is %d)' % classes)
   if config.use_tpu:
     remedies.append('spatial partitioning; `python -m tools.tpu_check` reports '

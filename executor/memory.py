@@ -37,7 +37,7 @@ _PREFETCHED = 3  # batches that are made before they are needed
 _UNCERTAINTY = 1.25  # of the estimate; up to 1.12 was measured
 # Fewer classes are not what fills a machine, and their number may be that of
 # the features of a layer by chance.
-_MANY_CLASSES = 1000
+MANY_CLASSES = 1000
 _GIB = 2. ** 30
 _SOURCES = frozenset(['IteratorGetNext', 'Placeholder'])
 
@@ -246,7 +246,7 @@ def peak(graph: tf.Graph, num_classes: int = 0) -> Peak:
 
 def _is_of_classes(tensor, num_classes):
   """Whether a tensor or variable has a value, or several, for each class."""
-  if num_classes < _MANY_CLASSES or not tensor.shape.ndims:
+  if num_classes < MANY_CLASSES or not tensor.shape.ndims:
     return False
   last = tensor.shape.as_list()[-1]
   return bool(last) and last % num_classes == 0
