@@ -109,20 +109,19 @@ def _cluster_run_config(config):
   strategy = tf.distribute.experimental.MultiWorkerMirroredStrategy()
   # Estimator would save at other steps on each worker, by its own clock, and
   # wait forever; workers.SharedSaver saves instead.
-  run_config = _run_config(
+  return _run_config(
       config, precision.session_config(config), strategy,
       save_checkpoints_secs=None, save_checkpoints_steps=None)
-  # Workers other than the chief would leave folders of events in model_dir.
-  return run_config.replace(save_summary_steps=None)
 
 
 def _run_config(config, session_config, strategy, **interval):
   return tf.estimator.RunConfig(
       model_dir=config.model_dir, session_config=session_config,
       train_distribute=strategy,
-      save_summary_steps=config.train.log_every_steps,
-      # The progress hook reports it instead.
-      log_step_count_steps=None, **_common_options(config.train), **interval)
+      # hooks.SummaryHook and hooks.TrainingHook report them instead. Workers
+      # other than the chief would leave folders of events in model_dir.
+      save_summary_steps=None, log_step_count_steps=None,
+      **_common_options(config.train), **interval)
 
 
 def _common_options(train):

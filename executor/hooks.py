@@ -336,13 +336,17 @@ class FiniteWeights(tf.train.CheckpointSaverListener):
   def begin(self) -> None:
     variables = [v for v in tf.global_variables() if v.dtype.is_floating]
     self._names = [training_variables.name_of(v) for v in variables]
-    self._is_finite = tf.stack(
-        [tf.reduce_all(tf.is_finite(v)) for v in variables])
+    self._values = [tf.convert_to_tensor(v) for v in variables]
+    # One operation a variable: what is in the graph costs time at the start.
+    self._norms = tf.stack(
+        [tf.cast(tf.nn.l2_loss(value), tf.float32) for value in self._values])
 
   def before_save(self, session: tf.Session, global_step_value: int) -> None:
-    is_finite = session.run(self._is_finite)
-    if not is_finite.all():
-      bad = [self._names[i] for i in np.flatnonzero(~is_finite)]
+    # The norm of large values overflows, so it only shows where to look.
+    bad = [self._names[i]
+           for i in np.flatnonzero(~np.isfinite(session.run(self._norms)))
+           if not np.isfinite(session.run(self._values[i])).all()]
+    if bad:
       raise errors.TrainingDiverged(
           'Training diverged by step %d: %d of %d variables are not '
           'finite, such as %s. They were not saved.' % (
@@ -470,6 +474,41 @@ class HistogramHook(tf.train.SessionRunHook):
       with failures.survived('No histogram was written'):
         log_files.event_writer(self._folder).add_summary(histograms, step)
     self._last = step
+
+
+class SummaryHook(tf.train.SummarySaverHook):
+  """Writes what the graph summarizes: the loss, by its Estimator, and plugins'.
+
+  TensorFlow's own hook fetches the summaries only in the steps that it writes.
+  A step with them and one without are two graphs, and each is optimized before
+  it runs, which takes longer than the steps themselves. Scalars are fetched in
+  every step here; other summaries may take time to compute.
+  """
+
+  def __init__(self, every_n_steps: int, folder: str) -> None:
+    """Keeps the arguments.
+
+    Args:
+      every_n_steps: int, `train.log_every_steps`.
+      folder: model_dir.
+    """
+    # The graph's own summaries, which there are only once it is built.
+    super().__init__(save_steps=every_n_steps, output_dir=folder,
+                     scaffold=tf.train.Scaffold())
+    self._always: Optional[bool] = None
+
+  def _get_summary_op(self):
+    return tf.get_collection(tf.GraphKeys.SUMMARY_OP)
+
+  def before_run(
+      self, run_context: tf.train.SessionRunContext) -> tf.train.SessionRunArgs:
+    if self._always is None:
+      self._always = all(t.op.type == 'ScalarSummary'
+                         for t in tf.get_collection(tf.GraphKeys.SUMMARIES))
+    arguments = super().before_run(run_context)
+    if self._always:
+      arguments.fetches['summary'] = self._get_summary_op()
+    return arguments
 
 
 class TimelineHook(tf.train.ProfilerHook):

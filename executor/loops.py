@@ -81,6 +81,7 @@ def train(config, estimator, input_fn, max_steps=None, cluster=None,
   with own.stop, graph_file.written_if(config.train.write_graph):
     all_hooks = (list(own) + ([tracker] if tracker else [])
                  + _hooks_of_start(config, start, is_chief)
+                 + _summary_hooks(config, cluster)
                  + [make(config) for make in make_hooks])
     try:
       with failures.explained_divergence(own.progress):
@@ -142,6 +143,13 @@ def _hooks_of_start(config, start, is_chief):
   elif is_chief:
     checkpoints.clear_state(config.model_dir)
   return found
+
+
+def _summary_hooks(config, cluster):
+  """[SummaryHook] where neither a TPU nor one of several workers trains."""
+  if config.use_tpu or cluster:
+    return []
+  return [hooks.SummaryHook(config.train.log_every_steps, config.model_dir)]
 
 
 def _step_at_the_end(config, own, max_steps, is_chief, then_evaluates):
