@@ -510,6 +510,15 @@ class SummaryHook(tf.train.SummarySaverHook):
       arguments.fetches['summary'] = self._get_summary_op()
     return arguments
 
+  def after_run(self, run_context: tf.train.SessionRunContext,
+                run_values: tf.train.SessionRunValues) -> None:
+    with failures.survived('No summary was written'):
+      super().after_run(run_context, run_values)
+
+  def end(self, session: tf.Session) -> None:
+    with failures.survived('No summary was written'):
+      super().end(session)
+
 
 class TimelineHook(tf.train.ProfilerHook):
   """Writes the timeline of a step; errors of its file do not end training."""

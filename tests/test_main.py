@@ -17,8 +17,10 @@ import tensorflow.compat.v1 as tf
 from configs import factory
 from dataloader import records as records_lib
 from executor import devices
+from executor import precision
 from executor import usage
 import main
+from ops import compat
 from tests import golden
 from tests import nuclei_files
 from tests import reference_weights
@@ -27,6 +29,7 @@ from tests.dataloader import examples
 from tests.executor import replicas
 from tests.faults import kills
 from tools.zoo import small_models
+from utils import processors
 
 _ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 _SIZE = 64
@@ -469,6 +472,44 @@ def test_train_and_eval_with_a_remainder(data, tmp_path):
   # Everything is done: a restart trains and evaluates nothing.
   assert _run(*arguments) == 0
   assert _metric_steps(tmp_path / 'run') == [2, 3]
+
+
+def _formats_of_convolutions(path):
+  """The number formats in the graph that was saved with a checkpoint."""
+  with open('%s.meta' % path, 'rb') as f:
+    meta = tf.MetaGraphDef.FromString(f.read())
+  return {node.attr['T'].type for node in meta.graph_def.node
+          if node.op == 'Conv2D'}
+
+
+def test_auto_on_one_machine_and_on_another(data, tmp_path, monkeypatch):
+  """Trained and evaluated in bfloat16, where there are units for it, and not.
+
+  On TensorFlow 1.15, which has none, auto is float32 throughout.
+  """
+  arguments = ['--mode=train_and_eval', '--model_dir=%s' % tmp_path,
+               '--data_dir=%s' % data,
+               '--config_file=%s' % (data / 'config.yaml'),
+               '--params_override={train: {mixed_precision: auto}, eval: {'
+               'precision: auto, num_steps_per_eval: 2}}']
+  monkeypatch.setattr(processors, 'has_bfloat16_products', lambda: True)
+  told, describe = [], precision.describe_evaluation
+  monkeypatch.setattr(precision, 'describe_evaluation', lambda config: (
+      told.append(describe(config)) or told[-1]))
+  assert _run('--train_steps=2', *arguments) == 0
+  half = tf.bfloat16 if compat.HAS_BFLOAT16_ON_CPUS else tf.float32
+  path = tf.train.latest_checkpoint(str(tmp_path))
+  assert _formats_of_convolutions(path) == {half.as_datatype_enum}
+  reader = tf.train.load_checkpoint(path)
+  assert set(reader.get_variable_to_dtype_map().values()) == {
+      tf.float32, tf.int64}
+  assert told[-1].startswith('Evaluation and prediction compute in %s '
+                             '(eval.precision: auto, ' % half.name)
+  monkeypatch.setattr(processors, 'has_bfloat16_products', lambda: False)
+  assert _run('--train_steps=4', *arguments) == 0
+  assert _metric_steps(tmp_path) == [2, 4]
+  assert _formats_of_convolutions(tf.train.latest_checkpoint(
+      str(tmp_path))) == {tf.float32.as_datatype_enum}
 
 
 @pytest.mark.one_runtime('tf1')

@@ -160,6 +160,44 @@ def test_weights_that_are_not_finite_are_named():
       listener.before_save(session, 7)
 
 
+def test_large_weights_are_finite():
+  listener = hooks.FiniteWeights()
+  tf.get_variable('large', initializer=[1e30])  # whose norm is not
+  listener.begin()
+  with tf.Session() as session:
+    session.run(tf.global_variables_initializer())
+    listener.before_save(session, 7)
+
+
+@pytest.mark.parametrize('summarize, graphs', [
+    (lambda: None, 1),
+    # What may take time is computed only for the steps that write it.
+    (lambda: tf.summary.histogram('of_a_plugin', tf.ones([3])), 2)])
+def test_summaries(tmp_path, monkeypatch, summarize, graphs):
+  fetched = set()
+  run = tf.Session.run
+
+  def seen(self, fetches, *args, **kwargs):
+    if isinstance(fetches, dict):  # a training step
+      fetched.add('MergeSummary' in str(fetches))
+    return run(self, fetches, *args, **kwargs)
+
+  def model_fn(features, labels, mode, params):
+    summarize()
+    return toy.model_fn(features, labels, mode, params)
+
+  monkeypatch.setattr(tf.Session, 'run', seen)
+  config = toy.config(tmp_path)
+  estimator = estimator_lib.build_estimator(config, model_fn)
+  assert loops.train(config, estimator, estimator_lib.with_batch_size(
+      toy.input_fn, config, modes.TRAIN)) == 6
+  assert len(fetched) == graphs
+  steps = _event_steps(tmp_path)
+  assert steps['loss'] == [1, 3, 5]
+  assert steps.get('of_a_plugin', steps['loss']) == [1, 3, 5]
+  assert ('of_a_plugin' in steps) == (graphs == 2)
+
+
 def test_signal_ends_the_training_with_a_checkpoint(tmp_path):
   before = signal.getsignal(signal.SIGTERM)
 

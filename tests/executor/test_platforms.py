@@ -307,7 +307,6 @@ def test_a_log_that_cannot_be_written_costs_nothing(tmp_path, monkeypatch,
   monkeypatch.setattr(loops.early_stop.storage, 'read_json', lambda p: None)
   config = toy.config(tmp_path, train__profile_every_n_steps=2)
   estimator = estimator_lib.build_estimator(config, toy.model_fn)
-  estimator._config = estimator.config.replace(save_summary_steps=None)
   with caplog.at_level('INFO'):
     assert loops.train(config, estimator, estimator_lib.with_batch_size(
         toy.input_fn, config, modes.TRAIN)) == 6

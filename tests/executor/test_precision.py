@@ -39,6 +39,14 @@ def test_session_config(monkeypatch):
   assert options.rewrite_options.auto_mixed_precision == 0
 
 
+@pytest.mark.parametrize('gpus, iterations', [([], 1), (['/gpu:0'], 0)])
+def test_graphs_are_optimized_once_where_that_is_enough(monkeypatch, gpus,
+                                                        iterations):
+  monkeypatch.setattr(precision.devices, 'gpu_names', lambda: gpus)
+  options = precision.session_config(_config()).graph_options.rewrite_options
+  assert options.meta_optimizer_iterations == iterations
+
+
 @pytest.mark.parametrize('wanted, gpus, capabilities, words', [
     ('float16', [], [], 'sees none.*bfloat16'),
     ('float16', ['/gpu:0'], [6.1],

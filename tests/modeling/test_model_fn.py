@@ -227,6 +227,21 @@ def test_a_training_step_of_another_model():
   assert (loss, weight) == (pytest.approx(9.), pytest.approx(5.))
 
 
+def test_a_single_process_does_not_wait_for_values():
+  """Nor has the graph what a worker asks until its chief has set them."""
+  step = model_fn.make_model_fn(_Line(), _train_section())
+  spec = step(tf.ones([2, 4, 4, 3]), tf.constant([5., 5.]),
+              tf.estimator.ModeKeys.TRAIN, {})
+  scaffold = spec.scaffold.finalize()
+  assert not any('report_uninitialized_variables' in op.name
+                 for op in tf.get_default_graph().get_operations()
+                 if op.type == 'IsVariableInitialized'
+                 or op.type == 'VarIsInitializedOp')
+  with tf.Session() as session:
+    assert not len(session.run(scaffold.ready_op))
+    assert not len(session.run(scaffold.ready_for_local_init_op))
+
+
 @pytest.mark.parametrize('with_losses', [True, False])
 def test_predictions_of_another_model(with_losses):
   step = model_fn.make_model_fn(
