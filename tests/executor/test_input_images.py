@@ -85,8 +85,10 @@ def test_images_on_request(config_of, tmp_path):
 
 
 @pytest.mark.one_runtime('tf1')
-def test_images_of_the_first_of_several_devices(config_of, tmp_path):
+def test_images_of_the_first_of_several_devices(config_of, tmp_path,
+                                                monkeypatch):
   """And the time that a step waits for the batches of all is measured."""
+  monkeypatch.setattr(progress.processors, 'available', lambda: 2)
   config = config_of(train__image_summaries_every_n_steps=2,
                      train__total_steps=2, train__log_every_steps=1,
                      train__train_batch_size=4)
