@@ -247,11 +247,10 @@ def average_scaffold_fn(
 def _scaffold_fn(train, settings):
   """Warm start, unless model_dir already has a checkpoint to resume from."""
   section, model_dir = train.checkpoint, settings.model_dir
-  make_scaffold = (tf.train.Scaffold
-                   if settings.use_tpu or tf.distribute.has_strategy()
-                   else _scaffold_of_one_process)
+  is_alone = not settings.use_tpu and not tf.distribute.has_strategy()
+  make_scaffold = _scaffold_of_one_process if is_alone else tf.train.Scaffold
   if not section.path:
-    return make_scaffold
+    return make_scaffold if is_alone else None
 
   def start_warm():
     if model_dir and checkpoint_files.latest(model_dir):
@@ -273,8 +272,7 @@ def _scaffold_of_one_process():
 
   That is how a worker waits for its chief. A single process has just given them
   their values, by the initializers or from a checkpoint that must hold them
-  all, and the question, asked twice, takes a tenth of the time to the first
-  step.
+  all; to ask, twice, takes a tenth of the time to the first step.
   """
   none = tf.constant([], tf.string)
   return tf.train.Scaffold(ready_op=none, ready_for_local_init_op=none)
