@@ -363,8 +363,9 @@ class Evaluation:
       now = time.monotonic()
       if start is None:  # The first batch also sets up the graph.
         start, first = now, count
-      text = '%d images evaluated, %.3g images/s' % (
-          count, (count - first) / max(now - start, 1e-3))
+      text = '%d images evaluated' % count
+      if count > first:
+        text += ', %.3g images/s' % ((count - first) / max(now - start, 1e-3))
       bar.show(text)
       if rhythm.is_due(now) and count > first:
         self._say_progress(name, '%d images' % count)

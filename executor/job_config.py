@@ -171,7 +171,9 @@ def _changes(flags, config, override, use_tpu, mode):
       if key in override:
         _raise_conflict(flag, key, value, old)
       changes[key] = value
-      if old not in (None, ''):
+      is_same_folder = flag == 'model_dir' and old and (
+          os.path.abspath(old) == os.path.abspath(value))
+      if old not in (None, '') and not is_same_folder:
         notes.append('--%s sets %s to %r (it was %r).' % (
             flag, key, value, old))
   return changes, notes

@@ -38,6 +38,17 @@ def test_flags_override_their_key_and_say_so():
   assert not any('train_steps' in note for note in notes)
 
 
+@pytest.mark.parametrize('model_dir, notes', [
+    ('run', 0), ('other', 1)])
+def test_the_same_folder_under_another_name(tmp_path, monkeypatch, model_dir,
+                                            notes):
+  monkeypatch.chdir(tmp_path)
+  (tmp_path / 'config.yaml').write_text('model_dir: %s/run' % tmp_path)
+  config, found = _resolve(model_dir=model_dir, config_file='config.yaml')
+  assert config.model_dir == model_dir
+  assert sum('--model_dir' in note for note in found) == notes
+
+
 def test_flag_that_is_not_given_overrides_nothing():
   config, _ = _resolve(params_override='model_dir=/yaml,enable_summary=true')
   assert config.model_dir == '/yaml' and config.enable_summary

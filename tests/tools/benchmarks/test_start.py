@@ -27,7 +27,7 @@ def test_a_small_model_goes_through_all_phases(tmp_path):
        '--model=classification', '--image_size=32', '--json=%s' % path,
        '--config_file=configs/experiments/demo/classification.yaml'],
       stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=True,
-      universal_newlines=True).stdout
+      text=True).stdout
   figures = json.loads(path.read_text())['this code']
   assert list(figures) == list(start_phases.PHASES)
   # To load TensorFlow takes a while, and no phase takes none.
