@@ -198,6 +198,16 @@ def test_summaries(tmp_path, monkeypatch, summarize, graphs):
   assert ('of_a_plugin' in steps) == (graphs == 2)
 
 
+def test_a_summary_that_cannot_be_written(tmp_path, monkeypatch):
+  def fail(*args):
+    raise tf.errors.AbortedError(None, None, 'bucket away')
+  for name in ('after_run', 'end'):
+    monkeypatch.setattr(tf.train.SummarySaverHook, name, fail)
+  hook = hooks.SummaryHook(2, str(tmp_path))
+  hook.after_run(None, None)
+  hook.end(None)
+
+
 def test_signal_ends_the_training_with_a_checkpoint(tmp_path):
   before = signal.getsignal(signal.SIGTERM)
 
