@@ -8,6 +8,7 @@ import collections
 import functools
 import os
 import re
+import subprocess
 
 import pytest
 
@@ -245,6 +246,16 @@ def test_every_folder_with_code_is_a_room():
   folders = {path.split(os.sep)[0] for path in os.listdir(ROOT)
              if os.path.exists(os.path.join(ROOT, path, '__init__.py'))}
   assert folders - {'tests'} <= set(LEVELS)
+
+
+def test_what_lies_at_the_top():
+  """No download and no result that was added by mistake."""
+  paths = subprocess.check_output(
+      ['git', 'ls-files'], cwd=ROOT, text=True).splitlines()
+  assert {path for path in paths if '/' not in path} == {
+      '.dockerignore', '.editorconfig', '.gitignore', '.pre-commit-config.yaml',
+      'CHANGELOG.md', 'CONTRIBUTING.md', 'LICENSE', 'Makefile', 'NOTICE',
+      'README.md', 'main.py', 'mkdocs.yml', 'pyproject.toml'}
 
 
 def test_no_contrib_and_no_keras():
