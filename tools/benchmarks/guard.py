@@ -164,18 +164,34 @@ def _run(command, root):
   """{case: CPU seconds} of a benchmark in a process of its own."""
   with tempfile.TemporaryDirectory() as folder:
     path = os.path.join(folder, 'figures.json')
-    done = subprocess.run(
-        [sys.executable, '-m', 'tools.benchmarks.' + command[0]] +
-        list(command[1:]) + ['--json=' + path], cwd=root,
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-    if done.returncode:
-      raise RuntimeError('python -m tools.benchmarks.%s ended with %d:\n%s' % (
-          ' '.join(command), done.returncode,
-          done.stdout.decode('utf-8', 'replace')[-2000:]))
-    with open(path, encoding='utf-8') as f:
-      content = json.load(f)
+    content = written_by(
+        ['-m', 'tools.benchmarks.' + command[0], *command[1:],
+         '--json=' + path], root, path,
+        'python -m tools.benchmarks.%s' % ' '.join(command))
   return {case: figures['cpu']
           for case, figures in content.get('seconds', content).items()}
+
+
+def written_by(arguments: Sequence[str], root: str, path: str,
+               what: str) -> Any:
+  """The JSON content that a Python process writes to a file.
+
+  Args:
+    arguments: of Python.
+    root: folder of the code, where it runs.
+    path: the file that the arguments tell it to write.
+    what: str, the process, for an error.
+
+  Raises:
+    RuntimeError: with the last lines of a process that failed.
+  """
+  done = subprocess.run([sys.executable, *arguments], cwd=root,
+                        stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+  if done.returncode:
+    raise RuntimeError('%s ended with %d:\n%s' % (
+        what, done.returncode, done.stdout.decode('utf-8', 'replace')[-2000:]))
+  with open(path, encoding='utf-8') as f:
+    return json.load(f)
 
 
 def compare(ratios: Mapping[str, float],

@@ -13,8 +13,6 @@ import inspect
 import json
 import os
 import statistics
-import subprocess
-import sys
 import tempfile
 from typing import Any, Dict, Mapping, Sequence
 
@@ -75,15 +73,10 @@ def _run(folder, arguments):
   """{phase: {'cpu', 'wall'}} of one run of the code in a folder."""
   with tempfile.TemporaryDirectory() as scratch:
     path = os.path.join(scratch, 'figures.json')
-    done = subprocess.run(
-        [sys.executable, '-c', inspect.getsource(start_phases), path,
+    return guard.written_by(
+        ['-c', inspect.getsource(start_phases), path,
          '--model_dir=' + os.path.join(scratch, 'model'), *arguments],
-        cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-    if done.returncode:
-      raise RuntimeError('The training run ended with %d:\n%s' % (
-          done.returncode, done.stdout.decode('utf-8', 'replace')[-2000:]))
-    with open(path, encoding='utf-8') as f:
-      return json.load(f)
+        folder, path, 'The training run')
 
 
 def lines(figures: Mapping[str, Mapping[str, Mapping[str, float]]]
