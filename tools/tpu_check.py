@@ -35,9 +35,10 @@ def parse_arguments(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
       formatter_class=argparse.RawDescriptionHelpFormatter)
   config_arguments.add(parser)
   parser.add_argument(
-      '--batch', type=numbers.whole(), help='images of one core (default: '
-      'train.train_batch_size divided by train.num_shards, or by %d)'
-      % _NUM_CORES)
+      '--batch', type=numbers.whole(), help='images of one core, or of the '
+      'train.num_cores_per_replica cores that share them (default: '
+      'train.train_batch_size divided by their number in train.num_shards, or '
+      'in %d)' % _NUM_CORES)
   parser.add_argument('--image_size', type=numbers.whole(),
                       help='height and width '
                       'instead of the configured ones')
@@ -51,8 +52,9 @@ def parse_arguments(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
       'step, or that of --job, for it; may be repeated. Some are: %s'
       % ', '.join(chips.TOPOLOGIES))
   parser.add_argument('--replicas', type=numbers.whole(), default=1,
-                      help='devices '
-                      'that train together (default: %(default)s)')
+                      help='devices that train together (default: '
+                      '%(default)s); with spatial partitioning groups of '
+                      'devices')
   parser.add_argument('--largest_batch', action='store_true', help='with '
                       '--topology: find the largest batch that fits')
   parser.add_argument('--text', action='store_true', help='with --topology and '
@@ -81,9 +83,7 @@ def run(arguments: argparse.Namespace, folder: str) -> Dict[str, Any]:
   from tools.tpu import check as checks
   check = checks.Check(checks.for_tpu(config, arguments.image_size), folder,
                        arguments.replicas)
-  batch = arguments.batch or max(
-      1, config.train.train_batch_size // (config.train.num_shards
-                                           or _NUM_CORES))
+  batch = arguments.batch or _configured_batch(config.train)
   results = {'model': config.type, 'batch': batch}
   results['lowering'] = _lower(check, arguments, batch)
   ready = not any(found['problems'] for found in results['lowering'].values())
@@ -101,6 +101,13 @@ def run(arguments: argparse.Namespace, folder: str) -> Dict[str, Any]:
                                 batch, arguments)]
     ready &= _all_fit(results['programs'])
   return dict(results, ready=ready)
+
+
+def _configured_batch(train):
+  """Images of a replica, which is one core or the cores that share images."""
+  replicas = (train.num_shards or _NUM_CORES) // (
+      train.num_cores_per_replica or 1)
+  return max(1, train.train_batch_size // max(1, replicas))
 
 
 def _lower(check, arguments, batch):
@@ -139,6 +146,7 @@ def _compare(check, tolerance):
 
 def _compile(check, job, found, topology, batch, arguments):
   """Results of compilations for one topology, the configured batch first."""
+  from tools.tpu import report
   results = []
 
   def show(result):
@@ -149,8 +157,8 @@ def _compile(check, job, found, topology, batch, arguments):
   if arguments.largest_batch and 'error' not in results[0]:
     largest = check.largest_batch(results[0], show, job)
     results[0]['largest_batch'] = largest
-    print('The largest batch of a core of %s that fits is %d.' % (
-        results[0]['device'], largest))
+    print('The largest batch of %s that fits is %d.' % (
+        report.replica_name(results[0]), largest))
   return results
 
 

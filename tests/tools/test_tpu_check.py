@@ -39,8 +39,10 @@ def _pretend_to_compile(monkeypatch, fixed, each, limit):
   """
   def compile_for(self, found, topology, batch, text=False):
     result = {'device': 'TPU v3', 'topology': topology, 'replicas': 1,
+              'partitions': 1,
               'batch': batch, 'seconds': 1.,
-              'program': {'instructions': 3, 'moved_bytes': 5, 'heaviest': []}}
+              'program': {'instructions': 3, 'moved_bytes': 5,
+                          'padding_bytes': 0, 'heaviest': []}}
     needed = fixed + batch * each
     if needed > limit:
       return dict(result, error='RESOURCE_EXHAUSTED: too large')
@@ -64,6 +66,15 @@ def test_a_step_that_lowers_is_ready(arguments, monkeypatch, tmp_path, capsys):
   assert _results(tmp_path)['ready']
   # 64 images for eight cores.
   assert _results(tmp_path)['batch'] == 8
+
+
+def test_cores_that_share_images_have_one_batch(arguments, monkeypatch,
+                                                tmp_path):
+  _pretend_to_lower(monkeypatch)
+  shared = ('{train: {num_cores_per_replica: 4, '
+            'input_partition_dims: [[1, 4, 1, 1]]}}')
+  assert tpu_check.main(arguments + ['--params_override=' + shared]) == 0
+  assert _results(tmp_path)['batch'] == 32
 
 
 def test_a_missing_lowering_is_exit_code_1(arguments, monkeypatch, tmp_path,

@@ -1,6 +1,5 @@
 """The check of one configuration: lower, compare, compile."""
 
-import dataclasses
 import os
 from typing import Any, Callable, Dict, List, Optional
 
@@ -52,6 +51,12 @@ class Check:
     self._folder = folder
     self._replicas = replicas
 
+  def _devices_of(self, job):
+    """(replicas, devices of each): only training has several of either."""
+    if job != 'train':
+      return 1, 1
+    return self._replicas, self._config.train.num_cores_per_replica or 1
+
   def lower(self, job: str, batch_size: int,
             wants_module: bool = False) -> Dict[str, Any]:
     """Builds a step and lowers it.
@@ -64,17 +69,11 @@ class Check:
     Returns:
       dict of tools.tpu.hlo_lowering, with `infeed_bytes` and `folder`.
     """
-    replicas = self._replicas if job == 'train' else 1
-    config = self._config
-    if replicas == 1:
-      # One core has nothing to share, and no spatial partitioning.
-      config = dataclasses.replace(config, train=dataclasses.replace(
-          config.train, input_partition_dims=None, num_cores_per_replica=None))
-    step = steps.export(config, job, batch_size, replicas)
+    step = steps.export(self._config, job, batch_size, self._devices_of(job)[0])
     folder = os.path.join(self._folder, '%s-%d' % (job, batch_size))
     found = environments.lower(
         step, folder, environments.bridge_python(compat.IS_TF2), wants_module)
-    return dict(found, folder=folder,
+    return dict(found, folder=folder, job=job,
                 infeed_bytes=step_files.infeed_bytes(step))
 
   def compile(self, found: Dict[str, Any], topology: str, batch_size: int,
@@ -90,9 +89,10 @@ class Check:
     Returns:
       dict of tools.tpu.compiler, with `batch` and, if it compiled, `figures`.
     """
+    replicas, partitions = self._devices_of(found['job'])
     result = environments.compile_for(
-        found['folder'], topology, environments.compiler_python(),
-        self._replicas, text)
+        found['folder'], topology, environments.compiler_python(), replicas,
+        partitions, text)
     result['batch'] = batch_size
     if 'error' not in result:
       result['figures'] = report.figures(result, found['infeed_bytes'])

@@ -2,10 +2,10 @@
 
   .venv-tpu/bin/python -m tools.tpu.compiler FOLDER --topology v3:2x2
 
-FOLDER has the hlo.pb of tools.tpu.hlo_lowering. Writes FOLDER/TOPOLOGY.json
-and, with --text, the text of the compiled program. The package libtpu holds
-the compiler of Cloud TPUs; it can serve a topology that is only named. jax
-leads to it; nothing else of jax is used, and nothing is run.
+FOLDER has the hlo.pb and hlo.json of tools.tpu.hlo_lowering. Writes
+FOLDER/TOPOLOGY.json and, with --text, the text of the compiled program. The
+package libtpu holds the compiler of Cloud TPUs; it can serve a topology that is
+only named. jax leads to it; nothing else of jax is used, and nothing is run.
 
 One process of a machine at a time can hold libtpu; others wait here.
 """
@@ -17,7 +17,7 @@ import os
 import sys
 import tempfile
 import time
-from typing import Any, Dict, Optional, Sequence, Tuple
+from typing import Any, Dict, Mapping, Optional, Sequence, Tuple
 
 import numpy as np
 
@@ -32,6 +32,7 @@ _ENVIRONMENT = {
 _MAX_ERROR = 4000  # characters of a message; the compiler lists allocations
 # Each of these operations on 64-bit integers is estimated at minus one second.
 _UNKNOWN_COST = 'X64'
+_SHARDING = 'mhlo.sharding'
 
 
 def parse_arguments(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
@@ -42,7 +43,10 @@ def parse_arguments(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
   parser.add_argument('folder', help='with hlo.pb')
   parser.add_argument('--topology', required=True, help='such as v5e:2x2')
   parser.add_argument('--replicas', type=numbers.whole(), default=1,
-                      help='devices that run the program together')
+                      help='that run the program together')
+  parser.add_argument('--partitions', type=numbers.whole(), default=1,
+                      help='devices of a replica, which divide the inputs as '
+                      'hlo.json says')
   parser.add_argument('--text', action='store_true',
                       help='write the compiled program, too')
   return parser.parse_args(argv)
@@ -53,14 +57,19 @@ def result_name(topology: str) -> str:
   return topology.replace(':', '-') + '.json'
 
 
-def compile_module(module: bytes, topology: str,
-                   replicas: int = 1) -> Tuple[Dict[str, Any], Optional[str]]:
+def compile_module(
+    module: bytes, topology: str, replicas: int = 1, partitions: int = 1,
+    parts: Optional[Mapping[str, Sequence[int]]] = None
+) -> Tuple[Dict[str, Any], Optional[str]]:
   """Compiles for a topology.
 
   Args:
     module: bytes, a serialized HloModuleProto.
     topology: str.
     replicas: int.
+    partitions: int, devices of a replica.
+    parts: {number of a parameter: into how many parts the devices of a replica
+      divide each of its dimensions}; they have the others complete.
 
   Returns:
     The results as a dict, `error` alone with `device` and `seconds` if the
@@ -68,10 +77,17 @@ def compile_module(module: bytes, topology: str,
   """
   devices = _devices(topology)
   result = {'topology': topology, 'replicas': replicas,
+            'partitions': partitions,
             'device': devices[0].device_kind, 'versions': _versions()}
+  wanted = replicas * partitions
+  if wanted > len(devices):
+    sys.exit('Error: %s has %d devices; %d replicas of %d devices make %d.' % (
+        topology, len(devices), replicas, partitions, wanted))
   began = time.time()
   try:
-    executable = _compile(module, devices[:replicas])
+    executable = _compile(
+        module, np.reshape(devices[:wanted], (replicas, partitions)),
+        parts or {})
   except Exception as e:  # of a class of libtpu's own
     return dict(result, error=str(e)[:_MAX_ERROR],
                 seconds=time.time() - began), ''
@@ -79,6 +95,8 @@ def compile_module(module: bytes, topology: str,
   traffic = list(hlo.of_instructions(text))
   program = dict(
       hlo.summarize(text), moved_bytes=sum(one.bytes for one in traffic),
+      padding_bytes=sum(one.padding for one in traffic),
+      exchanges=hlo.exchanges(text),
       heaviest=[one._asdict() for one in hlo.heaviest(traffic)])
   return dict(result, seconds=time.time() - began,
               memory=_memory(executable), cost=_cost(executable, program),
@@ -100,22 +118,60 @@ def _versions():
   return {name: metadata.version(name) for name in ('jax', 'jaxlib', 'libtpu')}
 
 
-def _compile(module, devices):
-  """The executable of a module for as many replicas as there are devices."""
+def _compile(module, devices, parts):
+  """The executable of a module for devices [replicas, partitions]."""
   from jax._src import compiler
   from jax._src.interpreters import mlir
   from jax._src.lib.mlir import ir
   from jaxlib import _jax
-  assignment = np.array([d.id for d in devices]).reshape(len(devices), 1)
   options = compiler.get_compile_options(
-      num_replicas=len(devices), num_partitions=1, device_assignment=assignment)
+      *devices.shape,
+      device_assignment=np.vectorize(lambda device: device.id)(devices))
   text = _jax.mlir.hlo_to_stablehlo(module)
   with mlir.make_ir_context():
     parsed = ir.Module.parse(text)
     for operation in _walk(parsed.operation):
       _replace(operation)
-    return devices[0].client.compile(
-        parsed, _jax.DeviceList(tuple(devices)), options)
+    if devices.shape[1] > 1:
+      _divide(parsed, parts, devices.shape[1])
+    return devices[0, 0].client.compile(
+        parsed, _jax.DeviceList(tuple(devices.flat)), options)
+
+
+def _divide(module, parts, partitions):
+  """Says which device of a replica has which part of the parameters.
+
+  The results, values of variables, are complete on each of them.
+  """
+  from jax._src.lib.mlir import ir
+  main_function, = [
+      function for function in module.body.operations
+      if ir.StringAttr(function.attributes['sym_name']).value == 'main']
+  kind = ir.FunctionType(
+      ir.TypeAttr(main_function.attributes['function_type']).value)
+  for values, name, known in ((kind.inputs, 'arg_attrs', parts),
+                              (kind.results, 'res_attrs', {})):
+    old = (ir.ArrayAttr(main_function.attributes[name])
+           if name in main_function.attributes else [ir.DictAttr.get({})]
+           * len(values))
+    main_function.attributes[name] = ir.ArrayAttr.get([
+        _with(attributes, _SHARDING, ir.StringAttr.get(
+            _sharding(known.get(str(i)), partitions)))
+        for i, attributes in enumerate(old)])
+
+
+def _with(attributes, name, value):
+  """A dictionary of attributes with one more."""
+  from jax._src.lib.mlir import ir
+  named = {one.name: one.attr for one in ir.DictAttr(attributes)}
+  return ir.DictAttr.get(dict(named, **{name: value}))
+
+
+def _sharding(parts, partitions):
+  """XLA's notation of who has which part: in the order of the devices."""
+  if not parts:
+    return '{replicated}'
+  return '{devices=[%s]<=[%d]}' % (','.join(map(str, parts)), partitions)
 
 
 def _walk(operation):
@@ -187,14 +243,13 @@ def _cost(executable, program):
           'seconds': seconds if seconds > 0 else None}
 
 
-def _lock_file():
-  """The file that compilations of one user take turns by.
+def _open_lock_file():
+  """Descriptor of the file that compilations of one user take turns by.
 
   Everybody may write to the folder, so a link of this name is not followed.
   """
   path = os.path.join(tempfile.gettempdir(), 'tpu_check-%d.lock' % os.getuid())
-  return os.fdopen(os.open(
-      path, os.O_CREAT | os.O_WRONLY | os.O_NOFOLLOW, 0o600), 'w')
+  return os.open(path, os.O_CREAT | os.O_WRONLY | os.O_NOFOLLOW, 0o600)
 
 
 def main(argv: Optional[Sequence[str]] = None) -> None:
@@ -203,10 +258,13 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
     os.environ.setdefault(name, value)
   with open(os.path.join(arguments.folder, 'hlo.pb'), 'rb') as f:
     module = f.read()
-  # Open to the end of the process, as long as libtpu is held.
-  lock = _lock_file()
-  fcntl.flock(lock, fcntl.LOCK_EX)
-  result, text = compile_module(module, arguments.topology, arguments.replicas)
+  # A descriptor stays open to the end of the process, as long as libtpu is
+  # held; a file object would be closed when this function returns.
+  fcntl.flock(_open_lock_file(), fcntl.LOCK_EX)
+  with open(os.path.join(arguments.folder, 'hlo.json')) as f:
+    parts = json.load(f)['parts']
+  result, text = compile_module(module, arguments.topology, arguments.replicas,
+                                arguments.partitions, parts)
   path = os.path.join(arguments.folder, result_name(arguments.topology))
   with open(path, 'w') as f:
     json.dump(result, f, indent=1)

@@ -76,7 +76,7 @@ def lower(step: Any, folder: str, python: str,
 
 
 def compile_for(folder: str, topology: str, python: str, replicas: int = 1,
-                text: bool = False) -> Dict[str, Any]:
+                partitions: int = 1, text: bool = False) -> Dict[str, Any]:
   """Compiles what `lower` left in a folder for a TPU, in another process.
 
   Args:
@@ -84,6 +84,7 @@ def compile_for(folder: str, topology: str, python: str, replicas: int = 1,
     topology: such as 'v3:2x2'.
     python: result of `compiler_python`.
     replicas: int.
+    partitions: int, devices that share the images of a replica.
     text: whether to keep the text of the compiled program, in the folder.
 
   Returns:
@@ -93,7 +94,7 @@ def compile_for(folder: str, topology: str, python: str, replicas: int = 1,
     ToolError: if the compiler could not be reached.
   """
   command = [python, '-m', 'tools.tpu.compiler', folder, '--topology', topology,
-             '--replicas', str(replicas)]
+             '--replicas', str(replicas), '--partitions', str(partitions)]
   _run(command + (['--text'] if text else []))
   return _read(os.path.join(folder, compiler.result_name(topology)))
 

@@ -7,7 +7,7 @@ module after it, and these run in different environments.
 import collections
 import heapq
 import re
-from typing import Any, Dict, Iterable, Iterator, List, NamedTuple
+from typing import Any, Dict, Iterable, Iterator, List, NamedTuple, Tuple
 
 # `%name = type opcode(operands), attributes`; the type of several results is in
 # parentheses and contains spaces.
@@ -26,6 +26,12 @@ _OPERAND = re.compile(r'%([\w.\-]+)')
 _MOVES_NOTHING = re.compile(
     r'parameter|constant|tuple|get-tuple-element|bitcast|after-all|while|'
     r'conditional|call|.*-done')
+
+# Of an exchange in two halves the second has the result.
+_EXCHANGE = re.compile(
+    r'(collective-permute|all-reduce|all-gather|all-to-all|reduce-scatter)'
+    r'(-done)?')
+_MEMORY_SPACE = re.compile(r'S\(\d+\)')
 
 _UPDATE = 'dynamic-update-slice'  # also in names of fusions
 
@@ -70,11 +76,13 @@ class Traffic(NamedTuple):
     operation: of TensorFlow; of a fusion several, with semicolons between.
     bytes: operands and results, with the padding of their tiles; an operand
       of which only a part is read counts as a whole.
+    padding: bytes of them that the tiles add.
   """
   name: str
   opcode: str
   operation: str
   bytes: int
+  padding: int
 
 
 def heaviest(traffic: Iterable[Traffic], count: int = 10) -> List[Traffic]:
@@ -104,26 +112,52 @@ def of_instructions(text: str) -> Iterator[Traffic]:
       continue
     types[match.group('name')] = match.group('type')
     if not _MOVES_NOTHING.fullmatch(match.group('opcode')):
-      operands = _OPERAND.findall(line[match.end():].split(')', 1)[0])
+      names = _OPERAND.findall(line[match.end():].split(')', 1)[0])
+      operands = [types[name] for name in names if name in types]
+      moved = _moved(match, operands, bytes_of)
       yield Traffic(
           match.group('name'), match.group('opcode'), _first(_OP_NAME, line),
-          _moved(match, [types[name] for name in operands if name in types]))
+          moved, moved - _moved(match, operands, _bytes_of_values))
 
 
-def _moved(match, operands):
+def exchanges(text: str) -> Tuple[int, int]:
+  """What a device gets from the others that run the program with it.
+
+  Args:
+    text: the text of a compiled HLO module, with layouts.
+
+  Returns:
+    The number of instructions and the bytes of their results; in the body of a
+    loop an instruction counts once.
+  """
+  sizes = [
+      bytes_of(_MEMORY_SPACE.sub('', match.group('type')))
+      for match in map(_INSTRUCTION.match, text.splitlines())
+      if match and _EXCHANGE.fullmatch(match.group('opcode'))]
+  return len(sizes), sum(sizes)
+
+
+def _moved(match, operands, size_of):
   """Bytes that an instruction reads and writes.
 
   Args:
     match: of _INSTRUCTION.
     operands: [type].
+    size_of: bytes of a type.
   """
   result = match.group('type')
   is_update = _UPDATE in match.group('name') or _UPDATE in match.group('opcode')
   if is_update and result in operands:
     # It takes the place of the operand, of which the rest is not touched.
-    operands.remove(result)
-    return 2 * sum(map(bytes_of, operands))
-  return bytes_of(result) + sum(map(bytes_of, operands))
+    others = list(operands)
+    others.remove(result)
+    return 2 * sum(map(size_of, others))
+  return size_of(result) + sum(map(size_of, operands))
+
+
+def _bytes_of_values(text):
+  """What `bytes_of` returns, without the padding of tiles."""
+  return bytes_of(_TILE.sub('', text))
 
 
 def bytes_of(text: str) -> int:

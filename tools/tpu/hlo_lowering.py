@@ -36,8 +36,9 @@ def lower(step: step_files.Step,
   Returns:
     The serialized HloModuleProto, None if there is none, and what was found: a
     dict with `missing`, {type of operation: [names]} of those without a
-    lowering, `dynamic` and others of hlo.summarize, and `error`, the bridge's
-    own words.
+    lowering, `dynamic` and others of hlo.summarize, `parts` of each parameter
+    that the cores of a replica divide, as {its number: parts}, and `error`, the
+    bridge's own words.
   """
   missing = xla_lowering.without_lowering(step.graph, _REPLACED)
   if missing:
@@ -49,7 +50,10 @@ def lower(step: step_files.Step,
     module = generate(stage='hlo_serialized') if wants_module else None
   except (ValueError, tf.errors.OpError) as e:
     return None, {'missing': {}, 'error': str(e)[:_MAX_ERROR]}
-  return module, dict(hlo.summarize(text), missing={})
+  # The inputs that are read are the first parameters.
+  parts = dict(enumerate(one.parts for one in step.inputs if one.is_read))
+  return module, dict(hlo.summarize(text), missing={}, parts={
+      number: divided for number, divided in parts.items() if divided})
 
 
 def _function(step):

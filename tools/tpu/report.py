@@ -101,9 +101,11 @@ def figure_lines(result: Dict[str, Any], numbers: Dict[str, Any],
   bound = ('computing' if numbers['computing_seconds'] >=
            numbers['traffic_seconds'] else 'memory traffic')
   rows = [
-      ('device', '%s of %s, %d replica%s' % (
+      ('device', '%s of %s, %d replica%s%s' % (
           result['device'], result['topology'], result['replicas'],
-          's' * (result['replicas'] > 1))),
+          's' * (result['replicas'] > 1),
+          ' of %d devices' % result['partitions']
+          if result['partitions'] > 1 else '')),
       ('batch of a replica', '%d' % batch_size),
       ('memory needed', '%.2f GB of %.2f GB%s' % (
           numbers['needed_bytes'] / 1e9, numbers['available_bytes'] / 1e9,
@@ -116,6 +118,9 @@ def figure_lines(result: Dict[str, Any], numbers: Dict[str, Any],
       ('  of it', 'at most %.2f outside of loops and branches; both branches '
        'count, and the body of a loop once' % (
            result['program']['moved_bytes'] / 1e9)),
+      ('', '%.2f of these pad dimensions to those of a tile' % (
+          result['program']['padding_bytes'] / 1e9)),
+      *_exchange_rows(result),
       ('intensity', '%.0f FLOP a byte; both limits meet at %.0f' % (
           numbers['flops_per_byte'], numbers['ridge_flops_per_byte'])),
       ('roofline time', '%.1f ms at least, by %s (computing %.1f, traffic %.1f)'
@@ -129,6 +134,22 @@ def figure_lines(result: Dict[str, Any], numbers: Dict[str, Any],
       '%-20s %s' % ('' if i else 'moves most', line) for i, line in enumerate(
           _traffic_lines(result['program']['heaviest'],
                          numbers['moved_bytes']))]
+
+
+def _exchange_rows(result):
+  """The row about what devices send each other, if there are several."""
+  if result['replicas'] * result['partitions'] > 1:
+    count, size = result['program']['exchanges']
+    yield ('exchanged', '%.1f MB from other devices, by %d instructions' % (
+        size / 1e6, count))
+
+
+def replica_name(result: Dict[str, Any]) -> str:
+  """What a replica runs on: one device, or several that share its images."""
+  if result['partitions'] == 1:
+    return 'a core of %s' % result['device']
+  return '%d cores of %s that share images' % (
+      result['partitions'], result['device'])
 
 
 def _traffic_lines(heaviest, moved_bytes):

@@ -1,6 +1,6 @@
 """A step in two files, for programs of other environments to read."""
 
-from typing import Any, Dict, Iterable, List, Mapping, NamedTuple
+from typing import Any, Dict, Iterable, List, Mapping, NamedTuple, Optional
 
 import tensorflow.compat.v1 as tf
 
@@ -17,11 +17,14 @@ class Input(NamedTuple):
     shape: its shape.
     dtype: name of the type.
     is_read: whether the step depends on it.
+    parts: into how many parts each dimension is divided among the cores of a
+      replica; None if each of them has all of it.
   """
   name: str
   shape: List[int]
   dtype: str
   is_read: bool
+  parts: Optional[List[int]] = None
 
 
 class Step(NamedTuple):
@@ -61,13 +64,14 @@ def load(folder: str) -> Step:
 
 
 def infeed_bytes(step: Step) -> int:
-  """Bytes of the values that the step reads of each batch."""
+  """Bytes of the values that one core reads of each batch."""
   total = 0
   for value in step.inputs:
     if value.is_read:
       count = 1
-      for size in value.shape:
-        count *= size
+      all_parts = value.parts or [1] * len(value.shape)
+      for size, parts in zip(value.shape, all_parts):
+        count *= -(-size // parts)
       total += count * tf.as_dtype(value.dtype).size
   return total
 

@@ -5,14 +5,16 @@ comparison read is the same.
 """
 
 import dataclasses
-from typing import Any, List, Sequence, Tuple
+from typing import Any, List, Optional, Sequence, Tuple
 
 import tensorflow.compat.v1 as tf
 from tensorflow.python.tpu import tpu_function
+from tensorflow.python.util import nest
 
 from configs import base
 from dataloader import factory as data_factory
 from dataloader import input_reader
+from executor import tpu
 from modeling import factory as model_factory
 from modeling.training import summaries
 from ops import compat
@@ -61,14 +63,28 @@ def export(config: base.Config, job: str, batch_size: int,
       over the replicas, too.
     job: one of JOBS, or 'evaluate'.
     batch_size: int, of one replica.
-    replicas: int, of how many cores this is one; several add up their
+    replicas: int, of how many replicas this is one; several add up their
       gradients.
 
   Returns:
-    step_files.Step.
+    step_files.Step; the inputs of a training step with spatial partitioning
+    say how they are divided.
   """
   with tpu_function.tpu_shard_context(replicas):
-    return take_out(*build(config, job, batch_size))
+    graph, inputs, outputs = build(config, job, batch_size)
+  return take_out(graph, inputs, outputs,
+                  _parts(config, batch_size) if job == 'train' else None)
+
+
+def _parts(config, batch_size):
+  """Into how many parts each input is divided: a list in their order."""
+  dims = tpu.partition_dims(config)
+  if dims is None:
+    return None
+  _, labels = input_spec(config, 'train', batch_size)
+  if len(dims) > 1 and dims[1]:
+    return [dims[0]] + nest.flatten_up_to(labels, dims[1])
+  return [dims[0]] + [None] * len(tf.nest.flatten(labels))
 
 
 def build(
@@ -115,13 +131,15 @@ def _outputs(config, job, inputs):
 
 
 def take_out(graph: tf.Graph, inputs: Sequence[tf.Tensor],
-             outputs: tensor_types.Tensors) -> step_files.Step:
+             outputs: tensor_types.Tensors,
+             parts: Optional[Sequence[Any]] = None) -> step_files.Step:
   """The part of a graph that the outputs depend on.
 
   Args:
     graph: result of `build`, as the others.
     inputs: see there.
     outputs: see there.
+    parts: of each input, see step_files.Input; None if none is divided.
 
   Returns:
     step_files.Step.
@@ -144,7 +162,8 @@ def take_out(graph: tf.Graph, inputs: Sequence[tf.Tensor],
   return step_files.Step(
       needed,
       [step_files.Input(x.op.name, x.shape.as_list(), x.dtype.name,
-                        x.op.name in kept) for x in inputs],
+                        x.op.name in kept, divided)
+       for x, divided in zip(inputs, parts or [None] * len(inputs))],
       {name: value.name for name, value in outputs.items()}, variables, sums)
 
 

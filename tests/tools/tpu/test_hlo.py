@@ -38,6 +38,9 @@ def test_heaviest_instructions_of_a_program():
       # Its operand w is padded: 3 to 8 rows, 10 to 128 columns of two bytes.
       ('f.2', 4 * kib + 4 + 2 * kib),
       ('inside.1', 4 * kib)]
+  # The padding: 30 values of w are not 1,024.
+  assert {one.name: one.padding for one in traffic if one.padding} == {
+      'f.2': 2 * kib - 60}
   fusion, = [one for one in traffic if one.name == 'f.2']
   assert fusion.operation == 'a/Conv2D;a/Relu'
   assert [one.name for one in hlo.heaviest(traffic, 1)] == ['big']
@@ -54,3 +57,16 @@ def test_heaviest_instructions_of_a_program():
     ('f32[100]{0:T(128)S(1)}', 0)])
 def test_bytes_of_a_type(text, size):
   assert hlo.bytes_of(text) == size
+
+
+def test_exchanges_between_devices():
+  """The second half of one counts; memory within a core counts here."""
+  text = """
+  %p.1 = bf16[2,128]{1,0:T(2,128)S(1)} collective-permute(%x), channel_id=1
+  %s.2 = (f32[8,128]{1,0}, f32[16,128]{1,0}) all-gather-start(%y), channel_id=2
+  %d.3 = f32[16,128]{1,0} all-gather-done(%s.2)
+  %r.4 = (f32[64]{0}, f32[32]{0}) all-reduce(%a, %b), channel_id=3
+  %n.5 = f32[4096]{0} reduce(%r.4, %zero), dimensions={0}
+"""
+  assert hlo.exchanges(text) == (3, 512 + 8192 + 384)
+  assert hlo.exchanges(_TEXT) == (0, 0)

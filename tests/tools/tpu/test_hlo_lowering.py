@@ -28,11 +28,14 @@ except environments.ToolError:
 needs_bridge = pytest.mark.skipif(
     PYTHON is None, reason='lowering needs TensorFlow 2.15: .venv-tf2')
 SIZE = 128
+# Two cores work on one image.
+_SHARED = {'train': {'num_cores_per_replica': 2, 'input_partition_dims': [
+    [1, 2, 1, 1], [1, 2, 1, 1]], 'transpose_input': True}}
 
 
-def _config(model):
+def _config(model, override=None):
   changes = dict(test_labels_spec.SMALL[model])
-  config, _ = factory.load_config(model, None, changes)
+  config, _ = factory.load_config(model, None, changes, override)
   return check.for_tpu(config, SIZE)
 
 
@@ -171,11 +174,32 @@ def test_the_words_of_the_bridge_are_passed_on(of_bad_steps):
   assert 'Reshape' in problem
 
 
+def test_inputs_that_cores_share():
+  """Images and maps of levels are divided; a core is sent its part."""
+  step = steps.export(_config('retinanet', _SHARED), 'train', 1)
+  images, *labels = step.inputs
+  # Images are transposed for a TPU, labels are not.
+  assert images.shape == [SIZE, SIZE, 3, 1] and images.parts == [2, 1, 1, 1]
+  divided = [value for value in labels if value.parts]
+  assert [value.parts for value in divided] == [[1, 2, 1, 1]] * len(divided)
+  # The small model has levels 3 to 5; boxes and numbers are not divided.
+  assert sorted({value.shape[1] for value in divided}) == [4, 8, 16]
+  assert len(divided) < len(labels)
+  whole = step._replace(inputs=[value._replace(parts=None)
+                                for value in step.inputs])
+  assert .5 < (step_files.infeed_bytes(step)
+               / step_files.infeed_bytes(whole)) < .51
+  predicting = steps.export(_config('retinanet', _SHARED), 'predict', 1)
+  assert not any(value.parts for value in predicting.inputs)
+
+
 @needs_bridge
 def test_sums_over_replicas_are_marked(tmp_path):
-  config = _config('classification')
+  config = _config('classification', _SHARED)
   step = steps.export(config, 'train', 2, replicas=2)
   found = _lower({'two': step}, str(tmp_path))['two']
+  # Parameters are the images, then the labels.
+  assert found['parts'] == {'0': [2, 1, 1, 1]}
   assert len(step.sums) > 10
   assert found['custom_calls'] == {'sum_over_all_replicas': len(step.sums)}
   # Each replica draws numbers of its own.

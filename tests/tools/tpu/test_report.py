@@ -39,12 +39,14 @@ def test_long_lists_are_cut_off():
 
 def _result():
   return {'device': 'TPU v3', 'topology': 'v3:2x2', 'replicas': 1,
+          'partitions': 1,
           'memory': {'needed': 4e9, 'arguments': 3e8, 'temporaries': 3.6e9,
                      'code': 1e8},
           'cost': {'flops': 61.5e12, 'bytes': 45e9, 'seconds': 1.},
-          'program': {'instructions': 5, 'moved_bytes': 2e10, 'heaviest': [
-              {'name': 'fusion.7', 'opcode': 'fusion', 'bytes': 9e9,
-               'operation': 'fpn/Conv2D'}]}, 'seconds': 2.}
+          'program': {'instructions': 5, 'moved_bytes': 2e10,
+                      'padding_bytes': 3e9, 'heaviest': [
+                          {'name': 'fusion.7', 'opcode': 'fusion', 'bytes': 9e9,
+                           'operation': 'fpn/Conv2D'}]}, 'seconds': 2.}
 
 
 def test_roofline_of_a_core():
@@ -59,8 +61,21 @@ def test_roofline_of_a_core():
   text = '\n'.join(report.figure_lines(_result(), numbers, 8))
   assert '1000.0 ms at least, by computing' in text
   assert 'at most 20.00 outside of loops and branches' in text
+  assert '3.00 of these pad dimensions' in text
   assert '9.000 GB  20.0 %  fusion fusion.7, of fpn/Conv2D' in text
   assert '4.00 GB of 16.62 GB' in text and 'DOES NOT FIT' not in text
+
+
+def test_what_devices_exchange():
+  result = _result()
+  numbers = report.figures(result, infeed_bytes=1000)
+  assert 'exchanged' not in '\n'.join(report.figure_lines(result, numbers, 8))
+  result.update(partitions=4, program=dict(
+      result['program'], exchanges=[7, 3e6]))
+  text = '\n'.join(report.figure_lines(result, numbers, 8))
+  assert '1 replica of 4 devices' in text
+  assert '3.0 MB from other devices, by 7 instructions' in text
+  assert report.replica_name(result) == '4 cores of TPU v3 that share images'
 
 
 def test_too_much_memory_is_said():
