@@ -17,6 +17,7 @@ from tensorflow.compiler.tf2xla.python import xla
 from tensorflow.python import pywrap_tensorflow
 from tensorflow.python.ops import control_flow_util
 from tensorflow.python.tpu import tpu_function
+from tensorflow.python.util import deprecation
 
 from utils import processors
 
@@ -47,12 +48,18 @@ def enable_graph_mode() -> None:
   may be read after their update) and are what a TPU uses anyway. Names and
   checkpoints do not depend on the kind.
 
+  TensorFlow no longer looks for deprecated arguments, which it would warn of:
+  for every operation of a graph 1.15 asks for the signature of the function
+  that creates it.
+
   Kernels get no more threads than a limit of processor time leaves cores
   (`utils/processors.py`), unless TF_NUM_INTRAOP_THREADS is set already: of the
   options of sessions, those of the first one would count for all.
   """
   tf.disable_v2_behavior()
   tf.enable_resource_variables()
+  # As its context manager `silence` does for a block.
+  deprecation._PRINT_DEPRECATION_WARNINGS = False  # pylint: disable=protected-access
   threads = processors.threads()
   if threads:
     os.environ.setdefault('TF_NUM_INTRAOP_THREADS', str(threads))
@@ -111,6 +118,25 @@ def v2_profiler() -> Any:
 def in_tpu_context() -> bool:
   """Whether the graph being built will be replicated on TPU cores."""
   return tpu_function.get_tpu_context().number_of_shards is not None
+
+
+def barrier(x: tf.Tensor) -> tf.Tensor:
+  """`x`, beyond which XLA moves no operation.
+
+  XLA likes to move a reshape of a sum to the parts of the sum, which a TPU then
+  copies one by one.
+
+  Args:
+    x: a tensor without a gradient, such as one in a function with a gradient of
+      its own.
+
+  Returns:
+    The same values; `x` itself without XLA and in TF 1.15, which has no such
+    operation.
+  """
+  if IS_TF2 and in_xla_context():
+    return xla.optimization_barrier(x)[0]
+  return x
 
 
 def has_gpu() -> bool:

@@ -27,17 +27,34 @@ def nearest_upsample(x: tf.Tensor, scale: int) -> tf.Tensor:
   if scale == 1:
     return x
   with tf.name_scope('nearest_upsample'):
-    # Stacking copies whole rows of channels, forwards and backwards; tiling and
-    # broadcasting take ten times as long on a CPU, and not every resize kernel
-    # exists on a TPU.
     static, dynamic = x.shape.as_list(), tf.shape(x)
     shape = [dynamic[i] if size is None else size
              for i, size in enumerate(static)]
+    if compat.in_xla_context():
+      return _repeat_for_xla(x, scale, shape)
+    # Stacking copies whole rows of channels, forwards and backwards; tiling and
+    # broadcasting take ten times as long on a CPU, and not every resize kernel
+    # exists on a TPU.
     for axis in range(len(shape) - 2, 0, -1):
       x = tf.stack([x] * scale, axis=axis + 1)
       shape[axis] *= scale
       x = tf.reshape(x, shape[:axis + 1] + shape[axis + 1:])
     return x
+
+
+def _repeat_for_xla(x, scale, shape):
+  """`nearest_upsample` by one broadcast, where XLA copies a stack twice an axis.
+
+  Args:
+    x: see there.
+    scale: see there.
+    shape: of x.
+  """
+  batch, sides, channels = shape[:1], shape[1:-1], shape[-1:]
+  apart = batch + [n for side in sides for n in (side, 1)] + channels
+  repeated = batch + [n for side in sides for n in (side, scale)] + channels
+  x = tf.broadcast_to(tf.reshape(x, apart), repeated)
+  return tf.reshape(x, batch + [side * scale for side in sides] + channels)
 
 
 def native_resize(x: tf.Tensor, size: tensor_types.ImageShape) -> tf.Tensor:

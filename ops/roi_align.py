@@ -243,7 +243,7 @@ def _interpolate_by_gather(tables, cells, weights):
       d_table = tf.math.unsorted_segment_sum(d_corners, corners, sum(sizes))
       parts = tf.split(d_table, sizes, axis=0)
       return [None, None] + [tf.cast(part, dtype) for part in parts]
-    return tf.cast(samples, dtype), grad
+    return compat.barrier(tf.cast(samples, dtype)), grad
   return interpolate(tf.transpose(cells),
                      tf.expand_dims(tf.transpose(weights), 2), *tables)
 

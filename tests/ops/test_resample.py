@@ -132,6 +132,24 @@ def test_upsampling_by_hand():
   assert resample.nearest_upsample(x, 1) is x
 
 
+def test_upsampling_by_xla():
+  """The values of the plain form, of volumes too, and its gradients."""
+  rng = np.random.RandomState(0)
+  for shape, scale in (((2, 3, 5, 4), 3), ((1, 2, 3, 4, 2), 2)):
+    x = tf.constant(rng.randn(*shape), tf.float32)
+    repeated = [n * scale for n in shape[1:-1]]
+    weights = tf.constant(rng.randn(shape[0], *repeated, shape[-1]), tf.float32)
+
+    def build(x, weights, scale=scale):
+      y = resample.nearest_upsample(x, scale)
+      return y, tf.gradients(y * weights, x)[0]
+
+    (got, d_got), (expected, d_expected) = _run([
+        tf.xla.experimental.compile(build, [x, weights]), build(x, weights)])
+    np.testing.assert_array_equal(got, expected)
+    np.testing.assert_allclose(d_got, d_expected, rtol=1e-5, atol=1e-6)
+
+
 def test_gradient_of_upsampling_is_the_sum():
   x = tf.placeholder(tf.float32, [None, 2, None, 1])
   y = resample.nearest_upsample(x, 2)
