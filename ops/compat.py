@@ -127,12 +127,12 @@ def barrier(x: tf.Tensor) -> tf.Tensor:
   copies one by one.
 
   Args:
-    x: a tensor without a gradient, such as one in a function with a gradient of
-      its own.
+    x: any type [...], without a gradient, such as one in a function with a
+      gradient of its own.
 
   Returns:
-    The same values; `x` itself without XLA and in TF 1.15, which has no such
-    operation.
+    The same values [...]; `x` itself without XLA and in TF 1.15, which has no
+    such operation.
   """
   if IS_TF2 and in_xla_context():
     return xla.optimization_barrier(x)[0]

@@ -43,7 +43,7 @@ def nearest_upsample(x: tf.Tensor, scale: int) -> tf.Tensor:
 
 
 def _repeat_for_xla(x, scale, shape):
-  """`nearest_upsample` by one broadcast, where XLA copies a stack twice an axis.
+  """`nearest_upsample` by one broadcast; XLA copies a stack twice an axis.
 
   Args:
     x: see there.

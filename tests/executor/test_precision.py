@@ -21,18 +21,20 @@ def _config(**changes):
 
 
 def test_session_config(monkeypatch):
-  monkeypatch.setenv('TF_XLA_FLAGS', '--a=1')
+  # TensorFlow ends the process at a flag that it does not know.
+  other = '--tf_xla_min_cluster_size=4'
+  monkeypatch.setenv('TF_XLA_FLAGS', other)
   options = precision.session_config(_config()).graph_options
   assert options.optimizer_options.global_jit_level == 0
   assert options.rewrite_options.auto_mixed_precision == 0
-  assert os.environ['TF_XLA_FLAGS'] == '--a=1'
+  assert os.environ['TF_XLA_FLAGS'] == other
   options = precision.session_config(_config(
       train__use_xla=True, train__mixed_precision='float16')).graph_options
   assert options.optimizer_options.global_jit_level == (
       tf.OptimizerOptions.ON_1)
   assert options.rewrite_options.auto_mixed_precision == (
       options.rewrite_options.ON)
-  assert os.environ['TF_XLA_FLAGS'] == '--a=1 --tf_xla_cpu_global_jit'
+  assert os.environ['TF_XLA_FLAGS'] == other + ' --tf_xla_cpu_global_jit'
   # bfloat16 is in the graph already.
   options = precision.session_config(_config(
       train__mixed_precision='bfloat16')).graph_options

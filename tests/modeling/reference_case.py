@@ -1,5 +1,6 @@
 """Rebuilds a reference model case: configuration, inputs, weights."""
 
+import functools
 import glob
 import os
 import tempfile
@@ -90,14 +91,27 @@ class ReferenceCase:
     for v in tf.global_variables():
       is_other = v.op.name == 'global_step' or v.op.name.endswith(slots)
       (others if is_other else variables).append(v)
-    weights = {v.op.name: reference_weights.weight(
-        v.op.name, v.shape.as_list(), self.settings['gains'])
-               for v in variables}
+    drawn = _drawn_for(self.folder)
+    for v in variables:
+      if v.op.name not in drawn:
+        drawn[v.op.name] = reference_weights.weight(
+            v.op.name, v.shape.as_list(), self.settings['gains'])
+    weights = {v.op.name: drawn[v.op.name] for v in variables}
     # One run for all: a run for each takes many seconds.
     session.run([v.initializer for v in variables + others],
                 {v.initializer.inputs[1]: weights[v.op.name]
                  for v in variables})
     return weights
+
+
+@functools.lru_cache(maxsize=1)
+def _drawn_for(folder):
+  """{variable: its value} of the case that was last asked for.
+
+  Tests of one case follow each other; drawing takes a second for each.
+  """
+  del folder
+  return {}
 
 
 def stored_part(actual, expected, name):

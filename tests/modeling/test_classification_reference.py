@@ -10,11 +10,11 @@ CASES = reference_checks.cases('classification',
                                tf1=['classification_spinenet49'])
 
 
-@pytest.mark.parametrize('folder', CASES)
+@pytest.mark.parametrize('folder', CASES, scope='module')
 def test_predictions(folder):
   reference_checks.check_predictions(folder)
 
 
-@pytest.mark.parametrize('folder', CASES)
+@pytest.mark.parametrize('folder', CASES, scope='module')
 def test_training(folder):
   reference_checks.check_training(folder)

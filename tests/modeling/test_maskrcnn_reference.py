@@ -8,14 +8,14 @@ pytestmark = pytest.mark.usefixtures('unoptimized')
 
 CASES = reference_checks.cases(
     'faster_rcnn', 'mask_rcnn', 'cascade', slow='.*spinenet',
-    tf1=['faster_rcnn_resnet50'], tf2=['cascade_mask_rcnn_resnet50'])
+    tf2=['faster_rcnn_resnet50', 'cascade_mask_rcnn_resnet50'])
 
 
-@pytest.mark.parametrize('folder', CASES)
+@pytest.mark.parametrize('folder', CASES, scope='module')
 def test_predictions(folder):
   reference_checks.check_predictions(folder)
 
 
-@pytest.mark.parametrize('folder', CASES)
+@pytest.mark.parametrize('folder', CASES, scope='module')
 def test_training(folder):
   reference_checks.check_training(folder)

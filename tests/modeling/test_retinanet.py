@@ -20,11 +20,11 @@ TRAINING = reference_checks.cases(
     tf2=['retinanet_sync_bn_clip', 'retinanet_nasfpn'])
 
 
-@pytest.mark.parametrize('folder', PREDICTIONS)
+@pytest.mark.parametrize('folder', PREDICTIONS, scope='module')
 def test_predictions(folder):
   reference_checks.check_predictions(folder)
 
 
-@pytest.mark.parametrize('folder', TRAINING)
+@pytest.mark.parametrize('folder', TRAINING, scope='module')
 def test_training(folder):
   reference_checks.check_training(folder)

@@ -9,11 +9,11 @@ pytestmark = pytest.mark.usefixtures('unoptimized')
 CASES = reference_checks.cases('segmentation')
 
 
-@pytest.mark.parametrize('folder', CASES)
+@pytest.mark.parametrize('folder', CASES, scope='module')
 def test_predictions(folder):
   reference_checks.check_predictions(folder)
 
 
-@pytest.mark.parametrize('folder', CASES)
+@pytest.mark.parametrize('folder', CASES, scope='module')
 def test_training(folder):
   reference_checks.check_training(folder)
