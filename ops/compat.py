@@ -56,10 +56,10 @@ def enable_graph_mode() -> None:
   (`utils/processors.py`), unless TF_NUM_INTRAOP_THREADS is set already: of the
   options of sessions, those of the first one would count for all.
   """
-  tf.disable_v2_behavior()
-  tf.enable_resource_variables()
   # As its context manager `silence` does for a block.
   deprecation._PRINT_DEPRECATION_WARNINGS = False  # pylint: disable=protected-access
+  tf.disable_v2_behavior()
+  tf.enable_resource_variables()
   threads = processors.threads()
   if threads:
     os.environ.setdefault('TF_NUM_INTRAOP_THREADS', str(threads))
