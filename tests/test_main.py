@@ -460,7 +460,7 @@ def test_annotation_file_and_records_agree(copy, data):
   assert of_records == of_json
 
 
-@pytest.mark.one_runtime('tf1')
+@pytest.mark.one_runtime('tf2')
 def test_train_and_eval_with_a_remainder(data, tmp_path):
   arguments = ['--mode=train_and_eval', '--model_dir=%s' % (tmp_path / 'run'),
                '--data_dir=%s' % data, '--train_steps=3',

@@ -103,7 +103,7 @@ def test_what_is_above_its_tolerance_fails():
   assert parity.settle([fine], 2, lines.append) == [fine]
 
 
-@pytest.mark.one_runtime('tf1')
+@pytest.mark.one_runtime('tf2')
 def test_a_perturbed_export_fails(written, tmp_path):
   """A hundredth more in one variable."""
   the_plan, folder = written

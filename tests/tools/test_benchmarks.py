@@ -154,7 +154,7 @@ def test_commands_of_the_document(tmp_path):
     assert 'CPU' in out and os.path.exists(path)
 
 
-@pytest.mark.one_runtime('tf1')
+@pytest.mark.one_runtime('tf2')
 def test_input_pipeline(tmp_path):
   status, output, error = _python(
       'tools.benchmarks.input_pipeline', '--images=4', '--records=2',
