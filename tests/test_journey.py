@@ -89,7 +89,7 @@ def test_the_whole_job(kind, data, tmp_path, monkeypatch, capsys):
   assert 'blue' in (tmp_path / 'runs' / 'a' / 'report.html').read_text()
 
 
-@pytest.mark.one_runtime('tf1')
+@pytest.mark.one_runtime('tf2')
 def test_one_step_under_a_url(data, tmp_path):
   """The smallest part of the whole job."""
   run = 'file://%s/runs/a' % tmp_path

@@ -238,7 +238,7 @@ extra_hooks.HOOKS['kill'] = lambda config: Kill()
 """
 
 
-@pytest.mark.one_runtime('tf1')
+@pytest.mark.one_runtime('tf2')
 def test_killed_and_started_again_is_unbroken(data, tmp_path):
   """Killed at step 4, on from step 3: each value of step 5 to the last bit.
 

@@ -90,7 +90,7 @@ def _train_on(folder, name, devices, model='classification', **changes):
   return path
 
 
-@pytest.mark.one_runtime('tf1')
+@pytest.mark.one_runtime('tf2')
 def test_two_devices_with_synchronized_batch_norm(synchronized):
   folder, one = synchronized
   two = _train_on(folder, 'two', _cpus(2), **_SYNC)
