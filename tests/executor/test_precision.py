@@ -47,6 +47,8 @@ def test_graphs_are_optimized_once_where_that_is_enough(monkeypatch, gpus,
   monkeypatch.setattr(precision.devices, 'gpu_names', lambda: gpus)
   options = precision.session_config(_config()).graph_options.rewrite_options
   assert options.meta_optimizer_iterations == iterations
+  assert options.memory_optimization == (
+      options.DEFAULT_MEM_OPT if gpus else options.NO_MEM_OPT)
 
 
 @pytest.mark.parametrize('wanted, gpus, capabilities, words', [

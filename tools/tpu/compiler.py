@@ -40,10 +40,10 @@ def parse_arguments(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
   parser = argparse.ArgumentParser(
       prog='python -m tools.tpu.compiler', description=__doc__,
       formatter_class=argparse.RawDescriptionHelpFormatter)
-  parser.add_argument('folder', help='with hlo.pb')
+  parser.add_argument('folder', help='with hlo.pb and hlo.json')
   parser.add_argument('--topology', required=True, help='such as v5e:2x2')
   parser.add_argument('--replicas', type=numbers.whole(), default=1,
-                      help='that run the program together')
+                      help='copies of the program that run together')
   parser.add_argument('--partitions', type=numbers.whole(), default=1,
                       help='devices of a replica, which divide the inputs as '
                       'hlo.json says')

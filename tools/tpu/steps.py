@@ -67,8 +67,8 @@ def export(config: base.Config, job: str, batch_size: int,
       gradients.
 
   Returns:
-    step_files.Step; the inputs of a training step with spatial partitioning
-    say how they are divided.
+    step_files.Step; with spatial partitioning, the inputs of job 'train' say
+    how the cores divide them.
   """
   with tpu_function.tpu_shard_context(replicas):
     graph, inputs, outputs = build(config, job, batch_size)
