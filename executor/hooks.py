@@ -118,7 +118,7 @@ class TrainingHook(tf.train.SessionRunHook):
     if wait is not None:
       self._fetches['wait'] = wait
     self._kept = summaries.take_kept_scalars()
-    self._read_step = tf.convert_to_tensor(tf.train.get_global_step())
+    self._read_step = training_variables.read_step()
     self._workers.prepare(len(self._scalars) + len(self._kept))
     if self._log_path is not None:
       log_files.event_writer(self._config.model_dir)  # for other hooks, too
@@ -458,7 +458,7 @@ class HistogramHook(tf.train.SessionRunHook):
     self._folder = folder
 
   def begin(self) -> None:
-    self._read_step = tf.convert_to_tensor(tf.train.get_global_step())
+    self._read_step = training_variables.read_step()
     self._histograms = tf.summary.merge([
         tf.summary.histogram('weights/' + training_variables.name_of(v), v,
                              collections=[])
@@ -543,7 +543,7 @@ class TpuProfileHook(tf.train.SessionRunHook):
     self._is_recording = False
 
   def begin(self) -> None:
-    self._read_step = tf.convert_to_tensor(tf.train.get_global_step())
+    self._read_step = training_variables.read_step()
 
   def after_create_session(self, session: tf.Session,
                            coord: tf.train.Coordinator) -> None:

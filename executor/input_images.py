@@ -16,6 +16,7 @@ from executor import evaluation_summaries
 from executor import failures
 from executor import log_files
 from modeling import model_fn
+from modeling.training import training_variables
 from ops import anchors as anchor_ops
 from ops import compat
 from utils import fields
@@ -44,7 +45,7 @@ class InputImagesHook(tf.train.SessionRunHook):
   def begin(self) -> None:
     path = self._config.eval.label_map
     self._names = label_maps.read_label_map(path) if path else {}
-    self._read_step = tf.convert_to_tensor(tf.train.get_global_step())
+    self._read_step = training_variables.read_step()
     self._fetches = shown_tensors(self._config, tf.get_default_graph())
     if self._fetches is None:
       tf.logging.warning(

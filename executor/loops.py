@@ -78,7 +78,7 @@ def train(config, estimator, input_fn, max_steps=None, cluster=None,
   tracker = (tracking.TrackingHook(config)
              if config.train.tracking and is_chief else None)
   own = _make_own_hooks(config, workers, is_chief, tracker)
-  with own.stop, graph_file.written_if(config.train.write_graph):
+  with own.stop, graph_file.written_once(config.train.write_graph):
     all_hooks = (list(own) + ([tracker] if tracker else [])
                  + _hooks_of_start(config, start, is_chief)
                  + _summary_hooks(config, cluster)

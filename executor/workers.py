@@ -14,6 +14,7 @@ import numpy as np
 import tensorflow.compat.v1 as tf
 
 from executor import errors
+from modeling.training import training_variables
 from ops import replicas
 
 _ROUNDING = 1e-5  # of a mean in float32, of its size
@@ -89,7 +90,7 @@ class SameStart(tf.train.SessionRunHook):
 
   def begin(self) -> None:
     self._workers.prepare()
-    self._read_step = tf.convert_to_tensor(tf.train.get_global_step())
+    self._read_step = training_variables.read_step()
 
   def after_create_session(self, session: tf.Session,
                            coord: tf.train.Coordinator) -> None:

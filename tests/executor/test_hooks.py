@@ -1,7 +1,10 @@
 """Progress, divergence and polite ends, on a model of one variable."""
 
+import contextlib
 import json
 import os
+import re
+import shutil
 import signal
 
 import pytest
@@ -10,6 +13,7 @@ import tensorflow.compat.v1 as tf
 from executor import checkpoints
 from executor import errors
 from executor import estimator as estimator_lib
+from executor import graph_file
 from executor import hooks
 from executor import loops
 from tests.executor import toy
@@ -85,10 +89,51 @@ def test_the_graph_as_text_on_request(tmp_path, device, is_wanted):
   loops.train(config, estimator, estimator_lib.with_batch_size(
       toy.input_fn, config, modes.TRAIN))
   assert os.path.exists(str(tmp_path / 'graph.pbtxt')) == is_wanted
-  has_graph = [event.HasField('graph_def')
-               for path in tmp_path.glob('*tfevents*')
-               for event in tf.train.summary_iterator(str(path))]
-  assert any(has_graph)  # which TensorBoard shows
+  # TensorBoard shows it; once is enough.
+  sizes = [len(event.graph_def) + len(event.meta_graph_def)
+           for path in tmp_path.glob('*tfevents*')
+           for event in tf.train.summary_iterator(str(path))]
+  assert len([size for size in sizes if size > 1000]) == 1
+
+
+def test_the_graph_is_converted_once(tmp_path, monkeypatch):
+  converted, convert = [], tf.Graph.as_graph_def
+
+  def as_graph_def(self, *args, **kwargs):
+    # Not those of functions of the input.
+    if self.finalized:
+      converted.append(self)
+    return convert(self, *args, **kwargs)
+
+  monkeypatch.setattr(tf.Graph, 'as_graph_def', as_graph_def)
+  _train(toy.config(tmp_path, train__save_checkpoints_steps=1), max_steps=3)
+  assert (tmp_path / 'model.ckpt-3.meta').exists()
+  assert len(converted) == 1
+
+
+def test_meta_files_are_those_of_tensorflow(tmp_path, monkeypatch):
+  def train():
+    folder = tmp_path / 'model'
+    _train(toy.config(folder, train__save_checkpoints_steps=1), max_steps=2)
+    metas = [_parsed_meta((folder / ('model.ckpt-%d.meta' % step)).read_bytes())
+             for step in range(3)]
+    shutil.rmtree(str(folder))
+    return metas
+
+  found = train()
+  assert all(meta.graph_def.node for meta in found)
+  monkeypatch.setattr(graph_file, 'written_once',
+                      lambda as_text: contextlib.nullcontext())
+  assert found == train()
+
+
+def _parsed_meta(content):
+  """A MetaGraphDef without what differs from export to export."""
+  # The folder of unfinished parts.
+  meta = tf.MetaGraphDef.FromString(re.sub(
+      b'_temp_[0-9a-f]{32}', b'_temp_' + 32 * b'0', content))
+  meta.collection_def.pop('cond_context', None)  # Maps within strings.
+  return meta
 
 
 def test_tags_are_the_names_though_a_scope_has_them(tmp_path):

@@ -12,6 +12,7 @@ from configs import factory as config_factory
 from modeling import factory
 from modeling import model_fn
 from modeling.training import summaries
+from modeling.training import training_variables
 from ops import compat
 from utils import fields
 from utils import modes
@@ -237,9 +238,25 @@ def test_a_single_process_does_not_wait_for_values():
                  for op in tf.get_default_graph().get_operations()
                  if op.type == 'IsVariableInitialized'
                  or op.type == 'VarIsInitializedOp')
+  assert scaffold.ready_op is scaffold.ready_for_local_init_op is None
+
+
+def test_gradients_do_not_wait_for_each_other():
+  step = model_fn.make_model_fn(_Line(), _train_section())
+  step(tf.ones([2, 4, 4, 3]), tf.constant([5., 5.]),
+       tf.estimator.ModeKeys.TRAIN, {})
+  assert not [op.name for op in tf.get_default_graph().get_operations()
+              if 'tuple' in op.name]
+
+
+def test_readers_of_the_step_share_a_tensor():
+  step = tf.train.get_or_create_global_step()
+  read = training_variables.read_step()
+  assert training_variables.read_step() is read
   with tf.Session() as session:
-    assert not len(session.run(scaffold.ready_op))
-    assert not len(session.run(scaffold.ready_for_local_init_op))
+    session.run(step.initializer)
+    session.run(step.assign_add(2))
+    assert session.run(read) == 2
 
 
 @pytest.mark.parametrize('with_losses', [True, False])
