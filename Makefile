@@ -40,7 +40,7 @@ export PYTHONUNBUFFERED = 1
 
 help:
 	@echo 'make demo           trains and evaluates a small model, some ten minutes'
-	@echo 'make test           the tests, some 11 minutes on two cores'
+	@echo 'make test           the tests, some ten minutes on two cores'
 	@echo 'make quick          the tests that build no model, a minute or two'
 	@echo 'make test-all       the slow ones too'
 	@echo 'make faults         random faults in data, by thousands; jobs killed'
