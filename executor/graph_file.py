@@ -69,9 +69,11 @@ class _Graphs:
 def _begin_without_graph(begin: Callable[..., None]) -> Callable[..., None]:
   """CheckpointSaverHook.begin, which opens the event file, without a graph."""
   def begin_without_graph(self):
-    # A writer begins its file with the default graph.
-    with tf.Graph().as_default():
-      tf.summary.FileWriterCache.get(self._checkpoint_dir)
+    # A writer that the cache makes begins its file with the default graph.
+    cache, folder = tf.summary.FileWriterCache, self._checkpoint_dir
+    with cache._lock:
+      if folder not in cache._cache:
+        cache._cache[folder] = tf.summary.FileWriter(folder)
     begin(self)
   return begin_without_graph
 
