@@ -20,7 +20,12 @@ def event_writer(folder: str) -> tf.summary.FileWriter:
   Returns:
     tf.summary.FileWriter; it gives a warning instead of an error.
   """
-  return tolerant(tf.summary.FileWriterCache.get(folder))
+  cache = tf.summary.FileWriterCache
+  with cache._lock:
+    if folder not in cache._cache:
+      # The cache would begin the file with the default graph; see graph_file.
+      cache._cache[folder] = tf.summary.FileWriter(folder)
+  return tolerant(cache.get(folder))
 
 
 def tolerant(writer: tf.summary.FileWriter) -> tf.summary.FileWriter:

@@ -203,10 +203,10 @@ def test_training_leaves_its_results(trained):
   assert [r['step'] for r in records] == [2, 4, 5]
   assert {'cls_loss', 'box_loss', 'model_loss', 'learning_rate',
           'l2_regularization_loss', 'images_per_second'} <= set(records[1])
-  tags = {value.tag for name in os.listdir(str(trained))
-          if 'tfevents' in name
-          for event in tf.train.summary_iterator(str(trained / name))
-          for value in event.summary.value}
+  events = [event for name in os.listdir(str(trained)) if 'tfevents' in name
+            for event in tf.train.summary_iterator(str(trained / name))]
+  assert len([e for e in events if e.HasField('graph_def')]) == 1
+  tags = {value.tag for event in events for value in event.summary.value}
   assert {'loss', 'cls_loss', 'box_loss', 'model_loss', 'learning_rate',
           'l2_regularization_loss', 'global_step/sec'} <= tags
 
