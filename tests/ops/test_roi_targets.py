@@ -250,14 +250,15 @@ def test_all_regions_in_order_without_subsampling():
 def test_draws_keep_the_balance():
   rois, gt_boxes, gt_classes = _inputs(6, num_rois=200)
   rois[:, :60] = gt_boxes[:, :1]
-  classes = roi_targets.sample_rois(
+  sampled = roi_targets.sample_rois(
       tf.constant(rois), tf.constant(gt_boxes), tf.constant(gt_classes), 40,
-      .25).classes
+      .25)
   with tf.Session() as session:
-    first, second = session.run(classes), session.run(classes)
-  assert (first > 0).sum(axis=1).tolist() == [10, 10]
-  assert (second > 0).sum(axis=1).tolist() == [10, 10]
-  assert (first != second).any()
+    first, second = session.run(sampled), session.run(sampled)
+  for draw in (first, second):
+    assert (draw.classes > 0).sum(axis=1).tolist() == [10, 10]
+  # Not the classes: every draw has ten of one object and thirty background.
+  assert (first.rois != second.rois).any()
 
 
 _ODD_BOXES = np.float32([
