@@ -6,6 +6,7 @@ from typing import Any, Optional, Tuple, Union
 from configs import backbones
 from configs import base
 from configs import plugins
+from configs import precisions
 
 # The tables are complete from here on; sections and choices are made of them.
 plugins.load()
@@ -150,7 +151,8 @@ class Train:
   # (+) Without a TPU: float16 (GPUs, with loss scaling) or bfloat16, as on a
   # TPU; auto: bfloat16 on CPUs that are faster in it; null: float32.
   mixed_precision: Optional[str] = base.option(
-      None, choices=('float16', 'bfloat16', 'auto'))
+      None, choices=(
+          precisions.FLOAT16, precisions.BFLOAT16, precisions.AUTO))
   use_xla: bool = False  # (+) on GPUs: compile the step with XLA
   # (+) A timeline of one step in so many in model_dir/profile (of one loop of
   # steps on a TPU VM; TPU nodes write none); null: none.
@@ -218,7 +220,9 @@ class Eval:
   # and whatever training uses; float16 needs a GPU; auto: the faster one of the
   # other two.
   precision: str = base.option(
-      'float32', choices=('float32', 'bfloat16', 'float16', 'auto'))
+      precisions.FLOAT32, choices=(
+          precisions.FLOAT32, precisions.BFLOAT16, precisions.FLOAT16,
+          precisions.AUTO))
   eval_file_pattern: FilePattern = ''
   eval_dataset_type: str = base.option('tfrecord', choices=DATASET_TYPES)
   skip_eval_loss: bool = False  # no losses, for which labels need targets

@@ -8,6 +8,7 @@ import tensorflow.compat.v1 as tf
 from configs import base
 from configs import factory
 from configs import io
+from configs import precisions
 from executor import data_paths
 from executor import model_dir as model_dir_lib
 from executor import precision
@@ -33,9 +34,10 @@ _FLAG_KEYS = {
 }
 # --precision -> the value of architecture.use_bfloat16 on a TPU, and of
 # train.mixed_precision elsewhere; of eval.precision where nothing is trained.
-_PRECISIONS_OF_TPU = {'bfloat16': True, 'float32': False, 'auto': True}
-_PRECISIONS = {'bfloat16': 'bfloat16', 'float16': 'float16', 'float32': None,
-               'auto': 'auto'}
+_PRECISIONS_OF_TPU = {precisions.BFLOAT16: True, precisions.FLOAT32: False,
+                      precisions.AUTO: True}
+_PRECISIONS = {precisions.FLOAT32: None, **{name: name for name in (
+    precisions.BFLOAT16, precisions.FLOAT16, precisions.AUTO)}}
 # {key: value that switches it off}, of what XLA and the TPU's tools do instead.
 _NOT_ON_TPU = {'train.mixed_precision': None, 'train.use_xla': False,
                'train.profile_every_n_steps': None,
@@ -97,7 +99,7 @@ def resolve(flags: Any, mode: str,
     changes.update(data_changes)
   mixed_precision = changes.get('train.mixed_precision',
                                 config.train.mixed_precision)
-  if mixed_precision == number_formats.AUTO and not use_tpu:
+  if mixed_precision == precisions.AUTO and not use_tpu:
     choice = number_formats.resolve(mixed_precision)
     mixed_precision = _PRECISIONS[choice.name]
     changes['train.mixed_precision'] = mixed_precision
@@ -225,7 +227,8 @@ def _platform_changes(use_tpu, mode, mixed_precision):
   """{dotted key: value} of what depends on the device and the mode."""
   changes = {'use_tpu': use_tpu}
   if not use_tpu:
-    changes['architecture.use_bfloat16'] = mixed_precision == 'bfloat16'
+    changes['architecture.use_bfloat16'] = (
+        mixed_precision == precisions.BFLOAT16)
   if mode != 'train':
     # Only training is partitioned.
     changes.update(dict.fromkeys(_PARTITIONING))
@@ -256,7 +259,7 @@ def _platform_notes(flags, config, use_tpu, written, mixed_precision, mode,
   if use_tpu:
     notes += _tpu_notes(config, mode, not_on_tpu)
   elif (written.get('architecture.use_bfloat16')
-        and mixed_precision != 'bfloat16'):
+        and mixed_precision != precisions.BFLOAT16):
     notes.append('Without a TPU this is switched off: architecture.'
                  'use_bfloat16; train.mixed_precision decides instead.')
   return notes

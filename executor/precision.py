@@ -10,13 +10,14 @@ from typing import Optional, Sequence
 import tensorflow.compat.v1 as tf
 
 from configs import base
+from configs import precisions
 from executor import devices
 from executor import errors
 from ops import compat
 from ops import number_formats
 
 # Cores for products in float16 came with Volta, bfloat16 with Ampere.
-_MIN_CAPABILITY = {'float16': 7.0, 'bfloat16': 8.0}
+_MIN_CAPABILITY = {precisions.FLOAT16: 7.0, precisions.BFLOAT16: 8.0}
 _XLA_ON_CPU = '--tf_xla_cpu_global_jit'
 
 
@@ -32,7 +33,7 @@ def session_config(config: base.Config) -> tf.ConfigProto:
   proto = tf.ConfigProto(allow_soft_placement=True,
                          isolate_session_state=config.isolate_session_state)
   options = proto.graph_options
-  if config.train.mixed_precision == 'float16':
+  if config.train.mixed_precision == precisions.FLOAT16:
     # Grappler casts what is safe in float16, on GPUs only.
     options.rewrite_options.auto_mixed_precision = options.rewrite_options.ON
   if config.train.use_xla:
@@ -73,9 +74,9 @@ def for_evaluation(config: base.Config) -> base.Config:
     read.
   """
   wanted = evaluation_format(config).name
-  is_mixed = wanted != 'float32' and not config.use_tpu
+  is_mixed = wanted != precisions.FLOAT32 and not config.use_tpu
   return base.override(config, {
-      'architecture': {'use_bfloat16': wanted == 'bfloat16'},
+      'architecture': {'use_bfloat16': wanted == precisions.BFLOAT16},
       'train': {'mixed_precision': wanted if is_mixed else None,
                 'input_partition_dims': None, 'num_cores_per_replica': None}})
 
@@ -105,7 +106,7 @@ def check_evaluation(
   Raises:
     errors.SetupError: saying what is missing.
   """
-  if config.use_tpu and config.eval.precision == 'float16':
+  if config.use_tpu and config.eval.precision == precisions.FLOAT16:
     raise errors.SetupError(
         'eval.precision is float16, which a TPU does not compute: set it to '
         'float32 or bfloat16.')
@@ -133,13 +134,13 @@ def check(config: base.Config, gpus: Optional[Sequence[str]] = None,
     return
   gpus = devices.gpu_names() if gpus is None else gpus
   if not gpus:
-    if wanted == 'float16':
+    if wanted == precisions.FLOAT16:
       raise errors.SetupError(
           '%s is float16, which only GPUs compute, and TensorFlow sees none '
           '(`python -m tools.env` reports why). Set it to %s, or to bfloat16 '
           'to compute on a CPU in the number format of a TPU.' % (key, none))
     return
-  if wanted == 'bfloat16' and not compat.HAS_BFLOAT16_ON_GPUS:
+  if wanted == precisions.BFLOAT16 and not compat.HAS_BFLOAT16_ON_GPUS:
     raise errors.SetupError(
         '%s is bfloat16, which this TensorFlow cannot compute on GPUs: set it '
         'to float16, or use RUNTIME=tf2.' % key)

@@ -8,6 +8,7 @@ import tensorflow.compat.v1 as tf
 
 from configs import base
 from configs import factory
+from configs import precisions
 from modeling import checkpoint_checks
 from modeling import checkpoint_files
 from modeling import kept_names
@@ -22,10 +23,6 @@ _EXPECTED = ('a model_dir (with params.yaml and checkpoints), a checkpoint '
 _WITHOUT_TRAINING = {
     'use_tpu': False, 'train.mixed_precision': None,
     'train.input_partition_dims': None, 'train.num_cores_per_replica': None}
-
-# float16 is what TensorFlow makes of a float32 graph, in a job on GPUs.
-PRECISIONS = (number_formats.FLOAT32, number_formats.BFLOAT16,
-              number_formats.AUTO)
 
 
 class Checkpoint(NamedTuple):
@@ -55,7 +52,7 @@ def find_checkpoint(path: Optional[str], checkpoint_path: Optional[str] = None,
                     model: Optional[str] = None,
                     config_file: Optional[str] = None,
                     params_override: Any = None,
-                    precision: Optional[str] = number_formats.FLOAT32
+                    precision: Optional[str] = precisions.FLOAT32
                     ) -> Checkpoint:
   """Finds a checkpoint and the configuration that it was trained with.
 
@@ -65,7 +62,8 @@ def find_checkpoint(path: Optional[str], checkpoint_path: Optional[str] = None,
     model: name of the model, where there is no params.yaml.
     config_file: over params.yaml; see configs.factory.load_config.
     params_override: over `config_file`.
-    precision: one of PRECISIONS, of the network; None: `eval.precision`.
+    precision: one of precisions.OF_INFERENCE, of the network; None:
+      `eval.precision`.
 
   Returns:
     Checkpoint; the configuration is one without a TPU.
@@ -97,19 +95,19 @@ def find_checkpoint(path: Optional[str], checkpoint_path: Optional[str] = None,
   if choice.reason:
     notes.append('Computes in %s, %s.' % choice)
   config = base.override(base.override(config, name_changes), {'architecture': {
-      'use_bfloat16': choice.name == number_formats.BFLOAT16}})
+      'use_bfloat16': choice.name == precisions.BFLOAT16}})
   return Checkpoint(config, checkpoint, notes + name_notes)
 
 
 def _precision(config, precision):
-  """The one of PRECISIONS that is wanted."""
+  """The one of precisions.OF_INFERENCE that is wanted."""
   if precision is None:
     precision = config.eval.precision
-    if precision == number_formats.FLOAT16:
-      return number_formats.FLOAT32
-  if precision not in PRECISIONS:
+    if precision == precisions.FLOAT16:
+      return precisions.FLOAT32
+  if precision not in precisions.OF_INFERENCE:
     raise LoadError('precision is %r: it can be %s.' % (
-        precision, ' or '.join(PRECISIONS)))
+        precision, ' or '.join(precisions.OF_INFERENCE)))
   return precision
 
 

@@ -21,6 +21,7 @@ import sys
 from typing import Any, Optional, Sequence
 
 from configs import base
+from configs import precisions
 from ops import tensorflow_later as tf
 from tools.common import bool_flags
 from tools.common import config_arguments
@@ -55,7 +56,8 @@ def parser() -> argparse.ArgumentParser:
   add('--box_coordinates', choices=_COORDINATES,
       help='boxes in pixels of the input of the network (the default), in '
            'pixels of the image, or as fractions of its sides')
-  add('--precision', choices=('float32', 'bfloat16', 'auto'), default='float32',
+  add('--precision', choices=precisions.OF_INFERENCE,
+      default=precisions.FLOAT32,
       help='number format of the network; auto: the faster one on this machine '
            '(default: float32)')
   add('--label_map', help='names of the classes, lines id:name (default: '

@@ -7,6 +7,7 @@ import sys
 from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple
 
 from configs import base
+from configs import precisions
 from ops import tensorflow_later as tf
 from tools.common import bool_flags
 from tools.common import config_arguments
@@ -138,12 +139,13 @@ def write(values: argparse.Namespace, function: Callable[..., Dict[str, Any]],
   return described
 
 
-def source_of(values: argparse.Namespace, precision: str = 'float32') -> Any:
+def source_of(values: argparse.Namespace,
+              precision: str = precisions.FLOAT32) -> Any:
   """What is exported; prints the notes about it.
 
   Args:
     values: namespace with the flags of a checkpoint and its configuration.
-    precision: number format of the network, one of serving.sources.PRECISIONS.
+    precision: number format of the network, one of precisions.OF_INFERENCE.
 
   Returns:
     serving.sources.Checkpoint.

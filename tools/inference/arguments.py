@@ -8,6 +8,7 @@ import argparse
 import os
 from typing import Optional, Sequence
 
+from configs import precisions
 from tools.common import numbers
 from tools.zoo import small_models
 
@@ -68,7 +69,7 @@ def _add_settings(group):
                           'names in the configuration or the export)')
   group.add_argument('--batch_size', metavar='N', type=numbers.whole(),
                      help='images at once (default: 1 on a CPU, 8 on a GPU)')
-  group.add_argument('--precision', choices=('float32', 'bfloat16', 'auto'),
+  group.add_argument('--precision', choices=precisions.OF_INFERENCE,
                      help='number format of the network; auto: the faster one '
                      'here (default: eval.precision of the configuration)')
 
