@@ -170,6 +170,17 @@ def _warn_unmatched(train, variables):
     tf.logging.warning('%s', sentence)
 
 
+def _gate_gradients():
+  """Whether the gradients of an operation wait for each other.
+
+  One operation in ten of the graph would only say so, and resource variables
+  need none of it: what has been read stays as it was. The update of a reference
+  variable changes the values that the gradient of the inputs still reads.
+  """
+  return (tf.train.Optimizer.GATE_NONE if tf.resource_variables_enabled()
+          else tf.train.Optimizer.GATE_OP)
+
+
 def _train_op(train, use_tpu, total_loss, rate, variables, global_step):
   """Applies the gradients after the batch statistics were updated.
 
@@ -192,10 +203,8 @@ def _train_op(train, use_tpu, total_loss, rate, variables, global_step):
   # Inside of Estimator the optimizer divides the loss by their number, unless
   # the last call of a tf.losses function was a sum: we call none of them.
   update_ops = tf.get_collection(tf.GraphKeys.UPDATE_OPS)
-  # Gated, the gradients of each operation would wait for each other: one
-  # operation in ten of the graph would only say so.
   gradients = optimizer.compute_gradients(
-      total_loss, variables, gate_gradients=tf.train.Optimizer.GATE_NONE)
+      total_loss, variables, gate_gradients=_gate_gradients())
   norm = _global_norm([g for g, _ in gradients if g is not None],
                       train.mixed_precision == 'float16' and not use_tpu)
   if not train.moving_average_decay:

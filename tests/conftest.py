@@ -48,13 +48,20 @@ def pytest_make_parametrize_id(config, val, argname):
       val, bytes) else None
 
 
+@pytest.fixture(autouse=True, scope='session')
+def _graph_mode():
+  """As every program begins; fixtures of modules come before `fresh_graph`."""
+  from ops import compat  # after the environment is set
+  compat.enable_graph_mode()
+
+
 @pytest.fixture(autouse=True)
 def fresh_graph():
   """Every test starts from an empty default graph."""
   import tensorflow.compat.v1 as tf  # Tests of plain Python stay light.
 
   from ops import compat
-  compat.enable_graph_mode()
+  compat.enable_graph_mode()  # A test may have changed it.
   tf.logging.set_verbosity(tf.logging.ERROR)
   tf.reset_default_graph()
   yield

@@ -241,12 +241,31 @@ def test_a_single_process_does_not_wait_for_values():
   assert scaffold.ready_op is scaffold.ready_for_local_init_op is None
 
 
-def test_gradients_do_not_wait_for_each_other():
+@pytest.fixture(name='reference_variables')
+def _reference_variables():
+  """What TensorFlow makes without compat.enable_graph_mode."""
+  tf.disable_resource_variables()
+  yield
+  tf.enable_resource_variables()
+
+
+def _gates():
+  """Names of operations by which a training step's gradients wait."""
   step = model_fn.make_model_fn(_Line(), _train_section())
   step(tf.ones([2, 4, 4, 3]), tf.constant([5., 5.]),
        tf.estimator.ModeKeys.TRAIN, {})
-  assert not [op.name for op in tf.get_default_graph().get_operations()
-              if 'tuple' in op.name]
+  return [op.name for op in tf.get_default_graph().get_operations()
+          if 'tuple' in op.name]
+
+
+def test_gradients_do_not_wait_for_each_other():
+  assert not _gates()
+
+
+def test_gradients_wait_where_an_update_changes_what_they_read(
+    reference_variables):
+  del reference_variables
+  assert _gates()
 
 
 def test_readers_of_the_step_share_a_tensor():

@@ -8,7 +8,6 @@ import pytest
 import tensorflow.compat.v1 as tf
 
 from modeling.training import training_variables
-from ops import compat
 from tests import runtimes
 from tests.modeling import small_training
 
@@ -33,7 +32,6 @@ _CASES = {
 @pytest.fixture(name='path', scope='module')
 def _path(tmp_path_factory):
   """A checkpoint with averages and momenta, of step 1."""
-  compat.enable_graph_mode()
   folder = tmp_path_factory.mktemp('first')
   config = small_training.config(train__moving_average_decay=.9)
   with small_training.Training(config, 8) as training:

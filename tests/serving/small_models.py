@@ -10,7 +10,6 @@ import tensorflow.compat.v1 as tf
 
 from configs import factory
 from configs import io
-from ops import compat
 from serving import inputs
 from serving import networks
 from tests import reference_weights
@@ -117,7 +116,6 @@ def _contents(prefix):
 
 def _save(experiment, folder):
   """Writes the formula's weights; returns the checkpoint's prefix."""
-  compat.enable_graph_mode()  # Fixtures of modules come before it.
   with tf.Graph().as_default(), tf.Session() as session:
     height, width = inputs.input_spec(experiment).padded_size
     networks.outputs(experiment,

@@ -297,9 +297,13 @@ def test_overload_is_told_and_passes(folder):
 def test_no_answer_in_time(folder):
   async def talk(client):
     held = _Held(client.service)
-    answer = await client.predict(tiny_models.png())
+    late = await client.predict(tiny_models.png())
     held.go.set()
-    return answer, await client.predict(tiny_models.png())
+    for _ in range(20):  # A busy machine may be late itself.
+      after = await client.predict(tiny_models.png())
+      if after[0] != 504:
+        break
+    return late, after
   late, after = servers.talk(folder / 'free', talk,
                              service_lib.Limits(request_timeout_s=.3))
   assert late[0] == 504 and 'within 0.3 seconds' in late[1]['error']

@@ -6,8 +6,6 @@ import numpy as np
 from PIL import Image
 import tensorflow.compat.v1 as tf
 
-from ops import compat
-
 NUM_BOXES = 3
 CLASSES = 4
 
@@ -96,7 +94,6 @@ def _decode(encoded):
 
 
 def _export(folder, name, batch_size, answers):
-  compat.enable_graph_mode()
   with tf.Graph().as_default(), tf.Session() as session:
     fed = tf.placeholder(tf.string, [batch_size])
     _save(folder, session, {name: fed}, answers(fed))

@@ -76,7 +76,6 @@ def _lower(named_steps, folder):
 @pytest.fixture(scope='module')
 def of_models(tmp_path_factory, request):
   """{name of _cases that a test asks for: what the bridge found}."""
-  compat.enable_graph_mode()  # before the fixture that each test has
   names = {item.callspec.params['name'] for item in request.session.items
            if 'of_models' in getattr(item, 'fixturenames', ())}
   return _lower({name: steps.export(config, job, 1)
@@ -127,7 +126,6 @@ def _unknown_until_run(x):
 
 @pytest.fixture(scope='module')
 def of_bad_steps(tmp_path_factory):
-  compat.enable_graph_mode()
   makers = dict(good=tf.reduce_sum, dynamic=_of_positive, text=_as_text,
                 loop=_in_a_loop, refused=_unknown_until_run)
   tf.enable_control_flow_v2()
