@@ -81,7 +81,6 @@ def train(config, estimator, input_fn, max_steps=None, cluster=None,
   with own.stop, graph_file.written_once(config.train.write_graph):
     all_hooks = (list(own) + ([tracker] if tracker else [])
                  + _hooks_of_start(config, start, is_chief)
-                 + _summary_hooks(config, cluster)
                  + [make(config) for make in make_hooks])
     try:
       with failures.explained_divergence(own.progress):
@@ -135,6 +134,9 @@ def _hooks_of_start(config, start, is_chief):
                                      config.model_dir))
   if config.train.image_summaries_every_n_steps and is_chief:
     found.append(input_images.InputImagesHook(config))
+  if is_chief and not config.use_tpu:  # A TPU has its host calls.
+    found.append(hooks.SummaryHook(config.train.log_every_steps,
+                                   config.model_dir))
   if start:
     tf.logging.info('Training resumes from %s.', start)
     if is_chief:
@@ -143,13 +145,6 @@ def _hooks_of_start(config, start, is_chief):
   elif is_chief:
     checkpoints.clear_state(config.model_dir)
   return found
-
-
-def _summary_hooks(config, cluster):
-  """[SummaryHook] where neither a TPU nor one of several workers trains."""
-  if config.use_tpu or cluster:
-    return []
-  return [hooks.SummaryHook(config.train.log_every_steps, config.model_dir)]
 
 
 def _step_at_the_end(config, own, max_steps, is_chief, then_evaluates):

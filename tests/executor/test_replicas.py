@@ -117,6 +117,15 @@ def _train_workers(folder, name, **changes):
   return path
 
 
+def _losses_of_tensorboard(path):
+  """The loss of each step, as the graph summarizes it."""
+  losses = [value.simple_value
+            for event in tf.train.summary_iterator(str(path))
+            for value in event.summary.value if value.tag == 'loss']
+  assert len(losses) == replicas.STEPS
+  return losses
+
+
 @pytest.mark.one_runtime('tf1')
 def test_two_workers_with_synchronized_batch_norm(synchronized):
   folder, one = synchronized
@@ -124,8 +133,12 @@ def test_two_workers_with_synchronized_batch_norm(synchronized):
   _assert_same_training(two, one)
   # One of them wrote, once.
   names = os.listdir(str(two))
-  assert sum(n.startswith('events') for n in names) == 1
+  events, = [n for n in names if n.startswith('events')]
   assert not [n for n in names if n.startswith('tmp')]
+  # What the graph summarizes is there too: the mean of the workers' losses.
+  np.testing.assert_allclose(_losses_of_tensorboard(two / events),
+                             _losses_of_tensorboard(*one.glob('events*')),
+                             rtol=1e-4)
 
 
 @pytest.mark.slow
