@@ -318,7 +318,7 @@ def test_evaluation_that_is_started_first(data, tmp_path, monkeypatch):
   evaluation, training = [job.communicate()[0] for job in jobs]
   assert [job.returncode for job in jobs] == [0, 0], evaluation + training
   assert 'Waiting for a training run in run' in evaluation
-  assert 'The configuration is that of run/params.yaml' in evaluation
+  assert 'The configuration is read from run/params.yaml' in evaluation
   assert 'Evaluation and prediction compute in float32' in evaluation
   run = tmp_path / 'run'
   assert _metric_steps(run) == [3, 5]
