@@ -4,6 +4,7 @@ Also which tests one runtime runs for both, see the marker `one_runtime`.
 """
 
 import gc
+import logging
 import os
 import sys
 
@@ -66,6 +67,19 @@ def fresh_graph():
   tf.reset_default_graph()
   yield
   tf.reset_default_graph()
+
+
+@pytest.fixture(autouse=True)
+def _own_log_handlers():
+  """A program within a test logs to that test's stderr, not to the next one's.
+
+  executor.log gives the root logger a handler, whose stream is closed when the
+  test has ended; what the next one logged would be an error of its own.
+  """
+  root = logging.getLogger()
+  handlers = root.handlers[:]
+  yield
+  root.handlers[:] = handlers
 
 
 @pytest.fixture(name='unoptimized')
