@@ -1,4 +1,4 @@
-"""Writes the graph of a training run once.
+"""Has Estimator convert and write the graph once.
 
 The savers of Estimator and TPUEstimator convert the graph into a message, 0.1
 to 0.3 s for RetinaNet, seven times: twice when they open the event file, before

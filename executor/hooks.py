@@ -13,6 +13,7 @@ import numpy as np
 import tensorflow.compat.v1 as tf
 
 from configs import base
+from configs import precisions
 from executor import divergence
 from executor import errors
 from executor import failures
@@ -100,7 +101,8 @@ class TrainingHook(tf.train.SessionRunHook):
     self._log_path = log_path
     self._clock = clock
     self._scaling = (SkippedSteps(config.train.accumulation_steps)
-                     if config.train.mixed_precision == 'float16' else None)
+                     if config.train.mixed_precision == precisions.FLOAT16
+                     else None)
     self._step: Optional[int] = None
     self._bar = progress.Bar(clock=clock)
     self._rhythm: Optional[progress.Rhythm] = None

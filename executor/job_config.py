@@ -36,8 +36,10 @@ _FLAG_KEYS = {
 # train.mixed_precision elsewhere; of eval.precision where nothing is trained.
 _PRECISIONS_OF_TPU = {precisions.BFLOAT16: True, precisions.FLOAT32: False,
                       precisions.AUTO: True}
-_PRECISIONS = {precisions.FLOAT32: None, **{name: name for name in (
-    precisions.BFLOAT16, precisions.FLOAT16, precisions.AUTO)}}
+_PRECISIONS = {precisions.FLOAT32: None,
+               precisions.BFLOAT16: precisions.BFLOAT16,
+               precisions.FLOAT16: precisions.FLOAT16,
+               precisions.AUTO: precisions.AUTO}
 # {key: value that switches it off}, of what XLA and the TPU's tools do instead.
 _NOT_ON_TPU = {'train.mixed_precision': None, 'train.use_xla': False,
                'train.profile_every_n_steps': None,

@@ -124,19 +124,7 @@ def _make_own_hooks(config, workers, is_chief, tracker=None):
 
 def _hooks_of_start(config, start, is_chief):
   """Hooks that depend on the configuration, or on there being a checkpoint."""
-  found = []
-  if config.train.profile_every_n_steps and is_chief:
-    folder = model_dir_lib.profile_dir(config.model_dir)
-    tf.gfile.MakeDirs(folder)
-    found.append(hooks.profile_hook(config, folder))
-  if config.train.histograms_every_n_steps and is_chief:
-    found.append(hooks.HistogramHook(config.train.histograms_every_n_steps,
-                                     config.model_dir))
-  if config.train.image_summaries_every_n_steps and is_chief:
-    found.append(input_images.InputImagesHook(config))
-  if is_chief and not config.use_tpu:  # A TPU has its host calls.
-    found.append(hooks.SummaryHook(config.train.log_every_steps,
-                                   config.model_dir))
+  found = _hooks_of_chief(config) if is_chief else []
   if start:
     tf.logging.info('Training resumes from %s.', start)
     if is_chief:
@@ -144,6 +132,23 @@ def _hooks_of_start(config, start, is_chief):
     found.append(checkpoints.FitHook(start))
   elif is_chief:
     checkpoints.clear_state(config.model_dir)
+  return found
+
+
+def _hooks_of_chief(config):
+  """Hooks that write into model_dir what the configuration asks for."""
+  train, found = config.train, []
+  if train.profile_every_n_steps:
+    folder = model_dir_lib.profile_dir(config.model_dir)
+    tf.gfile.MakeDirs(folder)
+    found.append(hooks.profile_hook(config, folder))
+  if train.histograms_every_n_steps:
+    found.append(hooks.HistogramHook(train.histograms_every_n_steps,
+                                     config.model_dir))
+  if train.image_summaries_every_n_steps:
+    found.append(input_images.InputImagesHook(config))
+  if not config.use_tpu:  # A TPU has its host calls.
+    found.append(hooks.SummaryHook(train.log_every_steps, config.model_dir))
   return found
 
 

@@ -152,4 +152,5 @@ def check(config: base.Config, gpus: Optional[Sequence[str]] = None,
         '%s is %s, which needs GPUs of compute capability %.1f or more; one '
         'here has %.1f. Set it to %s.' % (
             key, wanted, _MIN_CAPABILITY[wanted], min(old),
-            'float16' if min(old) >= _MIN_CAPABILITY['float16'] else none))
+            precisions.FLOAT16
+            if min(old) >= _MIN_CAPABILITY[precisions.FLOAT16] else none))

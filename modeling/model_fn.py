@@ -10,6 +10,7 @@ from typing import Any, Callable, Optional
 import tensorflow.compat.v1 as tf
 
 from configs import base
+from configs import precisions
 from modeling import checkpoint_files
 from modeling.training import accumulation
 from modeling.training import initial_values
@@ -195,9 +196,11 @@ def _train_op(train, use_tpu, total_loss, rate, variables, global_step):
         optimizer, train.gradient_clip_norm)
   optimizer = accumulation.accumulate(optimizer,
                                       train.accumulation_steps)
+  scales_loss = (train.mixed_precision == precisions.FLOAT16
+                 and not use_tpu)
   if use_tpu:
     optimizer = tf.tpu.CrossShardOptimizer(optimizer)
-  elif train.mixed_precision == 'float16':
+  elif scales_loss:
     optimizer = optimizers.LossScaling(optimizer)
   # Replicas add up their gradients; the mean over the global batch is meant.
   # Inside of Estimator the optimizer divides the loss by their number, unless
@@ -206,7 +209,7 @@ def _train_op(train, use_tpu, total_loss, rate, variables, global_step):
   gradients = optimizer.compute_gradients(
       total_loss, variables, gate_gradients=_gate_gradients())
   norm = _global_norm([g for g, _ in gradients if g is not None],
-                      train.mixed_precision == 'float16' and not use_tpu)
+                      scales_loss)
   if not train.moving_average_decay:
     with tf.control_dependencies(update_ops):
       return optimizer.apply_gradients(gradients,

@@ -250,7 +250,7 @@ def _reference_variables():
 
 
 def _gates():
-  """Names of operations by which a training step's gradients wait."""
+  """Names of the operations that make gradients wait for each other."""
   step = model_fn.make_model_fn(_Line(), _train_section())
   step(tf.ones([2, 4, 4, 3]), tf.constant([5., 5.]),
        tf.estimator.ModeKeys.TRAIN, {})
